@@ -1,0 +1,29 @@
+/**
+ * Affine-compressed sparse rows (SPLAT, arXiv 2407.16847; several runs per row are ours).
+ *
+ * Run `r` is the keys `start[r] + stride[r]·i, 0 ≤ i < count[r]`, and query `q` attends to the runs `rowRuns[q] ≤ r < rowRuns[q + 1]`.
+ * Runs of a row are disjoint and ascend by start. A key set has several such splits; `compress` picks one.
+ *
+ * A row that would need more than `MAX_RUNS` runs is irregular: it owns no runs and is one row of bits instead.
+ */
+export interface Acsr {
+  readonly queryLength: number;
+  readonly keyLength: number;
+  /** Number of (query, key) pairs. */
+  readonly nnz: number;
+  /** [queryLength + 1] */
+  readonly rowRuns: Int32Array;
+  /** [runs] */
+  readonly start: Int32Array;
+  /** [runs] ≥ 1; meaningful for one-key runs too: the stride of the progression they are the rest of. */
+  readonly stride: Int32Array;
+  /** [runs] ≥ 1 */
+  readonly count: Int32Array;
+  /** [irregular rows] ascending query indices */
+  readonly irregularRows: Int32Array;
+  /** [irregular rows · ⌈keyLength/32⌉] bit `key % 32` of word `⌊key/32⌋` of the row, as in a mask pattern */
+  readonly bits: Uint32Array;
+}
+
+/** Beyond this a row is stored as bits: 64 runs cost 768 bytes, the bits of a row of 6144 keys. */
+export const MAX_RUNS = 64;

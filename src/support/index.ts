@@ -1,0 +1,2 @@
+export {SplatError, refuse, nearestName, type Refusal} from './errors.js';
+export {ceilDiv, gcd, mod} from './ints.js';
