@@ -1,0 +1,114 @@
+/**
+ * The import laws: which room may import which. A room is a folder of src (or compile.ts, which stands as one); it is imported
+ * through its index.ts, and arrows point one way only.
+ */
+const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'compile'];
+const MAY_IMPORT = {
+  support: [],
+  pattern: ['support'],
+  acsr: ['support', 'pattern'],
+  plan: ['support', 'acsr'],
+  wgsl: ['support', 'plan'],
+  compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl'],
+  runtime: ['support', 'compile'],
+  model: ['support', 'pattern', 'runtime'],
+};
+
+/** Matches every file of a room, whether it is a folder or one file. */
+const room = (name) => `^src/${name}(/|\\.ts$)`;
+const anyOf = (names) => `^src/(${names.join('|')})(/|\\.ts$)`;
+
+const arrows = Object.entries(MAY_IMPORT).map(([name, others]) => ({
+  name: `${name}-imports-only-${others.join('-') || 'itself'}`,
+  comment: `src/${name} may import ${others.join(', ') || 'no other room'}.`,
+  severity: 'error',
+  from: {path: room(name)},
+  to: {path: '^src/', pathNot: anyOf([name, ...others])},
+}));
+
+const doors = [
+  {
+    name: 'import-a-room-not-a-file-inside-it',
+    severity: 'error',
+    from: {path: '^src/([^/]+)/'},
+    // $1 is the room of the importing file.
+    to: {path: '^src/[^/]+/', pathNot: ['^src/$1/', '^src/[^/]+/index[.]ts$']},
+  },
+  {
+    name: 'import-a-room-not-a-file-inside-it (from the top of src)',
+    severity: 'error',
+    from: {path: '^src/[^/]+$'},
+    to: {path: '^src/[^/]+/', pathNot: '^src/[^/]+/index[.]ts$'},
+  },
+  {
+    name: 'a-room-does-not-use-its-own-door',
+    comment: 'A file that imports the index of its own room makes a cycle in the reader’s head, and soon one in the modules.',
+    severity: 'error',
+    from: {path: '^src/([^/]+)/'},
+    to: {path: '^src/$1/index[.]ts$'},
+  },
+  {
+    name: 'nobody-imports-the-front-doors',
+    severity: 'error',
+    from: {path: '^src/', pathNot: '^src/(umd|chained)[.]ts$'},
+    to: {path: '^src/(index|umd|chained)[.]ts$'},
+  },
+];
+
+module.exports = {
+  forbidden: [
+    ...arrows,
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: {circular: true},
+    },
+    ...doors,
+    {
+      name: 'pure-rooms-import-no-package',
+      comment: 'No tfjs, no Node module, nothing from npm.',
+      severity: 'error',
+      from: {path: anyOf(PURE)},
+      to: {pathNot: '^src/'},
+    },
+    {
+      name: 'no-node-modules-in-the-library',
+      comment: 'The library runs in a browser.',
+      severity: 'error',
+      from: {path: '^src/'},
+      to: {dependencyTypes: ['core']},
+    },
+    {
+      name: 'the-library-imports-only-itself-and-tfjs',
+      severity: 'error',
+      from: {path: '^src/'},
+      to: {pathNot: ['^src/', '@tensorflow/tfjs-(core|converter|backend-webgpu|layers)']},
+    },
+    {
+      name: 'nothing-unresolved',
+      severity: 'error',
+      from: {},
+      to: {couldNotResolve: true},
+    },
+    {
+      name: 'gpu-tests-run-in-a-browser',
+      comment: 'test/gpu is bundled for karma as it is.',
+      severity: 'error',
+      from: {path: '^test/(gpu|support/.*[.]ts$|oracle|corpus)'},
+      to: {dependencyTypes: ['core']},
+    },
+  ],
+  options: {
+    doNotFollow: {path: 'node_modules'},
+    exclude: {path: '(^|/)dist/'},
+    // Type-only imports obey the laws too: a record that a room may not read, it may not name.
+    tsPreCompilationDeps: true,
+    tsConfig: {fileName: 'tsconfig.json'},
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      extensions: ['.ts', '.mjs', '.js', '.json'],
+    },
+  },
+};

@@ -1,0 +1,46 @@
+import tseslint from 'typescript-eslint';
+
+/** Globals that would let a pure room see the world: it computes records from records and nothing else. */
+const WORLD = [
+  ...['window', 'self', 'document', 'navigator', 'globalThis', 'global', 'process', 'Buffer'],
+  ...['Date', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'requestAnimationFrame', 'crypto'],
+  ...['fetch', 'XMLHttpRequest', 'localStorage', 'tf', 'GPUBufferUsage', 'GPUShaderStage', 'GPUMapMode'],
+];
+
+export default tseslint.config(
+  {ignores: ['node_modules/**', 'dist/**', '**/dist/**', '.cache/**', '.gpu/**']},
+  {
+    files: ['**/*.ts', '**/*.mjs', '**/*.js', '**/*.cjs'],
+    extends: [tseslint.configs.recommended],
+    linterOptions: {reportUnusedDisableDirectives: 'error'},
+    rules: {
+      eqeqeq: 'error',
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'object-shorthand': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', {argsIgnorePattern: '^_', varsIgnorePattern: '^_'}],
+      // `new Function` and friends aside, an empty arrow is a fine "do nothing".
+      '@typescript-eslint/no-empty-function': 'off',
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: {
+      'no-console': 'error',
+      'max-lines': ['error', {max: 350, skipComments: true, skipBlankLines: true}],
+      'no-restricted-syntax': ['error', {selector: 'ExportDefaultDeclaration', message: 'Export by name.'}],
+    },
+  },
+  {
+    files: ['src/{support,pattern,acsr,plan,wgsl}/**/*.ts', 'src/compile.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...WORLD.map((name) => ({name, message: 'A pure room reads only its arguments.'}))],
+      'no-restricted-properties': [
+        'error',
+        {object: 'Math', property: 'random', message: 'A pure room gives one answer to one question.'},
+      ],
+    },
+  },
+  {files: ['**/*.cjs', 'karma.conf.js'], rules: {'@typescript-eslint/no-require-imports': 'off'}},
+);
