@@ -1,6 +1,6 @@
 /**
- * What a pattern says, as plain frozen data. `attends` below is its whole meaning; everything else in this package is a faster way
- * to the same answer.
+ * What a pattern says, as plain frozen data. `attends` (attends.ts) is its whole meaning; everything else in this package is a faster
+ * way to the same answer.
  *
  * All nodes are size-free except `documents` and `mask`, which fit only the lengths they were written for.
  */

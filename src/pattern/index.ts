@@ -1,0 +1,6 @@
+export type {MaskNode, PatternNode, PatternShape, ResolvedShape} from './node.js';
+export {attends} from './attends.js';
+export {checkFits, resolveShape} from './shape.js';
+export {Pattern} from './pattern.js';
+export type {PatternJSON} from './json.js';
+export {blockLocal, causal, documents, fromMask, full, globalTokens, prefix, slidingWindow, strided} from './builders.js';

@@ -1,0 +1,25 @@
+import {printWords} from './mask_text.js';
+import type {PatternNode} from './node.js';
+
+/** A pattern as plain JSON data. */
+export type PatternJSON = {readonly kind: PatternNode['kind']; readonly [field: string]: JSONField};
+type JSONField = string | number | readonly number[] | PatternJSON | readonly PatternJSON[];
+
+/** JSON has no infinity and no words: the first is spelled 'Infinity', the second as in the text form. */
+export function nodeToJSON(node: PatternNode): PatternJSON {
+  switch (node.kind) {
+    case 'and':
+    case 'or':
+      return {kind: node.kind, operands: node.operands.map(nodeToJSON)};
+    case 'not':
+      return {kind: 'not', operand: nodeToJSON(node.operand)};
+    case 'slidingWindow':
+      return {...node, left: finite(node.left), right: finite(node.right)};
+    case 'mask':
+      return {...node, words: printWords(node.words)};
+    default:
+      return {...node};
+  }
+}
+
+const finite = (size: number) => (size === Infinity ? 'Infinity' : size);

@@ -1,0 +1,114 @@
+import {refuse} from '../support/index.js';
+import {attends} from './attends.js';
+import {nodeToJSON, type PatternJSON} from './json.js';
+import type {PatternNode, PatternShape} from './node.js';
+import {print} from './print.js';
+import {checkFits, resolveShape} from './shape.js';
+import {checkSize, spell} from './sizes.js';
+
+/** Everything that walks a pattern recurses; this keeps the walks well inside any stack. */
+export const MAX_DEPTH = 1000;
+
+/**
+ * Who attends to whom: an immutable value, made by the builders (`causal`, `slidingWindow`, …) and composed by `and`, `or` and `not`.
+ *
+ * A pattern knows no lengths unless it was written for some (`documents`, `fromMask`); they come with each call.
+ *
+ * @example
+ * const pattern = slidingWindow({left: 256, right: 256}).or(globalTokens(64));
+ * String(pattern); // 'slidingWindow(left: 256, right: 256) or globalTokens(64)'
+ */
+export class Pattern {
+  /** What the pattern says, as frozen data. */
+  readonly node: PatternNode;
+  /** Operators on the longest way down, for `MAX_DEPTH`. */
+  readonly #depth: number;
+  #text: string | undefined;
+
+  /** Builders, `parsePattern` and `patternFromJSON` make patterns; `node` is trusted and frozen here, its lists are frozen by them. */
+  constructor(node: PatternNode, ...operands: readonly Pattern[]) {
+    this.#depth = 1 + Math.max(0, ...operands.map((operand) => operand.#depth));
+    if (this.#depth > MAX_DEPTH) {
+      refuse('pattern', `${this.#depth} operators inside each other`, `at most ${MAX_DEPTH}`, 'Combine the operands pairwise, as a tree, instead of one after another.');
+    }
+    this.node = Object.freeze(node);
+    Object.freeze(this);
+  }
+
+  /**
+   * The pairs in both patterns. Throws `SplatError` when `other` is not a pattern.
+   *
+   * @example
+   * causal().and(blockLocal({size: 2})).attends(3, 1, {queryLength: 4, keyLength: 4}); // false
+   */
+  and(other: Pattern): Pattern {
+    return this.#combine('and', other);
+  }
+
+  /**
+   * The pairs in either pattern. Throws `SplatError` when `other` is not a pattern.
+   *
+   * @example
+   * causal().or(prefix(2)).attends(0, 1, {queryLength: 4, keyLength: 4}); // true
+   */
+  or(other: Pattern): Pattern {
+    return this.#combine('or', other);
+  }
+
+  /**
+   * The pairs that are not in this pattern.
+   *
+   * @example
+   * causal().not().attends(0, 1, {queryLength: 4, keyLength: 4}); // true
+   */
+  not(): Pattern {
+    return new Pattern({kind: 'not', operand: this.node}, this);
+  }
+
+  /**
+   * Whether `query` attends to `key`, both indices from 0. This is the definition, one pair at a time and slow.
+   *
+   * Throws `SplatError` when an index lies outside `shape` or the pattern was written for other lengths.
+   *
+   * @example
+   * slidingWindow({left: 1}).attends(2, 1, {queryLength: 4, keyLength: 4}); // true
+   */
+  attends(query: number, key: number, shape: PatternShape): boolean {
+    const resolved = resolveShape(shape);
+    checkFits(this.node, resolved);
+    checkIndex('query', query, resolved.queryLength);
+    checkIndex('key', key, resolved.keyLength);
+    return attends(this.node, query, key, resolved);
+  }
+
+  /**
+   * The pattern as text that `parsePattern` reads back, in any case and spacing. Equal patterns may have several texts; equal texts
+   * are equal patterns.
+   *
+   * @example
+   * slidingWindow({left: Infinity, dilation: 2}).not().toString(); // 'not slidingWindow(left: infinity, dilation: 2)'
+   */
+  toString(): string {
+    return (this.#text ??= print(this.node));
+  }
+
+  /**
+   * The pattern as plain data that `JSON.stringify` takes and `patternFromJSON` reads back.
+   *
+   * @example
+   * slidingWindow({left: Infinity}).toJSON(); // {kind: 'slidingWindow', left: 'Infinity', right: 0, dilation: 1}
+   */
+  toJSON(): PatternJSON {
+    return nodeToJSON(this.node);
+  }
+
+  #combine(kind: 'and' | 'or', other: Pattern): Pattern {
+    if (!(other instanceof Pattern)) refuse(`pattern.${kind}`, spell(other), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
+    return new Pattern({kind, operands: Object.freeze([this.node, other.node] as const)}, this, other);
+  }
+}
+
+function checkIndex(thing: 'query' | 'key', index: number, length: number): void {
+  checkSize(thing, index, {least: 0});
+  if (index >= length) refuse(thing, String(index), `an index below ${thing}Length = ${length}`, 'Indices count from 0.');
+}
