@@ -6,7 +6,7 @@
 import {constants, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {create, globals} from 'webgpu';
-import {canUnpack, unpack} from '../../scripts/unpack_chromium.mjs';
+import {canUnpack, unpackChromium} from '../../scripts/unpack_chromium.mjs';
 
 const FLAGS = [
   // f16 on NVIDIA under Vulkan is off by default; elsewhere the name does nothing. Unsafe APIs: subgroup matrices, timestamps.
@@ -24,7 +24,7 @@ Object.assign(globalThis, globals);
 const named = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES;
 let gpu = await instanceWithAdapter();
 if (gpu === null && !named && canUnpack()) {
-  const folder = unpack('swiftshader');
+  const folder = unpackChromium();
   loadVulkan(join(folder, 'libvulkan.so.1'));
   process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
   process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES;
