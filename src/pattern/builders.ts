@@ -32,7 +32,9 @@ export function causal(): Pattern {
  * @example
  * slidingWindow({left: 2, dilation: 3}).attends(6, 0, {queryLength: 8, keyLength: 8}); // true
  */
-export function slidingWindow(options: {readonly left?: number; readonly right?: number; readonly dilation?: number} = {}): Pattern {
+export function slidingWindow(
+  options: {readonly left?: number; readonly right?: number; readonly dilation?: number} = {},
+): Pattern {
   return new Pattern({kind: 'slidingWindow', ...readOptions('slidingWindow', options)});
 }
 
@@ -70,7 +72,8 @@ export function blockLocal(options: {readonly size: number}): Pattern {
  * globalTokens([0, 5]).attends(5, 3, {queryLength: 8, keyLength: 8}); // true
  */
 export function globalTokens(tokens: number | readonly number[]): Pattern {
-  if (typeof tokens === 'number') return new Pattern({kind: 'globalTokens', tokens: checkSize('globalTokens.tokens', tokens, {least: 0})});
+  if (typeof tokens === 'number')
+    return new Pattern({kind: 'globalTokens', tokens: checkSize('globalTokens.tokens', tokens, {least: 0})});
   const indices = checkList('globalTokens.tokens', tokens, 'a number of tokens or an array of token indices');
   return new Pattern({kind: 'globalTokens', tokens: Object.freeze([...new Set(indices)].sort((a, b) => a - b))});
 }
@@ -109,11 +112,14 @@ export function documents(lengths: readonly number[]): Pattern {
  * @example
  * fromMask([true, false, true, true], {queryLength: 2, keyLength: 2}).attends(0, 1, {queryLength: 2, keyLength: 2}); // false
  */
-export function fromMask(mask: ArrayLike<number | boolean>, shape: {readonly queryLength: number; readonly keyLength: number}): Pattern {
+export function fromMask(
+  mask: ArrayLike<number | boolean>,
+  shape: {readonly queryLength: number; readonly keyLength: number},
+): Pattern {
   return new Pattern(packMask(mask, shape));
 }
 
 function checkList(thing: string, list: unknown, expected: string): number[] {
-  if (!Array.isArray(list)) return refuse(thing, spell(list), expected, 'Spread a typed array into one.');
+  if (!Array.isArray(list)) return refuse(thing, spell(list), expected, 'Array.from makes one of a typed array.');
   return Array.from(list, (entry, i) => checkSize(`${thing}[${i}]`, entry, {least: 0}));
 }

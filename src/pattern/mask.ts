@@ -11,16 +11,29 @@ export function maskWordCount(thing: string, queryLength: unknown, keyLength: un
   const keys = checkSize(`${thing}.keyLength`, keyLength, {least: 0});
   const words = queries * ceilDiv(keys, 32);
   if (words <= MAX_WORDS) return words;
-  return refuse(thing, `a shape of [${queries}, ${keys}]`, `at most ${MAX_WORDS} words of 32 pairs`, 'Say the pattern with the named patterns, which take no memory.');
+  return refuse(
+    thing,
+    `a shape of [${queries}, ${keys}]`,
+    `at most ${MAX_WORDS} words of 32 pairs`,
+    'Say the pattern with the named patterns, which take no memory.',
+  );
 }
 
 /** Packs one byte, number or boolean per pair, row-major [queryLength, keyLength], to one bit per pair. */
-export function packMask(mask: ArrayLike<number | boolean>, shape: {readonly queryLength: number; readonly keyLength: number}): MaskNode {
+export function packMask(
+  mask: ArrayLike<number | boolean>,
+  shape: {readonly queryLength: number; readonly keyLength: number},
+): MaskNode {
   const {queryLength, keyLength} = checkRecord('fromMask', shape, ['queryLength', 'keyLength']) as unknown as typeof shape;
   const words = new Uint32Array(maskWordCount('fromMask', queryLength, keyLength));
   if (typeof mask !== 'object' || mask === null || mask.length !== queryLength * keyLength) {
     const found = Number.isInteger(mask?.length) ? `${mask.length} entries` : spell(mask);
-    refuse('fromMask.mask', found, `queryLength · keyLength = ${queryLength * keyLength} entries`, 'Flatten the mask row by row: entry query · keyLength + key.');
+    refuse(
+      'fromMask.mask',
+      found,
+      `queryLength · keyLength = ${queryLength * keyLength} entries`,
+      'Flatten the mask row by row: entry query · keyLength + key.',
+    );
   }
   const packed = mask instanceof Uint8Array && keyLength % 4 === 0 && packBytes(mask, keyLength, words);
   if (!packed) packAny(mask, keyLength, words);
@@ -61,7 +74,12 @@ function packAny(mask: ArrayLike<number | boolean>, keyLength: number, words: Ui
       const entry = mask[i]!;
       if (entry === 0 || entry === false) continue;
       if (entry !== true && !(entry > 0)) {
-        refuse(`fromMask.mask[${i}]`, spell(entry), '0 or false to hide a key, 1 or true to attend to it', 'A mask of scores to add is a bias: pass it as options.bias.');
+        refuse(
+          `fromMask.mask[${i}]`,
+          spell(entry),
+          '0 or false to hide a key, 1 or true to attend to it',
+          'A mask of scores to add is a bias: pass it as options.bias.',
+        );
       }
       words[row + (key >>> 5)]! |= 1 << (key & 31);
     }

@@ -23,17 +23,23 @@ export function readMask(queryLength: unknown, keyLength: unknown, text: unknown
 }
 
 function readWords(text: unknown, expected: number): Uint32Array {
-  if (typeof text !== 'string') return refuse('mask.words', spell(text), 'text such as "0xff 0x0*12"', 'Pass what toJSON() or toString() gave.');
+  if (typeof text !== 'string')
+    return refuse('mask.words', spell(text), 'text such as "0xff 0x0*12"', 'Pass what toJSON() or toString() gave.');
   let total = 0;
-  const runs = text.split(/\s+/).filter(Boolean).map((run) => {
-    const match = /^0x([0-9a-f]{1,8})(?:\*([1-9][0-9]*))?$/i.exec(run);
-    if (match === null) return refuse('mask.words', spell(run), 'words such as 0xff or 0x0*12', 'Pass what toJSON() or toString() gave.');
-    const count = Number(match[2] ?? 1);
-    total += count;
-    return {word: Number.parseInt(match[1]!, 16), count};
-  });
+  const runs = text
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((run) => {
+      const match = /^0x([0-9a-f]{1,8})(?:\*([1-9][0-9]*))?$/i.exec(run);
+      if (match === null)
+        return refuse('mask.words', spell(run), 'words such as 0xff or 0x0*12', 'Pass what toJSON() or toString() gave.');
+      const count = Number(match[2] ?? 1);
+      total += count;
+      return {word: Number.parseInt(match[1]!, 16), count};
+    });
   // Counted before anything is filled: `0x0*1e9` is ten characters.
-  if (total !== expected) refuse('mask.words', `${total} words`, `queryLength · ⌈keyLength/32⌉ = ${expected} words`, 'Check that the text is whole.');
+  if (total !== expected)
+    refuse('mask.words', `${total} words`, `queryLength · ⌈keyLength/32⌉ = ${expected} words`, 'Check that the text is whole.');
   const words = new Uint32Array(expected);
   let end = 0;
   for (const {word, count} of runs) words.fill(word, end, (end += count));

@@ -27,9 +27,14 @@ export class Pattern {
 
   /** Builders, `parsePattern` and `patternFromJSON` make patterns; `node` is trusted and frozen here, its lists are frozen by them. */
   constructor(node: PatternNode, ...operands: readonly Pattern[]) {
-    this.#depth = 1 + Math.max(0, ...operands.map((operand) => operand.#depth));
+    this.#depth = Math.max(0, ...operands.map((operand) => operand.#depth + 1));
     if (this.#depth > MAX_DEPTH) {
-      refuse('pattern', `${this.#depth} operators inside each other`, `at most ${MAX_DEPTH}`, 'Combine the operands pairwise, as a tree, instead of one after another.');
+      refuse(
+        'pattern',
+        `${this.#depth} operators inside each other`,
+        `at most ${MAX_DEPTH}`,
+        'Combine the operands pairwise, as a tree, instead of one after another.',
+      );
     }
     this.node = Object.freeze(node);
     Object.freeze(this);
@@ -103,7 +108,8 @@ export class Pattern {
   }
 
   #combine(kind: 'and' | 'or', other: Pattern): Pattern {
-    if (!(other instanceof Pattern)) refuse(`pattern.${kind}`, spell(other), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
+    if (!(other instanceof Pattern))
+      refuse(`pattern.${kind}`, spell(other), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
     return new Pattern({kind, operands: Object.freeze([this.node, other.node] as const)}, this, other);
   }
 }

@@ -26,7 +26,7 @@ export function print(node: PatternNode): string {
     case 'documents':
       return `documents(${printList(node.lengths)})`;
     case 'mask':
-      return `mask(queryLength: ${node.queryLength}, keyLength: ${node.keyLength}, words: ${printWords(node.words)})`;
+      return `mask(queryLength: ${node.queryLength}, keyLength: ${node.keyLength}${node.words.length > 0 ? `, words: ${printWords(node.words)}` : ''})`;
     case 'slidingWindow':
     case 'strided':
     case 'blockLocal':

@@ -7,12 +7,19 @@ const MAX_INDEX = 2 ** 31 - 1;
 
 /** The same shape, checked, with its default offset filled in. Other properties of `shape` are ignored. */
 export function resolveShape(shape: PatternShape): ResolvedShape {
+  if (typeof shape !== 'object' || shape === null)
+    refuse('shape', spell(shape), 'an object {queryLength, keyLength}', 'Pass the lengths of the call.');
   const {queryLength, keyLength} = shape;
   checkLength('queryLength', queryLength);
   checkLength('keyLength', keyLength);
   const queryOffset = shape.queryOffset ?? keyLength - queryLength;
   if (!Number.isInteger(queryOffset) || Math.abs(queryOffset) > MAX_INDEX) {
-    refuse('queryOffset', spell(queryOffset), 'an integer of 32 bits', 'It is the position of query 0 among the keys; leave it out to align the last query with the last key.');
+    refuse(
+      'queryOffset',
+      spell(queryOffset),
+      'an integer of 32 bits',
+      'It is the position of query 0 among the keys; leave it out to align the last query with the last key.',
+    );
   }
   return Object.freeze({queryLength, keyLength, queryOffset: queryOffset + 0});
 }
@@ -29,7 +36,12 @@ export function checkFits(node: PatternNode, shape: ResolvedShape): void {
     case 'globalTokens': {
       const last = typeof node.tokens === 'number' ? -1 : (node.tokens[node.tokens.length - 1] ?? -1);
       if (last < keyLength) return;
-      return refuse('globalTokens.tokens', `index ${last}`, `indices below keyLength = ${keyLength}`, 'Drop the indices outside the keys.');
+      return refuse(
+        'globalTokens.tokens',
+        `index ${last}`,
+        `indices below keyLength = ${keyLength}`,
+        'Drop the indices outside the keys.',
+      );
     }
     case 'documents': {
       const total = node.lengths.reduce((sum, length) => sum + length, 0);
@@ -39,7 +51,12 @@ export function checkFits(node: PatternNode, shape: ResolvedShape): void {
     case 'mask': {
       if (node.queryLength === queryLength && node.keyLength === keyLength) return;
       const found = `a mask of [${node.queryLength}, ${node.keyLength}]`;
-      return refuse('fromMask', found, `[queryLength, keyLength] = [${queryLength}, ${keyLength}]`, 'A mask fits one shape only; make one for this shape.');
+      return refuse(
+        'fromMask',
+        found,
+        `[queryLength, keyLength] = [${queryLength}, ${keyLength}]`,
+        'A mask fits one shape only; make one for this shape.',
+      );
     }
     case 'and':
     case 'or':

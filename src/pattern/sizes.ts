@@ -67,11 +67,18 @@ export function checkRecord(thing: string, given: unknown, known: readonly strin
 /** Refuses a name that is not in `known` and says which it may have been meant to be. */
 export function refuseName(thing: string, name: string, known: readonly string[]): never {
   const near = nearestName(name, known);
-  return refuse(thing, spell(name), known.length > 1 ? `one of ${known.join(', ')}` : known.join(), near ? `Did you mean ${near}?` : 'Check its spelling.');
+  const expected = known.length === 0 ? 'none' : `${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`;
+  return refuse(
+    thing,
+    spell(name),
+    expected,
+    near === undefined ? 'Check its spelling, or leave it out.' : `Did you mean ${near}?`,
+  );
 }
 
 /** A value as an error message shows it: short, and never mistaken for another. */
 export function spell(value: unknown): string {
+  if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'function') return 'a function';

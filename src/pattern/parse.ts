@@ -1,0 +1,140 @@
+import {refuse} from '../support/index.js';
+import {LEAVES, type Leaf} from './leaves.js';
+import {Tokens, type Token} from './lex.js';
+import type {Pattern} from './pattern.js';
+import {refuseName, spell} from './sizes.js';
+
+const BINDING: Readonly<Record<string, number>> = {or: 1, and: 2, not: 3};
+
+const CALLS: ReadonlyMap<string, readonly [string, Leaf]> = new Map(
+  Object.entries(LEAVES).map(([kind, leaf]) => [kind.toLowerCase(), [kind, leaf]]),
+);
+
+/**
+ * The pattern that a text says, in any case and spacing: what `Pattern.toString` prints. Calls look like the builders; `not` binds
+ * tighter than `and`, `and` tighter than `or`, and parentheses group.
+ *
+ *     pattern = call | 'not' pattern | pattern 'and' pattern | pattern 'or' pattern | '(' pattern ')'
+ *     call    = 'full()' | 'causal()' | 'slidingWindow(left: 256, right: infinity, dilation: 1)' | 'strided(stride: 128)'
+ *             | 'blockLocal(size: 256)' | 'globalTokens(64)' | 'globalTokens([3, 7])' | 'prefix(5)' | 'documents([100, 28])'
+ *             | 'mask(queryLength: 2, keyLength: 40, words: 0xff 0x0*3)'
+ *
+ * Throws `SplatError` with a caret below the offending column.
+ *
+ * @example
+ * parsePattern('slidingwindow(left: 256) or not causal()').toString(); // 'slidingWindow(left: 256) or not causal()'
+ */
+export function parsePattern(text: string): Pattern {
+  if (typeof text !== 'string') refuse('pattern text', spell(text), 'a string', 'patternFromJSON reads the JSON form.');
+  const tokens = new Tokens(text);
+  const patterns: Pattern[] = [];
+  /** Operators and open parentheses that wait for their right side; a stack, so that nesting costs no recursion. */
+  const waiting: Token[] = [];
+
+  const applyDownTo = (binding: number) => {
+    while (waiting.length > 0 && (BINDING[waiting[waiting.length - 1]!.text] ?? 0) >= binding) {
+      const operator = waiting.pop()!;
+      const right = patterns.pop()!;
+      patterns.push(tokens.at(operator.at, () => apply(operator.text, right, patterns)));
+    }
+  };
+
+  for (;;) {
+    let token = tokens.next();
+    if (token.text === '(' || token.text === 'not') {
+      waiting.push(token);
+      continue;
+    }
+    patterns.push(readCall(tokens, token));
+    for (token = tokens.next(); token.text === ')'; token = tokens.next()) {
+      applyDownTo(BINDING.or!);
+      if (waiting.pop() === undefined) tokens.refuse(token, 'and, or, or the end', 'Remove it, or open a parenthesis before it.');
+    }
+    if (token.kind === 'end') break;
+    if (token.text !== 'and' && token.text !== 'or')
+      tokens.refuse(token, 'and, or, ) or the end', 'Patterns are joined by and, or.');
+    applyDownTo(BINDING[token.text]!);
+    waiting.push(token);
+  }
+  applyDownTo(BINDING.or!);
+  const open = waiting.pop();
+  if (open !== undefined) tokens.refuse(open, 'a ) that closes it', 'Close the parenthesis.');
+  return patterns[0]!;
+}
+
+function apply(operator: string, right: Pattern, patterns: Pattern[]): Pattern {
+  if (operator === 'not') return right.not();
+  const left = patterns.pop()!;
+  return operator === 'and' ? left.and(right) : left.or(right);
+}
+
+/** A call whose name has been read. */
+function readCall(tokens: Tokens, name: Token): Pattern {
+  if (name.kind !== 'word' || name.text === 'and' || name.text === 'or') {
+    return tokens.refuse(name, 'a pattern', 'Write one such as causal() or slidingWindow(left: 256).');
+  }
+  const call = CALLS.get(name.text);
+  if (call === undefined) {
+    return tokens.at(name.at, () => refuseName('pattern text', name.text, Object.keys(LEAVES)));
+  }
+  const [kind, leaf] = call;
+  const fields: Record<string, unknown> = {};
+  /** Columns by field, so that an error points at the value it is about. */
+  const columns = new Map<string, number>();
+  tokens.take('(', `Write ${kind}(…).`);
+  if (!tokens.skip(')')) {
+    if (leaf.positional) fields[leaf.fields[0]!] = readValue(tokens, leaf.fields[0]!, columns);
+    else readOptions(tokens, kind, leaf.fields, fields, columns);
+    tokens.take(')', `Close ${kind}( here.`);
+  }
+  const columnOf = (thing: string) => columns.get(thing.slice(kind.length + 1)) ?? name.at;
+  return tokens.at(columnOf, () => leaf.make(fields));
+}
+
+function readOptions(
+  tokens: Tokens,
+  kind: string,
+  known: readonly string[],
+  fields: Record<string, unknown>,
+  columns: Map<string, number>,
+): void {
+  do {
+    const option = tokens.next();
+    if (known.length === 0) tokens.refuse(option, '")"', `${kind}() takes nothing.`);
+    if (option.kind !== 'word') tokens.refuse(option, 'the name of an option', `${kind} takes ${known.join(', ')}.`);
+    const field = known.find((name) => name.toLowerCase() === option.text);
+    if (field === undefined) return tokens.at(option.at, () => refuseName(`${kind} option`, option.text, known));
+    if (field in fields) tokens.refuse(option, 'each option once', 'Remove one of the two.');
+    tokens.take(':', `Write ${field}: and its value.`);
+    fields[field] = readValue(tokens, field, columns);
+  } while (tokens.skip(','));
+}
+
+/** A number, `infinity`, a list of numbers, or the words of a mask. */
+function readValue(tokens: Tokens, field: string, columns: Map<string, number>): number | readonly number[] | string {
+  columns.set(field, tokens.peek().at);
+  if (tokens.peek().kind === 'bits') return readBits(tokens);
+  if (!tokens.skip('[')) return readNumber(tokens);
+  const list: number[] = [];
+  if (tokens.skip(']')) return list;
+  do {
+    columns.set(`${field}[${list.length}]`, tokens.peek().at);
+    list.push(readNumber(tokens));
+  } while (tokens.skip(','));
+  tokens.take(']', 'Separate the numbers by commas and close the list.');
+  return list;
+}
+
+function readNumber(tokens: Tokens): number {
+  const token = tokens.next();
+  if (token.text === 'infinity') return Infinity;
+  return token.kind === 'number'
+    ? Number(token.text)
+    : tokens.refuse(token, 'a number', 'Write digits, or infinity for a window without end.');
+}
+
+function readBits(tokens: Tokens): string {
+  const words: string[] = [];
+  while (tokens.peek().kind === 'bits') words.push(tokens.next().text);
+  return words.join(' ');
+}
