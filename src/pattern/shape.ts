@@ -21,7 +21,7 @@ export function resolveShape(shape: PatternShape): ResolvedShape {
       'It is the position of query 0 among the keys; leave it out to align the last query with the last key.',
     );
   }
-  return Object.freeze({queryLength, keyLength, queryOffset: queryOffset + 0});
+  return Object.freeze({queryLength, keyLength, queryOffset: queryOffset + 0}); // + 0: −0 becomes 0
 }
 
 function checkLength(thing: string, length: unknown): void {
