@@ -1,0 +1,170 @@
+import {compress, resolveShape, type Acsr, type PatternShape} from './acsr/index.js';
+import {Pattern} from './pattern/index.js';
+import {CORE_DEVICE, draw, makePlan, planMaskTensor, scratchLayout, toDense, type Device, type Implementation, type Plan, type Problem} from './plan/index.js';
+import {nearestName, refuse} from './support/index.js';
+import {generate, maskWordsBytes, type Launch} from './wgsl/index.js';
+
+export {compress} from './acsr/index.js';
+export type {Acsr} from './acsr/index.js';
+export {Pattern, fromMask, parsePattern} from './pattern/index.js';
+export {CORE_DEVICE, type Device, type Implementation, type Plan, type Problem} from './plan/index.js';
+export type {BindingRole, CallParams, Launch, Program} from './wgsl/index.js';
+
+/** Every stage of one attention, from what was asked to what will run. */
+export interface Compiled {
+  /** Null when the mask is a tensor. */
+  readonly pattern: Pattern | null;
+  readonly acsr: Acsr | null;
+  readonly plan: Plan;
+  readonly launches: readonly Launch[];
+  /** Bytes of the `scratch` buffer for the whole call; kernels bind it always, so at least 16. */
+  readonly scratchBytes: number;
+  /** Bytes of the `maskWords` buffer that the first launch packs a mask tensor into; 0 without one. */
+  readonly maskWordsBytes: number;
+}
+
+export interface CompileOptions {
+  /** Default `auto`: the one predicted to be faster. */
+  readonly implementation?: Implementation | 'auto';
+  /** The call adds a bias to the scores. Default false. */
+  readonly bias?: boolean;
+}
+
+/** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
+export function compile(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
+  const acsr = compress(pattern, problem);
+  const plan = makePlan(acsr, problem, device, options.implementation);
+  const launches = generate(plan, {bias: options.bias ?? false});
+  return Object.freeze({pattern, acsr, plan: Object.freeze(plan), launches, scratchBytes: scratchBytes(plan), maskWordsBytes: 0});
+}
+
+/** The same for a mask that arrives as a boolean tensor of `maskShape`, broadcastable to [batch, heads, queryLength, keyLength]. */
+export function compileMaskTensor(
+  problem: Problem,
+  device: Device,
+  maskShape: readonly [number, number, number, number],
+  options: CompileOptions = {},
+): Compiled {
+  const plan = planMaskTensor(problem, device);
+  const launches = generate(plan, {bias: options.bias ?? false, maskShape});
+  return Object.freeze({
+    pattern: null,
+    acsr: null,
+    plan: Object.freeze(plan),
+    launches,
+    scratchBytes: scratchBytes(plan),
+    maskWordsBytes: maskWordsBytes(plan, maskShape),
+  });
+}
+
+const scratchBytes = (plan: Plan): number => Math.max(16, 16 * scratchLayout(plan).total);
+
+/** All stages as text, in order: pattern, ACSR, plan with its drawing, WGSL. Behind `explain()`, the goldens and the demo. */
+export function explain({pattern, acsr, plan, launches}: Compiled): string {
+  return [
+    `pattern  ${pattern === null ? 'a mask tensor' : pattern.toString()}`,
+    acsr === null ? '' : summary(acsr),
+    planText(plan),
+    ...[...new Set(launches.map(({program}) => program))].map(({name, key, code}) => `// ${name}  ${key}\n${code}`),
+  ]
+    .filter(text => text !== '')
+    .join('\n\n');
+}
+
+/** What the caller of `planAttention` knows of a call. Lengths in tokens. */
+export interface AttentionShape extends PatternShape {
+  /** Features of a query and a key, 1 to 256. */
+  readonly headDim: number;
+  /** Features of a value. Default headDim. */
+  readonly valueDim?: number;
+  /** Default 1. */
+  readonly heads?: number;
+  /** Default 1. */
+  readonly batch?: number;
+  /** Default: the limits every WebGPU device guarantees. */
+  readonly device?: Device;
+  /** Default `auto`. */
+  readonly implementation?: Implementation | 'auto';
+}
+
+/** A frozen plan that can show itself. */
+export interface AttentionPlan extends Plan {
+  /** The mask the plan computes, row-major [queryLength · keyLength], 1 where the query attends to the key. */
+  toDense(): Uint8Array;
+  /** What was chosen, why, and a drawing. */
+  toString(): string;
+  /** Every stage from the pattern to the WGSL. */
+  explain(): string;
+}
+
+const SHAPE_NAMES = ['queryLength', 'keyLength', 'queryOffset', 'headDim', 'valueDim', 'heads', 'batch', 'device', 'implementation'];
+
+/**
+ * Plans an attention without running it: what it would compute, with which kernel, why, and at what predicted cost.
+ *
+ * ```ts
+ * const plan = planAttention(slidingWindow({left: 128, right: 128}), {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
+ * plan.implementation; // 'fused'
+ * plan.density; // 0.0617…
+ * plan.tileDensity; // 0.8…: of the pairs computed, the share that is attended
+ * console.log(plan.toString());
+ * ```
+ *
+ * @throws SplatError when a size or an option is not what it says.
+ */
+export function planAttention(pattern: Pattern, shape: AttentionShape): AttentionPlan {
+  if (!(pattern instanceof Pattern)) {
+    refuse('pattern', String(pattern), 'a Pattern', 'Build one with slidingWindow(…), causal(), parsePattern(text) and their kin.');
+  }
+  for (const name of Object.keys(shape)) {
+    if (SHAPE_NAMES.includes(name)) continue;
+    const near = nearestName(name, SHAPE_NAMES);
+    refuse(`shape.${name}`, 'an unknown name', SHAPE_NAMES.join(', '), near ? `Did you mean ${near}?` : 'Remove it.');
+  }
+  const compiled = compile(pattern, problemOf(shape), shape.device ?? CORE_DEVICE, {implementation: shape.implementation});
+  return Object.freeze({
+    ...compiled.plan,
+    toDense: () => toDense(compiled.plan),
+    toString: () => planText(compiled.plan),
+    explain: () => explain(compiled),
+  });
+}
+
+/** Fills in the defaults of a shape and refuses sizes that cannot be. */
+export function problemOf(shape: AttentionShape): Problem {
+  const {headDim, valueDim = headDim, heads = 1, batch = 1} = shape;
+  const whole = (name: string, value: number, from: number, to: number): void => {
+    if (!Number.isInteger(value) || value < from || value > to) {
+      refuse(name, String(value), `a whole number from ${from} to ${to}`, 'Check the shapes of query, key and value.');
+    }
+  };
+  whole('headDim', headDim, 1, 256);
+  whole('valueDim', valueDim, 1, 256);
+  whole('heads', heads, 0, 65535);
+  whole('batch', batch, 0, 65535);
+  return {...resolveShape(shape), headDim, valueDim, heads, batch};
+}
+
+function summary({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
+  const shown = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter(row => row >= 0 && row < queryLength);
+  const rows = shown.map(row => {
+    const runs = [];
+    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) runs.push(`${start[run]} + ${stride[run]}·i, i < ${count[run]}`);
+    return `  row ${row}: ${irregularRows.includes(row) ? 'bits' : runs.join('  ∪  ') || 'nothing'}`;
+  });
+  const irregular = irregularRows.length > 0 ? `, ${irregularRows.length} irregular rows` : '';
+  return [`acsr     ${queryLength} × ${keyLength}, nnz ${nnz}, ${start.length} runs${irregular}`, ...rows].join('\n');
+}
+
+function planText(plan: Plan): string {
+  const {problem, implementation, reason, nnz, density, tileDensity, costMs, bytes, tile, passes, slots} = plan;
+  const items = passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin).join(' + ');
+  return [
+    `plan     ${implementation}: ${reason}`,
+    `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`,
+    `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
+    `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
+    `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
+    draw(plan),
+  ].join('\n');
+}

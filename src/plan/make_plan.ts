@@ -1,0 +1,90 @@
+import type {Acsr} from '../acsr/index.js';
+import {ceilDiv, refuse} from '../support/index.js';
+import {predictMs} from './cost.js';
+import {tileDense} from './dense.js';
+import {tileFused, type Tiling} from './fused.js';
+import {toWords} from './bits.js';
+import type {Implementation, Plan, TileShape} from './plan.js';
+import type {Device, Problem} from './problem.js';
+import {scratchLayout} from './scratch.js';
+import {chooseTile} from './tile_shape.js';
+
+/** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster. */
+export function makePlan(acsr: Acsr, problem: Problem, device: Device, implementation: Implementation | 'auto' = 'auto'): Plan {
+  const tile = chooseTile(acsr, problem, device);
+  const fused = implementation === 'dense' ? null : tileFused(acsr, problem, device, tile);
+  if (fused === null && implementation === 'fused') {
+    refuse(
+      "implementation 'fused'",
+      `a pattern without a tiling: ${irregularity(acsr)}`,
+      'rows of a few arithmetic runs of at most four strides',
+      "Use implementation 'auto' or 'dense'.",
+    );
+  }
+  if (fused !== null) {
+    const plan = finish('fused', fused, tile, problem, device, acsr.nnz, null);
+    if (implementation === 'fused') return {...plan, reason: 'asked for'};
+    const denseTiles = tileCount(problem, tile);
+    const tileShare = `${fused.keyTiles} of ${denseTiles} tiles`;
+    const denseMs = predictMs('dense', denseEstimate(problem, tile, fused), tile, problem);
+    if (plan.costMs <= denseMs) return {...plan, reason: `computes ${tileShare}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
+    const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
+    return {...dense, reason: `fused would compute ${tileShare}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`};
+  }
+  const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
+  return {...dense, reason: implementation === 'dense' ? 'asked for' : irregularity(acsr)};
+}
+
+/** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
+export function planMaskTensor(problem: Problem, device: Device): Plan {
+  const tile = chooseTile(null, problem, device);
+  const plan = finish('dense', tileDense(problem, device, tile), tile, problem, device, problem.queryLength * problem.keyLength, null);
+  return {...plan, reason: 'the mask is a tensor'};
+}
+
+function finish(
+  implementation: Implementation,
+  tiling: Tiling,
+  tile: TileShape,
+  problem: Problem,
+  device: Device,
+  nnz: number,
+  maskWords: Uint32Array | null,
+): Plan {
+  const pairs = problem.queryLength * problem.keyLength;
+  const computed = tiling.keyTiles * tile.rows * tile.keys;
+  const {passes, schedule, offsets, slots} = tiling;
+  const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total;
+  return {
+    problem,
+    device,
+    implementation,
+    reason: '',
+    nnz,
+    density: pairs === 0 ? 0 : nnz / pairs,
+    tileDensity: computed === 0 ? 1 : nnz / computed,
+    costMs: predictMs(implementation, tiling, tile, problem),
+    bytes: schedule.byteLength + (maskWords?.byteLength ?? 0) + scratchBytes,
+    tile,
+    passes,
+    schedule,
+    offsets,
+    slots,
+    maskWords,
+  };
+}
+
+const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =>
+  ceilDiv(queryLength, tile.rows) * ceilDiv(keyLength, tile.keys);
+
+/** What the cost model needs of the dense tiling, without laying it out. */
+function denseEstimate(problem: Problem, tile: TileShape, like: Tiling): Tiling {
+  const keyTiles = tileCount(problem, tile);
+  return {...like, keyTiles, partialTiles: keyTiles, items: ceilDiv(problem.queryLength, tile.rows), passes: like.passes.slice(0, 1)};
+}
+
+const ratio = (slow: number, fast: number): string => `${(slow / fast).toFixed(slow / fast < 10 ? 1 : 0)}×`;
+
+function irregularity({irregularRows, queryLength}: Acsr): string {
+  return irregularRows.length > 0 ? `${irregularRows.length} of ${queryLength} rows need too many runs` : 'its runs have more than four strides';
+}

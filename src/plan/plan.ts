@@ -1,0 +1,57 @@
+import type {Device, Problem} from './problem.js';
+
+export type Implementation = 'fused' | 'dense';
+
+/** What one workgroup holds: `rows` queries against `keys` keys at a time, on a grid of threadsX × threadsY invocations. */
+export interface TileShape {
+  readonly rows: number;
+  readonly keys: number;
+  /** Invocations that share a row. */
+  readonly threadsX: number;
+  /** Invocations that share a column of keys. */
+  readonly threadsY: number;
+}
+
+/** Work items `itemBegin ≤ i < itemEnd` of one stride class, longest first. A pass after the first continues from the rows it finds. */
+export interface Pass {
+  readonly itemBegin: number;
+  readonly itemEnd: number;
+  /** The rows of this pass already hold an output and a log-sum-exp from earlier passes. */
+  readonly continues: boolean;
+  /** Rows cut into parts: merges `mergeBegin ≤ m < mergeEnd` join them after the items of this pass. */
+  readonly mergeBegin: number;
+  readonly mergeEnd: number;
+}
+
+/**
+ * The same pairs as the ACSR, as tiles on a device. A frozen record: the runtime uploads `schedule` once and launches one kernel per pass.
+ *
+ * `schedule` is one packed buffer of int32 pairs (`vec2i` in WGSL); see schedule.ts for its layout.
+ */
+export interface Plan {
+  readonly problem: Problem;
+  readonly device: Device;
+  /** `fused`: only the tiles the pattern touches. `dense`: every tile, the pattern as packed mask bits. */
+  readonly implementation: Implementation;
+  /** Why this implementation, in a sentence. */
+  readonly reason: string;
+  /** Pairs (query, key) that attend, of one head. */
+  readonly nnz: number;
+  /** nnz / (queryLength · keyLength). */
+  readonly density: number;
+  /** nnz / pairs computed: 1 would be a kernel that computes no masked pair. */
+  readonly tileDensity: number;
+  /** Predicted GPU time in milliseconds on the reference device of cost.ts; good for comparing plans, not for promises. */
+  readonly costMs: number;
+  /** Device memory beyond query, key, value and output, in bytes: schedule, mask bits and scratch. */
+  readonly bytes: number;
+  readonly tile: TileShape;
+  readonly passes: readonly Pass[];
+  readonly schedule: Int32Array;
+  /** Pair offsets (units of two int32) of the sections of `schedule`. */
+  readonly offsets: {readonly items: number; readonly spans: number; readonly intervals: number; readonly merges: number};
+  /** Row tiles of partial results per head and batch, [slots · tile.rows] rows. */
+  readonly slots: number;
+  /** Dense only: the pattern's mask bits [queryLength · ⌈keyLength/32⌉], or null when a mask tensor brings them at run time. */
+  readonly maskWords: Uint32Array | null;
+}

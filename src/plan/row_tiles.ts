@@ -1,0 +1,134 @@
+import type {Acsr} from '../acsr/index.js';
+import {mod} from '../support/index.js';
+
+/** Rows `firstRow + rowStride·x, x < rows` whose runs of one stride have the same residues: to them the pattern is a dense band. */
+export interface RowTile {
+  readonly firstRow: number;
+  readonly rowStride: number;
+  readonly rows: number;
+  /** First keys modulo the stride of the class; [0] when the stride is 1. Empty: rows that attend to nothing in this class. */
+  readonly residues: readonly number[];
+}
+
+/** All runs of one stride, and the row tiles that own them. */
+export interface StrideClass {
+  readonly stride: number;
+  readonly tiles: readonly RowTile[];
+  /** Whether run r belongs here; null when every run does. */
+  readonly owns: Uint8Array | null;
+}
+
+/** More stride classes than this make a pattern irregular: each costs a pass over the output. */
+const MAX_CLASSES = 4;
+
+/**
+ * Splits a pattern into stride classes and the rows of each into tiles of at most `tileRows` rows. The first class owns every row, also
+ * those without keys. Returns null when the pattern has too many strides to pay.
+ *
+ * Grouping rows by residue is what keeps dilated and strided patterns dense: rows q, q + s, q + 2s … of a dilated window see the same
+ * residue class of keys, so a tile of them computes no masked lane but at the window's ends (SPLAT calls it alignment).
+ */
+export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | null {
+  const strides = distinctStrides(acsr);
+  if (strides === null) return null;
+  const all = contiguousTiles(0, acsr.queryLength, tileRows, [0]);
+  if (strides.length === 0) return [{stride: 1, tiles: contiguousTiles(0, acsr.queryLength, tileRows, []), owns: null}];
+  if (strides.length === 1 && strides[0] === 1) return [{stride: 1, tiles: all, owns: null}];
+  const owner = ownersOfRuns(acsr, strides);
+  const classes: StrideClass[] = [];
+  strides.forEach((stride, index) => {
+    const owns = owner.map(value => (value === index ? 1 : 0));
+    if (stride === 1) {
+      classes.push({stride, tiles: all, owns});
+    } else {
+      const tiles = residueTiles(acsr, stride, owns, tileRows);
+      if (index === 0) tiles.push(...unownedTiles(acsr, owns, tileRows));
+      classes.push({stride, tiles, owns});
+    }
+  });
+  return classes;
+}
+
+/** Strides of the runs of two keys or more, ascending; 1 is among them when some one-key run has no other class to join. */
+function distinctStrides({stride, count}: Acsr): number[] | null {
+  const found: number[] = [];
+  let unitKeys = false;
+  for (let run = 0; run < stride.length; run++) {
+    const value = stride[run]!;
+    if (count[run] === 1) {
+      unitKeys ||= value === 1;
+    } else if (!found.includes(value)) {
+      if (found.push(value) > MAX_CLASSES) return null;
+    }
+  }
+  for (let run = 0; run < stride.length && !unitKeys; run++) {
+    if (count[run] === 1 && !found.includes(stride[run]!)) unitKeys = true;
+  }
+  if (unitKeys && !found.includes(1)) found.push(1);
+  return found.length > MAX_CLASSES ? null : found.sort((a, b) => a - b);
+}
+
+/** The class index of each run. A one-key run joins the class of its stride, and class 1 when there is none. */
+function ownersOfRuns({stride}: Acsr, strides: readonly number[]): Uint8Array {
+  const unit = Math.max(0, strides.indexOf(1));
+  return Uint8Array.from(stride, value => {
+    const index = strides.indexOf(value);
+    return index < 0 ? unit : index;
+  });
+}
+
+function contiguousTiles(firstRow: number, rows: number, tileRows: number, residues: readonly number[]): RowTile[] {
+  const tiles: RowTile[] = [];
+  for (let row = 0; row < rows; row += tileRows) {
+    tiles.push({firstRow: firstRow + row, rowStride: 1, rows: Math.min(tileRows, rows - row), residues});
+  }
+  return tiles;
+}
+
+/** Buckets the rows by the residues of their runs, then cuts each bucket into progressions of rows. */
+function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owns: Uint8Array, tileRows: number): RowTile[] {
+  const buckets = new Map<number | string, {residues: number[]; rows: number[]}>();
+  for (let row = 0; row < queryLength; row++) {
+    let residue = -1;
+    let residues: number[] | null = null;
+    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
+      if (owns[run] === 0) continue;
+      const value = mod(start[run]!, stride);
+      if (residue < 0) residue = value;
+      else if (value !== residue && !residues?.includes(value)) (residues ??= [residue]).push(value);
+    }
+    if (residue < 0) continue;
+    const name = residues === null ? residue : residues.sort((a, b) => a - b).join();
+    let bucket = buckets.get(name);
+    if (bucket === undefined) buckets.set(name, (bucket = {residues: residues ?? [residue], rows: []}));
+    bucket.rows.push(row);
+  }
+  const tiles: RowTile[] = [];
+  for (const {residues, rows} of buckets.values()) {
+    for (let first = 0; first < rows.length; ) {
+      const firstRow = rows[first]!;
+      const rowStride = first + 1 < rows.length ? rows[first + 1]! - firstRow : 1;
+      let end = first + 1;
+      while (end < rows.length && end - first < tileRows && rows[end] === firstRow + rowStride * (end - first)) end++;
+      tiles.push({firstRow, rowStride, rows: end - first, residues});
+      first = end;
+    }
+  }
+  return tiles;
+}
+
+/** Tiles without keys for the rows that no residue tile owns: the first pass writes every row. */
+function unownedTiles({queryLength, rowRuns}: Acsr, owns: Uint8Array, tileRows: number): RowTile[] {
+  const tiles: RowTile[] = [];
+  let begin = -1;
+  for (let row = 0; row <= queryLength; row++) {
+    let owned = row === queryLength;
+    for (let run = rowRuns[row]!; !owned && run < rowRuns[row + 1]!; run++) owned = owns[run] === 1;
+    if (!owned && begin < 0) begin = row;
+    if (owned && begin >= 0) {
+      tiles.push(...contiguousTiles(begin, row - begin, tileRows, []));
+      begin = -1;
+    }
+  }
+  return tiles;
+}

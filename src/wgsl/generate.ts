@@ -1,0 +1,71 @@
+import {scratchLayout, type Pass, type Plan} from '../plan/index.js';
+import {ceilDiv} from '../support/index.js';
+import {attendProgram} from './attend.js';
+import {kernelShape} from './kernel_shape.js';
+import {mergeGroups, mergeProgram} from './merge.js';
+import {packGrid, packMaskProgram} from './pack_mask.js';
+import {CONTINUES, KEEPS_SUM, packParams, type FixedParams} from './params.js';
+import type {Launch, Program} from './program.js';
+
+/** What the WGSL of a plan depends on beside the plan. */
+export interface GenerateOptions {
+  /** The call adds a bias to the scores. */
+  readonly bias: boolean;
+  /** [batch | 1, heads | 1, queryLength | 1, keyLength | 1] of a mask tensor that is packed before the kernel runs. */
+  readonly maskShape?: readonly [number, number, number, number];
+}
+
+/** Bytes of `maskWords` for a mask tensor of this shape. */
+export function maskWordsBytes(plan: Plan, [batch, heads, queries]: readonly number[]): number {
+  return 4 * batch! * heads! * queries! * ceilDiv(plan.problem.keyLength, 32);
+}
+
+/** The dispatches of a plan, in order: pack the mask if it is a tensor, then each pass and its merges. */
+export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch[] {
+  const {problem, offsets, passes, slots} = plan;
+  const {batch, heads, queryLength, keyLength} = problem;
+  const wordsPerRow = ceilDiv(keyLength, 32);
+  const shared: Omit<FixedParams, 'flags' | 'first'> = {
+    queryLength,
+    keyLength,
+    heads,
+    spans: offsets.spans,
+    intervals: offsets.intervals,
+    wordsPerRow,
+    slotBase: scratchLayout(plan).rows,
+    slots,
+    maskStrides: maskStrides(maskShape ?? [1, 1, queryLength, keyLength], wordsPerRow),
+  };
+  const launch = (program: Program, grid: Launch['grid'], first: number, flags: number): Launch => ({
+    program,
+    grid,
+    params: call => packParams({...shared, first, flags}, call),
+  });
+
+  const launches: Launch[] = [];
+  if (maskShape !== undefined) {
+    const words = maskWordsBytes(plan, maskShape) / 4;
+    launches.push(launch(packMaskProgram(maskShape[3]), packGrid(words), words, 0));
+  }
+  const attend = attendProgram(kernelShape(plan, bias));
+  const merge = slots > 0 ? mergeProgram(plan) : null;
+  passes.forEach((pass, index) => {
+    const flags = flagsOf(pass, index === passes.length - 1);
+    const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
+    if (itemEnd > itemBegin) launches.push(launch(attend, [heads, itemEnd - itemBegin, batch], offsets.items + 4 * itemBegin, flags));
+    if (merge !== null && mergeEnd > mergeBegin) {
+      const grid: Launch['grid'] = [heads, (mergeEnd - mergeBegin) * mergeGroups(plan), batch];
+      launches.push(launch(merge, grid, offsets.merges + 4 * mergeBegin, flags));
+    }
+  });
+  return launches;
+}
+
+const flagsOf = ({continues}: Pass, last: boolean): number => (continues ? CONTINUES : 0) | (last ? 0 : KEEPS_SUM);
+
+/** Strides of `maskWords` in words; broadcast dimensions have stride 0. */
+function maskStrides([batch, heads, queries]: readonly number[], wordsPerRow: number): [number, number, number, number] {
+  const queryStride = queries === 1 ? 0 : wordsPerRow;
+  const headStride = heads === 1 ? 0 : queries! * wordsPerRow;
+  return [batch === 1 ? 0 : heads! * queries! * wordsPerRow, headStride, queryStride, 0];
+}

@@ -1,0 +1,2 @@
+export type {BindingRole, CallParams, Launch, Program} from './program.js';
+export {generate, maskWordsBytes, type GenerateOptions} from './generate.js';

@@ -1,0 +1,44 @@
+/** What a binding of a program is for. The runtime binds its buffers by these names; `params` is the uniform buffer. */
+export type BindingRole =
+  | 'params'
+  | 'query'
+  | 'key'
+  | 'value'
+  | 'schedule'
+  | 'bias'
+  /** A boolean mask tensor as tfjs stores it, one int32 per element: the input of the program that packs it into `maskWords`. */
+  | 'mask'
+  | 'maskWords'
+  | 'output'
+  /** Rows of partial results and their log-sum-exp, `Plan.slots` row tiles per head, after one row record per query when passes continue. */
+  | 'scratch';
+
+/** One WGSL module with one entry point `main`, and what a host must know to run it. Text and bindings derive from the plan alone. */
+export interface Program {
+  /** Short and stable, for labels, profiles and messages: `SparseAttention.attend`. */
+  readonly name: string;
+  /** name + hash of code: two programs share a pipeline exactly when they share the text. */
+  readonly key: string;
+  readonly code: string;
+  /** The role at index i is at `@group(0) @binding(i)`. Binding 0 is `params`. */
+  readonly bindings: readonly BindingRole[];
+  /** Roles the program writes (`var<storage, read_write>`). */
+  readonly writes: readonly BindingRole[];
+  readonly workgroupBytes: number;
+  readonly invocations: number;
+}
+
+/** One dispatch of a program. Launches run in order; each sees what the earlier ones wrote. */
+export interface Launch {
+  readonly program: Program;
+  readonly grid: readonly [number, number, number];
+  /** The bytes of the `params` uniform for a call. Sizes of the plan are in it already. */
+  params(call: CallParams): ArrayBuffer;
+}
+
+/** What a call adds to a plan. Strides count elements; 0 stands for a broadcast dimension. */
+export interface CallParams {
+  readonly scale: number;
+  /** Strides of `bias` over (batch, head, query, key). */
+  readonly biasStrides?: readonly [number, number, number, number];
+}
