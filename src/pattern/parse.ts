@@ -31,6 +31,7 @@ export function parsePattern(text: string): Pattern {
   /** Operators and open parentheses that wait for their right side; a stack, so that nesting costs no recursion. */
   const waiting: Token[] = [];
 
+  /** Applies the waiting operators that bind at least so tightly, back to the nearest open parenthesis, which binds nothing. */
   const applyDownTo = (binding: number) => {
     while (waiting.length > 0 && (BINDING[waiting[waiting.length - 1]!.text] ?? 0) >= binding) {
       const operator = waiting.pop()!;
@@ -51,8 +52,8 @@ export function parsePattern(text: string): Pattern {
       if (waiting.pop() === undefined) tokens.refuse(token, 'and, or, or the end', 'Remove it, or open a parenthesis before it.');
     }
     if (token.kind === 'end') break;
-    if (token.text !== 'and' && token.text !== 'or')
-      tokens.refuse(token, 'and, or, ) or the end', 'Patterns are joined by and, or.');
+    const joins = token.text === 'and' || token.text === 'or';
+    if (!joins) tokens.refuse(token, 'and, or, ) or the end', 'Patterns are joined by and, or.');
     applyDownTo(BINDING[token.text]!);
     waiting.push(token);
   }
