@@ -1,5 +1,5 @@
 // `npm run check`: everything that can be known without a GPU. Types, lint, format, import laws, unit tests.
-import {isMain, printResults, runSteps} from './steps.mjs';
+import {isMain, printFailures, runSteps} from './steps.mjs';
 
 const CACHE = 'node_modules/.cache/tfjs-splat';
 const bin = (path) => ['node', `node_modules/${path}`];
@@ -42,8 +42,4 @@ export const CHECKS = [
   },
 ];
 
-if (isMain(import.meta.url)) {
-  const results = await runSteps(CHECKS);
-  printResults(results);
-  process.exitCode = results.some(({failed}) => failed > 0) ? 1 : 0;
-}
+if (isMain(import.meta.url)) printFailures(await runSteps(CHECKS));

@@ -91,13 +91,6 @@ module.exports = {
       from: {},
       to: {couldNotResolve: true},
     },
-    {
-      name: 'gpu-tests-run-in-a-browser',
-      comment: 'test/gpu is bundled for karma as it is.',
-      severity: 'error',
-      from: {path: '^test/(gpu|support/.*[.]ts$|oracle|corpus)'},
-      to: {dependencyTypes: ['core']},
-    },
   ],
   options: {
     doNotFollow: {path: 'node_modules'},

@@ -14,7 +14,7 @@ export default tseslint.config(
     extends: [tseslint.configs.recommended],
     linterOptions: {reportUnusedDisableDirectives: 'error'},
     rules: {
-      eqeqeq: 'error',
+      eqeqeq: ['error', 'always', {null: 'ignore'}],
       'no-var': 'error',
       'prefer-const': 'error',
       'object-shorthand': 'error',
@@ -27,7 +27,7 @@ export default tseslint.config(
   {
     files: ['src/**/*.ts'],
     rules: {
-      'no-console': 'error',
+      'no-console': ['error', {allow: ['warn', 'error']}],
       'max-lines': ['error', {max: 350, skipComments: true, skipBlankLines: true}],
       'no-restricted-syntax': ['error', {selector: 'ExportDefaultDeclaration', message: 'Export by name.'}],
     },
@@ -35,6 +35,7 @@ export default tseslint.config(
   {
     files: ['src/{support,pattern,acsr,plan,wgsl}/**/*.ts', 'src/compile.ts'],
     rules: {
+      'no-console': 'error',
       'no-restricted-globals': ['error', ...WORLD.map((name) => ({name, message: 'A pure room reads only its arguments.'}))],
       'no-restricted-properties': [
         'error',

@@ -1,32 +1,29 @@
 // Runs commands as steps and counts what they proved: every jasmine spec is one, any other command is one.
 import {spawn} from 'node:child_process';
+import {realpathSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** True when the module at `url` (its `import.meta.url`) is the program that was started. */
-export const isMain = (url) => process.argv[1] === fileURLToPath(url);
+export const isMain = (url) => realpathSync(process.argv[1]) === fileURLToPath(url);
 
 /**
  * Runs `command` in the project's root and keeps its output.
  *
- * @param {{name: string, command: string[], env?: Record<string, string>, minutes?: number, live?: boolean}} step
- *     `minutes`: after this long the step and all its children are killed and count as one failure; `live`: show the output as it comes.
+ * @param {{name: string, command: string[], minutes?: number}} step `minutes`: after this long the step and all its children are
+ *     killed, and it counts as failed.
  * @returns {Promise<{name: string, passed: number, failed: number, seconds: number, output: string}>}
  */
-export function runStep({name, command, env = {}, minutes = 10, live = false}) {
+function runStep({name, command, minutes = 10}) {
   const start = Date.now();
   const [file, ...args] = command;
   return new Promise((resolve) => {
     // Its own process group, so that a hung browser dies with the runner that started it.
-    const child = spawn(file, args, {cwd: ROOT, env: {...process.env, ...env}, stdio: ['ignore', 'pipe', 'pipe'], detached: true});
+    const child = spawn(file, args, {cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: true});
     let output = '';
-    const keep = (stream) => (chunk) => {
-      output += chunk;
-      if (live) stream.write(chunk);
-    };
-    child.stdout.on('data', keep(process.stdout));
-    child.stderr.on('data', keep(process.stderr));
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
     const stop = (signal) => {
       try {
         process.kill(-child.pid, signal);
@@ -35,7 +32,7 @@ export function runStep({name, command, env = {}, minutes = 10, live = false}) {
       }
     };
     const watchdog = setTimeout(() => {
-      keep(process.stderr)(`\n${name}: stopped after ${minutes} minutes\n`);
+      output += `\nStopped after ${minutes} minutes.\n`;
       stop('SIGKILL');
     }, minutes * 60_000);
     const interrupted = () => {
@@ -56,35 +53,45 @@ export function runStep({name, command, env = {}, minutes = 10, live = false}) {
   });
 }
 
-/** Jasmine and karma say how many specs ran; a command that fails for another reason is one failure more. */
+/** Jasmine and karma say how many specs ran; a command that fails without a failing spec is one failure. */
 function count(output, ok) {
-  const jasmine = [...output.matchAll(/^(\d+) specs?, (\d+) failures?/gm)].at(-1);
+  const jasmine = [...output.matchAll(/^(\d+) specs?, (\d+) failures?(?:, (\d+) pending)?/gm)].at(-1);
   const karma = [...output.matchAll(/Executed (\d+) of \d+(?: \((\d+) FAILED\))?/g)].at(-1);
-  const [, specs = '0', failures = '0'] = jasmine ?? karma ?? [];
   if (!jasmine && !karma) return {passed: ok ? 1 : 0, failed: ok ? 0 : 1};
-  const failed = Number(failures) || (ok ? 0 : 1);
-  return {passed: Math.max(0, Number(specs) - Number(failures)), failed};
+  const [specs, failures, pending] = (jasmine ?? karma).slice(1).map((text) => Number(text ?? 0));
+  return {passed: specs - failures - (pending ?? 0), failed: failures || (ok ? 0 : 1)};
 }
 
-/** Runs `steps` two at a time: the smallest machine this is meant for has two cores. */
-export async function runSteps(steps) {
+/**
+ * Runs `steps`, `workers` at a time, and prints a line for each as it ends. Two by default: the smallest machine this is meant for has
+ * two cores.
+ */
+export async function runSteps(steps, workers = 2) {
   const queue = [...steps.entries()];
   const results = [];
-  const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) results[next[0]] = await runStep(next[1]);
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const [index, step] = next;
+      results[index] = await runStep(step);
+      printResult(results[index]);
+    }
   };
-  await Promise.all([worker(), worker()]);
+  await Promise.all(Array.from({length: workers}, work));
   return results;
 }
 
-/** Prints the output of what failed, then one line for each step. */
-export function printResults(results) {
+function printResult({name, passed, failed, seconds}) {
+  const verdict = failed > 0 ? `${failed} failed` : '';
+  console.log(
+    `${name.padEnd(28)} ${String(passed).padStart(5)} passed ${verdict.padStart(10)} ${seconds.toFixed(1).padStart(6)} s`,
+  );
+}
+
+/** Prints the whole output of every step that failed, and leaves the process with the exit code that says so. */
+export function printFailures(results) {
   for (const {name, failed, output} of results) if (failed > 0) console.log(`\n──── ${name}\n${output.trimEnd()}`);
-  console.log('');
-  for (const {name, passed, failed, seconds} of results) {
-    const verdict = failed > 0 ? `${failed} failed` : 'ok';
-    console.log(
-      `${name.padEnd(36)} ${String(passed).padStart(6)} passed  ${verdict.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s`,
-    );
-  }
+  const passed = results.reduce((sum, result) => sum + result.passed, 0);
+  const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  if (failed > 0 || passed === 0) process.exitCode = 1;
+  return {passed, failed};
 }

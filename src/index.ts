@@ -1,0 +1,2 @@
+export {SplatError} from './support/index.js';
+export * from './pattern/index.js';
