@@ -1,0 +1,91 @@
+import {ceilDiv} from '../support/index.js';
+import {MAX_RUNS, type Acsr} from './acsr.js';
+import {countBits} from './bits.js';
+import {Recogniser} from './recognise.js';
+import type {Rows} from './rows.js';
+import {RunList} from './runs.js';
+
+/** The runs of all rows, one after another, in arrays that double when they are full. */
+export class Runs {
+  length = 0;
+  private start: Int32Array;
+  private stride: Int32Array;
+  private count: Int32Array;
+
+  constructor(room: number) {
+    this.start = new Int32Array(room);
+    this.stride = new Int32Array(room);
+    this.count = new Int32Array(room);
+  }
+
+  /** Returns the number of keys in the row. */
+  add(row: RunList): number {
+    const {length} = row;
+    if (this.length + length > this.start.length) this.grow();
+    const {start, stride, count} = this;
+    let keys = 0;
+    for (let i = 0, at = this.length; i < length; i++, at++) {
+      start[at] = row.start[i]!;
+      stride[at] = row.stride[i]!;
+      count[at] = row.count[i]!;
+      keys += row.count[i]!;
+    }
+    this.length += length;
+    return keys;
+  }
+
+  finish(): Pick<Acsr, 'start' | 'stride' | 'count'> {
+    const {start, stride, count, length} = this;
+    return {start: start.slice(0, length), stride: stride.slice(0, length), count: count.slice(0, length)};
+  }
+
+  private grow(): void {
+    const grown = (old: Int32Array) => {
+      const array = new Int32Array(2 * old.length + MAX_RUNS);
+      array.set(old);
+      return array;
+    };
+    this.start = grown(this.start);
+    this.stride = grown(this.stride);
+    this.count = grown(this.count);
+  }
+}
+
+/** The rows that take more runs than a row may have. */
+export class Irregular {
+  /** Keys in the rows that stayed bits. */
+  nnz = 0;
+  private readonly queries: number[] = [];
+  private readonly words: Uint32Array;
+  private bits = new Uint32Array(0);
+  private readonly row = new RunList();
+  private recogniser: Recogniser | undefined;
+
+  constructor(private readonly keyLength: number) {
+    this.words = new Uint32Array(ceilDiv(keyLength, 32));
+  }
+
+  /** The runs that a row turns out to have once it is worked out as bits, or none when it is kept as bits. */
+  settle(query: number, position: number, rows: Rows): RunList {
+    const {words, row} = this;
+    rows.bits(query, words);
+    this.recogniser ??= new Recogniser(this.keyLength);
+    this.recogniser.read(words, 0, position, row);
+    if (!row.overflow) return row;
+
+    const at = this.queries.length * words.length;
+    if (at + words.length > this.bits.length) {
+      const grown = new Uint32Array(2 * this.bits.length + words.length);
+      grown.set(this.bits);
+      this.bits = grown;
+    }
+    this.bits.set(words, at);
+    this.queries.push(query);
+    this.nnz += countBits(words);
+    return row.clear();
+  }
+
+  finish(): Pick<Acsr, 'irregularRows' | 'bits'> {
+    return {irregularRows: Int32Array.from(this.queries), bits: this.bits.slice(0, this.queries.length * this.words.length)};
+  }
+}

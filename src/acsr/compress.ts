@@ -1,0 +1,42 @@
+import {checkFits, resolveShape, type Pattern, type PatternNode, type PatternShape} from '../pattern/index.js';
+import type {Acsr} from './acsr.js';
+import {Irregular, Runs} from './collect.js';
+import {rowsOf} from './rows.js';
+
+/**
+ * The pattern as arithmetic: for every query the keys it attends to, as a few arithmetic progressions.
+ *
+ * The runs of a row are worked out in closed form and composed by set algebra; no pair is ever looked at, masks excepted, which are
+ * recognised from their bits. Of the many ways to split a row into runs this is the one it picks:
+ * - a pattern without operators gives its own progression, a mask what `Recogniser` finds;
+ * - `and` intersects every run with every run; strides become least common multiples;
+ * - `or` lets the run of smaller stride keep shared keys, whichever side it comes from;
+ * - `not` of a run leaves the part before it, the part after it, and between its keys whichever is fewer: gaps or interleaved runs;
+ * - runs that continue each other are joined, and so is a single key that continues a run. Other single keys keep the stride of the
+ *   pattern they come from.
+ *
+ * A row that takes more than `MAX_RUNS` runs on the way is worked out as bits, and stays bits if it is not recognised from them.
+ *
+ * Throws `SplatError` when the shape is not one or the pattern was written for other lengths.
+ */
+export function compress(pattern: Pattern | PatternNode, shape: PatternShape): Acsr {
+  const node = nodeOf(pattern);
+  const resolved = resolveShape(shape);
+  checkFits(node, resolved);
+  const {queryLength, keyLength, queryOffset} = resolved;
+  const rows = rowsOf(node, resolved);
+  const rowRuns = new Int32Array(queryLength + 1);
+  const runs = new Runs(2 * queryLength);
+  const irregular = new Irregular(keyLength);
+  let nnz = 0;
+  for (let query = 0; query < queryLength; query++) {
+    let row = rows.runs(query);
+    if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
+    nnz += runs.add(row);
+    rowRuns[query + 1] = runs.length;
+  }
+  nnz += irregular.nnz;
+  return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
+}
+
+export const nodeOf = (pattern: Pattern | PatternNode): PatternNode => ('node' in pattern ? pattern.node : pattern);

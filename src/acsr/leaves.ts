@@ -1,0 +1,144 @@
+import type {MaskNode, PatternNode, ResolvedShape} from '../pattern/index.js';
+import {ceilDiv, mod} from '../support/index.js';
+import {paint} from './bits.js';
+import {Recogniser} from './recognise.js';
+import type {Rows} from './rows.js';
+import {RunList} from './runs.js';
+
+export type LeafNode = Exclude<PatternNode, {kind: 'and' | 'or' | 'not'}>;
+
+/**
+ * The rows of a pattern without operators: each is one run, or a few, in closed form. Only masks and lists of tokens are looked through.
+ *
+ * `position` is the query's place among the keys and may lie outside them; keys are clipped to 0 … keyLength − 1.
+ */
+export function leafRows(node: LeafNode, shape: ResolvedShape): Rows {
+  const {queryOffset, keyLength} = shape;
+  switch (node.kind) {
+    case 'full':
+      return constantRows(keyLength);
+    case 'prefix':
+      return constantRows(Math.min(node.count, keyLength));
+    case 'causal':
+      return writtenRows((row, query) => row.addKeys(0, Math.min(query + queryOffset, keyLength - 1)));
+    case 'slidingWindow':
+      return windowRows(node, shape);
+    case 'strided': {
+      const stride = Math.min(node.stride, MAX_DISTANCE);
+      return writtenRows((row, query) => addProgression(row, mod(query + queryOffset, stride), stride, keyLength - 1));
+    }
+    case 'blockLocal':
+      return writtenRows((row, query) => {
+        const first = Math.floor((query + queryOffset) / node.size) * node.size;
+        row.addKeys(Math.max(first, 0), Math.min(first + node.size, keyLength) - 1);
+      });
+    case 'globalTokens':
+      return typeof node.tokens === 'number' ? firstTokensRows(node.tokens, shape) : listedTokensRows(node.tokens, shape);
+    case 'documents':
+      return documentRows(node.lengths, shape);
+    case 'mask':
+      return maskRows(node, shape);
+  }
+}
+
+/** Rows that `write` fills in, afresh for each query. */
+function writtenRows(write: (row: RunList, query: number) => void): Rows {
+  const row = new RunList();
+  const runs = (query: number) => {
+    row.clear();
+    write(row, query);
+    return row;
+  };
+  return {runs, bits: (query, words) => paint(runs(query), words)};
+}
+
+/** No query is as far from any key; a stride or dilation of this much and more means the key at the query's own position only. */
+const MAX_DISTANCE = 2 ** 40;
+
+/** Every query attends to the first `count` keys. */
+function constantRows(count: number): Rows {
+  const row = new RunList();
+  row.addKeys(0, count - 1);
+  return {runs: () => row, bits: (_query, words) => paint(row, words)};
+}
+
+/** Appends the keys `first, first + stride …` up to `last`, if any. */
+function addProgression(row: RunList, first: number, stride: number, last: number): void {
+  // A stride past the keys reaches one key only; it is kept within 32 bits.
+  if (first <= last) row.add(first, Math.min(stride, last + 1), Math.floor((last - first) / stride) + 1);
+}
+
+function windowRows(node: {left: number; right: number; dilation: number}, shape: ResolvedShape): Rows {
+  const {queryLength, keyLength, queryOffset} = shape;
+  const dilation = Math.min(node.dilation, MAX_DISTANCE);
+  // More steps than this lead past the keys from any position.
+  const reach = queryLength + keyLength + Math.abs(queryOffset);
+  const left = Math.min(node.left, reach) * dilation;
+  const right = Math.min(node.right, reach) * dilation;
+  if (dilation === 1) {
+    return writtenRows((row, query) => {
+      const position = query + queryOffset;
+      row.addKeys(Math.max(position - left, 0), Math.min(position + right, keyLength - 1));
+    });
+  }
+  return writtenRows((row, query) => {
+    const position = query + queryOffset;
+    const first = position - left;
+    addProgression(row, first >= 0 ? first : mod(position, dilation), dilation, Math.min(position + right, keyLength - 1));
+  });
+}
+
+function firstTokensRows(tokens: number, {keyLength, queryOffset}: ResolvedShape): Rows {
+  const count = Math.min(tokens, keyLength);
+  return writtenRows((row, query) => {
+    const position = query + queryOffset;
+    const isGlobal = 0 <= position && position < count;
+    row.addKeys(0, isGlobal ? keyLength - 1 : count - 1);
+  });
+}
+
+function listedTokensRows(tokens: readonly number[], {keyLength, queryOffset}: ResolvedShape): Rows {
+  const words = new Uint32Array(ceilDiv(keyLength, 32));
+  for (const token of tokens) words[token >>> 5]! |= 1 << (token & 31);
+  const row = new RunList();
+  new Recogniser(keyLength).read(words, 0, 0, row);
+  const all = leafRows({kind: 'full'}, {queryLength: 1, keyLength, queryOffset});
+  const isGlobal = (query: number) => {
+    const position = query + queryOffset;
+    return 0 <= position && position < keyLength && ((words[position >>> 5]! >>> (position & 31)) & 1) === 1;
+  };
+  return {
+    runs: (query) => (isGlobal(query) ? all.runs(query) : row),
+    bits: (query, out) => (isGlobal(query) ? all.bits(query, out) : out.set(words)),
+  };
+}
+
+function documentRows(lengths: readonly number[], {keyLength, queryOffset}: ResolvedShape): Rows {
+  let next = 0; // the document after the one that holds the keys first … end − 1
+  let first = 0;
+  let end = 0;
+  return writtenRows((row, query) => {
+    const position = query + queryOffset;
+    if (position < 0 || position >= keyLength) return;
+    if (position < first) next = first = end = 0;
+    while (position >= end) {
+      first = end;
+      end += lengths[next++]!;
+    }
+    row.addKeys(first, end - 1);
+  });
+}
+
+function maskRows({words, queryLength, keyLength}: MaskNode, {queryOffset}: ResolvedShape): Rows {
+  const wordsPerRow = ceilDiv(keyLength, 32);
+  const recogniser = new Recogniser(keyLength);
+  recogniser.learn(words, queryLength);
+  const row = new RunList();
+  return {
+    runs(query) {
+      recogniser.read(words, query * wordsPerRow, query + queryOffset, row);
+      return row;
+    },
+    bits: (query, out) => out.set(words.subarray(query * wordsPerRow, (query + 1) * wordsPerRow)),
+  };
+}

@@ -1,0 +1,118 @@
+import {gcd, mod} from '../support/index.js';
+import type {RunList} from './runs.js';
+
+/*
+ * Set algebra on arithmetic progressions `start + stride·i, 0 ≤ i < count`. Keys are below 2³¹, so every number here is exact.
+ */
+
+/** One progression; `count` 0 is the empty set. */
+export interface Progression {
+  start: number;
+  stride: number;
+  count: number;
+}
+
+/** Strides of one-key runs stay within 32 bits; longer strides could not reach a second key anyway. */
+const MAX_STRIDE = 2 ** 30;
+
+/**
+ * The keys common to run `i` of `a` and run `j` of `b`, which are again one progression, into `out`; returns its count.
+ *
+ * Its stride is the least common multiple of theirs, also when only one key is common.
+ */
+export function intersect(a: RunList, i: number, b: RunList, j: number, out: Progression): number {
+  const aStart = a.start[i]!;
+  const bStart = b.start[j]!;
+  const low = aStart > bStart ? aStart : bStart;
+  const aLast = a.last(i);
+  const bLast = b.last(j);
+  const high = aLast < bLast ? aLast : bLast;
+  out.count = 0;
+  if (low > high) return 0;
+
+  const aStride = a.stride[i]!;
+  const bStride = b.stride[j]!;
+  if (bStride === 1 || (aStride % bStride === 0 && (aStart - bStart) % bStride === 0)) return clip(aStart, aStride, low, high, out);
+  if (aStride === 1 || (bStride % aStride === 0 && (bStart - aStart) % aStride === 0)) return clip(bStart, bStride, low, high, out);
+
+  // aStart + aStride·x = bStart + bStride·y; divided by the greatest common divisor, x = distance / aStride modulo bStride.
+  const divisor = gcd(aStride, bStride);
+  const distance = bStart - aStart;
+  if (distance % divisor !== 0) return 0;
+  const modulus = bStride / divisor;
+  const x = multiply(mod(distance / divisor, modulus), inverse(aStride / divisor, modulus), modulus);
+  clip(aStart + aStride * x, aStride * modulus, low, high, out);
+  out.stride = Math.min(out.stride, MAX_STRIDE);
+  return out.count;
+}
+
+/** The keys `start + stride·i, i ≥ 0`, that lie in [low, high]. */
+function clip(start: number, stride: number, low: number, high: number, out: Progression): number {
+  const first = start >= low ? start : stride === 1 ? low : start + Math.ceil((low - start) / stride) * stride;
+  out.start = first;
+  out.stride = stride;
+  out.count = first > high ? 0 : stride === 1 ? high - first + 1 : Math.floor((high - first) / stride) + 1;
+  return out.count;
+}
+
+/** a·b mod m for 0 ≤ a, b < m < 2³¹, in two halves so that no product passes 2⁵³. */
+function multiply(a: number, b: number, m: number): number {
+  return (((a * (b >>> 16)) % m) * 65536 + a * (b & 0xffff)) % m;
+}
+
+/** The inverse of `a` modulo `m`, for coprime a and m: the extended Euclidean algorithm. */
+function inverse(a: number, m: number): number {
+  let [r, nextR] = [m, a % m];
+  let [t, nextT] = [0, 1];
+  while (nextR !== 0) {
+    const q = Math.floor(r / nextR);
+    [r, nextR] = [nextR, r - q * nextR];
+    [t, nextT] = [nextT, t - q * nextT];
+  }
+  return mod(t, m);
+}
+
+const common: Progression = {start: 0, stride: 1, count: 0};
+
+/**
+ * Appends run `i` of `a` without the keys of run `j` of `b`: a few progressions, disjoint, in no order.
+ *
+ * Every k-th key is missing from the middle. What is left there is the gaps between missing keys, or k − 1 progressions that interleave,
+ * whichever are fewer (gaps when equal); a part before or after the middle is one run.
+ */
+export function subtract(a: RunList, i: number, b: RunList, j: number, out: RunList): void {
+  const start = a.start[i]!;
+  const stride = a.stride[i]!;
+  const count = a.count[i]!;
+  const missing = intersect(a, i, b, j, common);
+  if (missing === 0) return out.add(start, stride, count);
+
+  // From here on in steps of the run: `first`, `first + k` … `last` are missing of the steps 0 … count − 1.
+  const first = (common.start - start) / stride;
+  const k = missing === 1 ? 1 : common.stride / stride;
+  const last = first + k * (missing - 1);
+  const tail = count - 1 - last;
+  if (k === 1) {
+    if (first > 0) out.add(start, stride, first);
+    if (tail > 0) out.add(start + stride * (last + 1), stride, tail);
+    return;
+  }
+  const headAlone = first >= k;
+  const tailAlone = tail >= k;
+  const gapRuns = missing - 1 + (first > 0 ? 1 : 0) + (tail > 0 ? 1 : 0);
+  const interleavedRuns = k - 1 + (headAlone ? 1 : 0) + (tailAlone ? 1 : 0);
+  const gaps = gapRuns <= interleavedRuns;
+  if (first > 0 && (gaps || headAlone)) out.add(start, stride, first);
+  if (tail > 0 && (gaps || tailAlone)) out.add(start + stride * (last + 1), stride, tail);
+  if (gaps) {
+    for (let gap = first + 1; gap < last; gap += k) out.add(start + stride * gap, stride, k - 1);
+    return;
+  }
+  const low = headAlone ? first + 1 : 0;
+  const high = tailAlone ? last - 1 : count - 1;
+  for (let residue = 1; residue < k; residue++) {
+    // A head or tail shorter than k holds at most one step of each residue, which belongs to that residue's run.
+    const from = low + mod(first + residue - low, k);
+    if (from <= high) out.add(start + stride * from, stride * k, Math.floor((high - from) / k) + 1);
+  }
+}

@@ -1,0 +1,179 @@
+import {ceilDiv, mod} from '../support/index.js';
+import {RunList} from './runs.js';
+
+/** Neighbouring keys make a run of stride 1 from this many on; fewer may rather belong to progressions side by side. */
+const MIN_SEGMENT = 3;
+/** Where `MIN_SEGMENT` makes too many runs, the row is read again and only segments of a word and more are kept: `not(strided(8))`. */
+const MIN_LONG_SEGMENT = 33;
+/** Keys in one progression before chance is ruled out: among 20 random keys of 4096 three are often equally spaced, four hardly ever. */
+const MIN_EVIDENCE = 4;
+/** Next keys that are tried as the second of a progression: as many progressions may lie side by side. */
+const CANDIDATES = 8;
+/** Rows that are read first to learn the strides of a mask. */
+const SAMPLES = 16;
+const MAX_USUAL_STRIDES = 4;
+
+/**
+ * Finds the runs of a row that is given as bits, exactly: every key is looked at, and a run holds only keys that are there.
+ *
+ * 1. Three and more neighbouring keys are a run of stride 1.
+ * 2. The other keys are taken in ascending order. The longest progression that starts at the first key left and uses only such keys is a
+ *    run, when it has four keys, or two and a usual stride of this mask (one that half of a sample of its rows show). Else the key is a
+ *    run by itself.
+ *
+ * So a window is never cut by a stride that passes through it, and chance neighbours never start a stride of their own.
+ */
+export class Recogniser {
+  /** Ascending; 1 is always usual. */
+  private usualStrides: readonly number[] = [1];
+  /** Keys in no segment, ascending. */
+  private readonly loose: Int32Array;
+  /** [keyLength] 1 for a key in `loose` that no run has yet. */
+  private readonly isLoose: Uint8Array;
+  private looseCount = 0;
+
+  constructor(private readonly keyLength: number) {
+    this.loose = new Int32Array(keyLength);
+    this.isLoose = new Uint8Array(keyLength);
+  }
+
+  /**
+   * Reads a row at `base` of `words` into `out`. A key by itself gets the usual stride that leads to `position`, the query's place among
+   * the keys, when there is one; else stride 1.
+   */
+  read(words: Uint32Array, base: number, position: number, out: RunList): void {
+    this.readSegments(words, base, MIN_SEGMENT, out);
+    this.readLoose(CANDIDATES, position, out);
+    if (out.overflow) {
+      this.readSegments(words, base, MIN_LONG_SEGMENT, out);
+      this.readLoose(2 * CANDIDATES, position, out);
+    }
+    if (!out.overflow) out.sort();
+  }
+
+  /** Learns the usual strides of a mask from a sample of its rows. */
+  learn(words: Uint32Array, queryLength: number): void {
+    const rowsWith = new Map<number, number>();
+    const row = new RunList();
+    let informative = 0;
+    for (let sample = 0; sample < Math.min(SAMPLES, queryLength); sample++) {
+      const query = queryLength <= SAMPLES ? sample : Math.floor(((sample + 0.5) * queryLength) / SAMPLES);
+      this.read(words, query * ceilDiv(this.keyLength, 32), 0, row);
+      const strides = stridesIn(row);
+      if (strides.size > 0) informative++;
+      for (const stride of strides) rowsWith.set(stride, (rowsWith.get(stride) ?? 0) + 1);
+    }
+    const usual = [...rowsWith].filter(([, rows]) => rows >= Math.max(2, informative / 2)).sort(([, a], [, b]) => b - a);
+    const strides = usual.slice(0, MAX_USUAL_STRIDES).map(([stride]) => stride);
+    this.usualStrides = [1, ...strides.sort((a, b) => a - b)];
+  }
+
+  /** Writes segments of at least `minSegment` neighbouring keys to `out`, all other keys to `loose`. */
+  private readSegments(words: Uint32Array, base: number, minSegment: number, out: RunList): void {
+    const wordsPerRow = ceilDiv(this.keyLength, 32);
+    out.clear();
+    this.looseCount = 0;
+    let first = -1; // of the segment that reaches up to here, −1 when there is none
+    for (let w = 0; w < wordsPerRow; w++) {
+      const word = words[base + w]! | 0;
+      const key = w << 5;
+      if (word === (first < 0 ? 0 : -1)) continue;
+      // `edges` has a bit wherever a segment begins or, one after its last key, ends.
+      let edges = word ^ ((word << 1) | (first < 0 ? 0 : 1));
+      while (edges !== 0) {
+        const at = key + 31 - Math.clz32(edges & -edges);
+        edges &= edges - 1;
+        if (first < 0) {
+          first = at;
+        } else {
+          this.addSegment(first, at - first, minSegment, out);
+          first = -1;
+        }
+      }
+      if (out.overflow) return;
+    }
+    if (first >= 0) this.addSegment(first, this.keyLength - first, minSegment, out);
+  }
+
+  private addSegment(first: number, count: number, minSegment: number, out: RunList): void {
+    if (count >= minSegment) return out.add(first, 1, count);
+    for (let key = first; key < first + count; key++) {
+      this.loose[this.looseCount++] = key;
+      this.isLoose[key] = 1;
+    }
+  }
+
+  /** Groups the loose keys into progressions, and leaves `isLoose` clear. */
+  private readLoose(candidates: number, position: number, out: RunList): void {
+    const {loose, isLoose, looseCount} = this;
+    for (let i = 0; i < looseCount && !out.overflow; i++) {
+      const first = loose[i]!;
+      if (isLoose[first] === 0) continue;
+      const stride = this.bestStride(i, candidates);
+      if (stride === 0) {
+        isLoose[first] = 0;
+        out.add(first, this.strideOfOne(first, position), 1);
+        continue;
+      }
+      let count = 0;
+      for (let key = first; key < this.keyLength && isLoose[key] === 1; key += stride) {
+        isLoose[key] = 0;
+        count++;
+      }
+      out.add(first, stride, count);
+    }
+    for (let i = 0; i < looseCount; i++) isLoose[loose[i]!] = 0;
+  }
+
+  /** The stride of the longest progression from `loose[i]`, the smallest of equals, or 0 when the key is to stand alone. */
+  private bestStride(i: number, candidates: number): number {
+    const {loose, isLoose, looseCount} = this;
+    const first = loose[i]!;
+    const span = loose[looseCount - 1]! - first;
+    let best = 0;
+    let bestCount = 1;
+    for (const stride of this.usualStrides) {
+      const count = this.reach(first, stride);
+      if (count > bestCount) [best, bestCount] = [stride, count];
+    }
+    bestCount = Math.max(bestCount, MIN_EVIDENCE - 1);
+    for (let j = i + 1; j < looseCount && candidates > 0; j++) {
+      const second = loose[j]!;
+      if (isLoose[second] === 0) continue;
+      const stride = second - first;
+      if (span < stride * bestCount) break; // neither this stride nor a longer one can beat the best
+      candidates--;
+      const count = this.reach(first, stride);
+      if (count > bestCount) [best, bestCount] = [stride, count];
+    }
+    return best;
+  }
+
+  /** How many loose keys follow each other from `first` on. */
+  private reach(first: number, stride: number): number {
+    let count = 0;
+    for (let key = first; key < this.keyLength && this.isLoose[key] === 1; key += stride) count++;
+    return count;
+  }
+
+  private strideOfOne(key: number, position: number): number {
+    for (const stride of this.usualStrides) if (stride > 1 && mod(position - key, stride) === 0) return stride;
+    return 1;
+  }
+}
+
+/** The strides of the runs of a row, and the distances between its keys that stand alone. */
+function stridesIn(row: RunList): Set<number> {
+  const strides = new Set<number>();
+  let single = -1;
+  for (let i = 0; i < row.length; i++) {
+    if (row.count[i]! > 1) {
+      if (row.stride[i]! > 1) strides.add(row.stride[i]!);
+      continue;
+    }
+    if (single >= 0) strides.add(row.start[i]! - single);
+    single = row.start[i]!;
+  }
+  strides.delete(1);
+  return strides;
+}

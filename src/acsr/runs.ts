@@ -1,0 +1,110 @@
+import {MAX_RUNS} from './acsr.js';
+
+/**
+ * The runs of one row while it is being worked out. Lists are made once and refilled for every row, so that a row costs no allocation.
+ *
+ * A finished list ascends by start, its runs are disjoint, and no two of them could be joined.
+ */
+export class RunList {
+  length = 0;
+  /** Every stride is 1: the finished list is plain intervals with a gap of at least one key between neighbours. */
+  unit = true;
+  /** The row took more than `MAX_RUNS` runs; the list is then useless. */
+  overflow = false;
+  readonly start = new Int32Array(MAX_RUNS);
+  readonly stride = new Int32Array(MAX_RUNS);
+  readonly count = new Int32Array(MAX_RUNS);
+
+  clear(): this {
+    this.length = 0;
+    this.unit = true;
+    this.overflow = false;
+    return this;
+  }
+
+  /** Appends a run of at least one key. */
+  add(start: number, stride: number, count: number): void {
+    const i = this.length;
+    if (i === MAX_RUNS) {
+      this.overflow = true;
+      return;
+    }
+    this.start[i] = start;
+    this.stride[i] = stride;
+    this.count[i] = count;
+    this.length = i + 1;
+    if (stride !== 1) this.unit = false;
+  }
+
+  /** Appends the keys `first … last`, or nothing when last < first. */
+  addKeys(first: number, last: number): void {
+    if (first <= last) this.add(first, 1, last - first + 1);
+  }
+
+  /** The greatest key of run `i`. */
+  last(i: number): number {
+    return this.start[i]! + this.stride[i]! * (this.count[i]! - 1);
+  }
+
+  /** Finishes a list whose runs are disjoint but in no order: sorts them by start and joins those that continue each other. */
+  tidy(): void {
+    if (this.length < 2 || this.overflow) return;
+    this.sort();
+    while (this.joinOnce());
+    this.unit = true;
+    for (let i = 0; i < this.length; i++) if (this.stride[i] !== 1) this.unit = false;
+  }
+
+  /** By insertion: lists are short and nearly in order. */
+  sort(): void {
+    const {start, stride, count} = this;
+    for (let i = 1; i < this.length; i++) {
+      const s = start[i]!;
+      if (start[i - 1]! < s) continue;
+      const d = stride[i]!;
+      const n = count[i]!;
+      let j = i;
+      for (; j > 0 && start[j - 1]! > s; j--) {
+        start[j] = start[j - 1]!;
+        stride[j] = stride[j - 1]!;
+        count[j] = count[j - 1]!;
+      }
+      start[j] = s;
+      stride[j] = d;
+      count[j] = n;
+    }
+  }
+
+  /**
+   * Joins runs of one stride that follow each other, and one-key runs with the run that they continue at either end.
+   * False when there was nothing to join; a join may make room for another, so it is called until then.
+   */
+  private joinOnce(): boolean {
+    const {start, stride, count} = this;
+    let joined = false;
+    for (let i = 1; i < this.length; i++) {
+      for (let j = 0; j < i; j++) {
+        const gap = start[i]! - this.last(j);
+        const appends = gap === stride[j]! && (stride[i] === gap || count[i] === 1);
+        const prepends = gap === stride[i]! && count[j] === 1;
+        if (!appends && !prepends) continue;
+        stride[j] = gap;
+        count[j]! += count[i]!;
+        this.remove(i--);
+        joined = true;
+        break;
+      }
+    }
+    return joined;
+  }
+
+  private remove(i: number): void {
+    const {start, stride, count} = this;
+    this.length--;
+    for (let j = i; j < this.length; j++) {
+      start[j] = start[j + 1]!;
+      stride[j] = stride[j + 1]!;
+      count[j] = count[j + 1]!;
+    }
+  }
+}
