@@ -1,0 +1,82 @@
+import {io, util} from '@tensorflow/tfjs-core';
+
+/** Longer constants are weights; none of them is a scale, a permutation or a shape. */
+const LONGEST_CONSTANT = 16;
+
+/**
+ * The small constants of a converted model.
+ *
+ * A converted graph holds no values: every `Const` node is empty and its value lies in the weight files. They are read here byte by
+ * byte, because `tf.io.decodeWeights` would make a tensor of every weight, and needs a backend before the model has one.
+ */
+export class Constants {
+  private readonly offsets = new Map<string, number>();
+  private readonly specs = new Map<string, io.WeightsManifestEntry>();
+  private readonly bytes: io.CompositeArrayBuffer;
+
+  constructor(specs: readonly io.WeightsManifestEntry[], data: io.WeightData | undefined) {
+    this.bytes = new io.CompositeArrayBuffer(data ?? new ArrayBuffer(0));
+    let offset = 0;
+    for (const spec of specs) {
+      this.specs.set(spec.name, spec);
+      this.offsets.set(spec.name, offset);
+      offset += this.byteLength(spec, offset);
+    }
+  }
+
+  /** The shape of a weight, or undefined when there is no weight of this name. */
+  shape(name: string): readonly number[] | undefined {
+    return this.specs.get(name)?.shape;
+  }
+
+  /** The values of a numeric weight of at most 16 elements, dequantized as TensorFlow.js will; undefined for all others. */
+  values(name: string): readonly number[] | undefined {
+    const spec = this.specs.get(name);
+    if (spec === undefined || (spec.dtype !== 'float32' && spec.dtype !== 'int32')) return undefined;
+    const count = util.sizeFromShape(spec.shape);
+    if (count > LONGEST_CONSTANT) return undefined;
+    const offset = this.offsets.get(name)!;
+    const length = this.byteLength(spec, offset);
+    if (offset + length > this.bytes.byteLength) return undefined;
+    return decode(spec, this.bytes.slice(offset, offset + length));
+  }
+
+  /** The value of a float constant of one element, whatever its rank. */
+  scalar(name: string): number | undefined {
+    const values = this.specs.get(name)?.dtype === 'float32' ? this.values(name) : undefined;
+    return values?.length === 1 ? values[0] : undefined;
+  }
+
+  private byteLength(spec: io.WeightsManifestEntry, offset: number): number {
+    const count = util.sizeFromShape(spec.shape);
+    if (spec.quantization !== undefined) return count * BYTES[spec.quantization.dtype];
+    if (spec.dtype !== 'string') return count * BYTES[spec.dtype];
+    let length = 0; // Each string is a uint32 byte count and that many bytes.
+    for (let i = 0; i < count && offset + length + 4 <= this.bytes.byteLength; i++) {
+      const at = offset + length;
+      length += 4 + new DataView(this.bytes.slice(at, at + 4)).getUint32(0, true);
+    }
+    return length;
+  }
+}
+
+const BYTES = {float32: 4, int32: 4, complex64: 8, bool: 1, uint8: 1, uint16: 2, float16: 2};
+
+function decode(spec: io.WeightsManifestEntry, bytes: ArrayBuffer): number[] {
+  const {quantization, dtype} = spec;
+  if (quantization === undefined) return Array.from(dtype === 'int32' ? new Int32Array(bytes) : new Float32Array(bytes));
+  if (quantization.dtype === 'float16') return Array.from(new Uint16Array(bytes), halfToNumber);
+  const codes = quantization.dtype === 'uint8' ? new Uint8Array(bytes) : new Uint16Array(bytes);
+  const {scale = 1, min = 0} = quantization;
+  const round = dtype === 'int32' ? Math.round : Math.fround;
+  return Array.from(codes, (code) => round(code * scale + min));
+}
+
+function halfToNumber(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

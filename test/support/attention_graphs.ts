@@ -1,0 +1,244 @@
+import type {AttrValue, NodeDef} from '../../src/model/graph.js';
+import {handMade, type Constant, type GraphArtifacts} from './graph_fixture.js';
+
+/** A small hand-made model: inputs q, k, v [batch, heads, length, headDim] and m, n (masks that broadcast to the scores), output out. */
+export interface AttentionGraph {
+  readonly title: string;
+  readonly artifacts: GraphArtifacts;
+}
+
+/** One that the swap must replace. */
+export interface Spelling extends AttentionGraph {
+  readonly scale: number;
+  /** The node that computes the bias, or undefined when there is none. */
+  readonly bias?: string;
+}
+
+/** One that it must leave. */
+export interface OddOne extends AttentionGraph {
+  readonly reason: RegExp;
+}
+
+export function node(name: string, op: string, ...input: string[]): NodeDef {
+  return {name, op, input, attr: {T: {type: 'DT_FLOAT'}}};
+}
+
+export function product(name: string, left: string, right: string, attr: Record<string, AttrValue> = {}): NodeDef {
+  return {
+    name,
+    op: 'BatchMatMulV2',
+    input: [left, right],
+    attr: {T: {type: 'DT_FLOAT'}, adj_x: {b: false}, adj_y: {b: false}, ...attr},
+  };
+}
+
+/** The scores as TensorFlow writes them. */
+export const scores = product('scores', 'q', 'k', {adj_y: {b: true}});
+
+const placeholders = ['q', 'k', 'v', 'm', 'n'].map((name) => node(name, 'Placeholder'));
+
+/** A model of the given nodes and constants whose output is `out`. */
+export function attentionGraph(
+  nodes: readonly NodeDef[],
+  constants: Record<string, Constant> = {},
+  outputs = ['out'],
+): GraphArtifacts {
+  return handMade([...placeholders, ...nodes], constants, outputs);
+}
+
+/** Softmax of `logits` times v, in plain TensorFlow. */
+const finish = (logits: string): NodeDef[] => [node('probs', 'Softmax', logits), product('out', 'probs', 'v')];
+
+const spelling = (
+  title: string,
+  expected: {scale: number; bias?: string},
+  between: readonly NodeDef[],
+  logits: string,
+  constants: Record<string, Constant> = {},
+): Spelling => ({title, ...expected, artifacts: attentionGraph([...between, ...finish(logits)], constants)});
+
+/** Every way to write an attention that we know converters to take, and some that they may. */
+export const spellings: readonly Spelling[] = [
+  spelling('neither scale nor mask', {scale: 1}, [scores], 'scores'),
+  spelling('a multiplication after the scores', {scale: 0.5}, [scores, node('s', 'Mul', 'scores', 'c')], 's', {c: 0.5}),
+  spelling('a multiplication with the constant first', {scale: 0.5}, [scores, node('s', 'Mul', 'c', 'scores')], 's', {c: 0.5}),
+  spelling('a division', {scale: 0.25}, [scores, node('s', 'RealDiv', 'scores', 'c')], 's', {c: 4}),
+  spelling('a scale of shape [1]', {scale: 0.5}, [scores, node('s', 'Mul', 'scores', 'c')], 's', {c: {shape: [1], values: [0.5]}}),
+  spelling(
+    'a scale on the query',
+    {scale: 0.5},
+    [node('scaled_q', 'Mul', 'q', 'c'), product('scores', 'scaled_q', 'k', {adj_y: {b: true}})],
+    'scores',
+    {c: 0.5},
+  ),
+  spelling(
+    'half the scale on the query and half on the key, and a division of the scores',
+    {scale: 0.125},
+    [
+      node('scaled_q', 'Mul', 'q', 'c'),
+      node('scaled_k', 'Mul', 'c', 'k'),
+      product('scores', 'scaled_q', 'scaled_k', {adj_y: {b: true}}),
+      node('s', 'RealDiv', 'scores', 'd'),
+    ],
+    's',
+    {c: 0.5, d: 2},
+  ),
+  spelling(
+    'Identity between any two nodes',
+    {scale: 0.5, bias: 'm'},
+    [
+      scores,
+      node('i1', 'Identity', 'scores'),
+      node('s', 'Mul', 'i1', 'c'),
+      node('i2', 'Identity', 's'),
+      node('sum', 'AddV2', 'i2', 'm'),
+      node('i3', 'Identity', 'sum'),
+    ],
+    'i3',
+    {c: 0.5},
+  ),
+  spelling('an added mask', {scale: 1, bias: 'm'}, [scores, node('sum', 'AddV2', 'scores', 'm')], 'sum'),
+  spelling('an added mask on the left', {scale: 1, bias: 'm'}, [scores, node('sum', 'AddV2', 'm', 'scores')], 'sum'),
+  spelling('an added mask in the Add of TensorFlow 1', {scale: 1, bias: 'm'}, [scores, node('sum', 'Add', 'scores', 'm')], 'sum'),
+  spelling(
+    'a mask with 1e-9 in it, as HF models have (C′)',
+    {scale: 0.5, bias: 'm'},
+    [scores, node('s', 'Mul', 'scores', 'c'), node('inner', 'AddV2', 'tiny', 'm'), node('sum', 'AddV2', 's', 'inner')],
+    'sum',
+    {c: 0.5, tiny: 1e-9},
+  ),
+  spelling(
+    'the same with its operands swapped (C″)',
+    {scale: 0.5, bias: 'm'},
+    [scores, node('s', 'Mul', 'scores', 'c'), node('inner', 'AddV2', 'm', 'tiny'), node('sum', 'AddV2', 'inner', 's')],
+    'sum',
+    {c: 0.5, tiny: 1e-9},
+  ),
+  spelling('1e-9 alone (ViT)', {scale: 1}, [scores, node('sum', 'AddV2', 'scores', 'tiny')], 'sum', {tiny: 1e-9}),
+  spelling(
+    '1e-9 minus a mask (DistilBERT 2025)',
+    {scale: 1, bias: 'inner'},
+    [scores, node('inner', 'Sub', 'tiny', 'm'), node('sum', 'Add', 'scores', 'inner')],
+    'sum',
+    {tiny: 1e-9},
+  ),
+  spelling(
+    'a subtracted mask (DistilBERT 2021)',
+    {scale: 1, bias: 'out/sparse_attention/bias'},
+    [scores, node('difference', 'Sub', 'scores', 'm')],
+    'difference',
+  ),
+  spelling(
+    'two added masks',
+    {scale: 1, bias: 'out/sparse_attention/bias'},
+    [scores, node('one', 'AddV2', 'scores', 'm'), node('two', 'AddV2', 'n', 'one')],
+    'two',
+  ),
+  spelling(
+    'one mask subtracted and one added',
+    {scale: 1, bias: 'out/sparse_attention/bias'},
+    [scores, node('one', 'Sub', 'scores', 'm'), node('two', 'AddV2', 'n', 'one')],
+    'two',
+  ),
+  spelling(
+    'two masks subtracted',
+    {scale: 1, bias: 'out/sparse_attention/bias_1'},
+    [scores, node('one', 'Sub', 'scores', 'm'), node('two', 'Sub', 'one', 'n')],
+    'two',
+  ),
+  spelling('a constant bias per head', {scale: 1, bias: 'bias'}, [scores, node('sum', 'AddV2', 'scores', 'bias')], 'sum', {
+    bias: {shape: [2, 1, 1], values: [0.5, -0.5]},
+  }),
+];
+
+const odd = (
+  title: string,
+  reason: RegExp,
+  nodes: readonly NodeDef[],
+  constants: Record<string, Constant> = {},
+  outputs = ['out'],
+): OddOne => ({title, reason, artifacts: attentionGraph(nodes, constants, outputs)});
+
+/** Attentions that the swap does not (yet) understand, or must not touch. */
+export const oddOnes: readonly OddOne[] = [
+  odd('a mask that multiplies', /'s' multiplies the scores by a tensor/, [scores, node('s', 'Mul', 'scores', 'm'), ...finish('s')]),
+  odd('a scale per head', /'s' multiplies the scores by a tensor/, [scores, node('s', 'Mul', 'scores', 'c'), ...finish('s')], {
+    c: {shape: [2, 1, 1], values: [0.5, 0.25]},
+  }),
+  odd('a division by the scores', /'s' divides by/, [scores, node('s', 'RealDiv', 'c', 'scores'), ...finish('s')], {c: 1}),
+  odd(
+    'a scale after the mask',
+    /'s' scales the scores after a mask was added/,
+    [scores, node('sum', 'AddV2', 'scores', 'm'), node('s', 'Mul', 'sum', 'c'), ...finish('s')],
+    {c: 0.5},
+  ),
+  odd('subtracted scores', /'s' subtracts the scores/, [scores, node('s', 'Sub', 'm', 'scores'), ...finish('s')]),
+  odd('a selected mask', /the SelectV2 's' stands between/, [scores, node('s', 'SelectV2', 'm', 'scores', 'n'), ...finish('s')]),
+  odd('two products added', /'s' adds two products/, [
+    scores,
+    product('more', 'q', 'v', {adj_y: {b: true}}),
+    node('s', 'AddV2', 'scores', 'more'),
+    ...finish('s'),
+  ]),
+  odd('a key that is already transposed', /'scores' takes the key transposed/, [product('scores', 'q', 'k'), ...finish('scores')]),
+  odd('a query that is transposed', /'scores' takes the query transposed/, [
+    product('scores', 'q', 'k', {adj_x: {b: true}}),
+    ...finish('scores'),
+  ]),
+  odd('an Einsum', /Einsum 'scores' \(aecd,abcd->acbe\)/, [
+    {name: 'scores', op: 'Einsum', input: ['k', 'q'], attr: {equation: {s: btoa('aecd,abcd->acbe')}}},
+    ...finish('scores'),
+  ]),
+  odd('an Einsum with its equation as bytes', /Einsum 'scores' \(ab\)/, [
+    {name: 'scores', op: 'Einsum', input: ['k', 'q'], attr: {equation: {s: [97, 98]}}},
+    ...finish('scores'),
+  ]),
+  odd('an Einsum of probabilities and value', /the output is the Einsum 'out'/, [
+    scores,
+    node('probs', 'Softmax', 'scores'),
+    node('out', 'Einsum', 'probs', 'v'),
+  ]),
+  odd('probabilities that are an output', /probabilities \('probs'\) are an output/, [scores, ...finish('scores')], {}, [
+    'out',
+    'probs',
+  ]),
+  odd('probabilities read twice', /are read by 'out' and 'mean'/, [scores, ...finish('scores'), node('mean', 'Mean', 'probs')]),
+  odd('a control edge from the softmax', /'late' waits for it by a control edge/, [
+    scores,
+    ...finish('scores'),
+    node('late', 'Identity', 'v', '^probs'),
+  ]),
+  odd('the value as first factor', /in 'out' the value is the first factor/, [
+    scores,
+    node('probs', 'Softmax', 'scores'),
+    product('out', 'v', 'probs'),
+  ]),
+  odd('a transposed value', /'out' takes the value transposed/, [
+    scores,
+    node('probs', 'Softmax', 'scores'),
+    product('out', 'probs', 'v', {adj_y: {b: true}}),
+  ]),
+  odd('transposed probabilities', /'out' takes the probabilities transposed/, [
+    scores,
+    node('probs', 'Softmax', 'scores'),
+    product('out', 'probs', 'v', {adj_x: {b: true}}),
+  ]),
+  odd('a head mask', /the Mul 'kept' stands between the softmax and/, [
+    scores,
+    node('probs', 'Softmax', 'scores'),
+    node('kept', 'Mul', 'probs', 'm'),
+    product('out', 'kept', 'v'),
+  ]),
+  odd(
+    'rank 2',
+    /its query 'flat' has rank 2/,
+    [node('flat', 'Reshape', 'q', 'to'), product('scores', 'flat', 'k', {adj_y: {b: true}}), ...finish('scores')],
+    {to: {shape: [2], values: [20, 4], int: true}},
+  ),
+  odd(
+    'a mask of a higher rank than the scores',
+    /the addend 'high' has a higher rank/,
+    [scores, node('high', 'Reshape', 'm', 'to'), node('sum', 'AddV2', 'scores', 'high'), ...finish('sum')],
+    {to: {shape: [5], values: [1, 1, 1, 5, 5], int: true}},
+  ),
+];
