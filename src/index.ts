@@ -1,2 +1,22 @@
+export {sparseAttention, type SparseAttentionOptions, prepare, type PrepareShape, patternFromMask} from './runtime/index.js';
+export {
+  Pattern,
+  type PatternJSON,
+  type PatternNode,
+  type PatternShape,
+  full,
+  causal,
+  slidingWindow,
+  strided,
+  blockLocal,
+  globalTokens,
+  prefix,
+  documents,
+  fromMask,
+  parsePattern,
+  patternFromJSON,
+} from './pattern/index.js';
+export {equals} from './acsr/index.js';
+export {planAttention, type AttentionPlan, type AttentionShape, type Device, type Implementation} from './compile.js';
+export {sparseIOHandler, type SparseIOHandler, type SparseIOHandlerSync, type SparseIOOptions, type SwapReport} from './model/index.js';
 export {SplatError} from './support/index.js';
-export * from './pattern/index.js';

@@ -1,2 +1,3 @@
-/** The script-tag bundle: after tf.min.js, `tf.sparseAttention` is the op and `tf.splat` holds everything else. */
+/** The script-tag bundle adds to the global `tf`: `tf.sparseAttention` is the op, `tf.splat` holds everything. */
+export {sparseAttention} from './index.js';
 export * as splat from './index.js';

@@ -73,7 +73,9 @@ export function oracle(inputs: AttentionInputs, attends: Attends, options: Oracl
 export function broadcastBias(data: Float32Array, shape: readonly [number, number, number, number]): Bias {
   const [batch, heads, queries, keys] = shape;
   return (b, h, q, k) =>
-    data[(((batch === 1 ? 0 : b) * heads + (heads === 1 ? 0 : h)) * queries + (queries === 1 ? 0 : q)) * keys + (keys === 1 ? 0 : k)]!;
+    data[
+      (((batch === 1 ? 0 : b) * heads + (heads === 1 ? 0 : h)) * queries + (queries === 1 ? 0 : q)) * keys + (keys === 1 ? 0 : k)
+    ]!;
 }
 
 /** Inputs of the given sizes, uniform in [−1, 1), the same for the same seed on every machine. */
@@ -104,7 +106,13 @@ export function mulberry32(seed: number): () => number {
  * Attention as TensorFlow.js users write it today, on the current backend: matMul, scale, additive mask, softmax, matMul. A row
  * without keys comes out as the mean of all values here (the mask is −1e30, not −∞), so such rows must not be compared.
  */
-export function tfjsDense(query: tf.Tensor4D, key: tf.Tensor4D, value: tf.Tensor4D, additiveMask: tf.Tensor | null, scale: number): tf.Tensor4D {
+export function tfjsDense(
+  query: tf.Tensor4D,
+  key: tf.Tensor4D,
+  value: tf.Tensor4D,
+  additiveMask: tf.Tensor | null,
+  scale: number,
+): tf.Tensor4D {
   return tf.tidy(() => {
     const scores = tf.mul(tf.matMul(query, key, false, true), scale);
     return tf.matMul(tf.softmax(additiveMask === null ? scores : tf.add(scores, additiveMask)), value);
@@ -115,7 +123,12 @@ export function tfjsDense(query: tf.Tensor4D, key: tf.Tensor4D, value: tf.Tensor
  * The tolerance of this project, written once: error ≤ 2·e + 2⁻²⁰·max|value|, where e is the largest error of tfjs dense float32
  * attention, on the current backend and the same input, against the float64 oracle.
  */
-export async function tolerance(inputs: AttentionInputs, attends: Attends, expected: Float64Array, options: OracleOptions = {}): Promise<number> {
+export async function tolerance(
+  inputs: AttentionInputs,
+  attends: Attends,
+  expected: Float64Array,
+  options: OracleOptions = {},
+): Promise<number> {
   const {batch, heads, queryLength, keyLength, headDim, valueDim} = inputs;
   const {scale = 1 / Math.sqrt(headDim), bias} = options;
   let maxValue = 0;

@@ -1,0 +1,321 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type { SplatError} from '../support/index.js';
+import {refuse} from '../support/index.js';
+import type {Compiled, Device} from '../compile.js';
+import {deviceRecord, type AdapterWords} from './device.js';
+import {Lru} from './lru.js';
+import {Pipelines} from './pipelines.js';
+
+/**
+ * The one file that knows tfjs-backend-webgpu, checked against 4.22.0. It never imports the package, which is an optional peer: it
+ * recognises the backend by what it can do, so copies of the package and backends registered under other names work as well.
+ */
+interface WebGPUBackend extends KernelBackend {
+  // Public.
+  readonly device: GPUDevice & {readonly adapterInfo?: AdapterWords};
+  readonly adapterInfo: AdapterWords;
+  readonly tensorMap: {get(id: DataId): {dtype: tf.DataType; resource?: GPUBuffer | GPUTexture | null}};
+  readonly bufferManager: BufferManager;
+  makeTensorInfo(shape: number[], dtype: tf.DataType): TensorInfo;
+  uploadToGPU(id: DataId): void;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  // Private in TypeScript, there at run time and not mangled. `canBatch` looks for each of them.
+  readonly commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  readonly commandQueueOwnedIds: WeakSet<DataId>;
+  dispatchCountInPass: number;
+  readonly uniformPendingDisposal: GPUBuffer[];
+  readonly supportTimestampQuery: boolean;
+  querySet: GPUQuerySet | null;
+  readonly querySetCount: number;
+  getQueryTime(): Promise<number>;
+  readonly pipelineCache: Record<string, GPUComputePipeline | Promise<GPUComputePipeline>>;
+  /** Set only while tf.time or tf.profile runs. */
+  readonly activeTimers?: {name: string; query: Promise<number>}[] | null;
+}
+
+interface BufferManager {
+  readonly numBytesUsed: number;
+  numBytesAllocated: number;
+  acquireBuffer(size: number, usage: number): GPUBuffer;
+  releaseBuffer(buffer: GPUBuffer): void;
+  // Private, see `canTrim`.
+  numFreeBuffers: number;
+  readonly freeBuffers: Map<string, GPUBuffer[]>;
+}
+
+/** One dispatch, ready to encode except for its uniform buffer. */
+export interface Dispatch {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly grid: readonly [number, number, number];
+  readonly params: ArrayBuffer;
+  bindGroup(params: GPUBuffer): GPUBindGroup;
+}
+
+/** What stays on the device for a plan, uploaded once. */
+export interface Resident {
+  readonly schedule: GPUBuffer;
+  readonly maskWords: GPUBuffer | null;
+  /** The plan has run once inside an error scope. */
+  scoped: boolean;
+}
+
+const MAX_RESIDENT_PLANS = 64;
+/** Mask bits take n²/8 bytes a plan (32 MiB at n = 16384), everything else is small: 256 MiB hold eight of those. */
+const MAX_RESIDENT_BYTES = 2 ** 28;
+
+/** A tfjs WebGPU backend as this package uses it: where tensors live, how dispatches join the command queue, what stays resident. */
+export class Host {
+  static readonly #hosts = new WeakMap<object, Host>();
+
+  /** The host of a backend, or null when the backend does not run on WebGPU. */
+  static of(backend: KernelBackend): Host | null {
+    let host = Host.#hosts.get(backend);
+    if (host === undefined && isWebGPU(backend)) Host.#hosts.set(backend, (host = new Host(backend)));
+    return host ?? null;
+  }
+
+  readonly limits: Device;
+  readonly pipelines: Pipelines;
+  readonly residents = new Lru<Compiled, Resident>({
+    entries: MAX_RESIDENT_PLANS,
+    weight: MAX_RESIDENT_BYTES,
+    weigh: ({schedule, maskWords}) => schedule.size + (maskWords?.size ?? 0),
+    evicted: ({schedule, maskWords}) => {
+      // Commands that read them may still wait in the queue; after submit, destroying is safe.
+      this.flush();
+      schedule.destroy();
+      maskWords?.destroy();
+    },
+  });
+  /** Plans the device refused. */
+  readonly broken = new WeakMap<Compiled, SplatError>();
+  readonly #backend: WebGPUBackend;
+  readonly #canBatch: boolean;
+  readonly #canTrim: boolean;
+  #lost: string | null = null;
+  /** Bytes that lived when a call of ours needed the most; see `endCall`. */
+  #highWater = 0;
+  /** The batch of commands that our last call joined: tfjs makes a new set for each batch. */
+  #lastBatch: object | null = null;
+
+  private constructor(backend: WebGPUBackend) {
+    this.#backend = backend;
+    this.limits = deviceRecord(backend.device.limits, backend.device.adapterInfo ?? backend.adapterInfo ?? {});
+    this.pipelines = new Pipelines(backend.device);
+    this.#canBatch = canBatch(backend);
+    this.#canTrim = canTrim(backend.bufferManager);
+    void backend.device.lost.then((info) => (this.#lost = info.message === '' ? info.reason : info.message));
+  }
+
+  get device(): GPUDevice {
+    return this.#backend.device;
+  }
+
+  /** tfjs itself goes on silently after device loss, until data() rejects with an empty message. */
+  throwIfLost(): void {
+    if (this.#lost === null) return;
+    refuse(
+      'WebGPU device',
+      `a lost one (${this.#lost})`,
+      'a living device',
+      "Its tensors are gone: call tf.removeBackend('webgpu'), register and set the backend again, and load the model anew.",
+    );
+  }
+
+  /** While tfjs compiles pipelines in parallel (`WEBGPU_ENGINE_COMPILE_ONLY`), nothing may be dispatched. */
+  get compileOnly(): boolean {
+    return flag('WEBGPU_ENGINE_COMPILE_ONLY') === true;
+  }
+
+  /** Makes `checkCompileCompletionAsync` of the backend wait for this pipeline. */
+  awaitInCompileOnly(key: string, compiling: Promise<GPUComputePipeline>): void {
+    if (this.#canBatch) this.#backend.pipelineCache[key] = compiling;
+    // tfjs awaits it later, and a failure is remembered by `pipelines`: this only keeps it from counting as unhandled until then.
+    compiling.catch(() => undefined);
+  }
+
+  makeTensor(shape: number[], dtype: 'float32' | 'int32'): TensorInfo {
+    return this.#backend.makeTensorInfo(shape, dtype);
+  }
+
+  /** Releases a tensor of ours; its buffer returns to the pool once the commands that use it are submitted. */
+  disposeTensor(tensor: TensorInfo): void {
+    this.#backend.disposeData(tensor.dataId);
+  }
+
+  /**
+   * The dtype of the stored elements. A cast to a wider type keeps the buffer, so a "float32" tensor made from a bool one holds int32.
+   */
+  storedDtype(tensor: TensorInfo): tf.DataType {
+    return this.#backend.tensorMap.get(tensor.dataId).dtype;
+  }
+
+  /** Whether the tensor lives in a buffer of the device already; otherwise `buffer` uploads it. */
+  isOnDevice(tensor: TensorInfo): boolean {
+    return this.#backend.tensorMap.get(tensor.dataId).resource != null;
+  }
+
+  /** The buffer of a tensor, uploaded or allocated when there is none yet. */
+  buffer(tensor: TensorInfo): GPUBuffer {
+    this.#backend.uploadToGPU(tensor.dataId);
+    return this.#backend.tensorMap.get(tensor.dataId).resource as GPUBuffer;
+  }
+
+  /** A buffer of our own, outside of the pool and of tf.memory(). */
+  upload(words: Int32Array | Uint32Array, label: string): GPUBuffer {
+    const buffer = this.device.createBuffer({
+      label,
+      size: Math.max(16, words.byteLength),
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+      mappedAtCreation: true,
+    });
+    new Uint32Array(buffer.getMappedRange()).set(words);
+    buffer.unmap();
+    return buffer;
+  }
+
+  /** Submits what waits in tfjs's queue. */
+  flush(): void {
+    this.#backend.ensureCommandEncoderReady();
+    this.#backend.endComputePassEncoder();
+    this.#backend.submitQueue();
+  }
+
+  /** Adds dispatches to tfjs's current pass, in order; each sees what the earlier ones wrote. `touched` are the tensors they use. */
+  encode(dispatches: readonly Dispatch[], touched: readonly TensorInfo[]): void {
+    for (const dispatch of dispatches) {
+      if (this.#canBatch) this.#encodeInBatch(dispatch, touched);
+      else this.#encodeAlone(dispatch);
+    }
+    if (this.#canBatch && this.#backend.dispatchCountInPass >= Number(flag('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') ?? 15))
+      this.flush();
+  }
+
+  /** As `recordAndSubmit` of the backend does, so that batching, tf.time and tf.profile see our dispatches like its own. */
+  #encodeInBatch(dispatch: Dispatch, touched: readonly TensorInfo[]): void {
+    const backend = this.#backend;
+    const params = this.#params(dispatch);
+    // A submit below forgets these, and the next dispatch may use the same tensors: said again each time.
+    for (const tensor of touched) backend.commandQueueOwnedIds.add(tensor.dataId);
+    backend.uniformPendingDisposal.push(params);
+    this.#lastBatch = backend.commandQueueOwnedIds;
+
+    const timers = backend.activeTimers ?? null;
+    backend.ensureCommandEncoderReady();
+    if (timers !== null && backend.supportTimestampQuery) {
+      backend.endComputePassEncoder();
+      backend.querySet ??= this.device.createQuerySet({type: 'timestamp', count: backend.querySetCount});
+      backend.computePassEncoder = backend.commandEncoder!.beginComputePass({
+        timestampWrites: {querySet: backend.querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1},
+      });
+    } else {
+      backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass();
+    }
+    record(backend.computePassEncoder, dispatch, params);
+    backend.dispatchCountInPass++;
+    if (timers !== null) {
+      backend.endComputePassEncoder();
+      timers.push({name: dispatch.name, query: backend.getQueryTime()});
+    }
+  }
+
+  /** With public members only: right, but one submit more per dispatch, and invisible to tf.time. */
+  #encodeAlone(dispatch: Dispatch): void {
+    this.flush();
+    const params = this.#params(dispatch);
+    const encoder = this.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    record(pass, dispatch, params);
+    pass.end();
+    this.device.queue.submit([encoder.finish()]);
+    this.#backend.bufferManager.releaseBuffer(params);
+  }
+
+  #params(dispatch: Dispatch): GPUBuffer {
+    const buffer = this.#backend.bufferManager.acquireBuffer(
+      dispatch.params.byteLength,
+      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    );
+    this.device.queue.writeBuffer(buffer, 0, dispatch.params);
+    return buffer;
+  }
+
+  /**
+   * Around the allocations of a call: `bytes` is what it will take from the pool.
+   *
+   * The pool of tfjs keeps freed buffers by exact size and never lets one go, so a model whose lengths vary would grow without bound.
+   * Free buffers are therefore destroyed when the pool holds more than twice what lived at our neediest call. Other ops' buffers that
+   * wait for the next submit count as alive there, ours do not: otherwise fifteen small calls in one batch would raise the mark fifteenfold.
+   */
+  beginCall(bytes: number): void {
+    const {numBytesUsed} = this.#backend.bufferManager;
+    const oursWait = this.#canBatch && this.#lastBatch === this.#backend.commandQueueOwnedIds;
+    if (!oursWait) this.#highWater = Math.max(this.#highWater, numBytesUsed + bytes);
+    else this.#highWater = Math.max(this.#highWater, bytes);
+  }
+
+  /** After the dispatches of a call are encoded and its scratch is disposed. */
+  endCall(): void {
+    const {bufferManager} = this.#backend;
+    if (!this.#canTrim || bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
+    // Waiting commands may use buffers that are free already; after submit none does, and more are free.
+    this.flush();
+    this.#highWater = Math.max(this.#highWater, bufferManager.numBytesUsed);
+    if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
+    for (const buffers of bufferManager.freeBuffers.values()) {
+      for (const buffer of buffers.splice(0)) {
+        bufferManager.numFreeBuffers--;
+        bufferManager.numBytesAllocated -= buffer.size;
+        buffer.destroy();
+      }
+    }
+  }
+}
+
+function record(pass: GPUComputePassEncoder, dispatch: Dispatch, params: GPUBuffer): void {
+  pass.setPipeline(dispatch.pipeline);
+  pass.setBindGroup(0, dispatch.bindGroup(params));
+  pass.dispatchWorkgroups(...dispatch.grid);
+}
+
+/** By ability, not by class: bundlers may hold two copies of the package, and custom backends extend it. */
+function isWebGPU(backend: KernelBackend): backend is WebGPUBackend {
+  return 'runWebGPUProgram' in backend && 'device' in backend && 'bufferManager' in backend;
+}
+
+function canBatch(backend: WebGPUBackend): boolean {
+  return (
+    'commandEncoder' in backend &&
+    'computePassEncoder' in backend &&
+    backend.commandQueueOwnedIds instanceof WeakSet &&
+    typeof backend.dispatchCountInPass === 'number' &&
+    Array.isArray(backend.uniformPendingDisposal) &&
+    typeof backend.supportTimestampQuery === 'boolean' &&
+    'querySet' in backend &&
+    typeof backend.querySetCount === 'number' &&
+    typeof backend.getQueryTime === 'function' &&
+    typeof backend.pipelineCache === 'object'
+  );
+}
+
+function canTrim(manager: BufferManager): boolean {
+  return (
+    manager.freeBuffers instanceof Map &&
+    typeof manager.numFreeBuffers === 'number' &&
+    typeof manager.numBytesAllocated === 'number'
+  );
+}
+
+/** A flag of the backend package, or undefined when no such flag is registered. */
+function flag(name: string): unknown {
+  try {
+    return tf.env().get(name);
+  } catch {
+    return undefined;
+  }
+}

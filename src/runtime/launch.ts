@@ -1,0 +1,184 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {refuse} from '../support/index.js';
+import type {BindingRole, Compiled, Launch, Program} from '../compile.js';
+import type {Dispatch, Host, Resident} from './backend.js';
+import {refusedProgram} from './pipelines.js';
+
+/** The tensors of one call, all of rank 4. `bias` and `mask` have every dimension full size or 1. */
+export interface CallTensors {
+  readonly query: TensorInfo;
+  readonly key: TensorInfo;
+  readonly value: TensorInfo;
+  readonly bias?: TensorInfo;
+  readonly mask?: TensorInfo;
+}
+
+interface Binding {
+  readonly buffer: GPUBuffer;
+  readonly size: number;
+}
+
+/** Runs the launches of a plan on WebGPU and returns the output [batch, heads, queryLength, valueDim]. Synchronous, as kernels are. */
+export function launch(host: Host, compiled: Compiled, tensors: CallTensors, scale: number): TensorInfo {
+  const error = host.broken.get(compiled);
+  if (error !== undefined) throw error;
+  host.throwIfLost();
+  const {problem} = compiled.plan;
+  const outputShape = [problem.batch, problem.heads, problem.queryLength, problem.valueDim];
+  const params = compiled.launches.map((each) =>
+    each.params({scale, ...(tensors.bias && {biasStrides: broadcastStrides(tensors.bias.shape)})}),
+  );
+  checkFits(host, compiled, tensors, outputShape);
+
+  const {given, temporary} = asFloats(host, tensors);
+  const needed = Object.values(given).reduce((sum, tensor) => sum + (host.isOnDevice(tensor) ? 0 : bytesOf(tensor.shape)), 0);
+  const paramsBytes = params.reduce((sum, {byteLength}) => sum + byteLength, 0);
+  host.beginCall(needed + bytesOf(outputShape) + compiled.scratchBytes + compiled.maskWordsBytes + paramsBytes);
+  const output = host.makeTensor(outputShape, 'float32');
+  const scratch = compiled.scratchBytes > 0 ? host.makeTensor([compiled.scratchBytes / 4], 'float32') : null;
+  const maskWords = compiled.maskWordsBytes > 0 ? host.makeTensor([compiled.maskWordsBytes / 4], 'int32') : null;
+  const own = [scratch, maskWords].filter((tensor) => tensor !== null);
+  const resident = residentOf(host, compiled);
+
+  const bindings = new Map<BindingRole, Binding>([['schedule', whole(resident.schedule)]]);
+  if (resident.maskWords !== null) bindings.set('maskWords', whole(resident.maskWords));
+  const bind = (role: BindingRole, tensor: TensorInfo): unknown =>
+    bindings.set(role, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
+  for (const [role, tensor] of Object.entries(given)) bind(role as BindingRole, tensor);
+  bind('output', output);
+  if (scratch !== null) bind('scratch', scratch);
+  if (maskWords !== null) bind('maskWords', maskWords);
+
+  if (host.compileOnly) {
+    for (const {program} of compiled.launches) compileAhead(host, program);
+  } else {
+    const touched = [...Object.values(given), output, ...own];
+    const encode = (): void =>
+      host.encode(
+        compiled.launches.map((each, i) => dispatchOf(host, each, params[i]!, bindings)),
+        touched,
+      );
+    const firstRun = !resident.scoped || compiled.launches.some(({program}) => !host.pipelines.has(program));
+    if (firstRun) scoped(host, compiled, resident, encode);
+    else encode();
+  }
+  for (const tensor of own) host.disposeTensor(tensor);
+  for (const tensor of temporary) tensor.dispose();
+  host.endCall();
+  return output;
+}
+
+/** The buffers of a plan on the device, uploaded on its first use. */
+export function residentOf(host: Host, compiled: Compiled): Resident {
+  const known = host.residents.get(compiled);
+  if (known !== undefined) return known;
+  const {schedule, maskWords} = compiled.plan;
+  return host.residents.set(compiled, {
+    schedule: host.upload(schedule, 'SparseAttention.schedule'),
+    maskWords: maskWords === null ? null : host.upload(maskWords, 'SparseAttention.maskWords'),
+    scoped: false,
+  });
+}
+
+/** Throws what the device would otherwise turn into silent garbage: tfjs checks none of these limits. */
+export function checkFits(host: Host, compiled: Compiled, tensors: Partial<CallTensors>, outputShape: readonly number[]): void {
+  const {limits} = host.device;
+  const atMost = (thing: string, found: number, limit: keyof GPUSupportedLimits, cure: string): void => {
+    const most = limits[limit] as number;
+    if (found > most) refuse(thing, String(found), `at most ${most} (${limit} of this device)`, cure);
+  };
+  const bytes = new Map<string, number>(Object.entries(tensors).map(([role, tensor]) => [role, bytesOf(tensor.shape)]));
+  bytes.set('output', bytesOf(outputShape));
+  bytes.set('scratch', compiled.scratchBytes);
+  bytes.set('schedule', compiled.plan.schedule.byteLength);
+  bytes.set('maskWords', Math.max(compiled.maskWordsBytes, compiled.plan.maskWords?.byteLength ?? 0));
+  for (const [role, size] of bytes) {
+    for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
+      atMost(`bytes of ${role}`, size, limit, 'Split the batch, the heads or the queries over several calls.');
+    }
+  }
+  for (const {program, grid} of compiled.launches) {
+    host.pipelines.throwIfBroken(program);
+    const cure = 'Please report this plan: it was made for a larger device.';
+    const storage = program.bindings.filter((role) => role !== 'params').length;
+    atMost(`storage buffers of ${program.name}`, storage, 'maxStorageBuffersPerShaderStage', cure);
+    atMost(`workgroup bytes of ${program.name}`, program.workgroupBytes, 'maxComputeWorkgroupStorageSize', cure);
+    atMost(`invocations of ${program.name}`, program.invocations, 'maxComputeInvocationsPerWorkgroup', cure);
+    const split = 'Split the batch, the heads or the queries over several calls.';
+    atMost(`workgroups of ${program.name}`, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', split);
+  }
+}
+
+/**
+ * Runs `encode` as the only commands inside a validation scope. The answer comes later, after kernels must have returned: an error is
+ * logged then, and the plan and its new pipelines throw from their next use on. Without this tfjs would go on with old memory as results.
+ */
+function scoped(host: Host, compiled: Compiled, resident: Resident, encode: () => void): void {
+  const fresh = compiled.launches.map(({program}) => program).filter((program) => !host.pipelines.has(program));
+  resident.scoped = true;
+  host.flush();
+  host.device.pushErrorScope('validation');
+  try {
+    encode();
+    host.flush();
+  } finally {
+    host.device.popErrorScope().then(
+      (found) => {
+        if (found === null) return;
+        const error = refusedProgram(compiled.launches.map(({program}) => program.name).join(', '), found.message);
+        host.broken.set(compiled, error);
+        for (const program of fresh) host.pipelines.markBroken(program, error);
+        console.error(`SparseAttention: the output of this call is not valid. ${error.message}`);
+      },
+      () => undefined, // The device is lost, which every later call reports.
+    );
+  }
+}
+
+function compileAhead(host: Host, program: Program): void {
+  const compiling = host.pipelines.compile(program).then(({pipeline}) => pipeline);
+  host.awaitInCompileOnly(program.key, compiling);
+}
+
+function dispatchOf(
+  host: Host,
+  {program, grid}: Launch,
+  params: ArrayBuffer,
+  bindings: ReadonlyMap<BindingRole, Binding>,
+): Dispatch {
+  const {pipeline, layout} = host.pipelines.get(program);
+  const bindGroup = (uniform: GPUBuffer): GPUBindGroup =>
+    host.device.createBindGroup({
+      label: program.name,
+      layout,
+      entries: program.bindings.map((role, binding) => ({
+        binding,
+        resource: role === 'params' ? {buffer: uniform} : bindings.get(role)!,
+      })),
+    });
+  return {name: program.name, pipeline, grid, params, bindGroup};
+}
+
+/** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */
+function asFloats(host: Host, tensors: CallTensors): {given: CallTensors; temporary: readonly tf.Tensor[]} {
+  const temporary: tf.Tensor[] = [];
+  const entries = Object.entries(tensors).map(([role, tensor]: [string, TensorInfo]) => {
+    if (role === 'mask' || host.storedDtype(tensor) === 'float32') return [role, tensor];
+    temporary.push(tf.mul(tensor as tf.Tensor, 1));
+    return [role, temporary.at(-1)!];
+  });
+  return {given: Object.fromEntries(entries) as CallTensors, temporary};
+}
+
+/** Strides in elements over (batch, head, query, key); 0 where the dimension is broadcast. */
+function broadcastStrides(shape: readonly number[]): [number, number, number, number] {
+  const [, heads, queries, keys] = shape as [number, number, number, number];
+  const strides = [heads * queries * keys, queries * keys, keys, 1];
+  return strides.map((stride, i) => (shape[i] === 1 ? 0 : stride)) as [number, number, number, number];
+}
+
+/** Every element of a tensor takes 4 bytes on the device, booleans as well. */
+const bytesOf = (shape: readonly number[]): number => 4 * tf.util.sizeFromShape([...shape]);
+
+const whole = (buffer: GPUBuffer): Binding => ({buffer, size: buffer.size});

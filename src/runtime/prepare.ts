@@ -1,0 +1,62 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {nearestName, refuse} from '../support/index.js';
+import {Pattern, problemOf} from '../compile.js';
+import {Host} from './backend.js';
+import {compiledPlan, compressedRows} from './cache.js';
+import {checkFits, residentOf} from './launch.js';
+
+/** The sizes and options of the calls to come. */
+export interface PrepareShape {
+  readonly queryLength: number;
+  readonly keyLength: number;
+  /** Features of a query and of a key, 1 to 256. */
+  readonly headDim: number;
+  /** Features of a value. Default headDim. */
+  readonly valueDim?: number;
+  /** Default 1. */
+  readonly heads?: number;
+  /** Default 1. */
+  readonly batch?: number;
+  /** Default keyLength − queryLength. */
+  readonly queryOffset?: number;
+  /** The calls will add a bias. Default false. */
+  readonly bias?: boolean;
+  /** Default `auto`. */
+  readonly implementation?: 'auto' | 'fused' | 'dense';
+}
+
+const NAMES = ['queryLength', 'keyLength', 'headDim', 'valueDim', 'heads', 'batch', 'queryOffset', 'bias', 'implementation'];
+
+/**
+ * Plans, compiles and uploads ahead for calls of this shape on the current backend, so that the first of them does not wait for the
+ * shader compiler, and so that what the device refuses is thrown here instead of being logged later.
+ *
+ * ```js
+ * await prepare(pattern, {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
+ * ```
+ *
+ * @throws SplatError (as a rejection) when a size is wrong, or the device cannot run the plan.
+ */
+export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<void> {
+  if (!(pattern instanceof Pattern)) {
+    refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
+  }
+  for (const name of Object.keys(shape)) {
+    if (NAMES.includes(name)) continue;
+    const near = nearestName(name, NAMES);
+    refuse(`shape.${name}`, 'an unknown name', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
+  }
+  const {bias = false, implementation = 'auto', ...sizes} = shape;
+  const problem = problemOf(sizes);
+  await tf.ready();
+  const host = Host.of(tf.backend());
+  if (host === null) {
+    compressedRows(pattern, problem);
+    return;
+  }
+  host.throwIfLost();
+  const compiled = compiledPlan(pattern, problem, host.limits, {implementation, bias});
+  checkFits(host, compiled, {}, [problem.batch, problem.heads, problem.queryLength, problem.valueDim]);
+  await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
+  residentOf(host, compiled);
+}

@@ -1,0 +1,15 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {KERNEL_NAME, noGradient, registerKernelFor} from './kernel.js';
+
+/** The backends of TensorFlow.js, whose packages may be imported after this one. Others are registered when the op first meets them. */
+const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
+
+/** Makes `SparseAttention` known to TensorFlow.js. Doing it again changes nothing. */
+export function register(): void {
+  for (const name of BACKENDS) registerKernelFor(name);
+  if (tf.getGradient(KERNEL_NAME) == null) tf.registerGradient({kernelName: KERNEL_NAME, gradFunc: noGradient});
+}
+
+// Importing the package registers the kernel. This is its one import with an effect (with the graph op of src/model/index.ts):
+// package.json's `sideEffects` has to tell bundlers so.
+register();
