@@ -1,7 +1,7 @@
 import {checkFits, resolveShape, type Pattern, type PatternNode, type PatternShape} from '../pattern/index.js';
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
-import {rowsOf} from './rows.js';
+import {rowsOf} from './expression.js';
 
 /**
  * The pattern as arithmetic: for every query the keys it attends to, as a few arithmetic progressions.

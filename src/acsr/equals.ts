@@ -1,7 +1,7 @@
 import {checkFits, resolveShape, type Pattern, type PatternNode, type PatternShape, type ResolvedShape} from '../pattern/index.js';
 import {ceilDiv} from '../support/index.js';
 import {nodeOf} from './compress.js';
-import {rowsOf} from './rows.js';
+import {rowsOf} from './expression.js';
 
 export type Equality =
   {readonly equal: true} | {readonly equal: false; readonly counterexample: {readonly query: number; readonly key: number}};

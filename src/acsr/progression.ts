@@ -1,5 +1,5 @@
 import {gcd, mod} from '../support/index.js';
-import type {RunList} from './runs.js';
+import {MAX_STRIDE, type RunList} from './runs.js';
 
 /*
  * Set algebra on arithmetic progressions `start + stride·i, 0 ≤ i < count`. Keys are below 2³¹, so every number here is exact.
@@ -11,9 +11,6 @@ export interface Progression {
   stride: number;
   count: number;
 }
-
-/** Strides of one-key runs stay within 32 bits; longer strides could not reach a second key anyway. */
-const MAX_STRIDE = 2 ** 30;
 
 /**
  * The keys common to run `i` of `a` and run `j` of `b`, which are again one progression, into `out`; returns its count.

@@ -21,10 +21,16 @@ export function intersectRows(a: RunList, b: RunList, out: RunList): void {
 /** The keys in either row. Where two runs share keys, the one of smaller stride keeps them. */
 export function uniteRows(a: RunList, b: RunList, out: RunList): void {
   if (!begin(a, b, out)) return;
-  if (a.unit && b.unit) return uniteIntervals(a, b, out);
-  for (let stride = nextStride(a, b, 0); stride < Infinity; stride = nextStride(a, b, stride)) {
-    for (let i = 0; i < a.length; i++) if (a.stride[i] === stride) addRest(a, i, out, out);
-    for (let j = 0; j < b.length; j++) if (b.stride[j] === stride) addRest(b, j, out, out);
+  uniteIntervals(a, b, out);
+  if (a.unit && b.unit) return;
+  if (a.unit || b.unit) {
+    // The strided runs of one side are disjoint already: only the intervals take keys from them.
+    addRuns(a.unit ? b : a, out);
+  } else {
+    for (let stride = nextStride(a, b, 1); stride < Infinity; stride = nextStride(a, b, stride)) {
+      for (let i = 0; i < a.length; i++) if (a.stride[i] === stride) addRest(a, i, out, out);
+      for (let j = 0; j < b.length; j++) if (b.stride[j] === stride) addRest(b, j, out, out);
+    }
   }
   out.tidy();
 }
@@ -84,10 +90,14 @@ function intersectIntervals(a: RunList, b: RunList, out: RunList): void {
   }
 }
 
+/** Unites the runs of stride 1 and skips the others. */
 function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
   let first = 0;
   let end = -1; // of the interval being grown, exclusive; −1 before the first
-  for (let i = 0, j = 0; i < a.length || j < b.length;) {
+  for (let i = 0, j = 0; ;) {
+    while (i < a.length && a.stride[i] !== 1) i++;
+    while (j < b.length && b.stride[j] !== 1) j++;
+    if (i === a.length && j === b.length) break;
     const fromA = j === b.length || (i < a.length && a.start[i]! <= b.start[j]!);
     const start = fromA ? a.start[i]! : b.start[j]!;
     const stop = start + (fromA ? a.count[i++]! : b.count[j++]!);
@@ -100,6 +110,29 @@ function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
     }
   }
   if (end >= 0) out.add(first, 1, end - first);
+}
+
+/** Appends the strided runs of `list` without the keys of the intervals in `out`. */
+function addRuns(list: RunList, out: RunList): void {
+  const intervals = out.length;
+  for (let i = 0; i < list.length; i++) {
+    const stride = list.stride[i]!;
+    if (stride === 1) continue;
+    const last = list.last(i);
+    let first = list.start[i]!; // of the keys that no interval has taken yet
+    let key = first; // the next key to look at; first … key − stride is a piece
+    for (let j = 0; j < intervals && key <= last; j++) {
+      const from = out.start[j]!;
+      const to = from + out.count[j]! - 1;
+      if (key < from) key += Math.ceil((from - key) / stride) * stride;
+      if (key > to) continue;
+      if (key > last) break;
+      if (key > first) out.add(first, stride, (key - first) / stride);
+      key += (Math.floor((to - key) / stride) + 1) * stride;
+      first = key;
+    }
+    if (first <= last) out.add(first, stride, (last - first) / stride + 1);
+  }
 }
 
 function subtractIntervals(a: RunList, b: RunList, out: RunList): void {

@@ -1,6 +1,7 @@
-import type {PatternNode, ResolvedShape} from '../pattern/index.js';
-import {leafRows} from './leaves.js';
-import {intersectRows, subtractRows, uniteRows} from './row_sets.js';
+import type {MaskNode, PatternNode, ResolvedShape} from '../pattern/index.js';
+import {ceilDiv, mod} from '../support/index.js';
+import {paint} from './bits.js';
+import {Recogniser} from './recognise.js';
 import {RunList} from './runs.js';
 
 /**
@@ -14,54 +15,122 @@ export interface Rows {
   readonly bits: (query: number, words: Uint32Array) => void;
 }
 
-/** The expression tree of `node`, ready to be asked for rows. */
-export function rowsOf(node: PatternNode, shape: ResolvedShape): Rows {
-  const {rows, negated} = signedRows(node, shape);
-  if (!negated) return rows;
-  return combine(leafRows({kind: 'full'}, shape), rows, subtractRows, (x, y) => x & ~y);
-}
-
-/** Rows, or the rows they are the complement of. */
-interface Signed {
-  readonly rows: Rows;
-  readonly negated: boolean;
-}
+type LeafNode = Exclude<PatternNode, {kind: 'and' | 'or' | 'not'}>;
 
 /**
- * Complements have many runs, so none is taken on the way: `a and not b` is a difference, `not a or not b` the complement of an
- * intersection, and what is left to negate is negated once, at the root.
+ * The rows of a pattern without operators: each is one run, or a few, in closed form. Only masks and lists of tokens are looked through.
+ *
+ * `position` is the query's place among the keys and may lie outside them; keys are clipped to 0 … keyLength − 1.
  */
-function signedRows(node: PatternNode, shape: ResolvedShape): Signed {
-  if (node.kind === 'not') {
-    const {rows, negated} = signedRows(node.operand, shape);
-    return {rows, negated: !negated};
+export function leafRows(node: LeafNode, shape: ResolvedShape): Rows {
+  const {queryOffset, keyLength} = shape;
+  const row = new RunList();
+  switch (node.kind) {
+    case 'full':
+      row.setKeys(0, keyLength - 1);
+      return withBits(() => row);
+    case 'prefix':
+      row.setKeys(0, Math.min(node.count, keyLength) - 1);
+      return withBits(() => row);
+    case 'causal':
+      return withBits((query) => row.setKeys(0, Math.min(query + queryOffset, keyLength - 1)));
+    case 'slidingWindow':
+      return windowRows(node, shape);
+    case 'strided': {
+      const stride = Math.min(node.stride, MAX_DISTANCE);
+      return withBits((query) => row.setProgression(mod(query + queryOffset, stride), stride, keyLength - 1));
+    }
+    case 'blockLocal':
+      return withBits((query) => {
+        const first = Math.floor((query + queryOffset) / node.size) * node.size;
+        return row.setKeys(Math.max(first, 0), Math.min(first + node.size, keyLength) - 1);
+      });
+    case 'globalTokens':
+      return typeof node.tokens === 'number' ? firstTokensRows(node.tokens, shape) : listedTokensRows(node.tokens, shape);
+    case 'documents':
+      return documentRows(node.lengths, shape);
+    case 'mask':
+      return maskRows(node, shape);
   }
-  if (!('operands' in node)) return {rows: leafRows(node, shape), negated: false};
-
-  const a = signedRows(node.operands[0], shape);
-  const b = signedRows(node.operands[1], shape);
-  // By De Morgan, `or` of a and b is the complement of `and` of their complements.
-  const isOr = node.kind === 'or';
-  const aNegated = a.negated !== isOr;
-  const bNegated = b.negated !== isOr;
-  if (aNegated && bNegated) return {rows: combine(a.rows, b.rows, uniteRows, (x, y) => x | y), negated: !isOr};
-  if (aNegated) return {rows: combine(b.rows, a.rows, subtractRows, (x, y) => x & ~y), negated: isOr};
-  if (bNegated) return {rows: combine(a.rows, b.rows, subtractRows, (x, y) => x & ~y), negated: isOr};
-  return {rows: combine(a.rows, b.rows, intersectRows, (x, y) => x & y), negated: isOr};
 }
 
-function combine(a: Rows, b: Rows, sets: typeof uniteRows, bits: (x: number, y: number) => number): Rows {
+/** No query is as far from any key: a stride or dilation of this much and more means the key at the query's own position only. */
+const MAX_DISTANCE = 2 ** 40;
+
+/** Rows whose runs never overflow. */
+function withBits(runs: (query: number) => RunList): Rows {
+  return {runs, bits: (query, words) => paint(runs(query), words)};
+}
+
+function windowRows(node: {left: number; right: number; dilation: number}, shape: ResolvedShape): Rows {
+  const {queryLength, keyLength, queryOffset} = shape;
+  const dilation = Math.min(node.dilation, MAX_DISTANCE);
+  // More steps than this lead past the keys from any position.
+  const reach = queryLength + keyLength + Math.abs(queryOffset);
+  const left = Math.min(node.left, reach) * dilation;
+  const right = Math.min(node.right, reach) * dilation;
   const row = new RunList();
-  let other: Uint32Array | undefined;
+  return withBits((query) => {
+    const position = query + queryOffset;
+    const first = position - left;
+    const last = Math.min(position + right, keyLength - 1);
+    return row.setProgression(first >= 0 ? first : dilation === 1 ? 0 : mod(position, dilation), dilation, last);
+  });
+}
+
+function firstTokensRows(tokens: number, {keyLength, queryOffset}: ResolvedShape): Rows {
+  const count = Math.min(tokens, keyLength);
+  const row = new RunList();
+  return withBits((query) => {
+    const position = query + queryOffset;
+    const isGlobal = 0 <= position && position < count;
+    return row.setKeys(0, (isGlobal ? keyLength : count) - 1);
+  });
+}
+
+function listedTokensRows(tokens: readonly number[], {keyLength, queryOffset}: ResolvedShape): Rows {
+  const words = new Uint32Array(ceilDiv(keyLength, 32));
+  for (const token of tokens) words[token >>> 5]! |= 1 << (token & 31);
+  const row = new RunList();
+  new Recogniser(keyLength).read(words, 0, 0, row);
+  const all = leafRows({kind: 'full'}, {queryLength: 1, keyLength, queryOffset});
+  const isGlobal = (query: number) => {
+    const position = query + queryOffset;
+    return 0 <= position && position < keyLength && ((words[position >>> 5]! >>> (position & 31)) & 1) === 1;
+  };
+  return {
+    runs: (query) => (isGlobal(query) ? all.runs(query) : row),
+    bits: (query, out) => (isGlobal(query) ? all.bits(query, out) : out.set(words)),
+  };
+}
+
+function documentRows(lengths: readonly number[], {keyLength, queryOffset}: ResolvedShape): Rows {
+  let next = 0; // the document after the one that holds the keys first … end − 1
+  let first = 0;
+  let end = 0;
+  const row = new RunList();
+  return withBits((query) => {
+    const position = query + queryOffset;
+    if (position < 0 || position >= keyLength) return row.clear();
+    if (position < first) next = first = end = 0;
+    while (position >= end) {
+      first = end;
+      end += lengths[next++]!;
+    }
+    return row.setKeys(first, end - 1);
+  });
+}
+
+function maskRows({words, queryLength, keyLength}: MaskNode, {queryOffset}: ResolvedShape): Rows {
+  const wordsPerRow = ceilDiv(keyLength, 32);
+  const recogniser = new Recogniser(keyLength);
+  recogniser.learn(words, queryLength);
+  const row = new RunList();
   return {
     runs(query) {
-      sets(a.runs(query), b.runs(query), row);
+      recogniser.read(words, query * wordsPerRow, query + queryOffset, row);
       return row;
     },
-    bits(query, words) {
-      a.bits(query, words);
-      b.bits(query, (other ??= new Uint32Array(words.length)));
-      for (let w = 0; w < words.length; w++) words[w] = bits(words[w]!, other[w]!);
-    },
+    bits: (query, out) => out.set(words.subarray(query * wordsPerRow, (query + 1) * wordsPerRow)),
   };
 }

@@ -1,5 +1,8 @@
 import {MAX_RUNS} from './acsr.js';
 
+/** Longer strides cannot reach a second key: keys are below 2³¹. */
+export const MAX_STRIDE = 2 ** 31 - 1;
+
 /**
  * The runs of one row while it is being worked out. Lists are made once and refilled for every row, so that a row costs no allocation.
  *
@@ -19,6 +22,24 @@ export class RunList {
     this.length = 0;
     this.unit = true;
     this.overflow = false;
+    return this;
+  }
+
+  /** Makes this the keys `first … last`, or nothing when last < first. */
+  setKeys(first: number, last: number): this {
+    return this.setProgression(first, 1, last);
+  }
+
+  /** Makes this the keys `first, first + stride …` up to `last`, or nothing when last < first. */
+  setProgression(first: number, stride: number, last: number): this {
+    this.overflow = false;
+    this.unit = stride === 1;
+    this.length = 0;
+    if (first > last) return this;
+    this.length = 1;
+    this.start[0] = first;
+    this.stride[0] = Math.min(stride, MAX_STRIDE);
+    this.count[0] = stride === 1 ? last - first + 1 : Math.floor((last - first) / stride) + 1;
     return this;
   }
 
