@@ -1,0 +1,46 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-webgpu';
+import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+
+/** The stock TensorFlow.js WebGPU backend, active, and what the benchmark has to know of the device under it. */
+export interface Gpu {
+  readonly backend: WebGPUBackend;
+  readonly device: GPUDevice;
+  readonly name: string;
+  readonly driver: string;
+  /** A CPU pretends to be the GPU. */
+  readonly software: boolean;
+  /** WebGPU errors since the last call. TensorFlow.js itself listens to none. */
+  takeErrors(): string[];
+}
+
+export async function openGpu(): Promise<Gpu> {
+  if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js found no WebGPU adapter.');
+  const backend = tf.backend() as WebGPUBackend;
+  const {device} = backend;
+  const {vendor, architecture, description, device: product, isFallbackAdapter} = device.adapterInfo;
+  const errors: string[] = [];
+  device.addEventListener('uncapturederror', (event) => errors.push((event as GPUUncapturedErrorEvent).error.message));
+  return {
+    backend,
+    device,
+    name: [vendor, architecture, product].filter(Boolean).join(' '),
+    driver: description,
+    software: isFallbackAdapter,
+    takeErrors: () => errors.splice(0),
+  };
+}
+
+/** Submits what TensorFlow.js has recorded so far, so that what is submitted next runs after it. */
+export function flush(backend: WebGPUBackend): void {
+  // submitQueue() needs an encoder, and every pass in it ended.
+  backend.ensureCommandEncoderReady();
+  backend.endComputePassEncoder();
+  backend.submitQueue();
+}
+
+/** Resolves when the device has done everything that was asked of it. */
+export async function finish({backend, device}: Gpu): Promise<void> {
+  flush(backend);
+  await device.queue.onSubmittedWorkDone();
+}

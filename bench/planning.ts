@@ -1,0 +1,98 @@
+// `npm run bench:planning`: how long planning takes, in plain JavaScript on one core. No GPU is touched.
+//
+// No benchmark library: a warm median of a synchronous function is ten lines, and the GPU half needs a clock of its own anyway.
+import {writeFileSync} from 'node:fs';
+import {parseArgs} from 'node:util';
+import {compress} from '../src/acsr/index.js';
+import {
+  blockLocal,
+  causal,
+  fromMask,
+  globalTokens,
+  planAttention,
+  prefix,
+  slidingWindow,
+  strided,
+  type Pattern,
+} from '../src/index.js';
+import {PATTERNS} from './patterns.js';
+import type {PlanningRecord} from './records.js';
+import {digits, median, textTable} from './table.js';
+
+const PLAN_LENGTH = 16384;
+const PLAN_TARGET_MS = 5;
+const MASK_LENGTH = 4096;
+const MASK_TARGET_MS = 50;
+
+const UNIONS: readonly {readonly name: string; readonly pattern: Pattern}[] = [
+  {
+    name: 'window | global | strided',
+    pattern: slidingWindow({left: 256, right: 256})
+      .or(globalTokens(64))
+      .or(strided({stride: 128})),
+  },
+  {
+    name: 'causal & (window | strided | prefix)',
+    pattern: slidingWindow({left: 511})
+      .or(strided({stride: 128}))
+      .or(prefix(64))
+      .and(causal()),
+  },
+  {
+    name: 'blockLocal | dilated | global',
+    pattern: blockLocal({size: 256})
+      .or(slidingWindow({left: 64, right: 64, dilation: 8}))
+      .or(globalTokens(16)),
+  },
+];
+
+/** The median of `work`, after three runs that warm it up, of at least 5 and at most 25 runs within about a second. */
+function warmMedian(work: () => unknown): number {
+  for (let i = 0; i < 3; i++) work();
+  const times: number[] = [];
+  const end = performance.now() + 1000;
+  while (times.length < 25 && (times.length < 5 || performance.now() < end)) {
+    const start = performance.now();
+    work();
+    times.push(performance.now() - start);
+  }
+  return median(times);
+}
+
+function planning(): PlanningRecord[] {
+  const shape = {queryLength: PLAN_LENGTH, keyLength: PLAN_LENGTH, headDim: 64, heads: 8};
+  const plans = [...PATTERNS, ...UNIONS].map(({name, pattern}) => ({
+    kind: 'planning' as const,
+    step: 'planAttention',
+    pattern: name,
+    n: PLAN_LENGTH,
+    ms: warmMedian(() => planAttention(pattern, shape)),
+    targetMs: PLAN_TARGET_MS,
+  }));
+  return [...plans, recognition()];
+}
+
+function recognition(): PlanningRecord {
+  const n = MASK_LENGTH;
+  const longformer = PATTERNS.find(({name}) => name === 'longformer')!;
+  const mask = new Uint8Array(n * n);
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) mask[i * n + j] = Number(longformer.attends(i, j));
+  const shape = {queryLength: n, keyLength: n};
+  const ms = warmMedian(() => compress(fromMask(mask, shape), {...shape, queryOffset: 0}));
+  return {kind: 'planning', step: 'fromMask + compress', pattern: longformer.name, n, ms, targetMs: MASK_TARGET_MS};
+}
+
+const {json} = parseArgs({options: {json: {type: 'string'}}}).values;
+const records = planning();
+const rows = records.map(({step, pattern, n, ms, targetMs}) => [
+  `${step}: ${pattern}`,
+  String(n),
+  digits(ms),
+  `${targetMs}${ms <= targetMs ? '' : '  missed'}`,
+]);
+console.log(textTable(['step', 'n', 'ms', 'target ms'], rows));
+const lines = records.map((record) => JSON.stringify(record)).join('\n');
+if (json === undefined) console.log(`\n${lines}`);
+else writeFileSync(json, `${lines}\n`);
+// Dawn is not loaded here, but TensorFlow.js may hold the process.
+process.exit(0);

@@ -1,0 +1,133 @@
+// Turns the JSON lines of one run (and of the peers measured beside it) into the tables of docs/benchmarks.md:
+//   node --import tsx bench/report.ts --section NAME results/attention.jsonl results/planning.jsonl results/flex.jsonl
+// Without --section the tables are printed instead.
+import {readFileSync, writeFileSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
+import {parseArgs} from 'node:util';
+import type {AttentionRecord, BenchRecord, PlanningRecord, RunRecord} from './records.js';
+import {digits, markdownTable, times} from './table.js';
+
+const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+
+const {values, positionals} = parseArgs({options: {section: {type: 'string'}}, allowPositionals: true});
+const records = positionals.flatMap(readLines);
+const report = [
+  heading(records.find((record): record is RunRecord => record.kind === 'run')),
+  ...attentionTables(records.filter((record) => record.kind === 'attention')),
+  ...planningTable(records.filter((record) => record.kind === 'planning')),
+].join('\n\n');
+if (values.section === undefined) console.log(report);
+else writeFileSync(DOCUMENT, replaceSection(readFileSync(DOCUMENT, 'utf8'), values.section, report));
+
+function readLines(file: string): BenchRecord[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((text) => text.startsWith('{'))
+    .map((text) => JSON.parse(text) as BenchRecord);
+}
+
+/** Replaces what stands between the section's marks, or adds the section at the end. */
+function replaceSection(document: string, name: string, text: string): string {
+  const [begin, end] = [`<!-- results: ${name} -->`, `<!-- end of results: ${name} -->`];
+  const section = `${begin}\n\n${text}\n\n${end}`;
+  const from = document.indexOf(begin);
+  const to = document.indexOf(end);
+  if (from < 0 || to < from) return `${document.trimEnd()}\n\n${section}\n`;
+  return document.slice(0, from) + section + document.slice(to + end.length);
+}
+
+function heading(run: RunRecord | undefined): string {
+  if (run === undefined) return '';
+  const clock = run.clock === 'gpu' ? 'clock-calibrated GPU timestamps' : 'wall clock';
+  return [
+    `**${run.device}** (${run.driver}), ${run.date.slice(0, 10)}. Times by ${clock}.`,
+    `Host: ${run.host}; Node ${run.node}, TensorFlow.js ${run.tfjs}. Batch 1, float32 unless said.`,
+  ].join('\n');
+}
+
+function attentionTables(rows: readonly AttentionRecord[]): string[] {
+  const ours = rows.filter(({system}) => system === 'tfjs-splat');
+  if (ours.length === 0) return [];
+  const dense = rows.filter(({system}) => system === 'tfjs dense');
+  const peer = ({pattern, n}: AttentionRecord, system: string, dtype = 'float32'): number | null =>
+    rows.find((row) => row.system === system && row.dtype === dtype && row.pattern === pattern && row.n === n)?.ms ?? null;
+  const torch = (row: AttentionRecord, dtype: string): number | null =>
+    peer(row, row.pattern === 'full' ? 'PyTorch SDPA' : 'FlexAttention', dtype);
+  const denseMs = (row: AttentionRecord): number | null =>
+    row.timesDense !== undefined && row.ms !== null ? row.timesDense * row.ms : null;
+  const size = ({n, heads, headDim}: AttentionRecord): string => `${n}, ${heads} × ${headDim}`;
+
+  // A column that nobody measured in this run is left out.
+  const speed = withoutEmpty(
+    [
+      'pattern',
+      'n, heads × headDim',
+      'kernel',
+      'ms',
+      'TFLOPS',
+      'tile density',
+      'tfjs dense ms',
+      'faster',
+      'prototype ms',
+      'PyTorch f32 ms',
+      'PyTorch f16 ms',
+    ],
+    ours.map((row) => [
+      row.pattern,
+      size(row),
+      row.implementation ?? '–',
+      row.error ?? digits(row.ms),
+      digits(row.tflops),
+      digits(row.tileDensity),
+      digits(denseMs(row)),
+      times(row.timesDense),
+      digits(peer(row, 'prototype')),
+      digits(torch(row, 'float32')),
+      digits(torch(row, 'float16')),
+    ]),
+  );
+  const costs = markdownTable(
+    [
+      'pattern',
+      'n, heads × headDim',
+      'plan ms',
+      'first call ms',
+      'new pipelines',
+      'extra memory, MiB',
+      'extra / output',
+      'max error',
+    ],
+    ours.map((row) => [
+      row.pattern,
+      size(row),
+      digits(row.planMs),
+      digits(row.firstMs),
+      String(row.pipelines ?? '–'),
+      row.extraBytes === undefined ? '–' : digits(row.extraBytes / 2 ** 20),
+      times(row.extraOverOutput),
+      row.maxError === undefined ? '–' : row.maxError.toExponential(1),
+    ]),
+  );
+  const limits = [...new Map(dense.filter(({error}) => error !== undefined).map((row) => [row.n, row])).values()];
+  const pipelines = ours.reduce((sum, row) => sum + (row.pipelines ?? 0), 0);
+  return [
+    speed,
+    ...(limits.length > 0 ? [limits.map(({n, error}) => `- TensorFlow.js dense attention at n = ${n}: ${error}.`).join('\n')] : []),
+    `What the first call costs; the whole sweep compiled ${pipelines} pipelines:`,
+    costs,
+  ];
+}
+
+function planningTable(rows: readonly PlanningRecord[]): string[] {
+  if (rows.length === 0) return [];
+  const cells = rows.map(({step, pattern, n, ms, targetMs}) => [`${step}: ${pattern}`, String(n), digits(ms), String(targetMs)]);
+  // In a cell, the bar of a union would end the cell.
+  const escaped = cells.map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
+  return ['Planning in plain JavaScript, warm medians:', markdownTable(['step', 'n', 'ms', 'target ms'], escaped)];
+}
+
+function withoutEmpty(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const kept = header.map((_, c) => rows.some((row) => row[c] !== '–'));
+  const filter = (cells: readonly string[]): string[] => cells.filter((_, c) => kept[c]);
+  return markdownTable(filter(header), rows.map(filter));
+}
