@@ -117,12 +117,13 @@ function constantScalar({graph, constants}: Context, input: string): number | un
   return node?.op === 'Const' ? constants.scalar(node.name) : undefined;
 }
 
-/** The operand that a Mul or RealDiv scales and by what, or undefined when neither is a constant scalar. */
+/** The operand that a Mul or RealDiv scales and by what, or undefined when neither operand is a finite constant scalar. */
 function scaleOf(context: Context, node: NodeDef, left: string, right: string): {input: string; scale: number} | undefined {
-  const byRight = constantScalar(context, right);
-  if (byRight !== undefined) return {input: left, scale: node.op === 'Mul' ? byRight : 1 / byRight};
-  const byLeft = node.op === 'Mul' ? constantScalar(context, left) : undefined;
-  return byLeft === undefined ? undefined : {input: right, scale: byLeft};
+  const factor = (input: string): number => constantScalar(context, input) ?? NaN;
+  const byRight = node.op === 'Mul' ? factor(right) : 1 / factor(right);
+  if (Number.isFinite(byRight)) return {input: left, scale: byRight};
+  const byLeft = node.op === 'Mul' ? factor(left) : NaN;
+  return Number.isFinite(byLeft) ? {input: right, scale: byLeft} : undefined;
 }
 
 /** A query or key without the constant scale in front of it: one node and one tensor of its size less. */

@@ -89,7 +89,6 @@ function badRanks({graph, constants}: Context, attention: Attention): string | u
     if (rank !== undefined && rank !== 3 && rank !== 4)
       return `its ${role} '${parseEdge(input).name}' has rank ${rank}, not 3 or 4`;
   }
-  const queryRank = rankOf(graph, constants, query) ?? 4;
-  const wide = addends.find(({input}) => (rankOf(graph, constants, input) ?? 0) > queryRank);
-  return wide && `the addend '${parseEdge(wide.input).name}' has a higher rank than the scores`;
+  const wide = addends.find(({input}) => (rankOf(graph, constants, input) ?? 0) > 4);
+  return wide && `the addend '${parseEdge(wide.input).name}' has a rank above 4`;
 }

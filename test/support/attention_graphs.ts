@@ -172,6 +172,7 @@ export const oddOnes: readonly OddOne[] = [
     [scores, node('sum', 'AddV2', 'scores', 'm'), node('s', 'Mul', 'sum', 'c'), ...finish('s')],
     {c: 0.5},
   ),
+  odd('a division by zero', /'s' divides by/, [scores, node('s', 'RealDiv', 'scores', 'c'), ...finish('s')], {c: 0}),
   odd('subtracted scores', /'s' subtracts the scores/, [scores, node('s', 'Sub', 'm', 'scores'), ...finish('s')]),
   odd('a selected mask', /the SelectV2 's' stands between/, [scores, node('s', 'SelectV2', 'm', 'scores', 'n'), ...finish('s')]),
   odd('two products added', /'s' adds two products/, [
@@ -236,8 +237,8 @@ export const oddOnes: readonly OddOne[] = [
     {to: {shape: [2], values: [20, 4], int: true}},
   ),
   odd(
-    'a mask of a higher rank than the scores',
-    /the addend 'high' has a higher rank/,
+    'a mask of rank 5',
+    /the addend 'high' has a rank above 4/,
     [scores, node('high', 'Reshape', 'm', 'to'), node('sum', 'AddV2', 'scores', 'high'), ...finish('sum')],
     {to: {shape: [5], values: [1, 1, 1, 5, 5], int: true}},
   ),

@@ -15,16 +15,25 @@ interface FixtureFile {
 
 type Nested = number | boolean | readonly Nested[];
 
-/** A topology of test/fixtures/graphs as a loadable model: known constants as recorded, all else uniform in ±0.2 from `seed`. */
-export function graphFixture(name: string, seed = 1): GraphArtifacts {
+const read = new Map<string, GraphArtifacts>();
+
+/** A topology of test/fixtures/graphs as a loadable model: known constants as recorded, all else uniform in ±0.2. Shared: change a copy. */
+export function graphFixture(name: string): GraphArtifacts {
+  const known = read.get(name) ?? readFixture(name);
+  read.set(name, known);
+  return known;
+}
+
+function readFixture(name: string): GraphArtifacts {
   const url = new URL(`../fixtures/graphs/${name}.json`, import.meta.url);
   const file = JSON.parse(readFileSync(url, 'utf8')) as FixtureFile;
-  const random = uniform(seed);
+  const random = uniform(1);
   const weightSpecs = file.weightsManifest.flatMap(({weights}) => weights).map(({name, shape, dtype}) => ({name, shape, dtype}));
   const chunks = weightSpecs.map(({name, shape, dtype}) => {
     const known = file.constValues[name];
     const count = util.sizeFromShape(shape);
-    const values = known === undefined ? Array.from({length: count}, () => (random() - 0.5) * 0.4) : flatten(known);
+    if (known === undefined) return new Float32Array(count).map(() => (random() - 0.5) * 0.4).buffer;
+    const values = flatten(known);
     if (values.length !== count) throw new Error(`${name}: ${values.length} values for the shape [${shape.join()}]`);
     return encode(values, dtype);
   });
@@ -61,7 +70,7 @@ export function handMade(
 }
 
 /** Uniform in [0, 1): the 32-bit generator mulberry32. */
-function uniform(seed: number): () => number {
+export function uniform(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
