@@ -91,6 +91,6 @@ function checkTypes(installed) {
     "import {causal, slidingWindow, type Pattern} from 'tfjs-splat';\nexport const p: Pattern = causal().and(slidingWindow({left: 4}));\n";
   for (const file of ['user.mts', 'user.cts']) writeFileSync(join(home, file), source);
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const options = ['--strict', '--noEmit', '--skipLibCheck', '--module', 'node16', '--target', 'es2022', '--types', ''];
+  const options = ['--strict', '--noEmit', '--skipLibCheck', '--module', 'node16', '--target', 'es2022'];
   execFileSync('node', [tsc, ...options, 'user.mts', 'user.cts'], {cwd: home, stdio: ['ignore', 'inherit', 'inherit']});
 }

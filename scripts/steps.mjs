@@ -54,7 +54,7 @@ function runStep({name, command, minutes = 10}) {
 }
 
 /** Jasmine and karma say how many specs ran; a command that fails without a failing spec is one failure. */
-function count(output, ok) {
+export function count(output, ok) {
   const jasmine = [...output.matchAll(/^(\d+) specs?, (\d+) failures?(?:, (\d+) pending)?/gm)].at(-1);
   const karma = [...output.matchAll(/Executed (\d+) of \d+(?: \((\d+) FAILED\))?/g)].at(-1);
   if (!jasmine && !karma) return {passed: ok ? 1 : 0, failed: ok ? 0 : 1};
