@@ -195,7 +195,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
   private scores({first, count}: Columns): string {
     const {threadsX} = this.shape;
-    const unroll = [4, 2, 1].find(steps => count % steps === 0)!;
+    const unroll = [4, 2, 1].find(steps => steps <= this.shape.unroll && count % steps === 0)!;
     const trip = (u: number): string =>
       lines(
         `{ let d = n * ${unroll}u + ${u}u;`,
@@ -292,7 +292,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
     const quads = this.ownKeys / keyGroups / 4;
     const begin = first * threadsX;
     const width = Math.min(count * threadsX, this.outputColumns - begin);
-    const unroll = threadsX % 4 === 0 ? 4 : 1;
+    const {unroll} = this.shape;
     const column = (c: number): string => (threadsX * (c + 1) <= width ? `tx + ${threadsX * c}u` : `min(tx + ${threadsX * c}u, ${width - 1}u)`);
     const key = (quad: number, e: number): string =>
       lines(
