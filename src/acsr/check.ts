@@ -1,7 +1,7 @@
 import {ceilDiv} from '../support/index.js';
 import {MAX_RUNS, type Acsr} from './acsr.js';
 import {countBits} from './bits.js';
-import {intersect, type Progression} from './progression.js';
+import {intersect} from './progression.js';
 import {RunList} from './runs.js';
 
 /** Throws an `Error` that names the first law of the record that `acsr` breaks, and where. It is for tests and debugging. */
@@ -38,7 +38,7 @@ function checkArrays({queryLength, rowRuns, start, stride, count}: Acsr): void {
   );
 }
 
-const common: Progression = {start: 0, stride: 1, count: 0};
+const common = new RunList();
 
 function checkRow(row: RunList, query: number, keyLength: number): void {
   const {start, stride, count} = row;
@@ -53,8 +53,8 @@ function checkRow(row: RunList, query: number, keyLength: number): void {
       `${where} holds ${start[i]} … ${row.last(i)} of ${keyLength} keys`,
     );
     for (let j = 0; j < i; j++) {
-      if (intersect(row, j, row, i, common) > 0)
-        obey(false, 'runs of a row are disjoint', `runs ${j} and ${i} of query ${query} share key ${common.start}`);
+      if (intersect(row, j, row, i, common.clear()) > 0)
+        obey(false, 'runs of a row are disjoint', `runs ${j} and ${i} of query ${query} share key ${common.start[0]}`);
     }
     if (i > 0) obey(start[i - 1]! < start[i]!, 'runs of a row ascend by start', `${where} does not`);
   }

@@ -1,22 +1,21 @@
 import {ceilDiv} from '../support/index.js';
-import {MAX_RUNS, type Acsr} from './acsr.js';
+import type {Acsr} from './acsr.js';
 import {countBits} from './bits.js';
 import {Recogniser} from './recognise.js';
 import type {Rows} from './rows.js';
 import {RunList} from './runs.js';
 
-/** The runs of all rows, one after another, in arrays that double when they are full. */
+/** Where runs are gathered: one set of arrays, kept from call to call, since fresh memory costs more than the runs written to it. */
+let room = {start: new Int32Array(0), stride: new Int32Array(0), count: new Int32Array(0)};
+/** 3 MiB. Larger arrays are not kept. */
+const KEPT_RUNS = 2 ** 18;
+
+/** The runs of all rows, one after another. */
 export class Runs {
   length = 0;
-  private start: Int32Array;
-  private stride: Int32Array;
-  private count: Int32Array;
-
-  constructor(room: number) {
-    this.start = new Int32Array(room);
-    this.stride = new Int32Array(room);
-    this.count = new Int32Array(room);
-  }
+  private start = room.start;
+  private stride = room.stride;
+  private count = room.count;
 
   /** Returns the number of keys in the row. */
   add(row: RunList): number {
@@ -36,12 +35,13 @@ export class Runs {
 
   finish(): Pick<Acsr, 'start' | 'stride' | 'count'> {
     const {start, stride, count, length} = this;
+    if (start.length > room.start.length && start.length <= KEPT_RUNS) room = {start, stride, count};
     return {start: start.slice(0, length), stride: stride.slice(0, length), count: count.slice(0, length)};
   }
 
   private grow(): void {
     const grown = (old: Int32Array) => {
-      const array = new Int32Array(2 * old.length + MAX_RUNS);
+      const array = new Int32Array(2 * old.length + 4096);
       array.set(old);
       return array;
     };

@@ -26,7 +26,7 @@ export function compress(pattern: Pattern | PatternNode, shape: PatternShape): A
   const {queryLength, keyLength, queryOffset} = resolved;
   const rows = rowsOf(node, resolved);
   const rowRuns = new Int32Array(queryLength + 1);
-  const runs = new Runs(2 * queryLength);
+  const runs = new Runs();
   const irregular = new Irregular(keyLength);
   let nnz = 0;
   for (let query = 0; query < queryLength; query++) {

@@ -1,36 +1,30 @@
 import {gcd, mod} from '../support/index.js';
-import {MAX_STRIDE, type RunList} from './runs.js';
+import {MAX_STRIDE, RunList} from './runs.js';
 
 /*
  * Set algebra on arithmetic progressions `start + stride·i, 0 ≤ i < count`. Keys are below 2³¹, so every number here is exact.
  */
 
-/** One progression; `count` 0 is the empty set. */
-export interface Progression {
-  start: number;
-  stride: number;
-  count: number;
-}
-
 /**
- * The keys common to run `i` of `a` and run `j` of `b`, which are again one progression, into `out`; returns its count.
+ * Appends the keys common to run `i` of `a` and run `j` of `b`, which are again one progression; returns how many there are.
  *
  * Its stride is the least common multiple of theirs, also when only one key is common.
  */
-export function intersect(a: RunList, i: number, b: RunList, j: number, out: Progression): number {
+export function intersect(a: RunList, i: number, b: RunList, j: number, out: RunList): number {
   const aStart = a.start[i]!;
   const bStart = b.start[j]!;
   const low = aStart > bStart ? aStart : bStart;
   const aLast = a.last(i);
   const bLast = b.last(j);
   const high = aLast < bLast ? aLast : bLast;
-  out.count = 0;
   if (low > high) return 0;
 
   const aStride = a.stride[i]!;
   const bStride = b.stride[j]!;
-  if (bStride === 1 || (aStride % bStride === 0 && (aStart - bStart) % bStride === 0)) return clip(aStart, aStride, low, high, out);
-  if (aStride === 1 || (bStride % aStride === 0 && (bStart - aStart) % aStride === 0)) return clip(bStart, bStride, low, high, out);
+  if (bStride === 1 || (aStride % bStride === 0 && (aStart - bStart) % bStride === 0))
+    return addWithin(aStart, aStride, low, high, out);
+  if (aStride === 1 || (bStride % aStride === 0 && (bStart - aStart) % aStride === 0))
+    return addWithin(bStart, bStride, low, high, out);
 
   // aStart + aStride·x = bStart + bStride·y; divided by the greatest common divisor, x = distance / aStride modulo bStride.
   const divisor = gcd(aStride, bStride);
@@ -38,18 +32,20 @@ export function intersect(a: RunList, i: number, b: RunList, j: number, out: Pro
   if (distance % divisor !== 0) return 0;
   const modulus = bStride / divisor;
   const x = multiply(mod(distance / divisor, modulus), inverse(aStride / divisor, modulus), modulus);
-  clip(aStart + aStride * x, aStride * modulus, low, high, out);
-  out.stride = Math.min(out.stride, MAX_STRIDE);
-  return out.count;
+  return addWithin(aStart + aStride * x, aStride * modulus, low, high, out);
 }
 
-/** The keys `start + stride·i, i ≥ 0`, that lie in [low, high]. */
-function clip(start: number, stride: number, low: number, high: number, out: Progression): number {
-  const first = start >= low ? start : stride === 1 ? low : start + Math.ceil((low - start) / stride) * stride;
-  out.start = first;
-  out.stride = stride;
-  out.count = first > high ? 0 : stride === 1 ? high - first + 1 : Math.floor((high - first) / stride) + 1;
-  return out.count;
+/** Appends the keys `start + stride·i, i ≥ 0`, that lie in [low, high]; returns how many there are. */
+function addWithin(start: number, stride: number, low: number, high: number, out: RunList): number {
+  if (stride === 1) {
+    out.add(low, 1, high - low + 1);
+    return high - low + 1;
+  }
+  const first = start >= low ? start : start + Math.ceil((low - start) / stride) * stride;
+  if (first > high) return 0;
+  const count = Math.floor((high - first) / stride) + 1;
+  out.add(first, Math.min(stride, MAX_STRIDE), count);
+  return count;
 }
 
 /** a·b mod m for 0 ≤ a, b < m < 2³¹, in two halves so that no product passes 2⁵³. */
@@ -69,7 +65,8 @@ function inverse(a: number, m: number): number {
   return mod(t, m);
 }
 
-const common: Progression = {start: 0, stride: 1, count: 0};
+/** Scratch of `subtract`. */
+const common = new RunList();
 
 /**
  * Appends run `i` of `a` without the keys of run `j` of `b`: a few progressions, disjoint, in no order.
@@ -81,12 +78,12 @@ export function subtract(a: RunList, i: number, b: RunList, j: number, out: RunL
   const start = a.start[i]!;
   const stride = a.stride[i]!;
   const count = a.count[i]!;
-  const missing = intersect(a, i, b, j, common);
+  const missing = intersect(a, i, b, j, common.clear());
   if (missing === 0) return out.add(start, stride, count);
 
   // From here on in steps of the run: `first`, `first + k` … `last` are missing of the steps 0 … count − 1.
-  const first = (common.start - start) / stride;
-  const k = missing === 1 ? 1 : common.stride / stride;
+  const first = (common.start[0]! - start) / stride;
+  const k = missing === 1 ? 1 : common.stride[0]! / stride;
   const last = first + k * (missing - 1);
   const tail = count - 1 - last;
   if (k === 1) {

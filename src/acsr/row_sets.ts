@@ -1,4 +1,4 @@
-import {intersect, subtract, type Progression} from './progression.js';
+import {intersect, subtract} from './progression.js';
 import {RunList} from './runs.js';
 
 /*
@@ -11,9 +11,7 @@ export function intersectRows(a: RunList, b: RunList, out: RunList): void {
   if (!begin(a, b, out)) return;
   if (a.unit && b.unit) return intersectIntervals(a, b, out);
   for (let i = 0; i < a.length; i++) {
-    for (let j = 0; j < b.length; j++) {
-      if (intersect(a, i, b, j, common) > 0) out.add(common.start, common.stride, common.count);
-    }
+    for (let j = 0; j < b.length; j++) intersect(a, i, b, j, out);
   }
   out.tidy();
 }
@@ -26,13 +24,15 @@ export function uniteRows(a: RunList, b: RunList, out: RunList): void {
   if (a.unit || b.unit) {
     // The strided runs of one side are disjoint already: only the intervals take keys from them.
     addRuns(a.unit ? b : a, out);
+    out.sort();
+    if (out.hasSingle()) out.join();
   } else {
     for (let stride = nextStride(a, b, 1); stride < Infinity; stride = nextStride(a, b, stride)) {
       for (let i = 0; i < a.length; i++) if (a.stride[i] === stride) addRest(a, i, out, out);
       for (let j = 0; j < b.length; j++) if (b.stride[j] === stride) addRest(b, j, out, out);
     }
+    out.tidy();
   }
-  out.tidy();
 }
 
 /** The keys of `a` that are not in `b`. */
@@ -58,7 +58,6 @@ function nextStride(a: RunList, b: RunList, above: number): number {
 }
 
 // Scratch of the functions below; nothing outlives a call.
-const common: Progression = {start: 0, stride: 1, count: 0};
 let rest = new RunList();
 let nextRest = new RunList();
 
@@ -114,6 +113,7 @@ function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
 
 /** Appends the strided runs of `list` without the keys of the intervals in `out`. */
 function addRuns(list: RunList, out: RunList): void {
+  const {start, count} = out;
   const intervals = out.length;
   for (let i = 0; i < list.length; i++) {
     const stride = list.stride[i]!;
@@ -122,11 +122,13 @@ function addRuns(list: RunList, out: RunList): void {
     let first = list.start[i]!; // of the keys that no interval has taken yet
     let key = first; // the next key to look at; first … key − stride is a piece
     for (let j = 0; j < intervals && key <= last; j++) {
-      const from = out.start[j]!;
-      const to = from + out.count[j]! - 1;
-      if (key < from) key += Math.ceil((from - key) / stride) * stride;
-      if (key > to) continue;
-      if (key > last) break;
+      const from = start[j]!;
+      const to = from + count[j]! - 1;
+      if (to < key) continue;
+      if (key < from) {
+        key += Math.ceil((from - key) / stride) * stride;
+        if (key > to || key > last) continue;
+      }
       if (key > first) out.add(first, stride, (key - first) / stride);
       key += (Math.floor((to - key) / stride) + 1) * stride;
       first = key;

@@ -71,9 +71,7 @@ export class RunList {
   tidy(): void {
     if (this.length < 2 || this.overflow) return;
     this.sort();
-    while (this.joinOnce());
-    this.unit = true;
-    for (let i = 0; i < this.length; i++) if (this.stride[i] !== 1) this.unit = false;
+    this.join();
   }
 
   /** By insertion: lists are short and nearly in order. */
@@ -96,10 +94,18 @@ export class RunList {
     }
   }
 
-  /**
-   * Joins runs of one stride that follow each other, and one-key runs with the run that they continue at either end.
-   * False when there was nothing to join; a join may make room for another, so it is called until then.
-   */
+  hasSingle(): boolean {
+    for (let i = 0; i < this.length; i++) if (this.count[i] === 1) return true;
+    return false;
+  }
+
+  /** Joins runs of one stride that follow each other, and one-key runs with the run that they continue at either end. */
+  join(): void {
+    while (this.joinOnce()); // a join may make room for another
+    this.unit = true;
+    for (let i = 0; i < this.length; i++) if (this.stride[i] !== 1) this.unit = false;
+  }
+
   private joinOnce(): boolean {
     const {start, stride, count} = this;
     let joined = false;
