@@ -4,22 +4,8 @@ import {refuse} from '../support/index.js';
 import type {Pattern} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
-import {checkCall, type Call} from './check.js';
+import {checkCall, type Call, type SparseAttentionOptions} from './check.js';
 import {KERNEL_NAME, registerKernelFor, type SparseAttentionAttrs} from './kernel.js';
-
-export interface SparseAttentionOptions {
-  /** Factor of query·key. Default 1/√headDim. */
-  readonly scale?: number;
-  /** Position of query 0 among the keys. Default keyLength − queryLength: the last query aligns with the last key. A mask ignores it. */
-  readonly queryOffset?: number;
-  /** float32, broadcastable to [batch, heads, queryLength, keyLength]; added to the scaled scores. −Infinity excludes a key. */
-  readonly bias?: Tensor | TensorLike;
-  /**
-   * `fused` computes only the tiles that the pattern touches (WebGPU only), `dense` all of them. Default `auto`: on WebGPU the one
-   * predicted to be faster, elsewhere dense. All give the same result.
-   */
-  readonly implementation?: 'auto' | 'fused' | 'dense';
-}
 
 function sparseAttention_(
   query: Tensor | TensorLike,
@@ -29,11 +15,9 @@ function sparseAttention_(
   options: SparseAttentionOptions = {},
 ): Tensor {
   const call = checkCall(query, key, value, pattern, options);
-  const {problem, rank} = call;
-  const shape = [problem.batch, problem.heads, problem.queryLength, problem.valueDim];
-  const empty = problem.keyLength === 0 || shape.includes(0);
-  const output = empty ? tf.zeros(shape) : run(call);
-  return rank === 3 ? tf.reshape(output, [problem.batch, problem.queryLength, problem.valueDim]) : output;
+  const {batch, heads, queryLength, keyLength, valueDim} = call.problem;
+  if (keyLength > 0 && batch * heads * queryLength * valueDim > 0) return run(call);
+  return tf.zeros(call.rank === 3 ? [batch, queryLength, valueDim] : [batch, heads, queryLength, valueDim]);
 }
 
 /**

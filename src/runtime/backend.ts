@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
-import type { SplatError} from '../support/index.js';
+import type {SplatError} from '../support/index.js';
 import {refuse} from '../support/index.js';
 import type {Compiled, Device} from '../compile.js';
 import {deviceRecord, type AdapterWords} from './device.js';

@@ -2,16 +2,29 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
 import {Pattern, type Problem} from '../compile.js';
-import type {SparseAttentionOptions} from './attention.js';
 
-/** The arguments of a call, found right and brought to rank 4. */
+export interface SparseAttentionOptions {
+  /** Factor of query·key. Default 1/√headDim. */
+  readonly scale?: number;
+  /** Position of query 0 among the keys. Default keyLength − queryLength: the last query aligns with the last key. A mask ignores it. */
+  readonly queryOffset?: number;
+  /** float32, broadcastable to [batch, heads, queryLength, keyLength]; added to the scaled scores. −Infinity excludes a key. */
+  readonly bias?: Tensor | TensorLike;
+  /**
+   * `fused` computes only the tiles that the pattern touches (WebGPU only), `dense` all of them. Default `auto`: on WebGPU the one
+   * predicted to be faster, elsewhere dense. All give the same result.
+   */
+  readonly implementation?: 'auto' | 'fused' | 'dense';
+}
+
+/** The arguments of a call, found right. */
 export interface Call {
   readonly problem: Problem;
-  /** Of the inputs as they came; the output gets it back. */
+  /** Of query, key, value and the output; the kernel reads rank 3 as one head. */
   readonly rank: 3 | 4;
-  readonly query: Tensor4D;
-  readonly key: Tensor4D;
-  readonly value: Tensor4D;
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
   /** Exactly one of `pattern` and `mask` is there. */
   readonly pattern?: Pattern;
   readonly mask?: Tensor4D;
@@ -34,19 +47,19 @@ export function checkCall(
 ): Call {
   checkOptions(options);
   const implementation = checkImplementation(options.implementation);
-  const tensors = [floats('query', query), floats('key', key), floats('value', value)] as const;
-  const rank = checkRank(tensors[0]);
-  const [q, k, v] = tensors.map((tensor, i) => toRank4(['query', 'key', 'value'][i]!, tensor, rank)) as [
-    Tensor4D,
-    Tensor4D,
-    Tensor4D,
-  ];
-  const problem = checkSizes(q, k, v, options.queryOffset);
+  const tensors = {query: floats('query', query), key: floats('key', key), value: floats('value', value)};
+  const rank = checkRank(tensors);
+  const problem = checkSizes(tensors, options.queryOffset);
   const scale = checkScale(options.scale, problem.headDim);
   const bias = options.bias == null ? undefined : alignToScores('bias', floats('bias', options.bias), rank, problem);
-  const call = {problem, rank, query: q, key: k, value: v, scale, implementation, ...(bias && {bias})};
+  const call = {problem, rank, ...tensors, scale, implementation, ...(bias && {bias})};
   if (pattern instanceof Pattern) return {...call, pattern};
   return {...call, mask: alignToScores('mask', checkMask(pattern, implementation), rank, problem)};
+}
+
+/** Rank 3 is one head. */
+export function rank4(shape: readonly number[]): [number, number, number, number] {
+  return (shape.length === 3 ? [shape[0]!, 1, shape[1]!, shape[2]!] : [...shape]) as [number, number, number, number];
 }
 
 function checkOptions(options: SparseAttentionOptions): void {
@@ -89,16 +102,12 @@ function floats(name: string, given: Tensor | TensorLike): Tensor {
 }
 
 function fromArray(name: string, array: TensorLike): Tensor {
-  try {
-    return tf.tensor(array);
-  } catch (error) {
-    return refuse(
-      name,
-      `an array that is no tensor (${(error as Error).message})`,
-      'nested arrays of numbers',
-      'Make all rows of one length.',
-    );
+  const tensor = tf.tensor(array);
+  // tf.tensor takes its shape from the first rows alone.
+  if (tf.util.flatten(array as number[]).length !== tensor.size) {
+    refuse(name, 'rows of different lengths', 'nested arrays that form a block of numbers', 'Pad the shorter rows.');
   }
+  return tensor;
 }
 
 function checkAlive(name: string, tensor: Tensor): Tensor {
@@ -108,27 +117,30 @@ function checkAlive(name: string, tensor: Tensor): Tensor {
   return tensor;
 }
 
-function checkRank(query: Tensor): 3 | 4 {
-  if (query.rank === 3 || query.rank === 4) return query.rank;
-  return refuse(
-    'query',
-    `shape ${shapeOf(query)}`,
-    '[batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head',
-    'Reshape it; a leading dimension of 1 is free.',
-  );
-}
+type Inputs = Pick<Call, 'query' | 'key' | 'value'>;
 
-function toRank4(name: string, tensor: Tensor, rank: 3 | 4): Tensor4D {
-  if (tensor.rank !== rank) {
-    refuse(name, `shape ${shapeOf(tensor)}`, `rank ${rank} like query`, 'Give query, key and value the same rank, 3 or 4.');
+function checkRank({query, key, value}: Inputs): 3 | 4 {
+  const {rank} = query;
+  if (rank !== 3 && rank !== 4) {
+    return refuse(
+      'query',
+      `shape ${shapeOf(query)}`,
+      '[batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head',
+      'Reshape it; a leading dimension of 1 is free.',
+    );
   }
-  return rank === 4 ? (tensor as Tensor4D) : tf.reshape(tensor, [tensor.shape[0]!, 1, tensor.shape[1]!, tensor.shape[2]!]);
+  for (const [name, tensor] of Object.entries({key, value})) {
+    if (tensor.rank !== rank) {
+      refuse(name, `shape ${shapeOf(tensor)}`, `rank ${rank} like query`, 'Give query, key and value the same rank, 3 or 4.');
+    }
+  }
+  return rank;
 }
 
-function checkSizes(query: Tensor4D, key: Tensor4D, value: Tensor4D, queryOffset: number | undefined): Problem {
-  const [batch, heads, queryLength, headDim] = query.shape;
-  const [keyBatch, keyHeads, keyLength, keyDim] = key.shape;
-  const [valueBatch, valueHeads, valueLength, valueDim] = value.shape;
+function checkSizes({query, key, value}: Inputs, queryOffset: number | undefined): Problem {
+  const [batch, heads, queryLength, headDim] = rank4(query.shape);
+  const [keyBatch, keyHeads, keyLength, keyDim] = rank4(key.shape);
+  const [valueBatch, valueHeads, valueLength, valueDim] = rank4(value.shape);
   const same = (name: string, found: number, expected: number, of: string, cure: string): void => {
     if (found !== expected) refuse(name, String(found), `${expected}, as ${of}`, cure);
   };

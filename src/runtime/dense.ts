@@ -1,16 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import type {Acsr} from '../compile.js';
+import {rank4} from './check.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 
 /** The tensors of one call. `bias` (float32) and `mask` (bool) have every dimension full size or 1. */
 export interface DenseInputs {
-  readonly query: Tensor4D;
-  readonly key: Tensor4D;
-  readonly value: Tensor4D;
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
   readonly bias?: Tensor4D;
   readonly mask?: Tensor4D;
 }
+
+type HeadedInputs = Omit<DenseInputs, 'query' | 'key' | 'value'> & Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
 
 /** Scores alive at a time, in elements: 16 MiB each of the six or so tensors of a chunk. */
 const CHUNK_ELEMENTS = 2 ** 22;
@@ -21,21 +24,24 @@ const CHUNK_ELEMENTS = 2 ** 22;
  *
  * The softmax is spelled out: rows without keys must give zeros, and tf.softmax gives them NaN.
  */
-export function denseAttention(inputs: DenseInputs, rows: Acsr | null, scale: number): Tensor4D {
+export function denseAttention(inputs: DenseInputs, rows: Acsr | null, scale: number): Tensor {
   return tf.tidy(() => {
-    const [batch, heads, queryLength] = inputs.query.shape;
-    const [keyLength, valueDim] = inputs.value.shape.slice(2) as [number, number];
+    const [query, key, value] = [inputs.query, inputs.key, inputs.value].map((tensor) => tf.reshape(tensor, rank4(tensor.shape)));
+    const headed = {...inputs, query, key, value} as HeadedInputs;
+    const [batch, heads, queryLength] = headed.query.shape;
+    const [, , keyLength, valueDim] = headed.value.shape;
     const chunks = chunkRows(rows, {queryLength, keyLength}, Math.floor(CHUNK_ELEMENTS / (batch * heads)));
     const outputs = chunks.map((chunk) =>
       chunk.keyEnd === chunk.keyBegin
         ? tf.zeros<tf.Rank.R4>([batch, heads, chunk.rowEnd - chunk.rowBegin, valueDim])
-        : tf.tidy(() => attendChunk(inputs, rows, chunk, scale)),
+        : tf.tidy(() => attendChunk(headed, rows, chunk, scale)),
     );
-    return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
+    const output = outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
+    return tf.reshape(output, [...inputs.query.shape.slice(0, -1), valueDim]);
   });
 }
 
-function attendChunk({query, key, value, bias, mask}: DenseInputs, rows: Acsr | null, chunk: Chunk, scale: number): Tensor4D {
+function attendChunk({query, key, value, bias, mask}: HeadedInputs, rows: Acsr | null, chunk: Chunk, scale: number): Tensor4D {
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const queryRows = slice(query, 2, rowBegin, rowEnd);
   let scores: tf.Tensor = tf.matMul(tf.mul(queryRows, scale), slice(key, 2, keyBegin, keyEnd), false, true);

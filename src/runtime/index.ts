@@ -1,5 +1,6 @@
 import './register.js';
 
-export {sparseAttention, type SparseAttentionOptions} from './attention.js';
+export {sparseAttention} from './attention.js';
+export type {SparseAttentionOptions} from './check.js';
 export {prepare, type PrepareShape} from './prepare.js';
 export {patternFromMask} from './pattern_from_mask.js';

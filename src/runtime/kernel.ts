@@ -10,7 +10,7 @@ export const KERNEL_NAME = 'SparseAttention';
 
 /**
  * What travels beside the tensors, by reference: attrs are never serialised, and a plan that is in use must outlive its cache entry.
- * The inputs are `query`, `key`, `value`, and where the call has them `bias` and `mask`, all of rank 4.
+ * The inputs are `query`, `key`, `value` of rank 3 or 4, and where the call has them `bias` and `mask` of rank 4.
  */
 export interface SparseAttentionAttrs {
   readonly scale: number;

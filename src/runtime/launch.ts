@@ -5,7 +5,7 @@ import type {BindingRole, Compiled, Launch, Program} from '../compile.js';
 import type {Dispatch, Host, Resident} from './backend.js';
 import {refusedProgram} from './pipelines.js';
 
-/** The tensors of one call, all of rank 4. `bias` and `mask` have every dimension full size or 1. */
+/** The tensors of one call. `bias` and `mask` are of rank 4 with every dimension full size or 1. */
 export interface CallTensors {
   readonly query: TensorInfo;
   readonly key: TensorInfo;
@@ -19,18 +19,18 @@ interface Binding {
   readonly size: number;
 }
 
-/** Runs the launches of a plan on WebGPU and returns the output [batch, heads, queryLength, valueDim]. Synchronous, as kernels are. */
+/** Runs the launches of a plan on WebGPU and returns the output, of the rank of the query. Synchronous, as kernels are. */
 export function launch(host: Host, compiled: Compiled, tensors: CallTensors, scale: number): TensorInfo {
   const error = host.broken.get(compiled);
   if (error !== undefined) throw error;
   host.throwIfLost();
-  const {problem} = compiled.plan;
-  const outputShape = [problem.batch, problem.heads, problem.queryLength, problem.valueDim];
+  const outputShape = [...tensors.query.shape.slice(0, -1), compiled.plan.problem.valueDim];
   const params = compiled.launches.map((each) =>
     each.params({scale, ...(tensors.bias && {biasStrides: broadcastStrides(tensors.bias.shape)})}),
   );
   checkFits(host, compiled, tensors, outputShape);
 
+  const resident = residentOf(host, compiled);
   const {given, temporary} = asFloats(host, tensors);
   const needed = Object.values(given).reduce((sum, tensor) => sum + (host.isOnDevice(tensor) ? 0 : bytesOf(tensor.shape)), 0);
   const paramsBytes = params.reduce((sum, {byteLength}) => sum + byteLength, 0);
@@ -39,7 +39,6 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
   const scratch = compiled.scratchBytes > 0 ? host.makeTensor([compiled.scratchBytes / 4], 'float32') : null;
   const maskWords = compiled.maskWordsBytes > 0 ? host.makeTensor([compiled.maskWordsBytes / 4], 'int32') : null;
   const own = [scratch, maskWords].filter((tensor) => tensor !== null);
-  const resident = residentOf(host, compiled);
 
   const bindings = new Map<BindingRole, Binding>([['schedule', whole(resident.schedule)]]);
   if (resident.maskWords !== null) bindings.set('maskWords', whole(resident.maskWords));

@@ -15,16 +15,7 @@ import {
 } from '../../src/pattern/index.js';
 import {prepare, sparseAttention} from '../../src/runtime/index.js';
 import {chunkRows, drawMask} from '../../src/runtime/chunks.js';
-import {
-  broadcastBias,
-  expectAttention,
-  expectWithin,
-  mulberry32,
-  oracle,
-  randomInputs,
-  tolerance,
-  type AttentionInputs,
-} from '../oracle.js';
+import {broadcastBias, expectAttention, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
 
 const SIZES = {batch: 2, heads: 3, queryLength: 37, keyLength: 37, headDim: 8, valueDim: 5};
 
