@@ -40,7 +40,7 @@ export interface SparseIOHandlerSync {
  * `sparseAttention`. A pattern made for fixed lengths (`documents`, `fromMask`) suits a model that is only run at that length.
  *
  * An attention that is spelled in another way is left as it is: `handler.report` says which and why. Softmaxes that are no attention,
- * such as class heads, are not in it.
+ * such as class heads, are not in it, nor is one written out in Exp and Sum.
  *
  * @param source A URL as `tf.loadGraphModel` takes it, or a handler: `tf.io.http(url, options)` where requests need options. A sync
  *   handler or loaded `ModelArtifacts` give a handler for `tf.loadGraphModelSync`. Streamed weights are buffered, because a scale is
@@ -54,12 +54,10 @@ export interface SparseIOHandlerSync {
  */
 export function sparseIOHandler(source: string | io.IOHandler, options: SparseIOOptions): SparseIOHandler;
 export function sparseIOHandler(source: io.IOHandlerSync | io.ModelArtifacts, options: SparseIOOptions): SparseIOHandlerSync;
-export function sparseIOHandler(
-  source: string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts,
-  options: SparseIOOptions,
-): SparseIOHandler | SparseIOHandlerSync {
+export function sparseIOHandler(source: Source, options: SparseIOOptions): SparseIOHandler | SparseIOHandlerSync {
   const {pattern, implementation = 'auto', onReport} = checkOptions(options);
   const nodeOptions = {pattern: pattern.toString(), implementation};
+  const load = loaderOf(source);
   // Importing did this already, unless a bundler was told that imports have no effects.
   registerGraphOp();
   let report: SwapReport | undefined;
@@ -74,7 +72,7 @@ export function sparseIOHandler(
       return report;
     },
     load: (): io.ModelArtifacts | Promise<io.ModelArtifacts> => {
-      const loaded = loadFrom(source);
+      const loaded = load();
       return 'then' in loaded ? loaded.then(bufferWeights).then(swap) : swap(loaded);
     },
   };
@@ -104,15 +102,17 @@ function checkOptions(options: SparseIOOptions | undefined): SparseIOOptions {
   return {...given, pattern};
 }
 
-function loadFrom(
-  source: string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts,
-): io.ModelArtifacts | Promise<io.ModelArtifacts> {
-  if (typeof source === 'string') return handlerFor(source).load!();
-  if ('load' in source && typeof source.load === 'function') return source.load();
-  if ('modelTopology' in source) return source;
+type Source = string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts;
+
+function loaderOf(source: Source): () => io.ModelArtifacts | Promise<io.ModelArtifacts> {
+  if (typeof source === 'string') return () => handlerFor(source).load!();
+  const given = source as (Partial<io.IOHandler> & io.ModelArtifacts) | null | undefined;
+  if (typeof given?.load === 'function') return () => given.load!();
+  if (given?.modelTopology !== undefined) return () => given;
+  const found = given === null ? 'null' : typeof given;
   return refuse(
     'sparseIOHandler source',
-    typeof source,
+    found,
     'a URL, a handler with load(), or model artifacts',
     'Pass the URL of a model.json.',
   );

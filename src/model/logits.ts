@@ -1,5 +1,5 @@
 import type {Constants} from './constants.js';
-import {dataInputs, type Graph, type NodeDef} from './graph.js';
+import {dataInputs, parseEdge, type Graph, type NodeDef} from './graph.js';
 
 /** What a matcher looks at: who makes a tensor, and what the constants hold. */
 export interface Context {
@@ -26,10 +26,10 @@ export interface Logits {
 /** Batched products, the first and last node of an attention. TF1 files say `BatchMatMul`. */
 export const MATMULS: readonly string[] = ['BatchMatMul', 'BatchMatMulV2', 'BatchMatMulV3'];
 
-/** Elementwise and shape nodes that a mask, a scale or a layout may put between a product and a softmax. */
-const BETWEEN: readonly string[] = [
-  ...['Mul', 'RealDiv', 'Div', 'Add', 'AddV2', 'AddN', 'Sub', 'BiasAdd', 'Neg', 'Maximum', 'Minimum', 'Select', 'SelectV2'],
-  ...['Cast', 'Reshape', 'Transpose', 'ExpandDims', 'Squeeze', 'Identity'],
+/** Where attention ends and another layer begins, or where nothing but a shape goes on. */
+const BOUNDARIES: readonly string[] = [
+  ...['MatMul', '_FusedMatMul', 'Conv2D', '_FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2dNative'],
+  ...['Softmax', 'LogSoftmax', 'Shape'],
 ];
 
 /**
@@ -137,30 +137,35 @@ function peelScale(context: Context, input: string): {input: string; scale: numb
   return {input: rest.input, scale: rest.scale * scaled.scale};
 }
 
-/** Whether a tensor is made, by elementwise and shape nodes only, from a batched product of two activations. */
+/** Whether a tensor comes from a batched product of two activations, with no other layer between. */
 export function leadsToProduct(context: Context, input: string, seen = new Set<string>()): boolean {
-  const node = context.graph.producer(input);
+  const node = context.graph.nodes.get(parseEdge(input).name);
   if (node === undefined || seen.has(node.name)) return false;
   seen.add(node.name);
   if (isProduct(context, node)) return true;
-  return BETWEEN.includes(node.op) && dataInputs(node).some((operand) => leadsToProduct(context, operand, seen));
+  return !isBoundary(node) && dataInputs(node).some((operand) => leadsToProduct(context, operand, seen));
 }
 
-/** Whether elementwise and shape nodes only take a tensor to a batched product of two activations. */
+/** Whether a tensor goes into a batched product of two activations, with no other layer between. */
 export function reachesProduct(context: Context, name: string, seen = new Set<string>()): boolean {
   if (seen.has(name)) return false;
   seen.add(name);
-  return context.graph
-    .consumers(name)
-    .some(
-      ({node, control}) =>
-        !control && (isProduct(context, node) || (BETWEEN.includes(node.op) && reachesProduct(context, node.name, seen))),
-    );
+  const readers = context.graph.consumers(name).filter(({control}) => !control);
+  return readers.some(({node}) => isProduct(context, node) || (!isBoundary(node) && reachesProduct(context, node.name, seen)));
+}
+
+/** A dense layer, in any spelling, or another end of attention. */
+function isBoundary({op}: NodeDef): boolean {
+  return BOUNDARIES.includes(op) || isMatmulOrEinsum(op);
+}
+
+function isMatmulOrEinsum(op: string): boolean {
+  return MATMULS.includes(op) || op === 'Einsum';
 }
 
 /** A batched product of two activations; with a constant matrix, or a constant of any rank in an Einsum, it is a dense layer. */
 function isProduct({graph, constants}: Context, node: NodeDef): boolean {
-  if (!MATMULS.includes(node.op) && node.op !== 'Einsum') return false;
+  if (!isMatmulOrEinsum(node.op)) return false;
   return !dataInputs(node).some((operand) => {
     const maker = graph.producer(operand);
     return maker?.op === 'Const' && (node.op === 'Einsum' || (constants.shape(maker.name)?.length ?? 2) <= 2);

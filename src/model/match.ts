@@ -1,6 +1,9 @@
 import {dataInputs, parseEdge, type Consumer, type NodeDef} from './graph.js';
 import {leadsToProduct, MATMULS, reachesProduct, readLogits, type Context, type Logits} from './logits.js';
-import {rankOf} from './rank.js';
+import {shapeOf} from './shape.js';
+
+/** The largest headDim and valueDim of `sparseAttention`. */
+const MOST_FEATURES = 256;
 
 /** output = softmax(scale · query·keyᵀ + Σ addends) · value, found in a graph. */
 export interface Attention extends Logits {
@@ -22,9 +25,10 @@ export interface Found {
 }
 
 /**
- * Every attention in a graph: a softmax that lies, some elementwise and shape nodes apart, between two batched products.
+ * Every attention in a graph: a softmax between two batched products of activations, with no dense layer or convolution between.
  *
- * Any other softmax (a class head, the box decoder of YOLO) is no attention and is not mentioned. Nodes are recognised by what they
+ * Any other softmax (a class head, the box decoder of YOLO) is no attention and is not mentioned; nor is a softmax written out in
+ * Exp and Sum. Nodes are recognised by what they
  * compute; their names say nothing (grappler calls a score product `FoldTransposeIntoMatMul_MatMul` and a multiplication `truediv`).
  */
 export function findAttentions(context: Context): Found {
@@ -47,7 +51,7 @@ function readAttention(context: Context, softmax: NodeDef): Attention | string {
   if (typeof output === 'string') return output;
   const value = dataInputs(output)[1] ?? '';
   const attention = {...logits, output, value, path: [softmax.name, ...logits.path]};
-  return badRanks(context, attention) ?? attention;
+  return badShapes(context, attention) ?? attention;
 }
 
 /** The one node that reads the probabilities, when it is their product with a value, else why not. */
@@ -81,14 +85,17 @@ function readOutput({graph}: Context, softmax: NodeDef): NodeDef | string {
   }
 }
 
-/** Why the ranks, where the graph tells them, do not suit `sparseAttention`. Those it does not tell are checked when the op runs. */
-function badRanks({graph, constants}: Context, attention: Attention): string | undefined {
+/** Why the shapes, where the graph tells them, do not suit `sparseAttention`. The rest is checked when the op runs. */
+function badShapes(context: Context, attention: Attention): string | undefined {
   const {query, key, value, addends} = attention;
   for (const [role, input] of Object.entries({query, key, value})) {
-    const rank = rankOf(graph, constants, input);
-    if (rank !== undefined && rank !== 3 && rank !== 4)
-      return `its ${role} '${parseEdge(input).name}' has rank ${rank}, not 3 or 4`;
+    const shape = shapeOf(context, input);
+    if (shape === undefined) continue;
+    const name = parseEdge(input).name;
+    if (shape.length !== 3 && shape.length !== 4) return `its ${role} '${name}' has rank ${shape.length}, not 3 or 4`;
+    const features = shape[shape.length - 1] ?? 0;
+    if (features > MOST_FEATURES) return `its ${role} '${name}' has ${features} features per head; the op takes ${MOST_FEATURES}`;
   }
-  const wide = addends.find(({input}) => (rankOf(graph, constants, input) ?? 0) > 4);
-  return wide && `the addend '${parseEdge(wide.input).name}' has a rank above 4`;
+  const high = addends.find(({input}) => (shapeOf(context, input)?.length ?? 0) > 4);
+  return high && `the addend '${parseEdge(high.input).name}' has a rank above 4`;
 }

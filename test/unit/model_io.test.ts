@@ -106,10 +106,15 @@ describe('sparseIOHandler', () => {
     expect(refusal(() => sparseIOHandler('model.json', options)).cure).toBe("Did you mean 'fused'?");
   });
 
+  it('refuses what is no source', () => {
+    for (const source of [{}, null, undefined, 7]) {
+      expect(refusal(() => sparseIOHandler(source as io.IOHandler, {pattern: full()})).thing).toBe('sparseIOHandler source');
+    }
+  });
+
   it('refuses what is no graph model, when it loads', async () => {
     const layers = {format: 'layers-model', modelTopology: {class_name: 'Sequential'}};
     const handler = sparseIOHandler({load: () => Promise.resolve(layers)}, {pattern: full()});
     await expectAsync(handler.load()).toBeRejectedWithError(/found a model of format 'layers-model', expected a graph model/);
-    expect(refusal(() => sparseIOHandler({} as io.IOHandler, {pattern: full()}).load()).thing).toBe('sparseIOHandler source');
   });
 });
