@@ -6,8 +6,7 @@ import {RunList} from './runs.js';
 /** The expression tree of `node`, ready to be asked for rows. */
 export function rowsOf(node: PatternNode, shape: ResolvedShape): Rows {
   const {rows, negated} = signedRows(node, shape);
-  if (!negated) return rows;
-  return combine(leafRows({kind: 'full'}, shape), rows, subtractRows, (x, y) => x & ~y);
+  return negated ? without(leafRows({kind: 'full'}, shape), rows) : rows;
 }
 
 /** Rows, or the rows they are the complement of. */
@@ -17,8 +16,8 @@ interface Signed {
 }
 
 /**
- * Complements have many runs, so none is taken on the way: `a and not b` is a difference, `not a or not b` the complement of an
- * intersection, and what is left to negate is negated once, at the root.
+ * Complements have many runs, so none is taken on the way: `a and not b and not c` is a without the union of b and c. Only a complement
+ * that is left over at the root is taken.
  */
 function signedRows(node: PatternNode, shape: ResolvedShape): Signed {
   if (node.kind === 'not') {
@@ -27,22 +26,34 @@ function signedRows(node: PatternNode, shape: ResolvedShape): Signed {
   }
   if (!('operands' in node)) return {rows: leafRows(node, shape), negated: false};
 
-  const a = signedRows(node.operands[0], shape);
-  const b = signedRows(node.operands[1], shape);
-  // By De Morgan, `or` of a and b is the complement of `and` of their complements.
+  // By De Morgan, `or` is the complement of `and` of the complements; so let this be an `and`.
   const isOr = node.kind === 'or';
-  const aNegated = a.negated !== isOr;
-  const bNegated = b.negated !== isOr;
-  if (aNegated && bNegated) return {rows: combine(a.rows, b.rows, uniteRows, (x, y) => x | y), negated: !isOr};
-  if (aNegated) return {rows: combine(b.rows, a.rows, subtractRows, (x, y) => x & ~y), negated: isOr};
-  if (bNegated) return {rows: combine(a.rows, b.rows, subtractRows, (x, y) => x & ~y), negated: isOr};
-  return {rows: combine(a.rows, b.rows, intersectRows, (x, y) => x & y), negated: isOr};
+  const parts = chain(node, node.kind).map((operand) => signedRows(operand, shape));
+  const kept = parts.filter(({negated}) => negated === isOr).map(({rows}) => rows);
+  const taken = parts.filter(({negated}) => negated !== isOr).map(({rows}) => rows);
+  if (kept.length === 0) return {rows: union(taken), negated: !isOr};
+  if (taken.length === 0) return {rows: intersection(kept), negated: isOr};
+  return {rows: without(intersection(kept), union(taken)), negated: isOr};
 }
+
+/** The operands of `a and b and c …`, however it is bracketed. */
+function chain(node: PatternNode, kind: 'and' | 'or'): PatternNode[] {
+  return 'operands' in node && node.kind === kind ? node.operands.flatMap((operand) => chain(operand, kind)) : [node];
+}
+
+const union = (parts: readonly Rows[]) => intervalsFirst(parts).reduce((a, b) => combine(a, b, uniteRows, (x, y) => x | y));
+const intersection = (parts: readonly Rows[]) =>
+  intervalsFirst(parts).reduce((a, b) => combine(a, b, intersectRows, (x, y) => x & y));
+const without = (a: Rows, b: Rows) => combine(a, b, subtractRows, (x, y) => x & ~y);
+
+/** Rows of intervals are combined in one sweep, so they go first, before rows with other strides join them. */
+const intervalsFirst = (parts: readonly Rows[]) => [...parts].sort((a, b) => Number(b.intervals) - Number(a.intervals));
 
 function combine(a: Rows, b: Rows, sets: typeof uniteRows, bits: (x: number, y: number) => number): Rows {
   const row = new RunList();
   let other: Uint32Array | undefined;
   return {
+    intervals: a.intervals && b.intervals,
     runs(query) {
       sets(a.runs(query), b.runs(query), row);
       return row;

@@ -94,8 +94,8 @@ function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
   let first = 0;
   let end = -1; // of the interval being grown, exclusive; −1 before the first
   for (let i = 0, j = 0; ;) {
-    while (i < a.length && a.stride[i] !== 1) i++;
-    while (j < b.length && b.stride[j] !== 1) j++;
+    if (!a.unit) while (i < a.length && a.stride[i] !== 1) i++;
+    if (!b.unit) while (j < b.length && b.stride[j] !== 1) j++;
     if (i === a.length && j === b.length) break;
     const fromA = j === b.length || (i < a.length && a.start[i]! <= b.start[j]!);
     const start = fromA ? a.start[i]! : b.start[j]!;

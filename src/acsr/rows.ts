@@ -9,6 +9,8 @@ import {RunList} from './runs.js';
  * holds until the next row is asked for.
  */
 export interface Rows {
+  /** All strides are 1. */
+  readonly intervals: boolean;
   /** The keys of a row as runs; when they overflow, `bits` knows them. */
   readonly runs: (query: number) => RunList;
   /** Overwrites `words` [⌈keyLength/32⌉] with the keys of a row. */
@@ -38,7 +40,7 @@ export function leafRows(node: LeafNode, shape: ResolvedShape): Rows {
       return windowRows(node, shape);
     case 'strided': {
       const stride = Math.min(node.stride, MAX_DISTANCE);
-      return withBits((query) => row.setProgression(mod(query + queryOffset, stride), stride, keyLength - 1));
+      return withBits((query) => row.setProgression(mod(query + queryOffset, stride), stride, keyLength - 1), stride === 1);
     }
     case 'blockLocal':
       return withBits((query) => {
@@ -58,8 +60,8 @@ export function leafRows(node: LeafNode, shape: ResolvedShape): Rows {
 const MAX_DISTANCE = 2 ** 40;
 
 /** Rows whose runs never overflow. */
-function withBits(runs: (query: number) => RunList): Rows {
-  return {runs, bits: (query, words) => paint(runs(query), words)};
+function withBits(runs: (query: number) => RunList, intervals = true): Rows {
+  return {intervals, runs, bits: (query, words) => paint(runs(query), words)};
 }
 
 function windowRows(node: {left: number; right: number; dilation: number}, shape: ResolvedShape): Rows {
@@ -75,7 +77,7 @@ function windowRows(node: {left: number; right: number; dilation: number}, shape
     const first = position - left;
     const last = Math.min(position + right, keyLength - 1);
     return row.setProgression(first >= 0 ? first : dilation === 1 ? 0 : mod(position, dilation), dilation, last);
-  });
+  }, dilation === 1);
 }
 
 function firstTokensRows(tokens: number, {keyLength, queryOffset}: ResolvedShape): Rows {
@@ -99,6 +101,7 @@ function listedTokensRows(tokens: readonly number[], {keyLength, queryOffset}: R
     return 0 <= position && position < keyLength && ((words[position >>> 5]! >>> (position & 31)) & 1) === 1;
   };
   return {
+    intervals: row.unit,
     runs: (query) => (isGlobal(query) ? all.runs(query) : row),
     bits: (query, out) => (isGlobal(query) ? all.bits(query, out) : out.set(words)),
   };
@@ -127,6 +130,7 @@ function maskRows({words, queryLength, keyLength}: MaskNode, {queryOffset}: Reso
   recogniser.learn(words, queryLength);
   const row = new RunList();
   return {
+    intervals: false, // not known before they are read
     runs(query) {
       recogniser.read(words, query * wordsPerRow, query + queryOffset, row);
       return row;
