@@ -23,8 +23,9 @@ export function registerGraphOp(): void {
  * Runs one `SparseAttention` node: inputs query, key, value and, when `has_bias`, a bias; attributes `pattern`, `scale`,
  * `implementation`.
  *
- * It stands for two batched matrix products, so leading dimensions of size 1 broadcast as theirs and those of an added mask do. The executor does not clean up
- * after foreign ops (in `executeAsync` every intermediate would stay), hence the tidy.
+ * It stands for two batched matrix products, so leading dimensions of size 1 broadcast as theirs and those of an added mask do. (In
+ * TensorFlow.js itself [2, 1] beside [2, 3] is multiplied wrongly: its matMul takes matrix i modulo their number.) The executor does not
+ * clean up after foreign ops, and in `executeAsync` every intermediate would stay, hence the tidy.
  */
 export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   return tidy(() => {

@@ -122,7 +122,7 @@ describe('a swapped graph model', () => {
   it('broadcasts batch, heads and rank as the products and masks of the original did', async () => {
     const summed = [scores, node('sum', 'AddV2', 'scores', 'm'), node('probs', 'Softmax', 'sum'), product('out', 'probs', 'v')];
     const artifacts = attentionGraph(summed);
-    // TensorFlow.js broadcasts products rightly only where the smaller operand repeats as a whole, so no [2, 1] beside [2, 3] here.
+    // No [2, 1] beside [2, 3]: TensorFlow.js multiplies that wrongly (see runGraphNode).
     const cases = [
       {q: [1, 3, 3, 2], k: [2, 3, 4, 2], v: [1, 1, 4, 5], m: [4]},
       {q: [3, 3, 2], k: [3, 4, 2], v: [3, 4, 2], m: [3, 1, 4]},
