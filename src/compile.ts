@@ -121,12 +121,14 @@ export function planAttention(pattern: Pattern, shape: AttentionShape): Attentio
     const near = nearestName(name, SHAPE_NAMES);
     refuse(`shape.${name}`, 'an unknown name', SHAPE_NAMES.join(', '), near ? `Did you mean ${near}?` : 'Remove it.');
   }
-  const compiled = compile(pattern, problemOf(shape), shape.device ?? CORE_DEVICE, {implementation: shape.implementation});
+  const problem = problemOf(shape);
+  const device = shape.device ?? CORE_DEVICE;
+  const plan = makePlan(compress(pattern, problem), problem, device, shape.implementation);
   return Object.freeze({
-    ...compiled.plan,
-    toDense: () => toDense(compiled.plan),
-    toString: () => planText(compiled.plan),
-    explain: () => explain(compiled),
+    ...plan,
+    toDense: () => toDense(plan),
+    toString: () => planText(plan),
+    explain: () => explain(compile(pattern, problem, device, {implementation: shape.implementation})),
   });
 }
 

@@ -2,6 +2,9 @@ import type {Acsr} from '../acsr/index.js';
 import {IntList} from './schedule.js';
 import type {RowTile, StrideClass} from './row_tiles.js';
 
+/** More than the intervals of a tile: MAX_RUNS · 64 rows. start · RANK stays an exact double. */
+const RANK = 65536;
+
 /**
  * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so spans end where a row starts its second one: the
  * spans of a tile never overlap and no key tile is visited twice for the sake of the format.
@@ -12,13 +15,15 @@ export class SpanCutter {
   /** 2 ints a row of a span. */
   readonly intervals = new IntList();
 
-  private readonly rowOf: Int32Array;
+  /** Interval number `layer` of row x, [low, high), at layer · tileRows + x; high = −1 past the last one of the row. */
   private readonly low: Int32Array;
   private readonly high: Int32Array;
+  private readonly order: Float64Array;
+  private layers = 0;
+  private found = 0;
   /** The span being built: [lo, hi) of each row, hi = −1 where the row has none yet. */
   private readonly spanLow: Int32Array;
   private readonly spanHigh: Int32Array;
-  private found = 0;
 
   constructor(
     private readonly acsr: Acsr,
@@ -26,9 +31,9 @@ export class SpanCutter {
     private readonly tileKeys: number,
     maxRuns: number,
   ) {
-    this.rowOf = new Int32Array(tileRows * maxRuns);
     this.low = new Int32Array(tileRows * maxRuns);
-    this.high = new Int32Array(tileRows * maxRuns);
+    this.high = new Int32Array(tileRows * maxRuns).fill(-1);
+    this.order = new Float64Array(tileRows * maxRuns);
     this.spanLow = new Int32Array(tileRows);
     this.spanHigh = new Int32Array(tileRows);
   }
@@ -46,13 +51,16 @@ export class SpanCutter {
   /** Collects the intervals of the tile, in keys of the residue class. True when they form one span as they are. */
   private gather({firstRow, rowStride, rows}: RowTile, {stride, owns}: StrideClass, residue: number): boolean {
     const {rowRuns, start, count} = this.acsr;
-    let found = 0;
+    const {tileRows, tileKeys, low, high} = this;
+    high.fill(-1, 0, this.layers * tileRows);
+    this.layers = 0;
+    this.found = 0;
     let connected = true;
     let from = 0;
     let to = 0;
     for (let x = 0; x < rows; x++) {
       const row = firstRow + rowStride * x;
-      const before = found;
+      let layer = 0;
       for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
         if (owns !== null && owns[run] === 0) continue;
         let lo = start[run]!;
@@ -61,54 +69,67 @@ export class SpanCutter {
           lo = (lo - residue) / stride;
         }
         const hi = lo + count[run]!;
-        if (found === 0) [from, to] = [lo, hi];
-        else if (lo > to + this.tileKeys || hi < from - this.tileKeys) connected = false;
+        if (this.found === 0) {
+          from = lo;
+          to = hi;
+        } else if (lo > to + tileKeys || hi < from - tileKeys) {
+          connected = false;
+        }
         if (lo < from) from = lo;
         if (hi > to) to = hi;
-        this.rowOf[found] = x;
-        this.low[found] = lo;
-        this.high[found] = hi;
-        found++;
+        low[layer * tileRows + x] = lo;
+        high[layer * tileRows + x] = hi;
+        layer++;
+        this.found++;
       }
-      if (found - before > 1) connected = false;
+      if (layer > this.layers) this.layers = layer;
     }
-    this.found = found;
-    return connected;
+    return connected && this.layers === 1;
   }
 
   private emitGathered(tile: RowTile, residue: number, stride: number): void {
-    this.spanHigh.fill(-1);
-    for (let k = 0; k < this.found; k++) {
-      this.spanLow[this.rowOf[k]!] = this.low[k]!;
-      this.spanHigh[this.rowOf[k]!] = this.high[k]!;
-    }
+    this.spanLow.set(this.low.subarray(0, this.tileRows));
+    this.spanHigh.set(this.high.subarray(0, this.tileRows));
     this.emit(tile, residue, stride, Infinity);
   }
 
   /** Visits the intervals by ascending start; ends a span at a gap of a key tile or more, and where a row starts its second interval. */
   private sweep(tile: RowTile, residue: number, stride: number): void {
-    const order = new Float64Array(this.found);
-    for (let k = 0; k < this.found; k++) order[k] = this.low[k]! * 65536 + k;
-    order.sort();
-    this.spanHigh.fill(-1);
+    const {low, high, spanLow, spanHigh, tileRows, tileKeys} = this;
+    const order = this.ascending();
+    spanHigh.fill(-1);
     let end = -1;
-    for (const ranked of order) {
-      const k = ranked % 65536;
-      const x = this.rowOf[k]!;
-      const lo = this.low[k]!;
-      const second = this.spanHigh[x]! >= 0;
-      if (second || (end >= 0 && lo >= end + this.tileKeys)) {
+    for (let k = 0; k < order.length; k++) {
+      const index = order[k]! % RANK;
+      const x = index % tileRows;
+      const lo = low[index]!;
+      if (spanHigh[x]! >= 0 || (end >= 0 && lo >= end + tileKeys)) {
         this.emit(tile, residue, stride, lo);
         for (let row = 0; row < tile.rows; row++) {
-          if (this.spanHigh[row]! > lo) this.spanLow[row] = lo;
-          else this.spanHigh[row] = -1;
+          if (spanHigh[row]! > lo) spanLow[row] = lo;
+          else spanHigh[row] = -1;
         }
       }
-      this.spanLow[x] = lo;
-      this.spanHigh[x] = this.high[k]!;
-      end = Math.max(end, this.high[k]!);
+      spanLow[x] = lo;
+      spanHigh[x] = high[index]!;
+      if (high[index]! > end) end = high[index]!;
     }
     this.emit(tile, residue, stride, Infinity);
+  }
+
+  /** The intervals by ascending start, each as start · RANK + index. Layer by layer they mostly are in order already. */
+  private ascending(): Float64Array {
+    const {low, high, order} = this;
+    let length = 0;
+    let sorted = true;
+    for (let index = 0; index < this.layers * this.tileRows; index++) {
+      if (high[index]! < 0) continue;
+      order[length] = low[index]! * RANK + index;
+      sorted &&= length === 0 || order[length - 1]! < order[length]!;
+      length++;
+    }
+    const intervals = order.subarray(0, length);
+    return sorted ? intervals : intervals.sort();
   }
 
   /** Writes the span under construction, ended at `cut`. */
@@ -138,6 +159,7 @@ export class SpanCutter {
       data[at + 2 * x] = hi < 0 ? yBegin : this.spanLow[row]!;
       data[at + 2 * x + 1] = hi < 0 ? yBegin : hi;
     }
-    this.spans.push(residue, stride, yBegin, yEnd, fullBegin, fullEnd, at / 2, -1);
+    const span = this.spans.grow(8);
+    this.spans.data.set([residue, stride, yBegin, yEnd, fullBegin, fullEnd, at / 2, -1], span);
   }
 }
