@@ -1,0 +1,182 @@
+import {loadGraphModel, type GraphModel} from '@tensorflow/tfjs-converter';
+import * as tf from '@tensorflow/tfjs-core';
+import {full, sparseIOHandler, type Pattern, type SparseIOHandler, type SwapReport} from '../src/index.js';
+import type {Machine} from './machine.js';
+import {DEMO_ENCODER} from './model.js';
+import {gpuErrors, PeakMeter} from './meters.js';
+
+export type RunName = 'asIs' | 'dense' | 'fused' | 'full';
+
+export interface RunSpec {
+  readonly name: RunName;
+  readonly title: string;
+  readonly detail: string;
+}
+
+export const RUNS: readonly RunSpec[] = [
+  {name: 'asIs', title: 'The model as it is', detail: 'every query attends to every key'},
+  {name: 'full', title: 'Swapped, full()', detail: 'the same pairs in one kernel'},
+  {name: 'dense', title: 'Swapped, pattern, dense', detail: 'every pair computed, the mask hides the rest'},
+  {name: 'fused', title: 'Swapped, pattern, fused', detail: 'only the tiles the pattern touches'},
+];
+
+export interface Measured {
+  readonly spec: RunSpec;
+  readonly kind: 'measured';
+  /** Milliseconds from the call until the last logit is on the CPU. */
+  readonly medianMs: number;
+  /** The same for the first run: planning, compiling shaders. */
+  readonly firstMs: number;
+  /** The most bytes of GPU buffers in use at one time, or null where the backend does not say. */
+  readonly peakBytes: number | null;
+  /** [tokens · 256] */
+  readonly logits: Float32Array;
+  /** What sparseIOHandler replaced; null for the model as it is. */
+  readonly report: SwapReport | null;
+}
+
+/** A run that did not take place, or broke: `kind` says which, `reason` is a sentence. */
+export interface NotMeasured {
+  readonly spec: RunSpec;
+  readonly kind: 'refused' | 'failed';
+  readonly reason: string;
+}
+
+export type Outcome = Measured | NotMeasured;
+
+export interface Job {
+  readonly artifacts: tf.io.ModelArtifacts;
+  readonly pattern: Pattern;
+  /** Bytes of the text; its length is the number of tokens. */
+  readonly tokens: Uint8Array;
+  readonly machine: Machine;
+  readonly onProgress: (done: number, doing: string) => void;
+}
+
+/** Runs the model in all ways, one after the other, each loaded afresh and disposed of before the next. */
+export async function runAll(job: Job): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const [index, spec] of RUNS.entries()) {
+    const progress = (done: number, doing: string) =>
+      job.onProgress((index + done) / RUNS.length, `${index + 1} of ${RUNS.length} · ${spec.title}: ${doing}`);
+    const reason = whyNot(spec.name, job);
+    outcomes.push(reason === null ? await runOne(spec, job, progress) : {spec, kind: 'refused', reason});
+  }
+  job.onProgress(1, 'done');
+  return outcomes;
+}
+
+/** Why a run cannot take place here, or null. TensorFlow.js does not check: it would return wrong numbers without an error. */
+function whyNot(name: RunName, {tokens, machine}: Job): string | null {
+  if (machine.backend !== 'webgpu') return name === 'fused' ? 'The fused kernel needs WebGPU.' : null;
+  if (name !== 'asIs') return null;
+  const rows = DEMO_ENCODER.heads * tokens.length;
+  const scoreBytes = 4 * rows * tokens.length;
+  if (scoreBytes > machine.maxBindingBytes) {
+    return (
+      `The model as it is cannot run at this length: its score matrix would need ${mebibytes(scoreBytes)}, ` +
+      `the limit of a binding here is ${mebibytes(machine.maxBindingBytes)}.`
+    );
+  }
+  if (rows > 65535) {
+    return `The model as it is cannot run at this length: tf.softmax on WebGPU is wrong above 65,535 rows, and this is ${rows.toLocaleString('en')}.`;
+  }
+  return null;
+}
+
+const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20).toLocaleString('en')} MiB`;
+
+async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: string) => void): Promise<Outcome> {
+  const {machine, tokens} = job;
+  const steps = machine.repetitions + 3;
+  const errors = gpuErrors(machine);
+  const peak = new PeakMeter(machine);
+  let model: GraphModel | null = null;
+  const inputs: tf.NamedTensorMap = {};
+  try {
+    await tell(progress, 0, 'loading');
+    const handler = handlerFor(spec.name, job);
+    model = await loadGraphModel(handler);
+    const report = ('report' in handler && handler.report) || null;
+    inputs['input_ids:0'] = tf.tensor2d(Int32Array.from(tokens), [1, tokens.length], 'int32');
+    inputs['attention_mask:0'] = tf.ones([1, tokens.length], 'int32');
+
+    await tell(progress, 1 / steps, 'first run');
+    let start = performance.now();
+    const logits = await readAll(model, inputs);
+    const firstMs = performance.now() - start;
+    await tell(progress, 2 / steps, 'warming up');
+    await readLast(model, inputs);
+    peak.start();
+    const times: number[] = [];
+    for (let i = 0; i < machine.repetitions; i++) {
+      await tell(progress, (3 + i) / steps, `timing, ${i + 1} of ${machine.repetitions}`);
+      start = performance.now();
+      await readLast(model, inputs);
+      times.push(performance.now() - start);
+    }
+    const broken = (await errors.first()) ?? notFinite(logits);
+    if (broken !== null) return {spec, kind: 'failed', reason: broken};
+    return {spec, kind: 'measured', medianMs: median(times), firstMs, peakBytes: peak.stop(), logits, report};
+  } catch (error) {
+    return {spec, kind: 'failed', reason: error instanceof Error ? error.message : String(error)};
+  } finally {
+    peak.stop();
+    errors.stop();
+    model?.dispose();
+    tf.dispose(inputs);
+  }
+}
+
+function handlerFor(name: RunName, {artifacts, pattern}: Job): tf.io.IOHandler | SparseIOHandler {
+  const stored = tf.io.fromMemory(artifacts);
+  switch (name) {
+    case 'asIs':
+      return stored;
+    case 'full':
+      return sparseIOHandler(stored, {pattern: full()});
+    case 'dense':
+      return sparseIOHandler(stored, {pattern, implementation: 'dense'});
+    case 'fused':
+      return sparseIOHandler(stored, {pattern, implementation: 'fused'});
+  }
+}
+
+async function readAll(model: GraphModel, inputs: tf.NamedTensorMap): Promise<Float32Array> {
+  const logits = model.predict(inputs) as tf.Tensor;
+  try {
+    return (await logits.data()) as Float32Array;
+  } finally {
+    logits.dispose();
+  }
+}
+
+/** Runs the whole model and waits for it, but reads only the logits after the last token: 1 KB, so that the copy costs nothing. */
+async function readLast(model: GraphModel, inputs: tf.NamedTensorMap): Promise<void> {
+  const last = tf.tidy(() => {
+    const logits = model.predict(inputs) as tf.Tensor3D;
+    return tf.slice(logits, [0, logits.shape[1] - 1, 0], [1, 1, logits.shape[2]]);
+  });
+  try {
+    await last.data();
+  } finally {
+    last.dispose();
+  }
+}
+
+/** Shows the step and lets the browser paint it. */
+async function tell(progress: (done: number, doing: string) => void, done: number, doing: string): Promise<void> {
+  progress(done, doing);
+  await new Promise((resolve) => setTimeout(resolve));
+}
+
+function notFinite(logits: Float32Array): string | null {
+  const bad = logits.findIndex((logit) => !Number.isFinite(logit));
+  return bad < 0 ? null : `Logit ${bad} is ${logits[bad]}.`;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
