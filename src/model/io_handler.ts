@@ -33,18 +33,18 @@ export interface SparseIOHandlerSync {
  * query and key, constant scale, additive masks, softmax, product with the value) by one `SparseAttention` node.
  *
  * Weights, signature and the names of the remaining nodes stay, so the model is used as before; only the nodes inside an attention
- * can no longer be asked for by name. A mask of the model becomes the `bias` of the node, so a query attends where the pattern *and* the
- * mask allow it. With `full()` the model computes what it did.
+ * can no longer be asked for by name. A mask of the model becomes the `bias` of the node, so a query attends where the pattern
+ * *and* the mask allow it. With `full()` the model computes what it did.
  *
  * The same pattern goes to every attention that is swapped. Queries align with the last keys when there are fewer of them, as in
  * `sparseAttention`. A pattern made for fixed lengths (`documents`, `fromMask`) suits a model that is only run at that length.
  *
- * An attention that is spelled in another way is left as it is: `handler.report` says which and why. Softmaxes that are no attention,
- * such as class heads, are not in it, nor is one written out in Exp and Sum.
+ * An attention that is spelled in another way is left as it is: `handler.report` says which and why. Softmaxes that are no
+ * attention, such as class heads, are not in it, nor is one written out in Exp and Sum.
  *
  * @param source A URL as `tf.loadGraphModel` takes it, or a handler: `tf.io.http(url, options)` where requests need options. A sync
- *   handler or loaded `ModelArtifacts` give a handler for `tf.loadGraphModelSync`. Streamed weights are buffered, because a scale is
- *   a weight.
+ *   handler or loaded `ModelArtifacts` give a handler for `tf.loadGraphModelSync`. Streamed weights are buffered, because a scale
+ * is a weight.
  * @throws SplatError when the pattern is missing, an option is unknown, or what is loaded is no graph model.
  *
  * @example
@@ -118,7 +118,9 @@ function loaderOf(source: Source): () => io.ModelArtifacts | Promise<io.ModelArt
   );
 }
 
-/** The handler that `tf.loadGraphModel` itself would take for a URL: a registered one, else plain http, which knows relative URLs. */
+/**
+ * The handler that `tf.loadGraphModel` itself would take for a URL: a registered one, else plain http, which knows relative URLs.
+ */
 function handlerFor(url: string): io.IOHandler {
   const handlers = io.getLoadHandlers(url);
   if (handlers.length > 1) {

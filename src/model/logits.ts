@@ -35,9 +35,9 @@ const BOUNDARIES: readonly string[] = [
 /**
  * The logits that a softmax reads, or, when they are not of the normal form, why.
  *
- * A scale may come before the product (on query or key) or after it, as a product with or a division by a constant of one element. The
- * addends may stand on either side of an Add, AddV2 or AddN, nested in any way, or be subtracted. A constant scalar addend is left out:
- * softmax does not see a shift of a whole row. (HF models saved since TF 2.12 add 1e-9 in every layer.)
+ * A scale may come before the product (on query or key) or after it, as a product with or a division by a constant of one element.
+ * The addends may stand on either side of an Add, AddV2 or AddN, nested in any way, or be subtracted. A constant scalar addend is
+ * left out: softmax does not see a shift of a whole row. (HF models saved since TF 2.12 add 1e-9 in every layer.)
  */
 export function readLogits(context: Context, input: string): Logits | string {
   const node = context.graph.producer(input);

@@ -1,6 +1,6 @@
 import {backend_util, broadcastTo, tidy, type Tensor} from '@tensorflow/tfjs-core';
-// A required peer, not an optional one: an optional import would have to be dynamic, and `sparseIOHandler` must have registered the op
-// before `loadGraphModel` maps the first node. Whoever has a graph model has the converter, and the script-tag `tf` contains it.
+// A required peer, not an optional one: an optional import would have to be dynamic, and `sparseIOHandler` must have registered the
+// op before `loadGraphModel` maps the first node. Whoever has a graph model has the converter, and the script-tag `tf` contains it.
 import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
 import {parsePattern, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
@@ -12,8 +12,8 @@ const patterns = new Map<string, Pattern>();
 /**
  * Teaches the graph executor the op `SparseAttention`. Calling it again changes nothing.
  *
- * It must run before a graph with such nodes is loaded; importing this package does it, so that a swapped model that was saved loads
- * like any other.
+ * It must run before a graph with such nodes is loaded; importing this package does it, so that a swapped model that was saved
+ * loads like any other.
  */
 export function registerGraphOp(): void {
   registerOp('SparseAttention', runGraphNode);
@@ -24,8 +24,8 @@ export function registerGraphOp(): void {
  * `implementation`.
  *
  * It stands for two batched matrix products, so leading dimensions of size 1 broadcast as theirs and those of an added mask do. (In
- * TensorFlow.js itself [2, 1] beside [2, 3] is multiplied wrongly: its matMul takes matrix i modulo their number.) The executor does not
- * clean up after foreign ops, and in `executeAsync` every intermediate would stay, hence the tidy.
+ * TensorFlow.js itself [2, 1] beside [2, 3] is multiplied wrongly: its matMul takes matrix i modulo their number.) The executor
+ * does not clean up after foreign ops, and in `executeAsync` every intermediate would stay, hence the tidy.
  */
 export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   return tidy(() => {

@@ -7,7 +7,9 @@ export type PartialShape = readonly (number | undefined)[];
 /** Looking further up never told more in the graphs we have seen; it keeps a wide sum of sums cheap. */
 const FARTHEST = 6;
 
-/** What the graph alone (constants, permutations, reshape targets) tells about the shape of a tensor; undefined: not even the rank. */
+/**
+ * What the graph alone (constants, permutations, reshape targets) tells about the shape of a tensor; undefined: not even the rank.
+ */
 export function shapeOf(context: Context, input: string, distance = 0): PartialShape | undefined {
   const node = context.graph.producer(input);
   if (node === undefined || distance > FARTHEST) return undefined;

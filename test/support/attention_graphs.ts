@@ -1,7 +1,10 @@
 import type {AttrValue, NodeDef} from '../../src/model/graph.js';
 import {handMade, type Constant, type GraphArtifacts} from './graph_fixture.js';
 
-/** A small hand-made model: inputs q, k, v [batch, heads, length, headDim] and m, n (masks that broadcast to the scores), output out. */
+/**
+ * A small hand-made model: inputs q, k, v [batch, heads, length, headDim] and m, n (masks that broadcast to the scores), output
+ * out.
+ */
 export interface AttentionGraph {
   readonly title: string;
   readonly artifacts: GraphArtifacts;

@@ -17,7 +17,10 @@ type Nested = number | boolean | readonly Nested[];
 
 const read = new Map<string, GraphArtifacts>();
 
-/** A topology of test/fixtures/graphs as a loadable model: known constants as recorded, all else uniform in ±0.2. Shared: change a copy. */
+/**
+ * A topology of test/fixtures/graphs as a loadable model: known constants as recorded, all else uniform in ±0.2. Shared: change a
+ * copy.
+ */
 export function graphFixture(name: string): GraphArtifacts {
   const known = read.get(name) ?? readFixture(name);
   read.set(name, known);
