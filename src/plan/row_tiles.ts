@@ -14,8 +14,9 @@ export interface RowTile {
 export interface StrideClass {
   readonly stride: number;
   readonly tiles: readonly RowTile[];
-  /** Whether run r belongs here; null when every run does. */
-  readonly owns: Uint8Array | null;
+  /** Run r belongs here when `owner[r] === index`; null when every run does. */
+  readonly owner: Uint8Array | null;
+  readonly index: number;
 }
 
 /** More stride classes than this make a pattern irregular: each costs a pass over the output. */
@@ -32,21 +33,15 @@ export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | nul
   const strides = distinctStrides(acsr);
   if (strides === null) return null;
   const all = contiguousTiles(0, acsr.queryLength, tileRows, [0]);
-  if (strides.length === 0) return [{stride: 1, tiles: contiguousTiles(0, acsr.queryLength, tileRows, []), owns: null}];
-  if (strides.length === 1 && strides[0] === 1) return [{stride: 1, tiles: all, owns: null}];
+  if (strides.length === 0) return [{stride: 1, tiles: contiguousTiles(0, acsr.queryLength, tileRows, []), owner: null, index: 0}];
+  if (strides.length === 1 && strides[0] === 1) return [{stride: 1, tiles: all, owner: null, index: 0}];
   const owner = ownersOfRuns(acsr, strides);
-  const classes: StrideClass[] = [];
-  strides.forEach((stride, index) => {
-    const owns = owner.map(value => (value === index ? 1 : 0));
-    if (stride === 1) {
-      classes.push({stride, tiles: all, owns});
-    } else {
-      const tiles = residueTiles(acsr, stride, owns, tileRows);
-      if (index === 0) tiles.push(...unownedTiles(acsr, owns, tileRows));
-      classes.push({stride, tiles, owns});
-    }
+  return strides.map((stride, index) => {
+    if (stride === 1) return {stride, tiles: all, owner, index};
+    const tiles = residueTiles(acsr, stride, owner, index, tileRows);
+    if (index === 0) tiles.push(...unownedTiles(acsr, owner, tileRows));
+    return {stride, tiles, owner, index};
   });
-  return classes;
 }
 
 /** Strides of the runs of two keys or more, ascending; 1 is among them when some one-key run has no other class to join. */
@@ -71,10 +66,11 @@ function distinctStrides({stride, count}: Acsr): number[] | null {
 /** The class index of each run. A one-key run joins the class of its stride, and class 1 when there is none. */
 function ownersOfRuns({stride}: Acsr, strides: readonly number[]): Uint8Array {
   const unit = Math.max(0, strides.indexOf(1));
-  return Uint8Array.from(stride, value => {
-    const index = strides.indexOf(value);
-    return index < 0 ? unit : index;
-  });
+  const owner = new Uint8Array(stride.length).fill(unit);
+  for (let run = 0; run < stride.length; run++) {
+    for (let index = 0; index < strides.length; index++) if (strides[index] === stride[run]) owner[run] = index;
+  }
+  return owner;
 }
 
 function contiguousTiles(firstRow: number, rows: number, tileRows: number, residues: readonly number[]): RowTile[] {
@@ -91,7 +87,7 @@ interface Bucket {
 }
 
 /** Buckets the rows by the residues of their runs, then cuts each bucket into progressions of rows. */
-function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owns: Uint8Array, tileRows: number): RowTile[] {
+function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owner: Uint8Array, index: number, tileRows: number): RowTile[] {
   // Nearly all rows have one residue; those buckets are found by index, which is twice as fast as a map.
   const buckets: Bucket[] = [];
   const single: Bucket[] = [];
@@ -100,7 +96,7 @@ function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owns:
     let residue = -1;
     let residues: number[] | null = null;
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
-      if (owns[run] === 0) continue;
+      if (owner[run] !== index) continue;
       const value = mod(start[run]!, stride);
       if (residue < 0) residue = value;
       else if (value !== residue && !residues?.includes(value)) (residues ??= [residue]).push(value);
@@ -131,13 +127,13 @@ function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owns:
   return tiles;
 }
 
-/** Tiles without keys for the rows that no residue tile owns: the first pass writes every row. */
-function unownedTiles({queryLength, rowRuns}: Acsr, owns: Uint8Array, tileRows: number): RowTile[] {
+/** Tiles without keys for the rows that no tile of the first class owns: the first pass writes every row. */
+function unownedTiles({queryLength, rowRuns}: Acsr, owner: Uint8Array, tileRows: number): RowTile[] {
   const tiles: RowTile[] = [];
   let begin = -1;
   for (let row = 0; row <= queryLength; row++) {
     let owned = row === queryLength;
-    for (let run = rowRuns[row]!; !owned && run < rowRuns[row + 1]!; run++) owned = owns[run] === 1;
+    for (let run = rowRuns[row]!; !owned && run < rowRuns[row + 1]!; run++) owned = owner[run] === 0;
     if (!owned && begin < 0) begin = row;
     if (owned && begin >= 0) {
       tiles.push(...contiguousTiles(begin, row - begin, tileRows, []));

@@ -49,7 +49,7 @@ export class SpanCutter {
   }
 
   /** Collects the intervals of the tile, in keys of the residue class. True when they form one span as they are. */
-  private gather({firstRow, rowStride, rows}: RowTile, {stride, owns}: StrideClass, residue: number): boolean {
+  private gather({firstRow, rowStride, rows}: RowTile, {stride, owner, index}: StrideClass, residue: number): boolean {
     const {rowRuns, start, count} = this.acsr;
     const {tileRows, tileKeys, low, high} = this;
     high.fill(-1, 0, this.layers * tileRows);
@@ -62,7 +62,7 @@ export class SpanCutter {
       const row = firstRow + rowStride * x;
       let layer = 0;
       for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
-        if (owns !== null && owns[run] === 0) continue;
+        if (owner !== null && owner[run] !== index) continue;
         let lo = start[run]!;
         if (stride !== 1) {
           if (lo % stride !== residue) continue;
