@@ -3,7 +3,7 @@ import {RunList} from './runs.js';
 
 /** Neighbouring keys make a run of stride 1 from this many on; fewer may rather belong to progressions side by side. */
 const MIN_SEGMENT = 3;
-/** Where `MIN_SEGMENT` makes too many runs, the row is read again and only segments of a word and more are kept: `not(strided(8))`. */
+/** Where `MIN_SEGMENT` makes too many runs, shorter segments than this may be progressions side by side: 7 in `not(strided(8))`. */
 const MIN_LONG_SEGMENT = 33;
 /** Keys in one progression before chance is ruled out: among 20 random keys of 4096 three are often equally spaced, four hardly ever. */
 const MIN_EVIDENCE = 4;
@@ -11,6 +11,7 @@ const MIN_EVIDENCE = 4;
 const CANDIDATES = 8;
 /** Rows that are read first to learn the strides of a mask. */
 const SAMPLES = 16;
+/** Beyond 1. */
 const MAX_USUAL_STRIDES = 4;
 
 /**
@@ -18,14 +19,15 @@ const MAX_USUAL_STRIDES = 4;
  *
  * 1. Three and more neighbouring keys are a run of stride 1.
  * 2. The other keys are taken in ascending order. The longest progression that starts at the first key left and uses only such keys is a
- *    run, when it has four keys, or two and a usual stride of this mask (one that half of a sample of its rows show). Else the key is a
- *    run by itself.
+ *    run when it has four keys, or two and a usual stride. Else the key is a run by itself.
  *
- * So a window is never cut by a stride that passes through it, and chance neighbours never start a stride of their own.
+ * So a window is never cut by a stride that passes through it, and chance neighbours never start a stride of their own. A stride is
+ * usual when it is 1, or when `learn` found it in half of a sample of the mask's rows.
  */
 export class Recogniser {
-  /** Ascending; 1 is always usual. */
   private usualStrides: readonly number[] = [1];
+  /** Whether rows of too many segments are worth a second reading that breaks up segments shorter than `MIN_LONG_SEGMENT`. */
+  private breaksSegments = false;
   /** Keys in no segment, ascending. */
   private readonly loose: Int32Array;
   /** [keyLength] 1 for a key in `loose` that no run has yet. */
@@ -42,30 +44,38 @@ export class Recogniser {
    * the keys, when there is one; else stride 1.
    */
   read(words: Uint32Array, base: number, position: number, out: RunList): void {
-    this.readSegments(words, base, MIN_SEGMENT, out);
-    this.readLoose(CANDIDATES, position, out);
-    if (out.overflow) {
-      this.readSegments(words, base, MIN_LONG_SEGMENT, out);
-      this.readLoose(2 * CANDIDATES, position, out);
-    }
+    this.readRuns(words, base, position, MIN_SEGMENT, out);
+    if (out.overflow && this.breaksSegments) this.readRuns(words, base, position, MIN_LONG_SEGMENT, out);
     if (!out.overflow) out.sort();
   }
 
-  /** Learns the usual strides of a mask from a sample of its rows. */
+  /** Learns from a sample of its rows what is usual in a mask. */
   learn(words: Uint32Array, queryLength: number): void {
     const rowsWith = new Map<number, number>();
     const row = new RunList();
-    let informative = 0;
-    for (let sample = 0; sample < Math.min(SAMPLES, queryLength); sample++) {
-      const query = queryLength <= SAMPLES ? sample : Math.floor(((sample + 0.5) * queryLength) / SAMPLES);
-      this.read(words, query * ceilDiv(this.keyLength, 32), 0, row);
+    let samples = 0;
+    for (let i = 0; i < Math.min(SAMPLES, queryLength); i++) {
+      const query = queryLength <= SAMPLES ? i : Math.floor(((i + 0.5) * queryLength) / SAMPLES);
+      const base = query * ceilDiv(this.keyLength, 32);
+      this.readRuns(words, base, 0, MIN_SEGMENT, row);
+      if (row.overflow) {
+        this.readRuns(words, base, 0, MIN_LONG_SEGMENT, row);
+        if (row.overflow) continue;
+        this.breaksSegments = true;
+      }
       const strides = stridesIn(row);
-      if (strides.size > 0) informative++;
+      if (strides.size > 0) samples++;
       for (const stride of strides) rowsWith.set(stride, (rowsWith.get(stride) ?? 0) + 1);
     }
-    const usual = [...rowsWith].filter(([, rows]) => rows >= Math.max(2, informative / 2)).sort(([, a], [, b]) => b - a);
+    const usual = [...rowsWith].filter(([, rows]) => rows >= Math.max(2, samples / 2)).sort(([, a], [, b]) => b - a);
     const strides = usual.slice(0, MAX_USUAL_STRIDES).map(([stride]) => stride);
     this.usualStrides = [1, ...strides.sort((a, b) => a - b)];
+  }
+
+  private readRuns(words: Uint32Array, base: number, position: number, minSegment: number, out: RunList): void {
+    this.readSegments(words, base, minSegment, out);
+    // Broken segments lie closer together, so the second key of a progression is farther down the list.
+    this.readLoose(minSegment === MIN_SEGMENT ? CANDIDATES : 2 * CANDIDATES, position, out);
   }
 
   /** Writes segments of at least `minSegment` neighbouring keys to `out`, all other keys to `loose`. */
@@ -162,18 +172,26 @@ export class Recogniser {
   }
 }
 
-/** The strides of the runs of a row, and the distances between its keys that stand alone. */
+/** What strides a row shows: those of its runs, and the distance between its single keys when most of them have the same. */
 function stridesIn(row: RunList): Set<number> {
+  row.sort();
   const strides = new Set<number>();
+  const distances = new Map<number, number>();
   let single = -1;
+  let total = 0;
   for (let i = 0; i < row.length; i++) {
     if (row.count[i]! > 1) {
-      if (row.stride[i]! > 1) strides.add(row.stride[i]!);
+      strides.add(row.stride[i]!);
       continue;
     }
-    if (single >= 0) strides.add(row.start[i]! - single);
+    if (single >= 0) {
+      const distance = row.start[i]! - single;
+      distances.set(distance, (distances.get(distance) ?? 0) + 1);
+      total++;
+    }
     single = row.start[i]!;
   }
+  for (const [distance, times] of distances) if (2 * times > total) strides.add(distance);
   strides.delete(1);
   return strides;
 }

@@ -91,15 +91,22 @@ function intersectIntervals(a: RunList, b: RunList, out: RunList): void {
 
 /** Unites the runs of stride 1 and skips the others. */
 function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
+  let i = nextInterval(a, 0);
+  let j = nextInterval(b, 0);
   let first = 0;
   let end = -1; // of the interval being grown, exclusive; −1 before the first
-  for (let i = 0, j = 0; ;) {
-    if (!a.unit) while (i < a.length && a.stride[i] !== 1) i++;
-    if (!b.unit) while (j < b.length && b.stride[j] !== 1) j++;
-    if (i === a.length && j === b.length) break;
-    const fromA = j === b.length || (i < a.length && a.start[i]! <= b.start[j]!);
-    const start = fromA ? a.start[i]! : b.start[j]!;
-    const stop = start + (fromA ? a.count[i++]! : b.count[j++]!);
+  while (i < a.length || j < b.length) {
+    let start: number;
+    let stop: number;
+    if (j === b.length || (i < a.length && a.start[i]! <= b.start[j]!)) {
+      start = a.start[i]!;
+      stop = start + a.count[i]!;
+      i = nextInterval(a, i + 1);
+    } else {
+      start = b.start[j]!;
+      stop = start + b.count[j]!;
+      j = nextInterval(b, j + 1);
+    }
     if (start > end) {
       if (end >= 0) out.add(first, 1, end - first);
       first = start;
@@ -109,6 +116,12 @@ function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
     }
   }
   if (end >= 0) out.add(first, 1, end - first);
+}
+
+/** The first run of stride 1 from `i` on. */
+function nextInterval(list: RunList, i: number): number {
+  if (!list.unit) while (i < list.length && list.stride[i] !== 1) i++;
+  return i;
 }
 
 /** Appends the strided runs of `list` without the keys of the intervals in `out`. */
