@@ -32,7 +32,9 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
 
   const resident = residentOf(host, compiled);
   const {given, temporary} = asFloats(host, tensors);
-  const needed = Object.values(given).reduce((sum, tensor) => sum + (host.isOnDevice(tensor) ? 0 : bytesOf(tensor.shape)), 0);
+  // By dataId: self-attention may pass one tensor three times.
+  const distinct = [...new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor])).values()];
+  const needed = distinct.reduce((sum, tensor) => sum + (host.isOnDevice(tensor) ? 0 : bytesOf(tensor.shape)), 0);
   const paramsBytes = params.reduce((sum, {byteLength}) => sum + byteLength, 0);
   host.beginCall(needed + bytesOf(outputShape) + compiled.scratchBytes + compiled.maskWordsBytes + paramsBytes);
   const output = host.makeTensor(outputShape, 'float32');
