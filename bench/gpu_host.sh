@@ -5,7 +5,8 @@
 #   bash .gpu/host.sh               there, in a folder that holds the copied .gpu; see host.sh for what it runs and writes
 #
 # .gpu/loader/*.deb   the Vulkan loader, for hosts that have the driver but not the loader
-# .gpu/pack.tar.xz    this machine's node, npm's webgpu (Dawn), the benchmarks as two bundled files, flex_attention.py
+# .gpu/node.tar.xz    this machine's node and npm's webgpu (Dawn)
+# .gpu/app.tar.xz     the benchmarks as two bundled files, flex_attention.py
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(uname -sm)" = 'Linux x86_64' ] || { echo 'Pack on x86-64 Linux: node and dawn.node travel as they are.' >&2; exit 1; }
@@ -23,18 +24,26 @@ if ! ls "$out"/loader/libvulkan1_*.deb >/dev/null 2>&1; then
   rm -rf "$lists"
 fi
 
+# Slow to compress and always the same: kept between packings. Remove .gpu to renew it.
+if [ ! -f "$out/node.tar.xz" ]; then
+  node=$stage/node
+  mkdir -p "$node/node_modules/webgpu/dist/linux-x64"
+  cp "$(readlink -f "$(command -v node)")" "$node/node"
+  strip "$node/node" 2>/dev/null || true
+  cp node_modules/webgpu/{index.js,package.json} "$node/node_modules/webgpu/"
+  cp node_modules/webgpu/dist/linux-x64/dawn.node "$node/node_modules/webgpu/dist/linux-x64/"
+  tar -C "$node" -cf - . | xz -T0 -3 > "$stage/node.tar.xz"
+  mv "$stage/node.tar.xz" "$out/"
+fi
+
 app=$stage/app
-mkdir -p "$app/node_modules/webgpu/dist/linux-x64"
-cp "$(readlink -f "$(command -v node)")" "$app/node"
-strip "$app/node" 2>/dev/null || true
-cp node_modules/webgpu/{index.js,package.json} "$app/node_modules/webgpu/"
-cp node_modules/webgpu/dist/linux-x64/dawn.node "$app/node_modules/webgpu/dist/linux-x64/"
+mkdir -p "$app"
 cp bench/peers/flex_attention.py "$app/"
 # --ignore-annotations: package.json calls node_webgpu.mjs free of side effects, which is what it is imported for.
 node_modules/.bin/esbuild bench/run.ts bench/planning.ts --bundle --platform=node --format=esm --external:webgpu \
   --ignore-annotations --outdir="$app/bench" --out-extension:.js=.mjs --log-level=warning \
   --banner:js="import {createRequire as requireFrom} from 'node:module'; const require = requireFrom(import.meta.url);"
-tar -C "$app" -cf - . | xz -T0 -3 > "$out/pack.tar.xz"
+tar -C "$app" -cf - . | xz -3 > "$out/app.tar.xz"
 cp bench/host.sh "$out/host.sh"
 du -sh "$out"
 echo "Copy $out to the GPU host and run there: bash $out/host.sh"

@@ -24,7 +24,8 @@ export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/tmp}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tar -C "$work" -xJf "$here/pack.tar.xz"
+tar -C "$work" -xJf "$here/node.tar.xz"
+tar -C "$work" -xJf "$here/app.tar.xz"
 cd "$work"
 
 timeout 240 ./node bench/run.mjs --budget 200 "$@" --json "$out/attention.jsonl" 2>"$out/errors.txt" | tee "$out/attention.txt"
