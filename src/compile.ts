@@ -1,6 +1,17 @@
 import {compress, resolveShape, type Acsr, type PatternShape} from './acsr/index.js';
 import {Pattern} from './pattern/index.js';
-import {CORE_DEVICE, draw, makePlan, planMaskTensor, scratchLayout, toDense, type Device, type Implementation, type Plan, type Problem} from './plan/index.js';
+import {
+  CORE_DEVICE,
+  draw,
+  makePlan,
+  planMaskTensor,
+  scratchLayout,
+  toDense,
+  type Device,
+  type Implementation,
+  type Plan,
+  type Problem,
+} from './plan/index.js';
 import {nearestName, refuse} from './support/index.js';
 import {generate, maskWordsBytes, type Launch} from './wgsl/index.js';
 
@@ -67,7 +78,7 @@ export function explain({pattern, acsr, plan, launches}: Compiled): string {
     planText(plan),
     ...[...new Set(launches.map(({program}) => program))].map(({name, key, code}) => `// ${name}  ${key}\n${code}`),
   ]
-    .filter(text => text !== '')
+    .filter((text) => text !== '')
     .join('\n\n');
 }
 
@@ -97,7 +108,17 @@ export interface AttentionPlan extends Plan {
   explain(): string;
 }
 
-const SHAPE_NAMES = ['queryLength', 'keyLength', 'queryOffset', 'headDim', 'valueDim', 'heads', 'batch', 'device', 'implementation'];
+const SHAPE_NAMES = [
+  'queryLength',
+  'keyLength',
+  'queryOffset',
+  'headDim',
+  'valueDim',
+  'heads',
+  'batch',
+  'device',
+  'implementation',
+];
 
 /**
  * Plans an attention without running it: what it would compute, with which kernel, why, and at what predicted cost.
@@ -148,8 +169,8 @@ export function problemOf(shape: AttentionShape): Problem {
 }
 
 function summary({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
-  const shown = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter(row => row >= 0 && row < queryLength);
-  const rows = shown.map(row => {
+  const shown = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
+  const rows = shown.map((row) => {
     const runs = [];
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) runs.push(`${start[run]} + ${stride[run]}·i, i < ${count[run]}`);
     return `  row ${row}: ${irregularRows.includes(row) ? 'bits' : runs.join('  ∪  ') || 'nothing'}`;

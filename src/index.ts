@@ -18,5 +18,11 @@ export {
 } from './pattern/index.js';
 export {equals} from './acsr/index.js';
 export {planAttention, type AttentionPlan, type AttentionShape, type Device, type Implementation} from './compile.js';
-export {sparseIOHandler, type SparseIOHandler, type SparseIOHandlerSync, type SparseIOOptions, type SwapReport} from './model/index.js';
+export {
+  sparseIOHandler,
+  type SparseIOHandler,
+  type SparseIOHandlerSync,
+  type SparseIOOptions,
+  type SwapReport,
+} from './model/index.js';
 export {SplatError} from './support/index.js';

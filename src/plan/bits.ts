@@ -9,7 +9,8 @@ export function toWords({queryLength, keyLength, rowRuns, start, stride, count, 
     const at = row * wordsPerRow;
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
       if (stride[run] === 1) setRange(words, at, start[run]!, start[run]! + count[run]!);
-      else for (let i = 0, key = start[run]!; i < count[run]!; i++, key += stride[run]!) words[at + (key >>> 5)]! |= 1 << (key & 31);
+      else
+        for (let i = 0, key = start[run]!; i < count[run]!; i++, key += stride[run]!) words[at + (key >>> 5)]! |= 1 << (key & 31);
     }
   }
   irregularRows.forEach((row, index) => {

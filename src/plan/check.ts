@@ -51,7 +51,10 @@ export function checkPlan(plan: Plan): void {
       const [lo, hi] = readInterval(plan, span, x);
       must(lo <= hi, `interval [${lo}, ${hi}) at rows from ${item.firstRow}`);
       if (span.fullBegin < span.fullEnd) {
-        must(lo <= span.fullBegin && span.fullEnd <= hi, `row ${x} of the tile from ${item.firstRow} does not attend to all full keys`);
+        must(
+          lo <= span.fullBegin && span.fullEnd <= hi,
+          `row ${x} of the tile from ${item.firstRow} does not attend to all full keys`,
+        );
       }
     }
   });

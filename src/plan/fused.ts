@@ -102,8 +102,9 @@ export class Draft {
         if (total === 0 && pass > 0) continue;
         // A merge cannot both read and replace a row's log-sum-exp, so rows of a pass between two others stay whole.
         const middle = pass > 0 && pass < this.passStarts.length - 1;
-        const parts = middle ? 1 : Math.max(1, ceilDiv(total, Math.min(maxTiles, total)));
-        const perPart = ceilDiv(total, parts);
+        const parts = middle ? 1 : Math.max(1, ceilDiv(total, maxTiles));
+        const perPart = Math.max(1, ceilDiv(total, parts));
+        // Rows without keys are one part too: somebody has to write their zeros.
         const cuts = Math.max(1, ceilDiv(total, perPart));
         if (cuts > 1) merges.push(firstRow, rowStride, rows, slots, slots + cuts, 0, 0, 0);
         for (let part = 0; part < cuts; part++) {

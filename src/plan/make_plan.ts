@@ -27,7 +27,8 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
     const denseTiles = tileCount(problem, tile);
     const tileShare = `${fused.keyTiles} of ${denseTiles} tiles`;
     const denseMs = predictMs('dense', denseEstimate(problem, tile, fused), tile, problem);
-    if (plan.costMs <= denseMs) return {...plan, reason: `computes ${tileShare}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
+    if (plan.costMs <= denseMs)
+      return {...plan, reason: `computes ${tileShare}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
     const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
     return {...dense, reason: `fused would compute ${tileShare}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`};
   }
@@ -38,7 +39,15 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
 /** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
 export function planMaskTensor(problem: Problem, device: Device): Plan {
   const tile = chooseTile(null, problem, device);
-  const plan = finish('dense', tileDense(problem, device, tile), tile, problem, device, problem.queryLength * problem.keyLength, null);
+  const plan = finish(
+    'dense',
+    tileDense(problem, device, tile),
+    tile,
+    problem,
+    device,
+    problem.queryLength * problem.keyLength,
+    null,
+  );
   return {...plan, reason: 'the mask is a tensor'};
 }
 
@@ -80,11 +89,19 @@ const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =
 /** What the cost model needs of the dense tiling, without laying it out. */
 function denseEstimate(problem: Problem, tile: TileShape, like: Tiling): Tiling {
   const keyTiles = tileCount(problem, tile);
-  return {...like, keyTiles, partialTiles: keyTiles, items: ceilDiv(problem.queryLength, tile.rows), passes: like.passes.slice(0, 1)};
+  return {
+    ...like,
+    keyTiles,
+    partialTiles: keyTiles,
+    items: ceilDiv(problem.queryLength, tile.rows),
+    passes: like.passes.slice(0, 1),
+  };
 }
 
 const ratio = (slow: number, fast: number): string => `${(slow / fast).toFixed(slow / fast < 10 ? 1 : 0)}×`;
 
 function irregularity({irregularRows, queryLength}: Acsr): string {
-  return irregularRows.length > 0 ? `${irregularRows.length} of ${queryLength} rows need too many runs` : 'its runs have more than four strides';
+  return irregularRows.length > 0
+    ? `${irregularRows.length} of ${queryLength} rows need too many runs`
+    : 'its runs have more than four strides';
 }

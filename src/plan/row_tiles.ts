@@ -87,7 +87,13 @@ interface Bucket {
 }
 
 /** Buckets the rows by the residues of their runs, then cuts each bucket into progressions of rows. */
-function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owner: Uint8Array, index: number, tileRows: number): RowTile[] {
+function residueTiles(
+  {queryLength, rowRuns, start}: Acsr,
+  stride: number,
+  owner: Uint8Array,
+  index: number,
+  tileRows: number,
+): RowTile[] {
   // Nearly all rows have one residue; those buckets are found by index, which is twice as fast as a map.
   const buckets: Bucket[] = [];
   const single: Bucket[] = [];
@@ -113,7 +119,7 @@ function residueTiles({queryLength, rowRuns, start}: Acsr, stride: number, owner
   }
   const tiles: RowTile[] = [];
   for (const {residues, rows} of buckets) {
-    for (let first = 0; first < rows.length; ) {
+    for (let first = 0; first < rows.length;) {
       const firstRow = rows[first]!;
       const rowStride = first + 1 < rows.length ? rows[first + 1]! - firstRow : 1;
       let end = first + 1;

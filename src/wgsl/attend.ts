@@ -114,14 +114,14 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
   private declareRows(): string {
     const {bias, mask} = this.shape;
-    return each(this.ownRows, i =>
+    return each(this.ownRows, (i) =>
       lines(
         `let x${i} = ty + ${this.shape.threadsY * i}u;`,
         `let row${i} = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
         `let q${i} = line * params.queryLength + row${i};`,
         bias ? `let bias${i} = dot(vec3u(group.z, group.x, row${i}), params.biasStrides.xyz);` : '',
         mask === 'bits' ? `let words${i} = dot(vec3u(group.z, group.x, row${i}), params.maskStrides.xyz);` : '',
-        `var m${i} = EMPTY; var l${i} = 0.0; ${each(this.ownColumns, c => `var o${i}_${c} = vec4f();`, ' ')}`,
+        `var m${i} = EMPTY; var l${i} = 0.0; ${each(this.ownColumns, (c) => `var o${i}_${c} = vec4f();`, ' ')}`,
       ),
     );
   }
@@ -131,7 +131,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       lines(
         `m${i} = scratch[q${i}].x;`,
         `l${i} = select(0.0, 1.0, tx == 0u && m${i} != EMPTY);`,
-        each(this.ownColumns, c => `o${i}_${c} = ${this.output.load(`q${i}`, this.column(c))};`),
+        each(this.ownColumns, (c) => `o${i}_${c} = ${this.output.load(`q${i}`, this.column(c))};`),
       );
     return `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.ownRows, row)}\n}`;
   }
@@ -143,7 +143,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
     const steps: Step[] = [];
     keyColumns.forEach((columns, index) => {
       steps.push({name: 'stage keys', reads: [], writes: [key], code: this.stageKeys(columns)});
-      const zero = index === 0 ? each(this.ownRows, i => each(this.ownKeys, j => `var s${i}_${j} = 0.0;`, ' ')) : '';
+      const zero = index === 0 ? each(this.ownRows, (i) => each(this.ownKeys, (j) => `var s${i}_${j} = 0.0;`, ' ')) : '';
       steps.push({name: 'scores', reads: [key], writes: [], code: lines(zero, this.scores(columns))});
     });
     steps.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), this.applyMask())});
@@ -181,7 +181,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   /** Copies rows × width vec4, one per invocation at a time. */
   private stage(rows: number, width: number, copy: (row: string, column: string, at: string) => string): string {
     const total = rows * width;
-    return each(ceilDiv(total, this.threads), n => {
+    return each(ceilDiv(total, this.threads), (n) => {
       const inside = (n + 1) * this.threads <= total;
       const body = `let f = lane + ${n * this.threads}u; ${inside ? '' : `if (f < ${total}u) { `}`;
       return `{ ${body}${copy(`(f / ${width}u)`, `(f % ${width}u)`, `(f / ${width}u) * ${width}u`)}${inside ? '' : ' }'} }`;
@@ -195,17 +195,17 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
   private scores({first, count}: Columns): string {
     const {threadsX} = this.shape;
-    const unroll = [4, 2, 1].find(steps => steps <= this.shape.unroll && count % steps === 0)!;
+    const unroll = [4, 2, 1].find((steps) => steps <= this.shape.unroll && count % steps === 0)!;
     const trip = (u: number): string =>
       lines(
         `{ let d = n * ${unroll}u + ${u}u;`,
-        each(this.ownKeys, j => {
+        each(this.ownKeys, (j) => {
           const row = `(tx + ${threadsX * j}u)`;
           return `let k${j} = memory[${row} * ${count}u + (d + ${row}) % ${count}u];`;
         }),
-        each(this.ownRows, i => {
+        each(this.ownRows, (i) => {
           const load = this.query.load(`q${i}`, first === 0 ? 'd' : `(d + ${first}u)`);
-          const terms = [...'xyzw'].map(e => each(this.ownKeys, j => `s${i}_${j} = fma(q.${e}, k${j}.${e}, s${i}_${j});`, ' '));
+          const terms = [...'xyzw'].map((e) => each(this.ownKeys, (j) => `s${i}_${j} = fma(q.${e}, k${j}.${e}, s${i}_${j});`, ' '));
           return `{ let q = ${load};\n${terms.join('\n')} }`;
         }),
         '}',
@@ -215,30 +215,41 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
   private scale(): string {
     const {bias, threadsX} = this.shape;
-    if (!bias) return each(this.ownRows, i => each(this.ownKeys, j => `s${i}_${j} *= params.scale;`, ' '));
+    if (!bias) return each(this.ownRows, (i) => each(this.ownKeys, (j) => `s${i}_${j} *= params.scale;`, ' '));
     const offset = (j: number): string =>
       `let b${j} = u32(keysOf.x + keysOf.y * min(y0 + i32(tx) + ${threadsX * j}, y.y - 1)) * params.biasStrides.w;`;
     const pair = (i: number, j: number): string => `s${i}_${j} = biased(s${i}_${j} * params.scale, bias[bias${i} + b${j}]);`;
-    return lines(`{ ${each(this.ownKeys, offset)}`, each(this.ownRows, i => each(this.ownKeys, j => pair(i, j))), '}');
+    return lines(
+      `{ ${each(this.ownKeys, offset)}`,
+      each(this.ownRows, (i) => each(this.ownKeys, (j) => pair(i, j))),
+      '}',
+    );
   }
 
   private applyMask(): string {
     const {mask, threadsX, keys} = this.shape;
     const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
     if (mask === 'interval') {
-      const pair = (i: number, j: number): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < own.y);`;
-      const row = (i: number): string => `{ let own = schedule[intervals + x${i}];\n${each(this.ownKeys, j => pair(i, j))} }`;
+      const pair = (i: number, j: number): string =>
+        `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < own.y);`;
+      const row = (i: number): string => `{ let own = schedule[intervals + x${i}];\n${each(this.ownKeys, (j) => pair(i, j))} }`;
       return `if (y0 < full.x || y0 + KEYS > full.y) {\n${each(this.ownRows, row)}\n}`;
     }
     // Dense spans begin at key 0, so the keys of a tile start a word.
     const bit = (j: number): string => `((w${Math.floor((threadsX * j) / 32)} >> ((tx + ${threadsX * j}u) % 32u)) & 1u) == 1u`;
     const pair = (i: number, j: number): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${bit(j)} && ${key(j)} < y.y);`;
     const word = (i: number, w: number): string => `let w${w} = maskWords[words${i} + u32(y0) / 32u + ${w}u];`;
-    return each(this.ownRows, i => lines(`{ ${each(keys / 32, w => word(i, w), ' ')}`, each(this.ownKeys, j => pair(i, j)), '}'));
+    return each(this.ownRows, (i) =>
+      lines(
+        `{ ${each(keys / 32, (w) => word(i, w), ' ')}`,
+        each(this.ownKeys, (j) => pair(i, j)),
+        '}',
+      ),
+    );
   }
 
   private publishMaximum(): string {
-    const own = each(this.ownRows, i => `var t${i} = ${tree(this.scoresOf(i), (a, b) => `max(${a}, ${b})`)};`);
+    const own = each(this.ownRows, (i) => `var t${i} = ${tree(this.scoresOf(i), (a, b) => `max(${a}, ${b})`)};`);
     return lines(own, this.publish('t'));
   }
 
@@ -246,8 +257,8 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   private publish(name: string): string {
     const {regions, threadsY} = this.shape;
     const groups = ceilDiv(this.ownRows, 4);
-    return each(groups, g => {
-      const parts = [0, 1, 2, 3].map(e => `${name}${Math.min(this.ownRows - 1, 4 * g + e)}`);
+    return each(groups, (g) => {
+      const parts = [0, 1, 2, 3].map((e) => `${name}${Math.min(this.ownRows - 1, 4 * g + e)}`);
       return `memory[${regions.maximum.begin}u + (tx * ${groups}u + ${g}u) * ${threadsY}u + ty] = vec4f(${parts.join(', ')});`;
     });
   }
@@ -258,8 +269,15 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
     const groups = ceilDiv(this.ownRows, 4);
     const at = (x: number, g: number): string => `memory[${regions.maximum.begin + (x * groups + g) * threadsY}u + ty]`;
     return lines(
-      each(groups, g => `let all${g} = ${tree(Array.from({length: threadsX}, (_, x) => at(x, g)), combine)};`),
-      each(this.ownRows, i => `${name}${i} = all${i >> 2}.${'xyzw'[i & 3]};`, ' '),
+      each(
+        groups,
+        (g) =>
+          `let all${g} = ${tree(
+            Array.from({length: threadsX}, (_, x) => at(x, g)),
+            combine,
+          )};`,
+      ),
+      each(this.ownRows, (i) => `${name}${i} = all${i >> 2}.${'xyzw'[i & 3]};`, ' '),
     );
   }
 
@@ -267,9 +285,9 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
     const row = (i: number): string =>
       lines(
         `{ let next = max(m${i}, t${i}); let shrink = exp2(m${i} - next); m${i} = next;`,
-        each(this.ownKeys, j => `s${i}_${j} = exp2(s${i}_${j} - next);`, ' '),
+        each(this.ownKeys, (j) => `s${i}_${j} = exp2(s${i}_${j} - next);`, ' '),
         `l${i} = fma(l${i}, shrink, ${tree(this.scoresOf(i), (a, b) => `(${a} + ${b})`)});`,
-        `${each(this.ownColumns, c => `o${i}_${c} *= shrink;`, ' ')} }`,
+        `${each(this.ownColumns, (c) => `o${i}_${c} *= shrink;`, ' ')} }`,
       );
     return `{ ${this.collect('t', (a, b) => `max(${a}, ${b})`)}\n${each(this.ownRows, row)}\n}`;
   }
@@ -278,9 +296,9 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   private storeProbabilities(group: number): string {
     const {threadsX, keyGroups, regions} = this.shape;
     const quads = this.ownKeys / keyGroups / 4;
-    return each(this.ownRows, i =>
-      each(quads, quad => {
-        const parts = [0, 1, 2, 3].map(e => `s${i}_${group * quads * 4 + quad * 4 + e}`);
+    return each(this.ownRows, (i) =>
+      each(quads, (quad) => {
+        const parts = [0, 1, 2, 3].map((e) => `s${i}_${group * quads * 4 + quad * 4 + e}`);
         const at = `${regions.probability.begin + quad * threadsX}u + x${i} * ${quads * threadsX}u + (tx + x${i}) % TX`;
         return `memory[${at}] = vec4f(${parts.join(', ')});`;
       }),
@@ -293,20 +311,23 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
     const begin = first * threadsX;
     const width = Math.min(count * threadsX, this.outputColumns - begin);
     const {unroll} = this.shape;
-    const column = (c: number): string => (threadsX * (c + 1) <= width ? `tx + ${threadsX * c}u` : `min(tx + ${threadsX * c}u, ${width - 1}u)`);
+    const column = (c: number): string =>
+      threadsX * (c + 1) <= width ? `tx + ${threadsX * c}u` : `min(tx + ${threadsX * c}u, ${width - 1}u)`;
     const key = (quad: number, e: number): string =>
       lines(
-        `{ ${each(count, c => `let v${c} = memory[(t + ${threadsX * (4 * quad + e)}u) * ${width}u + ${column(c)}];`, ' ')}`,
-        each(this.ownRows, i => each(count, c => `o${i}_${first + c} = fma(vec4f(p${i}.${'xyzw'[e]}), v${c}, o${i}_${first + c});`, ' ')),
+        `{ ${each(count, (c) => `let v${c} = memory[(t + ${threadsX * (4 * quad + e)}u) * ${width}u + ${column(c)}];`, ' ')}`,
+        each(this.ownRows, (i) =>
+          each(count, (c) => `o${i}_${first + c} = fma(vec4f(p${i}.${'xyzw'[e]}), v${c}, o${i}_${first + c});`, ' '),
+        ),
         '}',
       );
     const quad = (q: number): string =>
       lines(
-        `{ ${each(this.ownRows, i => {
+        `{ ${each(this.ownRows, (i) => {
           const at = `${regions.probability.begin + q * threadsX}u + x${i} * ${quads * threadsX}u + (t + x${i}) % TX`;
           return `let p${i} = memory[${at}];`;
         })}`,
-        each(4, e => key(q, e)),
+        each(4, (e) => key(q, e)),
         '}',
       );
     const trip = (u: number): string => `{ let t = n * ${unroll}u + ${u}u;\n${each(quads, quad)} }`;
@@ -314,23 +335,32 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   }
 
   private reduceSum(): string {
-    return lines('workgroupBarrier();', this.publish('l'), 'workgroupBarrier();', this.collect('l', (a, b) => `(${a} + ${b})`));
+    return lines(
+      'workgroupBarrier();',
+      this.publish('l'),
+      'workgroupBarrier();',
+      this.collect('l', (a, b) => `(${a} + ${b})`),
+    );
   }
 
   private writeRows(): string {
     const columns = (store: (c: number) => string): string =>
-      each(this.ownColumns, c => (this.shape.threadsX * (c + 1) <= this.outputColumns ? store(c) : `if (${this.ownColumn(c)} < ${this.outputColumns}u) { ${store(c)} }`));
+      each(this.ownColumns, (c) =>
+        this.shape.threadsX * (c + 1) <= this.outputColumns
+          ? store(c)
+          : `if (${this.ownColumn(c)} < ${this.outputColumns}u) { ${store(c)} }`,
+      );
     const row = (i: number): string =>
       lines(
         `if (i32(x${i}) < owned.x) {`,
         `let inverse = select(1.0 / l${i}, 0.0, l${i} == 0.0);`,
         `let sum = select(m${i} + log2(l${i}), EMPTY, l${i} == 0.0);`,
         'if (owned.y < 0) {',
-        columns(c => this.output.store(`q${i}`, this.ownColumn(c), `o${i}_${c} * inverse`)),
+        columns((c) => this.output.store(`q${i}`, this.ownColumn(c), `o${i}_${c} * inverse`)),
         `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q${i}] = vec4f(sum); }`,
         '} else {',
         `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x${i}) * ${this.outputColumns + 1}u;`,
-        columns(c => `scratch[record + ${this.ownColumn(c)}] = o${i}_${c} * inverse;`),
+        columns((c) => `scratch[record + ${this.ownColumn(c)}] = o${i}_${c} * inverse;`),
         `if (tx == 0u) { scratch[record + ${this.outputColumns}u] = vec4f(sum); }`,
         '}\n}',
       );

@@ -22,7 +22,7 @@ export function placeBarriers(steps: readonly Step[]): ReadonlySet<number> {
   for (let at = 0; at < 2 * steps.length; at++) {
     const index = at % steps.length;
     const step = steps[index]!;
-    if (since.some(earlier => conflicts(earlier, step))) needed.add(index);
+    if (since.some((earlier) => conflicts(earlier, step))) needed.add(index);
     if (needed.has(index)) since = [];
     since.push(step);
   }
@@ -32,6 +32,6 @@ export function placeBarriers(steps: readonly Step[]): ReadonlySet<number> {
 /** Two steps race when one writes what the other reads or writes. */
 function conflicts(a: Step, b: Step): boolean {
   const meet = (left: readonly Region[], right: readonly Region[]): boolean =>
-    left.some(x => right.some(y => x.begin < y.end && y.begin < x.end));
+    left.some((x) => right.some((y) => x.begin < y.end && y.begin < x.end));
   return meet(a.writes, b.reads) || meet(a.writes, b.writes) || meet(a.reads, b.writes);
 }

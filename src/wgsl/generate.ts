@@ -39,7 +39,7 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
   const launch = (program: Program, grid: Launch['grid'], first: number, flags: number): Launch => ({
     program,
     grid,
-    params: call => packParams({...shared, first, flags}, call),
+    params: (call) => packParams({...shared, first, flags}, call),
   });
 
   const launches: Launch[] = [];
@@ -52,7 +52,8 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
   passes.forEach((pass, index) => {
     const flags = flagsOf(pass, index === passes.length - 1);
     const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
-    if (itemEnd > itemBegin) launches.push(launch(attend, [heads, itemEnd - itemBegin, batch], offsets.items + 4 * itemBegin, flags));
+    if (itemEnd > itemBegin)
+      launches.push(launch(attend, [heads, itemEnd - itemBegin, batch], offsets.items + 4 * itemBegin, flags));
     if (merge !== null && mergeEnd > mergeBegin) {
       const grid: Launch['grid'] = [heads, (mergeEnd - mergeBegin) * mergeGroups(plan), batch];
       launches.push(launch(merge, grid, offsets.merges + 4 * mergeBegin, flags));

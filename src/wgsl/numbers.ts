@@ -35,7 +35,8 @@ export function rowAccess(binding: string, length: number, writes = false): RowA
     const at = (row: string, column: string): string => `${binding}[${row} * ${length / 4}u + ${column}]`;
     return {element: 'vec4f', functions: '', load: at, store: (row, column, value) => `${at(row, column)} = ${value};`};
   }
-  const part = (i: number): string => (i === 0 ? `${binding}[at]` : `select(0.0, ${binding}[at + ${i}u], column * 4u + ${i}u < ${length}u)`);
+  const part = (i: number): string =>
+    i === 0 ? `${binding}[at]` : `select(0.0, ${binding}[at + ${i}u], column * 4u + ${i}u < ${length}u)`;
   const functions = /* wgsl */ `
 fn ${binding}At(row: u32, column: u32) -> vec4f {
   let at = row * ${length}u + column * 4u;

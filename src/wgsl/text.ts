@@ -4,7 +4,7 @@ export function each(count: number, line: (index: number) => string, separator =
 }
 
 /** Joins non-empty blocks by newlines. */
-export const lines = (...blocks: readonly string[]): string => blocks.filter(block => block !== '').join('\n');
+export const lines = (...blocks: readonly string[]): string => blocks.filter((block) => block !== '').join('\n');
 
 /** A balanced tree of `combine` over the terms: short dependency chains. */
 export function tree(terms: readonly string[], combine: (a: string, b: string) => string): string {
@@ -18,9 +18,9 @@ export function indent(code: string): string {
   let depth = 0;
   return code
     .split('\n')
-    .map(line => line.trim())
+    .map((line) => line.trim())
     .filter((line, index, all) => line !== '' || (index > 0 && all[index - 1] !== ''))
-    .map(line => {
+    .map((line) => {
       const text = line.replace(/\/\/.*$/, '');
       const closes = /^[}\])]/.test(text) ? 1 : 0;
       const printed = line === '' ? '' : '  '.repeat(Math.max(0, depth - closes)) + line;
