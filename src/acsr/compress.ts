@@ -1,4 +1,5 @@
-import {checkFits, resolveShape, type Pattern, type PatternNode, type PatternShape} from '../pattern/index.js';
+import {checkFits, Pattern, resolveShape, type PatternNode, type PatternShape} from '../pattern/index.js';
+import {refuse} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
@@ -39,4 +40,9 @@ export function compress(pattern: Pattern | PatternNode, shape: PatternShape): A
   return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
 }
 
-export const nodeOf = (pattern: Pattern | PatternNode): PatternNode => ('node' in pattern ? pattern.node : pattern);
+/** What a pattern says, whichever form it comes in. */
+export function nodeOf(pattern: Pattern | PatternNode): PatternNode {
+  if (pattern instanceof Pattern) return pattern.node;
+  if (typeof pattern === 'object' && pattern !== null && 'kind' in pattern) return pattern;
+  return refuse('pattern', `a ${typeof pattern}`, 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
+}

@@ -11,21 +11,22 @@ const MIN_EVIDENCE = 4;
 const CANDIDATES = 8;
 /** Rows that are read first to learn the strides of a mask. */
 const SAMPLES = 16;
-/** Beyond 1. */
 const MAX_USUAL_STRIDES = 4;
 
 /**
  * Finds the runs of a row that is given as bits, exactly: every key is looked at, and a run holds only keys that are there.
  *
  * 1. Three and more neighbouring keys are a run of stride 1.
- * 2. The other keys are taken in ascending order. The longest progression that starts at the first key left and uses only such keys is a
- *    run when it has four keys, or two and a usual stride. Else the key is a run by itself.
+ * 2. The other keys are taken in ascending order. A run begins at the first key left and uses only such keys: it is the longest of those
+ *    with a usual stride and two keys at least; or else the longest with four keys whose stride is no multiple of a usual one; or else
+ *    the key and its neighbour; or else the key.
  *
- * So a window is never cut by a stride that passes through it, and chance neighbours never start a stride of their own. A stride is
- * usual when it is 1, or when `learn` found it in half of a sample of the mask's rows.
+ * So a window is never cut by a stride that passes through it, and chance never starts a stride of its own. A stride is usual when
+ * `learn` found it in half of a sample of the mask's rows.
  */
 export class Recogniser {
-  private usualStrides: readonly number[] = [1];
+  /** Ascending, all above 1. */
+  private usualStrides: readonly number[] = [];
   /** Whether rows of too many segments are worth a second reading that breaks up segments shorter than `MIN_LONG_SEGMENT`. */
   private breaksSegments = false;
   /** Keys in no segment, ascending. */
@@ -69,7 +70,7 @@ export class Recogniser {
     }
     const usual = [...rowsWith].filter(([, rows]) => rows >= Math.max(2, samples / 2)).sort(([, a], [, b]) => b - a);
     const strides = usual.slice(0, MAX_USUAL_STRIDES).map(([stride]) => stride);
-    this.usualStrides = [1, ...strides.sort((a, b) => a - b)];
+    this.usualStrides = strides.sort((a, b) => a - b);
   }
 
   private readRuns(words: Uint32Array, base: number, position: number, minSegment: number, out: RunList): void {
@@ -135,28 +136,31 @@ export class Recogniser {
     for (let i = 0; i < looseCount; i++) isLoose[loose[i]!] = 0;
   }
 
-  /** The stride of the longest progression from `loose[i]`, the smallest of equals, or 0 when the key is to stand alone. */
+  /** The stride of the run that begins at `loose[i]`, or 0 when the key is to stand alone. */
   private bestStride(i: number, candidates: number): number {
     const {loose, isLoose, looseCount} = this;
     const first = loose[i]!;
-    const span = loose[looseCount - 1]! - first;
     let best = 0;
     let bestCount = 1;
     for (const stride of this.usualStrides) {
       const count = this.reach(first, stride);
       if (count > bestCount) [best, bestCount] = [stride, count];
     }
-    bestCount = Math.max(bestCount, MIN_EVIDENCE - 1);
+    if (best > 0) return best;
+
+    const span = loose[looseCount - 1]! - first;
+    bestCount = MIN_EVIDENCE - 1;
     for (let j = i + 1; j < looseCount && candidates > 0; j++) {
       const second = loose[j]!;
       if (isLoose[second] === 0) continue;
       const stride = second - first;
       if (span < stride * bestCount) break; // neither this stride nor a longer one can beat the best
       candidates--;
+      if (this.usualStrides.some((usual) => stride % usual === 0)) continue; // its keys lie on a usual stride that a window interrupts
       const count = this.reach(first, stride);
       if (count > bestCount) [best, bestCount] = [stride, count];
     }
-    return best;
+    return best > 0 ? best : first + 1 < this.keyLength && isLoose[first + 1] === 1 ? 1 : 0;
   }
 
   /** How many loose keys follow each other from `first` on. */
@@ -167,7 +171,7 @@ export class Recogniser {
   }
 
   private strideOfOne(key: number, position: number): number {
-    for (const stride of this.usualStrides) if (stride > 1 && mod(position - key, stride) === 0) return stride;
+    for (const stride of this.usualStrides) if (mod(position - key, stride) === 0) return stride;
     return 1;
   }
 }
