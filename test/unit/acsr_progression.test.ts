@@ -114,18 +114,6 @@ describe('the sets of two rows', () => {
     });
   }
 
-  it('unite to the same runs in either order', () => {
-    fc.assert(
-      fc.property(arbitraryRow, arbitraryRow, (a, b) => {
-        const [ab, ba] = [new RunList(), new RunList()];
-        uniteRows(a, b, ab);
-        uniteRows(b, a, ba);
-        fc.pre(!ab.overflow && !ba.overflow);
-        expect(runsIn(ab)).toEqual(runsIn(ba));
-      }),
-    );
-  });
-
   it('pass an overflow on', () => {
     const [full, out] = [new RunList(), new RunList()];
     for (let i = 0; i < 65; i++) full.add(2 * i, 1, 1);
