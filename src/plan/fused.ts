@@ -16,10 +16,11 @@ export type Tiling = Pick<Plan, 'passes' | 'schedule' | 'offsets' | 'slots'> & {
 };
 
 /**
- * About this many workgroups keep the reference GPU busy to the end (132 multiprocessors, 16 each): rows are cut so that there are as many.
- * NVIDIA H200, 2026-11-20: causal n = 4096 0.658 → 0.559 ms, longformer n = 16384 2.00 → 0.737 ms against whole rows.
+ * Rows longer than twice 1/1056 of all work are cut: 8 parts for each of the reference GPU's 132 multiprocessors to share out.
+ * NVIDIA H200, 2026-11-20, whole rows → cut: causal n = 4096 0.687 → 0.590 ms, longformer n = 16384 2.00 → 0.771, full n = 4096
+ * 1.219 → 1.126. Rows of even length gain nothing (window n = 4096 0.184 → 0.191), which is why a row is cut from twice the share on.
  */
-const TARGET_ITEMS = 132 * 16;
+const TARGET_ITEMS = 132 * 8;
 /** A part is worth its merge from this many keys on (H200: no gain below 3 tiles of 64). */
 const MIN_PART_KEYS = 192;
 
@@ -42,7 +43,7 @@ export function tileFused(acsr: Acsr, problem: Problem, device: Device, tile: Ti
   return draft.pack(partLimit(draft.keyTiles, problem, device, tile));
 }
 
-/** The most key tiles one work item may have. A CPU that plays GPU gains nothing from more parts. */
+/** The key tiles a part of a row should have. A CPU that plays GPU gains nothing from parts. */
 export function partLimit(keyTiles: number, {batch, heads}: Problem, device: Device, tile: TileShape): number {
   if (device.software) return Infinity;
   return Math.max(ceilDiv(MIN_PART_KEYS, tile.keys), ceilDiv(keyTiles * batch * heads, TARGET_ITEMS));
@@ -83,8 +84,8 @@ export class Draft {
     this.extents.push(spanBegin, spanEnd, total);
   }
 
-  /** Cuts row tiles longer than `maxTiles` key tiles into equal parts, sorts the parts of each pass longest first, packs everything. */
-  pack(maxTiles: number): Tiling {
+  /** Cuts row tiles of twice `partTiles` key tiles and more into equal parts, sorts the parts of each pass longest first, packs everything. */
+  pack(partTiles: number): Tiling {
     const items = new IntList();
     const spans = new IntList();
     const merges = new IntList();
@@ -102,7 +103,7 @@ export class Draft {
         if (total === 0 && pass > 0) continue;
         // A merge cannot both read and replace a row's log-sum-exp, so rows of a pass between two others stay whole.
         const middle = pass > 0 && pass < this.passStarts.length - 1;
-        const parts = middle ? 1 : Math.max(1, ceilDiv(total, maxTiles));
+        const parts = middle ? 1 : Math.max(1, Math.floor(total / partTiles));
         const perPart = Math.max(1, ceilDiv(total, parts));
         // Rows without keys are one part too: somebody has to write their zeros.
         const cuts = Math.max(1, ceilDiv(total, perPart));
