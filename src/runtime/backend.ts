@@ -98,7 +98,7 @@ export class Host {
   readonly #canBatch: boolean;
   readonly #canTrim: boolean;
   #lost: string | null = null;
-  /** Bytes that lived when a call of ours needed the most; see `endCall`. */
+  /** Bytes that lived when a call of ours needed the most; see `beginCall`. */
   #highWater = 0;
   /** The batch of commands that our last call joined: tfjs makes a new set for each batch. */
   #lastBatch: object | null = null;
@@ -246,17 +246,19 @@ export class Host {
   }
 
   /**
-   * Around the allocations of a call: `bytes` is what it will take from the pool.
+   * Before a call takes `bytes` from the pool.
    *
    * The pool of tfjs keeps freed buffers by exact size and never lets one go, so a model whose lengths vary would grow without bound.
-   * Free buffers are therefore destroyed when the pool holds more than twice what lived at our neediest call. Other ops' buffers that
-   * wait for the next submit count as alive there, ours do not: otherwise fifteen small calls in one batch would raise the mark fifteenfold.
+   * So the pool is kept within twice what lived at our neediest call: waiting commands are submitted early, which frees what our
+   * earlier calls used, and when that is not enough, free buffers are destroyed. What waits of other ops counts as alive, or a model
+   * whose other layers need more than its attention would lose its pool in every layer.
    */
   beginCall(bytes: number): void {
-    const {numBytesUsed} = this.#backend.bufferManager;
-    const oursWait = this.#canBatch && this.#lastBatch === this.#backend.commandQueueOwnedIds;
-    if (!oursWait) this.#highWater = Math.max(this.#highWater, numBytesUsed + bytes);
-    else this.#highWater = Math.max(this.#highWater, bytes);
+    const {bufferManager, commandQueueOwnedIds} = this.#backend;
+    const oursWait = this.#canBatch && this.#lastBatch === commandQueueOwnedIds;
+    if (oursWait && bufferManager.numBytesUsed + bytes <= 2 * this.#highWater) return;
+    if (oursWait) this.flush();
+    this.#highWater = Math.max(this.#highWater, bufferManager.numBytesUsed + bytes);
   }
 
   /** After the dispatches of a call are encoded and its scratch is disposed. */
@@ -265,7 +267,6 @@ export class Host {
     if (!this.#canTrim || bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
     // Waiting commands may use buffers that are free already; after submit none does, and more are free.
     this.flush();
-    this.#highWater = Math.max(this.#highWater, bufferManager.numBytesUsed);
     if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
     for (const buffers of bufferManager.freeBuffers.values()) {
       for (const buffer of buffers.splice(0)) {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import type {BindingRole, Compiled, Launch, Program} from '../compile.js';
+import type {BindingRole, CallParams, Compiled, Launch, Program} from '../compile.js';
 import type {Dispatch, Host, Resident} from './backend.js';
 import {refusedProgram} from './pipelines.js';
 
@@ -18,6 +18,7 @@ interface Binding {
   readonly buffer: GPUBuffer;
   readonly size: number;
 }
+type Bindings = ReadonlyMap<BindingRole, Binding>;
 
 /** Runs the launches of a plan on WebGPU and returns the output, of the rank of the query. Synchronous, as kernels are. */
 export function launch(host: Host, compiled: Compiled, tensors: CallTensors, scale: number): TensorInfo {
@@ -25,49 +26,60 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
   if (error !== undefined) throw error;
   host.throwIfLost();
   const outputShape = [...tensors.query.shape.slice(0, -1), compiled.plan.problem.valueDim];
-  const params = compiled.launches.map((each) =>
-    each.params({scale, ...(tensors.bias && {biasStrides: broadcastStrides(tensors.bias.shape)})}),
-  );
   checkFits(host, compiled, tensors, outputShape);
 
   const resident = residentOf(host, compiled);
   const {given, temporary} = asFloats(host, tensors);
-  // By dataId: self-attention may pass one tensor three times.
-  const distinct = [...new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor])).values()];
-  const needed = distinct.reduce((sum, tensor) => sum + (host.isOnDevice(tensor) ? 0 : bytesOf(tensor.shape)), 0);
-  const paramsBytes = params.reduce((sum, {byteLength}) => sum + byteLength, 0);
-  host.beginCall(needed + bytesOf(outputShape) + compiled.scratchBytes + compiled.maskWordsBytes + paramsBytes);
+  const call: CallParams = {scale, ...(given.bias && {biasStrides: broadcastStrides(given.bias.shape)})};
+  const params = compiled.launches.map((each) => each.params(call));
+  host.beginCall(bytesToAllocate(host, compiled, given, outputShape, params));
   const output = host.makeTensor(outputShape, 'float32');
-  const scratch = compiled.scratchBytes > 0 ? host.makeTensor([compiled.scratchBytes / 4], 'float32') : null;
-  const maskWords = compiled.maskWordsBytes > 0 ? host.makeTensor([compiled.maskWordsBytes / 4], 'int32') : null;
-  const own = [scratch, maskWords].filter((tensor) => tensor !== null);
+  const own: Partial<Record<BindingRole, TensorInfo>> = {
+    ...(compiled.scratchBytes > 0 && {scratch: host.makeTensor([compiled.scratchBytes / 4], 'float32')}),
+    ...(compiled.maskWordsBytes > 0 && {maskWords: host.makeTensor([compiled.maskWordsBytes / 4], 'int32')}),
+  };
+  const used = {...given, ...own, output};
+  const bindings = bind(host, resident, used);
 
-  const bindings = new Map<BindingRole, Binding>([['schedule', whole(resident.schedule)]]);
-  if (resident.maskWords !== null) bindings.set('maskWords', whole(resident.maskWords));
-  const bind = (role: BindingRole, tensor: TensorInfo): unknown =>
-    bindings.set(role, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
-  for (const [role, tensor] of Object.entries(given)) bind(role as BindingRole, tensor);
-  bind('output', output);
-  if (scratch !== null) bind('scratch', scratch);
-  if (maskWords !== null) bind('maskWords', maskWords);
+  const {launches} = compiled;
+  const encode = (): void => {
+    const dispatches = launches.map((each, i) => dispatchOf(host, each, params[i]!, bindings));
+    host.encode(dispatches, Object.values(used));
+  };
+  if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
+  else if (resident.scoped && launches.every(({program}) => host.pipelines.has(program))) encode();
+  else scoped(host, compiled, resident, encode);
 
-  if (host.compileOnly) {
-    for (const {program} of compiled.launches) compileAhead(host, program);
-  } else {
-    const touched = [...Object.values(given), output, ...own];
-    const encode = (): void =>
-      host.encode(
-        compiled.launches.map((each, i) => dispatchOf(host, each, params[i]!, bindings)),
-        touched,
-      );
-    const firstRun = !resident.scoped || compiled.launches.some(({program}) => !host.pipelines.has(program));
-    if (firstRun) scoped(host, compiled, resident, encode);
-    else encode();
-  }
-  for (const tensor of own) host.disposeTensor(tensor);
+  for (const tensor of Object.values(own)) host.disposeTensor(tensor);
   for (const tensor of temporary) tensor.dispose();
   host.endCall();
   return output;
+}
+
+/** What a call will take from the pool. */
+function bytesToAllocate(
+  host: Host,
+  {scratchBytes, maskWordsBytes}: Compiled,
+  given: CallTensors,
+  outputShape: readonly number[],
+  params: readonly ArrayBuffer[],
+): number {
+  // By dataId: self-attention may pass one tensor three times.
+  const distinct = new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor]));
+  const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
+  const uniforms = params.map(({byteLength}) => byteLength);
+  return [bytesOf(outputShape), scratchBytes, maskWordsBytes, ...uploads, ...uniforms].reduce((sum, bytes) => sum + bytes);
+}
+
+function bind(host: Host, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
+  const whole = (buffer: GPUBuffer): Binding => ({buffer, size: buffer.size});
+  const bindings = new Map<BindingRole, Binding>([['schedule', whole(resident.schedule)]]);
+  if (resident.maskWords !== null) bindings.set('maskWords', whole(resident.maskWords));
+  for (const [role, tensor] of Object.entries(tensors)) {
+    // A buffer that a user lent to tfjs may be longer than its tensor.
+    bindings.set(role as BindingRole, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
+  }
+  return bindings;
 }
 
 /** The buffers of a plan on the device, uploaded on its first use. */
@@ -181,5 +193,3 @@ function broadcastStrides(shape: readonly number[]): [number, number, number, nu
 
 /** Every element of a tensor takes 4 bytes on the device, booleans as well. */
 const bytesOf = (shape: readonly number[]): number => 4 * tf.util.sizeFromShape([...shape]);
-
-const whole = (buffer: GPUBuffer): Binding => ({buffer, size: buffer.size});

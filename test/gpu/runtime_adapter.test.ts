@@ -44,8 +44,13 @@ async function onNewBackend(run: () => Promise<void> | void): Promise<void> {
     await run();
   } finally {
     await tf.setBackend('webgpu');
-    tf.removeBackend('fresh');
+    forget('fresh');
   }
+}
+
+function forget(name: string): void {
+  tf.removeBackend(name);
+  for (const {kernelName} of tf.getKernelsForBackend(name)) tf.unregisterKernel(kernelName, name);
 }
 
 /** An answer of the device to an error scope arrives some time after the submit. */
@@ -207,6 +212,21 @@ describe('what stays on the device', () => {
   });
 });
 
+describe('the pool of buffers', () => {
+  it('serves calls of one size without creating buffers', async () => {
+    await onNewBackend(async () => {
+      const plan = fakePlan(1000);
+      const query = tf.randomNormal([1, 1, 1000, 1]);
+      const calls = (count: number): void => {
+        for (let i = 0; i < count; i++) runFake(plan, query).dispose();
+      };
+      calls(20);
+      expect(await counting('createBuffer', () => calls(100))).toBe(0);
+      query.dispose();
+    });
+  });
+});
+
 describe('a plan that the device refuses', () => {
   let errors: jasmine.Spy;
   beforeEach(() => {
@@ -335,7 +355,7 @@ describe('after device loss', () => {
       x.dispose();
     } finally {
       await tf.setBackend('webgpu');
-      tf.removeBackend('doomed');
+      forget('doomed');
     }
   });
 });

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
 import {compress} from '../../src/compile.js';
 import {
   blockLocal,
@@ -28,118 +29,121 @@ function tensorsOf(inputs: AttentionInputs): [tf.Tensor4D, tf.Tensor4D, tf.Tenso
   ];
 }
 
-describe('dense attention of tf ops, on the cpu backend', () => {
-  beforeAll(async () => {
-    tf.env().set('IS_TEST', true); // makes the engine fail kernels that leave tensors behind
-    await tf.setBackend('cpu');
-  });
-  afterAll(() => tf.env().set('IS_TEST', false));
-
-  const patterns: [string, Pattern, Partial<AttentionInputs>][] = [
-    ['full', full(), {}],
-    ['causal', causal(), {}],
-    ['a window with fewer queries than keys', slidingWindow({left: 4, right: 2}), {queryLength: 11}],
-    ['a window with more queries than keys, so rows without keys', slidingWindow({left: 1}), {queryLength: 50, keyLength: 20}],
-    ['strided and local', strided({stride: 5}).or(blockLocal({size: 4})), {}],
-    ['global tokens', globalTokens([0, 9]).or(causal().not()), {}],
-    ['documents', documents([10, 0, 27]), {}],
-  ];
-  for (const [name, pattern, sizes] of patterns) {
-    it(`gives what the oracle gives for ${name}`, async () => {
-      const inputs = randomInputs({...SIZES, ...sizes});
-      const output = sparseAttention(...tensorsOf(inputs), pattern);
-      expect(output.shape).toEqual([inputs.batch, inputs.heads, inputs.queryLength, inputs.valueDim]);
-      await expectAttention(output, inputs, (query, key) => pattern.attends(query, key, inputs), {}, name);
+for (const backend of ['cpu', 'wasm'])
+  describe(`dense attention of tf ops, on the ${backend} backend`, () => {
+    beforeAll(async () => {
+      tf.env().set('IS_TEST', true); // makes the engine fail kernels that leave tensors behind
+      await tf.setBackend(backend);
     });
-  }
+    afterAll(() => tf.env().set('IS_TEST', false));
 
-  it('gives what the oracle gives for rows of bits', async () => {
-    const inputs = randomInputs({...SIZES, queryLength: 9, keyLength: 1000});
-    const random = mulberry32(7);
-    const mask = Array.from({length: 9 * 1000}, () => random() < 0.4);
-    const pattern = fromMask(mask, {queryLength: 9, keyLength: 1000});
-    expect(compress(pattern, {...inputs, queryOffset: 0}).irregularRows.length).toBe(9);
-    await expectAttention(sparseAttention(...tensorsOf(inputs), pattern), inputs, (q, k) => mask[q * 1000 + k]!);
-  });
-
-  it('adds biases of every broadcast shape', async () => {
-    const inputs = randomInputs(SIZES, 2);
-    const random = mulberry32(3);
-    for (const shape of [
-      [2, 3, 37, 37],
-      [2, 1, 1, 37],
-      [1, 3, 37, 1],
-      [1, 1, 1, 1],
-    ] as const) {
-      const data = Float32Array.from({length: tf.util.sizeFromShape([...shape])}, () =>
-        random() < 0.2 ? -Infinity : 4 * random(),
-      );
-      const options = {scale: 0.3, bias: tf.tensor4d(data, [...shape])};
-      const output = sparseAttention(...tensorsOf(inputs), causal(), options);
-      await expectAttention(
-        output,
-        inputs,
-        (q, k) => k <= q,
-        {scale: 0.3, bias: broadcastBias(data, shape)},
-        `bias ${shape.join()}`,
-      );
+    const patterns: [string, Pattern, Partial<AttentionInputs>][] = [
+      ['full', full(), {}],
+      ['causal', causal(), {}],
+      ['a window with fewer queries than keys', slidingWindow({left: 4, right: 2}), {queryLength: 11}],
+      ['a window with more queries than keys, so rows without keys', slidingWindow({left: 1}), {queryLength: 50, keyLength: 20}],
+      ['strided and local', strided({stride: 5}).or(blockLocal({size: 4})), {}],
+      ['global tokens', globalTokens([0, 9]).or(causal().not()), {}],
+      ['documents', documents([10, 0, 27]), {}],
+    ];
+    for (const [name, pattern, sizes] of patterns) {
+      it(`gives what the oracle gives for ${name}`, async () => {
+        const inputs = randomInputs({...SIZES, ...sizes});
+        const output = sparseAttention(...tensorsOf(inputs), pattern);
+        expect(output.shape).toEqual([inputs.batch, inputs.heads, inputs.queryLength, inputs.valueDim]);
+        await expectAttention(output, inputs, (query, key) => pattern.attends(query, key, inputs), {}, name);
+      });
     }
+
+    it('gives what the oracle gives for rows of bits', async () => {
+      const inputs = randomInputs({...SIZES, queryLength: 9, keyLength: 1000});
+      const random = mulberry32(7);
+      const mask = Array.from({length: 9 * 1000}, () => random() < 0.4);
+      const pattern = fromMask(mask, {queryLength: 9, keyLength: 1000});
+      expect(compress(pattern, {...inputs, queryOffset: 0}).irregularRows.length).toBe(9);
+      await expectAttention(sparseAttention(...tensorsOf(inputs), pattern), inputs, (q, k) => mask[q * 1000 + k]!);
+    });
+
+    it('adds biases of every broadcast shape', async () => {
+      const inputs = randomInputs(SIZES, 2);
+      const random = mulberry32(3);
+      for (const shape of [
+        [2, 3, 37, 37],
+        [2, 1, 1, 37],
+        [1, 3, 37, 1],
+        [1, 1, 1, 1],
+      ] as const) {
+        const data = Float32Array.from({length: tf.util.sizeFromShape([...shape])}, () =>
+          random() < 0.2 ? -Infinity : 4 * random(),
+        );
+        const options = {scale: 0.3, bias: tf.tensor4d(data, [...shape])};
+        const output = sparseAttention(...tensorsOf(inputs), causal(), options);
+        await expectAttention(
+          output,
+          inputs,
+          (q, k) => k <= q,
+          {scale: 0.3, bias: broadcastBias(data, shape)},
+          `bias ${shape.join()}`,
+        );
+      }
+    });
+
+    it('gives zeros where a bias excludes every key, and where no bias could help', async () => {
+      const inputs = randomInputs(SIZES);
+      const output = await sparseAttention(...tensorsOf(inputs), causal(), {bias: tf.fill([37], -Infinity)}).data();
+      expect(output.every((x) => x === 0)).toBeTrue();
+    });
+
+    it('takes a boolean tensor in place of a pattern', async () => {
+      const inputs = randomInputs(SIZES, 4);
+      const random = mulberry32(5);
+      for (const shape of [
+        [2, 3, 37, 37],
+        [37, 37],
+        [2, 1, 1, 37],
+        [3, 37, 1],
+      ]) {
+        const mask = Uint8Array.from({length: tf.util.sizeFromShape(shape)}, () => (random() < 0.6 ? 1 : 0));
+        const full4 = [...Array<number>(4 - shape.length).fill(1), ...shape] as [number, number, number, number];
+        const read = broadcastBias(Float32Array.from(mask), full4);
+        const output = sparseAttention(...tensorsOf(inputs), tf.tensor(mask, shape, 'bool'));
+        await expectAttention(output, inputs, (q, k, b, h) => read(b, h, q, k) === 1, {}, `mask ${shape.join()}`);
+      }
+    });
+
+    it('lets NaN of a key reach only the rows that attend to it', async () => {
+      const inputs = randomInputs({...SIZES, batch: 1, heads: 1});
+      inputs.key.fill(NaN, 20 * 8, 21 * 8);
+      const output = await sparseAttention(...tensorsOf(inputs), slidingWindow({left: 2})).data();
+      const finite = Array.from({length: 37}, (_, row) => output.slice(row * 5, row * 5 + 5).every(Number.isFinite));
+      expect(finite).toEqual(Array.from({length: 37}, (_, row) => row < 20 || row > 22));
+    });
+
+    it('joins the chunks that a window is cut into', async () => {
+      const inputs = randomInputs({batch: 1, heads: 2, queryLength: 300, keyLength: 300, headDim: 2, valueDim: 1});
+      const pattern = slidingWindow({left: 4}).and(globalTokens([150]).not());
+      await expectAttention(sparseAttention(...tensorsOf(inputs), pattern), inputs, (q, k) => pattern.attends(q, k, inputs));
+    });
+
+    it('leaves nothing behind but its output', () => {
+      const tensors = tensorsOf(randomInputs(SIZES));
+      const before = tf.memory().numTensors;
+      const output = sparseAttention(...tensors, causal(), {bias: new Float32Array(37)});
+      expect(tf.memory().numTensors).toBe(before + 1);
+      output.dispose();
+    });
+
+    it('can be prepared for, too', async () => {
+      await prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 4});
+      await expectAsync(prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 0})).toBeRejectedWithError(/headDim/);
+      await expectAsync(prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 4, head: 2} as never)).toBeRejectedWithError(
+        /Did you mean 'heads'/,
+      );
+    });
   });
 
-  it('gives zeros where a bias excludes every key, and where no bias could help', async () => {
-    const inputs = randomInputs(SIZES);
-    const output = await sparseAttention(...tensorsOf(inputs), causal(), {bias: tf.fill([37], -Infinity)}).data();
-    expect(output.every((x) => x === 0)).toBeTrue();
-  });
-
-  it('takes a boolean tensor in place of a pattern', async () => {
-    const inputs = randomInputs(SIZES, 4);
-    const random = mulberry32(5);
-    for (const shape of [
-      [2, 3, 37, 37],
-      [37, 37],
-      [2, 1, 1, 37],
-      [3, 37, 1],
-    ]) {
-      const mask = Uint8Array.from({length: tf.util.sizeFromShape(shape)}, () => (random() < 0.6 ? 1 : 0));
-      const full4 = [...Array<number>(4 - shape.length).fill(1), ...shape] as [number, number, number, number];
-      const read = broadcastBias(Float32Array.from(mask), full4);
-      const output = sparseAttention(...tensorsOf(inputs), tf.tensor(mask, shape, 'bool'));
-      await expectAttention(output, inputs, (q, k, b, h) => read(b, h, q, k) === 1, {}, `mask ${shape.join()}`);
-    }
-  });
-
-  it('lets NaN of a key reach only the rows that attend to it', async () => {
-    const inputs = randomInputs({...SIZES, batch: 1, heads: 1});
-    inputs.key.fill(NaN, 20 * 8, 21 * 8);
-    const output = await sparseAttention(...tensorsOf(inputs), slidingWindow({left: 2})).data();
-    const finite = Array.from({length: 37}, (_, row) => output.slice(row * 5, row * 5 + 5).every(Number.isFinite));
-    expect(finite).toEqual(Array.from({length: 37}, (_, row) => row < 20 || row > 22));
-  });
-
-  it('joins the chunks that a window is cut into', async () => {
-    const inputs = randomInputs({batch: 1, heads: 2, queryLength: 300, keyLength: 300, headDim: 2, valueDim: 1});
-    const pattern = slidingWindow({left: 4}).and(globalTokens([150]).not());
-    await expectAttention(sparseAttention(...tensorsOf(inputs), pattern), inputs, (q, k) => pattern.attends(q, k, inputs));
-  });
-
-  it('leaves nothing behind but its output', () => {
-    const tensors = tensorsOf(randomInputs(SIZES));
-    const before = tf.memory().numTensors;
-    const output = sparseAttention(...tensors, causal(), {bias: new Float32Array(37)});
-    expect(tf.memory().numTensors).toBe(before + 1);
-    output.dispose();
-  });
-
-  it('can be prepared for, too', async () => {
-    await prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 4});
-    await expectAsync(prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 0})).toBeRejectedWithError(/headDim/);
-    await expectAsync(prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 4, head: 2} as never)).toBeRejectedWithError(
-      /Did you mean 'heads'/,
-    );
-  });
-
-  it('runs on a backend registered under a name of its own', async () => {
+describe('a backend under a name of its own', () => {
+  it('runs the op, though the kernel was not registered for it', async () => {
     tf.registerBackend('custom', tf.findBackendFactory('cpu'));
     tf.copyRegisteredKernels('cpu', 'custom');
     tf.unregisterKernel('SparseAttention', 'custom');
