@@ -2,6 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-webgpu';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
+import type {Device} from '../src/index.js';
 
 /** What the page has to know of the computer it runs on. */
 export interface Machine {
@@ -10,12 +11,15 @@ export interface Machine {
   readonly description: string;
   /** A CPU plays the GPU, or there is none: minutes where a GPU takes milliseconds. */
   readonly slow: boolean;
-  /** Bytes of the largest buffer a shader can read; Infinity without WebGPU. */
-  readonly maxBindingBytes: number;
+  /** For the planner; undefined without WebGPU. */
+  readonly device?: Device;
   readonly lengths: readonly number[];
-  readonly defaultLength: number;
+  /** `auto`: as many tokens as two minutes allow, found by a trial run. */
+  readonly defaultLength: number | 'auto';
   readonly lengthNote: string;
-  /** Timed repetitions after the warm-up. */
+  /** Runs between the first one, which compiles, and the timed ones. */
+  readonly warmUps: number;
+  /** Timed runs. */
   readonly repetitions: number;
 }
 
@@ -27,18 +31,28 @@ export async function findMachine(): Promise<Machine> {
   const {description, vendor, architecture} = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'a GPU';
   const slow = isSoftware(adapter.info);
-  const maxBindingBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const device: Device = {
+    maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
+    maxInvocations: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
+    maxStorageBuffers: limits.maxStorageBuffersPerShaderStage,
+    maxBindingBytes: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
+    maxWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+    software: slow,
+  };
   return {
     backend: 'webgpu',
     description: slow
       ? `WebGPU runs on ${name}: software, the processor plays the GPU. The times below compare the runs, they say nothing about a GPU.`
       : `WebGPU runs on ${name}.`,
     slow,
-    maxBindingBytes,
+    device,
     lengths: slow ? [256, 512, 1024, 2048, 4096] : [1024, 2048, 4096, 8192, 16384],
-    defaultLength: slow ? 1024 : 4096,
-    lengthNote: slow ? 'On a software adapter 1,024 tokens finish within two minutes; 4,096 and more are for a GPU.' : '',
-    repetitions: slow ? 3 : 7,
+    defaultLength: slow ? 'auto' : 4096,
+    lengthNote: slow
+      ? 'On a software adapter the page picks a length that finishes within two minutes. A GPU runs 4,096 and more.'
+      : '',
+    warmUps: slow ? 0 : 2,
+    repetitions: slow ? 1 : 7,
   };
 }
 
@@ -70,10 +84,10 @@ async function withoutWebGPU(): Promise<Machine> {
       `${missing}, so the fused kernel cannot run. Use a recent Chrome, Edge, Firefox or Safari over https or localhost. ` +
       `Until then the page runs the same model with the dense path on TensorFlow.js's ${backend} backend, at a small size.`,
     slow: true,
-    maxBindingBytes: Infinity,
-    lengths: [128, 256, 512, 1024],
-    defaultLength: 256,
-    lengthNote: 'Small, because the processor computes everything.',
-    repetitions: 3,
+    lengths: [256, 512, 1024, 2048],
+    defaultLength: 'auto',
+    lengthNote: 'Without a GPU the page picks a length that finishes within two minutes.',
+    warmUps: 0,
+    repetitions: 1,
   };
 }

@@ -20,7 +20,7 @@ import {findMachine, type Machine} from './machine.js';
 import {DEMO_ENCODER} from './model.js';
 import {drawMask, drawPlan} from './pictures.js';
 import {drawBars, fillTable, fillVerdicts, tableCells} from './results.js';
-import {runAll, type Outcome} from './runs.js';
+import {findLength, runAll, type Outcome} from './runs.js';
 
 declare global {
   interface Window {
@@ -29,13 +29,14 @@ declare global {
   }
 }
 
-const PRESETS: readonly (readonly [string, Pattern])[] = [
-  ['window', slidingWindow({left: 128, right: 128})],
-  ['causal window', slidingWindow({left: 255})],
-  ['Longformer', slidingWindow({left: 128, right: 128}).or(globalTokens(16))],
-  ['dilated', slidingWindow({left: 64, right: 64, dilation: 8})],
-  ['strided', causal().and(slidingWindow({left: 127}).or(strided({stride: 128})))],
-  ['blocks', blockLocal({size: 256})],
+/** Ready-made patterns; `reach` is how far a window looks to each side. */
+const presets = (reach: number): readonly (readonly [string, Pattern])[] => [
+  ['window', slidingWindow({left: reach, right: reach})],
+  ['causal window', slidingWindow({left: 2 * reach - 1})],
+  ['Longformer', slidingWindow({left: reach, right: reach}).or(globalTokens(reach / 8))],
+  ['dilated', slidingWindow({left: reach / 2, right: reach / 2, dilation: 8})],
+  ['strided', causal().and(slidingWindow({left: reach - 1}).or(strided({stride: reach})))],
+  ['blocks', blockLocal({size: 2 * reach})],
   ['causal', causal()],
   ['full', full()],
 ];
@@ -48,7 +49,8 @@ const runButton = at<HTMLButtonElement>('run');
 const query = new URLSearchParams(location.search);
 
 let artifacts: Promise<tf.io.ModelArtifacts> | null = null;
-let outcomes: readonly Outcome[] = [];
+/** What `auto` stands for: a guess until the trial run. */
+let found = 1024;
 
 const machine = await findMachine();
 at('machine').textContent = machine.description;
@@ -60,18 +62,20 @@ showPattern();
 runButton.disabled = false;
 if (query.has('run')) await run();
 
-function fillControls({lengths, defaultLength, lengthNote}: Machine): void {
-  const wanted = Number(query.get('tokens') ?? defaultLength);
-  const offered = [...new Set([...lengths, wanted])].filter((length) => length >= 1 && length <= DEMO_ENCODER.positions);
+function fillControls({lengths, defaultLength, lengthNote, slow}: Machine): void {
+  // A short text with a wide window would be attended to almost fully.
+  const offeredPatterns = presets(slow ? 32 : 128);
+  const wanted = Number(query.get('tokens')) || defaultLength;
+  const offered = wanted === 'auto' || lengths.includes(wanted) ? lengths : [wanted, ...lengths];
   tokensField.replaceChildren(
-    ...offered
-      .sort((a, b) => a - b)
-      .map((length) => new Option(`${whole(length)} tokens`, String(length), false, length === wanted)),
+    ...(defaultLength === 'auto' ? [new Option('automatic', 'auto')] : []),
+    ...offered.map((length) => new Option(`${whole(length)} tokens`, String(length))),
   );
+  tokensField.value = String(wanted);
   at('length-note').textContent = lengthNote;
-  patternField.value = query.get('pattern') ?? PRESETS[0]![1].toString();
+  patternField.value = query.get('pattern') ?? offeredPatterns[0]![1].toString();
   at('presets').replaceChildren(
-    ...PRESETS.map(([name, pattern]) => {
+    ...offeredPatterns.map(([name, pattern]) => {
       const button = document.createElement('button');
       button.type = 'button';
       button.textContent = name;
@@ -120,15 +124,20 @@ function acceptFiles(): void {
   });
 }
 
+/** Tokens the model reads. */
+function length(): number {
+  return tokensField.value === 'auto' ? found : Math.min(Number(tokensField.value), DEMO_ENCODER.positions);
+}
+
 /** The first bytes of the text; a text that is too short is read again from its start until it is long enough. */
 function tokens(): Uint8Array {
   const encoded = new TextEncoder().encode(textField.value || ' ');
-  return Uint8Array.from({length: Number(tokensField.value)}, (_, i) => encoded[i % encoded.length]!);
+  return Uint8Array.from({length: length()}, (_, i) => encoded[i % encoded.length]!);
 }
 
 function describeText(): void {
   const available = new TextEncoder().encode(textField.value).length;
-  const used = Number(tokensField.value);
+  const used = length();
   const repeated =
     available < used ? `, read again from the start to make ${whole(used)}` : `; the model reads the first ${whole(used)}`;
   at('text-note').textContent = `${whole(available)} bytes${repeated}.`;
@@ -142,15 +151,15 @@ function showPattern(): Pattern | null {
   }
   try {
     const pattern = parsePattern(patternField.value);
-    const length = Number(tokensField.value);
+    const side = length();
     const {heads, headDim} = DEMO_ENCODER;
-    const plan = planAttention(pattern, {queryLength: length, keyLength: length, heads, headDim});
-    drawMask(at('mask'), pattern, length);
+    const plan = planAttention(pattern, {queryLength: side, keyLength: side, heads, headDim, device: machine.device});
+    drawMask(at('mask'), pattern, side);
     drawPlan(at('plan'), plan);
     const percent = (share: number) => `${(100 * share).toPrecision(3)} %`;
-    at('mask-note').textContent = `${whole(plan.nnz)} of ${whole(length * length)} pairs attend, ${percent(plan.density)}.`;
+    at('mask-note').textContent = `${whole(plan.nnz)} of ${whole(side * side)} pairs attend, ${percent(plan.density)}.`;
     at('plan-note').textContent =
-      `${percent(plan.tileDensity)} of the pairs computed are wanted. Memory beyond the tensors: ${bytes(plan.bytes)}. Chosen: ${plan.implementation}, ${plan.reason}`;
+      `${percent(plan.tileDensity)} of the pairs computed are wanted. Memory beyond the tensors: ${bytes(plan.bytes)}. Chosen: ${plan.implementation}; it ${plan.reason}.`;
     at('mask').setAttribute('aria-label', `The mask of ${pattern}: ${at('mask-note').textContent}`);
     at('plan').setAttribute('aria-label', `The tiles of ${pattern}: ${at('plan-note').textContent}`);
     at('plan-text').textContent = plan.toString();
@@ -170,28 +179,35 @@ async function run(): Promise<void> {
   const pattern = showPattern();
   if (pattern === null) {
     patternField.focus();
+    giveUp(at('pattern-error').textContent ?? '');
     return;
   }
   runButton.disabled = true;
   try {
     artifacts ??= download();
-    const job = {artifacts: await artifacts, pattern, tokens: tokens(), machine, onProgress: showProgress};
-    outcomes = await runAll(job);
-    showOutcomes(pattern, job.tokens.length);
+    const model = await artifacts;
+    if (tokensField.value === 'auto') {
+      showProgress(0, 'trying how fast this machine is');
+      found = await findLength(model, machine);
+      tokensField.selectedOptions[0]!.textContent = `automatic: ${whole(found)} tokens`;
+      describeText();
+      showPattern();
+    }
+    const read = tokens();
+    showOutcomes(pattern, read.length, await runAll({artifacts: model, pattern, tokens: read, machine, onProgress: showProgress}));
   } catch (error) {
     artifacts = null;
-    showProgress(0, `The runs broke off: ${error instanceof Error ? error.message : error}`);
-    window.demoResult = {
-      ok: false,
-      machine: machine.description,
-      tokens: 0,
-      pattern: pattern.toString(),
-      table: [],
-      verdicts: [{state: 'bad', text: String(error)}],
-    };
+    const message = error instanceof Error ? error.message : String(error);
+    showProgress(0, `The runs broke off: ${message}`);
+    giveUp(message);
   } finally {
     runButton.disabled = false;
   }
+}
+
+function giveUp(text: string): void {
+  const verdicts = [{state: 'bad', text}];
+  window.demoResult = {ok: false, machine: machine.description, tokens: length(), pattern: patternField.value, table: [], verdicts};
 }
 
 function download(): Promise<tf.io.ModelArtifacts> {
@@ -204,25 +220,29 @@ function showProgress(done: number, doing: string): void {
   at('step').textContent = doing;
 }
 
-function showOutcomes(pattern: Pattern, length: number): void {
-  const found = verdicts(outcomes);
+function showOutcomes(pattern: Pattern, tokens: number, outcomes: readonly Outcome[]): void {
+  const results = verdicts(outcomes);
   at('results').hidden = false;
-  fillVerdicts(at('verdicts'), found);
+  fillVerdicts(at('verdicts'), results);
   drawBars(at('time-chart'), outcomes, 'medianMs');
   drawBars(at('memory-chart'), outcomes, 'peakBytes');
+  at('memory-figure').hidden = machine.backend !== 'webgpu';
   fillTable(at('table'), outcomes);
   at('measured').textContent =
-    `${whole(length)} tokens, ${pattern}. Median of ${machine.repetitions} runs after two; a run is ` +
-    'the whole model, from the call until its last logits are on the CPU. The first run plans and compiles, too.';
+    `${whole(tokens)} tokens, ${pattern}. A run is the whole model, from the call until its last logits are on the CPU. ` +
+    (machine.repetitions > 1
+      ? `Median of ${machine.repetitions} runs after ${machine.warmUps + 1}. `
+      : 'The run after the first. ') +
+    'The first run plans and compiles, too.';
   const report = (measured(outcomes, 'fused') ?? measured(outcomes, 'dense'))?.report ?? null;
   at('report').textContent = report === null ? '' : JSON.stringify(report, null, 2);
   at('report-details').hidden = report === null;
   window.demoResult = {
-    ok: !found.some(({state}) => state === 'bad'),
+    ok: !results.some(({state}) => state === 'bad'),
     machine: machine.description,
-    tokens: length,
+    tokens,
     pattern: pattern.toString(),
     table: tableCells(outcomes),
-    verdicts: found,
+    verdicts: results,
   };
 }

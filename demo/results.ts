@@ -97,7 +97,7 @@ export function drawBars(host: HTMLElement, outcomes: readonly Outcome[], what: 
   });
   const largest = Math.max(...bars.map(({value}) => value));
   if (largest === 0) {
-    host.replaceChildren(element('p', 'This backend does not say.'));
+    host.replaceChildren();
     return;
   }
   const chart = Plot.plot({

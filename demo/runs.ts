@@ -1,6 +1,14 @@
 import {loadGraphModel, type GraphModel} from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
-import {full, sparseIOHandler, type Pattern, type SparseIOHandler, type SwapReport} from '../src/index.js';
+import {
+  full,
+  planAttention,
+  sparseIOHandler,
+  SplatError,
+  type Pattern,
+  type SparseIOHandler,
+  type SwapReport,
+} from '../src/index.js';
 import type {Machine} from './machine.js';
 import {DEMO_ENCODER} from './model.js';
 import {gpuErrors, PeakMeter} from './meters.js';
@@ -66,16 +74,52 @@ export async function runAll(job: Job): Promise<Outcome[]> {
   return outcomes;
 }
 
+const TRIAL_LENGTH = 256;
+/** Of the model as it is, once compiled. All runs together take about five times as long, and compiling some seconds. */
+const LONGEST_RUN_MS = 18_000;
+
+/** The longest of `lengths` that is expected to finish all runs within two minutes, from a trial run of the model as it is. */
+export async function findLength(artifacts: tf.io.ModelArtifacts, {lengths}: Machine): Promise<number> {
+  const model = await loadGraphModel(tf.io.fromMemory(artifacts));
+  const inputs = inputsOf(new Uint8Array(TRIAL_LENGTH));
+  await readLast(model, inputs);
+  const start = performance.now();
+  await readLast(model, inputs);
+  const trialMs = performance.now() - start;
+  model.dispose();
+  tf.dispose(inputs);
+  // At 256 tokens about half the work grows with the length and half with its square.
+  const expected = (length: number) => (trialMs / 2) * (length / TRIAL_LENGTH + (length / TRIAL_LENGTH) ** 2);
+  return lengths.findLast((length) => expected(length) < LONGEST_RUN_MS) ?? lengths[0]!;
+}
+
 /** Why a run cannot take place here, or null. TensorFlow.js does not check: it would return wrong numbers without an error. */
-function whyNot(name: RunName, {tokens, machine}: Job): string | null {
-  if (machine.backend !== 'webgpu') return name === 'fused' ? 'The fused kernel needs WebGPU.' : null;
+function whyNot(name: RunName, {tokens, machine, pattern}: Job): string | null {
+  const {heads, headDim} = DEMO_ENCODER;
+  const {device} = machine;
+  if (device === undefined) return name === 'fused' ? 'The fused kernel needs WebGPU.' : null;
+  if (name === 'fused') {
+    try {
+      planAttention(pattern, {
+        queryLength: tokens.length,
+        keyLength: tokens.length,
+        heads,
+        headDim,
+        device,
+        implementation: 'fused',
+      });
+      return null;
+    } catch (error) {
+      return error instanceof SplatError ? `This pattern has no fused kernel. ${error.message}` : String(error);
+    }
+  }
   if (name !== 'asIs') return null;
-  const rows = DEMO_ENCODER.heads * tokens.length;
+  const rows = heads * tokens.length;
   const scoreBytes = 4 * rows * tokens.length;
-  if (scoreBytes > machine.maxBindingBytes) {
+  if (scoreBytes > device.maxBindingBytes) {
     return (
       `The model as it is cannot run at this length: its score matrix would need ${mebibytes(scoreBytes)}, ` +
-      `the limit of a binding here is ${mebibytes(machine.maxBindingBytes)}.`
+      `the limit of a binding here is ${mebibytes(device.maxBindingBytes)}.`
     );
   }
   if (rows > 65535) {
@@ -88,7 +132,7 @@ const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20).toLocaleStri
 
 async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: string) => void): Promise<Outcome> {
   const {machine, tokens} = job;
-  const steps = machine.repetitions + 3;
+  const steps = machine.warmUps + machine.repetitions + 2;
   const errors = gpuErrors(machine);
   const peak = new PeakMeter(machine);
   let model: GraphModel | null = null;
@@ -98,19 +142,24 @@ async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: s
     const handler = handlerFor(spec.name, job);
     model = await loadGraphModel(handler);
     const report = ('report' in handler && handler.report) || null;
-    inputs['input_ids:0'] = tf.tensor2d(Int32Array.from(tokens), [1, tokens.length], 'int32');
-    inputs['attention_mask:0'] = tf.ones([1, tokens.length], 'int32');
+    Object.assign(inputs, inputsOf(tokens));
 
     await tell(progress, 1 / steps, 'first run');
     let start = performance.now();
     const logits = await readAll(model, inputs);
     const firstMs = performance.now() - start;
-    await tell(progress, 2 / steps, 'warming up');
-    await readLast(model, inputs);
+    for (let i = 0; i < machine.warmUps; i++) {
+      await tell(progress, (2 + i) / steps, 'warming up');
+      await readLast(model, inputs);
+    }
     peak.start();
     const times: number[] = [];
     for (let i = 0; i < machine.repetitions; i++) {
-      await tell(progress, (3 + i) / steps, `timing, ${i + 1} of ${machine.repetitions}`);
+      await tell(
+        progress,
+        (2 + machine.warmUps + i) / steps,
+        machine.repetitions > 1 ? `timing, ${i + 1} of ${machine.repetitions}` : 'timing',
+      );
       start = performance.now();
       await readLast(model, inputs);
       times.push(performance.now() - start);
@@ -140,6 +189,13 @@ function handlerFor(name: RunName, {artifacts, pattern}: Job): tf.io.IOHandler |
     case 'fused':
       return sparseIOHandler(stored, {pattern, implementation: 'fused'});
   }
+}
+
+function inputsOf(tokens: Uint8Array): tf.NamedTensorMap {
+  return {
+    'input_ids:0': tf.tensor2d(Int32Array.from(tokens), [1, tokens.length], 'int32'),
+    'attention_mask:0': tf.ones([1, tokens.length], 'int32'),
+  };
 }
 
 async function readAll(model: GraphModel, inputs: tf.NamedTensorMap): Promise<Float32Array> {
