@@ -21,25 +21,18 @@ export function uniteRows(a: RunList, b: RunList, out: RunList): void {
   if (!begin(a, b, out)) return;
   uniteIntervals(a, b, out);
   if (a.unit && b.unit) return;
-  if (a.unit || b.unit) {
-    // The strided runs of one side are disjoint already: only the intervals take keys from them.
-    addRuns(a.unit ? b : a, out);
-    out.sort();
-    if (out.hasSingle()) out.join();
-  } else {
-    for (let stride = nextStride(a, b, 1); stride < Infinity; stride = nextStride(a, b, stride)) {
-      for (let i = 0; i < a.length; i++) if (a.stride[i] === stride) addRest(a, i, out, out);
-      for (let j = 0; j < b.length; j++) if (b.stride[j] === stride) addRest(b, j, out, out);
-    }
-    out.tidy();
-  }
+  const intervals = out.length;
+  // Runs of one row are disjoint, so only those of the other take keys from a run; between equal strides, those of `a`.
+  for (let i = 0; i < a.length; i++) if (a.stride[i] !== 1) addRest(a, i, out, intervals, b, a.stride[i]! - 1, out);
+  for (let j = 0; j < b.length; j++) if (b.stride[j] !== 1) addRest(b, j, out, intervals, a, b.stride[j]!, out);
+  out.tidy();
 }
 
 /** The keys of `a` that are not in `b`. */
 export function subtractRows(a: RunList, b: RunList, out: RunList): void {
   if (!begin(a, b, out)) return;
   if (a.unit && b.unit) return subtractIntervals(a, b, out);
-  for (let i = 0; i < a.length; i++) addRest(a, i, b, out);
+  for (let i = 0; i < a.length; i++) addRest(a, i, b, b.length, b, Infinity, out);
   out.tidy();
 }
 
@@ -49,34 +42,60 @@ function begin(a: RunList, b: RunList, out: RunList): boolean {
   return !out.overflow;
 }
 
-/** The smallest stride above `above` in either list. */
-function nextStride(a: RunList, b: RunList, above: number): number {
-  let next = Infinity;
-  for (let i = 0; i < a.length; i++) if (a.stride[i]! > above && a.stride[i]! < next) next = a.stride[i]!;
-  for (let j = 0; j < b.length; j++) if (b.stride[j]! > above && b.stride[j]! < next) next = b.stride[j]!;
-  return next;
-}
+// Scratch of `addRest`; nothing outlives a call.
+const pieces = new RunList();
+const sparePieces = new RunList();
 
-// Scratch of the functions below; nothing outlives a call.
-let rest = new RunList();
-let nextRest = new RunList();
-
-/** Appends to `out` what all runs of `taken` leave of run `i` of `list`. `taken` may be `out` itself. */
-function addRest(list: RunList, i: number, taken: RunList, out: RunList): void {
+/**
+ * Appends to `out` what is left of run `i` of `list` without the first `intervals` runs of `taken` that have stride 1, and without the
+ * runs of `other` that have strides from 2 to `maxStride`.
+ */
+function addRest(
+  list: RunList,
+  i: number,
+  taken: RunList,
+  intervals: number,
+  other: RunList,
+  maxStride: number,
+  out: RunList,
+): void {
+  if (other.unit) return addOutside(list, i, taken, intervals, out);
+  let rest = pieces.clear();
+  let spare = sparePieces;
+  addOutside(list, i, taken, intervals, rest);
   const first = list.start[i]!;
   const last = list.last(i);
-  rest.clear().add(first, list.stride[i]!, list.count[i]!);
-  for (let j = 0; j < taken.length; j++) {
-    if (taken.start[j]! > last || taken.last(j) < first) continue;
-    nextRest.clear();
-    for (let piece = 0; piece < rest.length; piece++) subtract(rest, piece, taken, j, nextRest);
-    if (nextRest.overflow) {
-      out.overflow = true;
-      return;
-    }
-    [rest, nextRest] = [nextRest, rest];
+  for (let j = 0; j < other.length; j++) {
+    if (other.stride[j] === 1 || other.stride[j]! > maxStride || other.start[j]! > last || other.last(j) < first) continue;
+    spare.clear();
+    for (let piece = 0; piece < rest.length; piece++) subtract(rest, piece, other, j, spare);
+    spare.overflow ||= rest.overflow;
+    [rest, spare] = [spare, rest];
   }
   for (let piece = 0; piece < rest.length; piece++) out.add(rest.start[piece]!, rest.stride[piece]!, rest.count[piece]!);
+  out.overflow ||= rest.overflow;
+}
+
+/** Appends the keys of run `i` of `list` that lie outside the first `intervals` runs of `taken`, of which only those of stride 1 count. */
+function addOutside(list: RunList, i: number, taken: RunList, intervals: number, out: RunList): void {
+  const stride = list.stride[i]!;
+  const last = list.last(i);
+  let first = list.start[i]!; // of the keys that no interval has taken yet
+  let key = first; // the next key to look at; first … key − stride is a piece
+  for (let j = 0; j < intervals && key <= last; j++) {
+    if (taken.stride[j] !== 1) continue;
+    const from = taken.start[j]!;
+    const to = from + taken.count[j]! - 1;
+    if (to < key) continue;
+    if (key < from) {
+      key += Math.ceil((from - key) / stride) * stride;
+      if (key > to || key > last) continue;
+    }
+    if (key > first) out.add(first, stride, (key - first) / stride);
+    key += (Math.floor((to - key) / stride) + 1) * stride;
+    first = key;
+  }
+  if (first <= last) out.add(first, stride, (last - first) / stride + 1);
 }
 
 function intersectIntervals(a: RunList, b: RunList, out: RunList): void {
@@ -122,32 +141,6 @@ function uniteIntervals(a: RunList, b: RunList, out: RunList): void {
 function nextInterval(list: RunList, i: number): number {
   if (!list.unit) while (i < list.length && list.stride[i] !== 1) i++;
   return i;
-}
-
-/** Appends the strided runs of `list` without the keys of the intervals in `out`. */
-function addRuns(list: RunList, out: RunList): void {
-  const {start, count} = out;
-  const intervals = out.length;
-  for (let i = 0; i < list.length; i++) {
-    const stride = list.stride[i]!;
-    if (stride === 1) continue;
-    const last = list.last(i);
-    let first = list.start[i]!; // of the keys that no interval has taken yet
-    let key = first; // the next key to look at; first … key − stride is a piece
-    for (let j = 0; j < intervals && key <= last; j++) {
-      const from = start[j]!;
-      const to = from + count[j]! - 1;
-      if (to < key) continue;
-      if (key < from) {
-        key += Math.ceil((from - key) / stride) * stride;
-        if (key > to || key > last) continue;
-      }
-      if (key > first) out.add(first, stride, (key - first) / stride);
-      key += (Math.floor((to - key) / stride) + 1) * stride;
-      first = key;
-    }
-    if (first <= last) out.add(first, stride, (last - first) / stride + 1);
-  }
 }
 
 function subtractIntervals(a: RunList, b: RunList, out: RunList): void {

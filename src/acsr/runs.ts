@@ -94,13 +94,8 @@ export class RunList {
     }
   }
 
-  hasSingle(): boolean {
-    for (let i = 0; i < this.length; i++) if (this.count[i] === 1) return true;
-    return false;
-  }
-
   /** Joins runs of one stride that follow each other, and one-key runs with the run that they continue at either end. */
-  join(): void {
+  private join(): void {
     while (this.joinOnce()); // a join may make room for another
     this.unit = true;
     for (let i = 0; i < this.length; i++) if (this.stride[i] !== 1) this.unit = false;
@@ -109,15 +104,15 @@ export class RunList {
   private joinOnce(): boolean {
     const {start, stride, count} = this;
     let joined = false;
-    for (let i = 1; i < this.length; i++) {
-      for (let j = 0; j < i; j++) {
-        const gap = start[i]! - this.last(j);
-        const appends = gap === stride[j]! && (stride[i] === gap || count[i] === 1);
-        const prepends = gap === stride[i]! && count[j] === 1;
+    for (let j = 0; j < this.length - 1; j++) {
+      const end = start[j]! + stride[j]! * count[j]!;
+      for (let i = j + 1; i < this.length; i++) {
+        const appends = start[i] === end && (stride[i] === stride[j] || count[i] === 1);
+        const prepends = count[j] === 1 && start[i]! - start[j]! === stride[i];
         if (!appends && !prepends) continue;
-        stride[j] = gap;
+        if (!appends) stride[j] = stride[i]!;
         count[j]! += count[i]!;
-        this.remove(i--);
+        this.remove(i);
         joined = true;
         break;
       }
