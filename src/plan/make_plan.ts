@@ -1,5 +1,5 @@
 import type {Acsr} from '../acsr/index.js';
-import {ceilDiv, refuse} from '../support/index.js';
+import {ceilDiv, nearestName, refuse} from '../support/index.js';
 import {predictMs} from './cost.js';
 import {tileDense} from './dense.js';
 import {tileFused, type Tiling} from './fused.js';
@@ -11,6 +11,7 @@ import {chooseTile} from './tile_shape.js';
 
 /** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster. */
 export function makePlan(acsr: Acsr, problem: Problem, device: Device, implementation: Implementation | 'auto' = 'auto'): Plan {
+  checkImplementation(implementation);
   const tile = chooseTile(acsr, problem, device);
   const fused = implementation === 'dense' ? null : tileFused(acsr, problem, device, tile);
   if (fused === null && implementation === 'fused') {
@@ -25,15 +26,28 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
     const plan = finish('fused', fused, tile, problem, device, acsr.nnz, null);
     if (implementation === 'fused') return {...plan, reason: 'asked for'};
     const denseTiles = tileCount(problem, tile);
-    const tileShare = `${fused.keyTiles} of ${denseTiles} tiles`;
+    const tiles = `${fused.keyTiles} key tiles where dense computes ${denseTiles}`;
     const denseMs = predictMs('dense', denseEstimate(problem, tile, fused), tile, problem);
     if (plan.costMs <= denseMs)
-      return {...plan, reason: `computes ${tileShare}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
+      return {...plan, reason: `computes ${tiles}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
     const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
-    return {...dense, reason: `fused would compute ${tileShare}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`};
+    return {...dense, reason: `fused would compute ${tiles}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`};
   }
   const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
   return {...dense, reason: implementation === 'dense' ? 'asked for' : irregularity(acsr)};
+}
+
+const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
+
+function checkImplementation(implementation: string): void {
+  if (IMPLEMENTATIONS.includes(implementation)) return;
+  const near = nearestName(String(implementation), IMPLEMENTATIONS);
+  refuse(
+    'implementation',
+    `'${String(implementation)}'`,
+    `one of ${IMPLEMENTATIONS.join(', ')}`,
+    near ? `Did you mean '${near}'?` : "'auto' suits everything.",
+  );
 }
 
 /** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
@@ -65,7 +79,7 @@ function finish(
   const {passes, schedule, offsets, slots} = tiling;
   const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total;
   return {
-    problem,
+    problem: Object.freeze({...problem}),
     device,
     implementation,
     reason: '',
@@ -74,8 +88,8 @@ function finish(
     tileDensity: computed === 0 ? 1 : nnz / computed,
     costMs: predictMs(implementation, tiling, tile, problem),
     bytes: schedule.byteLength + (maskWords?.byteLength ?? 0) + scratchBytes,
-    tile,
-    passes,
+    tile: Object.freeze({...tile}),
+    passes: Object.freeze(passes.map((pass) => Object.freeze(pass))),
     schedule,
     offsets,
     slots,

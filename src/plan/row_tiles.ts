@@ -47,19 +47,21 @@ export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | nul
 /** Strides of the runs of two keys or more, ascending; 1 is among them when some one-key run has no other class to join. */
 function distinctStrides({stride, count}: Acsr): number[] | null {
   const found: number[] = [];
-  let unitKeys = false;
+  const lonely: number[] = [];
+  // Neighbouring runs mostly repeat one of two strides: they are compared before the list is searched.
+  let last = 0;
+  let lastLonely = 0;
   for (let run = 0; run < stride.length; run++) {
     const value = stride[run]!;
     if (count[run] === 1) {
-      unitKeys ||= value === 1;
-    } else if (!found.includes(value)) {
-      if (found.push(value) > MAX_CLASSES) return null;
+      if (value !== lastLonely && !lonely.includes(value)) lonely.push(value);
+      lastLonely = value;
+    } else {
+      if (value !== last && !found.includes(value) && found.push(value) > MAX_CLASSES) return null;
+      last = value;
     }
   }
-  for (let run = 0; run < stride.length && !unitKeys; run++) {
-    if (count[run] === 1 && !found.includes(stride[run]!)) unitKeys = true;
-  }
-  if (unitKeys && !found.includes(1)) found.push(1);
+  if (!found.includes(1) && lonely.some(value => !found.includes(value))) found.push(1);
   return found.length > MAX_CLASSES ? null : found.sort((a, b) => a - b);
 }
 
@@ -67,8 +69,9 @@ function distinctStrides({stride, count}: Acsr): number[] | null {
 function ownersOfRuns({stride}: Acsr, strides: readonly number[]): Uint8Array {
   const unit = Math.max(0, strides.indexOf(1));
   const owner = new Uint8Array(stride.length).fill(unit);
-  for (let run = 0; run < stride.length; run++) {
-    for (let index = 0; index < strides.length; index++) if (strides[index] === stride[run]) owner[run] = index;
+  for (let index = 0; index < strides.length; index++) {
+    const value = strides[index]!;
+    if (index !== unit) for (let run = 0; run < stride.length; run++) if (stride[run] === value) owner[run] = index;
   }
   return owner;
 }

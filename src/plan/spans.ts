@@ -6,8 +6,12 @@ import type {RowTile, StrideClass} from './row_tiles.js';
 const RANK = 65536;
 
 /**
- * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so spans end where a row starts its second one: the
- * spans of a tile never overlap and no key tile is visited twice for the sake of the format.
+ * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so a row of several needs several spans. There are two
+ * ways to cut, and a tile takes the one with fewer key tiles:
+ *
+ * - by layers: span k holds the k-th interval of every row. Best while the layers lie apart (a prefix and a window).
+ * - by a sweep: a span ends where some row starts its second interval, and no key is in two spans. Best where only some rows have a
+ *   second one (the tile in which a window leaves the prefix).
  */
 export class SpanCutter {
   /** 8 ints a span, as in schedule.ts. */
@@ -20,10 +24,16 @@ export class SpanCutter {
   private readonly high: Int32Array;
   private readonly order: Float64Array;
   private layers = 0;
-  private found = 0;
+  /** The keys of each layer, [from, to). */
+  private readonly from: Int32Array;
+  private readonly to: Int32Array;
+  /** No layer has a gap of a key tile. */
+  private connected = true;
   /** The span being built: [lo, hi) of each row, hi = −1 where the row has none yet. */
   private readonly spanLow: Int32Array;
   private readonly spanHigh: Int32Array;
+  /** Key tiles of the spans written since `cut` began. */
+  private tiles = 0;
 
   constructor(
     private readonly acsr: Acsr,
@@ -34,6 +44,8 @@ export class SpanCutter {
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);
     this.order = new Float64Array(tileRows * maxRuns);
+    this.from = new Int32Array(maxRuns);
+    this.to = new Int32Array(maxRuns);
     this.spanLow = new Int32Array(tileRows);
     this.spanHigh = new Int32Array(tileRows);
   }
@@ -41,56 +53,86 @@ export class SpanCutter {
   /** Appends the spans of a tile of rows to the list. */
   cut(tile: RowTile, strideClass: StrideClass): void {
     for (const residue of tile.residues) {
-      const connected = this.gather(tile, strideClass, residue);
-      if (this.found === 0) continue;
-      if (connected) this.emitGathered(tile, residue, strideClass.stride);
-      else this.sweep(tile, residue, strideClass.stride);
+      this.gather(tile, strideClass, residue);
+      if (this.layers === 0) continue;
+      if (this.connected && this.layersAreGood()) {
+        this.emitLayers(tile, residue, strideClass.stride);
+        continue;
+      }
+      const spans = this.spans.length;
+      const intervals = this.intervals.length;
+      this.tiles = 0;
+      this.sweep(tile, residue, strideClass.stride);
+      if (this.connected && this.layerTiles() < this.tiles) {
+        this.spans.length = spans;
+        this.intervals.length = intervals;
+        this.emitLayers(tile, residue, strideClass.stride);
+      }
     }
   }
 
-  /** Collects the intervals of the tile, in keys of the residue class. True when they form one span as they are. */
-  private gather({firstRow, rowStride, rows}: RowTile, {stride, owner, index}: StrideClass, residue: number): boolean {
+  /** Collects the intervals of the tile, in keys of the residue class. */
+  private gather({firstRow, rowStride, rows, residues}: RowTile, {stride, owner, index}: StrideClass, residue: number): void {
     const {rowRuns, start, count} = this.acsr;
-    const {tileRows, tileKeys, low, high} = this;
+    const {tileRows, tileKeys, low, high, from, to} = this;
+    const oneResidue = residues.length === 1;
     high.fill(-1, 0, this.layers * tileRows);
-    this.layers = 0;
-    this.found = 0;
+    let layers = 0;
     let connected = true;
-    let from = 0;
-    let to = 0;
     for (let x = 0; x < rows; x++) {
       const row = firstRow + rowStride * x;
+      const end = rowRuns[row + 1]!;
       let layer = 0;
-      for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
+      for (let run = rowRuns[row]!; run < end; run++) {
         if (owner !== null && owner[run] !== index) continue;
         let lo = start[run]!;
         if (stride !== 1) {
-          if (lo % stride !== residue) continue;
-          lo = (lo - residue) / stride;
+          if (!oneResidue && lo % stride !== residue) continue;
+          lo = ((lo - residue) / stride) | 0;
         }
         const hi = lo + count[run]!;
-        if (this.found === 0) {
-          from = lo;
-          to = hi;
-        } else if (lo > to + tileKeys || hi < from - tileKeys) {
-          connected = false;
+        if (layer === layers) {
+          layers++;
+          from[layer] = lo;
+          to[layer] = hi;
+        } else {
+          if (lo > to[layer]! + tileKeys || hi < from[layer]! - tileKeys) connected = false;
+          if (lo < from[layer]!) from[layer] = lo;
+          if (hi > to[layer]!) to[layer] = hi;
         }
-        if (lo < from) from = lo;
-        if (hi > to) to = hi;
         low[layer * tileRows + x] = lo;
         high[layer * tileRows + x] = hi;
         layer++;
-        this.found++;
       }
-      if (layer > this.layers) this.layers = layer;
     }
-    return connected && this.layers === 1;
+    this.layers = layers;
+    this.connected = connected;
   }
 
-  private emitGathered(tile: RowTile, residue: number, stride: number): void {
-    this.spanLow.set(this.low.subarray(0, this.tileRows));
-    this.spanHigh.set(this.high.subarray(0, this.tileRows));
-    this.emit(tile, residue, stride, Infinity);
+  /** Whether layers visit hardly more key tiles than the keys they span would fill: then no sweep can be much better. */
+  private layersAreGood(): boolean {
+    let from = Infinity;
+    let to = 0;
+    for (let layer = 0; layer < this.layers; layer++) {
+      from = Math.min(from, this.from[layer]!);
+      to = Math.max(to, this.to[layer]!);
+    }
+    return this.layerTiles() < Math.ceil((to - from) / this.tileKeys) + this.layers;
+  }
+
+  private layerTiles(): number {
+    let tiles = 0;
+    for (let layer = 0; layer < this.layers; layer++) tiles += Math.ceil((this.to[layer]! - this.from[layer]!) / this.tileKeys);
+    return tiles;
+  }
+
+  private emitLayers(tile: RowTile, residue: number, stride: number): void {
+    for (let layer = 0; layer < this.layers; layer++) {
+      const at = layer * this.tileRows;
+      this.spanLow.set(this.low.subarray(at, at + this.tileRows));
+      this.spanHigh.set(this.high.subarray(at, at + this.tileRows));
+      this.emit(tile, residue, stride, Infinity);
+    }
   }
 
   /** Visits the intervals by ascending start; ends a span at a gap of a key tile or more, and where a row starts its second interval. */
@@ -150,6 +192,7 @@ export class SpanCutter {
       if (lo > fullBegin) fullBegin = lo;
       if (hi < fullEnd) fullEnd = hi;
     }
+    this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
     if (fullEnd < fullBegin) fullBegin = fullEnd = yBegin;
     const at = this.intervals.grow(2 * this.tileRows);
     const data = this.intervals.data;
