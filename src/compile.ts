@@ -13,7 +13,7 @@ import {
   type Problem,
 } from './plan/index.js';
 import {nearestName, refuse} from './support/index.js';
-import {generate, maskWordsBytes, type Launch} from './wgsl/index.js';
+import {generate, maskWordsBytes, type Launch, type Program} from './wgsl/index.js';
 
 export {compress} from './acsr/index.js';
 export type {Acsr} from './acsr/index.js';
@@ -70,16 +70,26 @@ export function compileMaskTensor(
 
 const scratchBytes = (plan: Plan): number => Math.max(16, 16 * scratchLayout(plan).total);
 
-/** All stages as text, in order: pattern, ACSR, plan with its drawing, WGSL. Behind `explain()`, the goldens and the demo. */
+/** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
 export function explain({pattern, acsr, plan, launches}: Compiled): string {
   return [
     `pattern  ${pattern === null ? 'a mask tensor' : pattern.toString()}`,
     acsr === null ? '' : summary(acsr),
     planText(plan),
-    ...[...new Set(launches.map(({program}) => program))].map(({name, key, code}) => `// ${name}  ${key}\n${code}`),
+    launches.map(launchText).join('\n'),
+    ...programsOf(launches).map(({key, code}) => `// ${key}\n${code}`),
   ]
     .filter((text) => text !== '')
     .join('\n\n');
+}
+
+/** Each program once, in the order of their first launches. */
+const programsOf = (launches: readonly Launch[]): Program[] => [
+  ...new Map(launches.map(({program}) => [program.key, program])).values(),
+];
+
+function launchText({program: {name, bindings, invocations, workgroupBytes}, grid}: Launch): string {
+  return `launch   ${name}: ${grid.join(' × ')} workgroups of ${invocations}, ${workgroupBytes} bytes shared; ${bindings.join(', ')}`;
 }
 
 /** What the caller of `planAttention` knows of a call. Lengths in tokens. */
@@ -136,6 +146,9 @@ const SHAPE_NAMES = [
 export function planAttention(pattern: Pattern, shape: AttentionShape): AttentionPlan {
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Build one with slidingWindow(…), causal(), parsePattern(text) and their kin.');
+  }
+  if (typeof shape !== 'object' || shape === null) {
+    refuse('shape', String(shape), 'an object {queryLength, keyLength, headDim}', 'Pass the sizes of the call.');
   }
   for (const name of Object.keys(shape)) {
     if (SHAPE_NAMES.includes(name)) continue;

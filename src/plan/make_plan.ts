@@ -112,7 +112,7 @@ function denseEstimate(problem: Problem, tile: TileShape, like: Tiling): Tiling 
   };
 }
 
-const ratio = (slow: number, fast: number): string => `${(slow / fast).toFixed(slow / fast < 10 ? 1 : 0)}×`;
+const ratio = (slow: number, fast: number): string => `${(slow / fast).toPrecision(slow / fast < 10 ? 2 : 3)}×`;
 
 function irregularity({irregularRows, queryLength}: Acsr): string {
   return irregularRows.length > 0
