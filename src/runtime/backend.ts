@@ -1,10 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
-import type {SplatError} from '../support/index.js';
-import {refuse} from '../support/index.js';
+import {Lru, refuse, type SplatError} from '../support/index.js';
 import type {Compiled, Device} from '../compile.js';
 import {deviceRecord, type AdapterWords} from './device.js';
-import {Lru} from './lru.js';
 import {Pipelines} from './pipelines.js';
 
 /**

@@ -9,7 +9,7 @@ import {
   type Pattern,
   type Problem,
 } from '../compile.js';
-import {Lru} from './lru.js';
+import {Lru} from '../support/index.js';
 
 const MAX_PLANS = 64;
 /** Patterns of any size cache well in this; a dense plan of n = 16384 alone takes 32 MiB of mask bits. */

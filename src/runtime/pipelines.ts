@@ -1,6 +1,5 @@
-import {SplatError} from '../support/index.js';
+import {Lru, SplatError} from '../support/index.js';
 import type {Program} from '../compile.js';
-import {Lru} from './lru.js';
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;

@@ -1,7 +1,7 @@
 import {scratchLayout, type Pass, type Plan} from '../plan/index.js';
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, Lru} from '../support/index.js';
 import {attendProgram} from './attend.js';
-import {kernelShape} from './kernel_shape.js';
+import {kernelShape, type KernelShape} from './kernel_shape.js';
 import {mergeGroups, mergeProgram} from './merge.js';
 import {packGrid, packMaskProgram} from './pack_mask.js';
 import {CONTINUES, KEEPS_SUM, packParams, type FixedParams} from './params.js';
@@ -47,7 +47,7 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
     const words = maskWordsBytes(plan, maskShape) / 4;
     launches.push(launch(packMaskProgram(maskShape[3]), packGrid(words), words, 0));
   }
-  const attend = attendProgram(kernelShape(plan, bias));
+  const attend = attendOf(kernelShape(plan, bias));
   const merge = slots > 0 ? mergeProgram(plan) : null;
   passes.forEach((pass, index) => {
     const flags = flagsOf(pass, index === passes.length - 1);
@@ -60,6 +60,17 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
     }
   });
   return launches;
+}
+
+/**
+ * Kernels by their shape. Writing one out takes milliseconds, as long as planning 16,384 rows; models of many lengths need a handful.
+ * A text derives from its shape alone, so remembering it changes nothing but time.
+ */
+const written = new Lru<string, Program>({entries: 32});
+
+function attendOf(shape: KernelShape): Program {
+  const name = JSON.stringify(shape);
+  return written.get(name) ?? written.set(name, attendProgram(shape));
 }
 
 const flagsOf = ({continues}: Pass, last: boolean): number => (continues ? CONTINUES : 0) | (last ? 0 : KEEPS_SUM);

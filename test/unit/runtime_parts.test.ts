@@ -3,7 +3,7 @@ import type {Pattern} from '../../src/compile.js';
 import {CORE_DEVICE, fromMask} from '../../src/compile.js';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {deviceRecord} from '../../src/runtime/device.js';
-import {Lru} from '../../src/runtime/lru.js';
+import {Lru} from '../../src/support/index.js';
 
 describe('a bounded cache', () => {
   it('forgets what was unused for longest', () => {
