@@ -78,9 +78,20 @@ export function subtract(a: RunList, i: number, b: RunList, j: number, out: RunL
   const start = a.start[i]!;
   const stride = a.stride[i]!;
   const count = a.count[i]!;
+  const otherStride = b.stride[j]!;
+  if (otherStride === 1 || stride % otherStride === 0) {
+    // The run lies between the keys of the other or steps from one to the next: then a part of it, end to end, is missing.
+    const distance = b.start[j]! - start;
+    const head = Math.max(Math.ceil(distance / stride), 0);
+    const skip = Math.min(Math.floor((b.last(j) - start) / stride) + 1, count);
+    if (skip <= head || distance % otherStride !== 0) return out.add(start, stride, count);
+    if (head > 0) out.add(start, stride, head);
+    if (skip < count) out.add(start + stride * skip, stride, count - skip);
+    return;
+  }
+
   const missing = intersect(a, i, b, j, common.clear());
   if (missing === 0) return out.add(start, stride, count);
-
   // From here on in steps of the run: `first`, `first + k` … `last` are missing of the steps 0 … count − 1.
   const first = (common.start[0]! - start) / stride;
   const k = missing === 1 ? 1 : common.stride[0]! / stride;

@@ -65,11 +65,10 @@ function addRest(
   addOutside(list, i, taken, intervals, rest);
   const first = list.start[i]!;
   const last = list.last(i);
-  for (let j = 0; j < other.length; j++) {
+  for (let j = 0; j < other.length && !rest.overflow; j++) {
     if (other.stride[j] === 1 || other.stride[j]! > maxStride || other.start[j]! > last || other.last(j) < first) continue;
     spare.clear();
     for (let piece = 0; piece < rest.length; piece++) subtract(rest, piece, other, j, spare);
-    spare.overflow ||= rest.overflow;
     [rest, spare] = [spare, rest];
   }
   for (let piece = 0; piece < rest.length; piece++) out.add(rest.start[piece]!, rest.stride[piece]!, rest.count[piece]!);
