@@ -1,0 +1,42 @@
+import {compress} from '../../src/acsr/index.js';
+import {CORE_DEVICE, makePlan, toDense, type Device, type Implementation, type Plan, type Problem} from '../../src/plan/index.js';
+import type {Pattern, ResolvedShape} from '../../src/pattern/index.js';
+
+/** A CPU that plays GPU: small tiles, no row is cut into parts. */
+export const SOFTWARE_DEVICE: Device = Object.freeze({...CORE_DEVICE, software: true});
+
+/** One head of 16 features unless said otherwise. */
+export function problemFor(shape: ResolvedShape, sizes: Partial<Problem> = {}): Problem {
+  const {queryLength, keyLength, queryOffset} = shape;
+  return {queryLength, keyLength, queryOffset, batch: 1, heads: 1, headDim: 16, valueDim: sizes.headDim ?? 16, ...sizes};
+}
+
+export function planFor(
+  pattern: Pattern,
+  problem: Problem,
+  device: Device = CORE_DEVICE,
+  implementation?: Implementation | 'auto',
+): Plan {
+  return makePlan(compress(pattern, problem), problem, device, implementation);
+}
+
+/** The pairs of a pattern, from its meaning: row-major [queryLength · keyLength]. */
+export function pairsOf(pattern: Pattern, shape: ResolvedShape): Uint8Array {
+  const {queryLength, keyLength} = shape;
+  const pairs = new Uint8Array(queryLength * keyLength);
+  for (let query = 0; query < queryLength; query++) {
+    for (let key = 0; key < keyLength; key++) pairs[query * keyLength + key] = pattern.attends(query, key, shape) ? 1 : 0;
+  }
+  return pairs;
+}
+
+/** Throws an Error that names the first pair which a plan computes and the pattern does not have, or the other way round. */
+export function expectSamePairs(plan: Plan, pairs: Uint8Array): void {
+  const found = toDense(plan);
+  const at = found.findIndex((times, pair) => times !== pairs[pair]);
+  if (at < 0 && found.length === pairs.length) return;
+  const {keyLength} = plan.problem;
+  throw new Error(
+    `pair (${Math.floor(at / keyLength)}, ${at % keyLength}): computed ${found[at]} times, the pattern says ${pairs[at]}`,
+  );
+}

@@ -1,0 +1,157 @@
+import {compile, compileMaskTensor, CORE_DEVICE, explain, planAttention, type AttentionShape} from '../../src/compile.js';
+import {causal, full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
+import {checkPlan} from '../../src/plan/index.js';
+import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
+import {refusal} from '../support/errors.js';
+import {pairsOf, problemFor} from '../support/plans.js';
+
+const SHAPE: AttentionShape = {queryLength: 100, keyLength: 120, headDim: 32};
+
+describe('planAttention', () => {
+  it('says what would be computed, by which kernel, why, and at what cost', () => {
+    const plan = planAttention(slidingWindow({left: 128, right: 128}), {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
+    expect(plan.implementation).toBe('fused');
+    expect(plan.nnz).toBe(4096 * 257 - 128 * 129);
+    expect(plan.density).toBe(plan.nnz / 4096 ** 2);
+    expect(plan.tileDensity).toBeGreaterThan(0.8);
+    expect(plan.tileDensity).toBeLessThanOrEqual(1);
+    expect(plan.costMs).toBeGreaterThan(0);
+    expect(plan.bytes).toBeGreaterThanOrEqual(plan.schedule.byteLength);
+    expect(plan.reason).toContain('faster than dense');
+  });
+
+  it('fills in one head, one batch, values as wide as keys, the last query at the last key, the core device', () => {
+    const {problem, device} = planAttention(causal(), SHAPE);
+    expect(problem).toEqual({queryLength: 100, keyLength: 120, queryOffset: 20, headDim: 32, valueDim: 32, heads: 1, batch: 1});
+    expect(device).toBe(CORE_DEVICE);
+  });
+
+  it('gives a frozen plan', () => {
+    const plan = planAttention(causal(), SHAPE);
+    for (const part of [plan, plan.problem, plan.tile, plan.passes, plan.passes[0]!, plan.device]) {
+      expect(Object.isFrozen(part)).withContext(JSON.stringify(part).slice(0, 60)).toBeTrue();
+    }
+    checkPlan(plan);
+  });
+
+  it('expands to the pairs of the pattern', () => {
+    const plan = planAttention(causal(), SHAPE);
+    expect(plan.toDense()).toEqual(pairsOf(causal(), plan.problem));
+  });
+
+  it('shows the plan as text, with its picture', () => {
+    const text = planAttention(causal(), SHAPE).toString();
+    expect(text).toMatch(/^plan {5}fused: computes \d+ key tiles/);
+    expect(text).toContain('  query 100 × key 120, offset 20, 1 × 1 heads of 32 → 32\n');
+    expect(text).toContain('▒');
+    expect(`${planAttention(causal(), SHAPE)}`).toBe(text);
+  });
+
+  it('explains every stage, in order', () => {
+    const text = planAttention(causal().and(full()), SHAPE).explain();
+    const stages = [
+      'pattern  causal() and full()',
+      'acsr     100 × 120',
+      'plan     fused',
+      'launch   SparseAttention.attend',
+      'fn main(',
+    ];
+    const places = stages.map((stage) => text.indexOf(stage));
+    expect(places.every((at) => at >= 0))
+      .withContext(places.join())
+      .toBeTrue();
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+  });
+
+  it('takes an implementation and a device', () => {
+    expect(planAttention(causal(), {...SHAPE, implementation: 'dense'}).reason).toBe('asked for');
+    const device = {...CORE_DEVICE, software: true};
+    expect(planAttention(causal(), {...SHAPE, queryLength: 9000, keyLength: 9000, device}).tile.rows).toBe(32);
+  });
+
+  const REFUSED: readonly (readonly [string, unknown, unknown, RegExp])[] = [
+    ['a text in place of a pattern', 'causal()', SHAPE, /^pattern: found causal\(\), expected a Pattern.*parsePattern/],
+    ['no shape', causal(), undefined, /^shape: found undefined/],
+    ['an unknown name', causal(), {...SHAPE, headDims: 3}, /^shape\.headDims: .*Did you mean headDim\?/],
+    ['an unknown name like no other', causal(), {...SHAPE, colour: 3}, /^shape\.colour: .*Remove it/],
+    [
+      'a missing headDim',
+      causal(),
+      {queryLength: 4, keyLength: 4},
+      /^headDim: found undefined, expected a whole number from 1 to 256/,
+    ],
+    ['a headDim of 0', causal(), {...SHAPE, headDim: 0}, /^headDim: found 0/],
+    ['a headDim of 257', causal(), {...SHAPE, headDim: 257}, /^headDim: found 257/],
+    ['a fractional valueDim', causal(), {...SHAPE, valueDim: 2.5}, /^valueDim: found 2\.5/],
+    ['negative heads', causal(), {...SHAPE, heads: -1}, /^heads: found -1/],
+    ['a NaN batch', causal(), {...SHAPE, batch: NaN}, /^batch: found NaN/],
+    ['a fractional length', causal(), {...SHAPE, queryLength: 1.5}, /^queryLength: found 1\.5/],
+    ['a NaN offset', causal(), {...SHAPE, queryOffset: NaN}, /^queryOffset: found NaN/],
+    [
+      'an unknown implementation',
+      causal(),
+      {...SHAPE, implementation: 'fuse'},
+      /^implementation: found 'fuse'.*Did you mean 'fused'\?/,
+    ],
+  ];
+  for (const [what, pattern, shape, message] of REFUSED) {
+    it(`refuses ${what}`, () => {
+      expect(refusal(() => planAttention(pattern as Pattern, shape as AttentionShape)).message).toMatch(message);
+    });
+  }
+});
+
+describe('compile', () => {
+  it('keeps every stage', () => {
+    const pattern = causal();
+    const compiled = compile(pattern, problemFor({queryLength: 50, keyLength: 50, queryOffset: 0}), CORE_DEVICE);
+    expect(compiled.pattern).toBe(pattern);
+    expect(compiled.acsr!.nnz).toBe(compiled.plan.nnz);
+    expect(compiled.launches).toHaveSize(1);
+    expect(compiled.maskWordsBytes).toBe(0);
+    for (const part of [compiled, compiled.plan]) expect(Object.isFrozen(part)).toBeTrue();
+  });
+
+  it('asks for the scratch that its passes and parts need, and never for an empty buffer', () => {
+    for (const each of CORPUS) {
+      const problem = problemOfCase(each);
+      const {plan, scratchBytes} = compile(each.pattern, problem, CORE_DEVICE, each);
+      const lines = problem.batch * problem.heads;
+      const rows = plan.passes.length > 1 ? lines * problem.queryLength : 0;
+      const parts = lines * plan.slots * plan.tile.rows * (Math.ceil(problem.valueDim / 4) + 1);
+      expect(scratchBytes)
+        .withContext(each.name)
+        .toBe(Math.max(16, 16 * (rows + parts)));
+    }
+  });
+
+  it('packs a mask tensor first, into 32 pairs a word', () => {
+    const problem = problemFor({queryLength: 20, keyLength: 70, queryOffset: 0}, {batch: 2, heads: 3});
+    for (const [shape, words] of [
+      [[2, 3, 20, 70], 2 * 3 * 20 * 3],
+      [[1, 1, 20, 70], 20 * 3],
+      [[2, 1, 1, 70], 2 * 3],
+      [[1, 3, 20, 1], 3 * 20 * 3],
+    ] as const) {
+      const {launches, maskWordsBytes, acsr, pattern} = compileMaskTensor(problem, CORE_DEVICE, shape);
+      expect(launches[0]!.program.name).toBe('SparseAttention.packMask');
+      expect(launches[0]!.grid).toEqual([Math.ceil(words / 64), 1, 1]);
+      expect(launches[1]!.program.bindings).toContain('maskWords');
+      expect(maskWordsBytes).toBe(4 * words);
+      expect([acsr, pattern]).toEqual([null, null]);
+    }
+  });
+
+  it('packs masks of more words than one row of the grid takes', () => {
+    const problem = problemFor({queryLength: 16384, keyLength: 16384, queryOffset: 0});
+    const [x, y, z] = compileMaskTensor(problem, CORE_DEVICE, [1, 1, 16384, 16384]).launches[0]!.grid;
+    expect(x * y * z * 64).toBeGreaterThanOrEqual(16384 * 512);
+    expect(Math.max(x, y, z)).toBeLessThanOrEqual(65535);
+  });
+
+  it('gives equal text for equal calls', () => {
+    const each = corpusCase('strided-and-local');
+    const [a, b] = [1, 2].map(() => explain(compile(each.pattern, problemOfCase(each), CORE_DEVICE)));
+    expect(a).toBe(b!);
+  });
+});
