@@ -1,0 +1,31 @@
+import {readFileSync} from 'node:fs';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import {transformSync} from 'esbuild';
+import * as splat from '../../src/index.js';
+
+const readme = readFileSync('README.md', 'utf8');
+const [example] = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]!);
+
+describe('the example of the README', () => {
+  it('has 15 lines at most', () => {
+    expect(example!.trim().split('\n').length).toBeLessThanOrEqual(15);
+  });
+
+  it('runs as it stands and prints what it computed', async () => {
+    await tf.setBackend('cpu');
+    const printed: string[] = [];
+    const modules: Record<string, unknown> = {'@tensorflow/tfjs-core': tf, 'tfjs-splat': splat};
+    const {code} = transformSync(example!, {loader: 'ts', format: 'cjs'});
+    const result = tf.tidy(() => {
+      // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the text under test is this repository's README
+      const run = new Function('require', 'console', 'module', `${code}; return output;`) as (...args: unknown[]) => tf.Tensor;
+      const output = run((name: string) => modules[name], {log: (line: string) => printed.push(line)}, {exports: {}});
+      return {shape: output.shape, finite: tf.all(tf.isFinite(output)).dataSync()[0]};
+    });
+    expect(result.shape).toEqual([1, 8, 256, 64]);
+    expect(result.finite).toBe(1);
+    expect(printed[0]).toMatch(/^\d+\.\d % of the pairs, by the fused kernel: computes/);
+    expect(printed[1]).toContain('█ full');
+  });
+});
