@@ -18,7 +18,6 @@ describe('the example of the README', () => {
     const modules: Record<string, unknown> = {'@tensorflow/tfjs-core': tf, 'tfjs-splat': splat};
     const {code} = transformSync(example!, {loader: 'ts', format: 'cjs'});
     const result = tf.tidy(() => {
-      // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the text under test is this repository's README
       const run = new Function('require', 'console', 'module', `${code}; return output;`) as (...args: unknown[]) => tf.Tensor;
       const output = run((name: string) => modules[name], {log: (line: string) => printed.push(line)}, {exports: {}});
       return {shape: output.shape, finite: tf.all(tf.isFinite(output)).dataSync()[0]};
