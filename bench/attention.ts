@@ -56,7 +56,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
   printTable(records);
   const pipelines = records.reduce((sum, record) => sum + (record.pipelines ?? 0), 0);
-  console.log(`\ntfjs-splat compiled ${pipelines} pipelines in this sweep.`);
+  console.log(`\ntfjs-splat compiled ${pipelines === 1 ? 'one pipeline' : `${pipelines} pipelines`} in this sweep.`);
   if (options.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
   return records.some(({system, error}) => system === 'tfjs-splat' && error !== undefined && error !== SKIPPED) ? 1 : 0;
 }

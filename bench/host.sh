@@ -28,13 +28,13 @@ tar -C "$work" -xJf "$here/node.tar.xz"
 tar -C "$work" -xJf "$here/app.tar.xz"
 cd "$work"
 
-timeout 240 ./node bench/run.mjs --budget 200 "$@" --json "$out/attention.jsonl" 2>"$out/errors.txt" | tee "$out/attention.txt"
+timeout 230 ./node bench/run.mjs --budget 200 "$@" --json "$out/attention.jsonl" 2>"$out/errors.txt" | tee "$out/attention.txt"
 attention=${PIPESTATUS[0]}
 tail -n 5 "$out/errors.txt"
 timeout 60 ./node bench/planning.mjs --json "$out/planning.jsonl" 2>>"$out/errors.txt" | tee "$out/planning.txt"
 planning=${PIPESTATUS[0]}
 if python3 -c 'import sys, torch, triton; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  timeout 230 python3 flex_attention.py --budget 180 2>>"$out/errors.txt" | tee "$out/flex.jsonl" | cut -c1-160
+  timeout 215 python3 flex_attention.py --budget 170 2>>"$out/errors.txt" | tee "$out/flex.jsonl" | cut -c1-160
 else
   echo 'No python3 with torch and a GPU here: FlexAttention left out.'
 fi

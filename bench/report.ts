@@ -113,7 +113,7 @@ function attentionTables(rows: readonly AttentionRecord[]): string[] {
   return [
     speed,
     ...(limits.length > 0 ? [limits.map(({n, error}) => `- TensorFlow.js dense attention at n = ${n}: ${error}.`).join('\n')] : []),
-    `What the first call costs; the whole sweep compiled ${pipelines} pipelines:`,
+    `What the first call costs; the whole sweep compiled ${pipelines === 1 ? 'one pipeline' : `${pipelines} pipelines`}:`,
     costs,
   ];
 }
