@@ -73,7 +73,7 @@ const scratchBytes = (plan: Plan): number => Math.max(16, 16 * scratchLayout(pla
 /** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
 export function explain({pattern, acsr, plan, launches}: Compiled): string {
   return [
-    `pattern  ${pattern === null ? 'a mask tensor' : pattern.toString()}`,
+    `pattern  ${pattern === null ? 'a mask tensor' : shorten(pattern.toString())}`,
     acsr === null ? '' : summary(acsr),
     planText(plan),
     launches.map(launchText).join('\n'),
@@ -82,6 +82,9 @@ export function explain({pattern, acsr, plan, launches}: Compiled): string {
     .filter((text) => text !== '')
     .join('\n\n');
 }
+
+/** The text of a mask has a word for every 32 pairs. */
+const shorten = (text: string): string => (text.length <= 200 ? text : `${text.slice(0, 160)}… (${text.length} characters)`);
 
 /** Each program once, in the order of their first launches. */
 const programsOf = (launches: readonly Launch[]): Program[] => [
@@ -181,12 +184,16 @@ export function problemOf(shape: AttentionShape): Problem {
   return {...resolveShape(shape), headDim, valueDim, heads, batch};
 }
 
+const MAX_SHOWN_RUNS = 6;
+
 function summary({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
-  const shown = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
-  const rows = shown.map((row) => {
+  const picked = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
+  const rows = picked.map((row) => {
     const runs = [];
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) runs.push(`${start[run]} + ${stride[run]}·i, i < ${count[run]}`);
-    return `  row ${row}: ${irregularRows.includes(row) ? 'bits' : runs.join('  ∪  ') || 'nothing'}`;
+    const more = runs.length > MAX_SHOWN_RUNS ? `  ∪  ${runs.length - MAX_SHOWN_RUNS} more` : '';
+    const shown = runs.slice(0, MAX_SHOWN_RUNS).join('  ∪  ');
+    return `  row ${row}: ${irregularRows.includes(row) ? 'bits' : (shown || 'nothing') + more}`;
   });
   const irregular = irregularRows.length > 0 ? `, ${irregularRows.length} irregular rows` : '';
   return [`acsr     ${queryLength} × ${keyLength}, nnz ${nnz}, ${start.length} runs${irregular}`, ...rows].join('\n');

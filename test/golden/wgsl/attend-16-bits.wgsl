@@ -1,0 +1,452 @@
+// 32 × 32 tiles, mask bits
+// 6144 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read> maskWords: array<u32>;
+
+// Sparse attention, float32. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
+// line = batch · heads + head;  query [line, queryLength, 16]  key [line, keyLength, 16]
+// value [line, keyLength, 16]  output [line, queryLength, 16]
+// Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
+const ROWS = 32u;
+const KEYS = 32;
+const TX = 8u;
+const TY = 8u;
+
+const LOWEST = -1e38;
+const EMPTY = -2e38;
+const HIDDEN = -3e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
+  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+}
+
+var<workgroup> memory: array<vec4f, 384>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tx = lane % TX;
+  let ty = lane / TX;
+  let line = group.z * params.heads + group.x;
+  let item = params.first + 4u * group.y;
+  let rowsOf = schedule[item];         // (firstRow, rowStride)
+  let owned = schedule[item + 1u];     // (rows, slot)
+  let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
+
+  let x0 = ty + 0u;
+  let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+  let q0 = line * params.queryLength + row0;
+  let words0 = dot(vec3u(group.z, group.x, row0), params.maskStrides.xyz);
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
+  let x1 = ty + 8u;
+  let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+  let q1 = line * params.queryLength + row1;
+  let words1 = dot(vec3u(group.z, group.x, row1), params.maskStrides.xyz);
+  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
+  let x2 = ty + 16u;
+  let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+  let q2 = line * params.queryLength + row2;
+  let words2 = dot(vec3u(group.z, group.x, row2), params.maskStrides.xyz);
+  var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
+  let x3 = ty + 24u;
+  let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+  let q3 = line * params.queryLength + row3;
+  let words3 = dot(vec3u(group.z, group.x, row3), params.maskStrides.xyz);
+  var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
+  if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
+    m0 = scratch[q0].x;
+    l0 = select(0.0, 1.0, tx == 0u && m0 != EMPTY);
+    o0_0 = output[q0 * 4u + min((tx + 0u), 3u)];
+    m1 = scratch[q1].x;
+    l1 = select(0.0, 1.0, tx == 0u && m1 != EMPTY);
+    o1_0 = output[q1 * 4u + min((tx + 0u), 3u)];
+    m2 = scratch[q2].x;
+    l2 = select(0.0, 1.0, tx == 0u && m2 != EMPTY);
+    o2_0 = output[q2 * 4u + min((tx + 0u), 3u)];
+    m3 = scratch[q3].x;
+    l3 = select(0.0, 1.0, tx == 0u && m3 != EMPTY);
+    o3_0 = output[q3 * 4u + min((tx + 0u), 3u)];
+  }
+
+  for (var index = spanRange.x; index < spanRange.y; index++) {
+    let span = params.spans + 4u * u32(index);
+    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let y = schedule[span + 1u];         // [begin, end)
+
+    for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
+
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[(f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 64u; memory[(f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      // scores
+      workgroupBarrier();
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
+      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
+      var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
+      var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
+      for (var n = 0u; n < 1u; n++) {
+        { let d = n * 4u + 0u;
+          let k0 = memory[(tx + 0u) * 4u + (d + (tx + 0u)) % 4u];
+          let k1 = memory[(tx + 8u) * 4u + (d + (tx + 8u)) % 4u];
+          let k2 = memory[(tx + 16u) * 4u + (d + (tx + 16u)) % 4u];
+          let k3 = memory[(tx + 24u) * 4u + (d + (tx + 24u)) % 4u];
+          { let q = query[q0 * 4u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 4u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+          { let q = query[q2 * 4u + d];
+            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
+            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
+            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
+            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
+          { let q = query[q3 * 4u + d];
+            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
+            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
+            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
+            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
+        }
+        { let d = n * 4u + 1u;
+          let k0 = memory[(tx + 0u) * 4u + (d + (tx + 0u)) % 4u];
+          let k1 = memory[(tx + 8u) * 4u + (d + (tx + 8u)) % 4u];
+          let k2 = memory[(tx + 16u) * 4u + (d + (tx + 16u)) % 4u];
+          let k3 = memory[(tx + 24u) * 4u + (d + (tx + 24u)) % 4u];
+          { let q = query[q0 * 4u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 4u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+          { let q = query[q2 * 4u + d];
+            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
+            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
+            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
+            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
+          { let q = query[q3 * 4u + d];
+            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
+            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
+            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
+            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
+        }
+        { let d = n * 4u + 2u;
+          let k0 = memory[(tx + 0u) * 4u + (d + (tx + 0u)) % 4u];
+          let k1 = memory[(tx + 8u) * 4u + (d + (tx + 8u)) % 4u];
+          let k2 = memory[(tx + 16u) * 4u + (d + (tx + 16u)) % 4u];
+          let k3 = memory[(tx + 24u) * 4u + (d + (tx + 24u)) % 4u];
+          { let q = query[q0 * 4u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 4u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+          { let q = query[q2 * 4u + d];
+            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
+            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
+            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
+            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
+          { let q = query[q3 * 4u + d];
+            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
+            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
+            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
+            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
+        }
+        { let d = n * 4u + 3u;
+          let k0 = memory[(tx + 0u) * 4u + (d + (tx + 0u)) % 4u];
+          let k1 = memory[(tx + 8u) * 4u + (d + (tx + 8u)) % 4u];
+          let k2 = memory[(tx + 16u) * 4u + (d + (tx + 16u)) % 4u];
+          let k3 = memory[(tx + 24u) * 4u + (d + (tx + 24u)) % 4u];
+          { let q = query[q0 * 4u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 4u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+          { let q = query[q2 * 4u + d];
+            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
+            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
+            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
+            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
+          { let q = query[q3 * 4u + d];
+            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
+            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
+            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
+            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
+        }
+      }
+      // scale and mask
+      s0_0 *= params.scale; s0_1 *= params.scale; s0_2 *= params.scale; s0_3 *= params.scale;
+      s1_0 *= params.scale; s1_1 *= params.scale; s1_2 *= params.scale; s1_3 *= params.scale;
+      s2_0 *= params.scale; s2_1 *= params.scale; s2_2 *= params.scale; s2_3 *= params.scale;
+      s3_0 *= params.scale; s3_1 *= params.scale; s3_2 *= params.scale; s3_3 *= params.scale;
+      { let w0 = maskWords[words0 + u32(y0) / 32u + 0u];
+        s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 0 < y.y);
+        s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 8 < y.y);
+        s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 16 < y.y);
+        s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 24 < y.y);
+      }
+      { let w0 = maskWords[words1 + u32(y0) / 32u + 0u];
+        s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 0 < y.y);
+        s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 8 < y.y);
+        s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 16 < y.y);
+        s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 24 < y.y);
+      }
+      { let w0 = maskWords[words2 + u32(y0) / 32u + 0u];
+        s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 0 < y.y);
+        s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 8 < y.y);
+        s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 16 < y.y);
+        s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 24 < y.y);
+      }
+      { let w0 = maskWords[words3 + u32(y0) / 32u + 0u];
+        s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 0 < y.y);
+        s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 8 < y.y);
+        s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 16 < y.y);
+        s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1u) == 1u && y0 + i32(tx) + 24 < y.y);
+      }
+      // maximum of each row
+      var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));
+      var t1 = max(max(s1_0, s1_1), max(s1_2, s1_3));
+      var t2 = max(max(s2_0, s2_1), max(s2_2, s2_3));
+      var t3 = max(max(s3_0, s3_1), max(s3_2, s3_3));
+      memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(t0, t1, t2, t3);
+      // probabilities
+      workgroupBarrier();
+      { let all0 = max(max(max(memory[128u + ty], memory[136u + ty]), max(memory[144u + ty], memory[152u + ty])), max(max(memory[160u + ty], memory[168u + ty]), max(memory[176u + ty], memory[184u + ty])));
+        t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
+        { let next = max(m0, t0); let shrink = exp2(m0 - next); m0 = next;
+          s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
+          l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+          o0_0 *= shrink; }
+        { let next = max(m1, t1); let shrink = exp2(m1 - next); m1 = next;
+          s1_0 = exp2(s1_0 - next); s1_1 = exp2(s1_1 - next); s1_2 = exp2(s1_2 - next); s1_3 = exp2(s1_3 - next);
+          l1 = fma(l1, shrink, ((s1_0 + s1_1) + (s1_2 + s1_3)));
+          o1_0 *= shrink; }
+        { let next = max(m2, t2); let shrink = exp2(m2 - next); m2 = next;
+          s2_0 = exp2(s2_0 - next); s2_1 = exp2(s2_1 - next); s2_2 = exp2(s2_2 - next); s2_3 = exp2(s2_3 - next);
+          l2 = fma(l2, shrink, ((s2_0 + s2_1) + (s2_2 + s2_3)));
+          o2_0 *= shrink; }
+        { let next = max(m3, t3); let shrink = exp2(m3 - next); m3 = next;
+          s3_0 = exp2(s3_0 - next); s3_1 = exp2(s3_1 - next); s3_2 = exp2(s3_2 - next); s3_3 = exp2(s3_3 - next);
+          l3 = fma(l3, shrink, ((s3_0 + s3_1) + (s3_2 + s3_3)));
+          o3_0 *= shrink; }
+      }
+      // exchange probabilities
+      workgroupBarrier();
+      memory[128u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_0, s0_1, s0_2, s0_3);
+      memory[128u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_0, s1_1, s1_2, s1_3);
+      memory[128u + x2 * 8u + (tx + x2) % TX] = vec4f(s2_0, s2_1, s2_2, s2_3);
+      memory[128u + x3 * 8u + (tx + x3) % TX] = vec4f(s3_0, s3_1, s3_2, s3_3);
+      // stage values
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      // weigh values
+      workgroupBarrier();
+      for (var n = 0u; n < 2u; n++) {
+        { let t = n * 4u + 0u;
+          { let p0 = memory[128u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[128u + x1 * 8u + (t + x1) % TX];
+            let p2 = memory[128u + x2 * 8u + (t + x2) % TX];
+            let p3 = memory[128u + x3 * 8u + (t + x3) % TX];
+            { let v0 = memory[(t + 0u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0);
+              o2_0 = fma(vec4f(p2.x), v0, o2_0);
+              o3_0 = fma(vec4f(p3.x), v0, o3_0);
+            }
+            { let v0 = memory[(t + 8u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0);
+              o2_0 = fma(vec4f(p2.y), v0, o2_0);
+              o3_0 = fma(vec4f(p3.y), v0, o3_0);
+            }
+            { let v0 = memory[(t + 16u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0);
+              o2_0 = fma(vec4f(p2.z), v0, o2_0);
+              o3_0 = fma(vec4f(p3.z), v0, o3_0);
+            }
+            { let v0 = memory[(t + 24u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0);
+              o2_0 = fma(vec4f(p2.w), v0, o2_0);
+              o3_0 = fma(vec4f(p3.w), v0, o3_0);
+            }
+          } }
+        { let t = n * 4u + 1u;
+          { let p0 = memory[128u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[128u + x1 * 8u + (t + x1) % TX];
+            let p2 = memory[128u + x2 * 8u + (t + x2) % TX];
+            let p3 = memory[128u + x3 * 8u + (t + x3) % TX];
+            { let v0 = memory[(t + 0u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0);
+              o2_0 = fma(vec4f(p2.x), v0, o2_0);
+              o3_0 = fma(vec4f(p3.x), v0, o3_0);
+            }
+            { let v0 = memory[(t + 8u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0);
+              o2_0 = fma(vec4f(p2.y), v0, o2_0);
+              o3_0 = fma(vec4f(p3.y), v0, o3_0);
+            }
+            { let v0 = memory[(t + 16u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0);
+              o2_0 = fma(vec4f(p2.z), v0, o2_0);
+              o3_0 = fma(vec4f(p3.z), v0, o3_0);
+            }
+            { let v0 = memory[(t + 24u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0);
+              o2_0 = fma(vec4f(p2.w), v0, o2_0);
+              o3_0 = fma(vec4f(p3.w), v0, o3_0);
+            }
+          } }
+        { let t = n * 4u + 2u;
+          { let p0 = memory[128u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[128u + x1 * 8u + (t + x1) % TX];
+            let p2 = memory[128u + x2 * 8u + (t + x2) % TX];
+            let p3 = memory[128u + x3 * 8u + (t + x3) % TX];
+            { let v0 = memory[(t + 0u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0);
+              o2_0 = fma(vec4f(p2.x), v0, o2_0);
+              o3_0 = fma(vec4f(p3.x), v0, o3_0);
+            }
+            { let v0 = memory[(t + 8u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0);
+              o2_0 = fma(vec4f(p2.y), v0, o2_0);
+              o3_0 = fma(vec4f(p3.y), v0, o3_0);
+            }
+            { let v0 = memory[(t + 16u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0);
+              o2_0 = fma(vec4f(p2.z), v0, o2_0);
+              o3_0 = fma(vec4f(p3.z), v0, o3_0);
+            }
+            { let v0 = memory[(t + 24u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0);
+              o2_0 = fma(vec4f(p2.w), v0, o2_0);
+              o3_0 = fma(vec4f(p3.w), v0, o3_0);
+            }
+          } }
+        { let t = n * 4u + 3u;
+          { let p0 = memory[128u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[128u + x1 * 8u + (t + x1) % TX];
+            let p2 = memory[128u + x2 * 8u + (t + x2) % TX];
+            let p3 = memory[128u + x3 * 8u + (t + x3) % TX];
+            { let v0 = memory[(t + 0u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0);
+              o2_0 = fma(vec4f(p2.x), v0, o2_0);
+              o3_0 = fma(vec4f(p3.x), v0, o3_0);
+            }
+            { let v0 = memory[(t + 8u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0);
+              o2_0 = fma(vec4f(p2.y), v0, o2_0);
+              o3_0 = fma(vec4f(p3.y), v0, o3_0);
+            }
+            { let v0 = memory[(t + 16u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0);
+              o2_0 = fma(vec4f(p2.z), v0, o2_0);
+              o3_0 = fma(vec4f(p3.z), v0, o3_0);
+            }
+            { let v0 = memory[(t + 24u) * 4u + min(tx + 0u, 3u)];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0);
+              o2_0 = fma(vec4f(p2.w), v0, o2_0);
+              o3_0 = fma(vec4f(p3.w), v0, o3_0);
+            }
+          } }
+      }
+    }
+  }
+  workgroupBarrier();
+  memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
+  workgroupBarrier();
+  let all0 = (((memory[128u + ty] + memory[136u + ty]) + (memory[144u + ty] + memory[152u + ty])) + ((memory[160u + ty] + memory[168u + ty]) + (memory[176u + ty] + memory[184u + ty])));
+  l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
+  if (i32(x0) < owned.x) {
+    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    let sum = select(m0 + log2(l0), EMPTY, l0 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[q0 * 4u + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(sum); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+    }
+  }
+  if (i32(x1) < owned.x) {
+    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    let sum = select(m1 + log2(l1), EMPTY, l1 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[q1 * 4u + (tx + 0u)] = o1_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(sum); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+    }
+  }
+  if (i32(x2) < owned.x) {
+    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    let sum = select(m2 + log2(l2), EMPTY, l2 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[q2 * 4u + (tx + 0u)] = o2_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q2] = vec4f(sum); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+    }
+  }
+  if (i32(x3) < owned.x) {
+    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    let sum = select(m3 + log2(l3), EMPTY, l3 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[q3 * 4u + (tx + 0u)] = o3_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q3] = vec4f(sum); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+    }
+  }
+}

@@ -1,0 +1,615 @@
+// keys and values staged in several steps
+// 16384 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+
+// Sparse attention, float32. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
+// line = batch · heads + head;  query [line, queryLength, 256]  key [line, keyLength, 256]
+// value [line, keyLength, 256]  output [line, queryLength, 256]
+// Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
+const ROWS = 32u;
+const KEYS = 32;
+const TX = 8u;
+const TY = 16u;
+
+const LOWEST = -1e38;
+const EMPTY = -2e38;
+const HIDDEN = -3e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
+  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+}
+
+var<workgroup> memory: array<vec4f, 1024>;
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tx = lane % TX;
+  let ty = lane / TX;
+  let line = group.z * params.heads + group.x;
+  let item = params.first + 4u * group.y;
+  let rowsOf = schedule[item];         // (firstRow, rowStride)
+  let owned = schedule[item + 1u];     // (rows, slot)
+  let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
+
+  let x0 = ty + 0u;
+  let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+  let q0 = line * params.queryLength + row0;
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f(); var o0_2 = vec4f(); var o0_3 = vec4f(); var o0_4 = vec4f(); var o0_5 = vec4f(); var o0_6 = vec4f(); var o0_7 = vec4f();
+  let x1 = ty + 16u;
+  let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+  let q1 = line * params.queryLength + row1;
+  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f(); var o1_2 = vec4f(); var o1_3 = vec4f(); var o1_4 = vec4f(); var o1_5 = vec4f(); var o1_6 = vec4f(); var o1_7 = vec4f();
+  if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
+    m0 = scratch[q0].x;
+    l0 = select(0.0, 1.0, tx == 0u && m0 != EMPTY);
+    o0_0 = output[q0 * 64u + (tx + 0u)];
+    o0_1 = output[q0 * 64u + (tx + 8u)];
+    o0_2 = output[q0 * 64u + (tx + 16u)];
+    o0_3 = output[q0 * 64u + (tx + 24u)];
+    o0_4 = output[q0 * 64u + (tx + 32u)];
+    o0_5 = output[q0 * 64u + (tx + 40u)];
+    o0_6 = output[q0 * 64u + (tx + 48u)];
+    o0_7 = output[q0 * 64u + (tx + 56u)];
+    m1 = scratch[q1].x;
+    l1 = select(0.0, 1.0, tx == 0u && m1 != EMPTY);
+    o1_0 = output[q1 * 64u + (tx + 0u)];
+    o1_1 = output[q1 * 64u + (tx + 8u)];
+    o1_2 = output[q1 * 64u + (tx + 16u)];
+    o1_3 = output[q1 * 64u + (tx + 24u)];
+    o1_4 = output[q1 * 64u + (tx + 32u)];
+    o1_5 = output[q1 * 64u + (tx + 40u)];
+    o1_6 = output[q1 * 64u + (tx + 48u)];
+    o1_7 = output[q1 * 64u + (tx + 56u)];
+  }
+
+  for (var index = spanRange.x; index < spanRange.y; index++) {
+    let span = params.spans + 4u * u32(index);
+    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let y = schedule[span + 1u];         // [begin, end)
+    let full = schedule[span + 2u];      // keys that every row attends to
+    let intervals = params.intervals + u32(schedule[span + 3u].x);
+    for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
+
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 128u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 256u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 384u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 512u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 640u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 768u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 896u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      // scores
+      workgroupBarrier();
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
+      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
+      for (var n = 0u; n < 8u; n++) {
+        { let d = n * 4u + 0u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+        { let d = n * 4u + 1u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+        { let d = n * 4u + 2u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+        { let d = n * 4u + 3u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + d];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + d];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+      }
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 128u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 256u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 384u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 512u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 640u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 768u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 896u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      // scores
+      workgroupBarrier();
+      for (var n = 0u; n < 8u; n++) {
+        { let d = n * 4u + 0u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + (d + 32u)];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + (d + 32u)];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+        { let d = n * 4u + 1u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + (d + 32u)];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + (d + 32u)];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+        { let d = n * 4u + 2u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + (d + 32u)];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + (d + 32u)];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+        { let d = n * 4u + 3u;
+          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
+          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
+          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
+          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
+          { let q = query[q0 * 64u + (d + 32u)];
+            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
+            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
+            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
+            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
+          { let q = query[q1 * 64u + (d + 32u)];
+            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
+            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
+            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
+            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+        }
+      }
+      // scale and mask
+      s0_0 *= params.scale; s0_1 *= params.scale; s0_2 *= params.scale; s0_3 *= params.scale;
+      s1_0 *= params.scale; s1_1 *= params.scale; s1_2 *= params.scale; s1_3 *= params.scale;
+      if (y0 < full.x || y0 + KEYS > full.y) {
+        { let own = schedule[intervals + x0];
+          s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
+          s0_1 = select(HIDDEN, s0_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
+          s0_2 = select(HIDDEN, s0_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
+          s0_3 = select(HIDDEN, s0_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y); }
+        { let own = schedule[intervals + x1];
+          s1_0 = select(HIDDEN, s1_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
+          s1_1 = select(HIDDEN, s1_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
+          s1_2 = select(HIDDEN, s1_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
+          s1_3 = select(HIDDEN, s1_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y); }
+      }
+      // maximum of each row
+      workgroupBarrier();
+      var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));
+      var t1 = max(max(s1_0, s1_1), max(s1_2, s1_3));
+      memory[768u + (tx * 1u + 0u) * 16u + ty] = vec4f(t0, t1, t1, t1);
+      // probabilities
+      workgroupBarrier();
+      { let all0 = max(max(max(memory[768u + ty], memory[784u + ty]), max(memory[800u + ty], memory[816u + ty])), max(max(memory[832u + ty], memory[848u + ty]), max(memory[864u + ty], memory[880u + ty])));
+        t0 = all0.x; t1 = all0.y;
+        { let next = max(m0, t0); let shrink = exp2(m0 - next); m0 = next;
+          s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
+          l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+          o0_0 *= shrink; o0_1 *= shrink; o0_2 *= shrink; o0_3 *= shrink; o0_4 *= shrink; o0_5 *= shrink; o0_6 *= shrink; o0_7 *= shrink; }
+        { let next = max(m1, t1); let shrink = exp2(m1 - next); m1 = next;
+          s1_0 = exp2(s1_0 - next); s1_1 = exp2(s1_1 - next); s1_2 = exp2(s1_2 - next); s1_3 = exp2(s1_3 - next);
+          l1 = fma(l1, shrink, ((s1_0 + s1_1) + (s1_2 + s1_3)));
+          o1_0 *= shrink; o1_1 *= shrink; o1_2 *= shrink; o1_3 *= shrink; o1_4 *= shrink; o1_5 *= shrink; o1_6 *= shrink; o1_7 *= shrink; }
+      }
+      // exchange probabilities
+      workgroupBarrier();
+      memory[768u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_0, s0_1, s0_2, s0_3);
+      memory[768u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_0, s1_1, s1_2, s1_3);
+      // stage values
+      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      // weigh values
+      workgroupBarrier();
+      for (var n = 0u; n < 2u; n++) {
+        { let t = n * 4u + 0u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
+            }
+          } }
+        { let t = n * 4u + 1u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
+            }
+          } }
+        { let t = n * 4u + 2u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
+            }
+          } }
+        { let t = n * 4u + 3u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
+              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
+              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
+              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
+              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
+            }
+          } }
+      }
+      // stage values
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      // weigh values
+      workgroupBarrier();
+      for (var n = 0u; n < 2u; n++) {
+        { let t = n * 4u + 0u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
+              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
+              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
+              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
+              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
+            }
+          } }
+        { let t = n * 4u + 1u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
+              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
+              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
+              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
+              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
+            }
+          } }
+        { let t = n * 4u + 2u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
+              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
+              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
+              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
+              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
+            }
+          } }
+        { let t = n * 4u + 3u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
+              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
+            }
+            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
+              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
+            }
+            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
+              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
+            }
+            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
+              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
+              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
+            }
+          } }
+      }
+      // stage values
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      // weigh values
+      workgroupBarrier();
+      for (var n = 0u; n < 2u; n++) {
+        { let t = n * 4u + 0u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
+              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
+            }
+            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
+              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
+            }
+            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
+              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
+            }
+            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
+              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
+            }
+          } }
+        { let t = n * 4u + 1u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
+              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
+            }
+            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
+              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
+            }
+            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
+              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
+            }
+            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
+              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
+            }
+          } }
+        { let t = n * 4u + 2u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
+              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
+            }
+            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
+              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
+            }
+            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
+              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
+            }
+            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
+              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
+            }
+          } }
+        { let t = n * 4u + 3u;
+          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
+            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
+            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
+              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
+            }
+            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
+              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
+            }
+            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
+              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
+            }
+            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
+              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
+              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
+            }
+          } }
+      }
+    }
+  }
+  workgroupBarrier();
+  memory[768u + (tx * 1u + 0u) * 16u + ty] = vec4f(l0, l1, l1, l1);
+  workgroupBarrier();
+  let all0 = (((memory[768u + ty] + memory[784u + ty]) + (memory[800u + ty] + memory[816u + ty])) + ((memory[832u + ty] + memory[848u + ty]) + (memory[864u + ty] + memory[880u + ty])));
+  l0 = all0.x; l1 = all0.y;
+  if (i32(x0) < owned.x) {
+    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    let sum = select(m0 + log2(l0), EMPTY, l0 == 0.0);
+    if (owned.y < 0) {
+      output[q0 * 64u + (tx + 0u)] = o0_0 * inverse;
+      output[q0 * 64u + (tx + 8u)] = o0_1 * inverse;
+      output[q0 * 64u + (tx + 16u)] = o0_2 * inverse;
+      output[q0 * 64u + (tx + 24u)] = o0_3 * inverse;
+      output[q0 * 64u + (tx + 32u)] = o0_4 * inverse;
+      output[q0 * 64u + (tx + 40u)] = o0_5 * inverse;
+      output[q0 * 64u + (tx + 48u)] = o0_6 * inverse;
+      output[q0 * 64u + (tx + 56u)] = o0_7 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(sum); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 65u;
+      scratch[record + (tx + 0u)] = o0_0 * inverse;
+      scratch[record + (tx + 8u)] = o0_1 * inverse;
+      scratch[record + (tx + 16u)] = o0_2 * inverse;
+      scratch[record + (tx + 24u)] = o0_3 * inverse;
+      scratch[record + (tx + 32u)] = o0_4 * inverse;
+      scratch[record + (tx + 40u)] = o0_5 * inverse;
+      scratch[record + (tx + 48u)] = o0_6 * inverse;
+      scratch[record + (tx + 56u)] = o0_7 * inverse;
+      if (tx == 0u) { scratch[record + 64u] = vec4f(sum); }
+    }
+  }
+  if (i32(x1) < owned.x) {
+    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    let sum = select(m1 + log2(l1), EMPTY, l1 == 0.0);
+    if (owned.y < 0) {
+      output[q1 * 64u + (tx + 0u)] = o1_0 * inverse;
+      output[q1 * 64u + (tx + 8u)] = o1_1 * inverse;
+      output[q1 * 64u + (tx + 16u)] = o1_2 * inverse;
+      output[q1 * 64u + (tx + 24u)] = o1_3 * inverse;
+      output[q1 * 64u + (tx + 32u)] = o1_4 * inverse;
+      output[q1 * 64u + (tx + 40u)] = o1_5 * inverse;
+      output[q1 * 64u + (tx + 48u)] = o1_6 * inverse;
+      output[q1 * 64u + (tx + 56u)] = o1_7 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(sum); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 65u;
+      scratch[record + (tx + 0u)] = o1_0 * inverse;
+      scratch[record + (tx + 8u)] = o1_1 * inverse;
+      scratch[record + (tx + 16u)] = o1_2 * inverse;
+      scratch[record + (tx + 24u)] = o1_3 * inverse;
+      scratch[record + (tx + 32u)] = o1_4 * inverse;
+      scratch[record + (tx + 40u)] = o1_5 * inverse;
+      scratch[record + (tx + 48u)] = o1_6 * inverse;
+      scratch[record + (tx + 56u)] = o1_7 * inverse;
+      if (tx == 0u) { scratch[record + 64u] = vec4f(sum); }
+    }
+  }
+}

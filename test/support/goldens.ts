@@ -1,0 +1,84 @@
+import {compile, compileMaskTensor, CORE_DEVICE, explain, type Compiled, type Program} from '../../src/compile.js';
+import {causal} from '../../src/pattern/index.js';
+import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
+import {problemFor, SOFTWARE_DEVICE} from './plans.js';
+
+/** A program with a golden of its own, and what it is for. */
+export interface Variant {
+  readonly name: string;
+  readonly says: string;
+  readonly program: Program;
+}
+
+const long = {queryLength: 8192, keyLength: 8192, queryOffset: 0};
+const short = {queryLength: 64, keyLength: 64, queryOffset: 0};
+
+function programOf(compiled: Compiled, name: string): Program {
+  const found = compiled.launches.find(({program}) => program.name === `SparseAttention.${name}`);
+  if (found === undefined) throw new Error(`no ${name} among ${compiled.launches.map(({program}) => program.name).join()}`);
+  return found.program;
+}
+
+function attend(shape: typeof long, headDim: number, valueDim = headDim, options: Parameters<typeof compile>[3] = {}): Program {
+  const problem = problemFor(shape, {headDim, valueDim});
+  return programOf(compile(causal(), problem, CORE_DEVICE, {implementation: 'fused', ...options}), 'attend');
+}
+
+const masked = (mask: readonly [number, number, number, number], bias: boolean): Compiled =>
+  compileMaskTensor(problemFor(short), CORE_DEVICE, mask, {bias});
+
+function longRows(): Compiled {
+  const each = corpusCase('long-rows');
+  return compile(each.pattern, problemOfCase(each), CORE_DEVICE);
+}
+
+/** Every kind of program, once: the corpus needs the first four. */
+export const VARIANTS: readonly Variant[] = [
+  {name: 'attend-16', says: '32 × 32 tiles, intervals', program: attend(short, 16)},
+  {name: 'attend-16-bits', says: '32 × 32 tiles, mask bits', program: attend(short, 16, 16, {implementation: 'dense'})},
+  {name: 'attend-5-3', says: 'features that fill no vec4', program: attend(short, 5, 3)},
+  {name: 'merge-16', says: 'joins the parts of long rows', program: programOf(longRows(), 'merge')},
+  {name: 'attend-16-bias', says: 'with a bias', program: attend(short, 16, 16, {bias: true})},
+  {
+    name: 'attend-16-bits-bias',
+    says: 'a mask tensor and a bias: all 8 storage buffers',
+    program: programOf(masked([1, 1, 64, 64], true), 'attend'),
+  },
+  {name: 'attend-64', says: '64 × 64 tiles, the benchmark', program: attend(long, 64)},
+  {name: 'attend-256', says: 'keys and values staged in several steps', program: attend(long, 256)},
+  {
+    name: 'attend-16-software',
+    says: 'for a CPU that plays GPU: nothing unrolled',
+    program: programOf(compile(causal(), problemFor(short), SOFTWARE_DEVICE), 'attend'),
+  },
+  {name: 'pack-mask', says: 'a mask tensor to bits', program: programOf(masked([1, 1, 64, 64], false), 'packMask')},
+  {
+    name: 'pack-mask-column',
+    says: 'a mask tensor with one element for all keys',
+    program: programOf(masked([1, 1, 64, 1], false), 'packMask'),
+  },
+];
+
+/** All goldens by path under test/golden: a text of every stage for each case of the corpus, a WGSL file for each variant. */
+export function goldens(): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const {name, says, program} of VARIANTS) {
+    files.set(`wgsl/${name}.wgsl`, `// ${says}\n// ${program.workgroupBytes} bytes of workgroup memory\n${program.code}`);
+  }
+  for (const each of CORPUS) {
+    const compiled = compile(each.pattern, problemOfCase(each), CORE_DEVICE, each);
+    files.set(`${each.name}.txt`, `${withoutCode(each.name, compiled)}\n`);
+  }
+  return files;
+}
+
+/** What `explain` says, with the name of a golden in place of each program's text. */
+function withoutCode(name: string, compiled: Compiled): string {
+  let text = explain(compiled);
+  for (const {program} of compiled.launches) {
+    const variant = VARIANTS.find((each) => each.program.key === program.key);
+    if (variant === undefined) throw new Error(`${name} runs a program that is no variant of test/support/goldens.ts`);
+    text = text.split(`// ${program.key}\n${program.code}`).join(`wgsl     wgsl/${variant.name}.wgsl`);
+  }
+  return text;
+}
