@@ -159,7 +159,7 @@ function showPattern(): Pattern | null {
     const percent = (share: number) => `${(100 * share).toPrecision(3)} %`;
     at('mask-note').textContent = `${whole(plan.nnz)} of ${whole(side * side)} pairs attend, ${percent(plan.density)}.`;
     at('plan-note').textContent =
-      `${percent(plan.tileDensity)} of the pairs computed are wanted. Memory beyond the tensors: ${bytes(plan.bytes)}. Chosen: ${plan.implementation}; it ${plan.reason}.`;
+      `${percent(plan.tileDensity)} of the pairs computed are wanted. Memory beyond the tensors: ${bytes(plan.bytes)}. Chosen: ${plan.implementation}: ${plan.reason}.`;
     at('mask').setAttribute('aria-label', `The mask of ${pattern}: ${at('mask-note').textContent}`);
     at('plan').setAttribute('aria-label', `The tiles of ${pattern}: ${at('plan-note').textContent}`);
     at('plan-text').textContent = plan.toString();

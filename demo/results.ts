@@ -8,6 +8,7 @@ export interface Cells {
   readonly detail: string;
   readonly median: string;
   readonly first: string;
+  readonly gpu: string;
   readonly peak: string;
   readonly ratio: string;
   /** Instead of the numbers: why there are none. */
@@ -19,12 +20,14 @@ export function tableCells(outcomes: readonly Outcome[]): Cells[] {
   const base = measured(outcomes, 'asIs');
   return outcomes.map((outcome) => {
     const {title, detail} = outcome.spec;
-    if (outcome.kind !== 'measured') return {title, detail, median: '', first: '', peak: '', ratio: '', reason: outcome.reason};
+    if (outcome.kind !== 'measured')
+      return {title, detail, median: '', first: '', gpu: '', peak: '', ratio: '', reason: outcome.reason};
     return {
       title,
       detail,
       median: duration(outcome.medianMs),
       first: duration(outcome.firstMs),
+      gpu: outcome.gpuMs === null ? '' : duration(outcome.gpuMs),
       peak: outcome.peakBytes === null ? '' : bytes(outcome.peakBytes),
       ratio: base === null || base === outcome ? '' : comparison(base, outcome),
       reason: '',
@@ -53,12 +56,12 @@ export function fillTable(body: HTMLElement, outcomes: readonly Outcome[]): void
       row.append(head);
       if (cells.reason !== '') {
         const reason = element('td', cells.reason);
-        reason.colSpan = 4;
+        reason.colSpan = 5;
         reason.className = 'refused';
         row.append(reason);
         return row;
       }
-      for (const text of [cells.median, cells.first, cells.peak]) {
+      for (const text of [cells.median, cells.gpu, cells.first, cells.peak]) {
         const cell = element('td', text === '' ? '–' : text);
         cell.className = 'number';
         row.append(cell);

@@ -9,8 +9,9 @@ import {
   type SparseIOHandler,
   type SwapReport,
 } from '../src/index.js';
-import type {Machine} from './machine.js';
+import {webgpuBackend, type Machine} from './machine.js';
 import {DEMO_ENCODER} from './model.js';
+import {whole} from './format.js';
 import {gpuErrors, PeakMeter} from './meters.js';
 
 export type RunName = 'asIs' | 'dense' | 'fused' | 'full';
@@ -35,6 +36,8 @@ export interface Measured {
   readonly medianMs: number;
   /** The same for the first run: planning, compiling shaders. */
   readonly firstMs: number;
+  /** The sum of its GPU kernels in milliseconds, without what JavaScript takes to issue them; null where the GPU has no clock. */
+  readonly gpuMs: number | null;
   /** The most bytes of GPU buffers in use at one time, or null where the backend does not say. */
   readonly peakBytes: number | null;
   /** [tokens · 256] */
@@ -118,17 +121,15 @@ function whyNot(name: RunName, {tokens, machine, pattern}: Job): string | null {
   const scoreBytes = 4 * rows * tokens.length;
   if (scoreBytes > device.maxBindingBytes) {
     return (
-      `The model as it is cannot run at this length: its score matrix would need ${mebibytes(scoreBytes)}, ` +
-      `the limit of a binding here is ${mebibytes(device.maxBindingBytes)}.`
+      `The model as it is cannot run at this length: its score matrix would need ${whole(scoreBytes)} bytes, ` +
+      `the limit of a binding here is ${whole(device.maxBindingBytes)} bytes.`
     );
   }
   if (rows > 65535) {
-    return `The model as it is cannot run at this length: tf.softmax on WebGPU is wrong above 65,535 rows, and this is ${rows.toLocaleString('en')}.`;
+    return `The model as it is cannot run at this length: tf.softmax on WebGPU is wrong above 65,535 rows, and this is ${whole(rows)}.`;
   }
   return null;
 }
-
-const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20).toLocaleString('en')} MiB`;
 
 async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: string) => void): Promise<Outcome> {
   const {machine, tokens} = job;
@@ -164,9 +165,11 @@ async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: s
       await readLast(model, inputs);
       times.push(performance.now() - start);
     }
+    const peakBytes = peak.stop();
+    const gpuMs = await gpuTime(model, inputs, machine);
     const broken = (await errors.first()) ?? notFinite(logits);
     if (broken !== null) return {spec, kind: 'failed', reason: broken};
-    return {spec, kind: 'measured', medianMs: median(times), firstMs, peakBytes: peak.stop(), logits, report};
+    return {spec, kind: 'measured', medianMs: median(times), firstMs, peakBytes, gpuMs, logits, report};
   } catch (error) {
     return {spec, kind: 'failed', reason: error instanceof Error ? error.message : String(error)};
   } finally {
@@ -218,6 +221,15 @@ async function readLast(model: GraphModel, inputs: tf.NamedTensorMap): Promise<v
   } finally {
     last.dispose();
   }
+}
+
+async function gpuTime(model: GraphModel, inputs: tf.NamedTensorMap, {slow, device}: Machine): Promise<number | null> {
+  if (slow || device === undefined || !webgpuBackend().device.features.has('timestamp-query')) return null;
+  const {kernels, result} = await tf.profile(() => tf.tidy(() => model.predict(inputs) as tf.Tensor));
+  tf.dispose(result);
+  // Typed as a number, it is a promise, too, and { error } for a kernel that ran on the CPU.
+  const times = await Promise.all(kernels.map(({kernelTimeMs}) => kernelTimeMs));
+  return times.reduce<number>((sum, time) => sum + (typeof time === 'number' ? time : 0), 0);
 }
 
 /** Shows the step and lets the browser paint it. */
