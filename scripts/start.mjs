@@ -1,16 +1,20 @@
 // `npm start`: builds the demo page, serves it and opens a browser. Without a terminal or a display, or with --headless, runs the page in
 // a headless browser instead, prints its table, writes docs/images/demo.png and ends, with 1 when something did not agree.
 import {spawn} from 'node:child_process';
+import {mkdir} from 'node:fs/promises';
 import {createServer} from 'node:http';
+import {dirname, resolve} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {ensureInstalled} from './ensure_installed.mjs';
 
-const SCREENSHOT = new URL('../docs/images/demo.png', import.meta.url);
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const USAGE = `npm start -- [options]
-  --headless        run the page in a headless browser, print the table, write docs/images/demo.png, end
-  --port <number>   serve on this port (default: any free one)
-  --tokens <n>      length of the text the model reads
-  --pattern <text>  the attention pattern, for instance "slidingWindow(left: 64) or globalTokens(8)"`;
+  --headless           run the page in a headless browser, print the table, write the screenshot, end
+  --screenshot <file>  where to (default: docs/images/demo.png, which the README shows)
+  --port <number>      serve on this port (default: any free one)
+  --tokens <n>         length of the text the model reads, at most 16384
+  --pattern <text>     the attention pattern, for instance "slidingWindow(left: 64) or globalTokens(8)"`;
 
 const {values: options} = readArguments();
 ensureInstalled();
@@ -36,7 +40,7 @@ function readArguments() {
   const text = {type: 'string'};
   try {
     const found = parseArgs({
-      options: {headless: {type: 'boolean'}, help: {type: 'boolean'}, port: text, tokens: text, pattern: text},
+      options: {headless: {type: 'boolean'}, help: {type: 'boolean'}, screenshot: text, port: text, tokens: text, pattern: text},
     });
     checkRange(found.values, 'port', 65535);
     checkRange(found.values, 'tokens', 16384);
@@ -92,10 +96,10 @@ async function runHeadless(url) {
     page.on('requestfailed', (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
     await page.goto(url + parameters({run: ''}));
     const result = await followRuns(page);
-    const {mkdir} = await import('node:fs/promises');
-    await mkdir(new URL('.', SCREENSHOT), {recursive: true});
+    const path = resolve(options.screenshot ?? `${ROOT}docs/images/demo.png`);
+    await mkdir(dirname(path), {recursive: true});
     await page.evaluate(() => scrollTo(0, 0));
-    await page.screenshot({path: SCREENSHOT.pathname, fullPage: true});
+    await page.screenshot({path, fullPage: true});
     printResult(result);
     for (const complaint of complaints) console.error(`The page complains: ${complaint}`);
     return result.ok && complaints.length === 0;
