@@ -78,6 +78,7 @@ export function subtract(a: RunList, i: number, b: RunList, j: number, out: RunL
   const start = a.start[i]!;
   const stride = a.stride[i]!;
   const count = a.count[i]!;
+  if (b.start[j]! > a.last(i) || b.last(j) < start) return out.add(start, stride, count);
   const otherStride = b.stride[j]!;
   if (otherStride === 1 || stride % otherStride === 0) {
     // The run lies between the keys of the other or steps from one to the next: then a part of it, end to end, is missing.

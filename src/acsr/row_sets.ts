@@ -44,7 +44,7 @@ function begin(a: RunList, b: RunList, out: RunList): boolean {
 
 // Scratch of `addRest`; nothing outlives a call.
 const pieces = new RunList();
-const sparePieces = new RunList();
+const otherPieces = new RunList();
 
 /**
  * Appends to `out` what is left of run `i` of `list` without the first `intervals` runs of `taken` that have stride 1, and without the
@@ -59,18 +59,18 @@ function addRest(
   maxStride: number,
   out: RunList,
 ): void {
-  if (other.unit) return addOutside(list, i, taken, intervals, out);
-  let rest = pieces.clear();
-  let spare = sparePieces;
-  addOutside(list, i, taken, intervals, rest);
   const first = list.start[i]!;
   const last = list.last(i);
-  for (let j = 0; j < other.length && !rest.overflow; j++) {
+  let rest: RunList | undefined; // made when a run of `other` reaches this one
+  for (let j = 0; j < other.length; j++) {
     if (other.stride[j] === 1 || other.stride[j]! > maxStride || other.start[j]! > last || other.last(j) < first) continue;
-    spare.clear();
-    for (let piece = 0; piece < rest.length; piece++) subtract(rest, piece, other, j, spare);
-    [rest, spare] = [spare, rest];
+    if (rest === undefined) addOutside(list, i, taken, intervals, (rest = pieces.clear()));
+    const next: RunList = (rest === pieces ? otherPieces : pieces).clear();
+    for (let piece = 0; piece < rest.length; piece++) subtract(rest, piece, other, j, next);
+    next.overflow ||= rest.overflow;
+    rest = next;
   }
+  if (rest === undefined) return addOutside(list, i, taken, intervals, out);
   for (let piece = 0; piece < rest.length; piece++) out.add(rest.start[piece]!, rest.stride[piece]!, rest.count[piece]!);
   out.overflow ||= rest.overflow;
 }
