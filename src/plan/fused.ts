@@ -115,7 +115,7 @@ export class Draft {
           drafts.push(firstRow, rowStride, rows, cuts > 1 ? slots++ : -1, spanBegin, spans.length / (2 * SPAN_PAIRS), -1, 0);
         }
       }
-      for (const index of longestFirst(weights)) items.push(...drafts.data.subarray(8 * index, 8 * index + 8));
+      for (const index of longestFirst(weights)) items.append(drafts.data.subarray(8 * index, 8 * index + 8));
       passes.push({
         itemBegin,
         itemEnd: items.length / (2 * ITEM_PAIRS),

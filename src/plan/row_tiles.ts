@@ -61,7 +61,7 @@ function distinctStrides({stride, count}: Acsr): number[] | null {
       last = value;
     }
   }
-  if (!found.includes(1) && lonely.some(value => !found.includes(value))) found.push(1);
+  if (!found.includes(1) && lonely.some((value) => !found.includes(value))) found.push(1);
   return found.length > MAX_CLASSES ? null : found.sort((a, b) => a - b);
 }
 

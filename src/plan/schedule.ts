@@ -83,8 +83,12 @@ export function readMerge({schedule, offsets}: Sections, index: number): Merge {
 
 /** A growing list of int32, for records whose number is not known in advance. */
 export class IntList {
-  data = new Int32Array(1024);
+  data: Int32Array;
   length = 0;
+
+  constructor(capacity = 1024) {
+    this.data = new Int32Array(Math.max(16, capacity));
+  }
 
   /** Makes room for `count` more and returns the index of the first; the caller writes `data` there. */
   grow(count: number): number {
@@ -99,6 +103,11 @@ export class IntList {
   }
 
   push(...values: number[]): void {
+    const at = this.grow(values.length);
+    for (let i = 0; i < values.length; i++) this.data[at + i] = values[i]!;
+  }
+
+  append(values: Int32Array): void {
     const at = this.grow(values.length);
     this.data.set(values, at);
   }

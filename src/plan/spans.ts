@@ -4,6 +4,8 @@ import type {RowTile, StrideClass} from './row_tiles.js';
 
 /** More than the intervals of a tile: MAX_RUNS · 64 rows. start · RANK stays an exact double. */
 const RANK = 65536;
+/** The cut of a span that ends where its keys do. */
+const NEVER = 0x7fffffff;
 
 /**
  * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so a row of several needs several spans. There are two
@@ -17,7 +19,7 @@ export class SpanCutter {
   /** 8 ints a span, as in schedule.ts. */
   readonly spans = new IntList();
   /** 2 ints a row of a span. */
-  readonly intervals = new IntList();
+  readonly intervals: IntList;
 
   /** Interval number `layer` of row x, [low, high), at layer · tileRows + x; high = −1 past the last one of the row. */
   private readonly low: Int32Array;
@@ -41,6 +43,7 @@ export class SpanCutter {
     private readonly tileKeys: number,
     maxRuns: number,
   ) {
+    this.intervals = new IntList(2 * acsr.start.length); // most runs are one interval of one span
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);
     this.order = new Float64Array(tileRows * maxRuns);
@@ -128,10 +131,7 @@ export class SpanCutter {
 
   private emitLayers(tile: RowTile, residue: number, stride: number): void {
     for (let layer = 0; layer < this.layers; layer++) {
-      const at = layer * this.tileRows;
-      this.spanLow.set(this.low.subarray(at, at + this.tileRows));
-      this.spanHigh.set(this.high.subarray(at, at + this.tileRows));
-      this.emit(tile, residue, stride, Infinity);
+      this.emit(tile, residue, stride, this.low, this.high, layer * this.tileRows, NEVER);
     }
   }
 
@@ -146,7 +146,7 @@ export class SpanCutter {
       const x = index % tileRows;
       const lo = low[index]!;
       if (spanHigh[x]! >= 0 || (end >= 0 && lo >= end + tileKeys)) {
-        this.emit(tile, residue, stride, lo);
+        this.emit(tile, residue, stride, spanLow, spanHigh, 0, lo);
         for (let row = 0; row < tile.rows; row++) {
           if (spanHigh[row]! > lo) spanLow[row] = lo;
           else spanHigh[row] = -1;
@@ -156,7 +156,7 @@ export class SpanCutter {
       spanHigh[x] = high[index]!;
       if (high[index]! > end) end = high[index]!;
     }
-    this.emit(tile, residue, stride, Infinity);
+    this.emit(tile, residue, stride, spanLow, spanHigh, 0, NEVER);
   }
 
   /** The intervals by ascending start, each as start · RANK + index. Layer by layer they mostly are in order already. */
@@ -174,35 +174,54 @@ export class SpanCutter {
     return sorted ? intervals : intervals.sort();
   }
 
-  /** Writes the span under construction, ended at `cut`. */
-  private emit({rows}: RowTile, residue: number, stride: number, cut: number): void {
-    let yBegin = Infinity;
+  /** Writes the span whose row x has the interval at `base` + x of `low` and `high`, ended at `cut`. */
+  private emit(
+    {rows}: RowTile,
+    residue: number,
+    stride: number,
+    low: Int32Array,
+    high: Int32Array,
+    base: number,
+    cut: number,
+  ): void {
+    const at = this.intervals.grow(2 * this.tileRows);
+    const {data} = this.intervals;
+    let yBegin = 0x7fffffff;
     let yEnd = 0;
     let fullBegin = 0;
-    let fullEnd = Infinity;
-    for (let x = 0; x < rows; x++) {
-      const hi = Math.min(this.spanHigh[x]!, cut);
+    let fullEnd = 0x7fffffff;
+    let missing = false;
+    for (let x = 0, write = at; x < rows; x++, write += 2) {
+      let hi = high[base + x]!;
       if (hi < 0) {
-        fullEnd = -1;
+        missing = true;
         continue;
       }
-      const lo = this.spanLow[x]!;
+      if (hi > cut) hi = cut;
+      const lo = low[base + x]!;
+      data[write] = lo;
+      data[write + 1] = hi;
       if (lo < yBegin) yBegin = lo;
       if (hi > yEnd) yEnd = hi;
       if (lo > fullBegin) fullBegin = lo;
       if (hi < fullEnd) fullEnd = hi;
     }
-    this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
-    if (fullEnd < fullBegin) fullBegin = fullEnd = yBegin;
-    const at = this.intervals.grow(2 * this.tileRows);
-    const data = this.intervals.data;
-    for (let x = 0; x < this.tileRows; x++) {
-      const row = x < rows ? x : rows - 1; // rows past the tile repeat its last one, so they never make a full tile partial
-      const hi = Math.min(this.spanHigh[row]!, cut);
-      data[at + 2 * x] = hi < 0 ? yBegin : this.spanLow[row]!;
-      data[at + 2 * x + 1] = hi < 0 ? yBegin : hi;
+    if (missing) {
+      for (let x = 0; x < rows; x++) if (high[base + x]! < 0) data.fill(yBegin, at + 2 * x, at + 2 * x + 2);
     }
+    // Rows past the tile repeat its last one, so they never make a full tile partial.
+    for (let x = rows; x < this.tileRows; x++) data.copyWithin(at + 2 * x, at + 2 * rows - 2, at + 2 * rows);
+    if (missing || fullEnd < fullBegin) fullBegin = fullEnd = yBegin;
+    this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
     const span = this.spans.grow(8);
-    this.spans.data.set([residue, stride, yBegin, yEnd, fullBegin, fullEnd, at / 2, -1], span);
+    const words = this.spans.data;
+    words[span] = residue;
+    words[span + 1] = stride;
+    words[span + 2] = yBegin;
+    words[span + 3] = yEnd;
+    words[span + 4] = fullBegin;
+    words[span + 5] = fullEnd;
+    words[span + 6] = at / 2;
+    words[span + 7] = -1;
   }
 }
