@@ -22,7 +22,15 @@ export function uniteRows(a: RunList, b: RunList, out: RunList): void {
   uniteIntervals(a, b, out);
   if (a.unit && b.unit) return;
   const intervals = out.length;
-  // Runs of one row are disjoint, so only those of the other take keys from a run; between equal strides, those of `a`.
+  if (a.unit || b.unit) {
+    // The strided runs of one row are disjoint, so only the intervals take keys from them.
+    const strided = a.unit ? b : a;
+    for (let i = 0; i < strided.length; i++) if (strided.stride[i] !== 1) addOutside(strided, i, out, intervals, out);
+    out.sort();
+    if (out.hasSingle()) out.join();
+    return;
+  }
+  // Of two runs of equal stride in different rows, that of `a` keeps shared keys.
   for (let i = 0; i < a.length; i++) if (a.stride[i] !== 1) addRest(a, i, out, intervals, b, a.stride[i]! - 1, out);
   for (let j = 0; j < b.length; j++) if (b.stride[j] !== 1) addRest(b, j, out, intervals, a, b.stride[j]!, out);
   out.tidy();
@@ -77,14 +85,15 @@ function addRest(
 
 /** Appends the keys of run `i` of `list` that lie outside the first `intervals` runs of `taken`, of which only those of stride 1 count. */
 function addOutside(list: RunList, i: number, taken: RunList, intervals: number, out: RunList): void {
+  const {start: starts, stride: strides, count: counts} = taken;
   const stride = list.stride[i]!;
   const last = list.last(i);
   let first = list.start[i]!; // of the keys that no interval has taken yet
   let key = first; // the next key to look at; first … key − stride is a piece
   for (let j = 0; j < intervals && key <= last; j++) {
-    if (taken.stride[j] !== 1) continue;
-    const from = taken.start[j]!;
-    const to = from + taken.count[j]! - 1;
+    if (strides[j] !== 1) continue;
+    const from = starts[j]!;
+    const to = from + counts[j]! - 1;
     if (to < key) continue;
     if (key < from) {
       key += Math.ceil((from - key) / stride) * stride;

@@ -94,8 +94,13 @@ export class RunList {
     }
   }
 
+  hasSingle(): boolean {
+    for (let i = 0; i < this.length; i++) if (this.count[i] === 1) return true;
+    return false;
+  }
+
   /** Joins runs of one stride that follow each other, and one-key runs with the run that they continue at either end. */
-  private join(): void {
+  join(): void {
     while (this.joinOnce()); // a join may make room for another
     this.unit = true;
     for (let i = 0; i < this.length; i++) if (this.stride[i] !== 1) this.unit = false;
