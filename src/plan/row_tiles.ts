@@ -30,12 +30,12 @@ const MAX_CLASSES = 4;
  * residue class of keys, so a tile of them computes no masked lane but at the window's ends (SPLAT calls it alignment).
  */
 export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | null {
-  const strides = distinctStrides(acsr);
-  if (strides === null) return null;
+  const classes = classify(acsr);
+  if (classes === null) return null;
+  const {strides, owner} = classes;
   const all = contiguousTiles(0, acsr.queryLength, tileRows, [0]);
   if (strides.length === 0) return [{stride: 1, tiles: contiguousTiles(0, acsr.queryLength, tileRows, []), owner: null, index: 0}];
   if (strides.length === 1 && strides[0] === 1) return [{stride: 1, tiles: all, owner: null, index: 0}];
-  const owner = ownersOfRuns(acsr, strides);
   return strides.map((stride, index) => {
     if (stride === 1) return {stride, tiles: all, owner, index};
     const tiles = residueTiles(acsr, stride, owner, index, tileRows);
@@ -44,36 +44,33 @@ export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | nul
   });
 }
 
-/** Strides of the runs of two keys or more, ascending; 1 is among them when some one-key run has no other class to join. */
-function distinctStrides({stride, count}: Acsr): number[] | null {
-  const found: number[] = [];
-  const lonely: number[] = [];
-  // Neighbouring runs mostly repeat one of two strides: they are compared before the list is searched.
-  let last = 0;
-  let lastLonely = 0;
+/**
+ * The strides of the runs of two keys or more, ascending, and the class of each run. A one-key run joins the class of its stride; where
+ * there is none it joins class 1, which then exists. Null above MAX_CLASSES.
+ */
+function classify({stride, count}: Acsr): {strides: number[]; owner: Uint8Array} | null {
+  const seen: number[] = [];
+  const several: boolean[] = [];
+  const owner = new Uint8Array(stride.length);
   for (let run = 0; run < stride.length; run++) {
     const value = stride[run]!;
-    if (count[run] === 1) {
-      if (value !== lastLonely && !lonely.includes(value)) lonely.push(value);
-      lastLonely = value;
-    } else {
-      if (value !== last && !found.includes(value) && found.push(value) > MAX_CLASSES) return null;
-      last = value;
+    let index = 0;
+    while (index < seen.length && seen[index] !== value) index++;
+    if (index === seen.length) {
+      // One-key runs may have any stride, but no more of them than fit a byte: such a pattern is irregular anyway.
+      if (seen.push(value) > 255) return null;
+      several.push(false);
     }
+    if (count[run] !== 1) several[index] = true;
+    owner[run] = index;
   }
-  if (!found.includes(1) && lonely.some((value) => !found.includes(value))) found.push(1);
-  return found.length > MAX_CLASSES ? null : found.sort((a, b) => a - b);
-}
-
-/** The class index of each run. A one-key run joins the class of its stride, and class 1 when there is none. */
-function ownersOfRuns({stride}: Acsr, strides: readonly number[]): Uint8Array {
-  const unit = Math.max(0, strides.indexOf(1));
-  const owner = new Uint8Array(stride.length).fill(unit);
-  for (let index = 0; index < strides.length; index++) {
-    const value = strides[index]!;
-    if (index !== unit) for (let run = 0; run < stride.length; run++) if (stride[run] === value) owner[run] = index;
-  }
-  return owner;
+  const strides = seen.filter((_, index) => several[index]);
+  if (strides.length < seen.length && !strides.includes(1)) strides.push(1);
+  if (strides.length > MAX_CLASSES) return null;
+  strides.sort((a, b) => a - b);
+  const classOf = seen.map((value) => Math.max(0, strides.indexOf(strides.includes(value) ? value : 1)));
+  if (classOf.some((index, own) => index !== own)) for (let run = 0; run < owner.length; run++) owner[run] = classOf[owner[run]!]!;
+  return {strides, owner};
 }
 
 function contiguousTiles(firstRow: number, rows: number, tileRows: number, residues: readonly number[]): RowTile[] {

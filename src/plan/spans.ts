@@ -120,7 +120,7 @@ export class SpanCutter {
       from = Math.min(from, this.from[layer]!);
       to = Math.max(to, this.to[layer]!);
     }
-    return this.layerTiles() < Math.ceil((to - from) / this.tileKeys) + this.layers;
+    return this.layerTiles() <= Math.ceil((to - from) / this.tileKeys) + this.layers;
   }
 
   private layerTiles(): number {
