@@ -28,3 +28,12 @@ describe('the example of the README', () => {
     expect(printed[1]).toContain('█ full');
   });
 });
+
+describe('docs/architecture.md', () => {
+  it('quotes the golden file as it is', () => {
+    const golden = readFileSync('test/golden/window-and-globals.txt', 'utf8');
+    const quotes = [...readFileSync('docs/architecture.md', 'utf8').matchAll(/```golden\n([\s\S]*?)```/g)];
+    expect(quotes.length).toBe(4);
+    for (const [, quote] of quotes) expect(golden).toContain(quote!);
+  });
+});
