@@ -142,7 +142,8 @@ export async function tolerance(
     const [b, h, q] = [Math.floor(row / queryLength / heads), Math.floor(row / queryLength) % heads, row % queryLength];
     for (let k = 0; k < keyLength; k++) {
       const added = attends(q, k, b, h) ? (bias?.(b, h, q, k) ?? 0) : -Infinity;
-      mask[row * keyLength + k] = Math.max(added, -1e30);
+      // Hidden keys lie far below keys that a bias pushed as low as float32 goes: those still share a row evenly.
+      mask[row * keyLength + k] = added === -Infinity ? -3e38 : Math.max(added, -1e30);
       if (added !== -Infinity) hasKeys[row] = 1;
     }
   }

@@ -64,9 +64,12 @@ export function runCompiled(compiled: Compiled, [query, key, value]: Three, scal
   return tf.engine().makeTensorFromTensorInfo(launch(host(), compiled, {query, key, value}, scale));
 }
 
-/** Leaves buffers full of NaN in the pool of the backend, one of each size: the next tensors of these sizes begin as NaN. */
+/**
+ * Leaves buffers full of NaN in the pool of the backend, several of each size: the next tensors of these sizes begin as NaN, inputs and
+ * outputs alike.
+ */
 export async function poison(...byteSizes: number[]): Promise<void> {
-  const poisoned = byteSizes.map((bytes) => tf.add(tf.fill([bytes / 4], NaN), 1));
+  const poisoned = byteSizes.flatMap((bytes) => Array.from({length: 6}, () => tf.add(tf.fill([bytes / 4], NaN), 1)));
   await Promise.all(poisoned.map((tensor) => tensor.data()));
   for (const tensor of poisoned) tensor.dispose();
 }
