@@ -19,7 +19,7 @@ import {bytes, whole} from './format.js';
 import {findMachine, type Machine} from './machine.js';
 import {DEMO_ENCODER} from './model.js';
 import {drawMask, drawPlan} from './pictures.js';
-import {drawBars, fillTable, fillVerdicts, tableCells} from './results.js';
+import {drawMemory, drawTimes, fillTable, fillVerdicts, tableCells} from './results.js';
 import {findLength, runAll, type Outcome} from './runs.js';
 
 declare global {
@@ -222,10 +222,12 @@ function showProgress(done: number, doing: string): void {
 
 function showOutcomes(pattern: Pattern, tokens: number, outcomes: readonly Outcome[]): void {
   const results = verdicts(outcomes);
+  const timed = outcomes.some((outcome) => outcome.kind === 'measured' && outcome.gpu !== null);
   at('results').hidden = false;
   fillVerdicts(at('verdicts'), results);
-  drawBars(at('time-chart'), outcomes, 'medianMs');
-  drawBars(at('memory-chart'), outcomes, 'peakBytes');
+  drawTimes(at('time-chart'), outcomes);
+  at('time-caption').hidden = !timed;
+  drawMemory(at('memory-chart'), outcomes);
   at('memory-figure').hidden = machine.backend !== 'webgpu';
   fillTable(at('table'), outcomes);
   at('measured').textContent =

@@ -29,6 +29,13 @@ export const RUNS: readonly RunSpec[] = [
   {name: 'fused', title: 'Swapped, pattern, fused', detail: 'only the tiles the pattern touches'},
 ];
 
+/** Sums over the kernels of a run, in milliseconds: without what JavaScript takes to issue them. */
+export interface GpuTime {
+  readonly totalMs: number;
+  /** Of the kernels that compute attention: ours, or those that read or write a score matrix. */
+  readonly attentionMs: number;
+}
+
 export interface Measured {
   readonly spec: RunSpec;
   readonly kind: 'measured';
@@ -36,8 +43,8 @@ export interface Measured {
   readonly medianMs: number;
   /** The same for the first run: planning, compiling shaders. */
   readonly firstMs: number;
-  /** The sum of its GPU kernels in milliseconds, without what JavaScript takes to issue them; null where the GPU has no clock. */
-  readonly gpuMs: number | null;
+  /** What the GPU's clock says; null where it has none. */
+  readonly gpu: GpuTime | null;
   /** The most bytes of GPU buffers in use at one time, or null where the backend does not say. */
   readonly peakBytes: number | null;
   /** [tokens · 256] */
@@ -78,8 +85,8 @@ export async function runAll(job: Job): Promise<Outcome[]> {
 }
 
 const TRIAL_LENGTH = 256;
-/** Of the model as it is, once compiled. All runs together take about five times as long, and compiling some seconds. */
-const LONGEST_RUN_MS = 18_000;
+/** Of the model as it is, once compiled. All runs together take about seven times as long, and compiling some seconds. */
+const LONGEST_RUN_MS = 14_000;
 
 /** The longest of `lengths` that is expected to finish all runs within two minutes, from a trial run of the model as it is. */
 export async function findLength(artifacts: tf.io.ModelArtifacts, {lengths}: Machine): Promise<number> {
@@ -133,7 +140,7 @@ function whyNot(name: RunName, {tokens, machine, pattern}: Job): string | null {
 
 async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: string) => void): Promise<Outcome> {
   const {machine, tokens} = job;
-  const steps = machine.warmUps + machine.repetitions + 2;
+  const steps = machine.warmUps + machine.repetitions + 3;
   const errors = gpuErrors(machine);
   const peak = new PeakMeter(machine);
   let model: GraphModel | null = null;
@@ -166,10 +173,11 @@ async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: s
       times.push(performance.now() - start);
     }
     const peakBytes = peak.stop();
-    const gpuMs = await gpuTime(model, inputs, machine);
+    await tell(progress, (steps - 1) / steps, "asking the GPU's clock");
+    const gpu = await gpuTime(model, inputs);
     const broken = (await errors.first()) ?? notFinite(logits);
     if (broken !== null) return {spec, kind: 'failed', reason: broken};
-    return {spec, kind: 'measured', medianMs: median(times), firstMs, peakBytes, gpuMs, logits, report};
+    return {spec, kind: 'measured', medianMs: median(times), firstMs, peakBytes, gpu, logits, report};
   } catch (error) {
     return {spec, kind: 'failed', reason: error instanceof Error ? error.message : String(error)};
   } finally {
@@ -223,13 +231,23 @@ async function readLast(model: GraphModel, inputs: tf.NamedTensorMap): Promise<v
   }
 }
 
-async function gpuTime(model: GraphModel, inputs: tf.NamedTensorMap, {slow, device}: Machine): Promise<number | null> {
-  if (slow || device === undefined || !webgpuBackend().device.features.has('timestamp-query')) return null;
+/** One more run, with a timestamp before and after each kernel. */
+async function gpuTime(model: GraphModel, inputs: tf.NamedTensorMap): Promise<GpuTime | null> {
+  if (tf.getBackend() !== 'webgpu' || !webgpuBackend().device.features.has('timestamp-query')) return null;
   const {kernels, result} = await tf.profile(() => tf.tidy(() => model.predict(inputs) as tf.Tensor));
   tf.dispose(result);
-  // Typed as a number, it is a promise, too, and { error } for a kernel that ran on the CPU.
-  const times = await Promise.all(kernels.map(({kernelTimeMs}) => kernelTimeMs));
-  return times.reduce<number>((sum, time) => sum + (typeof time === 'number' ? time : 0), 0);
+  const length = inputs['input_ids:0']!.shape[1]!;
+  const isScores = (shape: readonly number[] | null) => shape?.length === 4 && shape[2] === length && shape[3] === length;
+  let totalMs = 0;
+  let attentionMs = 0;
+  for (const {name, kernelTimeMs, inputShapes, outputShapes} of kernels) {
+    // Typed as a number, it is a promise, too, and { error } for a kernel that ran on the CPU.
+    const time = await kernelTimeMs;
+    if (typeof time !== 'number') continue;
+    totalMs += time;
+    if (name === 'SparseAttention' || [...inputShapes, ...outputShapes].some(isScores)) attentionMs += time;
+  }
+  return {totalMs, attentionMs};
 }
 
 /** Shows the step and lets the browser paint it. */

@@ -124,13 +124,21 @@ async function followRuns(page) {
 
 function printResult({machine, tokens, pattern, table, verdicts}) {
   console.log(`\n${machine}\n${tokens} tokens, ${pattern}\n`);
-  const rows = table.map(({title, median, gpu, first, peak, ratio, reason}) => [title, median, gpu, first, peak, reason || ratio]);
-  const all = [['run', 'median', 'on the GPU', 'first run', 'peak memory', 'against the model as it is'], ...rows];
+  const rows = table.map(({title, median, first, gpu, attention, peak, ratio, reason}) => [
+    title,
+    median,
+    first,
+    gpu,
+    attention,
+    peak,
+    reason || ratio,
+  ]);
+  const all = [['run', 'median', 'first run', 'on the GPU', 'attention', 'peak memory', 'against the model as it is'], ...rows];
   const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
   for (const row of all)
     console.log(
       row
-        .map((cell, i) => (i === 0 || i === 5 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+        .map((cell, i) => (i === 0 || i === 6 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
         .join('  ')
         .trimEnd(),
     );
