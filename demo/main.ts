@@ -156,7 +156,7 @@ function showPattern(): Pattern | null {
     const plan = planAttention(pattern, {queryLength: side, keyLength: side, heads, headDim, device: machine.device});
     drawMask(at('mask'), pattern, side);
     drawPlan(at('plan'), plan);
-    const percent = (share: number) => `${(100 * share).toPrecision(3)} %`;
+    const percent = (share: number) => `${(100 * share).toPrecision(3)}\u00a0%`;
     at('mask-note').textContent = `${whole(plan.nnz)} of ${whole(side * side)} pairs attend, ${percent(plan.density)}.`;
     at('plan-note').textContent =
       `${percent(plan.tileDensity)} of the pairs computed are wanted. Memory beyond the tensors: ${bytes(plan.bytes)}. Chosen: ${plan.implementation}: ${plan.reason}.`;
@@ -226,16 +226,17 @@ function showOutcomes(pattern: Pattern, tokens: number, outcomes: readonly Outco
   at('results').hidden = false;
   fillVerdicts(at('verdicts'), results);
   drawTimes(at('time-chart'), outcomes);
-  at('time-caption').hidden = !timed;
+  at('clock-caption').hidden = !timed;
+  at('wall-caption').hidden = timed;
   drawMemory(at('memory-chart'), outcomes);
   at('memory-figure').hidden = machine.backend !== 'webgpu';
   fillTable(at('table'), outcomes);
   at('measured').textContent =
     `${whole(tokens)} tokens, ${pattern}. A run is the whole model, from the call until its last logits are on the CPU. ` +
+    'The first one plans and compiles, too; ' +
     (machine.repetitions > 1
-      ? `Median of ${machine.repetitions} runs after ${machine.warmUps + 1}. `
-      : 'The run after the first. ') +
-    'The first run plans and compiles, too.';
+      ? `the median is of ${machine.repetitions} runs after ${machine.warmUps + 1}.`
+      : 'the median is of the one after it.');
   const report = (measured(outcomes, 'fused') ?? measured(outcomes, 'dense'))?.report ?? null;
   at('report').textContent = report === null ? '' : JSON.stringify(report, null, 2);
   at('report-details').hidden = report === null;

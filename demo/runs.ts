@@ -176,7 +176,12 @@ async function runOne(spec: RunSpec, job: Job, progress: (done: number, doing: s
     await tell(progress, (steps - 1) / steps, "asking the GPU's clock");
     const gpu = await gpuTime(model, inputs);
     const broken = (await errors.first()) ?? notFinite(logits);
-    if (broken !== null) return {spec, kind: 'failed', reason: broken};
+    if (broken !== null) {
+      // Score matrices that one binding could hold may still be too many for the device: 2 GiB at 4,096 tokens.
+      const tooLarge = spec.name === 'asIs' && broken.startsWith('GPUOutOfMemoryError');
+      if (tooLarge) return {spec, kind: 'refused', reason: `The model as it is runs out of GPU memory at this length. ${broken}`};
+      return {spec, kind: 'failed', reason: broken};
+    }
     return {spec, kind: 'measured', medianMs: median(times), firstMs, peakBytes, gpu, logits, report};
   } catch (error) {
     return {spec, kind: 'failed', reason: error instanceof Error ? error.message : String(error)};
