@@ -112,7 +112,7 @@ export class SpanCutter {
     this.connected = connected;
   }
 
-  /** Whether layers visit hardly more key tiles than the keys they span would fill: then no sweep can be much better. */
+  /** Whether layers visit at most an eighth more key tiles than the keys they span would fill: then no sweep can be much better. */
   private layersAreGood(): boolean {
     let from = Infinity;
     let to = 0;
@@ -120,7 +120,7 @@ export class SpanCutter {
       from = Math.min(from, this.from[layer]!);
       to = Math.max(to, this.to[layer]!);
     }
-    return this.layerTiles() <= Math.ceil((to - from) / this.tileKeys) + this.layers;
+    return this.layerTiles() <= 1.125 * Math.ceil((to - from) / this.tileKeys);
   }
 
   private layerTiles(): number {
