@@ -259,18 +259,25 @@ export class Host {
     this.#highWater = Math.max(this.#highWater, bufferManager.numBytesUsed + bytes);
   }
 
-  /** After the dispatches of a call are encoded and its scratch is disposed. */
-  endCall(): void {
+  /**
+   * After the dispatches of a call are encoded and its scratch is disposed. Destroys free buffers while the pool is larger than twice the
+   * high water, those of `sizes` (bytes the call itself took) last: the next call of the same length wants them again. Destroying all at
+   * once would do, but a pool that is refilled in every call is slower than none (H200, strided n = 4096: 0.165 ms against 0.090).
+   */
+  endCall(sizes: ReadonlySet<number>): void {
     const {bufferManager} = this.#backend;
     if (!this.#canTrim || bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
     // Waiting commands may use buffers that are free already; after submit none does, and more are free.
     this.flush();
-    if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
-    for (const buffers of bufferManager.freeBuffers.values()) {
-      for (const buffer of buffers.splice(0)) {
-        bufferManager.numFreeBuffers--;
-        bufferManager.numBytesAllocated -= buffer.size;
-        buffer.destroy();
+    for (const wanted of [false, true]) {
+      for (const buffers of bufferManager.freeBuffers.values()) {
+        while (buffers.length > 0 && sizes.has(buffers[0]!.size) === wanted) {
+          if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
+          const buffer = buffers.pop()!;
+          bufferManager.numFreeBuffers--;
+          bufferManager.numBytesAllocated -= buffer.size;
+          buffer.destroy();
+        }
       }
     }
   }

@@ -52,7 +52,7 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
 
   for (const tensor of Object.values(own)) host.disposeTensor(tensor);
   for (const tensor of temporary) tensor.dispose();
-  host.endCall();
+  host.endCall(new Set([...Object.values(used).map(({shape}) => bytesOf(shape)), ...params.map(({byteLength}) => byteLength)]));
   return output;
 }
 
