@@ -209,5 +209,7 @@ function planText(plan: Plan): string {
     `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
     draw(plan),
-  ].join('\n');
+  ]
+    .join('\n')
+    .trimEnd();
 }

@@ -19,7 +19,8 @@ interface Cell {
  */
 export function draw(plan: Plan): string {
   const {queryLength, keyLength} = plan.problem;
-  if (queryLength === 0 || keyLength === 0) return '';
+  const unknown = plan.implementation === 'dense' && plan.maskWords === null; // a mask tensor comes with the call
+  if (unknown || queryLength === 0 || keyLength === 0) return '';
   const keys = 2 ** Math.ceil(Math.log2(Math.max(1, Math.max(queryLength, keyLength) / MAX_COLUMNS)));
   const queries = 2 * keys;
   const cell = {queries, keys, columns: ceilDiv(keyLength, keys), rows: ceilDiv(queryLength, queries)};

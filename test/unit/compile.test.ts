@@ -142,6 +142,14 @@ describe('compile', () => {
     }
   });
 
+  it('explains a mask tensor: no pattern, no picture, two launches', () => {
+    const problem = problemFor({queryLength: 20, keyLength: 70, queryOffset: 0});
+    const text = explain(compileMaskTensor(problem, CORE_DEVICE, [1, 1, 20, 70]));
+    expect(text).toMatch(/^pattern {2}a mask tensor\n\nplan {5}dense: the mask is a tensor\n/);
+    expect(text).not.toMatch(/[█▒]/);
+    expect(text.match(/^launch /gm)).toHaveSize(2);
+  });
+
   it('packs masks of more words than one row of the grid takes', () => {
     const problem = problemFor({queryLength: 16384, keyLength: 16384, queryOffset: 0});
     const [x, y, z] = compileMaskTensor(problem, CORE_DEVICE, [1, 1, 16384, 16384]).launches[0]!.grid;

@@ -1,5 +1,5 @@
 import {causal, slidingWindow} from '../../src/pattern/index.js';
-import {CORE_DEVICE, draw} from '../../src/plan/index.js';
+import {CORE_DEVICE, draw, planMaskTensor} from '../../src/plan/index.js';
 import {randomMask} from '../corpus.js';
 import {planFor, problemFor} from '../support/plans.js';
 
@@ -43,6 +43,10 @@ describe('the drawing of a plan', () => {
       expect(first!.length).withContext(`${length}`).toBeLessThanOrEqual(48);
       expect(first!.length).withContext(`${length}`).toBeGreaterThanOrEqual(Math.min(length, 24));
     }
+  });
+
+  it('is empty when the mask is a tensor that comes with the call', () => {
+    expect(draw(planMaskTensor(square(40), CORE_DEVICE))).toBe('');
   });
 
   it('is empty where there is nothing to draw, and all dots where nothing attends', () => {
