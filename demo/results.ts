@@ -39,13 +39,16 @@ export function tableCells(outcomes: readonly Outcome[]): Cells[] {
 
 /** `2.9× faster, attention 15× faster, 9.1× less memory` */
 function comparison(base: Measured, other: Measured): string {
-  const found = [ratio(base.medianMs, other.medianMs, 'faster', 'slower')];
-  if (base.gpu && other.gpu) found.push(`attention ${ratio(base.gpu.attentionMs, other.gpu.attentionMs, 'faster', 'slower')}`);
-  if (base.peakBytes && other.peakBytes) found.push(ratio(base.peakBytes, other.peakBytes, 'less memory', 'more memory'));
+  const found = [ratio(base.medianMs, other.medianMs, 'faster', 'slower', 'as fast')];
+  if (base.gpu && other.gpu)
+    found.push(`attention ${ratio(base.gpu.attentionMs, other.gpu.attentionMs, 'faster', 'slower', 'as fast')}`);
+  if (base.peakBytes && other.peakBytes)
+    found.push(ratio(base.peakBytes, other.peakBytes, 'less memory', 'more memory', 'as much memory'));
   return found.join(', ');
 }
 
-function ratio(base: number, other: number, better: string, worse: string): string {
+function ratio(base: number, other: number, better: string, worse: string, same: string): string {
+  if (Math.abs(base / other - 1) < 0.05) return same;
   return base >= other ? `${factor(base / other)} ${better}` : `${factor(other / base)} ${worse}`;
 }
 
@@ -123,17 +126,17 @@ function drawBars(
 ): void {
   const bars: Bar[] = [];
   const ends = outcomes.map((outcome) => {
-    const name = outcome.spec.title;
+    const name = outcome.spec.short;
     const parts = outcome.kind === 'measured' ? partsOf(outcome) : [];
     for (const [part, colour, value] of parts) bars.push({name, part, colour, value});
     const value = parts.reduce((sum, part) => sum + part[2], 0);
     return {name, value, label: parts.length > 0 ? print(value) : 'not measured'};
   });
   const chart = Plot.plot({
-    width: 480,
+    width: Math.max(300, host.clientWidth),
     height: 30 * ends.length + 8,
-    marginLeft: 168,
-    marginRight: 84,
+    marginLeft: 112,
+    marginRight: 88,
     marginTop: 4,
     marginBottom: 4,
     style: {background: 'none', color: 'var(--ink)', fontSize: '13px', fontFamily: 'inherit'},

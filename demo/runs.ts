@@ -19,14 +19,21 @@ export type RunName = 'asIs' | 'dense' | 'fused' | 'full';
 export interface RunSpec {
   readonly name: RunName;
   readonly title: string;
+  /** The title where there is little room. */
+  readonly short: string;
   readonly detail: string;
 }
 
 export const RUNS: readonly RunSpec[] = [
-  {name: 'asIs', title: 'The model as it is', detail: 'every query attends to every key'},
-  {name: 'full', title: 'Swapped, full()', detail: 'the same pairs in one kernel'},
-  {name: 'dense', title: 'Swapped, pattern, dense', detail: 'every pair computed, the mask hides the rest'},
-  {name: 'fused', title: 'Swapped, pattern, fused', detail: 'only the tiles the pattern touches'},
+  {name: 'asIs', title: 'The model as it is', short: 'as it is', detail: 'every query attends to every key'},
+  {name: 'full', title: 'Swapped, full()', short: 'swapped, full()', detail: 'the same pairs in one kernel'},
+  {
+    name: 'dense',
+    title: 'Swapped, pattern, dense',
+    short: 'swapped, dense',
+    detail: 'every pair computed, the mask hides the rest',
+  },
+  {name: 'fused', title: 'Swapped, pattern, fused', short: 'swapped, fused', detail: 'only the tiles the pattern touches'},
 ];
 
 /** Sums over the kernels of a run, in milliseconds: without what JavaScript takes to issue them. */
