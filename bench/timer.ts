@@ -117,11 +117,16 @@ class TimestampTimer implements Timer {
     const samples = Math.max(3, Math.min(MAX_SAMPLES, Math.floor(budgetMs / (count * estimate))));
     let heatMs = 15;
     let best: Timing = {ms: Infinity, samples: 0, clockRatio: -1};
+    let bestStarved = true;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const {times, calibrationMs, enqueueMs} = await this.series(enqueue, count, samples, heatMs);
       const clockRatio = this.bestCalibrationMs / calibrationMs;
       const starved = enqueueMs > heatMs;
-      if (clockRatio > best.clockRatio! && (!starved || best.samples === 0)) best = {ms: median(times), samples, clockRatio};
+      // A measurement that waited for the CPU is better than none, and worse than any that did not.
+      if (starved === bestStarved ? clockRatio > best.clockRatio! : bestStarved) {
+        best = {ms: median(times), samples, clockRatio};
+        bestStarved = starved;
+      }
       if (!starved && clockRatio >= LOWEST_CLOCK) break;
       heatMs = Math.min(400, Math.max(heatMs * 1.5, enqueueMs * 2));
     }
