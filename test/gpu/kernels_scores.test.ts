@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, full, globalTokens, slidingWindow, sparseAttention, type Pattern} from '../../src/index.js';
+import {causal, full, globalTokens, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
 import {broadcastBias, expectAttention, expectWithin, mulberry32, randomInputs} from '../oracle.js';
 import {expectRight, tensorsOf} from '../support/attend.js';
 import {problemFor} from '../support/plans.js';
@@ -49,6 +49,15 @@ describe('the scores on WebGPU', () => {
     for (const shape of BROADCAST) await expectBiased(window, shape, (random) => 8 * random - 4, 'bias');
   });
 
+  it('take a bias in every pass of a pattern of several strides', async () => {
+    const strides = strided({stride: 8})
+      .or(slidingWindow({left: 7}))
+      .or(slidingWindow({left: 5, right: 5, dilation: 3}));
+    for (const shape of [BROADCAST[0]!, [keyLength]]) {
+      await expectBiased(strides, shape, (random) => (random < 0.1 ? -Infinity : 8 * random), 'strides');
+    }
+  });
+
   it('take −Infinity as: this key is not attended', async () => {
     for (const shape of [BROADCAST[0]!, [2, 1, 1, keyLength], [keyLength]]) {
       await expectBiased(full(), shape, (random) => (random < 0.4 ? -Infinity : random), 'hidden keys');
@@ -65,6 +74,12 @@ describe('the scores on WebGPU', () => {
 
   it('of a key hidden by the pattern stay hidden, whatever the bias', async () => {
     await expectBiased(causal(), [queryLength, keyLength], (random) => (random < 0.5 ? 3e4 : 0), 'large bias');
+    const bad = Float32Array.from({length: queryLength * keyLength}, (_, i) =>
+      causal().attends(Math.floor(i / keyLength), i % keyLength, problem) ? 0 : NaN,
+    );
+    for (const implementation of IMPLEMENTATIONS) {
+      await expectRight({pattern: causal(), problem, options: {bias: tf.tensor(bad, [queryLength, keyLength]), implementation}});
+    }
   });
 
   it('take a boolean tensor of every shape that broadcasts to them, with and without a bias', async () => {
