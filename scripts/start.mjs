@@ -22,7 +22,11 @@ ensureInstalled();
 const {buildDemo, FOLDER} = await import('../demo/build.mjs');
 console.log('Building the page and its model…');
 await buildDemo();
-const server = await serve(FOLDER, Number(options.port ?? 0));
+const server = await serve(FOLDER, Number(options.port ?? 0)).catch((error) => {
+  if (error.code !== 'EADDRINUSE') throw error;
+  console.error(`Port ${options.port} is taken. Name another, or none for any free one.`);
+  process.exit(1);
+});
 const address = `http://127.0.0.1:${server.address().port}/`;
 if (options.headless || !process.stdout.isTTY || !hasDisplay()) {
   try {
@@ -124,24 +128,18 @@ async function followRuns(page) {
 
 function printResult({machine, tokens, pattern, table, verdicts}) {
   console.log(`\n${machine}\n${tokens} tokens, ${pattern}\n`);
-  const rows = table.map(({title, median, first, gpu, attention, peak, ratio, reason}) => [
-    title,
-    median,
-    first,
-    gpu,
-    attention,
-    peak,
-    reason || ratio,
-  ]);
-  const all = [['run', 'median', 'first run', 'on the GPU', 'attention', 'peak memory', 'against the model as it is'], ...rows];
-  const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  for (const row of all)
-    console.log(
-      row
-        .map((cell, i) => (i === 0 || i === 6 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-        .join('  ')
-        .trimEnd(),
-    );
-  console.log('');
+  if (table.length > 0) printTable(table);
   for (const {state, text} of verdicts) console.log(`${{good: '✓', bad: '✗', open: '–'}[state]} ${text}`);
+}
+
+function printTable(table) {
+  const head = ['run', 'median', 'first run', 'on the GPU', 'attention', 'peak memory', 'against the model as it is'];
+  const rows = table.map((run) => [run.title, run.median, run.first, run.gpu, run.attention, run.peak, run.reason || run.ratio]);
+  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column].length)));
+  for (const row of [head, ...rows]) {
+    // Words to the left, numbers to the right.
+    const cells = row.map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])));
+    console.log(cells.join('  ').trimEnd());
+  }
+  console.log('');
 }
