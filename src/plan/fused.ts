@@ -103,7 +103,7 @@ export class Draft {
         if (total === 0 && pass > 0) continue;
         // A merge cannot both read and replace a row's log-sum-exp, so rows of a pass between two others stay whole.
         const middle = pass > 0 && pass < this.passStarts.length - 1;
-        const parts = middle ? 1 : Math.max(1, Math.floor(total / partTiles));
+        const parts = middle || total < 2 * partTiles ? 1 : ceilDiv(total, partTiles);
         const perPart = Math.max(1, ceilDiv(total, parts));
         // Rows without keys are one part too: somebody has to write their zeros.
         const cuts = Math.max(1, ceilDiv(total, perPart));

@@ -65,8 +65,7 @@ export class SpanCutter {
       const spans = this.spans.length;
       const intervals = this.intervals.length;
       this.tiles = 0;
-      this.sweep(tile, residue, strideClass.stride);
-      if (this.connected && this.layerTiles() < this.tiles) {
+      if (!this.sweep(tile, residue, strideClass.stride, this.connected ? this.layerTiles() : Infinity)) {
         this.spans.length = spans;
         this.intervals.length = intervals;
         this.emitLayers(tile, residue, strideClass.stride);
@@ -135,8 +134,11 @@ export class SpanCutter {
     }
   }
 
-  /** Visits the intervals by ascending start; ends a span at a gap of a key tile or more, and where a row starts its second interval. */
-  private sweep(tile: RowTile, residue: number, stride: number): void {
+  /**
+   * Visits the intervals by ascending start; ends a span at a gap of a key tile or more, and where a row starts its second interval. Gives
+   * up, false, when that takes more than `most` key tiles.
+   */
+  private sweep(tile: RowTile, residue: number, stride: number, most: number): boolean {
     const {low, high, spanLow, spanHigh, tileRows, tileKeys} = this;
     const order = this.ascending();
     spanHigh.fill(-1);
@@ -147,6 +149,7 @@ export class SpanCutter {
       const lo = low[index]!;
       if (spanHigh[x]! >= 0 || (end >= 0 && lo >= end + tileKeys)) {
         this.emit(tile, residue, stride, spanLow, spanHigh, 0, lo);
+        if (this.tiles >= most) return false; // and the span to come makes it more
         for (let row = 0; row < tile.rows; row++) {
           if (spanHigh[row]! > lo) spanLow[row] = lo;
           else spanHigh[row] = -1;
@@ -157,6 +160,7 @@ export class SpanCutter {
       if (high[index]! > end) end = high[index]!;
     }
     this.emit(tile, residue, stride, spanLow, spanHigh, 0, NEVER);
+    return this.tiles <= most;
   }
 
   /** The intervals by ascending start, each as start · RANK + index. Layer by layer they mostly are in order already. */
