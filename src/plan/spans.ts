@@ -111,7 +111,10 @@ export class SpanCutter {
     this.connected = connected;
   }
 
-  /** Whether layers visit at most an eighth more key tiles than the keys they span would fill: then no sweep can be much better. */
+  /**
+   * Whether layers visit hardly more key tiles than the keys they span would fill: one more, or an eighth. A sweep that cuts at all takes
+   * one more as well, unless the cut happens to end a key tile.
+   */
   private layersAreGood(): boolean {
     let from = Infinity;
     let to = 0;
@@ -119,7 +122,8 @@ export class SpanCutter {
       from = Math.min(from, this.from[layer]!);
       to = Math.max(to, this.to[layer]!);
     }
-    return this.layerTiles() <= 1.125 * Math.ceil((to - from) / this.tileKeys);
+    const least = Math.ceil((to - from) / this.tileKeys);
+    return this.layerTiles() <= Math.max(least + 1, 1.125 * least);
   }
 
   private layerTiles(): number {
