@@ -17,6 +17,8 @@ function sparseAttention_(
   const call = checkCall(query, key, value, pattern, options);
   const {batch, heads, queryLength, keyLength, valueDim} = call.problem;
   if (keyLength > 0 && batch * heads * queryLength * valueDim > 0) return run(call);
+  // A pattern for other lengths is a mistake also where nothing is computed.
+  if (call.pattern !== undefined) compressedRows(call.pattern, call.problem);
   return tf.zeros(call.rank === 3 ? [batch, queryLength, valueDim] : [batch, heads, queryLength, valueDim]);
 }
 

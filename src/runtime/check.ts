@@ -93,7 +93,7 @@ function checkImplementation(implementation: string = 'auto'): Call['implementat
 function floats(name: string, given: Tensor | TensorLike): Tensor {
   let tensor: Tensor;
   if (given instanceof tf.Tensor) tensor = checkAlive(name, given);
-  else if (Array.isArray(given) || ArrayBuffer.isView(given)) tensor = fromArray(name, given);
+  else if (Array.isArray(given) || tf.util.isTypedArray(given)) tensor = fromArray(name, given);
   else return refuse(name, say(given), 'a float32 tensor', 'Pass a tensor, or nested arrays of numbers.');
   if (tensor.dtype !== 'float32') {
     refuse(name, `dtype ${tensor.dtype}`, 'dtype float32', `Cast it: tf.cast(${name}, 'float32').`);
@@ -103,9 +103,14 @@ function floats(name: string, given: Tensor | TensorLike): Tensor {
 
 function fromArray(name: string, array: TensorLike): Tensor {
   const tensor = tf.tensor(array);
-  // tf.tensor takes its shape from the first rows alone.
-  if (tf.util.flatten(array as number[]).length !== tensor.size) {
+  // tf.tensor takes its shape from the first rows alone, and its dtype from the first entry: of the others it makes NaN or 0.
+  const entries: unknown[] = tf.util.flatten(array as number[]);
+  if (entries.length !== tensor.size) {
     refuse(name, 'rows of different lengths', 'nested arrays that form a block of numbers', 'Pad the shorter rows.');
+  }
+  const stranger = entries.findIndex((entry) => typeof entry !== 'number');
+  if (tensor.dtype === 'float32' && stranger >= 0) {
+    refuse(name, `${say(entries[stranger])} among the numbers`, 'nested arrays of numbers', 'Fill the gaps.');
   }
   return tensor;
 }
@@ -166,8 +171,9 @@ function checkSizes({query, key, value}: Inputs, queryOffset: number | undefined
 
 function checkScale(scale: number | undefined, headDim: number): number {
   if (scale === undefined) return 1 / Math.sqrt(headDim);
-  if (typeof scale !== 'number' || !Number.isFinite(scale)) {
-    refuse('option scale', say(scale), 'a finite number', 'Leave it out for 1/√headDim.');
+  // The kernels multiply with a float32, in units of log2.
+  if (typeof scale !== 'number' || !Number.isFinite(Math.fround(scale * Math.LOG2E))) {
+    refuse('option scale', say(scale), 'a finite number that float32 holds', 'Leave it out for 1/√headDim.');
   }
   return scale;
 }

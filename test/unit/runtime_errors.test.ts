@@ -65,6 +65,12 @@ describe('sparseAttention refuses', () => {
     ],
     ['no query at all', () => withQuery(undefined as unknown as tf.Tensor), /^query: found undefined, expected a float32 tensor/],
     ['ragged arrays', () => withQuery([[[[1], [2, 3]]]] as unknown as tf.Tensor), /^query: found rows of different lengths/],
+    [
+      'arrays with a gap or a word among the numbers',
+      () => withQuery([[[[1, undefined]]]] as unknown as tf.Tensor),
+      /^query: found undefined among the numbers, expected nested arrays of numbers/,
+    ],
+    ['a Float64Array', () => withQuery(new Float64Array(4) as unknown as tf.Tensor), /^query: found an object, expected/],
     ['text for a pattern', () => withPattern('causal()'), /^pattern: found the text 'causal\(\)'.*parsePattern\(text\)/],
     [
       'an array for a pattern',
@@ -87,6 +93,7 @@ describe('sparseAttention refuses', () => {
     ['a bool bias', () => withOptions({bias: at([5, 7], 'bool')}), /^bias: found dtype bool, expected dtype float32/],
     ['a scale of NaN', () => withOptions({scale: NaN}), /^option scale: found NaN, expected a finite number/],
     ['an infinite scale', () => withOptions({scale: Infinity}), /^option scale: found Infinity/],
+    ['a scale too large for float32', () => withOptions({scale: 1e40}), /^option scale: found 1e\+40.*float32/],
     ['a scale that is text', () => withOptions({scale: '1'}), /^option scale: found the text '1'/],
     ['a fractional queryOffset', () => withOptions({queryOffset: 0.5}), /^option queryOffset: found 0\.5, expected a whole number/],
     ['a queryOffset of NaN', () => withOptions({queryOffset: NaN}), /^option queryOffset: found NaN/],
@@ -119,6 +126,11 @@ describe('sparseAttention refuses', () => {
     [
       'documents of another length',
       () => withPattern(documents([3, 3])),
+      /^documents\.lengths: found a sum of 6, expected keyLength = 7/,
+    ],
+    [
+      'documents of another length, also without batches',
+      () => () => sparseAttention(at([0, 5, 4]), at([0, 7, 4]), at([0, 7, 4]), documents([3, 3])),
       /^documents\.lengths: found a sum of 6, expected keyLength = 7/,
     ],
     ['global tokens outside the keys', () => withPattern(globalTokens([7])), /^globalTokens\.tokens: found index 7/],
