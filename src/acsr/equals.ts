@@ -4,7 +4,8 @@ import {nodeOf} from './compress.js';
 import {rowsOf} from './expression.js';
 
 export type Equality =
-  {readonly equal: true} | {readonly equal: false; readonly counterexample: {readonly query: number; readonly key: number}};
+  | {readonly equal: true; readonly counterexample?: undefined}
+  | {readonly equal: false; readonly counterexample: {readonly query: number; readonly key: number}};
 
 /**
  * Whether two patterns hold the same pairs at these lengths, with the first pair that only one of them holds when they do not: they are
