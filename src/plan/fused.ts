@@ -101,7 +101,7 @@ export class Draft {
         const {firstRow, rowStride, rows} = this.rowTiles[index]!;
         const total = this.extents.data[3 * index + 2]!;
         if (total === 0 && pass > 0) continue;
-        // A merge cannot both read and replace a row's log-sum-exp, so rows of a pass between two others stay whole.
+        // A merge cannot both read and replace a row's maximum and sum, so rows of a pass between two others stay whole.
         const middle = pass > 0 && pass < this.passStarts.length - 1;
         const parts = middle || total < 2 * partTiles ? 1 : ceilDiv(total, partTiles);
         const perPart = Math.max(1, ceilDiv(total, parts));

@@ -16,7 +16,7 @@ export interface TileShape {
 export interface Pass {
   readonly itemBegin: number;
   readonly itemEnd: number;
-  /** The rows of this pass already hold an output and a log-sum-exp from earlier passes. */
+  /** The rows of this pass already hold an output, a maximum and a sum from earlier passes. */
   readonly continues: boolean;
   /** Rows cut into parts: merges `mergeBegin ≤ m < mergeEnd` join them after the items of this pass. */
   readonly mergeBegin: number;

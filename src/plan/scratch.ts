@@ -3,9 +3,9 @@ import type {Plan} from './plan.js';
 
 /** Where the parts of the scratch buffer lie, in vec4<f32>. One call's scratch: all batches and heads. */
 export interface ScratchLayout {
-  /** Log-sum-exp of every row, one vec4 each, kept from pass to pass; 0 when there is one pass. */
+  /** (maximum, sum) of every row, one vec4 each, kept from pass to pass; 0 when there is one pass. */
   readonly rows: number;
-  /** One partial row: ⌈valueDim/4⌉ vec4 of output, then its log-sum-exp in the x of one more. */
+  /** One partial row: ⌈valueDim/4⌉ vec4 of output, then (maximum, sum) in one more: a log-sum-exp would lose the sum of low scores, −1e9 + 3 = −1e9. */
   readonly record: number;
   readonly total: number;
 }

@@ -113,9 +113,10 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   private continueRows(): string {
     const row = (i: number): string =>
       lines(
-        `m${i} = scratch[q${i}].x;`,
-        `l${i} = select(0.0, 1.0, tx == 0u && m${i} != EMPTY);`,
-        each(this.share.columns, (c) => `o${i}_${c} = ${this.share.output.load(`q${i}`, this.share.column(c))};`),
+        `let had${i} = scratch[q${i}].xy; // (maximum, sum)`,
+        `m${i} = had${i}.x;`,
+        `l${i} = select(0.0, had${i}.y, tx == 0u);`,
+        each(this.share.columns, (c) => `o${i}_${c} = had${i}.y * ${this.share.output.load(`q${i}`, this.share.column(c))};`),
       );
     return `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
   }
@@ -140,14 +141,13 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       lines(
         `if (i32(x${i}) < owned.x) {`,
         `let inverse = select(1.0 / l${i}, 0.0, l${i} == 0.0);`,
-        `let sum = select(m${i} + log2(l${i}), EMPTY, l${i} == 0.0);`,
         'if (owned.y < 0) {',
         columns((c) => this.share.output.store(`q${i}`, this.share.ownColumn(c), `o${i}_${c} * inverse`)),
-        `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q${i}] = vec4f(sum); }`,
+        `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q${i}] = vec4f(m${i}, l${i}, 0.0, 0.0); }`,
         '} else {',
         `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x${i}) * ${this.share.outputColumns + 1}u;`,
         columns((c) => `scratch[record + ${this.share.ownColumn(c)}] = o${i}_${c} * inverse;`),
-        `if (tx == 0u) { scratch[record + ${this.share.outputColumns}u] = vec4f(sum); }`,
+        `if (tx == 0u) { scratch[record + ${this.share.outputColumns}u] = vec4f(m${i}, l${i}, 0.0, 0.0); }`,
         '}\n}',
       );
     return each(this.share.rows, row);

@@ -11,7 +11,7 @@ const INVOCATIONS = 256;
 /** Workgroups per merge: an invocation joins one vec4 column of one row. */
 export const mergeGroups = ({problem, tile}: Plan): number => ceilDiv(tile.rows * ceilDiv(problem.valueDim, 4), INVOCATIONS);
 
-/** Joins the parts of long rows by their log-sum-exp: output = Σ 2^(sum_p − max) · output_p / Σ 2^(sum_p − max). */
+/** Joins the parts of long rows by their maximum and sum: w_p = sum_p · 2^(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
 export function mergeProgram(plan: Plan): Program {
   const columns = ceilDiv(plan.problem.valueDim, 4);
   const output = rowAccess('output', plan.problem.valueDim, true);
@@ -57,19 +57,19 @@ largest = max(largest, scratch[recordOf(line, slot, x) + COLUMNS].x);
 var total = 0.0;
 var sum = vec4f();
 if (continues) {
-total = weight(scratch[row].x, largest);
+total = weight(scratch[row].xy, largest);
 sum = total * ${output.load('row', 'column')};
 }
 for (var slot = owned.y; slot < slotEnd; slot++) {
 let record = recordOf(line, slot, x);
-let share = weight(scratch[record + COLUMNS].x, largest);
+let share = weight(scratch[record + COLUMNS].xy, largest);
 total += share;
 sum = fma(vec4f(share), scratch[record + column], sum);
 }
 ${output.store('row', 'column', 'sum * select(1.0 / total, 0.0, total == 0.0)')}
 // All columns of a row read its old sum, so it may only be written where there is none: the planner cuts no rows of a middle pass.
 if (column == 0u && (params.flags & KEEPS_SUM) != 0u && !continues) {
-scratch[row] = vec4f(select(largest + log2(total), EMPTY, total == 0.0));
+scratch[row] = vec4f(largest, total, 0.0, 0.0);
 }
 }
 
@@ -77,9 +77,9 @@ fn recordOf(line: u32, slot: i32, x: u32) -> u32 {
 return params.slotBase + ((line * params.slots + u32(slot)) * ROWS + x) * RECORD;
 }
 
-// 0 for a part that saw no key.
-fn weight(sum: f32, largest: f32) -> f32 {
-return select(exp2(sum - largest), 0.0, sum == EMPTY);
+// Of a part with this (maximum, sum): 0 when it saw no key, for its sum is.
+fn weight(part: vec2f, largest: f32) -> f32 {
+return part.y * exp2(part.x - largest);
 }
 `,
     ),

@@ -14,9 +14,9 @@ struct Params {
 }
 `;
 
-/** Rows already hold an output and a log-sum-exp from an earlier pass. */
+/** Rows already hold an output, a maximum and a sum from an earlier pass. */
 export const CONTINUES = 1;
-/** A later pass wants the log-sum-exp of the rows. */
+/** A later pass wants the maximum and sum of the rows. */
 export const KEEPS_SUM = 2;
 
 export interface FixedParams {

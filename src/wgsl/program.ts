@@ -10,7 +10,7 @@ export type BindingRole =
   | 'mask'
   | 'maskWords'
   | 'output'
-  /** Rows of partial results and their log-sum-exp, `Plan.slots` row tiles per head, after one row record per query when passes continue. */
+  /** Rows of partial results with their maximum and sum, `Plan.slots` row tiles per head, after one row record per query when passes continue. */
   | 'scratch';
 
 /** One WGSL module with one entry point `main`, and what a host must know to run it. Text and bindings derive from the plan alone. */

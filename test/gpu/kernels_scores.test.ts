@@ -69,6 +69,8 @@ describe('the scores on WebGPU', () => {
     for (const low of [-1e4, -1e9, -3.4028234663852886e38]) {
       await expectBiased(full(), [2, 1, 1, keyLength], (random) => (random < 0.5 ? low : 0), `${low}`);
       await expectBiased(window, [2, 1, 1, keyLength], () => low, `all ${low}`);
+      // In two passes: the second weighs its keys against all of the first.
+      await expectBiased(strided({stride: 8}).or(slidingWindow({left: 7})), [2, 1, 1, keyLength], () => low, `passes, all ${low}`);
     }
   });
 

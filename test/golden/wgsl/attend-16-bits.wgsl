@@ -68,18 +68,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let words3 = dot(vec3u(group.z, group.x, row3), params.maskStrides.xyz);
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-    m0 = scratch[q0].x;
-    l0 = select(0.0, 1.0, tx == 0u && m0 != EMPTY);
-    o0_0 = output[q0 * 4u + min((tx + 0u), 3u)];
-    m1 = scratch[q1].x;
-    l1 = select(0.0, 1.0, tx == 0u && m1 != EMPTY);
-    o1_0 = output[q1 * 4u + min((tx + 0u), 3u)];
-    m2 = scratch[q2].x;
-    l2 = select(0.0, 1.0, tx == 0u && m2 != EMPTY);
-    o2_0 = output[q2 * 4u + min((tx + 0u), 3u)];
-    m3 = scratch[q3].x;
-    l3 = select(0.0, 1.0, tx == 0u && m3 != EMPTY);
-    o3_0 = output[q3 * 4u + min((tx + 0u), 3u)];
+    let had0 = scratch[q0].xy; // (maximum, sum)
+    m0 = had0.x;
+    l0 = select(0.0, had0.y, tx == 0u);
+    o0_0 = had0.y * output[q0 * 4u + min((tx + 0u), 3u)];
+    let had1 = scratch[q1].xy; // (maximum, sum)
+    m1 = had1.x;
+    l1 = select(0.0, had1.y, tx == 0u);
+    o1_0 = had1.y * output[q1 * 4u + min((tx + 0u), 3u)];
+    let had2 = scratch[q2].xy; // (maximum, sum)
+    m2 = had2.x;
+    l2 = select(0.0, had2.y, tx == 0u);
+    o2_0 = had2.y * output[q2 * 4u + min((tx + 0u), 3u)];
+    let had3 = scratch[q3].xy; // (maximum, sum)
+    m3 = had3.x;
+    l3 = select(0.0, had3.y, tx == 0u);
+    o3_0 = had3.y * output[q3 * 4u + min((tx + 0u), 3u)];
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
@@ -403,50 +407,46 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
   if (i32(x0) < owned.x) {
     let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
-    let sum = select(m0 + log2(l0), EMPTY, l0 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[q0 * 4u + (tx + 0u)] = o0_0 * inverse; }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(sum); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(m0, l0, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
-      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }
   if (i32(x1) < owned.x) {
     let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
-    let sum = select(m1 + log2(l1), EMPTY, l1 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[q1 * 4u + (tx + 0u)] = o1_0 * inverse; }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(sum); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(m1, l1, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
-      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m1, l1, 0.0, 0.0); }
     }
   }
   if (i32(x2) < owned.x) {
     let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
-    let sum = select(m2 + log2(l2), EMPTY, l2 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[q2 * 4u + (tx + 0u)] = o2_0 * inverse; }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q2] = vec4f(sum); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q2] = vec4f(m2, l2, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
-      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m2, l2, 0.0, 0.0); }
     }
   }
   if (i32(x3) < owned.x) {
     let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
-    let sum = select(m3 + log2(l3), EMPTY, l3 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[q3 * 4u + (tx + 0u)] = o3_0 * inverse; }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q3] = vec4f(sum); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q3] = vec4f(m3, l3, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }
-      if (tx == 0u) { scratch[record + 4u] = vec4f(sum); }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m3, l3, 0.0, 0.0); }
     }
   }
 }

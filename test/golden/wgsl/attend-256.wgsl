@@ -55,26 +55,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let q1 = line * params.queryLength + row1;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f(); var o1_2 = vec4f(); var o1_3 = vec4f(); var o1_4 = vec4f(); var o1_5 = vec4f(); var o1_6 = vec4f(); var o1_7 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-    m0 = scratch[q0].x;
-    l0 = select(0.0, 1.0, tx == 0u && m0 != EMPTY);
-    o0_0 = output[q0 * 64u + (tx + 0u)];
-    o0_1 = output[q0 * 64u + (tx + 8u)];
-    o0_2 = output[q0 * 64u + (tx + 16u)];
-    o0_3 = output[q0 * 64u + (tx + 24u)];
-    o0_4 = output[q0 * 64u + (tx + 32u)];
-    o0_5 = output[q0 * 64u + (tx + 40u)];
-    o0_6 = output[q0 * 64u + (tx + 48u)];
-    o0_7 = output[q0 * 64u + (tx + 56u)];
-    m1 = scratch[q1].x;
-    l1 = select(0.0, 1.0, tx == 0u && m1 != EMPTY);
-    o1_0 = output[q1 * 64u + (tx + 0u)];
-    o1_1 = output[q1 * 64u + (tx + 8u)];
-    o1_2 = output[q1 * 64u + (tx + 16u)];
-    o1_3 = output[q1 * 64u + (tx + 24u)];
-    o1_4 = output[q1 * 64u + (tx + 32u)];
-    o1_5 = output[q1 * 64u + (tx + 40u)];
-    o1_6 = output[q1 * 64u + (tx + 48u)];
-    o1_7 = output[q1 * 64u + (tx + 56u)];
+    let had0 = scratch[q0].xy; // (maximum, sum)
+    m0 = had0.x;
+    l0 = select(0.0, had0.y, tx == 0u);
+    o0_0 = had0.y * output[q0 * 64u + (tx + 0u)];
+    o0_1 = had0.y * output[q0 * 64u + (tx + 8u)];
+    o0_2 = had0.y * output[q0 * 64u + (tx + 16u)];
+    o0_3 = had0.y * output[q0 * 64u + (tx + 24u)];
+    o0_4 = had0.y * output[q0 * 64u + (tx + 32u)];
+    o0_5 = had0.y * output[q0 * 64u + (tx + 40u)];
+    o0_6 = had0.y * output[q0 * 64u + (tx + 48u)];
+    o0_7 = had0.y * output[q0 * 64u + (tx + 56u)];
+    let had1 = scratch[q1].xy; // (maximum, sum)
+    m1 = had1.x;
+    l1 = select(0.0, had1.y, tx == 0u);
+    o1_0 = had1.y * output[q1 * 64u + (tx + 0u)];
+    o1_1 = had1.y * output[q1 * 64u + (tx + 8u)];
+    o1_2 = had1.y * output[q1 * 64u + (tx + 16u)];
+    o1_3 = had1.y * output[q1 * 64u + (tx + 24u)];
+    o1_4 = had1.y * output[q1 * 64u + (tx + 32u)];
+    o1_5 = had1.y * output[q1 * 64u + (tx + 40u)];
+    o1_6 = had1.y * output[q1 * 64u + (tx + 48u)];
+    o1_7 = had1.y * output[q1 * 64u + (tx + 56u)];
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
@@ -562,7 +564,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   l0 = all0.x; l1 = all0.y;
   if (i32(x0) < owned.x) {
     let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
-    let sum = select(m0 + log2(l0), EMPTY, l0 == 0.0);
     if (owned.y < 0) {
       output[q0 * 64u + (tx + 0u)] = o0_0 * inverse;
       output[q0 * 64u + (tx + 8u)] = o0_1 * inverse;
@@ -572,7 +573,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       output[q0 * 64u + (tx + 40u)] = o0_5 * inverse;
       output[q0 * 64u + (tx + 48u)] = o0_6 * inverse;
       output[q0 * 64u + (tx + 56u)] = o0_7 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(sum); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(m0, l0, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 65u;
       scratch[record + (tx + 0u)] = o0_0 * inverse;
@@ -583,12 +584,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       scratch[record + (tx + 40u)] = o0_5 * inverse;
       scratch[record + (tx + 48u)] = o0_6 * inverse;
       scratch[record + (tx + 56u)] = o0_7 * inverse;
-      if (tx == 0u) { scratch[record + 64u] = vec4f(sum); }
+      if (tx == 0u) { scratch[record + 64u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }
   if (i32(x1) < owned.x) {
     let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
-    let sum = select(m1 + log2(l1), EMPTY, l1 == 0.0);
     if (owned.y < 0) {
       output[q1 * 64u + (tx + 0u)] = o1_0 * inverse;
       output[q1 * 64u + (tx + 8u)] = o1_1 * inverse;
@@ -598,7 +598,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       output[q1 * 64u + (tx + 40u)] = o1_5 * inverse;
       output[q1 * 64u + (tx + 48u)] = o1_6 * inverse;
       output[q1 * 64u + (tx + 56u)] = o1_7 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(sum); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(m1, l1, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 65u;
       scratch[record + (tx + 0u)] = o1_0 * inverse;
@@ -609,7 +609,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       scratch[record + (tx + 40u)] = o1_5 * inverse;
       scratch[record + (tx + 48u)] = o1_6 * inverse;
       scratch[record + (tx + 56u)] = o1_7 * inverse;
-      if (tx == 0u) { scratch[record + 64u] = vec4f(sum); }
+      if (tx == 0u) { scratch[record + 64u] = vec4f(m1, l1, 0.0, 0.0); }
     }
   }
 }

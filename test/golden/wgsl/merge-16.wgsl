@@ -50,19 +50,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var total = 0.0;
   var sum = vec4f();
   if (continues) {
-    total = weight(scratch[row].x, largest);
+    total = weight(scratch[row].xy, largest);
     sum = total * output[row * 4u + column];
   }
   for (var slot = owned.y; slot < slotEnd; slot++) {
     let record = recordOf(line, slot, x);
-    let share = weight(scratch[record + COLUMNS].x, largest);
+    let share = weight(scratch[record + COLUMNS].xy, largest);
     total += share;
     sum = fma(vec4f(share), scratch[record + column], sum);
   }
   output[row * 4u + column] = sum * select(1.0 / total, 0.0, total == 0.0);
   // All columns of a row read its old sum, so it may only be written where there is none: the planner cuts no rows of a middle pass.
   if (column == 0u && (params.flags & KEEPS_SUM) != 0u && !continues) {
-    scratch[row] = vec4f(select(largest + log2(total), EMPTY, total == 0.0));
+    scratch[row] = vec4f(largest, total, 0.0, 0.0);
   }
 }
 
@@ -70,7 +70,7 @@ fn recordOf(line: u32, slot: i32, x: u32) -> u32 {
   return params.slotBase + ((line * params.slots + u32(slot)) * ROWS + x) * RECORD;
 }
 
-// 0 for a part that saw no key.
-fn weight(sum: f32, largest: f32) -> f32 {
-  return select(exp2(sum - largest), 0.0, sum == EMPTY);
+// Of a part with this (maximum, sum): 0 when it saw no key, for its sum is.
+fn weight(part: vec2f, largest: f32) -> f32 {
+  return part.y * exp2(part.x - largest);
 }
