@@ -26,6 +26,9 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
     const plan = finish('fused', fused, tile, problem, device, acsr.nnz, null);
     if (implementation === 'fused') return {...plan, reason: 'asked for'};
     const denseTiles = tileCount(problem, tile);
+    const maskBytes = 4 * problem.queryLength * ceilDiv(problem.keyLength, 32);
+    if (maskBytes > device.maxBindingBytes)
+      return {...plan, reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`};
     const tiles = `${fused.keyTiles} key tiles where dense computes ${denseTiles}`;
     const denseMs = predictMs('dense', denseEstimate(problem, tile, fused), tile, problem);
     if (plan.costMs <= denseMs)

@@ -1,6 +1,7 @@
 import {planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 import {PATTERNS} from '../../bench/patterns.js';
-import type {Plan} from '../../src/plan/index.js';
+import {strided} from '../../src/pattern/index.js';
+import {CORE_DEVICE, type Plan} from '../../src/plan/index.js';
 import {randomMask} from '../corpus.js';
 
 const LENGTHS = [1024, 4096, 16384];
@@ -32,6 +33,14 @@ describe('the cost model', () => {
       );
       expect(plan.implementation).withContext(`${length}`).toBe('dense');
     }
+  });
+
+  it('runs fused where the mask bits of a dense kernel would not fit a binding', () => {
+    const pattern = strided({stride: 5}).not();
+    const problem = problemFor({queryLength: 500, keyLength: 500, queryOffset: 0});
+    expect(planFor(pattern, problem).implementation).toBe('dense');
+    const small = planFor(pattern, problem, {...CORE_DEVICE, maxBindingBytes: 31999});
+    expect([small.implementation, small.reason]).toEqual(['fused', 'dense would bind 32000 bytes of mask, the device takes 31999']);
   });
 
   it('orders patterns as the reference GPU did at n = 4096', () => {
