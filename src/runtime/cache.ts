@@ -44,19 +44,27 @@ export function compressedRows(pattern: Pattern, {queryLength, keyLength, queryO
 /** Entries of the two caches together, for tests. */
 export const cacheSize = (): number => plans.size + rows.size;
 
-/** The text of a mask is long: such patterns are told apart by identity instead, and equal ones are planned again. */
+/** Patterns of longer text are told apart by identity, and equal ones are planned again. */
 const LONG_TEXT = 1000;
+/** Masks of more words are not even printed: the text of 16,384 × 16,384 random pairs takes 3 s and 90 MB (Node 20, 2026-11-20). */
+const LONG_MASK = 2 ** 12;
 const identities = new WeakMap<Pattern, string>();
 let nextIdentity = 0;
 
 function patternKey(pattern: Pattern): string {
   const known = identities.get(pattern);
   if (known !== undefined) return known;
-  const text = pattern.toString();
-  if (text.length <= LONG_TEXT) return text;
+  const text = holdsLongMask(pattern.node) ? undefined : pattern.toString();
+  if (text !== undefined && text.length <= LONG_TEXT) return text;
   const identity = `pattern #${nextIdentity++}`;
   identities.set(pattern, identity);
   return identity;
+}
+
+function holdsLongMask(node: Pattern['node']): boolean {
+  if (node.kind === 'mask') return node.words.length > LONG_MASK;
+  if (node.kind === 'not') return holdsLongMask(node.operand);
+  return 'operands' in node && node.operands.some(holdsLongMask);
 }
 
 function problemKey({batch, heads, queryLength, keyLength, queryOffset, headDim, valueDim}: Problem): string {

@@ -41,6 +41,9 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
   }
+  if (typeof shape !== 'object' || shape === null) {
+    refuse('shape', String(shape), 'an object {queryLength, keyLength, headDim}', 'Pass the sizes of the calls to come.');
+  }
   for (const name of Object.keys(shape)) {
     if (NAMES.includes(name)) continue;
     const near = nearestName(name, NAMES);

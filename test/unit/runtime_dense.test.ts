@@ -16,6 +16,7 @@ import {
 } from '../../src/pattern/index.js';
 import {prepare, sparseAttention} from '../../src/runtime/index.js';
 import {chunkRows, drawMask} from '../../src/runtime/chunks.js';
+import {SplatError} from '../../src/support/index.js';
 import {broadcastBias, expectAttention, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
 
 const SIZES = {batch: 2, heads: 3, queryLength: 37, keyLength: 37, headDim: 8, valueDim: 5};
@@ -139,6 +140,7 @@ for (const backend of ['cpu', 'wasm'])
       await expectAsync(prepare(causal(), {queryLength: 8, keyLength: 8, headDim: 4, head: 2} as never)).toBeRejectedWithError(
         /Did you mean 'heads'/,
       );
+      await expectAsync(prepare(causal(), undefined as never)).toBeRejectedWithError(SplatError, /shape: found undefined/);
     });
   });
 

@@ -1,6 +1,5 @@
 import {compiledPlan, cacheSize} from '../../src/runtime/cache.js';
-import type {Pattern} from '../../src/compile.js';
-import {CORE_DEVICE, fromMask} from '../../src/compile.js';
+import {CORE_DEVICE, fromMask, Pattern} from '../../src/compile.js';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {deviceRecord} from '../../src/runtime/device.js';
 import {Lru} from '../../src/support/index.js';
@@ -68,6 +67,14 @@ describe('the cache of plans', () => {
     expect(pattern.toString().length).toBeGreaterThan(1000);
     expect(compiledPlan(pattern, sizes, CORE_DEVICE, {})).toBe(compiledPlan(pattern, sizes, CORE_DEVICE, {}));
     expect(compiledPlan(pattern, sizes, CORE_DEVICE, {})).not.toBe(compiledPlan(make(), sizes, CORE_DEVICE, {}));
+  });
+
+  it('does not print a large mask to know it', () => {
+    const toString = spyOn(Pattern.prototype, 'toString').and.callThrough();
+    const mask = fromMask(new Uint8Array(512 * 4096).fill(1), {queryLength: 512, keyLength: 4096});
+    const sizes = {...problem, queryLength: 512, keyLength: 4096};
+    compiledPlan(mask.and(slidingWindow({left: 3})).not(), sizes, CORE_DEVICE, {});
+    expect(toString).not.toHaveBeenCalled();
   });
 
   it('stays bounded', () => {
