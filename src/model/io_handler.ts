@@ -44,7 +44,7 @@ export interface SparseIOHandlerSync {
  *
  * @param source A URL as `tf.loadGraphModel` takes it, or a handler: `tf.io.http(url, options)` where requests need options. A sync
  *   handler or loaded `ModelArtifacts` give a handler for `tf.loadGraphModelSync`. Streamed weights are buffered, because a scale
- * is a weight.
+ *   is a weight.
  * @throws SplatError when the pattern is missing, an option is unknown, or what is loaded is no graph model.
  *
  * @example

@@ -28,9 +28,8 @@ export interface Found {
  * Every attention in a graph: a softmax between two batched products of activations, with no dense layer or convolution between.
  *
  * Any other softmax (a class head, the box decoder of YOLO) is no attention and is not mentioned; nor is a softmax written out in
- * Exp and Sum. Nodes are recognised by what they
- * compute; their names say nothing (grappler calls a score product `FoldTransposeIntoMatMul_MatMul` and a multiplication
- * `truediv`).
+ * Exp and Sum. Nodes are recognised by what they compute; their names say nothing (grappler calls a score product
+ * `FoldTransposeIntoMatMul_MatMul` and a multiplication `truediv`).
  */
 export function findAttentions(context: Context): Found {
   const attentions: Attention[] = [];
