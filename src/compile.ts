@@ -160,6 +160,11 @@ export function planAttention(pattern: Pattern, shape: AttentionShape): Attentio
   }
   const problem = problemOf(shape);
   const device = shape.device ?? CORE_DEVICE;
+  for (const [name, core] of Object.entries(CORE_DEVICE)) {
+    const found = (device as unknown as Record<string, unknown>)[name];
+    if (typeof found === typeof core && !Number.isNaN(found)) continue;
+    refuse(`device.${name}`, String(found), `a ${typeof core}`, 'Leave the device out for the limits that every one has.');
+  }
   const plan = makePlan(compress(pattern, problem), problem, device, shape.implementation);
   return Object.freeze({
     ...plan,

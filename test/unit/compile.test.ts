@@ -87,6 +87,7 @@ describe('planAttention', () => {
     ['a NaN batch', causal(), {...SHAPE, batch: NaN}, /^batch: found NaN/],
     ['a fractional length', causal(), {...SHAPE, queryLength: 1.5}, /^queryLength: found 1\.5/],
     ['a NaN offset', causal(), {...SHAPE, queryOffset: NaN}, /^queryOffset: found NaN/],
+    ['a device without limits', causal(), {...SHAPE, device: {}}, /^device\.maxWorkgroupBytes: found undefined, expected a number/],
     [
       'an unknown implementation',
       causal(),
