@@ -15,9 +15,10 @@ export function paint(row: RunList, words: Uint32Array): void {
   }
 }
 
-function paintKeys(first: number, last: number, words: Uint32Array): void {
-  const from = first >>> 5;
-  const to = last >>> 5;
+/** Sets the bits of the keys `first … last` in the row that begins at word `at`. */
+export function paintKeys(first: number, last: number, words: Uint32Array, at = 0): void {
+  const from = at + (first >>> 5);
+  const to = at + (last >>> 5);
   const head = -1 << (first & 31);
   const tail = -1 >>> (31 - (last & 31));
   if (from === to) {

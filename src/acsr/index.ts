@@ -1,4 +1,5 @@
 export {MAX_RUNS, type Acsr} from './acsr.js';
+export {paintKeys} from './bits.js';
 export {checkAcsr} from './check.js';
 export {compress} from './compress.js';
 export {decodeRow} from './decode.js';

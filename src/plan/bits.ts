@@ -1,4 +1,4 @@
-import type {Acsr} from '../acsr/index.js';
+import {paintKeys, type Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 
 /** The pairs of an ACSR as mask bits: bit `key % 32` of word `query·⌈keyLength/32⌉ + ⌊key/32⌋`. */
@@ -8,7 +8,7 @@ export function toWords({queryLength, keyLength, rowRuns, start, stride, count, 
   for (let row = 0; row < queryLength; row++) {
     const at = row * wordsPerRow;
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
-      if (stride[run] === 1) setRange(words, at, start[run]!, start[run]! + count[run]!);
+      if (stride[run] === 1) paintKeys(start[run]!, start[run]! + count[run]! - 1, words, at);
       else
         for (let i = 0, key = start[run]!; i < count[run]!; i++, key += stride[run]!) words[at + (key >>> 5)]! |= 1 << (key & 31);
     }
@@ -17,18 +17,4 @@ export function toWords({queryLength, keyLength, rowRuns, start, stride, count, 
     words.set(bits.subarray(index * wordsPerRow, (index + 1) * wordsPerRow), row * wordsPerRow);
   });
   return words;
-}
-
-function setRange(words: Uint32Array, at: number, from: number, to: number): void {
-  const first = from >>> 5;
-  const last = (to - 1) >>> 5;
-  const head = -1 << (from & 31);
-  const tail = -1 >>> (31 - ((to - 1) & 31));
-  if (first === last) {
-    words[at + first]! |= head & tail;
-    return;
-  }
-  words[at + first]! |= head;
-  words.fill(0xffffffff, at + first + 1, at + last);
-  words[at + last]! |= tail;
 }
