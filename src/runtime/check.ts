@@ -78,7 +78,7 @@ function checkOptions(options: SparseAttentionOptions): void {
   }
 }
 
-function checkImplementation(implementation: string = 'auto'): Call['implementation'] {
+export function checkImplementation(implementation: string = 'auto'): Call['implementation'] {
   if ((IMPLEMENTATIONS as readonly string[]).includes(implementation)) return implementation as Call['implementation'];
   const near = typeof implementation === 'string' ? nearestName(implementation, IMPLEMENTATIONS) : undefined;
   return refuse(

@@ -3,6 +3,7 @@ import {nearestName, refuse} from '../support/index.js';
 import {Pattern, problemOf} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
+import {checkImplementation} from './check.js';
 import {checkFits, residentOf} from './launch.js';
 
 /** The sizes and options of the calls to come. */
@@ -49,7 +50,16 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
     const near = nearestName(name, NAMES);
     refuse(`shape.${name}`, 'an unknown name', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
   }
-  const {bias = false, implementation = 'auto', ...sizes} = shape;
+  const {bias = false, implementation: asked, ...sizes} = shape;
+  const implementation = checkImplementation(asked);
+  if (typeof bias !== 'boolean') {
+    refuse(
+      'shape.bias',
+      `a value of type ${typeof bias}`,
+      'true or false',
+      'The calls bring the bias itself; here say that they will.',
+    );
+  }
   const problem = problemOf(sizes);
   await tf.ready();
   const host = Host.of(tf.backend());

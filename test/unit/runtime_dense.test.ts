@@ -141,6 +141,13 @@ for (const backend of ['cpu', 'wasm'])
         /Did you mean 'heads'/,
       );
       await expectAsync(prepare(causal(), undefined as never)).toBeRejectedWithError(SplatError, /shape: found undefined/);
+      for (const wrong of [{implementation: 'fuse'}, {bias: [0]}]) {
+        const shape = {queryLength: 8, keyLength: 8, headDim: 4, ...wrong} as never;
+        await expectAsync(prepare(causal(), shape)).toBeRejectedWithError(
+          SplatError,
+          /implementation: .*'fuse'|shape\.bias: found/,
+        );
+      }
     });
   });
 
