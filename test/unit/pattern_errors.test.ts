@@ -88,6 +88,7 @@ describe('a shape', () => {
   it('must hold lengths that are counts and an offset that is an integer', () => {
     expect(found({queryLength: -1, keyLength: 2})).toContain('queryLength: found -1');
     expect(found({queryLength: 1, keyLength: 2 ** 31})).toContain('keyLength: found 2147483648');
+    expect(found({queryLength: 2 ** 24 + 1, keyLength: 1})).toContain('queryLength: found 16777217');
     expect(found({queryLength: 1, keyLength: 2, queryOffset: 0.5})).toContain('queryOffset: found 0.5');
     expect(found({queryLength: 1, keyLength: 2, queryOffset: Infinity})).toContain('queryOffset: found Infinity');
     expect(found({queryLength: 1})).toContain('keyLength: found nothing');
