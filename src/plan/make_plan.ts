@@ -26,19 +26,36 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
     const plan = finish('fused', fused, tile, problem, device, acsr.nnz, null);
     if (implementation === 'fused') return {...plan, reason: 'asked for'};
     const denseTiles = tileCount(problem, tile);
-    const maskBytes = 4 * problem.queryLength * ceilDiv(problem.keyLength, 32);
+    const maskBytes = maskBytesOf(problem);
     if (maskBytes > device.maxBindingBytes)
       return {...plan, reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`};
     const tiles = `${fused.keyTiles} key tiles where dense computes ${denseTiles}`;
     const denseMs = predictMs('dense', denseEstimate(problem, tile, fused), tile, problem);
     if (plan.costMs <= denseMs)
       return {...plan, reason: `computes ${tiles}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
-    const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
-    return {...dense, reason: `fused would compute ${tiles}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`};
+    return {
+      ...densePlan(acsr, problem, device, tile),
+      reason: `fused would compute ${tiles}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`,
+    };
   }
-  const dense = finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
-  return {...dense, reason: implementation === 'dense' ? 'asked for' : irregularity(acsr)};
+  return {...densePlan(acsr, problem, device, tile), reason: implementation === 'dense' ? 'asked for' : irregularity(acsr)};
 }
+
+/** The pattern as packed mask bits, refused before they are allocated where no binding could hold them. */
+function densePlan(acsr: Acsr, problem: Problem, device: Device, tile: TileShape): Plan {
+  const maskBytes = maskBytesOf(problem);
+  if (maskBytes > device.maxBindingBytes) {
+    refuse(
+      'mask bits of the dense kernel',
+      `${maskBytes} bytes`,
+      `at most ${device.maxBindingBytes}, a binding of this device`,
+      'Split the queries over several calls, or simplify the pattern until it has a tiling.',
+    );
+  }
+  return finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
+}
+
+const maskBytesOf = ({queryLength, keyLength}: Problem): number => 4 * queryLength * ceilDiv(keyLength, 32);
 
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
 

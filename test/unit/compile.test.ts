@@ -26,6 +26,14 @@ describe('planAttention', () => {
     expect(device).toBe(CORE_DEVICE);
   });
 
+  it('refuses a dense kernel whose mask bits no binding holds, before it makes them', () => {
+    const shape = {queryLength: 2 ** 17, keyLength: 2 ** 17, headDim: 64, implementation: 'dense'} as const;
+    expect(refusal(() => planAttention(causal(), shape)).message).toBe(
+      'mask bits of the dense kernel: found 2147483648 bytes, expected at most 134217728, a binding of this device. ' +
+        'Split the queries over several calls, or simplify the pattern until it has a tiling.',
+    );
+  });
+
   it('gives a frozen plan', () => {
     const plan = planAttention(causal(), SHAPE);
     for (const part of [plan, plan.problem, plan.tile, plan.passes, plan.passes[0]!, plan.device]) {
