@@ -1,5 +1,5 @@
 import type {Plan} from './plan.js';
-import {readInterval, readItem, readMerge} from './schedule.js';
+import {readInterval, readItem, readMerge, readSpan} from './schedule.js';
 import {forEachSpan, toDense} from './visit.js';
 
 /**
@@ -68,8 +68,8 @@ export function checkPlan(plan: Plan): void {
 function keysOf(plan: Plan, spanBegin: number, spanEnd: number): number {
   let tiles = 0;
   for (let span = spanBegin; span < spanEnd; span++) {
-    const at = 2 * (plan.offsets.spans + 4 * span);
-    tiles += Math.ceil((plan.schedule[at + 3]! - plan.schedule[at + 2]!) / plan.tile.keys);
+    const {yBegin, yEnd} = readSpan(plan, span);
+    tiles += Math.ceil((yEnd - yBegin) / plan.tile.keys);
   }
   return tiles;
 }

@@ -11,7 +11,10 @@ const REFERENCE = {
   flopsPerMs: {wide: 33e9, narrow: 26e9},
   /** A tile with an interval test costs this much of a full one. */
   partialTile: 1.05,
-  /** A tile with a bit test per pair: not measured apart; a load and a shift per pair beside 2·(headDim + valueDim) flops. */
+  /**
+   * A tile with a bit test per pair. An estimate, and a pessimistic one: full n = 16384 took 18.0 ms with bits and 17.4 without, 1.03. With
+   * that number more patterns would go dense; it needs a comparison on irregular ones first.
+   */
   bitTile: 1.25,
   /** An empty compute pass, and each further dispatch. */
   firstDispatchMs: 0.007,

@@ -17,8 +17,7 @@ export type Tiling = Pick<Plan, 'passes' | 'schedule' | 'offsets' | 'slots'> & {
 
 /**
  * Rows longer than twice 1/1056 of all work are cut: 8 parts for each of the reference GPU's 132 multiprocessors to share out.
- * NVIDIA H200, 2026-11-20, whole rows → cut: causal n = 4096 0.687 → 0.590 ms, longformer n = 16384 2.00 → 0.771, full n = 4096
- * 1.219 → 1.126. Rows of even length gain nothing (window n = 4096 0.184 → 0.191), which is why a row is cut from twice the share on.
+ * NVIDIA H200, 2026-11-20, whole rows → cut: causal n = 4096 0.687 → 0.590 ms, full n = 4096 1.219 → 1.126. Rows of even length gain nothing (window n = 4096 0.184 → 0.191), which is why a row is cut from twice the share on.
  */
 const TARGET_ITEMS = 132 * 8;
 /** A part is worth its merge from this many keys on (H200: no gain below 3 tiles of 64). */
@@ -110,8 +109,10 @@ export class Draft {
         if (cuts > 1) merges.push(firstRow, rowStride, rows, slots, slots + cuts, 0, 0, 0);
         for (let part = 0; part < cuts; part++) {
           const spanBegin = spans.length / (2 * SPAN_PAIRS);
-          const taken = this.copyPart(spans, index, part * perPart, Math.min(total, (part + 1) * perPart));
-          weights.push(taken);
+          const from = part * perPart;
+          const to = Math.min(total, from + perPart);
+          this.copyPart(spans, index, from, to);
+          weights.push(to - from);
           drafts.push(firstRow, rowStride, rows, cuts > 1 ? slots++ : -1, spanBegin, spans.length / (2 * SPAN_PAIRS), -1, 0);
         }
       }
@@ -136,8 +137,8 @@ export class Draft {
     };
   }
 
-  /** Appends the spans that hold key tiles [from, to) of a row tile; returns their number of tiles. */
-  private copyPart(out: IntList, index: number, from: number, to: number): number {
+  /** Appends the spans that hold key tiles [from, to) of a row tile. */
+  private copyPart(out: IntList, index: number, from: number, to: number): void {
     const {data} = this.cutter.spans;
     const {keys} = this.tile;
     let at = 0;
@@ -155,7 +156,6 @@ export class Draft {
       }
       at += tiles;
     }
-    return to - from;
   }
 }
 

@@ -5,4 +5,4 @@ export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS} from './schedule.js';
 export {checkPlan} from './check.js';
 export {draw} from './draw.js';
-export {forEachRun, forEachSpan, toDense} from './visit.js';
+export {forEachSpan, toDense} from './visit.js';

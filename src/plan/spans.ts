@@ -9,7 +9,7 @@ const NEVER = 0x7fffffff;
 
 /**
  * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so a row of several needs several spans. There are two
- * ways to cut, and a tile takes the one with fewer key tiles:
+ * ways to cut. A tile takes layers where they are nearly as few key tiles as can be, and otherwise the one with fewer:
  *
  * - by layers: span k holds the k-th interval of every row. Best while the layers lie apart (a prefix and a window).
  * - by a sweep: a span ends where some row starts its second interval, and no key is in two spans. Best where only some rows have a

@@ -7,7 +7,7 @@ import type {Device, Problem} from './problem.js';
  * (useful TFLOPS of causal n = 16384): WIDE 33.9, NARROW 26.2.
  */
 const WIDE: TileShape = {rows: 64, keys: 64, threadsX: 8, threadsY: 16};
-/** Less work lost at the ends of short rows: dilated n = 4096 .069 ms against .075 of WIDE. The only shape software adapters can compile. */
+/** Less work lost at the ends of short rows: dilated n = 4096 .069 ms against .075 of WIDE. Software adapters compile it in seconds. */
 const NARROW: TileShape = {rows: 32, keys: 32, threadsX: 8, threadsY: 8};
 /** Two rows an invocation instead of four: 256 value features would take 128 registers of output in the others. */
 const DEEP: TileShape = {rows: 32, keys: 32, threadsX: 8, threadsY: 16};
@@ -15,7 +15,7 @@ const DEEP: TileShape = {rows: 32, keys: 32, threadsX: 8, threadsY: 16};
 /** The widest value for which an invocation's share of the output (rows/threadsY · valueDim/threadsX floats) stays in registers. */
 const MAX_VALUE_DIM = 128;
 
-/** A rule, not a search: it reproduces the measured winners of the benchmark's patterns. */
+/** A rule, not a search: short rows and short residue classes take small tiles. Shapes were compared at headDim 64 only. */
 export function chooseTile(acsr: Acsr | null, {valueDim, queryLength}: Problem, device: Device): TileShape {
   if (valueDim > MAX_VALUE_DIM) return DEEP;
   if (device.software) return NARROW;

@@ -1,4 +1,4 @@
-import {scratchLayout, type Pass, type Plan} from '../plan/index.js';
+import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, type Pass, type Plan} from '../plan/index.js';
 import {ceilDiv, Lru} from '../support/index.js';
 import {attendProgram} from './attend.js';
 import {kernelShape, type KernelShape} from './kernel_shape.js';
@@ -53,10 +53,10 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
     const flags = flagsOf(pass, index === passes.length - 1);
     const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
     if (itemEnd > itemBegin)
-      launches.push(launch(attend, [heads, itemEnd - itemBegin, batch], offsets.items + 4 * itemBegin, flags));
+      launches.push(launch(attend, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flags));
     if (merge !== null && mergeEnd > mergeBegin) {
       const grid: Launch['grid'] = [heads, (mergeEnd - mergeBegin) * mergeGroups(plan), batch];
-      launches.push(launch(merge, grid, offsets.merges + 4 * mergeBegin, flags));
+      launches.push(launch(merge, grid, offsets.merges + MERGE_PAIRS * mergeBegin, flags));
     }
   });
   return launches;
