@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {planAttention, sparseAttention} from '../src/index.js';
-import {deviceRecord} from '../src/runtime/device.js';
+import {Host} from '../src/runtime/backend.js';
 import {finish, flush, type Gpu} from './gpu.js';
 import type {Implementation, Options} from './options.js';
 import type {BenchPattern} from './patterns.js';
@@ -56,7 +56,7 @@ export class Workload {
   async splatRow(pattern: BenchPattern, implementation: Implementation): Promise<AttentionRecord> {
     const {bench, n} = this;
     const shape = {queryLength: n, keyLength: n, headDim: bench.headDim, heads: bench.heads, batch: 1};
-    const device = deviceRecord(bench.gpu.device.limits, bench.gpu.device.adapterInfo);
+    const device = Host.of(bench.gpu.backend)!.limits;
     const attend = (query: tf.Tensor4D): tf.Tensor4D =>
       sparseAttention(query, this.key, this.value, pattern.pattern, {implementation}) as tf.Tensor4D;
     const row = this.row('tfjs-splat', pattern);

@@ -37,6 +37,10 @@ export async function findMachine(): Promise<Machine> {
     maxStorageBuffers: limits.maxStorageBuffersPerShaderStage,
     maxBindingBytes: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
     maxWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+    subgroups: null,
+    float16: false,
+    matrices: [],
+    vendor,
     software: slow,
   };
   return {

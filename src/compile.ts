@@ -11,14 +11,23 @@ import {
   type Implementation,
   type Plan,
   type Problem,
+  type Storage,
 } from './plan/index.js';
 import {nearestName, refuse} from './support/index.js';
-import {generate, maskWordsBytes, type Launch, type Program} from './wgsl/index.js';
+import {generate, halvesBytes, maskWordsBytes, type BindingRole, type Launch, type Program} from './wgsl/index.js';
 
 export {compress} from './acsr/index.js';
 export type {Acsr} from './acsr/index.js';
 export {Pattern, fromMask, parsePattern} from './pattern/index.js';
-export {CORE_DEVICE, type Device, type Implementation, type Plan, type Problem} from './plan/index.js';
+export {
+  CORE_DEVICE,
+  type Device,
+  type Implementation,
+  type MatrixConfig,
+  type Plan,
+  type Problem,
+  type Storage,
+} from './plan/index.js';
 export type {BindingRole, CallParams, Launch, Program} from './wgsl/index.js';
 
 /** Every stage of one attention, from what was asked to what will run. */
@@ -28,25 +37,27 @@ export interface Compiled {
   readonly acsr: Acsr | null;
   readonly plan: Plan;
   readonly launches: readonly Launch[];
-  /** Bytes of the `scratch` buffer for the whole call; kernels bind it always, so at least 16. */
-  readonly scratchBytes: number;
-  /** Bytes of the `maskWords` buffer that the first launch packs a mask tensor into; 0 without one. */
-  readonly maskWordsBytes: number;
+  /** Bytes of the buffers that live as long as a call: `scratch`, and what the first launches convert or pack tensors into. */
+  readonly workBytes: WorkBytes;
 }
+
+export type WorkBytes = Readonly<Partial<Record<BindingRole, number>>>;
 
 export interface CompileOptions {
   /** Default `auto`: the one predicted to be faster. */
   readonly implementation?: Implementation | 'auto';
   /** The call adds a bias to the scores. Default false. */
   readonly bias?: boolean;
+  /** Default `float32`. */
+  readonly storage?: Storage;
 }
 
 /** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
 export function compile(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
   const acsr = compress(pattern, problem);
-  const plan = makePlan(acsr, problem, device, options.implementation);
+  const plan = makePlan(acsr, problem, device, options.implementation, {storage: options.storage});
   const launches = generate(plan, {bias: options.bias ?? false});
-  return Object.freeze({pattern, acsr, plan: Object.freeze(plan), launches, scratchBytes: scratchBytes(plan), maskWordsBytes: 0});
+  return Object.freeze({pattern, acsr, plan: Object.freeze(plan), launches, workBytes: workBytes(plan)});
 }
 
 /** The same for a mask that arrives as a boolean tensor of `maskShape`, broadcastable to [batch, heads, queryLength, keyLength]. */
@@ -56,19 +67,24 @@ export function compileMaskTensor(
   maskShape: readonly [number, number, number, number],
   options: CompileOptions = {},
 ): Compiled {
-  const plan = planMaskTensor(problem, device);
+  const plan = planMaskTensor(problem, device, options.storage);
   const launches = generate(plan, {bias: options.bias ?? false, maskShape});
   return Object.freeze({
     pattern: null,
     acsr: null,
     plan: Object.freeze(plan),
     launches,
-    scratchBytes: scratchBytes(plan),
-    maskWordsBytes: maskWordsBytes(plan, maskShape),
+    workBytes: {...workBytes(plan), maskWords: maskWordsBytes(plan, maskShape)},
   });
 }
 
-const scratchBytes = (plan: Plan): number => Math.max(16, 16 * scratchLayout(plan).total);
+/** Kernels bind `scratch` always, so it has at least 16 bytes. */
+export function workBytes(plan: Plan): WorkBytes {
+  const scratch = Math.max(16, 16 * scratchLayout(plan).total);
+  if (plan.storage === 'float32') return {scratch};
+  const {query, key, value} = halvesBytes(plan);
+  return {scratch, queryHalves: query, keyHalves: key, valueHalves: value};
+}
 
 /** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
 export function explain({pattern, acsr, plan, launches}: Compiled): string {

@@ -1,4 +1,13 @@
-export {sparseAttention, type SparseAttentionOptions, prepare, type PrepareShape, patternFromMask} from './runtime/index.js';
+export {
+  sparseAttention,
+  type SparseAttentionOptions,
+  prepare,
+  type PrepareShape,
+  patternFromMask,
+  createWebGPUBackend,
+  type WebGPUBackendOptions,
+  type BackendReport,
+} from './runtime/index.js';
 export {
   Pattern,
   type PatternJSON,
@@ -17,7 +26,14 @@ export {
   patternFromJSON,
 } from './pattern/index.js';
 export {equals} from './acsr/index.js';
-export {planAttention, type AttentionPlan, type AttentionShape, type Device, type Implementation} from './compile.js';
+export {
+  planAttention,
+  type AttentionPlan,
+  type AttentionShape,
+  type Device,
+  type Implementation,
+  type MatrixConfig,
+} from './compile.js';
 export {
   sparseIOHandler,
   type SparseIOHandler,

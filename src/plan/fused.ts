@@ -3,6 +3,7 @@ import {ceilDiv} from '../support/index.js';
 import type {Pass, Plan, TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {IntList, ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS} from './schedule.js';
+import {partsOf} from './parts.js';
 import {strideClasses, type RowTile} from './row_tiles.js';
 import {SpanCutter} from './spans.js';
 
@@ -14,14 +15,6 @@ export type Tiling = Pick<Plan, 'passes' | 'schedule' | 'offsets' | 'slots'> & {
   readonly partialTiles: number;
   readonly items: number;
 };
-
-/**
- * Rows longer than twice 1/1056 of all work are cut: 8 parts for each of the reference GPU's 132 multiprocessors to share out.
- * NVIDIA H200, 2026-11-20, whole rows → cut: causal n = 4096 0.687 → 0.590 ms, full n = 4096 1.219 → 1.126. Rows of even length gain nothing (window n = 4096 0.184 → 0.191), which is why a row is cut from twice the share on.
- */
-const TARGET_ITEMS = 132 * 8;
-/** A part is worth its merge from this many keys on (H200: no gain below 3 tiles of 64). */
-const MIN_PART_KEYS = 192;
 
 /** Lays the runs of an ACSR out as tiles. Null when it has too many strides, or irregular rows, to be worth it. */
 export function tileFused(acsr: Acsr, problem: Problem, device: Device, tile: TileShape): Tiling | null {
@@ -39,13 +32,7 @@ export function tileFused(acsr: Acsr, problem: Problem, device: Device, tile: Ti
       draft.add(rowTile, spanBegin, cutter.spans.length / 8);
     }
   }
-  return draft.pack(partLimit(draft.keyTiles, problem, device, tile));
-}
-
-/** The key tiles a part of a row should have. A CPU that plays GPU gains nothing from parts. */
-export function partLimit(keyTiles: number, {batch, heads}: Problem, device: Device, tile: TileShape): number {
-  if (device.software) return Infinity;
-  return Math.max(ceilDiv(MIN_PART_KEYS, tile.keys), ceilDiv(keyTiles * batch * heads, TARGET_ITEMS));
+  return draft.pack(problem, device);
 }
 
 /** Row tiles with their spans, in the order they were found, before they are cut into parts and sorted. */
@@ -83,8 +70,8 @@ export class Draft {
     this.extents.push(spanBegin, spanEnd, total);
   }
 
-  /** Cuts row tiles of twice `partTiles` key tiles and more into equal parts, sorts the parts of each pass longest first, packs everything. */
-  pack(partTiles: number): Tiling {
+  /** Cuts long row tiles into equal parts, sorts the parts of each pass longest first, packs everything. */
+  pack(problem: Problem, device: Device): Tiling {
     const items = new IntList();
     const spans = new IntList();
     const merges = new IntList();
@@ -96,13 +83,16 @@ export class Draft {
       const weights: number[] = [];
       const drafts = new IntList();
       const end = this.passStarts[pass + 1] ?? this.rowTiles.length;
-      for (let index = this.passStarts[pass]!; index < end; index++) {
+      const begin = this.passStarts[pass]!;
+      const lengths = Array.from({length: end - begin}, (_, i) => this.extents.data[3 * (begin + i) + 2]!);
+      const {longest, part: partTiles} = partsOf(lengths, problem, device, this.tile);
+      for (let index = begin; index < end; index++) {
         const {firstRow, rowStride, rows} = this.rowTiles[index]!;
         const total = this.extents.data[3 * index + 2]!;
         if (total === 0 && pass > 0) continue;
         // A merge cannot both read and replace a row's maximum and sum, so rows of a pass between two others stay whole.
         const middle = pass > 0 && pass < this.passStarts.length - 1;
-        const parts = middle || total < 2 * partTiles ? 1 : ceilDiv(total, partTiles);
+        const parts = middle || total <= longest ? 1 : ceilDiv(total, partTiles);
         const perPart = Math.max(1, ceilDiv(total, parts));
         // Rows without keys are one part too: somebody has to write their zeros.
         const cuts = Math.max(1, ceilDiv(total, perPart));

@@ -4,15 +4,20 @@ import {predictMs} from './cost.js';
 import {tileDense} from './dense.js';
 import {tileFused, type Tiling} from './fused.js';
 import {toWords} from './bits.js';
-import type {Implementation, Plan, TileShape} from './plan.js';
+import type {Implementation, Plan, Storage, TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {scratchLayout} from './scratch.js';
-import {chooseTile} from './tile_shape.js';
+import {chooseTile} from './configurations.js';
 
 /** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster. */
-export function makePlan(acsr: Acsr, problem: Problem, device: Device, implementation: Implementation | 'auto' = 'auto'): Plan {
+export function makePlan(
+  acsr: Acsr,
+  problem: Problem,
+  device: Device,
+  implementation: Implementation | 'auto' = 'auto',
+  {storage = 'float32', tile = chooseTile(acsr, problem, device, storage)}: {storage?: Storage; tile?: TileShape} = {},
+): Plan {
   checkImplementation(implementation);
-  const tile = chooseTile(acsr, problem, device);
   const fused = implementation === 'dense' ? null : tileFused(acsr, problem, device, tile);
   if (fused === null && implementation === 'fused') {
     refuse(
@@ -23,7 +28,7 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
     );
   }
   if (fused !== null) {
-    const plan = finish('fused', fused, tile, problem, device, acsr.nnz, null);
+    const plan = finish('fused', fused, {tile, storage}, problem, device, acsr.nnz, null);
     if (implementation === 'fused') return {...plan, reason: 'asked for'};
     const denseTiles = tileCount(problem, tile);
     const maskBytes = maskBytesOf(problem);
@@ -34,15 +39,18 @@ export function makePlan(acsr: Acsr, problem: Problem, device: Device, implement
     if (plan.costMs <= denseMs)
       return {...plan, reason: `computes ${tiles}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
     return {
-      ...densePlan(acsr, problem, device, tile),
+      ...densePlan(acsr, problem, device, {tile, storage}),
       reason: `fused would compute ${tiles}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`,
     };
   }
-  return {...densePlan(acsr, problem, device, tile), reason: implementation === 'dense' ? 'asked for' : irregularity(acsr)};
+  return {
+    ...densePlan(acsr, problem, device, {tile, storage}),
+    reason: implementation === 'dense' ? 'asked for' : irregularity(acsr),
+  };
 }
 
 /** The pattern as packed mask bits, refused before they are allocated where no binding could hold them. */
-function densePlan(acsr: Acsr, problem: Problem, device: Device, tile: TileShape): Plan {
+function densePlan(acsr: Acsr, problem: Problem, device: Device, kernel: Pick<Plan, 'tile' | 'storage'>): Plan {
   const maskBytes = maskBytesOf(problem);
   if (maskBytes > device.maxBindingBytes) {
     refuse(
@@ -52,7 +60,7 @@ function densePlan(acsr: Acsr, problem: Problem, device: Device, tile: TileShape
       'Split the queries over several calls, or simplify the pattern until it has a tiling.',
     );
   }
-  return finish('dense', tileDense(problem, device, tile), tile, problem, device, acsr.nnz, toWords(acsr));
+  return finish('dense', tileDense(problem, device, kernel.tile), kernel, problem, device, acsr.nnz, toWords(acsr));
 }
 
 const maskBytesOf = ({queryLength, keyLength}: Problem): number => 4 * queryLength * ceilDiv(keyLength, 32);
@@ -71,12 +79,12 @@ function checkImplementation(implementation: string): void {
 }
 
 /** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
-export function planMaskTensor(problem: Problem, device: Device): Plan {
-  const tile = chooseTile(null, problem, device);
+export function planMaskTensor(problem: Problem, device: Device, storage: Storage = 'float32'): Plan {
+  const tile = chooseTile(null, problem, device, storage);
   const plan = finish(
     'dense',
     tileDense(problem, device, tile),
-    tile,
+    {tile, storage},
     problem,
     device,
     problem.queryLength * problem.keyLength,
@@ -88,7 +96,7 @@ export function planMaskTensor(problem: Problem, device: Device): Plan {
 function finish(
   implementation: Implementation,
   tiling: Tiling,
-  tile: TileShape,
+  {tile, storage}: Pick<Plan, 'tile' | 'storage'>,
   problem: Problem,
   device: Device,
   nnz: number,
@@ -108,7 +116,8 @@ function finish(
     tileDensity: computed === 0 ? 1 : nnz / computed,
     costMs: predictMs(implementation, tiling, tile, problem),
     bytes: schedule.byteLength + (maskWords?.byteLength ?? 0) + scratchBytes,
-    tile: Object.freeze({...tile}),
+    tile,
+    storage,
     passes: Object.freeze(passes.map((pass) => Object.freeze(pass))),
     schedule,
     offsets,

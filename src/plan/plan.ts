@@ -2,6 +2,9 @@ import type {Device, Problem} from './problem.js';
 
 export type Implementation = 'fused' | 'dense';
 
+/** How query, key and value are stored while the kernel reads them. Scores, softmax and sums are float32 in either case. */
+export type Storage = 'float32' | 'float16';
+
 /** What one workgroup holds: `rows` queries against `keys` keys at a time, on a grid of threadsX × threadsY invocations. */
 export interface TileShape {
   readonly rows: number;
@@ -10,6 +13,12 @@ export interface TileShape {
   readonly threadsX: number;
   /** Invocations that share a column of keys. */
   readonly threadsY: number;
+  /** Features of the score loop, and keys of the value loop, written out per trip. */
+  readonly unroll: {readonly scores: number; readonly values: number};
+  /** Where the score loop reads queries: storage, which a cache serves, or workgroup memory. */
+  readonly queries: 'storage' | 'workgroup';
+  /** The most workgroup memory it takes. Less means more workgroups at once: 26.6 → 16 KB, 19.4 → 28.9 TFLOPS (H200, 2026-11-20). */
+  readonly workgroupBytes: number;
 }
 
 /** Work items `itemBegin ≤ i < itemEnd` of one stride class, longest first. A pass after the first continues from the rows it finds. */
@@ -46,6 +55,7 @@ export interface Plan {
   /** Device memory beyond query, key, value and output, in bytes: schedule, mask bits and scratch. */
   readonly bytes: number;
   readonly tile: TileShape;
+  readonly storage: Storage;
   readonly passes: readonly Pass[];
   readonly schedule: Int32Array;
   /** Pair offsets (units of two int32) of the sections of `schedule`. */

@@ -10,6 +10,16 @@ export interface Problem extends ResolvedShape {
   readonly valueDim: number;
 }
 
+/** One shape of matrices that the tensor cores of a device multiply: [M, K] · [K, N], summed in `resultComponentType`. */
+export interface MatrixConfig {
+  /** `f16`, `f32`, `u8` or `i8`. */
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
 /** What a plan has to know of a device: plain data, so that a plan can be made, tested and shown anywhere. */
 export interface Device {
   /** Bytes of workgroup memory one workgroup may use. */
@@ -19,6 +29,14 @@ export interface Device {
   /** Bytes of one storage binding. */
   readonly maxBindingBytes: number;
   readonly maxWorkgroupsPerDimension: number;
+  /** Lanes of a subgroup, whichever size the device chooses from these bounds; null without the feature. */
+  readonly subgroups: {readonly min: number; readonly max: number} | null;
+  /** The device computes with halves (`shader-f16`). Packed halves can be read without it. */
+  readonly float16: boolean;
+  /** The matrices of `chromium-experimental-subgroup-matrix`; none without the feature. */
+  readonly matrices: readonly MatrixConfig[];
+  /** As the adapter spells it, `nvidia`; empty when it does not say. Configurations were measured by vendor. */
+  readonly vendor: string;
   /** A CPU pretends to be the GPU (SwiftShader, llvmpipe): 4×8 register tiles would take minutes to compile. */
   readonly software: boolean;
 }
@@ -30,5 +48,9 @@ export const CORE_DEVICE: Device = Object.freeze({
   maxStorageBuffers: 8,
   maxBindingBytes: 134217728,
   maxWorkgroupsPerDimension: 65535,
+  subgroups: null,
+  float16: false,
+  matrices: Object.freeze([]),
+  vendor: '',
   software: false,
 });

@@ -3,11 +3,12 @@ import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../support/index.js';
 import type {Compiled, Device} from '../compile.js';
 import {deviceRecord, type AdapterWords} from './device.js';
+import {grantedFeatures} from './granted.js';
 import {Pipelines} from './pipelines.js';
 
 /**
- * The one file that knows tfjs-backend-webgpu, checked against 4.22.0. It never imports the package, which is an optional peer: it
- * recognises the backend by what it can do, so copies of the package and backends registered under other names work as well.
+ * The one file that knows the inside of tfjs-backend-webgpu, checked against 4.22.0. It never imports the package, which is an optional
+ * peer: it recognises the backend by what it can do, so copies of the package and backends registered under other names work as well.
  */
 interface WebGPUBackend extends KernelBackend {
   // Public.
@@ -95,7 +96,8 @@ export class Host {
   readonly #backend: WebGPUBackend;
   readonly #canBatch: boolean;
   readonly #canTrim: boolean;
-  #lost: string | null = null;
+  /** Why the device is gone, from soon after the loss on. */
+  lost: string | null = null;
   /** Bytes that lived when a call of ours needed the most; see `beginCall`. */
   #highWater = 0;
   /** The batch of commands that our last call joined: tfjs makes a new set for each batch. */
@@ -103,11 +105,12 @@ export class Host {
 
   private constructor(backend: WebGPUBackend) {
     this.#backend = backend;
-    this.limits = deviceRecord(backend.device.limits, backend.device.adapterInfo ?? backend.adapterInfo ?? {});
-    this.pipelines = new Pipelines(backend.device);
+    const {device} = backend;
+    this.limits = deviceRecord(device.limits, device.adapterInfo ?? backend.adapterInfo ?? {}, grantedFeatures(device));
+    this.pipelines = new Pipelines(device);
     this.#canBatch = canBatch(backend);
     this.#canTrim = canTrim(backend.bufferManager);
-    void backend.device.lost.then((info) => (this.#lost = info.message === '' ? info.reason : info.message));
+    void device.lost.then((info) => (this.lost = info.message === '' ? info.reason : info.message));
   }
 
   get device(): GPUDevice {
@@ -116,10 +119,10 @@ export class Host {
 
   /** tfjs itself goes on silently after device loss, until data() rejects with an empty message. */
   throwIfLost(): void {
-    if (this.#lost === null) return;
+    if (this.lost === null) return;
     refuse(
       'WebGPU device',
-      `a lost one (${this.#lost})`,
+      `a lost one (${this.lost})`,
       'a living device',
       "Its tensors are gone: call tf.removeBackend('webgpu'), register and set the backend again, and load the model anew.",
     );

@@ -224,7 +224,7 @@ function alignToScores(name: string, tensor: Tensor, rank: 3 | 4, {batch, heads,
 
 const shapeOf = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
 
-function say(given: unknown): string {
+export function say(given: unknown): string {
   if (typeof given === 'string') return `the text '${given.length > 60 ? `${given.slice(0, 60)}…` : given}'`;
   if (Array.isArray(given)) return 'an array';
   return typeof given === 'object' && given !== null ? 'an object' : String(given);

@@ -34,10 +34,9 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
   const params = compiled.launches.map((each) => each.params(call));
   host.beginCall(bytesToAllocate(host, compiled, given, outputShape, params));
   const output = host.makeTensor(outputShape, 'float32');
-  const own: Partial<Record<BindingRole, TensorInfo>> = {
-    ...(compiled.scratchBytes > 0 && {scratch: host.makeTensor([compiled.scratchBytes / 4], 'float32')}),
-    ...(compiled.maskWordsBytes > 0 && {maskWords: host.makeTensor([compiled.maskWordsBytes / 4], 'int32')}),
-  };
+  const own = Object.fromEntries(
+    Object.entries(compiled.workBytes).map(([role, bytes]) => [role, host.makeTensor([bytes / 4], 'int32')]),
+  ) as Partial<Record<BindingRole, TensorInfo>>;
   const used = {...given, ...own, output};
   const bindings = bind(host, resident, used);
 
@@ -59,7 +58,7 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
 /** What a call will take from the pool. */
 function bytesToAllocate(
   host: Host,
-  {scratchBytes, maskWordsBytes}: Compiled,
+  {workBytes}: Compiled,
   given: CallTensors,
   outputShape: readonly number[],
   params: readonly ArrayBuffer[],
@@ -68,7 +67,7 @@ function bytesToAllocate(
   const distinct = new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor]));
   const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
   const uniforms = params.map(({byteLength}) => byteLength);
-  return [bytesOf(outputShape), scratchBytes, maskWordsBytes, ...uploads, ...uniforms].reduce((sum, bytes) => sum + bytes);
+  return [bytesOf(outputShape), ...Object.values(workBytes), ...uploads, ...uniforms].reduce((sum, bytes) => sum + bytes);
 }
 
 function bind(host: Host, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
@@ -103,9 +102,9 @@ export function checkFits(host: Host, compiled: Compiled, tensors: Partial<CallT
   };
   const bytes = new Map<string, number>(Object.entries(tensors).map(([role, tensor]) => [role, bytesOf(tensor.shape)]));
   bytes.set('output', bytesOf(outputShape));
-  bytes.set('scratch', compiled.scratchBytes);
+  for (const [role, size] of Object.entries(compiled.workBytes)) bytes.set(role, size);
   bytes.set('schedule', compiled.plan.schedule.byteLength);
-  bytes.set('maskWords', Math.max(compiled.maskWordsBytes, compiled.plan.maskWords?.byteLength ?? 0));
+  if (compiled.plan.maskWords !== null) bytes.set('maskWords', compiled.plan.maskWords.byteLength);
   for (const [role, size] of bytes) {
     for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
       atMost(`bytes of ${role}`, size, limit, 'Split the batch, the heads or the queries over several calls.');

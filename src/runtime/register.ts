@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {KERNEL_NAME, noGradient, registerKernelFor} from './kernel.js';
 
 /** The backends of TensorFlow.js, whose packages may be imported after this one. Others are registered when the op first meets them. */
-const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
+export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
 
 /** Makes `SparseAttention` known to TensorFlow.js. Doing it again changes nothing. */
 export function register(): void {

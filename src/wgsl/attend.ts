@@ -1,7 +1,7 @@
 import {attendSteps} from './attend_steps.js';
-import {placeBarriers} from './barriers.js';
+import {placeBarriers, type Step} from './barriers.js';
 import type {KernelShape} from './kernel_shape.js';
-import {BIASED, NUMBERS} from './numbers.js';
+import {BIASED, halves, NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {BindingRole, Program} from './program.js';
 import {program} from './make_program.js';
@@ -15,17 +15,20 @@ import {each, lines} from './text.js';
  */
 export function attendProgram(shape: KernelShape): Program {
   const share = new Share(shape);
-  const bindings: BindingRole[] = ['params', 'query', 'key', 'value', 'schedule', 'output', 'scratch'];
+  const inputs: BindingRole[] =
+    shape.storage === 'float16' ? ['queryHalves', 'keyHalves', 'valueHalves'] : ['query', 'key', 'value'];
+  const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch'];
   if (shape.bias) bindings.push('bias');
   if (shape.mask === 'bits') bindings.push('maskWords');
   return program({
     name: 'SparseAttention.attend',
     bindings,
     writes: ['output', 'scratch'],
+    enables: [...(shape.nativeHalves ? ['f16'] : []), ...(shape.shuffled > 1 ? ['subgroups'] : [])],
     elements: {
-      query: share.query.element,
-      key: share.key.element,
-      value: share.value.element,
+      [inputs[0]!]: share.query.element,
+      [inputs[1]!]: share.key.element,
+      [inputs[2]!]: share.value.element,
       schedule: 'vec2i',
       output: share.output.element,
       scratch: 'vec4f',
@@ -47,12 +50,14 @@ class Kernel {
   }
 
   text(): string {
-    const {rows, keys, threadsX, threadsY, memory, bias} = this.shape;
+    const {rows, keys, threadsX, threadsY, memory, bias, storage} = this.shape;
     const steps = attendSteps(this.share);
     const barriers = placeBarriers(steps);
+    const written = (step: Step): string =>
+      step.code === '' ? '' : lines(`// ${step.name}`, barriers.has(step) ? 'workgroupBarrier();' : '', step.code);
     return lines(
       `
-// Sparse attention, float32. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
+// Sparse attention, ${storage === 'float16' ? 'float16 storage, float32 arithmetic' : 'float32'}. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
 // line = batch · heads + head;  query [line, queryLength, ${this.shape.headDim}]  key [line, keyLength, ${this.shape.headDim}]
 // value [line, keyLength, ${this.shape.valueDim}]  output [line, queryLength, ${this.shape.valueDim}]
 // Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
@@ -64,9 +69,10 @@ const TY = ${threadsY}u;
       NUMBERS,
       PARAMS,
       bias ? BIASED : '',
+      storage === 'float16' ? halves(this.shape.nativeHalves) : '',
       this.share.query.functions + this.share.key.functions + this.share.value.functions + this.share.output.functions,
       `
-var<workgroup> memory: array<vec4f, ${memory}>;
+var<workgroup> memory: array<${this.share.memoryElement}, ${memory}>;
 
 @compute @workgroup_size(${this.share.threads})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -80,6 +86,7 @@ let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 `,
       this.declareRows(),
       this.continueRows(),
+      ...steps.before.map(written),
       `
 for (var index = spanRange.x; index < spanRange.y; index++) {
 let span = params.spans + 4u * u32(index);
@@ -88,9 +95,9 @@ let y = schedule[span + 1u];         // [begin, end)
 ${this.shape.mask === 'interval' ? 'let full = schedule[span + 2u];      // keys that every row attends to\nlet intervals = params.intervals + u32(schedule[span + 3u].x);' : ''}
 for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 `,
-      ...steps.map((step, index) => lines(`// ${step.name}`, barriers.has(index) ? 'workgroupBarrier();' : '', step.code)),
+      ...steps.loop.map(written),
       '}\n}',
-      this.reduceSum(),
+      ...steps.after.map(written),
       this.writeRows(),
       '}',
     );
@@ -103,6 +110,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
         `let x${i} = ty + ${this.shape.threadsY * i}u;`,
         `let row${i} = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
         `let q${i} = line * params.queryLength + row${i};`,
+        `let query${i} = ${this.share.query.base(`q${i}`)};`,
         bias ? `let bias${i} = dot(vec3u(group.z, group.x, row${i}), params.biasStrides.xyz);` : '',
         mask === 'bits' ? `let words${i} = dot(vec3u(group.z, group.x, row${i}), params.maskStrides.xyz);` : '',
         `var m${i} = EMPTY; var l${i} = 0.0; ${each(this.share.columns, (c) => `var o${i}_${c} = vec4f();`, ' ')}`,
@@ -116,33 +124,25 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
         `let had${i} = scratch[q${i}].xy; // (maximum, sum)`,
         `m${i} = had${i}.x;`,
         `l${i} = select(0.0, had${i}.y, tx == 0u);`,
-        each(this.share.columns, (c) => `o${i}_${c} = had${i}.y * ${this.share.output.load(`q${i}`, this.share.column(c))};`),
+        each(
+          this.share.columns,
+          (c) => `o${i}_${c} = had${i}.y * ${this.share.output.load(this.share.output.base(`q${i}`), this.share.column(c))};`,
+        ),
       );
     return `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
-  }
-
-  private reduceSum(): string {
-    return lines(
-      'workgroupBarrier();',
-      this.share.publish('l'),
-      'workgroupBarrier();',
-      this.share.collect('l', (a, b) => `(${a} + ${b})`),
-    );
   }
 
   private writeRows(): string {
     const columns = (store: (c: number) => string): string =>
       each(this.share.columns, (c) =>
-        this.shape.threadsX * (c + 1) <= this.share.outputColumns
-          ? store(c)
-          : `if (${this.share.ownColumn(c)} < ${this.share.outputColumns}u) { ${store(c)} }`,
+        this.share.isInside(c) ? store(c) : `if (${this.share.ownColumn(c)} < ${this.share.outputColumns}u) { ${store(c)} }`,
       );
     const row = (i: number): string =>
       lines(
         `if (i32(x${i}) < owned.x) {`,
         `let inverse = select(1.0 / l${i}, 0.0, l${i} == 0.0);`,
         'if (owned.y < 0) {',
-        columns((c) => this.share.output.store(`q${i}`, this.share.ownColumn(c), `o${i}_${c} * inverse`)),
+        columns((c) => this.share.output.store(this.share.output.base(`q${i}`), this.share.ownColumn(c), `o${i}_${c} * inverse`)),
         `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q${i}] = vec4f(m${i}, l${i}, 0.0, 0.0); }`,
         '} else {',
         `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x${i}) * ${this.share.outputColumns + 1}u;`,

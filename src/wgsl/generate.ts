@@ -1,6 +1,7 @@
 import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, type Pass, type Plan} from '../plan/index.js';
 import {ceilDiv, Lru} from '../support/index.js';
 import {attendProgram} from './attend.js';
+import {convertGrid, convertProgram} from './convert.js';
 import {kernelShape, type KernelShape} from './kernel_shape.js';
 import {mergeGroups, mergeProgram} from './merge.js';
 import {packGrid, packMaskProgram} from './pack_mask.js';
@@ -20,7 +21,7 @@ export function maskWordsBytes(plan: Plan, [batch, heads, queries]: readonly num
   return 4 * batch! * heads! * queries! * ceilDiv(plan.problem.keyLength, 32);
 }
 
-/** The dispatches of a plan, in order: pack the mask if it is a tensor, then each pass and its merges. */
+/** The dispatches of a plan, in order: convert the tensors, pack the mask if it is a tensor, then each pass and its merges. */
 export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch[] {
   const {problem, offsets, passes, slots} = plan;
   const {batch, heads, queryLength, keyLength} = problem;
@@ -43,6 +44,7 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
   });
 
   const launches: Launch[] = [];
+  if (plan.storage === 'float16') launches.push(launch(convertProgram(plan), convertGrid(plan), batch * heads, 0));
   if (maskShape !== undefined) {
     const words = maskWordsBytes(plan, maskShape) / 4;
     launches.push(launch(packMaskProgram(maskShape[3]), packGrid(words), words, 0));

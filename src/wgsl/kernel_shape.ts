@@ -1,8 +1,9 @@
-import type {Plan} from '../plan/index.js';
+import type {Plan, Storage, TileShape} from '../plan/index.js';
 import {ceilDiv} from '../support/index.js';
 import type {Region} from './barriers.js';
+import {paddedDim} from './row_access.js';
 
-/** Columns `first ≤ c < first + count` of a row of vec4. */
+/** Columns `first ≤ c < first + count` of a row. */
 export interface Columns {
   readonly first: number;
   readonly count: number;
@@ -16,41 +17,54 @@ export interface KernelShape {
   readonly keys: number;
   readonly threadsX: number;
   readonly threadsY: number;
+  readonly storage: Storage;
+  /** The device converts halves itself; otherwise they are unpacked from words. */
+  readonly nativeHalves: boolean;
+  /** Neighbours in x that find their row maximum by subgroup shuffles, a power of two; 1: all go through workgroup memory. */
+  readonly shuffled: number;
   /** How masked pairs are told in partial tiles: by the interval of the row, or by a bit per pair. */
   readonly mask: 'interval' | 'bits';
   readonly bias: boolean;
-  /** Feature and key steps written out per loop trip. */
-  readonly unroll: number;
-  /** Keys are staged a range of features at a time. */
+  readonly unroll: TileShape['unroll'];
+  /** Keys are staged a range of columns at a time. */
   readonly keyColumns: readonly Columns[];
   /** Probabilities are exchanged, and values staged, for this many equal groups of keys in turn. */
   readonly keyGroups: number;
-  /** Values are staged a range of features at a time; `first` and `count` here count columns of one invocation (threadsX apart). */
+  /** Values are staged a range of columns at a time; `first` and `count` here count columns of one invocation (threadsX apart). */
   readonly valueColumns: readonly Columns[];
-  readonly regions: {readonly key: Region; readonly value: Region; readonly probability: Region; readonly maximum: Region};
-  /** vec4<f32> of workgroup memory. */
+  /** Values are staged as packed halves, eight to a column; otherwise as floats. */
+  readonly valueHalves: boolean;
+  readonly regions: Regions;
+  /** Units of 16 bytes of workgroup memory. */
   readonly memory: number;
 }
 
-/**
- * Every WebGPU device has 16 KB of workgroup memory for a workgroup. More would be granted, and is slower: less of it means more
- * workgroups at once (H200, 2026-11-20: the same kernel at 26.6 → 16 KB, 19.4 → 28.9 TFLOPS, although it needs two more barriers).
- */
-const MEMORY_LIMIT = 16384 / 16;
-
-/** H200, 2026-11-20, 64 × 64 tiles: 1 → 4 is 32.1 → 33.9 TFLOPS. A CPU that plays GPU pays for every line when it compiles. */
-const UNROLL = {gpu: 4, software: 1};
+/** What workgroup memory holds, in turn or together. `query` is null where queries are read from storage. */
+export interface Regions {
+  readonly query: Region | null;
+  readonly key: Region;
+  readonly value: Region;
+  readonly probability: Region;
+  readonly maximum: Region;
+}
 
 /** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
-export function kernelShape({problem, tile, implementation, device}: Plan, bias: boolean): KernelShape {
+export function kernelShape({problem, tile, implementation, device, storage}: Plan, bias: boolean): KernelShape {
   const {rows, keys, threadsX, threadsY} = tile;
-  const headColumns = ceilDiv(problem.headDim, 4);
-  const valueColumns = ceilDiv(problem.valueDim, 4);
+  const {headDim, valueDim} = problem;
+  const headColumns = columnsOf(headDim, storage);
+  const shuffled = Math.min(threadsX, largestPower(device.subgroups?.min ?? 1));
+  const valueHalves = storage === 'float16' && halvesSpread(valueDim, threadsX);
+  const valueColumns = valueHalves ? columnsOf(valueDim, 'float16') : paddedColumns(valueDim, storage);
   const ownColumns = ceilDiv(valueColumns, threadsX);
-  const keySteps = ceilDiv(keys * headColumns, MEMORY_LIMIT);
-  const keyColumns = split(headColumns, keySteps);
+  // Queries may take half of the memory; longer ones are read from storage.
+  const whole = tile.workgroupBytes / 16;
+  const begin = tile.queries === 'workgroup' && rows * headColumns <= whole / 2 ? rows * headColumns : 0;
+  const limit = whole - begin;
+  const keyColumns = split(headColumns, ceilDiv(keys * headColumns, limit));
   const key = keys * keyColumns[0]!.count;
-  const maximum = threadsX * ceilDiv(rows / threadsY, 4) * threadsY;
+  // One vec4 holds the maxima of four rows of an invocation.
+  const maximum = (threadsX / shuffled) * ceilDiv(rows / threadsY, 4) * threadsY;
 
   for (let steps = 1; ; steps++) {
     for (let keyGroups = 1; keyGroups <= steps; keyGroups++) {
@@ -61,31 +75,51 @@ export function kernelShape({problem, tile, implementation, device}: Plan, bias:
       const value = (keys / keyGroups) * Math.min(valueColumns, columns[0]!.count * threadsX);
       const probability = (rows * keys) / keyGroups / 4;
       const memory = Math.max(key, value + Math.max(probability, maximum));
-      if (memory > MEMORY_LIMIT) continue;
+      if (memory > limit) continue;
+      const region = (from: number, size: number): Region => ({begin: begin + from, end: begin + from + size});
       return {
-        headDim: problem.headDim,
-        valueDim: problem.valueDim,
+        headDim,
+        valueDim,
         rows,
         keys,
         threadsX,
         threadsY,
+        storage,
+        nativeHalves: storage === 'float16' && device.float16,
+        shuffled,
         mask: implementation === 'dense' ? 'bits' : 'interval',
         bias,
-        unroll: device.software ? UNROLL.software : UNROLL.gpu,
+        unroll: tile.unroll,
         keyColumns,
         keyGroups,
         valueColumns: columns,
+        valueHalves,
         regions: {
-          key: {begin: 0, end: key},
-          value: {begin: 0, end: value},
-          probability: {begin: value, end: value + probability},
-          maximum: {begin: value, end: value + maximum},
+          query: begin > 0 ? {begin: 0, end: begin} : null,
+          key: region(0, key),
+          value: region(0, value),
+          probability: region(value, probability),
+          maximum: region(value, maximum),
         },
-        memory,
+        memory: begin + memory,
       };
     }
   }
 }
+
+/** Columns of a row as it is stored: four floats or eight halves. */
+const columnsOf = (features: number, storage: Storage): number =>
+  storage === 'float16' ? paddedDim(features) / 8 : ceilDiv(features, 4);
+
+/** vec4 columns of a value row that is staged as floats. */
+const paddedColumns = (features: number, storage: Storage): number =>
+  storage === 'float16' ? paddedDim(features) / 4 : ceilDiv(features, 4);
+
+/** Whether columns of eight halves leave no more invocations idle than columns of four floats: 64 features do, 32 or 80 do not. */
+const halvesSpread = (features: number, threadsX: number): boolean =>
+  2 * ceilDiv(columnsOf(features, 'float16'), threadsX) <= ceilDiv(paddedColumns(features, 'float16'), threadsX);
+
+const largestPower = (most: number): number => 2 ** Math.floor(Math.log2(most));
 
 /** [0, total) in `parts` nearly equal ranges, the larger first. */
 function split(total: number, parts: number): Columns[] {

@@ -1,9 +1,10 @@
 import type {Plan} from '../plan/index.js';
 import {ceilDiv} from '../support/index.js';
 import {program} from './make_program.js';
-import {NUMBERS, rowAccess} from './numbers.js';
+import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {Program} from './program.js';
+import {rowAccess} from './row_access.js';
 import {lines} from './text.js';
 
 const INVOCATIONS = 256;
@@ -58,7 +59,7 @@ var total = 0.0;
 var sum = vec4f();
 if (continues) {
 total = weight(scratch[row].xy, largest);
-sum = total * ${output.load('row', 'column')};
+sum = total * ${output.load(output.base('row'), 'column')};
 }
 for (var slot = owned.y; slot < slotEnd; slot++) {
 let record = recordOf(line, slot, x);
@@ -66,7 +67,7 @@ let share = weight(scratch[record + COLUMNS].xy, largest);
 total += share;
 sum = fma(vec4f(share), scratch[record + column], sum);
 }
-${output.store('row', 'column', 'sum * select(1.0 / total, 0.0, total == 0.0)')}
+${output.store(output.base('row'), 'column', 'sum * select(1.0 / total, 0.0, total == 0.0)')}
 // All columns of a row read its old sum, so it may only be written where there is none: the planner cuts no rows of a middle pass.
 if (column == 0u && (params.flags & KEEPS_SUM) != 0u && !continues) {
 scratch[row] = vec4f(largest, total, 0.0, 0.0);

@@ -19,45 +19,14 @@ fn biased(score: f32, bias: f32) -> f32 {
 }
 `;
 
-/** Access to rows of a float32 tensor as vec4 columns. */
-export interface RowAccess {
-  /** WGSL element type of the binding. */
-  readonly element: 'vec4f' | 'f32';
-  /** Declarations the expressions below need. */
-  readonly functions: string;
-  load(row: string, column: string): string;
-  store(row: string, column: string, value: string): string;
-}
-
-/** Rows whose length is a multiple of 4 are read as vec4; others element by element, zero past their end. */
-export function rowAccess(binding: string, length: number, writes = false): RowAccess {
-  if (length % 4 === 0) {
-    const at = (row: string, column: string): string => `${binding}[${row} * ${length / 4}u + ${column}]`;
-    return {element: 'vec4f', functions: '', load: at, store: (row, column, value) => `${at(row, column)} = ${value};`};
-  }
-  const part = (i: number): string =>
-    i === 0 ? `${binding}[at]` : `select(0.0, ${binding}[at + ${i}u], column * 4u + ${i}u < ${length}u)`;
-  const functions = /* wgsl */ `
-fn ${binding}At(row: u32, column: u32) -> vec4f {
-  let at = row * ${length}u + column * 4u;
-  return vec4f(${[0, 1, 2, 3].map(part).join(', ')});
-}
-${
-  writes
-    ? `fn set_${binding}(row: u32, column: u32, value: vec4f) {
-  let at = row * ${length}u + column * 4u;
-  ${binding}[at] = value.x;
-  if (column * 4u + 1u < ${length}u) { ${binding}[at + 1u] = value.y; }
-  if (column * 4u + 2u < ${length}u) { ${binding}[at + 2u] = value.z; }
-  if (column * 4u + 3u < ${length}u) { ${binding}[at + 3u] = value.w; }
-}`
-    : ''
-}
+/** Eight halves as two vec4 of floats. `unpack2x16float` is core WGSL; devices with `shader-f16` convert halves themselves. */
+export const halves = (native: boolean): string =>
+  native
+    ? /* wgsl */ `
+fn lower(eight: vec4u) -> vec4f { return vec4f(bitcast<vec4<f16>>(eight.xy)); }
+fn upper(eight: vec4u) -> vec4f { return vec4f(bitcast<vec4<f16>>(eight.zw)); }
+`
+    : /* wgsl */ `
+fn lower(eight: vec4u) -> vec4f { return vec4f(unpack2x16float(eight.x), unpack2x16float(eight.y)); }
+fn upper(eight: vec4u) -> vec4f { return vec4f(unpack2x16float(eight.z), unpack2x16float(eight.w)); }
 `;
-  return {
-    element: 'f32',
-    functions,
-    load: (row, column) => `${binding}At(${row}, ${column})`,
-    store: (row, column, value) => `set_${binding}(${row}, ${column}, ${value});`,
-  };
-}

@@ -4,6 +4,10 @@ export type BindingRole =
   | 'query'
   | 'key'
   | 'value'
+  /** Query, key and value as packed halves, rows padded with zeros: written by the conversion, read in place of the tensors. */
+  | 'queryHalves'
+  | 'keyHalves'
+  | 'valueHalves'
   | 'schedule'
   | 'bias'
   /** A boolean mask tensor as tfjs stores it, one int32 per element: the input of the program that packs it into `maskWords`. */

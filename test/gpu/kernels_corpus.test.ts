@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
+import {TILES} from '../../src/plan/configurations.js';
 import {tileFused} from '../../src/plan/fused.js';
 import {compress, type Problem} from '../../src/compile.js';
 import {causal, globalTokens, slidingWindow, sparseAttention, type Pattern} from '../../src/index.js';
@@ -10,7 +11,7 @@ import {expectRight, tensorsOf} from '../support/attend.js';
 import {problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 
 const hasTiling = (pattern: Pattern, problem: Problem): boolean =>
-  tileFused(compress(pattern, problem), problem, SOFTWARE_DEVICE, {rows: 32, keys: 32, threadsX: 8, threadsY: 8}) !== null;
+  tileFused(compress(pattern, problem), problem, SOFTWARE_DEVICE, TILES.software) !== null;
 
 describe('attention on WebGPU is what the oracle says', () => {
   beforeEach(() => tf.engine().startScope());

@@ -144,7 +144,7 @@ describe('on WebGPU, memory that other tensors left behind', () => {
     const compiled = compileInParts(each.pattern, problemOfCase(each));
     expect(compiled.plan.slots).toBeGreaterThan(0);
     const inputs = randomInputs(problemOfCase(each));
-    await poison(4 * 2 * 40 * 16, compiled.scratchBytes);
+    await poison(4 * 2 * 40 * 16, compiled.workBytes.scratch!);
     const output = runCompiled(compiled, tensorsOf(inputs), 0.25);
     await expectAttention(output, inputs, (q, k) => each.pattern.attends(q, k, each.shape));
   });

@@ -348,7 +348,7 @@ describe('a plan that the device refuses', () => {
       ],
       [
         'scratch',
-        {...plan, scratchBytes: limits.maxStorageBufferBindingSize + 4},
+        {...plan, workBytes: {scratch: limits.maxStorageBufferBindingSize + 4}},
         /^bytes of scratch: .*maxStorageBufferBindingSize/,
       ],
     ];

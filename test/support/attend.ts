@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {compress, CORE_DEVICE, type Compiled, type Problem} from '../../src/compile.js';
+import {compress, CORE_DEVICE, workBytes, type Compiled, type Problem} from '../../src/compile.js';
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from '../../src/index.js';
-import {makePlan, scratchLayout} from '../../src/plan/index.js';
+import {TILES} from '../../src/plan/configurations.js';
+import {makePlan} from '../../src/plan/index.js';
 import {Host} from '../../src/runtime/backend.js';
 import {launch} from '../../src/runtime/launch.js';
 import {generate} from '../../src/wgsl/index.js';
@@ -55,8 +56,8 @@ export function compileInParts(pattern: Pattern, problem: Problem): Compiled {
   const acsr = compress(pattern, problem);
   const plan = makePlan(acsr, problem, CORE_DEVICE, 'fused');
   if (plan.tile.rows !== 32) throw new Error(`tiles of ${plan.tile.rows} rows take minutes to compile on a software adapter`);
-  const launches = generate({...plan, device: {...CORE_DEVICE, software: true}}, {bias: false});
-  return {pattern, acsr, plan, launches, scratchBytes: Math.max(16, 16 * scratchLayout(plan).total), maskWordsBytes: 0};
+  const launches = generate({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, {bias: false});
+  return {pattern, acsr, plan, launches, workBytes: workBytes(plan)};
 }
 
 /** Runs a compiled plan as the kernel would. */

@@ -55,7 +55,12 @@ export function fakePlan(
       return bytes.buffer;
     },
   }));
-  return {...compile(parsePattern('full()'), problem, CORE_DEVICE), launches, scratchBytes: Math.max(16, 4 * length), ...changes};
+  return {
+    ...compile(parsePattern('full()'), problem, CORE_DEVICE),
+    launches,
+    workBytes: {scratch: Math.max(16, 4 * length)},
+    ...changes,
+  };
 }
 
 /** Runs a plan as the op would. */

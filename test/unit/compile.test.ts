@@ -117,18 +117,18 @@ describe('compile', () => {
     expect(compiled.pattern).toBe(pattern);
     expect(compiled.acsr!.nnz).toBe(compiled.plan.nnz);
     expect(compiled.launches).toHaveSize(1);
-    expect(compiled.maskWordsBytes).toBe(0);
+    expect(compiled.workBytes).toEqual({scratch: 16});
     for (const part of [compiled, compiled.plan]) expect(Object.isFrozen(part)).toBeTrue();
   });
 
   it('asks for the scratch that its passes and parts need, and never for an empty buffer', () => {
     for (const each of CORPUS) {
       const problem = problemOfCase(each);
-      const {plan, scratchBytes} = compile(each.pattern, problem, CORE_DEVICE, each);
+      const {plan, workBytes} = compile(each.pattern, problem, CORE_DEVICE, each);
       const lines = problem.batch * problem.heads;
       const rows = plan.passes.length > 1 ? lines * problem.queryLength : 0;
       const parts = lines * plan.slots * plan.tile.rows * (Math.ceil(problem.valueDim / 4) + 1);
-      expect(scratchBytes)
+      expect(workBytes.scratch)
         .withContext(each.name)
         .toBe(Math.max(16, 16 * (rows + parts)));
     }
@@ -142,11 +142,11 @@ describe('compile', () => {
       [[2, 1, 1, 70], 2 * 3],
       [[1, 3, 20, 1], 3 * 20 * 3],
     ] as const) {
-      const {launches, maskWordsBytes, acsr, pattern} = compileMaskTensor(problem, CORE_DEVICE, shape);
+      const {launches, workBytes, acsr, pattern} = compileMaskTensor(problem, CORE_DEVICE, shape);
       expect(launches[0]!.program.name).toBe('SparseAttention.packMask');
       expect(launches[0]!.grid).toEqual([Math.ceil(words / 64), 1, 1]);
       expect(launches[1]!.program.bindings).toContain('maskWords');
-      expect(maskWordsBytes).toBe(4 * words);
+      expect(workBytes.maskWords).toBe(4 * words);
       expect([acsr, pattern]).toEqual([null, null]);
     }
   });

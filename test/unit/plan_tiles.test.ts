@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {compress} from '../../src/acsr/index.js';
 import {causal, full, globalTokens, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
+import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, planMaskTensor, toDense, type Device, type Plan} from '../../src/plan/index.js';
 import {tileFused} from '../../src/plan/fused.js';
 import {CORPUS, corpusCase, problemOfCase, randomMask} from '../corpus.js';
@@ -68,11 +69,8 @@ describe('a plan', () => {
       fc.property(patterns, length, length, fc.integer({min: -60, max: 60}), (pattern, queryLength, keyLength, queryOffset) => {
         const shape = {queryLength, keyLength, queryOffset};
         const pairs = pairsOf(pattern, shape);
-        // 64 × 64 tiles are otherwise chosen from n = 4097 on.
-        for (const tile of [
-          {rows: 64, keys: 64, threadsX: 8, threadsY: 16},
-          {rows: 32, keys: 32, threadsX: 8, threadsY: 8},
-        ]) {
+        // The larger ones are otherwise chosen from n = 4097 on.
+        for (const tile of [TILES.long, TILES.wide, TILES.narrow]) {
           const problem = problemFor(shape);
           const plan = planFor(pattern, problem, CORE_DEVICE, 'dense');
           const tiling = tileFused(compress(pattern, problem), problem, CORE_DEVICE, tile)!;

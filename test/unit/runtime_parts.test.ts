@@ -94,13 +94,19 @@ describe('the record of a device', () => {
     maxComputeWorkgroupsPerDimension: 65535,
   } as GPUSupportedLimits;
 
+  const none = {float16: false, subgroups: null, matrixConfigs: []};
+
   it('takes the smaller of two limits that bind together', () => {
-    expect(deviceRecord(limits, {})).toEqual({
+    expect(deviceRecord(limits, {}, none)).toEqual({
       maxWorkgroupBytes: 32768,
       maxInvocations: 512,
       maxStorageBuffers: 10,
       maxBindingBytes: 2 ** 28,
       maxWorkgroupsPerDimension: 65535,
+      subgroups: null,
+      float16: false,
+      matrices: [],
+      vendor: '',
       software: false,
     });
   });
@@ -112,14 +118,18 @@ describe('the record of a device', () => {
       {description: 'Microsoft Basic Render Driver'},
       {isFallbackAdapter: true},
     ]) {
-      expect(deviceRecord(limits, words).software).withContext(JSON.stringify(words)).toBeTrue();
+      expect(deviceRecord(limits, words, none).software)
+        .withContext(JSON.stringify(words))
+        .toBeTrue();
     }
     for (const words of [
       {},
       {vendor: 'nvidia', architecture: 'hopper', description: 'NVIDIA H200'},
       {vendor: 'apple', isFallbackAdapter: false},
     ]) {
-      expect(deviceRecord(limits, words).software).withContext(JSON.stringify(words)).toBeFalse();
+      expect(deviceRecord(limits, words, none).software)
+        .withContext(JSON.stringify(words))
+        .toBeFalse();
     }
   });
 });

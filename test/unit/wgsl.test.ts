@@ -2,10 +2,7 @@ import {PATTERNS} from '../../bench/patterns.js';
 import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from '../../src/compile.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
 import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, SPAN_PAIRS, type Device, type Plan} from '../../src/plan/index.js';
-import {attendSteps} from '../../src/wgsl/attend_steps.js';
-import {placeBarriers, type Region, type Step} from '../../src/wgsl/barriers.js';
 import {kernelShape, type KernelShape} from '../../src/wgsl/kernel_shape.js';
-import {Share} from '../../src/wgsl/share.js';
 import {hash, indent, tree} from '../../src/wgsl/text.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
@@ -187,74 +184,6 @@ function closing(text: string): number {
   }
   throw new Error('the block does not end');
 }
-
-describe('barriers', () => {
-  const meets = (left: readonly Region[], right: readonly Region[]): boolean =>
-    left.some((a) => right.some((b) => Math.max(a.begin, b.begin) < Math.min(a.end, b.end)));
-
-  /** Pairs of steps of which one may overtake the other, over two trips of the loop. An invocation may only be stopped by a barrier. */
-  function races(steps: readonly Step[], barriers: ReadonlySet<number>): string[] {
-    const found: string[] = [];
-    for (let late = 0; late < 2 * steps.length; late++) {
-      for (let early = late - 1; early >= 0 && !barriers.has((early + 1) % steps.length); early--) {
-        const [a, b] = [steps[early % steps.length]!, steps[late % steps.length]!];
-        if (meets(a.writes, b.reads) || meets(a.writes, b.writes) || meets(a.reads, b.writes)) found.push(`${a.name} | ${b.name}`);
-      }
-    }
-    return found;
-  }
-
-  const shapes = (): KernelShape[] => {
-    const distinct = new Map<string, KernelShape>();
-    for (const shape of allShapes()) {
-      const {keyColumns, keyGroups, valueColumns, rows, threadsY} = shape;
-      distinct.set([rows, threadsY, keyColumns.length, keyGroups, valueColumns.length].join(), shape);
-    }
-    return [...distinct.values()];
-  };
-
-  it('leave no two steps that race', () => {
-    expect(shapes().length).toBeGreaterThan(6);
-    for (const shape of shapes()) {
-      const steps = attendSteps(new Share(shape));
-      expect(races(steps, placeBarriers(steps)))
-        .withContext(`${shape.headDim} → ${shape.valueDim}`)
-        .toEqual([]);
-    }
-  });
-
-  it('are all needed: without any one of them two steps race', () => {
-    for (const shape of shapes()) {
-      const steps = attendSteps(new Share(shape));
-      const placed = placeBarriers(steps);
-      for (const barrier of placed) {
-        const others = new Set([...placed].filter((index) => index !== barrier));
-        expect(races(steps, others).length)
-          .withContext(`${shape.headDim} → ${shape.valueDim}: in front of ${steps[barrier]!.name}`)
-          .toBeGreaterThan(0);
-      }
-    }
-  });
-
-  it('guard regions that lie inside the memory, and steps that touch memory name a region', () => {
-    for (const shape of shapes()) {
-      for (const {name, reads, writes, code} of attendSteps(new Share(shape))) {
-        for (const {begin, end} of [...reads, ...writes]) {
-          expect(begin).toBeLessThan(end);
-          expect(end).toBeLessThanOrEqual(shape.memory);
-        }
-        const stores = (code.match(/memory\[[^;]*\] = /g) ?? []).length;
-        const accesses = (code.match(/memory\[/g) ?? []).length;
-        expect(stores > 0)
-          .withContext(name)
-          .toBe(writes.length > 0);
-        expect(accesses > stores)
-          .withContext(name)
-          .toBe(reads.length > 0);
-      }
-    }
-  });
-});
 
 describe('the uniform', () => {
   const each = corpusCase('three-strides');

@@ -49,18 +49,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let q0 = line * params.queryLength + row0;
+  let query0 = q0 * 4u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let q1 = line * params.queryLength + row1;
+  let query1 = q1 * 4u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let q2 = line * params.queryLength + row2;
+  let query2 = q2 * 4u;
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let q3 = line * params.queryLength + row3;
+  let query3 = q3 * 4u;
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     let had0 = scratch[q0].xy; // (maximum, sum)
@@ -91,40 +95,42 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[(f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-      { let f = lane + 64u; memory[(f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
       var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
       var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
-      for (var n = 0u; n < 4u; n++) {
-        { let d = n * 1u + 0u;
-          let k0 = memory[(tx + 0u) * 4u + (d + (tx + 0u)) % 4u];
-          let k1 = memory[(tx + 8u) * 4u + (d + (tx + 8u)) % 4u];
-          let k2 = memory[(tx + 16u) * 4u + (d + (tx + 16u)) % 4u];
-          let k3 = memory[(tx + 24u) * 4u + (d + (tx + 24u)) % 4u];
-          { let q = query[q0 * 4u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 4u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-          { let q = query[q2 * 4u + d];
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
-          { let q = query[q3 * 4u + d];
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
+      { let own = tx * 4u;
+        for (var n = 0u; n < 4u; n++) {
+          { let d = n * 1u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 4u];
+            let k1_0 = memory[own + 32u + (d + tx) % 4u];
+            let k2_0 = memory[own + 64u + (d + tx) % 4u];
+            let k3_0 = memory[own + 96u + (d + tx) % 4u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = query[query2 + d];
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = query[query3 + d];
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
         }
       }
       // scale and mask
@@ -183,51 +189,56 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // exchange probabilities
       workgroupBarrier();
-      memory[128u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_0, s0_1, s0_2, s0_3);
-      memory[128u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_0, s1_1, s1_2, s1_3);
-      memory[128u + x2 * 8u + (tx + x2) % TX] = vec4f(s2_0, s2_1, s2_2, s2_3);
-      memory[128u + x3 * 8u + (tx + x3) % TX] = vec4f(s3_0, s3_1, s3_2, s3_3);
+      { let own = ty * 8u;
+        memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 192u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 256u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 320u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
       { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
       { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 8u; n++) {
-        { let t = n * 1u + 0u;
-          { let p0 = memory[128u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[128u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[128u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[128u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 4u + min(tx + 0u, 3u)];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0);
-            }
-            { let v0 = memory[(t + 8u) * 4u + min(tx + 0u, 3u)];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0);
-            }
-            { let v0 = memory[(t + 16u) * 4u + min(tx + 0u, 3u)];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0);
-            }
-            { let v0 = memory[(t + 24u) * 4u + min(tx + 0u, 3u)];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 8u; n++) {
+          { let t = n * 1u + 0u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+        }
       }
     }
   }
+  // sum of each row
   workgroupBarrier();
   memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
+  // whole sum
   workgroupBarrier();
   let all0 = (((memory[128u + ty] + memory[136u + ty]) + (memory[144u + ty] + memory[152u + ty])) + ((memory[160u + ty] + memory[168u + ty]) + (memory[176u + ty] + memory[184u + ty])));
   l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;

@@ -49,10 +49,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let q0 = line * params.queryLength + row0;
+  let query0 = q0 * 64u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f(); var o0_2 = vec4f(); var o0_3 = vec4f(); var o0_4 = vec4f(); var o0_5 = vec4f(); var o0_6 = vec4f(); var o0_7 = vec4f();
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let q1 = line * params.queryLength + row1;
+  let query1 = q1 * 64u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f(); var o1_2 = vec4f(); var o1_3 = vec4f(); var o1_4 = vec4f(); var o1_5 = vec4f(); var o1_6 = vec4f(); var o1_7 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     let had0 = scratch[q0].xy; // (maximum, sum)
@@ -89,160 +91,100 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 128u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 256u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 384u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 512u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 640u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 768u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 896u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 0u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 128u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 256u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 384u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 512u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 640u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 768u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 896u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
-      for (var n = 0u; n < 8u; n++) {
-        { let d = n * 4u + 0u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-        }
-        { let d = n * 4u + 1u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-        }
-        { let d = n * 4u + 2u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-        }
-        { let d = n * 4u + 3u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+      { let own = tx * 32u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 2u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 32u];
+            let k1_0 = memory[own + 256u + (d + tx + 8u) % 32u];
+            let k2_0 = memory[own + 512u + (d + tx + 16u) % 32u];
+            let k3_0 = memory[own + 768u + (d + tx + 24u) % 32u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+          }
+          { let d = n * 2u + 1u;
+            let k0_0 = memory[own + 0u + (d + tx) % 32u];
+            let k1_0 = memory[own + 256u + (d + tx + 8u) % 32u];
+            let k2_0 = memory[own + 512u + (d + tx + 16u) % 32u];
+            let k3_0 = memory[own + 768u + (d + tx + 24u) % 32u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+          }
         }
       }
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 128u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 256u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 384u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 512u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 640u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 768u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 896u; memory[(f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 0u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 128u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 256u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 384u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 512u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 640u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 768u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 896u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
       // scores
       workgroupBarrier();
-      for (var n = 0u; n < 8u; n++) {
-        { let d = n * 4u + 0u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + (d + 32u)];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + (d + 32u)];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-        }
-        { let d = n * 4u + 1u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + (d + 32u)];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + (d + 32u)];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-        }
-        { let d = n * 4u + 2u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + (d + 32u)];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + (d + 32u)];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-        }
-        { let d = n * 4u + 3u;
-          let k0 = memory[(tx + 0u) * 32u + (d + (tx + 0u)) % 32u];
-          let k1 = memory[(tx + 8u) * 32u + (d + (tx + 8u)) % 32u];
-          let k2 = memory[(tx + 16u) * 32u + (d + (tx + 16u)) % 32u];
-          let k3 = memory[(tx + 24u) * 32u + (d + (tx + 24u)) % 32u];
-          { let q = query[q0 * 64u + (d + 32u)];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = query[q1 * 64u + (d + 32u)];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
+      { let own = tx * 32u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 2u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 32u];
+            let k1_0 = memory[own + 256u + (d + tx + 8u) % 32u];
+            let k2_0 = memory[own + 512u + (d + tx + 16u) % 32u];
+            let k3_0 = memory[own + 768u + (d + tx + 24u) % 32u];
+            { let q0 = query[query0 + (d + 32u)];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + (d + 32u)];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+          }
+          { let d = n * 2u + 1u;
+            let k0_0 = memory[own + 0u + (d + tx) % 32u];
+            let k1_0 = memory[own + 256u + (d + tx + 8u) % 32u];
+            let k2_0 = memory[own + 512u + (d + tx + 16u) % 32u];
+            let k3_0 = memory[own + 768u + (d + tx + 24u) % 32u];
+            { let q0 = query[query0 + (d + 32u)];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + (d + 32u)];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+          }
         }
       }
       // scale and mask
@@ -280,8 +222,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // exchange probabilities
       workgroupBarrier();
-      memory[768u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_0, s0_1, s0_2, s0_3);
-      memory[768u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_0, s1_1, s1_2, s1_3);
+      { let own = ty * 8u;
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3); }
       // stage values
       { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
       { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
@@ -291,87 +234,49 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 2u; n++) {
-        { let t = n * 4u + 0u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
-            }
-          } }
-        { let t = n * 4u + 1u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
-            }
-          } }
-        { let t = n * 4u + 2u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
-            }
-          } }
-        { let t = n * 4u + 3u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 768u + (t + ty) % 8u];
+              let p1 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 0u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
+              }
+              { let v0 = memory[0u + (t + 8u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 8u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
+              }
+              { let v0 = memory[0u + (t + 16u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 16u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
+              }
+              { let v0 = memory[0u + (t + 24u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 24u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 768u + (t + ty) % 8u];
+              let p1 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 0u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1); o0_2 = fma(vec4f(p0.x), v2, o0_2);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1); o1_2 = fma(vec4f(p1.x), v2, o1_2);
+              }
+              { let v0 = memory[0u + (t + 8u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 8u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1); o0_2 = fma(vec4f(p0.y), v2, o0_2);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1); o1_2 = fma(vec4f(p1.y), v2, o1_2);
+              }
+              { let v0 = memory[0u + (t + 16u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 16u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1); o0_2 = fma(vec4f(p0.z), v2, o0_2);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1); o1_2 = fma(vec4f(p1.z), v2, o1_2);
+              }
+              { let v0 = memory[0u + (t + 24u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 24u) * 24u + tx + 16u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1); o0_2 = fma(vec4f(p0.w), v2, o0_2);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1); o1_2 = fma(vec4f(p1.w), v2, o1_2);
+              }
+            } }
+        }
       }
       // stage values
       workgroupBarrier();
@@ -383,87 +288,49 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 2u; n++) {
-        { let t = n * 4u + 0u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
-              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
-              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
-              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
-              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
-            }
-          } }
-        { let t = n * 4u + 1u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
-              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
-              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
-              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
-              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
-            }
-          } }
-        { let t = n * 4u + 2u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
-              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
-              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
-              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
-              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
-            }
-          } }
-        { let t = n * 4u + 3u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 24u + tx + 0u]; let v1 = memory[(t + 0u) * 24u + tx + 8u]; let v2 = memory[(t + 0u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
-              o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
-            }
-            { let v0 = memory[(t + 8u) * 24u + tx + 0u]; let v1 = memory[(t + 8u) * 24u + tx + 8u]; let v2 = memory[(t + 8u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
-              o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
-            }
-            { let v0 = memory[(t + 16u) * 24u + tx + 0u]; let v1 = memory[(t + 16u) * 24u + tx + 8u]; let v2 = memory[(t + 16u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
-              o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
-            }
-            { let v0 = memory[(t + 24u) * 24u + tx + 0u]; let v1 = memory[(t + 24u) * 24u + tx + 8u]; let v2 = memory[(t + 24u) * 24u + tx + 16u];
-              o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
-              o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 768u + (t + ty) % 8u];
+              let p1 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 0u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
+                o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
+              }
+              { let v0 = memory[0u + (t + 8u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 8u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
+                o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
+              }
+              { let v0 = memory[0u + (t + 16u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 16u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
+                o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
+              }
+              { let v0 = memory[0u + (t + 24u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 24u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
+                o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 768u + (t + ty) % 8u];
+              let p1 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 0u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.x), v0, o0_3); o0_4 = fma(vec4f(p0.x), v1, o0_4); o0_5 = fma(vec4f(p0.x), v2, o0_5);
+                o1_3 = fma(vec4f(p1.x), v0, o1_3); o1_4 = fma(vec4f(p1.x), v1, o1_4); o1_5 = fma(vec4f(p1.x), v2, o1_5);
+              }
+              { let v0 = memory[0u + (t + 8u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 8u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.y), v0, o0_3); o0_4 = fma(vec4f(p0.y), v1, o0_4); o0_5 = fma(vec4f(p0.y), v2, o0_5);
+                o1_3 = fma(vec4f(p1.y), v0, o1_3); o1_4 = fma(vec4f(p1.y), v1, o1_4); o1_5 = fma(vec4f(p1.y), v2, o1_5);
+              }
+              { let v0 = memory[0u + (t + 16u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 16u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.z), v0, o0_3); o0_4 = fma(vec4f(p0.z), v1, o0_4); o0_5 = fma(vec4f(p0.z), v2, o0_5);
+                o1_3 = fma(vec4f(p1.z), v0, o1_3); o1_4 = fma(vec4f(p1.z), v1, o1_4); o1_5 = fma(vec4f(p1.z), v2, o1_5);
+              }
+              { let v0 = memory[0u + (t + 24u) * 24u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 24u + tx + 8u]; let v2 = memory[0u + (t + 24u) * 24u + tx + 16u];
+                o0_3 = fma(vec4f(p0.w), v0, o0_3); o0_4 = fma(vec4f(p0.w), v1, o0_4); o0_5 = fma(vec4f(p0.w), v2, o0_5);
+                o1_3 = fma(vec4f(p1.w), v0, o1_3); o1_4 = fma(vec4f(p1.w), v1, o1_4); o1_5 = fma(vec4f(p1.w), v2, o1_5);
+              }
+            } }
+        }
       }
       // stage values
       workgroupBarrier();
@@ -473,92 +340,56 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 2u; n++) {
-        { let t = n * 4u + 0u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
-              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
-              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
-              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
-              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
-            }
-          } }
-        { let t = n * 4u + 1u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
-              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
-              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
-              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
-              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
-            }
-          } }
-        { let t = n * 4u + 2u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
-              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
-              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
-              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
-              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
-            }
-          } }
-        { let t = n * 4u + 3u;
-          { let p0 = memory[768u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[768u + x1 * 8u + (t + x1) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
-              o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
-              o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
-              o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
-              o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 768u + (t + ty) % 8u];
+              let p1 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
+                o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
+                o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
+                o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
+                o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 768u + (t + ty) % 8u];
+              let p1 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.x), v0, o0_6); o0_7 = fma(vec4f(p0.x), v1, o0_7);
+                o1_6 = fma(vec4f(p1.x), v0, o1_6); o1_7 = fma(vec4f(p1.x), v1, o1_7);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.y), v0, o0_6); o0_7 = fma(vec4f(p0.y), v1, o0_7);
+                o1_6 = fma(vec4f(p1.y), v0, o1_6); o1_7 = fma(vec4f(p1.y), v1, o1_7);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.z), v0, o0_6); o0_7 = fma(vec4f(p0.z), v1, o0_7);
+                o1_6 = fma(vec4f(p1.z), v0, o1_6); o1_7 = fma(vec4f(p1.z), v1, o1_7);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_6 = fma(vec4f(p0.w), v0, o0_6); o0_7 = fma(vec4f(p0.w), v1, o0_7);
+                o1_6 = fma(vec4f(p1.w), v0, o1_6); o1_7 = fma(vec4f(p1.w), v1, o1_7);
+              }
+            } }
+        }
       }
     }
   }
+  // sum of each row
   workgroupBarrier();
   memory[768u + (tx * 1u + 0u) * 16u + ty] = vec4f(l0, l1, l1, l1);
+  // whole sum
   workgroupBarrier();
   let all0 = (((memory[768u + ty] + memory[784u + ty]) + (memory[800u + ty] + memory[816u + ty])) + ((memory[832u + ty] + memory[848u + ty]) + (memory[864u + ty] + memory[880u + ty])));
   l0 = all0.x; l1 = all0.y;

@@ -34,27 +34,27 @@ struct Params {
   maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
 }
 
-fn queryAt(row: u32, column: u32) -> vec4f {
-  let at = row * 5u + column * 4u;
+fn queryAt(base: u32, column: u32) -> vec4f {
+  let at = base + column * 4u;
   return vec4f(query[at], select(0.0, query[at + 1u], column * 4u + 1u < 5u), select(0.0, query[at + 2u], column * 4u + 2u < 5u), select(0.0, query[at + 3u], column * 4u + 3u < 5u));
 }
 
-fn keyAt(row: u32, column: u32) -> vec4f {
-  let at = row * 5u + column * 4u;
+fn keyAt(base: u32, column: u32) -> vec4f {
+  let at = base + column * 4u;
   return vec4f(key[at], select(0.0, key[at + 1u], column * 4u + 1u < 5u), select(0.0, key[at + 2u], column * 4u + 2u < 5u), select(0.0, key[at + 3u], column * 4u + 3u < 5u));
 }
 
-fn valueAt(row: u32, column: u32) -> vec4f {
-  let at = row * 3u + column * 4u;
+fn valueAt(base: u32, column: u32) -> vec4f {
+  let at = base + column * 4u;
   return vec4f(value[at], select(0.0, value[at + 1u], column * 4u + 1u < 3u), select(0.0, value[at + 2u], column * 4u + 2u < 3u), select(0.0, value[at + 3u], column * 4u + 3u < 3u));
 }
 
-fn outputAt(row: u32, column: u32) -> vec4f {
-  let at = row * 3u + column * 4u;
+fn outputAt(base: u32, column: u32) -> vec4f {
+  let at = base + column * 4u;
   return vec4f(output[at], select(0.0, output[at + 1u], column * 4u + 1u < 3u), select(0.0, output[at + 2u], column * 4u + 2u < 3u), select(0.0, output[at + 3u], column * 4u + 3u < 3u));
 }
-fn set_output(row: u32, column: u32, value: vec4f) {
-  let at = row * 3u + column * 4u;
+fn set_output(base: u32, column: u32, value: vec4f) {
+  let at = base + column * 4u;
   output[at] = value.x;
   if (column * 4u + 1u < 3u) { output[at + 1u] = value.y; }
   if (column * 4u + 2u < 3u) { output[at + 2u] = value.z; }
@@ -76,36 +76,40 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let q0 = line * params.queryLength + row0;
+  let query0 = q0 * 5u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let q1 = line * params.queryLength + row1;
+  let query1 = q1 * 5u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let q2 = line * params.queryLength + row2;
+  let query2 = q2 * 5u;
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let q3 = line * params.queryLength + row3;
+  let query3 = q3 * 5u;
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     let had0 = scratch[q0].xy; // (maximum, sum)
     m0 = had0.x;
     l0 = select(0.0, had0.y, tx == 0u);
-    o0_0 = had0.y * outputAt(q0, min((tx + 0u), 0u));
+    o0_0 = had0.y * outputAt(q0 * 3u, min((tx + 0u), 0u));
     let had1 = scratch[q1].xy; // (maximum, sum)
     m1 = had1.x;
     l1 = select(0.0, had1.y, tx == 0u);
-    o1_0 = had1.y * outputAt(q1, min((tx + 0u), 0u));
+    o1_0 = had1.y * outputAt(q1 * 3u, min((tx + 0u), 0u));
     let had2 = scratch[q2].xy; // (maximum, sum)
     m2 = had2.x;
     l2 = select(0.0, had2.y, tx == 0u);
-    o2_0 = had2.y * outputAt(q2, min((tx + 0u), 0u));
+    o2_0 = had2.y * outputAt(q2 * 3u, min((tx + 0u), 0u));
     let had3 = scratch[q3].xy; // (maximum, sum)
     m3 = had3.x;
     l3 = select(0.0, had3.y, tx == 0u);
-    o3_0 = had3.y * outputAt(q3, min((tx + 0u), 0u));
+    o3_0 = had3.y * outputAt(q3 * 3u, min((tx + 0u), 0u));
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
@@ -118,65 +122,67 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[(f / 2u) * 2u + ((f % 2u) + (f / 2u)) % 2u] = keyAt((line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 2u)), y.y - 1))), (f % 2u)); }
+      { let f = lane + 0u; memory[0u + (f / 2u) * 2u + ((f % 2u) + (f / 2u)) % 2u] = keyAt((line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 2u)), y.y - 1))) * 5u, (f % 2u)); }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
       var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
       var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
-      for (var n = 0u; n < 1u; n++) {
-        { let d = n * 2u + 0u;
-          let k0 = memory[(tx + 0u) * 2u + (d + (tx + 0u)) % 2u];
-          let k1 = memory[(tx + 8u) * 2u + (d + (tx + 8u)) % 2u];
-          let k2 = memory[(tx + 16u) * 2u + (d + (tx + 16u)) % 2u];
-          let k3 = memory[(tx + 24u) * 2u + (d + (tx + 24u)) % 2u];
-          { let q = queryAt(q0, d);
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = queryAt(q1, d);
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-          { let q = queryAt(q2, d);
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
-          { let q = queryAt(q3, d);
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
-        }
-        { let d = n * 2u + 1u;
-          let k0 = memory[(tx + 0u) * 2u + (d + (tx + 0u)) % 2u];
-          let k1 = memory[(tx + 8u) * 2u + (d + (tx + 8u)) % 2u];
-          let k2 = memory[(tx + 16u) * 2u + (d + (tx + 16u)) % 2u];
-          let k3 = memory[(tx + 24u) * 2u + (d + (tx + 24u)) % 2u];
-          { let q = queryAt(q0, d);
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); }
-          { let q = queryAt(q1, d);
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); }
-          { let q = queryAt(q2, d);
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); }
-          { let q = queryAt(q3, d);
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); }
+      { let own = tx * 2u;
+        for (var n = 0u; n < 1u; n++) {
+          { let d = n * 2u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 2u];
+            let k1_0 = memory[own + 16u + (d + tx) % 2u];
+            let k2_0 = memory[own + 32u + (d + tx) % 2u];
+            let k3_0 = memory[own + 48u + (d + tx) % 2u];
+            { let q0 = queryAt(query0, d);
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = queryAt(query1, d);
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = queryAt(query2, d);
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = queryAt(query3, d);
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
+          { let d = n * 2u + 1u;
+            let k0_0 = memory[own + 0u + (d + tx) % 2u];
+            let k1_0 = memory[own + 16u + (d + tx) % 2u];
+            let k2_0 = memory[own + 32u + (d + tx) % 2u];
+            let k3_0 = memory[own + 48u + (d + tx) % 2u];
+            { let q0 = queryAt(query0, d);
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = queryAt(query1, d);
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = queryAt(query2, d);
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = queryAt(query3, d);
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
         }
       }
       // scale and mask
@@ -236,147 +242,152 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // exchange probabilities
       workgroupBarrier();
-      memory[32u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_0, s0_1, s0_2, s0_3);
-      memory[32u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_0, s1_1, s1_2, s1_3);
-      memory[32u + x2 * 8u + (tx + x2) % TX] = vec4f(s2_0, s2_1, s2_2, s2_3);
-      memory[32u + x3 * 8u + (tx + x3) % TX] = vec4f(s3_0, s3_1, s3_2, s3_3);
+      { let own = ty * 8u;
+        memory[own + 32u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 96u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 160u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 224u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
-      { let f = lane + 0u; if (f < 32u) { memory[0u + (f / 1u) * 1u + (f % 1u)] = valueAt((line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 1u)), y.y - 1))), (f % 1u)); } }
+      { let f = lane + 0u; if (f < 32u) { memory[0u + (f / 1u) * 1u + (f % 1u)] = valueAt((line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 1u)), y.y - 1))) * 3u, (f % 1u)); } }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 2u; n++) {
-        { let t = n * 4u + 0u;
-          { let p0 = memory[32u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[32u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[32u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[32u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0);
-            }
-            { let v0 = memory[(t + 8u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0);
-            }
-            { let v0 = memory[(t + 16u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0);
-            }
-            { let v0 = memory[(t + 24u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0);
-            }
-          } }
-        { let t = n * 4u + 1u;
-          { let p0 = memory[32u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[32u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[32u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[32u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0);
-            }
-            { let v0 = memory[(t + 8u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0);
-            }
-            { let v0 = memory[(t + 16u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0);
-            }
-            { let v0 = memory[(t + 24u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0);
-            }
-          } }
-        { let t = n * 4u + 2u;
-          { let p0 = memory[32u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[32u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[32u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[32u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0);
-            }
-            { let v0 = memory[(t + 8u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0);
-            }
-            { let v0 = memory[(t + 16u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0);
-            }
-            { let v0 = memory[(t + 24u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0);
-            }
-          } }
-        { let t = n * 4u + 3u;
-          { let p0 = memory[32u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[32u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[32u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[32u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0);
-            }
-            { let v0 = memory[(t + 8u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0);
-            }
-            { let v0 = memory[(t + 16u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0);
-            }
-            { let v0 = memory[(t + 24u) * 1u + min(tx + 0u, 0u)];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 2u; n++) {
+          { let t = n * 4u + 0u;
+            { let p0 = memory[own + 32u + (t + ty) % 8u];
+              let p1 = memory[own + 96u + (t + ty) % 8u];
+              let p2 = memory[own + 160u + (t + ty) % 8u];
+              let p3 = memory[own + 224u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 1u;
+            { let p0 = memory[own + 32u + (t + ty) % 8u];
+              let p1 = memory[own + 96u + (t + ty) % 8u];
+              let p2 = memory[own + 160u + (t + ty) % 8u];
+              let p3 = memory[own + 224u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 2u;
+            { let p0 = memory[own + 32u + (t + ty) % 8u];
+              let p1 = memory[own + 96u + (t + ty) % 8u];
+              let p2 = memory[own + 160u + (t + ty) % 8u];
+              let p3 = memory[own + 224u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 3u;
+            { let p0 = memory[own + 32u + (t + ty) % 8u];
+              let p1 = memory[own + 96u + (t + ty) % 8u];
+              let p2 = memory[own + 160u + (t + ty) % 8u];
+              let p3 = memory[own + 224u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 1u + min(tx + 0u, 0u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+        }
       }
     }
   }
+  // sum of each row
   workgroupBarrier();
   memory[32u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
+  // whole sum
   workgroupBarrier();
   let all0 = (((memory[32u + ty] + memory[40u + ty]) + (memory[48u + ty] + memory[56u + ty])) + ((memory[64u + ty] + memory[72u + ty]) + (memory[80u + ty] + memory[88u + ty])));
   l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
   if (i32(x0) < owned.x) {
     let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q0, (tx + 0u), o0_0 * inverse); }
+      if ((tx + 0u) < 1u) { set_output(q0 * 3u, (tx + 0u), o0_0 * inverse); }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(m0, l0, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 2u;
@@ -387,7 +398,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x1) < owned.x) {
     let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q1, (tx + 0u), o1_0 * inverse); }
+      if ((tx + 0u) < 1u) { set_output(q1 * 3u, (tx + 0u), o1_0 * inverse); }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(m1, l1, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 2u;
@@ -398,7 +409,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x2) < owned.x) {
     let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q2, (tx + 0u), o2_0 * inverse); }
+      if ((tx + 0u) < 1u) { set_output(q2 * 3u, (tx + 0u), o2_0 * inverse); }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q2] = vec4f(m2, l2, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 2u;
@@ -409,7 +420,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x3) < owned.x) {
     let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q3, (tx + 0u), o3_0 * inverse); }
+      if ((tx + 0u) < 1u) { set_output(q3 * 3u, (tx + 0u), o3_0 * inverse); }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q3] = vec4f(m3, l3, 0.0, 0.0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 2u;

@@ -49,18 +49,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let q0 = line * params.queryLength + row0;
+  let query0 = q0 * 16u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f();
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let q1 = line * params.queryLength + row1;
+  let query1 = q1 * 16u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f();
   let x2 = ty + 32u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let q2 = line * params.queryLength + row2;
+  let query2 = q2 * 16u;
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f(); var o2_1 = vec4f();
   let x3 = ty + 48u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let q3 = line * params.queryLength + row3;
+  let query3 = q3 * 16u;
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f(); var o3_1 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     let had0 = scratch[q0].xy; // (maximum, sum)
@@ -95,140 +99,52 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 512u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 640u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 768u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 896u; memory[(f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
       var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0; var s1_4 = 0.0; var s1_5 = 0.0; var s1_6 = 0.0; var s1_7 = 0.0;
       var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0; var s2_4 = 0.0; var s2_5 = 0.0; var s2_6 = 0.0; var s2_7 = 0.0;
       var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0; var s3_4 = 0.0; var s3_5 = 0.0; var s3_6 = 0.0; var s3_7 = 0.0;
-      for (var n = 0u; n < 4u; n++) {
-        { let d = n * 4u + 0u;
-          let k0 = memory[(tx + 0u) * 16u + (d + (tx + 0u)) % 16u];
-          let k1 = memory[(tx + 8u) * 16u + (d + (tx + 8u)) % 16u];
-          let k2 = memory[(tx + 16u) * 16u + (d + (tx + 16u)) % 16u];
-          let k3 = memory[(tx + 24u) * 16u + (d + (tx + 24u)) % 16u];
-          let k4 = memory[(tx + 32u) * 16u + (d + (tx + 32u)) % 16u];
-          let k5 = memory[(tx + 40u) * 16u + (d + (tx + 40u)) % 16u];
-          let k6 = memory[(tx + 48u) * 16u + (d + (tx + 48u)) % 16u];
-          let k7 = memory[(tx + 56u) * 16u + (d + (tx + 56u)) % 16u];
-          { let q = query[q0 * 16u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3); s0_4 = fma(q.x, k4.x, s0_4); s0_5 = fma(q.x, k5.x, s0_5); s0_6 = fma(q.x, k6.x, s0_6); s0_7 = fma(q.x, k7.x, s0_7);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3); s0_4 = fma(q.y, k4.y, s0_4); s0_5 = fma(q.y, k5.y, s0_5); s0_6 = fma(q.y, k6.y, s0_6); s0_7 = fma(q.y, k7.y, s0_7);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3); s0_4 = fma(q.z, k4.z, s0_4); s0_5 = fma(q.z, k5.z, s0_5); s0_6 = fma(q.z, k6.z, s0_6); s0_7 = fma(q.z, k7.z, s0_7);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); s0_4 = fma(q.w, k4.w, s0_4); s0_5 = fma(q.w, k5.w, s0_5); s0_6 = fma(q.w, k6.w, s0_6); s0_7 = fma(q.w, k7.w, s0_7); }
-          { let q = query[q1 * 16u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3); s1_4 = fma(q.x, k4.x, s1_4); s1_5 = fma(q.x, k5.x, s1_5); s1_6 = fma(q.x, k6.x, s1_6); s1_7 = fma(q.x, k7.x, s1_7);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3); s1_4 = fma(q.y, k4.y, s1_4); s1_5 = fma(q.y, k5.y, s1_5); s1_6 = fma(q.y, k6.y, s1_6); s1_7 = fma(q.y, k7.y, s1_7);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3); s1_4 = fma(q.z, k4.z, s1_4); s1_5 = fma(q.z, k5.z, s1_5); s1_6 = fma(q.z, k6.z, s1_6); s1_7 = fma(q.z, k7.z, s1_7);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); s1_4 = fma(q.w, k4.w, s1_4); s1_5 = fma(q.w, k5.w, s1_5); s1_6 = fma(q.w, k6.w, s1_6); s1_7 = fma(q.w, k7.w, s1_7); }
-          { let q = query[q2 * 16u + d];
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3); s2_4 = fma(q.x, k4.x, s2_4); s2_5 = fma(q.x, k5.x, s2_5); s2_6 = fma(q.x, k6.x, s2_6); s2_7 = fma(q.x, k7.x, s2_7);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3); s2_4 = fma(q.y, k4.y, s2_4); s2_5 = fma(q.y, k5.y, s2_5); s2_6 = fma(q.y, k6.y, s2_6); s2_7 = fma(q.y, k7.y, s2_7);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3); s2_4 = fma(q.z, k4.z, s2_4); s2_5 = fma(q.z, k5.z, s2_5); s2_6 = fma(q.z, k6.z, s2_6); s2_7 = fma(q.z, k7.z, s2_7);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); s2_4 = fma(q.w, k4.w, s2_4); s2_5 = fma(q.w, k5.w, s2_5); s2_6 = fma(q.w, k6.w, s2_6); s2_7 = fma(q.w, k7.w, s2_7); }
-          { let q = query[q3 * 16u + d];
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3); s3_4 = fma(q.x, k4.x, s3_4); s3_5 = fma(q.x, k5.x, s3_5); s3_6 = fma(q.x, k6.x, s3_6); s3_7 = fma(q.x, k7.x, s3_7);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3); s3_4 = fma(q.y, k4.y, s3_4); s3_5 = fma(q.y, k5.y, s3_5); s3_6 = fma(q.y, k6.y, s3_6); s3_7 = fma(q.y, k7.y, s3_7);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3); s3_4 = fma(q.z, k4.z, s3_4); s3_5 = fma(q.z, k5.z, s3_5); s3_6 = fma(q.z, k6.z, s3_6); s3_7 = fma(q.z, k7.z, s3_7);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); s3_4 = fma(q.w, k4.w, s3_4); s3_5 = fma(q.w, k5.w, s3_5); s3_6 = fma(q.w, k6.w, s3_6); s3_7 = fma(q.w, k7.w, s3_7); }
-        }
-        { let d = n * 4u + 1u;
-          let k0 = memory[(tx + 0u) * 16u + (d + (tx + 0u)) % 16u];
-          let k1 = memory[(tx + 8u) * 16u + (d + (tx + 8u)) % 16u];
-          let k2 = memory[(tx + 16u) * 16u + (d + (tx + 16u)) % 16u];
-          let k3 = memory[(tx + 24u) * 16u + (d + (tx + 24u)) % 16u];
-          let k4 = memory[(tx + 32u) * 16u + (d + (tx + 32u)) % 16u];
-          let k5 = memory[(tx + 40u) * 16u + (d + (tx + 40u)) % 16u];
-          let k6 = memory[(tx + 48u) * 16u + (d + (tx + 48u)) % 16u];
-          let k7 = memory[(tx + 56u) * 16u + (d + (tx + 56u)) % 16u];
-          { let q = query[q0 * 16u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3); s0_4 = fma(q.x, k4.x, s0_4); s0_5 = fma(q.x, k5.x, s0_5); s0_6 = fma(q.x, k6.x, s0_6); s0_7 = fma(q.x, k7.x, s0_7);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3); s0_4 = fma(q.y, k4.y, s0_4); s0_5 = fma(q.y, k5.y, s0_5); s0_6 = fma(q.y, k6.y, s0_6); s0_7 = fma(q.y, k7.y, s0_7);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3); s0_4 = fma(q.z, k4.z, s0_4); s0_5 = fma(q.z, k5.z, s0_5); s0_6 = fma(q.z, k6.z, s0_6); s0_7 = fma(q.z, k7.z, s0_7);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); s0_4 = fma(q.w, k4.w, s0_4); s0_5 = fma(q.w, k5.w, s0_5); s0_6 = fma(q.w, k6.w, s0_6); s0_7 = fma(q.w, k7.w, s0_7); }
-          { let q = query[q1 * 16u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3); s1_4 = fma(q.x, k4.x, s1_4); s1_5 = fma(q.x, k5.x, s1_5); s1_6 = fma(q.x, k6.x, s1_6); s1_7 = fma(q.x, k7.x, s1_7);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3); s1_4 = fma(q.y, k4.y, s1_4); s1_5 = fma(q.y, k5.y, s1_5); s1_6 = fma(q.y, k6.y, s1_6); s1_7 = fma(q.y, k7.y, s1_7);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3); s1_4 = fma(q.z, k4.z, s1_4); s1_5 = fma(q.z, k5.z, s1_5); s1_6 = fma(q.z, k6.z, s1_6); s1_7 = fma(q.z, k7.z, s1_7);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); s1_4 = fma(q.w, k4.w, s1_4); s1_5 = fma(q.w, k5.w, s1_5); s1_6 = fma(q.w, k6.w, s1_6); s1_7 = fma(q.w, k7.w, s1_7); }
-          { let q = query[q2 * 16u + d];
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3); s2_4 = fma(q.x, k4.x, s2_4); s2_5 = fma(q.x, k5.x, s2_5); s2_6 = fma(q.x, k6.x, s2_6); s2_7 = fma(q.x, k7.x, s2_7);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3); s2_4 = fma(q.y, k4.y, s2_4); s2_5 = fma(q.y, k5.y, s2_5); s2_6 = fma(q.y, k6.y, s2_6); s2_7 = fma(q.y, k7.y, s2_7);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3); s2_4 = fma(q.z, k4.z, s2_4); s2_5 = fma(q.z, k5.z, s2_5); s2_6 = fma(q.z, k6.z, s2_6); s2_7 = fma(q.z, k7.z, s2_7);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); s2_4 = fma(q.w, k4.w, s2_4); s2_5 = fma(q.w, k5.w, s2_5); s2_6 = fma(q.w, k6.w, s2_6); s2_7 = fma(q.w, k7.w, s2_7); }
-          { let q = query[q3 * 16u + d];
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3); s3_4 = fma(q.x, k4.x, s3_4); s3_5 = fma(q.x, k5.x, s3_5); s3_6 = fma(q.x, k6.x, s3_6); s3_7 = fma(q.x, k7.x, s3_7);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3); s3_4 = fma(q.y, k4.y, s3_4); s3_5 = fma(q.y, k5.y, s3_5); s3_6 = fma(q.y, k6.y, s3_6); s3_7 = fma(q.y, k7.y, s3_7);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3); s3_4 = fma(q.z, k4.z, s3_4); s3_5 = fma(q.z, k5.z, s3_5); s3_6 = fma(q.z, k6.z, s3_6); s3_7 = fma(q.z, k7.z, s3_7);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); s3_4 = fma(q.w, k4.w, s3_4); s3_5 = fma(q.w, k5.w, s3_5); s3_6 = fma(q.w, k6.w, s3_6); s3_7 = fma(q.w, k7.w, s3_7); }
-        }
-        { let d = n * 4u + 2u;
-          let k0 = memory[(tx + 0u) * 16u + (d + (tx + 0u)) % 16u];
-          let k1 = memory[(tx + 8u) * 16u + (d + (tx + 8u)) % 16u];
-          let k2 = memory[(tx + 16u) * 16u + (d + (tx + 16u)) % 16u];
-          let k3 = memory[(tx + 24u) * 16u + (d + (tx + 24u)) % 16u];
-          let k4 = memory[(tx + 32u) * 16u + (d + (tx + 32u)) % 16u];
-          let k5 = memory[(tx + 40u) * 16u + (d + (tx + 40u)) % 16u];
-          let k6 = memory[(tx + 48u) * 16u + (d + (tx + 48u)) % 16u];
-          let k7 = memory[(tx + 56u) * 16u + (d + (tx + 56u)) % 16u];
-          { let q = query[q0 * 16u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3); s0_4 = fma(q.x, k4.x, s0_4); s0_5 = fma(q.x, k5.x, s0_5); s0_6 = fma(q.x, k6.x, s0_6); s0_7 = fma(q.x, k7.x, s0_7);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3); s0_4 = fma(q.y, k4.y, s0_4); s0_5 = fma(q.y, k5.y, s0_5); s0_6 = fma(q.y, k6.y, s0_6); s0_7 = fma(q.y, k7.y, s0_7);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3); s0_4 = fma(q.z, k4.z, s0_4); s0_5 = fma(q.z, k5.z, s0_5); s0_6 = fma(q.z, k6.z, s0_6); s0_7 = fma(q.z, k7.z, s0_7);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); s0_4 = fma(q.w, k4.w, s0_4); s0_5 = fma(q.w, k5.w, s0_5); s0_6 = fma(q.w, k6.w, s0_6); s0_7 = fma(q.w, k7.w, s0_7); }
-          { let q = query[q1 * 16u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3); s1_4 = fma(q.x, k4.x, s1_4); s1_5 = fma(q.x, k5.x, s1_5); s1_6 = fma(q.x, k6.x, s1_6); s1_7 = fma(q.x, k7.x, s1_7);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3); s1_4 = fma(q.y, k4.y, s1_4); s1_5 = fma(q.y, k5.y, s1_5); s1_6 = fma(q.y, k6.y, s1_6); s1_7 = fma(q.y, k7.y, s1_7);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3); s1_4 = fma(q.z, k4.z, s1_4); s1_5 = fma(q.z, k5.z, s1_5); s1_6 = fma(q.z, k6.z, s1_6); s1_7 = fma(q.z, k7.z, s1_7);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); s1_4 = fma(q.w, k4.w, s1_4); s1_5 = fma(q.w, k5.w, s1_5); s1_6 = fma(q.w, k6.w, s1_6); s1_7 = fma(q.w, k7.w, s1_7); }
-          { let q = query[q2 * 16u + d];
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3); s2_4 = fma(q.x, k4.x, s2_4); s2_5 = fma(q.x, k5.x, s2_5); s2_6 = fma(q.x, k6.x, s2_6); s2_7 = fma(q.x, k7.x, s2_7);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3); s2_4 = fma(q.y, k4.y, s2_4); s2_5 = fma(q.y, k5.y, s2_5); s2_6 = fma(q.y, k6.y, s2_6); s2_7 = fma(q.y, k7.y, s2_7);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3); s2_4 = fma(q.z, k4.z, s2_4); s2_5 = fma(q.z, k5.z, s2_5); s2_6 = fma(q.z, k6.z, s2_6); s2_7 = fma(q.z, k7.z, s2_7);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); s2_4 = fma(q.w, k4.w, s2_4); s2_5 = fma(q.w, k5.w, s2_5); s2_6 = fma(q.w, k6.w, s2_6); s2_7 = fma(q.w, k7.w, s2_7); }
-          { let q = query[q3 * 16u + d];
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3); s3_4 = fma(q.x, k4.x, s3_4); s3_5 = fma(q.x, k5.x, s3_5); s3_6 = fma(q.x, k6.x, s3_6); s3_7 = fma(q.x, k7.x, s3_7);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3); s3_4 = fma(q.y, k4.y, s3_4); s3_5 = fma(q.y, k5.y, s3_5); s3_6 = fma(q.y, k6.y, s3_6); s3_7 = fma(q.y, k7.y, s3_7);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3); s3_4 = fma(q.z, k4.z, s3_4); s3_5 = fma(q.z, k5.z, s3_5); s3_6 = fma(q.z, k6.z, s3_6); s3_7 = fma(q.z, k7.z, s3_7);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); s3_4 = fma(q.w, k4.w, s3_4); s3_5 = fma(q.w, k5.w, s3_5); s3_6 = fma(q.w, k6.w, s3_6); s3_7 = fma(q.w, k7.w, s3_7); }
-        }
-        { let d = n * 4u + 3u;
-          let k0 = memory[(tx + 0u) * 16u + (d + (tx + 0u)) % 16u];
-          let k1 = memory[(tx + 8u) * 16u + (d + (tx + 8u)) % 16u];
-          let k2 = memory[(tx + 16u) * 16u + (d + (tx + 16u)) % 16u];
-          let k3 = memory[(tx + 24u) * 16u + (d + (tx + 24u)) % 16u];
-          let k4 = memory[(tx + 32u) * 16u + (d + (tx + 32u)) % 16u];
-          let k5 = memory[(tx + 40u) * 16u + (d + (tx + 40u)) % 16u];
-          let k6 = memory[(tx + 48u) * 16u + (d + (tx + 48u)) % 16u];
-          let k7 = memory[(tx + 56u) * 16u + (d + (tx + 56u)) % 16u];
-          { let q = query[q0 * 16u + d];
-            s0_0 = fma(q.x, k0.x, s0_0); s0_1 = fma(q.x, k1.x, s0_1); s0_2 = fma(q.x, k2.x, s0_2); s0_3 = fma(q.x, k3.x, s0_3); s0_4 = fma(q.x, k4.x, s0_4); s0_5 = fma(q.x, k5.x, s0_5); s0_6 = fma(q.x, k6.x, s0_6); s0_7 = fma(q.x, k7.x, s0_7);
-            s0_0 = fma(q.y, k0.y, s0_0); s0_1 = fma(q.y, k1.y, s0_1); s0_2 = fma(q.y, k2.y, s0_2); s0_3 = fma(q.y, k3.y, s0_3); s0_4 = fma(q.y, k4.y, s0_4); s0_5 = fma(q.y, k5.y, s0_5); s0_6 = fma(q.y, k6.y, s0_6); s0_7 = fma(q.y, k7.y, s0_7);
-            s0_0 = fma(q.z, k0.z, s0_0); s0_1 = fma(q.z, k1.z, s0_1); s0_2 = fma(q.z, k2.z, s0_2); s0_3 = fma(q.z, k3.z, s0_3); s0_4 = fma(q.z, k4.z, s0_4); s0_5 = fma(q.z, k5.z, s0_5); s0_6 = fma(q.z, k6.z, s0_6); s0_7 = fma(q.z, k7.z, s0_7);
-            s0_0 = fma(q.w, k0.w, s0_0); s0_1 = fma(q.w, k1.w, s0_1); s0_2 = fma(q.w, k2.w, s0_2); s0_3 = fma(q.w, k3.w, s0_3); s0_4 = fma(q.w, k4.w, s0_4); s0_5 = fma(q.w, k5.w, s0_5); s0_6 = fma(q.w, k6.w, s0_6); s0_7 = fma(q.w, k7.w, s0_7); }
-          { let q = query[q1 * 16u + d];
-            s1_0 = fma(q.x, k0.x, s1_0); s1_1 = fma(q.x, k1.x, s1_1); s1_2 = fma(q.x, k2.x, s1_2); s1_3 = fma(q.x, k3.x, s1_3); s1_4 = fma(q.x, k4.x, s1_4); s1_5 = fma(q.x, k5.x, s1_5); s1_6 = fma(q.x, k6.x, s1_6); s1_7 = fma(q.x, k7.x, s1_7);
-            s1_0 = fma(q.y, k0.y, s1_0); s1_1 = fma(q.y, k1.y, s1_1); s1_2 = fma(q.y, k2.y, s1_2); s1_3 = fma(q.y, k3.y, s1_3); s1_4 = fma(q.y, k4.y, s1_4); s1_5 = fma(q.y, k5.y, s1_5); s1_6 = fma(q.y, k6.y, s1_6); s1_7 = fma(q.y, k7.y, s1_7);
-            s1_0 = fma(q.z, k0.z, s1_0); s1_1 = fma(q.z, k1.z, s1_1); s1_2 = fma(q.z, k2.z, s1_2); s1_3 = fma(q.z, k3.z, s1_3); s1_4 = fma(q.z, k4.z, s1_4); s1_5 = fma(q.z, k5.z, s1_5); s1_6 = fma(q.z, k6.z, s1_6); s1_7 = fma(q.z, k7.z, s1_7);
-            s1_0 = fma(q.w, k0.w, s1_0); s1_1 = fma(q.w, k1.w, s1_1); s1_2 = fma(q.w, k2.w, s1_2); s1_3 = fma(q.w, k3.w, s1_3); s1_4 = fma(q.w, k4.w, s1_4); s1_5 = fma(q.w, k5.w, s1_5); s1_6 = fma(q.w, k6.w, s1_6); s1_7 = fma(q.w, k7.w, s1_7); }
-          { let q = query[q2 * 16u + d];
-            s2_0 = fma(q.x, k0.x, s2_0); s2_1 = fma(q.x, k1.x, s2_1); s2_2 = fma(q.x, k2.x, s2_2); s2_3 = fma(q.x, k3.x, s2_3); s2_4 = fma(q.x, k4.x, s2_4); s2_5 = fma(q.x, k5.x, s2_5); s2_6 = fma(q.x, k6.x, s2_6); s2_7 = fma(q.x, k7.x, s2_7);
-            s2_0 = fma(q.y, k0.y, s2_0); s2_1 = fma(q.y, k1.y, s2_1); s2_2 = fma(q.y, k2.y, s2_2); s2_3 = fma(q.y, k3.y, s2_3); s2_4 = fma(q.y, k4.y, s2_4); s2_5 = fma(q.y, k5.y, s2_5); s2_6 = fma(q.y, k6.y, s2_6); s2_7 = fma(q.y, k7.y, s2_7);
-            s2_0 = fma(q.z, k0.z, s2_0); s2_1 = fma(q.z, k1.z, s2_1); s2_2 = fma(q.z, k2.z, s2_2); s2_3 = fma(q.z, k3.z, s2_3); s2_4 = fma(q.z, k4.z, s2_4); s2_5 = fma(q.z, k5.z, s2_5); s2_6 = fma(q.z, k6.z, s2_6); s2_7 = fma(q.z, k7.z, s2_7);
-            s2_0 = fma(q.w, k0.w, s2_0); s2_1 = fma(q.w, k1.w, s2_1); s2_2 = fma(q.w, k2.w, s2_2); s2_3 = fma(q.w, k3.w, s2_3); s2_4 = fma(q.w, k4.w, s2_4); s2_5 = fma(q.w, k5.w, s2_5); s2_6 = fma(q.w, k6.w, s2_6); s2_7 = fma(q.w, k7.w, s2_7); }
-          { let q = query[q3 * 16u + d];
-            s3_0 = fma(q.x, k0.x, s3_0); s3_1 = fma(q.x, k1.x, s3_1); s3_2 = fma(q.x, k2.x, s3_2); s3_3 = fma(q.x, k3.x, s3_3); s3_4 = fma(q.x, k4.x, s3_4); s3_5 = fma(q.x, k5.x, s3_5); s3_6 = fma(q.x, k6.x, s3_6); s3_7 = fma(q.x, k7.x, s3_7);
-            s3_0 = fma(q.y, k0.y, s3_0); s3_1 = fma(q.y, k1.y, s3_1); s3_2 = fma(q.y, k2.y, s3_2); s3_3 = fma(q.y, k3.y, s3_3); s3_4 = fma(q.y, k4.y, s3_4); s3_5 = fma(q.y, k5.y, s3_5); s3_6 = fma(q.y, k6.y, s3_6); s3_7 = fma(q.y, k7.y, s3_7);
-            s3_0 = fma(q.z, k0.z, s3_0); s3_1 = fma(q.z, k1.z, s3_1); s3_2 = fma(q.z, k2.z, s3_2); s3_3 = fma(q.z, k3.z, s3_3); s3_4 = fma(q.z, k4.z, s3_4); s3_5 = fma(q.z, k5.z, s3_5); s3_6 = fma(q.z, k6.z, s3_6); s3_7 = fma(q.z, k7.z, s3_7);
-            s3_0 = fma(q.w, k0.w, s3_0); s3_1 = fma(q.w, k1.w, s3_1); s3_2 = fma(q.w, k2.w, s3_2); s3_3 = fma(q.w, k3.w, s3_3); s3_4 = fma(q.w, k4.w, s3_4); s3_5 = fma(q.w, k5.w, s3_5); s3_6 = fma(q.w, k6.w, s3_6); s3_7 = fma(q.w, k7.w, s3_7); }
+      { let own = tx * 16u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 1u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 16u];
+            let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
+            let k2_0 = memory[own + 256u + (d + tx) % 16u];
+            let k3_0 = memory[own + 384u + (d + tx + 8u) % 16u];
+            let k4_0 = memory[own + 512u + (d + tx) % 16u];
+            let k5_0 = memory[own + 640u + (d + tx + 8u) % 16u];
+            let k6_0 = memory[own + 768u + (d + tx) % 16u];
+            let k7_0 = memory[own + 896u + (d + tx + 8u) % 16u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
+            { let q0 = query[query2 + d];
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
+            { let q0 = query[query3 + d];
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
+          }
         }
       }
       // scale and mask
@@ -304,10 +220,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // exchange probabilities
       workgroupBarrier();
-      memory[512u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_0, s0_1, s0_2, s0_3);
-      memory[512u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_0, s1_1, s1_2, s1_3);
-      memory[512u + x2 * 8u + (tx + x2) % TX] = vec4f(s2_0, s2_1, s2_2, s2_3);
-      memory[512u + x3 * 8u + (tx + x3) % TX] = vec4f(s3_0, s3_1, s3_2, s3_3);
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
       { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
@@ -315,134 +232,77 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 2u; n++) {
-        { let t = n * 4u + 0u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
-        { let t = n * 4u + 1u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
-        { let t = n * 4u + 2u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
-        { let t = n * 4u + 3u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+        }
       }
       // exchange probabilities
       workgroupBarrier();
-      memory[512u + x0 * 8u + (tx + x0) % TX] = vec4f(s0_4, s0_5, s0_6, s0_7);
-      memory[512u + x1 * 8u + (tx + x1) % TX] = vec4f(s1_4, s1_5, s1_6, s1_7);
-      memory[512u + x2 * 8u + (tx + x2) % TX] = vec4f(s2_4, s2_5, s2_6, s2_7);
-      memory[512u + x3 * 8u + (tx + x3) % TX] = vec4f(s3_4, s3_5, s3_6, s3_7);
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_4, s0_5, s0_6, s0_7);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_4, s1_5, s1_6, s1_7);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
       // stage values
       { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
@@ -450,132 +310,76 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 2u; n++) {
-        { let t = n * 4u + 0u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
-        { let t = n * 4u + 1u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
-        { let t = n * 4u + 2u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
-        { let t = n * 4u + 3u;
-          { let p0 = memory[512u + x0 * 8u + (t + x0) % TX];
-            let p1 = memory[512u + x1 * 8u + (t + x1) % TX];
-            let p2 = memory[512u + x2 * 8u + (t + x2) % TX];
-            let p3 = memory[512u + x3 * 8u + (t + x3) % TX];
-            { let v0 = memory[(t + 0u) * 16u + tx + 0u]; let v1 = memory[(t + 0u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-              o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-              o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-              o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-            }
-            { let v0 = memory[(t + 8u) * 16u + tx + 0u]; let v1 = memory[(t + 8u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-              o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-              o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-              o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-            }
-            { let v0 = memory[(t + 16u) * 16u + tx + 0u]; let v1 = memory[(t + 16u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-              o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-              o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-              o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-            }
-            { let v0 = memory[(t + 24u) * 16u + tx + 0u]; let v1 = memory[(t + 24u) * 16u + tx + 8u];
-              o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-              o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-              o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-              o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-            }
-          } }
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+        }
       }
     }
   }
+  // sum of each row
   workgroupBarrier();
   memory[512u + (tx * 1u + 0u) * 16u + ty] = vec4f(l0, l1, l2, l3);
+  // whole sum
   workgroupBarrier();
   let all0 = (((memory[512u + ty] + memory[528u + ty]) + (memory[544u + ty] + memory[560u + ty])) + ((memory[576u + ty] + memory[592u + ty]) + (memory[608u + ty] + memory[624u + ty])));
   l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;

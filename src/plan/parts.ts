@@ -1,0 +1,48 @@
+import {ceilDiv} from '../support/index.js';
+import type {TileShape} from './plan.js';
+import type {Device, Problem} from './problem.js';
+
+/** How the rows of a pass are cut: those of more than `longest` key tiles, into parts of about `part`. */
+export interface Parts {
+  readonly longest: number;
+  readonly part: number;
+}
+
+/**
+ * What runs at once on the reference GPU, an NVIDIA H200 through Dawn: 132 multiprocessors, and 48 KB of workgroup memory for all
+ * workgroups on one of them (measured 2026-11-20 with an atomic counter).
+ */
+const MULTIPROCESSORS = 132;
+const MEMORY = 49152;
+/** A part is worth its merge from this many keys on (H200: no gain below 3 tiles of 64). */
+const MIN_PART_KEYS = 192;
+
+/**
+ * Long rows are cut so that the device stays busy, by one of two rules.
+ *
+ * Rows that do not fill the device are cut into the smallest parts that still run all at once, a little more than exactly. NVIDIA H200,
+ * 2026-11-20, ms by key tiles of the longest part: causal n = 1024 .0545 (3), .0608 (4), .0661 (5); full n = 1024 .0831 (6), .0865 (3),
+ * .1022 (4); full n = 4096 .974 (64, whole), 1.008 (22).
+ *
+ * Rows that fill it are left whole unless one is much longer than its share: causal n = 4096 .687 (whole) → .559 (more than 31 tiles, by
+ * 16), Longformer n = 16384 2.00 → .758. Rows of even length gain nothing: window n = 4096 .174 (9, whole), .187 (5).
+ */
+export function partsOf(lengths: readonly number[], {batch, heads}: Problem, device: Device, tile: TileShape): Parts {
+  // A CPU that plays GPU gains nothing from parts.
+  if (device.software) return {longest: Infinity, part: Infinity};
+  const lines = batch * heads;
+  const least = ceilDiv(MIN_PART_KEYS, tile.keys);
+  const atOnce = MULTIPROCESSORS * Math.floor(MEMORY / tile.workgroupBytes);
+  if (lengths.length * lines < atOnce) {
+    const longest = Math.max(...lengths, least);
+    let part = least;
+    while (part < longest && lines * itemsOf(lengths, part) > 1.15 * atOnce) part++;
+    return {longest: part, part};
+  }
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const share = ceilDiv(3 * total * lines, 8 * atOnce);
+  return {longest: Math.max(2 * least, 2 * share) - 1, part: Math.max(least, share)};
+}
+
+const itemsOf = (lengths: readonly number[], part: number): number =>
+  lengths.reduce((items, length) => items + Math.max(1, ceilDiv(length, part)), 0);

@@ -1,0 +1,244 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {KernelBackend} from '@tensorflow/tfjs-core';
+import {nearestName, refuse} from '../support/index.js';
+import type {MatrixConfig} from '../compile.js';
+import {Host} from './backend.js';
+import {say} from './check.js';
+import {registerKernelFor} from './kernel.js';
+import {adapterText, EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
+import {BACKENDS} from './register.js';
+
+export interface WebGPUBackendOptions {
+  /** The name to register, without `_`. Default `webgpu`, which replaces the stock backend. */
+  readonly name?: string;
+  /** Numbers of 16 bits in shaders. Default true. */
+  readonly float16?: boolean;
+  /** Exchange of numbers between neighbouring invocations. Default true. */
+  readonly subgroups?: boolean;
+  /**
+   * Multiplication of matrices in hardware; needs float16 and subgroups. Default false: it is an experiment of browsers, behind
+   * `--enable-unsafe-webgpu` in Chrome.
+   */
+  readonly tensorCores?: boolean;
+  /** Default `high-performance`, or `low-power` where the flag WEBGPU_USE_LOW_POWER_GPU of TensorFlow.js is set. */
+  readonly powerPreference?: 'high-performance' | 'low-power';
+}
+
+/** What the device of a new backend has. */
+export interface BackendReport {
+  readonly name: string;
+  /** Vendor, architecture and what else the browser tells of the GPU. */
+  readonly adapter: string;
+  readonly float16: boolean;
+  /** The sizes that subgroups may have; null without subgroups. */
+  readonly subgroups: {readonly min: number; readonly max: number} | null;
+  /** The shapes of matrices that tensor cores multiply; empty without them. */
+  readonly tensorCores: readonly MatrixConfig[];
+  /** What was asked for and not granted, with the reason; a sentence each. */
+  readonly refused: readonly string[];
+}
+
+type Factory = () => KernelBackend | Promise<KernelBackend>;
+type BackendClass = new (device: GPUDevice, info?: GPUAdapterInfo) => KernelBackend;
+
+const NAMES = ['name', 'powerPreference', ...EXTRAS] as const;
+const POWER = ['high-performance', 'low-power'] as const;
+/** That of the stock backend. */
+const PRIORITY = 3;
+
+/** Factories made here. What others registered under a name of their own is not ours to replace. */
+const ours = new WeakSet<Factory>();
+/** Remembered, because after tf.removeBackend('webgpu') nothing in TensorFlow.js leads to the class any more. */
+let knownClass: BackendClass | null = null;
+
+/**
+ * Registers the WebGPU backend of TensorFlow.js on a device with the features that the stock backend leaves out, each where the adapter
+ * has it. All kernels of TensorFlow.js and of this package run on it; without the features they run as on the stock backend. As after
+ * `tf.registerBackend`, activating it is left to you:
+ *
+ * ```js
+ * const report = await createWebGPUBackend({tensorCores: true}); // before the first tensor
+ * await tf.setBackend(report.name);
+ * report.refused; // ["tensorCores: the adapter has no feature 'chromium-experimental-subgroup-matrix'."]
+ * ```
+ *
+ * Under another name it stands beside the stock backend: `await createWebGPUBackend({name: 'splat'})`. Kernels of your own that were
+ * registered for 'webgpu' by then are there, too. A feature that was named in the options and is not granted, or that the adapter has and
+ * the device does not, makes one warning. `tf.removeBackend(name)` frees everything, the device included.
+ *
+ * @returns what was granted and what was not.
+ * @throws SplatError (as a rejection) when an option is wrong, when @tensorflow/tfjs-backend-webgpu was not imported, when there is no
+ *   GPU, and when a backend of that name still holds tensors, which would be lost.
+ */
+export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): Promise<BackendReport> {
+  checkOptions(options);
+  const name = checkName(options.name);
+  const wishes = wishesOf(options);
+  gpuOfNavigator();
+  // An initialisation under way would end with its backend in the place of ours.
+  await (tf.engine() as unknown as {pendingBackendInit?: Promise<unknown> | null}).pendingBackendInit;
+  if (livingClass() === null && knownClass === null && tf.findBackendFactory('webgpu') == null) noClass();
+
+  const opened = await openDevice(wishes);
+  try {
+    knownClass = livingClass() ?? knownClass ?? (await classFromFactory(opened));
+    throwIfTensorsWouldBeLost(name);
+  } catch (error) {
+    opened.device.destroy();
+    throw error;
+  }
+  register(name, factoryOf(knownClass, opened, wishes));
+
+  const {info, granted, refused} = opened;
+  const {float16, subgroups, matrixConfigs} = granted;
+  return Object.freeze({name, adapter: adapterText(info), float16, subgroups, tensorCores: matrixConfigs, refused});
+}
+
+function register(name: string, factory: Factory): void {
+  if (tf.findBackendFactory(name) != null) tf.removeBackend(name);
+  ours.add(factory);
+  tf.registerBackend(name, factory, PRIORITY);
+  // Not tf.copyRegisteredKernels, which warns of each kernel that an earlier backend of this name has left.
+  for (const kernel of tf.getKernelsForBackend('webgpu')) {
+    if (tf.getKernel(kernel.kernelName, name) == null) tf.registerKernel({...kernel, backendName: name});
+  }
+  registerKernelFor(name);
+}
+
+/**
+ * Gives the backend on the device that is open; called again, after the backend was removed and registered anew, it opens another one.
+ */
+function factoryOf(backendClass: BackendClass, opened: OpenDevice, wishes: DeviceWishes): Factory {
+  let unused: OpenDevice | null = opened;
+  void opened.device.lost.then(() => (unused = null));
+  return () => {
+    const ready = unused;
+    unused = null;
+    // Not a promise where it need not be one: then TensorFlow.js has the backend at once.
+    return ready === null ? openDevice(wishes).then((again) => construct(backendClass, again)) : construct(backendClass, ready);
+  };
+}
+
+function construct(backendClass: BackendClass, {device, info}: OpenDevice): KernelBackend {
+  const backend = new backendClass(device, info);
+  const dispose = backend.dispose.bind(backend);
+  backend.dispose = () => {
+    dispose();
+    // What lives outside of the pool of TensorFlow.js (schedules, pipelines) goes with the device, instead of with the garbage some day.
+    device.destroy();
+  };
+  return backend;
+}
+
+/** The class of a WebGPU backend that runs. This package must not import it: it is an optional peer, and a global beside script tags. */
+function livingClass(): BackendClass | null {
+  // Not tf.findBackend: it would start initialising, and until that is done no backend can be used.
+  for (const backend of Object.values(tf.engine().registry)) {
+    if (Host.of(backend) !== null) return backend.constructor as BackendClass;
+  }
+  return null;
+}
+
+/**
+ * The class of what the stock factory makes. Left to itself, the factory would open a device only for this, and fail where the adapter
+ * lies about its limits; so it is given an adapter that hands out the device that we have. It asks for its adapter before it first
+ * waits: nobody else can meet ours.
+ */
+async function classFromFactory({device, info}: OpenDevice): Promise<BackendClass> {
+  const factory = tf.findBackendFactory('webgpu') ?? noClass();
+  const adapter = {features: new Set(), limits: {}, info, requestDevice: () => Promise.resolve(device)};
+  const gpu = gpuOfNavigator();
+  const before = Object.getOwnPropertyDescriptor(gpu, 'requestAdapter');
+  // Not every object lets itself be changed; then the factory opens its own device, which the garbage collector takes.
+  const lent = Reflect.defineProperty(gpu, 'requestAdapter', {value: () => Promise.resolve(adapter), configurable: true});
+  let making: KernelBackend | Promise<KernelBackend>;
+  try {
+    making = factory();
+  } finally {
+    if (lent && before !== undefined) Object.defineProperty(gpu, 'requestAdapter', before);
+    else if (lent) delete (gpu as Partial<GPU>).requestAdapter;
+  }
+  // Not disposed of: it holds nothing yet, and a factory of the user's may give the same one to everybody.
+  const backend = await making;
+  return Host.of(backend) === null ? noClass() : (backend.constructor as BackendClass);
+}
+
+function noClass(): never {
+  return refuse(
+    "backend 'webgpu'",
+    'none',
+    'the one that @tensorflow/tfjs-backend-webgpu registers',
+    'Import that package first, or load its script; it registers its backend only where navigator.gpu exists by then.',
+  );
+}
+
+function throwIfTensorsWouldBeLost(name: string): void {
+  const backend = tf.engine().registry[name];
+  // With a lost device its tensors are lost already, and a new backend is what is needed.
+  if (backend === undefined || Host.of(backend)?.lost != null) return;
+  const held = backend.numDataIds();
+  if (held === 0) return;
+  refuse(
+    `backend '${name}'`,
+    `one that holds ${held} tensor${held === 1 ? '' : 's'}`,
+    'none, or one without tensors: they would be lost with it',
+    "Call createWebGPUBackend before tensors and models are made, dispose them, or pass another name, {name: 'splat'}.",
+  );
+}
+
+function checkOptions(options: WebGPUBackendOptions): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    refuse('options', say(options), 'an object such as {tensorCores: true}', 'Leave it out for the defaults.');
+  }
+  for (const name of Object.keys(options)) {
+    if ((NAMES as readonly string[]).includes(name)) continue;
+    const near = nearestName(name, NAMES);
+    refuse(`option '${name}'`, 'an unknown option', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
+  }
+}
+
+function checkName(name: unknown = 'webgpu'): string {
+  if (typeof name !== 'string' || name === '' || name in {}) {
+    refuse('option name', say(name), "a name such as 'splat'", "Leave it out for 'webgpu'.");
+  }
+  if (name.includes('_')) {
+    refuse(
+      'option name',
+      say(name),
+      "a name without '_'",
+      "TensorFlow.js takes what stands before the first '_' for the name, and would find no kernels: use '-'.",
+    );
+  }
+  const factory: Factory | null = tf.findBackendFactory(name);
+  if (name !== 'webgpu' && (BACKENDS.includes(name) || (factory !== null && !ours.has(factory)))) {
+    refuse('option name', say(name), 'a name that no other backend has', "Choose another one, such as 'splat'.");
+  }
+  return name;
+}
+
+function wishesOf(options: WebGPUBackendOptions): DeviceWishes {
+  const defaults = {float16: true, subgroups: true, tensorCores: false};
+  for (const extra of EXTRAS) {
+    const given: unknown = options[extra];
+    if (given === undefined || typeof given === 'boolean') continue;
+    refuse(`option ${extra}`, say(given), 'true or false', `Leave it out for ${defaults[extra]}.`);
+  }
+  return {
+    extras: new Set(EXTRAS.filter((extra) => options[extra] ?? defaults[extra])),
+    named: new Set(EXTRAS.filter((extra) => options[extra])),
+    powerPreference: checkPower(options.powerPreference),
+  };
+}
+
+function checkPower(power: unknown): GPUPowerPreference {
+  // getFlags, because get throws where no copy of tfjs-backend-webgpu has registered the flag.
+  if (power === undefined) return tf.env().getFlags()['WEBGPU_USE_LOW_POWER_GPU'] === true ? 'low-power' : 'high-performance';
+  if ((POWER as readonly unknown[]).includes(power)) return power as GPUPowerPreference;
+  const near = typeof power === 'string' ? nearestName(power, POWER) : undefined;
+  return refuse(
+    'option powerPreference',
+    say(power),
+    `one of ${POWER.join(', ')}`,
+    near ? `Did you mean '${near}'?` : 'Leave it out for high-performance.',
+  );
+}

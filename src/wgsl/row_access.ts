@@ -1,0 +1,64 @@
+/** Halves of a converted row, a multiple of the fragments of every tensor core; the rest of the row is zero. */
+export const paddedDim = (features: number): number => 16 * Math.ceil(features / 16);
+
+/** Access to the rows of a tensor by column: a vec4 of floats, or a vec4 of words with eight halves. */
+export interface RowAccess {
+  /** WGSL element type of the binding. */
+  readonly element: 'vec4f' | 'f32' | 'vec4u';
+  /** Columns of a row. */
+  readonly columns: number;
+  /** Declarations the expressions below need. */
+  readonly functions: string;
+  /** Where a row begins; the other two take it. Computed once per row: the multiplication costs 0.8 % in the score loop (H200, 2026-11-20). */
+  base(row: string): string;
+  load(base: string, column: string): string;
+  store(base: string, column: string, value: string): string;
+}
+
+/** Rows of float32 whose length is a multiple of 4 are read as vec4; others element by element, zero past their end. */
+export function rowAccess(binding: string, features: number, writes = false): RowAccess {
+  if (features % 4 === 0) return columnAccess(binding, 'vec4f', features / 4);
+  const part = (i: number): string =>
+    i === 0 ? `${binding}[at]` : `select(0.0, ${binding}[at + ${i}u], column * 4u + ${i}u < ${features}u)`;
+  const functions = /* wgsl */ `
+fn ${binding}At(base: u32, column: u32) -> vec4f {
+  let at = base + column * 4u;
+  return vec4f(${[0, 1, 2, 3].map(part).join(', ')});
+}
+${
+  writes
+    ? `fn set_${binding}(base: u32, column: u32, value: vec4f) {
+  let at = base + column * 4u;
+  ${binding}[at] = value.x;
+  if (column * 4u + 1u < ${features}u) { ${binding}[at + 1u] = value.y; }
+  if (column * 4u + 2u < ${features}u) { ${binding}[at + 2u] = value.z; }
+  if (column * 4u + 3u < ${features}u) { ${binding}[at + 3u] = value.w; }
+}`
+    : ''
+}
+`;
+  return {
+    element: 'f32',
+    columns: Math.ceil(features / 4),
+    functions,
+    base: (row) => `${row} * ${features}u`,
+    load: (base, column) => `${binding}At(${base}, ${column})`,
+    store: (base, column, value) => `set_${binding}(${base}, ${column}, ${value});`,
+  };
+}
+
+/** Rows of packed halves, as the conversion pass leaves them. */
+export const halvesAccess = (binding: string, features: number): RowAccess =>
+  columnAccess(binding, 'vec4u', paddedDim(features) / 8);
+
+function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: number): RowAccess {
+  const at = (base: string, column: string): string => `${binding}[${base} + ${column}]`;
+  return {
+    element,
+    columns,
+    functions: '',
+    base: (row) => `${row} * ${columns}u`,
+    load: at,
+    store: (base, column, value) => `${at(base, column)} = ${value};`,
+  };
+}
