@@ -125,6 +125,8 @@ export interface AttentionShape extends PatternShape {
   readonly device?: Device;
   /** Default `auto`. */
   readonly implementation?: Implementation | 'auto';
+  /** What the kernel reads. Default `float32`. */
+  readonly precision?: Storage;
 }
 
 /** A frozen plan that can show itself. */
@@ -147,6 +149,7 @@ const SHAPE_NAMES = [
   'batch',
   'device',
   'implementation',
+  'precision',
 ];
 
 /**
@@ -181,12 +184,16 @@ export function planAttention(pattern: Pattern, shape: AttentionShape): Attentio
     if (typeof found === typeof core && !Number.isNaN(found)) continue;
     refuse(`device.${name}`, String(found), `a ${typeof core}`, 'Leave the device out for the limits that every one has.');
   }
-  const plan = makePlan(compress(pattern, problem), problem, device, shape.implementation);
+  const {implementation, precision = 'float32'} = shape;
+  if (precision !== 'float32' && precision !== 'float16') {
+    refuse('shape.precision', String(precision), 'float32 or float16', 'Leave it out for float32.');
+  }
+  const plan = makePlan(compress(pattern, problem), problem, device, implementation, {storage: precision});
   return Object.freeze({
     ...plan,
     toDense: () => toDense(plan),
     toString: () => planText(plan),
-    explain: () => explain(compile(pattern, problem, device, {implementation: shape.implementation})),
+    explain: () => explain(compile(pattern, problem, device, {implementation, storage: precision})),
   });
 }
 
@@ -228,9 +235,16 @@ function planText(plan: Plan): string {
     `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`,
     `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
     `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
+    kernelText(plan),
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
     draw(plan),
   ]
+    .filter((line) => line !== '')
     .join('\n')
     .trimEnd();
+}
+
+function kernelText({storage, matrix}: Plan): string {
+  if (matrix !== null) return `  ${storage} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
+  return storage === 'float16' ? '  float16 storage, float32 arithmetic' : '';
 }

@@ -7,8 +7,8 @@ import type {Tiling} from './fused.js';
  * milliseconds will not.
  */
 const REFERENCE = {
-  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles. */
-  flopsPerMs: {wide: 33e9, narrow: 26e9},
+  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles, tensor cores. */
+  flopsPerMs: {wide: 33e9, narrow: 26e9, matrix: 220e9},
   /** A tile with an interval test costs this much of a full one. */
   partialTile: 1.05,
   /**
@@ -27,7 +27,8 @@ const REFERENCE = {
 export function predictMs(implementation: Implementation, tiling: Tiling, tile: TileShape, problem: Problem): number {
   const lines = problem.batch * problem.heads;
   const flopsPerTile = 2 * tile.rows * tile.keys * (problem.headDim + problem.valueDim);
-  const rate = tile.rows >= 64 ? REFERENCE.flopsPerMs.wide : REFERENCE.flopsPerMs.narrow;
+  const {wide, narrow, matrix} = REFERENCE.flopsPerMs;
+  const rate = tile.queries === 'fragments' ? matrix : tile.rows >= 64 ? wide : narrow;
   const fullTiles = tiling.keyTiles - tiling.partialTiles;
   const partial = implementation === 'dense' ? REFERENCE.bitTile : REFERENCE.partialTile;
   const tiles = (fullTiles + tiling.partialTiles * partial) * lines;

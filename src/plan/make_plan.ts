@@ -7,7 +7,7 @@ import {toWords} from './bits.js';
 import type {Implementation, Plan, Storage, TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {scratchLayout} from './scratch.js';
-import {chooseTile} from './configurations.js';
+import {chooseMatrix, chooseTile, settle} from './configurations.js';
 
 /** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster. */
 export function makePlan(
@@ -116,8 +116,9 @@ function finish(
     tileDensity: computed === 0 ? 1 : nnz / computed,
     costMs: predictMs(implementation, tiling, tile, problem),
     bytes: schedule.byteLength + (maskWords?.byteLength ?? 0) + scratchBytes,
-    tile,
+    tile: settle(tile, tiling.items * problem.batch * problem.heads, slots),
     storage,
+    matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, storage) : null,
     passes: Object.freeze(passes.map((pass) => Object.freeze(pass))),
     schedule,
     offsets,

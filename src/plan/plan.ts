@@ -1,4 +1,4 @@
-import type {Device, Problem} from './problem.js';
+import type {Device, MatrixConfig, Problem} from './problem.js';
 
 export type Implementation = 'fused' | 'dense';
 
@@ -15,8 +15,8 @@ export interface TileShape {
   readonly threadsY: number;
   /** Features of the score loop, and keys of the value loop, written out per trip. */
   readonly unroll: {readonly scores: number; readonly values: number};
-  /** Where the score loop reads queries: storage, which a cache serves, or workgroup memory. */
-  readonly queries: 'storage' | 'workgroup';
+  /** Where the score loop has queries: in storage, which a cache serves, in workgroup memory, or in the fragments of tensor cores. */
+  readonly queries: 'storage' | 'workgroup' | 'fragments';
   /** The most workgroup memory it takes. Less means more workgroups at once: 26.6 → 16 KB, 19.4 → 28.9 TFLOPS (H200, 2026-11-20). */
   readonly workgroupBytes: number;
 }
@@ -56,6 +56,8 @@ export interface Plan {
   readonly bytes: number;
   readonly tile: TileShape;
   readonly storage: Storage;
+  /** What the tensor cores multiply; null where the kernel does without them. */
+  readonly matrix: MatrixConfig | null;
   readonly passes: readonly Pass[];
   readonly schedule: Int32Array;
   /** Pair offsets (units of two int32) of the sections of `schedule`. */

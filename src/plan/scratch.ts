@@ -7,6 +7,8 @@ export interface ScratchLayout {
   readonly rows: number;
   /** One partial row: ⌈valueDim/4⌉ vec4 of output, then (maximum, sum) in one more: a log-sum-exp would lose the sum of low scores, −1e9 + 3 = −1e9. */
   readonly record: number;
+  /** Where the tensor-core kernel flags rows that it left to the repair, one vec4 a subgroup. */
+  readonly flags: number;
   readonly total: number;
 }
 
@@ -14,5 +16,8 @@ export function scratchLayout({problem, passes, slots, tile}: Pick<Plan, 'proble
   const lines = problem.batch * problem.heads;
   const rows = passes.length > 1 ? lines * problem.queryLength : 0;
   const record = ceilDiv(problem.valueDim, 4) + 1;
-  return {rows, record, total: rows + lines * slots * tile.rows * record};
+  const flags = rows + lines * slots * tile.rows * record;
+  // Passes run one after another and share them.
+  const items = tile.queries === 'fragments' ? Math.max(0, ...passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin)) : 0;
+  return {rows, record, flags, total: flags + lines * items * tile.threadsY};
 }

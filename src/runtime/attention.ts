@@ -4,7 +4,7 @@ import {refuse} from '../support/index.js';
 import type {Pattern} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
-import {checkCall, type Call, type SparseAttentionOptions} from './check.js';
+import {checkCall, type Call, type Precision, type SparseAttentionOptions} from './check.js';
 import {KERNEL_NAME, registerKernelFor, type SparseAttentionAttrs} from './kernel.js';
 
 function sparseAttention_(
@@ -53,15 +53,15 @@ function run(call: Call): Tensor {
   return tf.engine().runKernel(KERNEL_NAME, inputs, attrs as unknown as tf.NamedAttrMap);
 }
 
-function planOf({pattern, mask, problem, bias, implementation}: Call, host: Host): SparseAttentionAttrs['compiled'] {
+function planOf({pattern, mask, problem, bias, implementation, precision}: Call, host: Host): SparseAttentionAttrs['compiled'] {
   // A lost device says so before planning for it.
   host.throwIfLost();
-  const options = {implementation, bias: bias !== undefined};
+  const options = {implementation, bias: bias !== undefined, storage: precision};
   if (pattern !== undefined) return compiledPlan(pattern, problem, host.limits, options);
   return compiledMaskTensor(problem, host.limits, mask!.shape, options);
 }
 
-function rowsOf({pattern, problem, implementation}: Call): Pick<SparseAttentionAttrs, 'rows'> {
+function rowsOf({pattern, problem, implementation, precision}: Call): Pick<SparseAttentionAttrs, 'rows'> {
   if (implementation === 'fused') {
     refuse(
       "implementation 'fused'",
@@ -70,5 +70,17 @@ function rowsOf({pattern, problem, implementation}: Call): Pick<SparseAttentionA
       "Use 'auto' (the same result from dense tf ops here), or import @tensorflow/tfjs-backend-webgpu and call tf.setBackend('webgpu').",
     );
   }
+  checkBackendPrecision(precision);
   return pattern === undefined ? {} : {rows: compressedRows(pattern, problem)};
+}
+
+/** Only our WebGPU kernels read float16. */
+export function checkBackendPrecision(precision: Precision): void {
+  if (precision === 'float32') return;
+  refuse(
+    "precision 'float16'",
+    `the backend '${tf.getBackend()}'`,
+    'a WebGPU backend',
+    "Leave precision out here, or import @tensorflow/tfjs-backend-webgpu and call tf.setBackend('webgpu').",
+  );
 }

@@ -75,11 +75,12 @@ const deviceKeys = new WeakMap<Device, string>();
 
 function deviceKey(device: Device): string {
   let key = deviceKeys.get(device);
-  if (key === undefined) deviceKeys.set(device, (key = Object.values(device).join()));
+  if (key === undefined) deviceKeys.set(device, (key = JSON.stringify(device)));
   return key;
 }
 
-const optionsKey = ({implementation = 'auto', bias = false}: CompileOptions): string => `${implementation},${bias}`;
+const optionsKey = ({implementation = 'auto', bias = false, storage = 'float32'}: CompileOptions): string =>
+  `${implementation},${bias},${storage}`;
 
 function bytesOfPlan({plan, acsr}: Compiled): number {
   return plan.schedule.byteLength + (plan.maskWords?.byteLength ?? 0) + (acsr === null ? 0 : bytesOfRows(acsr));

@@ -15,7 +15,15 @@ export interface SparseAttentionOptions {
    * predicted to be faster, elsewhere dense. All give the same result.
    */
   readonly implementation?: 'auto' | 'fused' | 'dense';
+  /**
+   * `float16` rounds query, key and value to float16 for the kernel to read (WebGPU only): half the memory traffic, and tensor cores
+   * where `createWebGPUBackend({tensorCores: true})` found them. Scores, softmax and sums stay float32, and so do inputs and output;
+   * finite inputs past ±65504 count as that. Default `float32`.
+   */
+  readonly precision?: Precision;
 }
+
+export type Precision = 'float32' | 'float16';
 
 /** The arguments of a call, found right. */
 export interface Call {
@@ -31,10 +39,12 @@ export interface Call {
   readonly bias?: Tensor4D;
   readonly scale: number;
   readonly implementation: 'auto' | 'fused' | 'dense';
+  readonly precision: Precision;
 }
 
-const OPTIONS = ['scale', 'queryOffset', 'bias', 'implementation'] as const;
+const OPTIONS = ['scale', 'queryOffset', 'bias', 'implementation', 'precision'] as const;
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
+const PRECISIONS = ['float32', 'float16'] as const;
 const MAX_DIM = 256;
 
 /** Throws a `SplatError` that names the argument unless all of them make sense together. */
@@ -47,12 +57,13 @@ export function checkCall(
 ): Call {
   checkOptions(options);
   const implementation = checkImplementation(options.implementation);
+  const precision = checkPrecision(options.precision);
   const tensors = {query: floats('query', query), key: floats('key', key), value: floats('value', value)};
   const rank = checkRank(tensors);
   const problem = checkSizes(tensors, options.queryOffset);
   const scale = checkScale(options.scale, problem.headDim);
   const bias = options.bias == null ? undefined : alignToScores('bias', floats('bias', options.bias), rank, problem);
-  const call = {problem, rank, ...tensors, scale, implementation, ...(bias && {bias})};
+  const call = {problem, rank, ...tensors, scale, implementation, precision, ...(bias && {bias})};
   if (pattern instanceof Pattern) return {...call, pattern};
   return {...call, mask: alignToScores('mask', checkMask(pattern, implementation), rank, problem)};
 }
@@ -78,15 +89,17 @@ function checkOptions(options: SparseAttentionOptions): void {
   }
 }
 
-export function checkImplementation(implementation: string = 'auto'): Call['implementation'] {
-  if ((IMPLEMENTATIONS as readonly string[]).includes(implementation)) return implementation as Call['implementation'];
-  const near = typeof implementation === 'string' ? nearestName(implementation, IMPLEMENTATIONS) : undefined;
-  return refuse(
-    'option implementation',
-    say(implementation),
-    `one of ${IMPLEMENTATIONS.join(', ')}`,
-    near ? `Did you mean '${near}'?` : "'auto' suits everything.",
-  );
+export const checkImplementation = (implementation: string = 'auto'): Call['implementation'] =>
+  oneOf('option implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");
+
+export const checkPrecision = (precision: string = 'float32'): Precision =>
+  oneOf('option precision', precision, PRECISIONS, 'Leave it out for float32.');
+
+function oneOf<Name extends string>(thing: string, given: string, names: readonly Name[], cure: string): Name {
+  const found = names.find((name) => name === given);
+  if (found !== undefined) return found;
+  const near = typeof given === 'string' ? nearestName(given, names) : undefined;
+  return refuse(thing, say(given), `one of ${names.join(', ')}`, near ? `Did you mean '${near}'?` : cure);
 }
 
 /** The argument as a live float32 tensor. Nested arrays and typed arrays become one. */

@@ -3,7 +3,8 @@ import {nearestName, refuse} from '../support/index.js';
 import {Pattern, problemOf} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
-import {checkImplementation} from './check.js';
+import {checkBackendPrecision} from './attention.js';
+import {checkImplementation, checkPrecision, type Precision} from './check.js';
 import {checkFits, residentOf} from './launch.js';
 
 /** The sizes and options of the calls to come. */
@@ -24,9 +25,22 @@ export interface PrepareShape {
   readonly bias?: boolean;
   /** Default `auto`. */
   readonly implementation?: 'auto' | 'fused' | 'dense';
+  /** Default `float32`. */
+  readonly precision?: Precision;
 }
 
-const NAMES = ['queryLength', 'keyLength', 'headDim', 'valueDim', 'heads', 'batch', 'queryOffset', 'bias', 'implementation'];
+const NAMES = [
+  'queryLength',
+  'keyLength',
+  'headDim',
+  'valueDim',
+  'heads',
+  'batch',
+  'queryOffset',
+  'bias',
+  'implementation',
+  'precision',
+];
 
 /**
  * Plans, compiles and uploads ahead for calls of this shape on the current backend, so that the first of them does not wait for the
@@ -50,8 +64,9 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
     const near = nearestName(name, NAMES);
     refuse(`shape.${name}`, 'an unknown name', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
   }
-  const {bias = false, implementation: asked, ...sizes} = shape;
+  const {bias = false, implementation: asked, precision: askedPrecision, ...sizes} = shape;
   const implementation = checkImplementation(asked);
+  const precision = checkPrecision(askedPrecision);
   if (typeof bias !== 'boolean') {
     refuse(
       'shape.bias',
@@ -64,11 +79,12 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   await tf.ready();
   const host = Host.of(tf.backend());
   if (host === null) {
+    checkBackendPrecision(precision);
     compressedRows(pattern, problem);
     return;
   }
   host.throwIfLost();
-  const compiled = compiledPlan(pattern, problem, host.limits, {implementation, bias});
+  const compiled = compiledPlan(pattern, problem, host.limits, {implementation, bias, storage: precision});
   checkFits(host, compiled, {}, [problem.batch, problem.heads, problem.queryLength, problem.valueDim]);
   await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
   residentOf(host, compiled);

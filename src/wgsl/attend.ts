@@ -24,7 +24,7 @@ export function attendProgram(shape: KernelShape): Program {
     name: 'SparseAttention.attend',
     bindings,
     writes: ['output', 'scratch'],
-    enables: [...(shape.nativeHalves ? ['f16'] : []), ...(shape.shuffled > 1 ? ['subgroups'] : [])],
+    directives: [...(shape.nativeHalves ? ['enable f16'] : []), ...(shape.shuffled > 1 ? ['enable subgroups'] : [])],
     elements: {
       [inputs[0]!]: share.query.element,
       [inputs[1]!]: share.key.element,

@@ -1,5 +1,5 @@
 import {ceilDiv} from '../support/index.js';
-import type {Step, Steps} from './barriers.js';
+import {repeat, type Path, type Step, type Steps} from './barriers.js';
 import type {Columns, KernelShape} from './kernel_shape.js';
 import type {RowAccess} from './row_access.js';
 import type {Share} from './share.js';
@@ -10,8 +10,14 @@ import {each, lines, tree} from './text.js';
  *
  * Names in the WGSL: q<i> row of the query tensor, s<i>_<j> score, m<i> running maximum, l<i> own share of the sum, o<i>_<c> output.
  */
-export function attendSteps(share: Share): Steps {
+export function attendSteps(share: Share): AttendSteps {
   return new Trip(share).steps();
+}
+
+export interface AttendSteps extends Steps {
+  readonly before: Path;
+  readonly loop: Path;
+  readonly after: Path;
 }
 
 class Trip {
@@ -21,7 +27,7 @@ class Trip {
     this.shape = share.shape;
   }
 
-  steps(): Steps {
+  steps(): AttendSteps {
     const {keyColumns, keyGroups, valueColumns, regions, shuffled, threadsX} = this.shape;
     const {query, key, value, probability} = regions;
     const maximum = shuffled === threadsX ? [] : [regions.maximum];
@@ -51,7 +57,9 @@ class Trip {
       {name: 'sum of each row', reads: [], writes: maximum, code: lines(this.share.shuffle('l', add), this.share.publish('l'))},
       {name: 'whole sum', reads: maximum, writes: [], code: this.share.collect('l', add)},
     ];
-    return {before, loop, after};
+    const paths = (most: number): Path[] =>
+      Array.from({length: most + 1}, (_, trips) => [...before, ...repeat(loop, trips), ...after]);
+    return {before, loop, after, paths};
   }
 
   private stageQueries(): string {

@@ -2,6 +2,11 @@
 export interface Region {
   readonly begin: number;
   readonly end: number;
+  /**
+   * Touched by whole subgroups at once, each in its own slice, as matrix loads and stores do: two such steps need no barrier between
+   * them, for a subgroup executes them in order.
+   */
+  readonly collective?: boolean;
 }
 
 /** One step of a kernel: what it reads and writes of workgroup memory, and its text. */
@@ -12,24 +17,21 @@ export interface Step {
   readonly code: string;
 }
 
-/** A kernel as steps: those before, inside and after its loop over key tiles, which may run any number of times. */
+/** The order in which steps follow each other when the kernel runs. */
+export type Path = readonly Step[];
+
+/** A kernel as its steps in the order of the text, and the ways through it when loops make up to `trips` trips. */
 export interface Steps {
-  readonly before: readonly Step[];
-  readonly loop: readonly Step[];
-  readonly after: readonly Step[];
+  paths(trips: number): Path[];
 }
 
 /**
  * The steps that need a workgroup barrier in front: those that touch memory which another invocation may still be using since the last
- * barrier. All ways through the kernel are walked: without the loop, and with two trips, which show every pair of steps that a third
- * could.
+ * barrier. Two trips of a loop show every pair of steps that a third could.
  */
-export function placeBarriers({before, loop, after}: Steps): ReadonlySet<Step> {
+export function placeBarriers(steps: Steps): ReadonlySet<Step> {
   const needed = new Set<Step>();
-  for (const path of [
-    [...before, ...loop, ...loop, ...after],
-    [...before, ...after],
-  ]) {
+  for (const path of steps.paths(2)) {
     let since: Step[] = [];
     for (const step of path) {
       if (since.some((earlier) => conflicts(earlier, step))) needed.add(step);
@@ -41,8 +43,11 @@ export function placeBarriers({before, loop, after}: Steps): ReadonlySet<Step> {
 }
 
 /** Two steps race when one writes what the other reads or writes. */
-export function conflicts(a: Step, b: Step): boolean {
+function conflicts(a: Step, b: Step): boolean {
   const meet = (left: readonly Region[], right: readonly Region[]): boolean =>
-    left.some((x) => right.some((y) => x.begin < y.end && y.begin < x.end));
+    left.some((x) => right.some((y) => x.begin < y.end && y.begin < x.end && !(x.collective && y.collective)));
   return meet(a.writes, b.reads) || meet(a.writes, b.writes) || meet(a.reads, b.writes);
 }
+
+/** `trips` times the same steps. */
+export const repeat = (steps: Path, trips: number): Path => Array.from({length: trips}, () => steps).flat();

@@ -24,7 +24,7 @@ export function convertGrid(plan: Plan): Launch['grid'] {
 }
 
 /** Converts query, key and value to packed halves, the rows padded with zeros. */
-export function convertProgram({problem: {headDim, valueDim}}: Plan): Program {
+export function convertProgram({problem: {headDim, valueDim}, device}: Plan): Program {
   const tensors = [
     {from: rowAccess('query', headDim), to: halvesAccess('queryHalves', headDim), rows: 'params.queryLength'},
     {from: rowAccess('key', headDim), to: halvesAccess('keyHalves', headDim), rows: 'params.keyLength'},
@@ -51,6 +51,7 @@ export function convertProgram({problem: {headDim, valueDim}}: Plan): Program {
     name: 'SparseAttention.convert',
     bindings: ['params', ...names, 'queryHalves', 'keyHalves', 'valueHalves'],
     writes: ['queryHalves', 'keyHalves', 'valueHalves'],
+    directives: device.float16 ? ['enable f16'] : [],
     elements: {
       query: tensors[0]!.from.element,
       key: tensors[1]!.from.element,
@@ -77,11 +78,11 @@ default: {}
 }
 }
 
-// Finite floats past the largest half become it: what packing makes of them is left open by WGSL. Infinity and NaN stay what they are.
+// Finite floats past the largest half become it: what a conversion makes of them is left open by WGSL. Infinity and NaN stay as they are.
 fn packed(four: vec4f) -> vec2u {
 let large = (abs(four) > vec4f(65504.0)) & (abs(four) <= vec4f(3.4028234e38));
 let safe = select(four, sign(four) * 65504.0, large);
-return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));
+${device.float16 ? 'return bitcast<vec2u>(vec4<f16>(safe));' : 'return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));'}
 }
 `,
     ),

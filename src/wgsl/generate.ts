@@ -2,7 +2,9 @@ import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, type Pass, type Plan} from '../p
 import {ceilDiv, Lru} from '../support/index.js';
 import {attendProgram} from './attend.js';
 import {convertGrid, convertProgram} from './convert.js';
-import {kernelShape, type KernelShape} from './kernel_shape.js';
+import {kernelShape} from './kernel_shape.js';
+import {matrixProgram} from './matrix.js';
+import {matrixShape} from './matrix_shape.js';
 import {mergeGroups, mergeProgram} from './merge.js';
 import {packGrid, packMaskProgram} from './pack_mask.js';
 import {CONTINUES, KEEPS_SUM, packParams, type FixedParams} from './params.js';
@@ -35,6 +37,7 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
     wordsPerRow,
     slotBase: scratchLayout(plan).rows,
     slots,
+    flagBase: scratchLayout(plan).flags,
     maskStrides: maskStrides(maskShape ?? [1, 1, queryLength, keyLength], wordsPerRow),
   };
   const launch = (program: Program, grid: Launch['grid'], first: number, flags: number): Launch => ({
@@ -49,13 +52,13 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
     const words = maskWordsBytes(plan, maskShape) / 4;
     launches.push(launch(packMaskProgram(maskShape[3]), packGrid(words), words, 0));
   }
-  const attend = attendOf(kernelShape(plan, bias));
+  const attend = attendPrograms(plan, bias);
   const merge = slots > 0 ? mergeProgram(plan) : null;
   passes.forEach((pass, index) => {
     const flags = flagsOf(pass, index === passes.length - 1);
     const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
-    if (itemEnd > itemBegin)
-      launches.push(launch(attend, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flags));
+    for (const program of itemEnd > itemBegin ? attend : [])
+      launches.push(launch(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flags));
     if (merge !== null && mergeEnd > mergeBegin) {
       const grid: Launch['grid'] = [heads, (mergeEnd - mergeBegin) * mergeGroups(plan), batch];
       launches.push(launch(merge, grid, offsets.merges + MERGE_PAIRS * mergeBegin, flags));
@@ -70,9 +73,15 @@ export function generate(plan: Plan, {bias, maskShape}: GenerateOptions): Launch
  */
 const written = new Lru<string, Program>({entries: 32});
 
-function attendOf(shape: KernelShape): Program {
+function remembered<Shape>(write: (shape: Shape) => Program, shape: Shape): Program {
   const name = JSON.stringify(shape);
-  return written.get(name) ?? written.set(name, attendProgram(shape));
+  return written.get(name) ?? written.set(name, write(shape));
+}
+
+/** The kernels of a pass, in order. */
+function attendPrograms(plan: Plan, bias: boolean): Program[] {
+  if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, bias))];
+  return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, bias, exact)));
 }
 
 const flagsOf = ({continues}: Pass, last: boolean): number => (continues ? CONTINUES : 0) | (last ? 0 : KEEPS_SUM);

@@ -66,7 +66,7 @@ export function kernelShape({problem, tile, implementation, device, storage}: Pl
   // One vec4 holds the maxima of four rows of an invocation.
   const maximum = (threadsX / shuffled) * ceilDiv(rows / threadsY, 4) * threadsY;
 
-  for (let steps = 1; ; steps++) {
+  for (let steps = 1; steps <= keys * ownColumns; steps++) {
     for (let keyGroups = 1; keyGroups <= steps; keyGroups++) {
       const columnSteps = steps / keyGroups;
       // A vec4 of probabilities holds four keys of one invocation, so a group has at least 4·threadsX keys.
@@ -105,6 +105,9 @@ export function kernelShape({problem, tile, implementation, device, storage}: Pl
       };
     }
   }
+  throw new Error(
+    `no way to fit tiles of ${rows} × ${keys} for ${headDim} → ${valueDim} features into ${tile.workgroupBytes} bytes`,
+  );
 }
 
 /** Columns of a row as it is stored: four floats or eight halves. */

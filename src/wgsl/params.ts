@@ -9,6 +9,7 @@ struct Params {
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
   maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
 }
@@ -30,6 +31,7 @@ export interface FixedParams {
   readonly wordsPerRow: number;
   readonly slotBase: number;
   readonly slots: number;
+  readonly flagBase: number;
   readonly maskStrides: readonly [number, number, number, number];
 }
 
@@ -39,8 +41,9 @@ export function packParams(fixed: FixedParams, {scale, biasStrides}: CallParams)
   const words = new Uint32Array(bytes);
   words.set([fixed.queryLength, fixed.keyLength, fixed.heads, fixed.flags]);
   words.set([fixed.first, fixed.spans, fixed.intervals, fixed.wordsPerRow], 4);
-  new Float32Array(bytes)[8] = scale * Math.LOG2E;
-  words.set([fixed.slotBase, fixed.slots], 9);
+  // Zero would not hide what is hidden before the scale; this is as good as zero.
+  new Float32Array(bytes)[8] = (scale === 0 ? 1e-30 : scale) * Math.LOG2E;
+  words.set([fixed.slotBase, fixed.slots, fixed.flagBase], 9);
   words.set(biasStrides ?? [0, 0, 0, 0], 12);
   words.set(fixed.maskStrides, 16);
   return bytes;

@@ -1,9 +1,26 @@
 import {compress} from '../../src/acsr/index.js';
-import {CORE_DEVICE, makePlan, toDense, type Device, type Implementation, type Plan, type Problem} from '../../src/plan/index.js';
+import {
+  CORE_DEVICE,
+  makePlan,
+  toDense,
+  type Device,
+  type Implementation,
+  type MatrixConfig,
+  type Plan,
+  type Problem,
+} from '../../src/plan/index.js';
 import type {Pattern, ResolvedShape} from '../../src/pattern/index.js';
 
 /** A CPU that plays GPU: small tiles, no row is cut into parts. */
 export const SOFTWARE_DEVICE: Device = Object.freeze({...CORE_DEVICE, software: true});
+
+/** What an NVIDIA GPU multiplies, and what an Apple GPU does. */
+export const MATRIX_16: MatrixConfig = {componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16};
+export const MATRIX_8: MatrixConfig = {componentType: 'f32', resultComponentType: 'f32', M: 8, N: 8, K: 8};
+
+/** A device with everything that WebGPU may offer beyond its core; `matrices` say what its tensor cores multiply. */
+export const featuredDevice = (...matrices: MatrixConfig[]): Device =>
+  Object.freeze({...CORE_DEVICE, maxWorkgroupBytes: 32768, subgroups: {min: 32, max: 32}, float16: true, matrices});
 
 /** One head of 16 features unless said otherwise. */
 export function problemFor(shape: ResolvedShape, sizes: Partial<Problem> = {}): Problem {

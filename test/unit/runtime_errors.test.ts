@@ -105,7 +105,7 @@ describe('sparseAttention refuses', () => {
     [
       'an option like nothing known',
       () => withOptions({temperature: 1}),
-      /expected one of scale, queryOffset, bias, implementation\. Remove it/,
+      /expected one of scale, queryOffset, bias, implementation, precision\. Remove it/,
     ],
     ['options that are a number', () => withOptions(0.125), /^options: found 0\.125/],
     [

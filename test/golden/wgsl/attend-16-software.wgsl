@@ -30,6 +30,7 @@ struct Params {
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
   maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
 }

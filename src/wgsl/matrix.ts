@@ -1,0 +1,212 @@
+import {ceilDiv} from '../support/index.js';
+import {placeBarriers, type Path, type Step} from './barriers.js';
+import {program} from './make_program.js';
+import {SLICE_STRIDE, type MatrixShape} from './matrix_shape.js';
+import {matrixAccess, MatrixTrip, type MatrixAccess, type MatrixSteps} from './matrix_steps.js';
+import {BIASED, NUMBERS} from './numbers.js';
+import {PARAMS} from './params.js';
+import type {BindingRole, Program} from './program.js';
+import {each, lines} from './text.js';
+
+/**
+ * Attention on tensor cores (`chromium-experimental-subgroup-matrix`). A subgroup owns as many rows as it has lanes, its queries and
+ * output in fragments; scores go through a slice of workgroup memory, where each lane turns one row into probabilities, in place.
+ *
+ * Two kernels of one text. The first takes the reference of a row from its first tile, and leaves rows whose scores outgrow it unwritten
+ * and flagged. The second, `exact`, finds true maxima in a pass over the keys and computes what is flagged; else it returns at once.
+ */
+export function matrixProgram(shape: MatrixShape): Program {
+  const inputs: BindingRole[] =
+    shape.storage === 'float16' ? ['queryHalves', 'keyHalves', 'valueHalves'] : ['query', 'key', 'value'];
+  const tensors = matrixAccess(shape);
+  const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch'];
+  if (shape.bias) bindings.push('bias');
+  if (shape.mask === 'bits') bindings.push('maskWords');
+  return program({
+    name: shape.exact ? 'SparseAttention.repair' : 'SparseAttention.attendMatrix',
+    bindings,
+    writes: ['output', 'scratch'],
+    directives: [
+      // Which slice a subgroup uses is the same for all of its lanes, but the analysis cannot see that.
+      'diagnostic(off, chromium.subgroup_matrix_uniformity)',
+      ...(shape.matrix.componentType === 'f16' ? ['enable f16'] : []),
+      'enable subgroups',
+      'enable chromium_experimental_subgroup_matrix',
+    ],
+    elements: {
+      [inputs[0]!]: tensors.query.element,
+      [inputs[1]!]: tensors.key.element,
+      [inputs[2]!]: tensors.value.element,
+      schedule: 'vec2i',
+      output: tensors.output.element,
+      scratch: 'vec4f',
+      bias: 'f32',
+      maskWords: 'u32',
+    },
+    code: new MatrixKernel(shape, tensors).text(),
+    workgroupBytes: 16 * shape.memory + (shape.exact ? 4 : 0),
+    invocations: shape.subgroups * shape.lanes,
+  });
+}
+
+/** Assembles the text around the steps. */
+class MatrixKernel {
+  private readonly trip: MatrixTrip;
+  private readonly steps: MatrixSteps;
+  private readonly barriers: ReadonlySet<Step>;
+
+  constructor(
+    private readonly shape: MatrixShape,
+    private readonly access: MatrixAccess,
+  ) {
+    this.trip = new MatrixTrip(shape, access);
+    this.steps = this.trip.steps();
+    this.barriers = placeBarriers(this.steps);
+  }
+
+  text(): string {
+    const {shape, steps} = this;
+    const {matrix, subgroups, lanes, keys, bias, mask, exact} = shape;
+    const component = matrix.componentType;
+    const unit = component === 'f16' ? 'vec4u' : 'vec4f';
+    return lines(
+      `
+// Sparse attention on tensor cores, ${component} in, float32 scores, softmax and sums. Invocation i owns row i of the tile.
+// line = batch · heads + head;  query [line, queryLength, ${shape.headDim}]  key [line, keyLength, ${shape.headDim}]
+// value [line, keyLength, ${shape.valueDim}]  output [line, queryLength, ${shape.valueDim}]
+alias Left = subgroup_matrix_left<${component}, ${matrix.K}, ${matrix.M}>;
+alias Right = subgroup_matrix_right<${component}, ${matrix.N}, ${matrix.K}>;
+alias Result = subgroup_matrix_result<f32, ${matrix.N}, ${matrix.M}>;
+const ROWS = ${subgroups * lanes}u;
+const LANES = ${lanes}u;
+const KEYS = ${keys};
+// The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
+// than UNDERFLOW: below, ${component} would hold its probabilities badly.
+const HEADROOM = 3.0;
+const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e30'};
+const UNDERFLOW = 0.000244140625;
+`,
+      NUMBERS,
+      PARAMS,
+      bias ? BIASED : '',
+      [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
+      `
+var<workgroup> slices: array<array<${unit}, ${lanes * SLICE_STRIDE}>, ${subgroups}>;
+var<workgroup> keys: array<${unit}, ${keys * (shape.keyUnits + 1)}>;
+var<workgroup> values: array<${unit}, ${keys * (shape.valueUnits + 1)}>;
+${exact ? 'var<workgroup> again: u32;' : ''}
+
+@compute @workgroup_size(${subgroups * lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
+let subgroup = index / LANES;
+let lane = index % LANES;
+let line = group.z * params.heads + group.x;
+let flag = params.flagBase + (line * groups.y + group.y) * ${subgroups}u;
+${exact ? this.returnUnlessFlagged() : ''}
+let item = params.first + 4u * group.y;
+let rowsOf = schedule[item];         // (firstRow, rowStride)
+let owned = schedule[item + 1u];     // (rows, slot)
+let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
+let row = u32(rowsOf.x + rowsOf.y * min(i32(index), owned.x - 1));
+let q = line * params.queryLength + row;
+let queryRow = ${this.access.query.base('q')};
+${bias ? '' : 'let hidden = select(HIDDEN, -HIDDEN, params.scale < 0.0); // before the scale'}
+${bias ? 'let biasRow = dot(vec3u(group.z, group.x, row), params.biasStrides.xyz);' : ''}
+${mask === 'bits' ? 'let words = dot(vec3u(group.z, group.x, row), params.maskStrides.xyz);' : ''}
+var m = EMPTY;
+var sum = 0.0;
+${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attends = false;
+${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var o${r}_${n}: Result;`, ' '))}
+`,
+      this.written(steps.before),
+      exact ? this.spans(this.tiles(this.written(steps.maximum))) : '',
+      this.spans(
+        lines(
+          this.written(steps.span),
+          this.tiles(lines(this.written(steps.tile), shape.eager ? '{' : 'if (y0 + KEYS < y.y) {', this.written(steps.next), '}')),
+        ),
+      ),
+      this.finish(),
+      this.written(steps.after),
+      '}',
+    );
+  }
+
+  private written(path: Path): string {
+    return lines(...path.map((step) => lines(`// ${step.name}`, this.barriers.has(step) ? 'workgroupBarrier();' : '', step.code)));
+  }
+
+  private returnUnlessFlagged(): string {
+    return lines(
+      'if (index == 0u) {',
+      'var flagged = 0.0;',
+      `for (var i = 0u; i < ${this.shape.subgroups}u; i++) { flagged += scratch[flag + i].x; }`,
+      'again = u32(flagged);',
+      '}',
+      'if (workgroupUniformLoad(&again) == 0u) { return; }',
+    );
+  }
+
+  private spans(body: string): string {
+    const interval = lines(
+      'let full = schedule[span + 2u];      // keys that every row attends to',
+      'let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to',
+      'attends = attends || own.x < own.y;',
+    );
+    return `
+for (var number = spanRange.x; number < spanRange.y; number++) {
+let span = params.spans + 4u * u32(number);
+let keysOf = schedule[span];         // (firstKey, keyStride)
+let y = schedule[span + 1u];         // [begin, end)
+${this.shape.mask === 'interval' ? interval : ''}
+${this.trip.origins()}
+${body}
+}`;
+  }
+
+  private tiles(body: string): string {
+    return `for (var y0 = y.x; y0 < y.y; y0 += KEYS) {\n${body}\n}`;
+  }
+
+  /** What each row becomes: fresh = this pass, old = what earlier passes left; then who writes which row. */
+  private finish(): string {
+    const {exact, valueDim} = this.shape;
+    const record = ceilDiv(valueDim, 4) + 1;
+    const slot = (x: string): string =>
+      `params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + ${x}) * ${record}u`;
+    return lines(
+      exact
+        ? 'let writes = scratch[flag + subgroup].x != 0.0;'
+        : lines(
+            'let lost = most > OVERFLOW || (!(sum >= UNDERFLOW) && (attends || sum != 0.0));',
+            'let writes = !subgroupAny(lost);',
+            'if (lane == 0u) { scratch[flag + subgroup] = vec4f(select(1.0, 0.0, writes), 0.0, 0.0, 0.0); }',
+          ),
+      'let continues = (params.flags & CONTINUES) != 0u && owned.y < 0;',
+      'var had = vec2f(EMPTY, 0.0);',
+      'if (continues) { had = scratch[q].xy; } // (maximum, sum)',
+      // The reference of a row without keys says nothing.
+      'let mine = select(m, EMPTY, sum == 0.0);',
+      'let top = max(mine, had.x);',
+      'let total = fma(sum, exp2(mine - top), had.y * exp2(had.x - top));',
+      'let inverse = select(1.0 / total, 0.0, total == 0.0);',
+      'let fresh = exp2(mine - top) * inverse;',
+      'let old = had.y * exp2(had.x - top) * inverse;',
+      'if (writes && i32(index) < owned.x) {',
+      `if (owned.y >= 0) { scratch[${slot('index')} + ${record - 1}u] = vec4f(top, total, 0.0, 0.0); }`,
+      'else if ((params.flags & KEEPS_SUM) != 0u) { scratch[q] = vec4f(top, total, 0.0, 0.0); }',
+      '}',
+      each(4, (p) =>
+        lines(
+          `let x${p} = subgroup * LANES + lane / 4u + ${8 * p}u;`,
+          `let fresh${p} = subgroupShuffle(fresh, lane / 4u + ${8 * p}u);`,
+          `let old${p} = subgroupShuffle(old, lane / 4u + ${8 * p}u);`,
+          `let writes${p} = writes && i32(x${p}) < owned.x;`,
+          `let row${p} = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x${p}));`,
+          `let to${p} = ${this.access.output.base(`row${p}`)};`,
+          `let record${p} = ${slot(`x${p}`)};`,
+        ),
+      ),
+    );
+  }
+}
