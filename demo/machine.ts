@@ -41,6 +41,7 @@ export async function findMachine(): Promise<Machine> {
     float16: false,
     matrices: [],
     vendor,
+    tuned: {},
     software: slow,
   };
   return {

@@ -1,12 +1,14 @@
 import {compress, resolveShape, type Acsr, type PatternShape} from './acsr/index.js';
 import {Pattern} from './pattern/index.js';
 import {
+  candidates,
   CORE_DEVICE,
   draw,
   makePlan,
   planMaskTensor,
   scratchLayout,
   toDense,
+  tuningKey,
   type Device,
   type Implementation,
   type Plan,
@@ -21,6 +23,7 @@ export type {Acsr} from './acsr/index.js';
 export {Pattern, fromMask, parsePattern} from './pattern/index.js';
 export {
   CORE_DEVICE,
+  TILES_VERSION,
   type Device,
   type Implementation,
   type MatrixConfig,
@@ -76,6 +79,17 @@ export function compileMaskTensor(
     launches,
     workBytes: {...workBytes(plan), maskWords: maskWordsBytes(plan, maskShape)},
   });
+}
+
+/** What `tune` chooses from: the tile shapes that suit a call, and the key under which a choice is remembered. */
+export function tuningOf(
+  pattern: Pattern,
+  problem: Problem,
+  device: Device,
+  storage: Storage,
+): {readonly key: string; readonly names: readonly string[]} {
+  const acsr = compress(pattern, problem);
+  return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, device, storage)};
 }
 
 /** Kernels bind `scratch` always, so it has at least 16 bytes. */

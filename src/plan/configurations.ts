@@ -1,5 +1,5 @@
 import type {Acsr} from '../acsr/index.js';
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, hash} from '../support/index.js';
 import type {Storage, TileShape} from './plan.js';
 import type {Device, MatrixConfig, Problem} from './problem.js';
 
@@ -28,7 +28,7 @@ export const TILES = {
   matrix: tile(128, 16, 32, 4, {scores: 1, values: 1}, 16384, 'fragments'),
   /** The same without the branch around the scores of the next tile. More registers, so two workgroups instead of three at a time: see `settle`. */
   matrixEager: tile(128, 16, 32, 4, {scores: 2, values: 1}, 16384, 'fragments'),
-  /** Two subgroups, for short rows: dilated n = 4096 .021 ms (the lab's number). */
+  /** Two subgroups, for short rows: dilated n = 16384 .089 ms against .092. */
   matrixNarrow: tile(64, 16, 32, 2, {scores: 1, values: 1}, 16384, 'fragments'),
   /** As `narrow`, loops written out once: a CPU that plays GPU spends seconds compiling, and minutes on a 4×8 register tile. */
   software: tile(32, 32, 8, 8, {scores: 1, values: 1}, 16384),
@@ -56,7 +56,7 @@ export type Situation = 'long' | 'medium' | 'strided' | 'short';
 const MATRIX_CHOICES: Record<Situation, readonly TileName[]> = {
   long: ['matrix', 'matrixNarrow'],
   medium: ['matrix', 'matrixNarrow'],
-  strided: ['matrix', 'matrixNarrow'],
+  strided: ['matrixNarrow', 'matrix'],
   short: ['matrixNarrow', 'matrix'],
 };
 
@@ -92,6 +92,20 @@ export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, 
 
 /** The shapes that suit a problem on a device, the one to take first. */
 export function candidates(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
+  const names = suitable(acsr, problem, device, storage);
+  const tuned = names.find((name) => name === device.tuned[tuningKey(acsr, problem, storage)]);
+  return tuned === undefined ? names : [tuned, ...names.filter((name) => name !== tuned)];
+}
+
+/** Calls with the same key are taken to want the same tile shape. */
+export function tuningKey(acsr: Acsr | null, problem: Problem, storage: Storage): string {
+  return `${storage}, ${situationOf(acsr, problem)} rows, ${problem.headDim} → ${problem.valueDim} features`;
+}
+
+/** Of the tile shapes above: what was tuned among other shapes says nothing. */
+export const TILES_VERSION = hash(JSON.stringify(TILES));
+
+function suitable(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
   const deep = problem.valueDim > MAX_VALUE_DIM.other;
   if (device.software) return [deep ? 'softwareDeep' : 'software'];
   if (chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situationOf(acsr, problem)];

@@ -37,6 +37,8 @@ export interface Device {
   readonly matrices: readonly MatrixConfig[];
   /** As the adapter spells it, `nvidia`; empty when it does not say. Configurations were measured by vendor. */
   readonly vendor: string;
+  /** Tile shapes that `tune` found fastest here, by `tuningKey`. */
+  readonly tuned: Readonly<Record<string, string>>;
   /** A CPU pretends to be the GPU (SwiftShader, llvmpipe): 4×8 register tiles would take minutes to compile. */
   readonly software: boolean;
 }
@@ -52,5 +54,6 @@ export const CORE_DEVICE: Device = Object.freeze({
   float16: false,
   matrices: Object.freeze([]),
   vendor: '',
+  tuned: Object.freeze({}),
   software: false,
 });

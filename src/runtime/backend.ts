@@ -78,7 +78,7 @@ export class Host {
     return host ?? null;
   }
 
-  readonly limits: Device;
+  limits: Device;
   readonly pipelines: Pipelines;
   readonly residents = new Lru<Compiled, Resident>({
     entries: MAX_RESIDENT_PLANS,

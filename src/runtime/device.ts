@@ -25,6 +25,7 @@ export function deviceRecord(limits: GPUSupportedLimits, words: AdapterWords, gr
     float16: granted.float16,
     matrices: granted.matrixConfigs,
     vendor,
+    tuned: Object.freeze({}),
     software: words.isFallbackAdapter === true || SOFTWARE.test([vendor, architecture, device, description].join(' ')),
   });
 }

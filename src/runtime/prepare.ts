@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
-import {Pattern, problemOf} from '../compile.js';
+import {Pattern, problemOf, type CompileOptions, type Problem} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
@@ -53,6 +53,23 @@ const NAMES = [
  * @throws SplatError (as a rejection) when a size is wrong, or the device cannot run the plan.
  */
 export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<void> {
+  const {problem, ...options} = checkPrepare(pattern, shape);
+  await tf.ready();
+  const host = Host.of(tf.backend());
+  if (host === null) {
+    checkBackendPrecision(options.storage);
+    compressedRows(pattern, problem);
+    return;
+  }
+  host.throwIfLost();
+  const compiled = compiledPlan(pattern, problem, host.limits, options);
+  checkFits(host, compiled, {}, [problem.batch, problem.heads, problem.queryLength, problem.valueDim]);
+  await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
+  residentOf(host, compiled);
+}
+
+/** The sizes and options, found right. */
+export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: Problem} & Required<CompileOptions> {
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
   }
@@ -75,17 +92,5 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
       'The calls bring the bias itself; here say that they will.',
     );
   }
-  const problem = problemOf(sizes);
-  await tf.ready();
-  const host = Host.of(tf.backend());
-  if (host === null) {
-    checkBackendPrecision(precision);
-    compressedRows(pattern, problem);
-    return;
-  }
-  host.throwIfLost();
-  const compiled = compiledPlan(pattern, problem, host.limits, {implementation, bias, storage: precision});
-  checkFits(host, compiled, {}, [problem.batch, problem.heads, problem.queryLength, problem.valueDim]);
-  await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
-  residentOf(host, compiled);
+  return {problem: problemOf(sizes), implementation, bias, storage: precision};
 }

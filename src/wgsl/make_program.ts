@@ -1,5 +1,6 @@
+import {hash} from '../support/index.js';
 import type {BindingRole, Program} from './program.js';
-import {hash, indent} from './text.js';
+import {indent} from './text.js';
 
 interface Draft extends Omit<Program, 'key' | 'code'> {
   /** WGSL element type of each storage binding. */

@@ -151,7 +151,8 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
     const interval = lines(
       'let full = schedule[span + 2u];      // keys that every row attends to',
       'let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to',
-      'attends = attends || own.x < own.y;',
+      // A part of a row may end before the row begins.
+      'attends = attends || max(own.x, y.x) < min(own.y, y.y);',
     );
     return `
 for (var number = spanRange.x; number < spanRange.y; number++) {

@@ -107,6 +107,7 @@ describe('the record of a device', () => {
       float16: false,
       matrices: [],
       vendor: '',
+      tuned: {},
       software: false,
     });
   });

@@ -1,0 +1,152 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {refuse} from '../support/index.js';
+import {compile, TILES_VERSION, tuningOf, type Compiled, type Device, type Pattern, type Problem} from '../compile.js';
+import {Host} from './backend.js';
+import {say} from './check.js';
+import {launch} from './launch.js';
+import {checkPrepare, type PrepareShape} from './prepare.js';
+
+/** What was found fastest on a device: plain data, to be kept wherever an app keeps its settings. */
+export interface Tuning {
+  /** Of the tile shapes it chose from. */
+  readonly version: string;
+  /** The adapter, in its own words. */
+  readonly device: string;
+  /** Names of tile shapes by the kind of call they were timed for. */
+  readonly choices: Readonly<Record<string, string>>;
+}
+
+export interface TuneReport {
+  /** The kind of call: `float32, medium rows, 64 → 64 features`. */
+  readonly kind: string;
+  readonly chosen: string;
+  /** Milliseconds of a call with each candidate, fastest first; empty when there is only one. */
+  readonly timings: readonly {readonly tile: string; readonly ms: number}[];
+  /** Everything tuned on this backend so far. */
+  readonly tuning: Tuning;
+}
+
+/** Each sample takes about this long on the device; shorter ones drown in what a submit costs. */
+const SAMPLE_MS = 12;
+const SAMPLES = 3;
+const MAX_CALLS = 100;
+
+/**
+ * Times the two or three kernels that suit calls of this kind on the user's device, and takes the fastest from now on: kernels were
+ * measured on one GPU, and others differ.
+ *
+ * ```js
+ * const {tuning} = await tune(pattern, {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
+ * localStorage.setItem('attention', JSON.stringify(tuning)); // at the next start: applyTuning(JSON.parse(…))
+ * ```
+ *
+ * @param shape As for `prepare`. What is learnt holds for all calls of the same precision, features and kind of rows.
+ * @throws SplatError (as a rejection) when an argument is not as described, or the backend is not WebGPU.
+ */
+export async function tune(pattern: Pattern, shape: PrepareShape): Promise<TuneReport> {
+  const {problem, ...options} = checkPrepare(pattern, shape);
+  await tf.ready();
+  const host = webgpuHost('tune');
+  host.throwIfLost();
+  const {key: kind, names} = tuningOf(pattern, problem, host.limits, options.storage);
+  const timings: {tile: string; ms: number}[] = [];
+  // Where only one suits there is nothing to time: software adapters, very wide values.
+  for (const tile of names.length > 1 ? names : []) {
+    const compiled = compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), {...options, bias: false});
+    await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
+    timings.push({tile, ms: await time(host, compiled)});
+  }
+  timings.sort((a, b) => a.ms - b.ms);
+  const chosen = timings[0]?.tile ?? names[0]!;
+  host.limits = tunedDevice(host.limits, {[kind]: chosen});
+  return {kind, chosen, timings, tuning: tuningOn(host)};
+}
+
+/**
+ * Takes up what `tune` found in an earlier session. A tuning from another version of the package or another device is left aside with a
+ * warning, and the defaults stay.
+ *
+ * @returns Whether it was taken.
+ * @throws SplatError when it is no tuning, or the backend is not WebGPU.
+ */
+export function applyTuning(tuning: Tuning): boolean {
+  const {version, device, choices} = checkTuning(tuning);
+  const host = webgpuHost('applyTuning');
+  const here = tuningOn(host);
+  if (version === here.version && device === here.device) {
+    host.limits = tunedDevice(host.limits, choices);
+    return true;
+  }
+  const reason =
+    version === here.version
+      ? `it was made on '${device}', and this is '${here.device}'`
+      : 'it was made by another version of tfjs-splat';
+  console.warn(`SparseAttention: the tuning is left aside, for ${reason}. The defaults stay; call tune() again.`);
+  return false;
+}
+
+const tunedDevice = (device: Device, choices: Tuning['choices']): Device =>
+  Object.freeze({...device, tuned: Object.freeze({...device.tuned, ...choices})});
+
+function tuningOn({device, limits}: Host): Tuning {
+  const {vendor, architecture, description, device: product} = device.adapterInfo;
+  const words = [vendor, architecture, product, description].filter(Boolean).join(' ');
+  return {version: TILES_VERSION, device: words, choices: limits.tuned};
+}
+
+function checkTuning(tuning: Tuning): Tuning {
+  const isText = (value: unknown): boolean => typeof value === 'string';
+  const {version, device, choices} = (tuning ?? {}) as Partial<Tuning>;
+  const right = isText(version) && isText(device) && typeof choices === 'object' && Object.values(choices ?? {}).every(isText);
+  if (!right || choices === null) {
+    refuse('tuning', say(tuning), 'the `tuning` of a report that tune() gave', 'Parse the JSON first, or call tune() again.');
+  }
+  return tuning;
+}
+
+function webgpuHost(what: string): Host {
+  const host = Host.of(tf.backend());
+  if (host !== null) return host;
+  return refuse(
+    what,
+    `the backend '${tf.getBackend()}'`,
+    'a WebGPU backend',
+    'There is nothing to tune elsewhere: leave the call out, or set the backend first.',
+  );
+}
+
+/** Milliseconds of a call: the fastest of some samples, each of as many calls as fill it. */
+async function time(host: Host, compiled: Compiled): Promise<number> {
+  const {problem} = compiled.plan;
+  const inputs = inputsFor(problem);
+  const scale = 1 / Math.sqrt(problem.headDim);
+  const sample = async (calls: number): Promise<number> => {
+    const start = performance.now();
+    for (let call = 0; call < calls; call++) host.disposeTensor(launch(host, compiled, inputs, scale));
+    host.flush();
+    await host.device.queue.onSubmittedWorkDone();
+    return (performance.now() - start) / calls;
+  };
+  // The first call uploads and warms up, the second says how long one takes.
+  await sample(1);
+  const calls = Math.min(MAX_CALLS, Math.ceil(SAMPLE_MS / (await sample(2))));
+  let best = Infinity;
+  for (let i = 0; i < SAMPLES; i++) best = Math.min(best, await sample(calls));
+  tf.dispose(Object.values(inputs));
+  return best;
+}
+
+function inputsFor({
+  batch,
+  heads,
+  queryLength,
+  keyLength,
+  headDim,
+  valueDim,
+}: Problem): Record<'query' | 'key' | 'value', tf.Tensor> {
+  return {
+    query: tf.zeros([batch, heads, queryLength, headDim]),
+    key: tf.zeros([batch, heads, keyLength, headDim]),
+    value: tf.zeros([batch, heads, keyLength, valueDim]),
+  };
+}
