@@ -60,7 +60,12 @@ const MATRIX_CHOICES: Record<Situation, readonly TileName[]> = {
   short: ['matrixNarrow', 'matrix'],
 };
 
-/** The shapes to choose from, best first; the others are what `tune` tries. Devices nobody measured take the shapes that fit every one. */
+/** Vendors on whose devices the choices below were measured. Others take shapes first that fit every device: `tune` may know better. */
+const MEASURED: readonly string[] = ['nvidia'];
+/** Workgroup memory that every device has. */
+const SAFE_BYTES = 16384;
+
+/** The shapes to choose from, best first as measured on an H200; the others are what `tune` tries. */
 const CHOICES: Record<Storage, Record<Situation, readonly TileName[]>> = {
   float32: {
     long: ['long', 'wide', 'staged'],
@@ -110,11 +115,14 @@ function suitable(acsr: Acsr | null, problem: Problem, device: Device, storage: 
   if (device.software) return [deep ? 'softwareDeep' : 'software'];
   if (chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situationOf(acsr, problem)];
   if (deep) return ['deep'];
-  return CHOICES[storage][situationOf(acsr, problem)].filter(
+  const names = CHOICES[storage][situationOf(acsr, problem)].filter(
     (name) =>
       TILES[name].workgroupBytes <= device.maxWorkgroupBytes &&
       (TILES[name].rows < TILES.long.rows || problem.valueDim <= MAX_VALUE_DIM.long),
   );
+  if (MEASURED.includes(device.vendor)) return names;
+  const isSafe = (name: TileName): boolean => TILES[name].workgroupBytes <= SAFE_BYTES;
+  return [...names.filter(isSafe), ...names.filter((name) => !isSafe(name))];
 }
 
 /** Features above which fragments of queries and output leave no registers. */

@@ -1,7 +1,16 @@
-import {compile, compileMaskTensor, CORE_DEVICE, explain, type Compiled, type Program} from '../../src/compile.js';
+import {
+  compile,
+  compileMaskTensor,
+  CORE_DEVICE,
+  explain,
+  type Compiled,
+  type Device,
+  type Program,
+  type Storage,
+} from '../../src/compile.js';
 import {causal} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
-import {problemFor, SOFTWARE_DEVICE} from './plans.js';
+import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
 /** A program with a golden of its own, and what it is for. */
 export interface Variant {
@@ -32,6 +41,12 @@ function longRows(): Compiled {
   return compile(each.pattern, problemOfCase(each), CORE_DEVICE);
 }
 
+/** Programs of a device with more than the core. */
+const featured = (device: Device, storage: Storage, name: string): Program =>
+  programOf(compile(causal(), problemFor(long, {headDim: 64}), device, {implementation: 'fused', storage}), name);
+
+const staged = {...CORE_DEVICE, tuned: {'float32, long rows, 64 → 64 features': 'staged'}};
+
 /** Every kind of program, once: the corpus needs the first four. */
 export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16', says: '32 × 32 tiles, intervals', program: attend(short, 16)},
@@ -45,6 +60,30 @@ export const VARIANTS: readonly Variant[] = [
     program: programOf(masked([1, 1, 64, 64], true), 'attend'),
   },
   {name: 'attend-64', says: '64 × 64 tiles, the benchmark', program: attend(long, 64)},
+  {
+    name: 'attend-64-long',
+    says: '128 × 64 tiles, for long rows on a measured device',
+    program: featured({...CORE_DEVICE, vendor: 'nvidia', maxWorkgroupBytes: 32768}, 'float32', 'attend'),
+  },
+  {name: 'attend-64-staged', says: 'queries in workgroup memory', program: featured(staged, 'float32', 'attend')},
+  {
+    name: 'attend-64-subgroups',
+    says: 'row maxima by subgroup shuffles, four lanes at a time',
+    program: featured({...CORE_DEVICE, subgroups: {min: 4, max: 4}}, 'float32', 'attend'),
+  },
+  {name: 'convert-64', says: 'query, key and value to halves', program: featured(CORE_DEVICE, 'float16', 'convert')},
+  {name: 'attend-64-halves', says: 'float16 storage', program: featured(CORE_DEVICE, 'float16', 'attend')},
+  {
+    name: 'matrix-64',
+    says: 'tensor cores, 16 × 16 × 16 halves',
+    program: featured(featuredDevice(MATRIX_16), 'float16', 'attendMatrix'),
+  },
+  {name: 'repair-64', says: 'what the kernel before gave up', program: featured(featuredDevice(MATRIX_16), 'float16', 'repair')},
+  {
+    name: 'matrix-64-floats',
+    says: 'tensor cores, 8 × 8 × 8 floats: unmeasured',
+    program: featured(featuredDevice(MATRIX_8), 'float32', 'attendMatrix'),
+  },
   {name: 'attend-256', says: 'keys and values staged in several steps', program: attend(long, 256)},
   {
     name: 'attend-16-software',

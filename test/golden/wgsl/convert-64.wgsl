@@ -1,0 +1,59 @@
+// query, key and value to halves
+// 0 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> queryHalves: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> keyHalves: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> valueHalves: array<vec4u>;
+
+// query, key and value as halves, rows padded to 64, 64 and 64. An invocation converts eight. params.first is batch · heads.
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
+  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = (group.y * 32768u + group.x) * 256u + lane;
+  switch group.z {
+    case 0u: {
+      if (index >= params.first * params.queryLength * 8u) { return; }
+      let row = index / 8u;
+      let column = index % 8u;
+      let base = row * 16u;
+      queryHalves[index + 0u] = vec4u(packed(query[base + (2u * column + 0u)]), packed(query[base + (2u * column + 1u)]));
+    }
+    case 1u: {
+      if (index >= params.first * params.keyLength * 8u) { return; }
+      let row = index / 8u;
+      let column = index % 8u;
+      let base = row * 16u;
+      keyHalves[index + 0u] = vec4u(packed(key[base + (2u * column + 0u)]), packed(key[base + (2u * column + 1u)]));
+    }
+    case 2u: {
+      if (index >= params.first * params.keyLength * 8u) { return; }
+      let row = index / 8u;
+      let column = index % 8u;
+      let base = row * 16u;
+      valueHalves[index + 0u] = vec4u(packed(value[base + (2u * column + 0u)]), packed(value[base + (2u * column + 1u)]));
+    }
+    default: {}
+  }
+}
+
+// Finite floats past the largest half become it: what a conversion makes of them is left open by WGSL. Infinity and NaN stay as they are.
+fn packed(four: vec4f) -> vec2u {
+  let large = (abs(four) > vec4f(65504.0)) & (abs(four) <= vec4f(3.4028234e38));
+  let safe = select(four, sign(four) * 65504.0, large);
+  return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));
+}
