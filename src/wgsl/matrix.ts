@@ -119,7 +119,13 @@ ${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attends = fa
 ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var o${r}_${n}: Result;`, ' '))}
 `,
       this.written(steps.before),
-      exact ? this.spans(this.tiles(this.written(steps.maximum))) : '',
+      exact
+        ? lines(
+            this.spans(this.tiles(this.written(steps.maximum))),
+            '// Rows without keys: against EMPTY, hidden pairs that are yet to be scaled would not vanish.',
+            'if (m == EMPTY) { m = 0.0; }',
+          )
+        : '',
       this.spans(
         lines(
           this.written(steps.span),

@@ -152,6 +152,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         m = max(m, largest); }
     }
   }
+  // Rows without keys: against EMPTY, hidden pairs that are yet to be scaled would not vanish.
+  if (m == EMPTY) { m = 0.0; }
 
   for (var number = spanRange.x; number < spanRange.y; number++) {
     let span = params.spans + 4u * u32(number);
