@@ -1,15 +1,15 @@
 import {appendFileSync, writeFileSync} from 'node:fs';
-import {arch, cpus, platform} from 'node:os';
-import * as tf from '@tensorflow/tfjs-core';
 import {openGpu, type Gpu} from './gpu.js';
 import {HELP, parseOptions, type Options} from './options.js';
 import {PATTERNS} from './patterns.js';
-import type {AttentionRecord, BenchRecord, Clock, RunRecord} from './records.js';
+import type {AttentionRecord} from './records.js';
+import {clockWords, describeRun, line} from './run_record.js';
 import {openTimer} from './timer.js';
 import {denseMisfit} from './peers/tfjs_dense.js';
 import {digits, textTable, times} from './table.js';
 import {DeviceWatch} from './watch.js';
-import {SKIPPED, Workload} from './workload.js';
+import {SKIPPED} from './skipped.js';
+import {Workload} from './workload.js';
 
 /** Runs the benchmark; returns the exit code: 1 when anything of ours failed or was wrong. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -61,24 +61,6 @@ export async function main(args: readonly string[]): Promise<number> {
   return records.some(({system, error}) => system === 'tfjs-splat' && error !== undefined && error !== SKIPPED) ? 1 : 0;
 }
 
-function describeRun({device, name, driver, software}: Gpu, clock: Clock): RunRecord {
-  return {
-    kind: 'run',
-    date: new Date().toISOString(),
-    device: name,
-    driver,
-    software,
-    clock,
-    host: `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${platform()} ${arch()}`,
-    node: process.version,
-    tfjs: tf.version_core,
-    maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
-  };
-}
-
-const clockWords = (clock: Clock): string =>
-  clock === 'gpu' ? 'timed by clock-calibrated GPU timestamps' : 'timed by the wall clock';
-
 /** The shortest power of two at which dense attention no longer fits, to show what it does then. */
 function firstMisfit(gpu: Gpu, {heads}: Options): number {
   let n = 1024;
@@ -117,5 +99,3 @@ function printTable(records: readonly AttentionRecord[]): void {
   ]);
   console.log(textTable(header, rows));
 }
-
-const line = (record: BenchRecord): string => `${JSON.stringify(record)}\n`;

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import {createWebGPUBackend, type BackendReport} from '../src/index.js';
 
-/** The stock TensorFlow.js WebGPU backend, active, and what the benchmark has to know of the device under it. */
+/** A TensorFlow.js WebGPU backend, active, and what the benchmark has to know of the device under it. */
 export interface Gpu {
   readonly backend: WebGPUBackend;
   readonly device: GPUDevice;
@@ -14,8 +15,17 @@ export interface Gpu {
   takeErrors(): string[];
 }
 
-export async function openGpu(): Promise<Gpu> {
-  if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js found no WebGPU adapter.');
+/** The stock backend. */
+export const openGpu = (): Promise<Gpu> => activate('webgpu');
+
+/** A backend of ours with all that the adapter grants, and what that is. */
+export async function openTiersGpu(): Promise<{readonly gpu: Gpu; readonly report: BackendReport}> {
+  const report = await createWebGPUBackend({name: 'tiers', tensorCores: true});
+  return {gpu: await activate(report.name), report};
+}
+
+async function activate(name: string): Promise<Gpu> {
+  if (!(await tf.setBackend(name))) throw new Error('TensorFlow.js found no WebGPU adapter.');
   const backend = tf.backend() as WebGPUBackend;
   const {device} = backend;
   const {vendor, architecture, description, device: product, isFallbackAdapter} = device.adapterInfo;

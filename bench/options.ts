@@ -71,15 +71,15 @@ export function parseOptions(args: readonly string[], patternNames: readonly str
   };
 }
 
-const list = (text: string): string[] => text.split(',').map((item) => item.trim());
+export const list = (text: string): string[] => text.split(',').map((item) => item.trim());
 
-function positive(option: string, text: string): number {
+export function positive(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) refuse(option, `'${text}'`, 'a positive integer', 'See --help.');
   return value;
 }
 
-function oneOf<T extends string>(option: string, text: string, known: readonly T[]): T {
+export function oneOf<T extends string>(option: string, text: string, known: readonly T[]): T {
   const found = known.find((name) => name === text);
   if (found !== undefined) return found;
   const near = nearestName(text, known);

@@ -1,5 +1,5 @@
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */
-export type BenchRecord = RunRecord | AttentionRecord | PlanningRecord;
+export type BenchRecord = RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord;
 
 /** The first line of a run: where and when. */
 export interface RunRecord {
@@ -13,6 +13,8 @@ export interface RunRecord {
   readonly node: string;
   readonly tfjs: string;
   readonly maxStorageBufferBindingSize: number;
+  /** Of the benchmark of the tiers alone: what its device has beyond the stock one, and what it was refused. */
+  readonly granted?: string;
 }
 
 /** `gpu`: timestamps of the device, clock-calibrated. `wall`: differences of wall-clock times. */
@@ -54,4 +56,48 @@ export interface PlanningRecord {
   readonly n: number;
   readonly ms: number;
   readonly targetMs: number;
+}
+
+/** One tier of kernels on one pattern and size: raw dispatches, the conversion to float16 left out of `ms` and timed by itself. */
+export interface TierRecord {
+  readonly kind: 'tier';
+  readonly system: string;
+  readonly implementation?: string;
+  readonly pattern: string;
+  readonly n: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** `growing`: adversarial keys. Absent: the usual ones. */
+  readonly keys?: 'growing';
+  /** The kernels, conversion left out. Null when the system did not run; `error` says why. */
+  readonly ms: number | null;
+  /** Tensor cores: the kernels without the repair. */
+  readonly attendMs?: number;
+  /** The conversion of query, key and value to float16. */
+  readonly convertMs?: number;
+  readonly samples?: number;
+  readonly clockRatio?: number;
+  readonly tflops?: number;
+  /** rows×keys of the tile, invocations, unrolling; of the prototype its variant. */
+  readonly tile?: string;
+  /** What the tensor cores multiply. */
+  readonly matrix?: string;
+  readonly maxError?: number;
+  /** Largest length of a sampled row's error over the length of the row. */
+  readonly relativeError?: number;
+  /** First call of a new structure, every pipeline cold: planning, text, compilation, upload, run. Absent where an earlier row had them. */
+  readonly firstMs?: number;
+  readonly pipelines?: number;
+  readonly error?: string;
+}
+
+/** CPU time of a call, issued back to back. */
+export interface CallRecord {
+  readonly kind: 'call';
+  readonly what: string;
+  readonly calls: number;
+  /** Median microseconds. */
+  readonly us: number;
+  /** Above that of tf.matMul in this run. */
+  readonly overMatMulUs?: number;
 }

@@ -1,39 +1,46 @@
 // Turns the JSON lines of one run (and of the peers measured beside it) into the tables of docs/benchmarks.md:
-//   node --import tsx bench/report.ts --section NAME results/attention.jsonl results/planning.jsonl results/flex.jsonl
+//   node --import tsx bench/report.ts --section NAME results/attention.jsonl results/planning.jsonl results/tiers.jsonl results/flex.jsonl
+// The tiers go to the section NAME-tiers.
 // Without --section the tables are printed instead.
 import {readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import type {AttentionRecord, BenchRecord, PlanningRecord, RunRecord} from './records.js';
-import {digits, markdownTable, times} from './table.js';
+import {replaceSection} from './sections.js';
+import {digits, markdownTable, times, withoutEmpty} from './table.js';
+import {tierTables} from './tier_report.js';
 
 const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 
 const {values, positionals} = parseArgs({options: {section: {type: 'string'}}, allowPositionals: true});
 const records = positionals.flatMap(readLines);
-const report = [
-  heading(records.find((record): record is RunRecord => record.kind === 'run')),
-  ...attentionTables(records.filter((record) => record.kind === 'attention')),
-  ...planningTable(records.filter((record) => record.kind === 'planning')),
-].join('\n\n');
-if (values.section === undefined) console.log(report);
-else writeFileSync(DOCUMENT, replaceSection(readFileSync(DOCUMENT, 'utf8'), values.section, report));
+const runs = records.filter((record) => record.kind === 'run');
+const attention = attentionTables(records.filter((record) => record.kind === 'attention'));
+const planning = planningTable(records.filter((record) => record.kind === 'planning'));
+const tiers = tierTables(records);
+const sections = [
+  {suffix: '', run: runs.find(({granted}) => granted === undefined), tables: [...attention, ...planning]},
+  {suffix: '-tiers', run: runs.find(({granted}) => granted !== undefined), tables: tiers},
+]
+  // Files without any of a section's records leave that section as it is.
+  .filter(({tables}) => tables.length > 0)
+  .map(({suffix, run, tables}) => ({suffix, text: [heading(run), ...tables].filter((text) => text !== '').join('\n\n')}));
+const name = values.section;
+if (name === undefined) {
+  console.log(sections.map(({text}) => text).join('\n\n'));
+} else {
+  const document = sections.reduce(
+    (text, section) => replaceSection(text, `${name}${section.suffix}`, section.text, name),
+    readFileSync(DOCUMENT, 'utf8'),
+  );
+  writeFileSync(DOCUMENT, document);
+}
 
 function readLines(file: string): BenchRecord[] {
   return readFileSync(file, 'utf8')
     .split('\n')
     .filter((text) => text.startsWith('{'))
     .map((text) => JSON.parse(text) as BenchRecord);
-}
-
-/** Replaces what stands between the section's marks, or adds the section at the end. */
-function replaceSection(document: string, name: string, text: string): string {
-  const [begin, end] = [`<!-- results: ${name} -->`, `<!-- end of results: ${name} -->`];
-  const section = `${begin}\n\n${text}\n\n${end}`;
-  const from = document.indexOf(begin);
-  const to = document.indexOf(end);
-  if (from < 0 || to < from) return `${document.trimEnd()}\n\n${section}\n`;
-  return document.slice(0, from) + section + document.slice(to + end.length);
 }
 
 function heading(run: RunRecord | undefined): string {
@@ -124,10 +131,4 @@ function planningTable(rows: readonly PlanningRecord[]): string[] {
   // In a cell, the bar of a union would end the cell.
   const escaped = cells.map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
   return ['Planning in plain JavaScript, warm medians:', markdownTable(['step', 'n', 'ms', 'target ms'], escaped)];
-}
-
-function withoutEmpty(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const kept = header.map((_, c) => rows.some((row) => row[c] !== '–'));
-  const filter = (cells: readonly string[]): string[] => cells.filter((_, c) => kept[c]);
-  return markdownTable(filter(header), rows.map(filter));
 }

@@ -14,6 +14,13 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), line(header.map((_, c) => (c === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
 }
 
+/** A table without the columns in which nobody has anything. */
+export function withoutEmpty(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const kept = header.map((_, c) => rows.some((row) => row[c] !== '–'));
+  const filter = (cells: readonly string[]): string[] => cells.filter((_, c) => kept[c]);
+  return markdownTable(filter(header), rows.map(filter));
+}
+
 /** Three significant digits, never in scientific notation; '–' for what was not measured. */
 export function digits(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–';

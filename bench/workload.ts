@@ -9,6 +9,7 @@ import {dense, denseMisfit} from './peers/tfjs_dense.js';
 import {prototypeOp, PATTERNS as PROTOTYPE_PATTERNS} from './peers/prototype/op.mjs';
 import type {AttentionRecord} from './records.js';
 import {benchInputs, sampledError, type Inputs} from './reference.js';
+import {SKIPPED} from './skipped.js';
 import {median} from './table.js';
 import type {Enqueue, Timer} from './timer.js';
 import type {DeviceWatch} from './watch.js';
@@ -23,8 +24,6 @@ export interface Bench extends Options {
 const LARGEST_ERROR = 1e-5;
 /** From this size on, dense attention submits after every call: TensorFlow.js would hold the scores of three calls until it does. */
 const LARGE_SCORES = 2 ** 26;
-
-export const SKIPPED = 'skipped: over the budget';
 
 /** One length: its tensors, and every system timed on them. */
 export class Workload {

@@ -26,7 +26,6 @@ interface WebGPUBackend extends KernelBackend {
   computePassEncoder: GPUComputePassEncoder | null;
   readonly commandQueueOwnedIds: WeakSet<DataId>;
   dispatchCountInPass: number;
-  readonly uniformPendingDisposal: GPUBuffer[];
   readonly supportTimestampQuery: boolean;
   querySet: GPUQuerySet | null;
   readonly querySetCount: number;
@@ -39,26 +38,25 @@ interface WebGPUBackend extends KernelBackend {
 interface BufferManager {
   readonly numBytesUsed: number;
   numBytesAllocated: number;
-  acquireBuffer(size: number, usage: number): GPUBuffer;
-  releaseBuffer(buffer: GPUBuffer): void;
   // Private, see `canTrim`.
   numFreeBuffers: number;
   readonly freeBuffers: Map<string, GPUBuffer[]>;
 }
 
-/** One dispatch, ready to encode except for its uniform buffer. */
+/** One dispatch, ready to encode. */
 export interface Dispatch {
   readonly name: string;
   readonly pipeline: GPUComputePipeline;
   readonly grid: readonly [number, number, number];
-  readonly params: ArrayBuffer;
-  bindGroup(params: GPUBuffer): GPUBindGroup;
+  readonly bindGroup: GPUBindGroup;
 }
 
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
   readonly schedule: GPUBuffer;
   readonly maskWords: GPUBuffer | null;
+  /** The uniform buffer of each launch, by what calls add to the plan: writing them anew took a third of the CPU time of a call. */
+  readonly uniforms: Lru<string, readonly GPUBuffer[]>;
   /** The plan has run once inside an error scope. */
   scoped: boolean;
 }
@@ -84,11 +82,8 @@ export class Host {
     entries: MAX_RESIDENT_PLANS,
     weight: MAX_RESIDENT_BYTES,
     weigh: ({schedule, maskWords}) => schedule.size + (maskWords?.size ?? 0),
-    evicted: ({schedule, maskWords}) => {
-      // Commands that read them may still wait in the queue; after submit, destroying is safe.
-      this.flush();
-      schedule.destroy();
-      maskWords?.destroy();
+    evicted: ({schedule, maskWords, uniforms}) => {
+      this.destroy([schedule, ...(maskWords === null ? [] : [maskWords]), ...[...uniforms.values()].flat()]);
     },
   });
   /** Plans the device refused. */
@@ -168,16 +163,22 @@ export class Host {
   }
 
   /** A buffer of our own, outside of the pool and of tf.memory(). */
-  upload(words: Int32Array | Uint32Array, label: string): GPUBuffer {
+  upload(words: Int32Array | Uint32Array, label: string, usage = GPUBufferUsage.STORAGE): GPUBuffer {
     const buffer = this.device.createBuffer({
       label,
       size: Math.max(16, words.byteLength),
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+      usage,
       mappedAtCreation: true,
     });
     new Uint32Array(buffer.getMappedRange()).set(words);
     buffer.unmap();
     return buffer;
+  }
+
+  /** Destroys buffers of our own. Commands that read them may still wait in the queue; after submit it is safe. */
+  destroy(buffers: readonly GPUBuffer[]): void {
+    this.flush();
+    for (const buffer of buffers) buffer.destroy();
   }
 
   /** Submits what waits in tfjs's queue. */
@@ -200,10 +201,8 @@ export class Host {
   /** As `recordAndSubmit` of the backend does, so that batching, tf.time and tf.profile see our dispatches like its own. */
   #encodeInBatch(dispatch: Dispatch, touched: readonly TensorInfo[]): void {
     const backend = this.#backend;
-    const params = this.#params(dispatch);
     // A submit below forgets these, and the next dispatch may use the same tensors: said again each time.
     for (const tensor of touched) backend.commandQueueOwnedIds.add(tensor.dataId);
-    backend.uniformPendingDisposal.push(params);
     this.#lastBatch = backend.commandQueueOwnedIds;
 
     const timers = backend.activeTimers ?? null;
@@ -217,7 +216,7 @@ export class Host {
     } else {
       backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass();
     }
-    record(backend.computePassEncoder, dispatch, params);
+    record(backend.computePassEncoder, dispatch);
     backend.dispatchCountInPass++;
     if (timers !== null) {
       backend.endComputePassEncoder();
@@ -228,22 +227,11 @@ export class Host {
   /** With public members only: right, but one submit more per dispatch, and invisible to tf.time. */
   #encodeAlone(dispatch: Dispatch): void {
     this.flush();
-    const params = this.#params(dispatch);
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    record(pass, dispatch, params);
+    record(pass, dispatch);
     pass.end();
     this.device.queue.submit([encoder.finish()]);
-    this.#backend.bufferManager.releaseBuffer(params);
-  }
-
-  #params(dispatch: Dispatch): GPUBuffer {
-    const buffer = this.#backend.bufferManager.acquireBuffer(
-      dispatch.params.byteLength,
-      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    );
-    this.device.queue.writeBuffer(buffer, 0, dispatch.params);
-    return buffer;
   }
 
   /**
@@ -286,9 +274,9 @@ export class Host {
   }
 }
 
-function record(pass: GPUComputePassEncoder, dispatch: Dispatch, params: GPUBuffer): void {
+function record(pass: GPUComputePassEncoder, dispatch: Dispatch): void {
   pass.setPipeline(dispatch.pipeline);
-  pass.setBindGroup(0, dispatch.bindGroup(params));
+  pass.setBindGroup(0, dispatch.bindGroup);
   pass.dispatchWorkgroups(...dispatch.grid);
 }
 
@@ -303,7 +291,6 @@ function canBatch(backend: WebGPUBackend): boolean {
     'computePassEncoder' in backend &&
     backend.commandQueueOwnedIds instanceof WeakSet &&
     typeof backend.dispatchCountInPass === 'number' &&
-    Array.isArray(backend.uniformPendingDisposal) &&
     typeof backend.supportTimestampQuery === 'boolean' &&
     'querySet' in backend &&
     typeof backend.querySetCount === 'number' &&

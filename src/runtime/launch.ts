@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import {refuse} from '../support/index.js';
+import {Lru, refuse} from '../support/index.js';
 import type {BindingRole, CallParams, Compiled, Launch, Program} from '../compile.js';
 import type {Dispatch, Host, Resident} from './backend.js';
 import {refusedProgram} from './pipelines.js';
@@ -31,8 +31,8 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
   const resident = residentOf(host, compiled);
   const {given, temporary} = asFloats(host, tensors);
   const call: CallParams = {scale, ...(given.bias && {biasStrides: broadcastStrides(given.bias.shape)})};
-  const params = compiled.launches.map((each) => each.params(call));
-  host.beginCall(bytesToAllocate(host, compiled, given, outputShape, params));
+  const uniforms = uniformsOf(host, compiled, resident, call);
+  host.beginCall(bytesToAllocate(host, compiled, given, outputShape));
   const output = host.makeTensor(outputShape, 'float32');
   const own = Object.fromEntries(
     Object.entries(compiled.workBytes).map(([role, bytes]) => [role, host.makeTensor([bytes / 4], 'int32')]),
@@ -42,7 +42,7 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
 
   const {launches} = compiled;
   const encode = (): void => {
-    const dispatches = launches.map((each, i) => dispatchOf(host, each, params[i]!, bindings));
+    const dispatches = launches.map((each, i) => dispatchOf(host, each, uniforms[i]!, bindings));
     host.encode(dispatches, Object.values(used));
   };
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
@@ -51,23 +51,16 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
 
   for (const tensor of Object.values(own)) host.disposeTensor(tensor);
   for (const tensor of temporary) tensor.dispose();
-  host.endCall(new Set([...Object.values(used).map(({shape}) => bytesOf(shape)), ...params.map(({byteLength}) => byteLength)]));
+  host.endCall(new Set(Object.values(used).map(({shape}) => bytesOf(shape))));
   return output;
 }
 
 /** What a call will take from the pool. */
-function bytesToAllocate(
-  host: Host,
-  {workBytes}: Compiled,
-  given: CallTensors,
-  outputShape: readonly number[],
-  params: readonly ArrayBuffer[],
-): number {
+function bytesToAllocate(host: Host, {workBytes}: Compiled, given: CallTensors, outputShape: readonly number[]): number {
   // By dataId: self-attention may pass one tensor three times.
   const distinct = new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor]));
   const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
-  const uniforms = params.map(({byteLength}) => byteLength);
-  return [bytesOf(outputShape), ...Object.values(workBytes), ...uploads, ...uniforms].reduce((sum, bytes) => sum + bytes);
+  return [bytesOf(outputShape), ...Object.values(workBytes), ...uploads].reduce((sum, bytes) => sum + bytes);
 }
 
 function bind(host: Host, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
@@ -89,8 +82,22 @@ export function residentOf(host: Host, compiled: Compiled): Resident {
   return host.residents.set(compiled, {
     schedule: host.upload(schedule, 'SparseAttention.schedule'),
     maskWords: maskWords === null ? null : host.upload(maskWords, 'SparseAttention.maskWords'),
+    uniforms: new Lru<string, readonly GPUBuffer[]>({entries: MAX_UNIFORMS, evicted: (buffers) => host.destroy(buffers)}),
     scoped: false,
   });
+}
+
+/** Scales and bias shapes that a plan remembers: a model has one of each. */
+const MAX_UNIFORMS = 8;
+
+/** The uniform buffer of each launch for a call, uploaded on the first call like it. */
+function uniformsOf(host: Host, {launches}: Compiled, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
+  const key = `${call.scale},${call.biasStrides?.join() ?? ''}`;
+  const known = uniforms.get(key);
+  if (known !== undefined) return known;
+  const upload = ({program, params}: Launch): GPUBuffer =>
+    host.upload(new Uint32Array(params(call)), `${program.name}.params`, GPUBufferUsage.UNIFORM);
+  return uniforms.set(key, launches.map(upload));
 }
 
 /** Throws what the device would otherwise turn into silent garbage: tfjs checks none of these limits. */
@@ -156,20 +163,19 @@ function compileAhead(host: Host, program: Program): void {
 function dispatchOf(
   host: Host,
   {program, grid}: Launch,
-  params: ArrayBuffer,
+  uniform: GPUBuffer,
   bindings: ReadonlyMap<BindingRole, Binding>,
 ): Dispatch {
   const {pipeline, layout} = host.pipelines.get(program);
-  const bindGroup = (uniform: GPUBuffer): GPUBindGroup =>
-    host.device.createBindGroup({
-      label: program.name,
-      layout,
-      entries: program.bindings.map((role, binding) => ({
-        binding,
-        resource: role === 'params' ? {buffer: uniform} : bindings.get(role)!,
-      })),
-    });
-  return {name: program.name, pipeline, grid, params, bindGroup};
+  const bindGroup = host.device.createBindGroup({
+    label: program.name,
+    layout,
+    entries: program.bindings.map((role, binding) => ({
+      binding,
+      resource: role === 'params' ? {buffer: uniform} : bindings.get(role)!,
+    })),
+  });
+  return {name: program.name, pipeline, grid, bindGroup};
 }
 
 /** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */

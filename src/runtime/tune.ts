@@ -26,10 +26,10 @@ export interface TuneReport {
   readonly tuning: Tuning;
 }
 
-/** Each sample takes about this long on the device; shorter ones drown in what a submit costs. */
-const SAMPLE_MS = 12;
-const SAMPLES = 3;
-const MAX_CALLS = 100;
+/** Each sample takes about this long; shorter ones drown in what a submit costs. */
+const SAMPLE_MS = 25;
+const ROUNDS = 6;
+const MAX_CALLS = 200;
 
 /**
  * Times the two or three kernels that suit calls of this kind on the user's device, and takes the fastest from now on: kernels were
@@ -49,14 +49,15 @@ export async function tune(pattern: Pattern, shape: PrepareShape): Promise<TuneR
   const host = webgpuHost('tune');
   host.throwIfLost();
   const {key: kind, names} = tuningOf(pattern, problem, host.limits, options.storage);
-  const timings: {tile: string; ms: number}[] = [];
   // Where only one suits there is nothing to time: software adapters, very wide values.
-  for (const tile of names.length > 1 ? names : []) {
-    const compiled = compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), {...options, bias: false});
-    await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
-    timings.push({tile, ms: await time(host, compiled)});
-  }
-  timings.sort((a, b) => a.ms - b.ms);
+  const compete = names.length > 1 ? names : [];
+  const plans = compete.map((tile) =>
+    compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), {...options, bias: false}),
+  );
+  const programs = new Map(plans.flatMap(({launches}) => launches.map(({program}) => [program.key, program])));
+  await Promise.all([...programs.values()].map((program) => host.pipelines.compile(program)));
+  const milliseconds = plans.length === 0 ? [] : await time(host, plans);
+  const timings = compete.map((tile, i) => ({tile, ms: milliseconds[i]!})).sort((x, y) => x.ms - y.ms);
   const chosen = timings[0]?.tile ?? names[0]!;
   host.limits = tunedDevice(host.limits, {[kind]: chosen});
   return {kind, chosen, timings, tuning: tuningOn(host)};
@@ -115,23 +116,31 @@ function webgpuHost(what: string): Host {
   );
 }
 
-/** Milliseconds of a call: the fastest of some samples, each of as many calls as fill it. */
-async function time(host: Host, compiled: Compiled): Promise<number> {
-  const {problem} = compiled.plan;
+/**
+ * Milliseconds of a call of each plan: the fastest of some samples. The plans take turns, for the clock of an idle GPU takes a while to
+ * rise: one after the other, the first of two equal kernels looked twice as slow (H200, 2026-11-20).
+ */
+async function time(host: Host, plans: readonly Compiled[]): Promise<number[]> {
+  const {problem} = plans[0]!.plan;
   const inputs = inputsFor(problem);
   const scale = 1 / Math.sqrt(problem.headDim);
-  const sample = async (calls: number): Promise<number> => {
+  const sample = async (compiled: Compiled, calls: number): Promise<number> => {
     const start = performance.now();
     for (let call = 0; call < calls; call++) host.disposeTensor(launch(host, compiled, inputs, scale));
     host.flush();
     await host.device.queue.onSubmittedWorkDone();
     return (performance.now() - start) / calls;
   };
-  // The first call uploads and warms up, the second says how long one takes.
-  await sample(1);
-  const calls = Math.min(MAX_CALLS, Math.ceil(SAMPLE_MS / (await sample(2))));
-  let best = Infinity;
-  for (let i = 0; i < SAMPLES; i++) best = Math.min(best, await sample(calls));
+  // The first call uploads, the next say how long one takes.
+  const calls: number[] = [];
+  for (const plan of plans) {
+    await sample(plan, 1);
+    calls.push(Math.min(MAX_CALLS, Math.ceil(SAMPLE_MS / (await sample(plan, 3)))));
+  }
+  const best = plans.map(() => Infinity);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, plan] of plans.entries()) best[i] = Math.min(best[i]!, await sample(plan, calls[i]!));
+  }
   tf.dispose(Object.values(inputs));
   return best;
 }

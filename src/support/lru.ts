@@ -23,6 +23,11 @@ export class Lru<K, V> {
     return this.#entries.size;
   }
 
+  /** Oldest first. */
+  values(): IterableIterator<V> {
+    return this.#entries.values();
+  }
+
   get(key: K): V | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;

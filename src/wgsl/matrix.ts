@@ -84,7 +84,7 @@ const KEYS = ${keys};
 // than UNDERFLOW: below, ${component} would hold its probabilities badly.
 const HEADROOM = 3.0;
 const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e30'};
-const UNDERFLOW = 0.000244140625;
+const UNDERFLOW = 0.125;
 `,
       NUMBERS,
       PARAMS,
@@ -122,8 +122,8 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
       exact
         ? lines(
             this.spans(this.tiles(this.written(steps.maximum))),
-            '// Rows without keys: against EMPTY, hidden pairs that are yet to be scaled would not vanish.',
-            'if (m == EMPTY) { m = 0.0; }',
+            '// Rows without keys: against one another, hidden pairs that are yet to be scaled would not vanish.',
+            'if (!attends) { m = 0.0; }',
           )
         : '',
       this.spans(
