@@ -8,12 +8,12 @@ import type {Device, MatrixConfig, Problem} from './problem.js';
  * n = 16384 unless said otherwise. docs/benchmarks.md and docs/decisions.md have the runs.
  */
 export const TILES = {
-  /** 36.5. Eight rows an invocation instead of four halve the traffic of keys; 24 KB leave room for two workgroups where 16 KB take three. */
+  /** 36.5; takes 1.3 s to compile (loops 1/2: 0.7 s and 4 % slower). Eight rows an invocation instead of four halve the traffic of keys; 24 KB leave room for two workgroups where 16 KB take three. */
   long: tile(128, 64, 8, 16, {scores: 2, values: 4}, 24576),
   /** 33.9, within what every device has. */
   wide: tile(64, 64, 8, 16, {scores: 1, values: 2}, 16384),
-  /** 26.2, but less work lost at the ends of short rows: dilated n = 4096 .066 ms against .075 of `wide`. */
-  narrow: tile(32, 32, 8, 8, {scores: 4, values: 4}, 16384),
+  /** 26.2, but less work lost at the ends of short rows: dilated n = 4096 .066 ms against .075 of `wide`. Loops 4/4: .065, 350 ms to compile. */
+  narrow: tile(32, 32, 8, 8, {scores: 2, values: 4}, 16384),
   /** As `narrow`, with two rows an invocation instead of four: 256 value features would take 128 registers of output in the others. */
   deep: tile(32, 32, 8, 16, {scores: 2, values: 2}, 16384),
   /** 26.2 (the lab's number): queries in workgroup memory, for GPUs whose caches do not serve them. Nobody has measured one of those. */

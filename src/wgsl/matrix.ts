@@ -82,9 +82,9 @@ const LANES = ${lanes}u;
 const KEYS = ${keys};
 // The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than UNDERFLOW: below, ${component} would hold its probabilities badly.
-const HEADROOM = 3.0;
+const HEADROOM = 5.0;
 const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e30'};
-const UNDERFLOW = 0.125;
+const UNDERFLOW = 0.015625;
 `,
       NUMBERS,
       PARAMS,

@@ -23,9 +23,9 @@ const LANES = 32u;
 const KEYS = 16;
 // The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than UNDERFLOW: below, f16 would hold its probabilities badly.
-const HEADROOM = 3.0;
+const HEADROOM = 5.0;
 const OVERFLOW = 60000.0;
-const UNDERFLOW = 0.000244140625;
+const UNDERFLOW = 0.015625;
 
 const LOWEST = -1e38;
 const EMPTY = -2e38;

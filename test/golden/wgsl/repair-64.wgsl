@@ -23,9 +23,9 @@ const LANES = 32u;
 const KEYS = 16;
 // The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than UNDERFLOW: below, f16 would hold its probabilities badly.
-const HEADROOM = 3.0;
+const HEADROOM = 5.0;
 const OVERFLOW = 60000.0;
-const UNDERFLOW = 0.000244140625;
+const UNDERFLOW = 0.015625;
 
 const LOWEST = -1e38;
 const EMPTY = -2e38;
@@ -152,8 +152,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         m = max(m, largest); }
     }
   }
-  // Rows without keys: against EMPTY, hidden pairs that are yet to be scaled would not vanish.
-  if (m == EMPTY) { m = 0.0; }
+  // Rows without keys: against one another, hidden pairs that are yet to be scaled would not vanish.
+  if (!attends) { m = 0.0; }
 
   for (var number = spanRange.x; number < spanRange.y; number++) {
     let span = params.spans + 4u * u32(number);
