@@ -32,13 +32,10 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
   const {given, temporary} = asFloats(host, tensors);
   const call: CallParams = {scale, ...(given.bias && {biasStrides: broadcastStrides(given.bias.shape)})};
   const uniforms = uniformsOf(host, compiled, resident, call);
-  host.beginCall(bytesToAllocate(host, compiled, given, outputShape));
+  host.beginCall(bytesToAllocate(host, given, outputShape));
   const output = host.makeTensor(outputShape, 'float32');
-  const own = Object.fromEntries(
-    Object.entries(compiled.workBytes).map(([role, bytes]) => [role, host.makeTensor([bytes / 4], 'int32')]),
-  ) as Partial<Record<BindingRole, TensorInfo>>;
-  const used = {...given, ...own, output};
-  const bindings = bind(host, resident, used);
+  const used = {...given, output};
+  const bindings = bind(host, compiled, resident, used);
 
   const {launches} = compiled;
   const encode = (): void => {
@@ -49,24 +46,26 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
   else if (resident.scoped && launches.every(({program}) => host.pipelines.has(program))) encode();
   else scoped(host, compiled, resident, encode);
 
-  for (const tensor of Object.values(own)) host.disposeTensor(tensor);
   for (const tensor of temporary) tensor.dispose();
   host.endCall(new Set(Object.values(used).map(({shape}) => bytesOf(shape))));
   return output;
 }
 
 /** What a call will take from the pool. */
-function bytesToAllocate(host: Host, {workBytes}: Compiled, given: CallTensors, outputShape: readonly number[]): number {
+function bytesToAllocate(host: Host, given: CallTensors, outputShape: readonly number[]): number {
   // By dataId: self-attention may pass one tensor three times.
   const distinct = new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor]));
   const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
-  return [bytesOf(outputShape), ...Object.values(workBytes), ...uploads].reduce((sum, bytes) => sum + bytes);
+  return [bytesOf(outputShape), ...uploads].reduce((sum, bytes) => sum + bytes);
 }
 
-function bind(host: Host, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
+function bind(host: Host, {workBytes}: Compiled, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
   const whole = (buffer: GPUBuffer): Binding => ({buffer, size: buffer.size});
   const bindings = new Map<BindingRole, Binding>([['schedule', whole(resident.schedule)]]);
   if (resident.maskWords !== null) bindings.set('maskWords', whole(resident.maskWords));
+  for (const [role, size] of Object.entries(workBytes) as [BindingRole, number][]) {
+    bindings.set(role, {buffer: host.workBuffer(role, size), size});
+  }
   for (const [role, tensor] of Object.entries(tensors)) {
     // A buffer that a user lent to tfjs may be longer than its tensor.
     bindings.set(role as BindingRole, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});

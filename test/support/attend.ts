@@ -73,4 +73,10 @@ export async function poison(...byteSizes: number[]): Promise<void> {
   const poisoned = byteSizes.flatMap((bytes) => Array.from({length: 6}, () => tf.add(tf.fill([bytes / 4], NaN), 1)));
   await Promise.all(poisoned.map((tensor) => tensor.data()));
   for (const tensor of poisoned) tensor.dispose();
+  // What calls need for themselves is not from the pool.
+  const most = Math.max(16, ...byteSizes);
+  for (const role of ['scratch', 'maskWords', 'queryHalves', 'keyHalves', 'valueHalves'] as const) {
+    const buffer = host().workBuffer(role, most);
+    host().device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
+  }
 }
