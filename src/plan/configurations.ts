@@ -133,6 +133,7 @@ const LANES = 32;
 export function chooseMatrix({headDim, valueDim}: Problem, device: Device, storage: Storage): MatrixConfig | null {
   const {subgroups, matrices} = device;
   if (subgroups === null || subgroups.min !== LANES || subgroups.max !== LANES) return null;
+  if (storage === 'float16' && !device.float16) return null;
   if (Math.max(headDim, valueDim) > MAX_MATRIX_DIM || device.maxInvocations < TILES.matrix.rows) return null;
   const component = storage === 'float16' ? 'f16' : 'f32';
   if (matrixBytes(headDim, valueDim, component) > device.maxWorkgroupBytes) return null;

@@ -81,10 +81,11 @@ const ROWS = ${subgroups * lanes}u;
 const LANES = ${lanes}u;
 const KEYS = ${keys};
 // The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
-// than UNDERFLOW: below, ${component} would hold its probabilities badly.
-const HEADROOM = 5.0;
+// than ENOUGH for each of its keys, or than PLENTY: below, ${component} would hold too many of its probabilities badly.
+const HEADROOM = 3.0;
 const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e30'};
-const UNDERFLOW = 0.015625;
+const ENOUGH = 0.000244140625;
+const PLENTY = 0.125;
 `,
       NUMBERS,
       PARAMS,
@@ -115,7 +116,7 @@ ${bias ? 'let biasRow = dot(vec3u(group.z, group.x, row), params.biasStrides.xyz
 ${mask === 'bits' ? 'let words = dot(vec3u(group.z, group.x, row), params.maskStrides.xyz);' : ''}
 var m = EMPTY;
 var sum = 0.0;
-${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attends = false;
+${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attended = 0; // keys of the row
 ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var o${r}_${n}: Result;`, ' '))}
 `,
       this.written(steps.before),
@@ -123,7 +124,7 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
         ? lines(
             this.spans(this.tiles(this.written(steps.maximum))),
             '// Rows without keys: against one another, hidden pairs that are yet to be scaled would not vanish.',
-            'if (!attends) { m = 0.0; }',
+            'if (attended == 0) { m = 0.0; }',
           )
         : '',
       this.spans(
@@ -158,7 +159,7 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
       'let full = schedule[span + 2u];      // keys that every row attends to',
       'let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to',
       // A part of a row may end before the row begins.
-      'attends = attends || max(own.x, y.x) < min(own.y, y.y);',
+      'attended += max(0, min(own.y, y.y) - max(own.x, y.x));',
     );
     return `
 for (var number = spanRange.x; number < spanRange.y; number++) {
@@ -185,7 +186,8 @@ ${body}
       exact
         ? 'let writes = scratch[flag + subgroup].x != 0.0;'
         : lines(
-            'let lost = most > OVERFLOW || (!(sum >= UNDERFLOW) && (attends || sum != 0.0));',
+            'let vanishes = !(sum >= min(PLENTY, f32(attended) * ENOUGH));',
+            'let lost = most > OVERFLOW || (vanishes && (attended > 0 || sum != 0.0));',
             'let writes = !subgroupAny(lost);',
             'if (lane == 0u) { scratch[flag + subgroup] = vec4f(select(1.0, 0.0, writes), 0.0, 0.0, 0.0); }',
           ),

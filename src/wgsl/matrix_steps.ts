@@ -215,7 +215,7 @@ export class MatrixTrip {
           )
         : lines(
             '{ let half = (maskWords[words + u32(y0) / 32u] >> (u32(y0) % 32u)) & 0xffffu;',
-            'attends = attends || half != 0u;',
+            'attended += i32(countOneBits(half));',
             'let bits = vec4u(half); let high = vec4i(y.y - y0);',
             each(quads, (c) =>
               hide(c, `(((bits >> ${numbers(c, 'vec4u')}) & vec4u(1u)) == vec4u(1u)) & (${numbers(c, 'vec4i')} < high)`),

@@ -41,8 +41,8 @@ export function packParams(fixed: FixedParams, {scale, biasStrides}: CallParams)
   const words = new Uint32Array(bytes);
   words.set([fixed.queryLength, fixed.keyLength, fixed.heads, fixed.flags]);
   words.set([fixed.first, fixed.spans, fixed.intervals, fixed.wordsPerRow], 4);
-  // Zero would not hide what is hidden before the scale; this is as good as zero.
-  new Float32Array(bytes)[8] = (scale === 0 ? 1e-30 : scale) * Math.LOG2E;
+  // A smaller scale would not hide what is hidden before it; this one is as good as zero.
+  new Float32Array(bytes)[8] = (Math.abs(scale) < 1e-30 ? 1e-30 : scale) * Math.LOG2E;
   words.set([fixed.slotBase, fixed.slots, fixed.flagBase], 9);
   words.set(biasStrides ?? [0, 0, 0, 0], 12);
   words.set(fixed.maskStrides, 16);

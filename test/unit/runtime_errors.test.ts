@@ -6,6 +6,7 @@ import {
   fromMask,
   globalTokens,
   patternFromMask,
+  prepare,
   slidingWindow,
   sparseAttention,
   SplatError,
@@ -114,6 +115,26 @@ describe('sparseAttention refuses', () => {
       /^option implementation: found the text 'fuse'.*Did you mean 'fused'\?/,
     ],
     [
+      'a misspelt precision, with the nearest name',
+      () => withOptions({precision: 'floa16'}),
+      /^option precision: found the text 'floa16', expected one of float32, float16.*Did you mean 'float16'\?/,
+    ],
+    [
+      'a precision that is a number',
+      () => withOptions({precision: 16}),
+      /^option precision: found 16, expected one of float32, float16\. Leave it out for float32/,
+    ],
+    [
+      'float16 where nothing reads it',
+      () => withOptions({precision: 'float16'}),
+      /^precision 'float16': found the backend 'cpu', expected a WebGPU backend.*Leave precision out here/,
+    ],
+    [
+      'float16 where nothing reads it, with a mask tensor',
+      () => () => sparseAttention(...qkv(), at([5, 7], 'bool'), {precision: 'float16'}),
+      /^precision 'float16': found the backend 'cpu'/,
+    ],
+    [
       'fused where nothing is fused',
       () => withOptions({implementation: 'fused'}),
       /^implementation 'fused': found the backend 'cpu', expected a WebGPU backend/,
@@ -153,6 +174,19 @@ describe('sparseAttention refuses', () => {
       expect((error as Error).message).toMatch(message);
     });
   }
+
+  it('to prepare what it would refuse: precisions that are unknown, or that nothing reads here', async () => {
+    const sizes = {queryLength: 5, keyLength: 7, headDim: 4};
+    await expectAsync(prepare(causal(), {...sizes, precision: 'half' as 'float16'})).toBeRejectedWithError(
+      SplatError,
+      /^option precision: found the text 'half', expected one of float32, float16/,
+    );
+    await expectAsync(prepare(causal(), {...sizes, precision: 'float16'})).toBeRejectedWithError(
+      SplatError,
+      /^precision 'float16': found the backend 'cpu'/,
+    );
+    await expectAsync(prepare(causal(), {...sizes, precision: 'float32'})).toBeResolved();
+  });
 
   it('disposed tensors, naming which', () => {
     for (const [i, name] of ['query', 'key', 'value'].entries()) {

@@ -21,10 +21,11 @@ const ROWS = 128u;
 const LANES = 32u;
 const KEYS = 16;
 // The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
-// than UNDERFLOW: below, f32 would hold its probabilities badly.
-const HEADROOM = 5.0;
+// than ENOUGH for each of its keys, or than PLENTY: below, f32 would hold too many of its probabilities badly.
+const HEADROOM = 3.0;
 const OVERFLOW = 1e30;
-const UNDERFLOW = 0.015625;
+const ENOUGH = 0.000244140625;
+const PLENTY = 0.125;
 
 const LOWEST = -1e38;
 const EMPTY = -2e38;
@@ -67,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var m = EMPTY;
   var sum = 0.0;
   var most = 0.0; // the largest sum of a tile
-  var attends = false;
+  var attended = 0; // keys of the row
   var o0_0: Result; var o0_1: Result; var o0_2: Result; var o0_3: Result; var o0_4: Result; var o0_5: Result; var o0_6: Result; var o0_7: Result;
   var o1_0: Result; var o1_1: Result; var o1_2: Result; var o1_3: Result; var o1_4: Result; var o1_5: Result; var o1_6: Result; var o1_7: Result;
   var o2_0: Result; var o2_1: Result; var o2_2: Result; var o2_3: Result; var o2_4: Result; var o2_5: Result; var o2_6: Result; var o2_7: Result;
@@ -143,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let y = schedule[span + 1u];         // [begin, end)
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
-    attends = attends || max(own.x, y.x) < min(own.y, y.y);
+    attended += max(0, min(own.y, y.y) - max(own.x, y.x));
     let keyFrom = (line * params.keyLength + u32(keysOf.x)) * 16u;
     let keyStep = u32(keysOf.y) * 16u;
     let valueFrom = (line * params.keyLength + u32(keysOf.x)) * 16u;
@@ -490,7 +491,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
   }
-  let lost = most > OVERFLOW || (!(sum >= UNDERFLOW) && (attends || sum != 0.0));
+  let vanishes = !(sum >= min(PLENTY, f32(attended) * ENOUGH));
+  let lost = most > OVERFLOW || (vanishes && (attended > 0 || sum != 0.0));
   let writes = !subgroupAny(lost);
   if (lane == 0u) { scratch[flag + subgroup] = vec4f(select(1.0, 0.0, writes), 0.0, 0.0, 0.0); }
   let continues = (params.flags & CONTINUES) != 0u && owned.y < 0;

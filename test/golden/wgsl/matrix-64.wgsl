@@ -22,10 +22,11 @@ const ROWS = 128u;
 const LANES = 32u;
 const KEYS = 16;
 // The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
-// than UNDERFLOW: below, f16 would hold its probabilities badly.
-const HEADROOM = 5.0;
+// than ENOUGH for each of its keys, or than PLENTY: below, f16 would hold too many of its probabilities badly.
+const HEADROOM = 3.0;
 const OVERFLOW = 60000.0;
-const UNDERFLOW = 0.015625;
+const ENOUGH = 0.000244140625;
+const PLENTY = 0.125;
 
 const LOWEST = -1e38;
 const EMPTY = -2e38;
@@ -68,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var m = EMPTY;
   var sum = 0.0;
   var most = 0.0; // the largest sum of a tile
-  var attends = false;
+  var attended = 0; // keys of the row
   var o0_0: Result; var o0_1: Result; var o0_2: Result; var o0_3: Result;
   var o1_0: Result; var o1_1: Result; var o1_2: Result; var o1_3: Result;
 
@@ -102,7 +103,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let y = schedule[span + 1u];         // [begin, end)
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
-    attends = attends || max(own.x, y.x) < min(own.y, y.y);
+    attended += max(0, min(own.y, y.y) - max(own.x, y.x));
     let keyFrom = (line * params.keyLength + u32(keysOf.x)) * 8u;
     let keyStep = u32(keysOf.y) * 8u;
     let valueFrom = (line * params.keyLength + u32(keysOf.x)) * 8u;
@@ -205,7 +206,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
   }
-  let lost = most > OVERFLOW || (!(sum >= UNDERFLOW) && (attends || sum != 0.0));
+  let vanishes = !(sum >= min(PLENTY, f32(attended) * ENOUGH));
+  let lost = most > OVERFLOW || (vanishes && (attended > 0 || sum != 0.0));
   let writes = !subgroupAny(lost);
   if (lane == 0u) { scratch[flag + subgroup] = vec4f(select(1.0, 0.0, writes), 0.0, 0.0, 0.0); }
   let continues = (params.flags & CONTINUES) != 0u && owned.y < 0;

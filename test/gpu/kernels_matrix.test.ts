@@ -1,0 +1,219 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {compress, workBytes, type Compiled} from '../../src/compile.js';
+import {
+  causal,
+  prepare,
+  slidingWindow,
+  sparseAttention,
+  strided,
+  type Pattern,
+  type SparseAttentionOptions,
+} from '../../src/index.js';
+import {checkPlan, makePlan} from '../../src/plan/index.js';
+import {launch} from '../../src/runtime/launch.js';
+import {generate} from '../../src/wgsl/index.js';
+import {broadcastBias, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
+import {host, poison, tensorsOf} from '../support/attend.js';
+import {expectLaw} from '../support/half_law.js';
+import {biasOf, gaussianInputs, MATRIX_CASES, tileOf, type MatrixCase} from '../support/matrix_cases.js';
+import {problemFor} from '../support/plans.js';
+import {onSecondBackend} from '../support/second_backend.js';
+
+/** Whether plans of float16 run on tensor cores here. Everything else of this file holds for the kernels that do without them, too. */
+const onMatrices = (): boolean => {
+  const problem = problemFor({queryLength: 64, keyLength: 64, queryOffset: 0});
+  return makePlan(compress(causal(), problem), problem, host().limits, 'fused', {storage: 'float16'}).matrix !== null;
+};
+
+function compileCase(each: MatrixCase): Compiled {
+  const {pattern, problem, implementation, bias} = each;
+  const acsr = compress(pattern, problem);
+  const tile = onMatrices() ? tileOf(each) : {};
+  // Nothing else of a plan for tensor cores depends on this.
+  const device = each.whole ? {...host().limits, software: true} : host().limits;
+  const plan = makePlan(acsr, problem, device, implementation, {storage: 'float16', ...tile});
+  return {pattern, acsr, plan, launches: generate(plan, {bias: bias !== undefined}), workBytes: workBytes(plan)};
+}
+
+/** Runs a case in memory full of NaN and holds the output against the law. */
+async function expectCase(each: MatrixCase, poisoned: boolean): Promise<void> {
+  tf.engine().startScope();
+  const compiled = compileCase(each);
+  checkPlan(compiled.plan);
+  const {problem, pattern, inputs, bias, scale = 1 / Math.sqrt(problem.headDim)} = each;
+  const [query, key, value] = tensorsOf(inputs);
+  if (poisoned) {
+    const {batch, heads, queryLength, valueDim} = problem;
+    await poison(4 * batch * heads * queryLength * valueDim, ...Object.values(compiled.workBytes));
+  }
+  const added = bias && {bias: tf.tensor4d(bias.data, [...bias.shape])};
+  const output = tf.engine().makeTensorFromTensorInfo(launch(host(), compiled, {query, key, value, ...added}, scale));
+  const found = await output.data();
+  expectLaw(found, inputs, (q, k) => pattern.attends(q, k, problem), {scale, ...biasOf(each)}, each.name);
+  tf.engine().endScope();
+}
+
+describe('on tensor cores, or where there are none in registers, float16 attention', () => {
+  const made = onSecondBackend({tensorCores: true});
+
+  it('says what it runs on', async () => {
+    const {tensorCores, refused, float16, subgroups} = made.report;
+    const [sentence] = refused.filter((each) => each.startsWith('tensorCores: '));
+    if (tensorCores.length === 0) expect(sentence).toMatch(/^tensorCores: .+\.$/s);
+    else expect([sentence, float16, subgroups === null]).toEqual([undefined, true, false]);
+
+    const [each] = [...MATRIX_CASES['patterns and lengths']!()];
+    const {launches, plan} = compileCase(each!);
+    const names = launches.map(({program}) => program.name.replace('SparseAttention.', ''));
+    // Subgroups of other sizes than 32, or matrices of other sizes, are not used.
+    const lanes = subgroups !== null && subgroups.min === 32 && subgroups.max === 32;
+    const fits = tensorCores.some(
+      ({componentType, resultComponentType, M, N, K}) =>
+        componentType === 'f16' && resultComponentType === 'f32' && [M, N, K].every((size) => size === 8 || size === 16),
+    );
+    expect(onMatrices()).toBe(lanes && fits);
+    if (onMatrices()) expect(names.slice(0, 3)).toEqual(['convert', 'attendMatrix', 'repair']);
+    else expect(names).toEqual(['convert', 'attend']);
+    expect(plan.matrix !== null).toBe(onMatrices());
+    await expectCase(each!, false);
+  });
+
+  for (const [what, cases] of Object.entries(MATRIX_CASES)) {
+    it(`is right within the rounding of probabilities to halves: ${what}`, async () => {
+      const all = [...cases()];
+      // Registers sum in float32 and have specs of their own; a software adapter takes seconds for each width.
+      const few = all.filter(({problem: {headDim, valueDim}}) => headDim === 16 && valueDim === 16).filter((_, i) => i % 4 === 0);
+      const run = onMatrices() ? all : few;
+      expect(run.length).toBeGreaterThan(0);
+      for (const [index, each] of run.entries()) await expectCase(each, index % 3 === 0);
+    }, 600_000);
+  }
+
+  const shape = {queryLength: 70, keyLength: 100, queryOffset: 30};
+  const HALVES: SparseAttentionOptions = {precision: 'float16'};
+  const IMPLEMENTATIONS = ['fused', 'dense'] as const;
+  const patterns: readonly Pattern[] = [
+    causal(),
+    slidingWindow({left: 70, right: 5}),
+    slidingWindow({left: 4, right: 4, dilation: 5}),
+    strided({stride: 8}).or(slidingWindow({left: 7})),
+  ];
+  /** Each pattern, fused and dense, in the widths that make sense here. */
+  const everywhere = function* (): Generator<[Pattern, 'fused' | 'dense', number]> {
+    for (const pattern of patterns) {
+      for (const implementation of IMPLEMENTATIONS) {
+        for (const headDim of onMatrices() ? [16, 64, 128] : [16]) yield [pattern, implementation, headDim];
+      }
+    }
+  };
+  const nansOf = (output: Float32Array, valueDim: number): number[] =>
+    [...Array(70).keys()].filter((row) => output.slice(valueDim * row, valueDim * (row + 1)).some(Number.isNaN));
+
+  it('keeps a NaN of a key in the rows that attend to it', async () => {
+    for (const [pattern, implementation, headDim] of everywhere()) {
+      for (const key of [0, 17, 31, 64, 99]) {
+        const inputs = randomInputs(problemFor(shape, {headDim}));
+        inputs.key[key * headDim + 5] = NaN;
+        const output = await sparseAttention(...tensorsOf(inputs), pattern, {...HALVES, implementation}).data();
+        expect(nansOf(output as Float32Array, headDim))
+          .withContext(`rows with NaN; ${pattern}, ${implementation}, ${headDim} features, NaN in key ${key}`)
+          .toEqual([...Array(70).keys()].filter((query) => pattern.attends(query, key, shape)));
+      }
+    }
+  });
+
+  it('keeps a NaN of a query in its row', async () => {
+    for (const [pattern, implementation, headDim] of everywhere()) {
+      for (const query of [0, 31, 69]) {
+        const inputs = randomInputs(problemFor(shape, {headDim}));
+        inputs.query[query * headDim] = NaN;
+        const output = await sparseAttention(...tensorsOf(inputs), pattern, {...HALVES, implementation}).data();
+        expect(nansOf(output as Float32Array, headDim))
+          .withContext(`rows with NaN; ${pattern}, ${implementation}, ${headDim} features, NaN in query ${query}`)
+          .toEqual([query]);
+      }
+    }
+  });
+
+  it('keeps a NaN of a value in its column, in the rows that attend to it at least', async () => {
+    for (const [pattern, implementation, headDim] of everywhere()) {
+      const inputs = randomInputs(problemFor(shape, {headDim}));
+      inputs.value[50 * headDim + 3] = NaN;
+      const output = await sparseAttention(...tensorsOf(inputs), pattern, {...HALVES, implementation}).data();
+      for (let query = 0; query < 70; query++) {
+        const row = output.slice(headDim * query, headDim * (query + 1));
+        const what = `row ${query}; ${pattern}, ${implementation}, ${headDim} features`;
+        if (pattern.attends(query, 50, shape)) expect(row[3]).withContext(what).toBeNaN();
+        expect(row.filter((x, column) => column !== 3 && Number.isNaN(x)).length)
+          .withContext(`NaN in other columns of ${what}`)
+          .toBe(0);
+      }
+    }
+  });
+
+  it('does not see a NaN or an infinity in keys that nobody attends to', async () => {
+    const pattern = causal().and(slidingWindow({left: 20}));
+    for (const headDim of onMatrices() ? [16, 64] : [16]) {
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        const inputs = gaussianInputs(problemFor(shape, {headDim}));
+        // Query 0 stands at key 30 and sees keys 10 and after.
+        inputs.key.fill(bad, 0, 10 * headDim);
+        const clean: AttentionInputs = {...inputs, key: inputs.key.map((x, i) => (i < 10 * headDim ? 0 : x))};
+        for (const implementation of IMPLEMENTATIONS) {
+          const output = await sparseAttention(...tensorsOf(inputs), pattern, {...HALVES, implementation}).data();
+          const what = `${bad} in hidden keys, ${implementation}, ${headDim} features`;
+          expectLaw(output as Float32Array, clean, (q, k) => pattern.attends(q, k, shape), {}, what);
+        }
+      }
+    }
+  });
+
+  it('takes a mask tensor of every shape that broadcasts, with and without a bias', async () => {
+    const [batch, heads, queryLength, keyLength] = [2, 2, 45, 70];
+    const problem = problemFor({queryLength, keyLength, queryOffset: 25}, {batch, heads});
+    const inputs = gaussianInputs(problem);
+    for (let bits = 0; bits < 16; bits += onMatrices() ? 1 : 5) {
+      const dims = [batch, heads, queryLength, keyLength].map((size, i) => ((bits >> i) & 1 ? 1 : size)) as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      const random = mulberry32(bits);
+      const mask = Uint8Array.from({length: tf.util.sizeFromShape(dims)}, () => (random() < 0.6 ? 1 : 0));
+      const read = broadcastBias(Float32Array.from(mask), dims);
+      const slope = (_b: number, head: number, _q: number, key: number): number => 0.1 * head - 0.01 * key;
+      const bias = tf.tensor4d(
+        Float32Array.from({length: heads * keyLength}, (_, i) => slope(0, Math.floor(i / keyLength), 0, i % keyLength)),
+        [1, heads, 1, keyLength],
+      );
+      for (const options of [{}, {bias}]) {
+        const output = await sparseAttention(...tensorsOf(inputs), tf.tensor(mask, dims, 'bool'), {...HALVES, ...options}).data();
+        expectLaw(
+          output as Float32Array,
+          inputs,
+          (q, k, b, h) => read(b, h, q, k) === 1,
+          'bias' in options ? {bias: slope} : {},
+          `a mask tensor [${dims.join()}], options ${Object.keys(options).join()}`,
+        );
+      }
+    }
+  });
+
+  it('gives the same twice, and what was prepared', async () => {
+    const pattern = strided({stride: 16})
+      .and(causal())
+      .or(slidingWindow({left: 15}));
+    const headDim = onMatrices() ? 64 : 16;
+    const problem = problemFor({queryLength: 260, keyLength: 260, queryOffset: 0}, {headDim, heads: 2});
+    const {queryLength, keyLength, heads} = problem;
+    await prepare(pattern, {queryLength, keyLength, heads, headDim, precision: 'float16', implementation: 'fused'});
+    const inputs = gaussianInputs(problem);
+    const three = tensorsOf(inputs);
+    const run = (): Promise<tf.TypedArray> =>
+      sparseAttention(...three, pattern, {...HALVES, implementation: 'fused'}).data() as Promise<tf.TypedArray>;
+    const first = await run();
+    expectLaw(first as Float32Array, inputs, (q, k) => pattern.attends(q, k, problem), {}, 'the first of two equal calls');
+    expect(await run()).toEqual(first);
+  });
+});

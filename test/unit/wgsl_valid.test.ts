@@ -1,0 +1,210 @@
+import {create} from 'webgpu';
+import {slidingWindow} from '../../src/pattern/index.js';
+import {TILES} from '../../src/plan/configurations.js';
+import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../src/plan/index.js';
+import {generate, type Program} from '../../src/wgsl/index.js';
+import {MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../support/plans.js';
+
+// Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
+async function openCompiler(): Promise<GPUDevice> {
+  const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis,expose_wgsl_experimental_features']);
+  // A collected instance takes the process down.
+  (globalThis as {nullInstance?: unknown}).nullInstance = gpu;
+  const adapter = (await gpu.requestAdapter())!;
+  return adapter.requestDevice({
+    requiredFeatures: ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[],
+  });
+}
+
+/** [headDim, valueDim]: every way in which a kernel treats rows, values of other widths among them. */
+const DIMS = [
+  [1, 1],
+  [5, 3],
+  [16, 16],
+  [32, 48],
+  [48, 32],
+  [64, 64],
+  [80, 80],
+  [96, 100],
+  [128, 128],
+  [256, 256],
+] as const;
+const SUBGROUPS: readonly Device['subgroups'][] = [null, {min: 4, max: 4}, {min: 8, max: 128}, {min: 32, max: 32}];
+const STORAGES = ['float32', 'float16'] as const;
+const MATRIX_TILES = ['matrix', 'matrixEager', 'matrixNarrow'] as const;
+
+const long = problemFor({queryLength: 9000, keyLength: 9000, queryOffset: 0});
+const withDims = ([headDim, valueDim]: readonly [number, number]): Problem => ({...long, headDim, valueDim});
+// What a kernel depends on is put into a plan by hand: the planner would choose few of the combinations.
+const base = planFor(slidingWindow({left: 3000}), long, CORE_DEVICE, 'fused');
+
+/** Programs by their key, each with a word on where it came from. */
+class Programs {
+  readonly found = new Map<string, {readonly what: string; readonly program: Program}>();
+
+  add(plan: Plan, bias: boolean, maskShape?: readonly [number, number, number, number]): void {
+    const {tile, storage, device, problem, implementation, matrix} = plan;
+    const name = Object.keys(TILES).find((each) => TILES[each as keyof typeof TILES] === tile);
+    for (const {program} of generate(plan, {bias, ...(maskShape && {maskShape})})) {
+      const what = [
+        `${program.name}: tile ${name}, ${storage}, ${problem.headDim} → ${problem.valueDim} features, ${implementation}`,
+        `bias ${bias}, subgroups ${JSON.stringify(device.subgroups)}, shader-f16 ${device.float16}, matrix ${JSON.stringify(matrix)}`,
+      ].join(', ');
+      if (!this.found.has(program.key)) this.found.set(program.key, {what, program});
+    }
+  }
+}
+
+const REGISTER_TILES = (Object.entries(TILES) as [string, TileShape][]).filter(([, {queries}]) => queries !== 'fragments');
+
+/** A tile in all widths; storage, shuffles, mask and bias take turns, so that over all tiles each meets every other. */
+function allWidths(tile: TileShape, turn: number): Programs {
+  const programs = new Programs();
+  DIMS.forEach((dims, a) => {
+    STORAGES.forEach((storage, b) => {
+      const device = {...CORE_DEVICE, subgroups: SUBGROUPS[(turn + a + 2 * b) % 4]!, float16: ((turn + a) >> 1) % 2 === 0};
+      const implementation = ((turn >> 1) + a + b) % 2 === 0 ? 'fused' : 'dense';
+      programs.add({...base, tile, storage, device, implementation, problem: withDims(dims)}, (turn + (a >> 1) + b) % 2 === 0);
+    });
+  });
+  return programs;
+}
+
+/** The shape that every software adapter takes, and the one of queries in workgroup memory, with all choices at once. */
+function allChoices(tile: TileShape): Programs {
+  const programs = new Programs();
+  for (const dims of [DIMS[1], DIMS[2]]) {
+    for (const subgroups of SUBGROUPS) {
+      for (const storage of STORAGES) {
+        for (const float16 of storage === 'float16' ? [false, true] : [false]) {
+          for (const implementation of ['fused', 'dense'] as const) {
+            const plan: Plan = {...base, tile, storage, device: {...CORE_DEVICE, subgroups, float16}, implementation};
+            for (const bias of [false, true]) programs.add({...plan, problem: withDims(dims)}, bias);
+          }
+        }
+      }
+    }
+  }
+  return programs;
+}
+
+function matrixPrograms(
+  matrix: MatrixConfig,
+  storage: Plan['storage'],
+  widths: readonly (readonly [number, number])[] = DIMS,
+): Programs {
+  const programs = new Programs();
+  const fits = ([headDim, valueDim]: readonly [number, number]): boolean =>
+    Math.max(headDim, valueDim) <= 128 && (matrix.componentType === 'f16' || (headDim % 16 === 0 && valueDim % 16 === 0));
+  for (const dims of widths.filter(fits)) {
+    for (const name of MATRIX_TILES) {
+      for (const implementation of ['fused', 'dense'] as const) {
+        for (const bias of [false, true]) {
+          const plan: Plan = {...base, tile: TILES[name], storage, matrix, device: featuredDevice(matrix), implementation};
+          programs.add({...plan, problem: withDims(dims)}, bias);
+        }
+      }
+    }
+  }
+  return programs;
+}
+
+describe('every program is WGSL that Dawn takes:', () => {
+  let device: GPUDevice;
+  const usual = jasmine.DEFAULT_TIMEOUT_INTERVAL;
+  beforeAll(async () => {
+    // A spec compiles for a second or two, on a busy machine for longer.
+    jasmine.DEFAULT_TIMEOUT_INTERVAL = 60_000;
+    device = await openCompiler();
+  });
+  afterAll(() => {
+    jasmine.DEFAULT_TIMEOUT_INTERVAL = usual;
+    device.destroy();
+  });
+
+  /** What the compiler says against a text, with the line. */
+  async function faults(code: string): Promise<string[]> {
+    device.pushErrorScope('validation');
+    const {messages} = await device.createShaderModule({code}).getCompilationInfo();
+    const error = await device.popErrorScope();
+    const lines = code.split('\n');
+    const said = messages
+      .filter(({type}) => type !== 'info')
+      .map(({type, lineNum, message}) => `${type} in line ${lineNum}, ${lines[lineNum - 1]?.trim()}: ${message}`);
+    return said.length === 0 && error !== null ? [error.message] : said;
+  }
+
+  async function expectValid({found}: Programs, atLeast: number): Promise<void> {
+    expect(found.size).toBeGreaterThanOrEqual(atLeast);
+    for (const {what, program} of found.values())
+      expect(await faults(program.code))
+        .withContext(what)
+        .toEqual([]);
+  }
+
+  REGISTER_TILES.forEach(([name, tile], turn) => {
+    it(`the tile '${name}' in every width`, async () => {
+      await expectValid(allWidths(tile, turn), 2 * DIMS.length);
+    });
+  });
+
+  for (const name of ['software', 'staged'] as const) {
+    it(`the tile '${name}' with every choice of storage, shuffles, mask and bias`, async () => {
+      await expectValid(allChoices(TILES[name]), 40);
+    });
+  }
+
+  it('tensor cores of 16 × 16 halves', async () => {
+    await expectValid(matrixPrograms(MATRIX_16, 'float16'), 100);
+  });
+
+  it('tensor cores of 8 × 8 floats', async () => {
+    await expectValid(matrixPrograms(MATRIX_8, 'float32'), 60);
+  });
+
+  it('tensor cores of 8 × 8 halves', async () => {
+    await expectValid(matrixPrograms({...MATRIX_16, M: 8, N: 8, K: 8}, 'float16', [DIMS[1], DIMS[6]]), 40);
+  });
+
+  it('a mask tensor beside each storage', async () => {
+    const programs = new Programs();
+    for (const storage of STORAGES) {
+      for (const keys of [9000, 1]) programs.add({...base, storage, implementation: 'dense'}, false, [1, 1, 9000, keys]);
+    }
+    await expectValid(programs, 5);
+  });
+
+  it('merges of parts', async () => {
+    expect(base.slots).toBeGreaterThan(0);
+    const programs = new Programs();
+    for (const dims of DIMS) programs.add({...base, problem: withDims(dims)}, false);
+    await expectValid(programs, 2 * DIMS.length);
+    const names = [...programs.found.values()].map(({program}) => program.name);
+    expect(names.filter((name) => name === 'SparseAttention.merge').length).toBe(DIMS.length);
+  });
+
+  it('and broken ones are told apart, with their line', async () => {
+    const texts = [...matrixPrograms(MATRIX_16, 'float16').found.values(), ...allChoices(TILES.software).found.values()];
+    const find = (name: string, text: string): string =>
+      texts.find(({program}) => program.name === name && program.code.includes(text))?.program.code ?? '';
+    const breaks: readonly (readonly [string, string, string, RegExp])[] = [
+      ['SparseAttention.attendMatrix', 'enable chromium_experimental_subgroup_matrix;', '', /error in line \d+, .*subgroup_matrix/],
+      [
+        'SparseAttention.attendMatrix',
+        'alias Left = subgroup_matrix_left<f16',
+        'alias Left = subgroup_matrix_left<f32',
+        /error in line/,
+      ],
+      ['SparseAttention.repair', 'workgroupUniformLoad(&again)', 'again', /uniform/],
+      ['SparseAttention.attend', 'let tx = lane % TX;', 'let tx = lane % TX', /error in line \d+, .*expected ';'/],
+      ['SparseAttention.convert', 'vec2u(pack2x16float', 'vec3u(pack2x16float', /error in line/],
+    ];
+    for (const [name, text, broken, message] of breaks) {
+      const code = find(name, text);
+      expect(code).withContext(name).toContain(text);
+      expect((await faults(code.replace(text, broken))).join('\n'))
+        .withContext(`${name} with ${broken}`)
+        .toMatch(message);
+    }
+  });
+});
