@@ -57,6 +57,8 @@ export interface Resident {
   readonly maskWords: GPUBuffer | null;
   /** The uniform of each launch, by what calls add to the plan: written anew they cost half of a call's CPU time above tf.matMul. */
   readonly uniforms: Lru<string, readonly GPUBuffer[]>;
+  /** By the buffers they bind, which a steady model gets from the pool again and again. */
+  readonly dispatches: Lru<string, readonly Dispatch[]>;
   /** The plan has run once inside an error scope. */
   scoped: boolean;
 }

@@ -39,8 +39,7 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, sca
 
   const {launches} = compiled;
   const encode = (): void => {
-    const dispatches = launches.map((each, i) => dispatchOf(host, each, uniforms[i]!, bindings));
-    host.encode(dispatches, Object.values(used));
+    host.encode(dispatchesOf(host, compiled, resident, uniforms, bindings), Object.values(used));
   };
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else if (resident.scoped && launches.every(({program}) => host.pipelines.has(program))) encode();
@@ -82,12 +81,15 @@ export function residentOf(host: Host, compiled: Compiled): Resident {
     schedule: host.upload(schedule, 'SparseAttention.schedule'),
     maskWords: maskWords === null ? null : host.upload(maskWords, 'SparseAttention.maskWords'),
     uniforms: new Lru<string, readonly GPUBuffer[]>({entries: MAX_UNIFORMS, evicted: (buffers) => host.destroy(buffers)}),
+    dispatches: new Lru<string, readonly Dispatch[]>({entries: MAX_DISPATCHES}),
     scoped: false,
   });
 }
 
 /** Scales and bias shapes that a plan remembers: a model has one of each. */
 const MAX_UNIFORMS = 8;
+/** Sets of buffers that a plan remembers: between two submits a chain of calls goes through about seven. */
+const MAX_DISPATCHES = 16;
 
 /** The uniform buffer of each launch for a call, uploaded on the first call like it. */
 function uniformsOf(host: Host, {launches}: Compiled, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
@@ -157,6 +159,36 @@ function scoped(host: Host, compiled: Compiled, resident: Resident, encode: () =
 function compileAhead(host: Host, program: Program): void {
   const compiling = host.pipelines.compile(program).then(({pipeline}) => pipeline);
   host.awaitInCompileOnly(program.key, compiling);
+}
+
+/** The dispatches of a call, remembered: bind groups are most of what a call costs on the CPU. */
+function dispatchesOf(
+  host: Host,
+  {launches}: Compiled,
+  resident: Resident,
+  uniforms: readonly GPUBuffer[],
+  bindings: Bindings,
+): readonly Dispatch[] {
+  const bound = [...bindings.values()].map(({buffer, size}) => `${identity(buffer)}:${size}`);
+  const key = [...uniforms.map(identity), ...bound].join();
+  const known = resident.dispatches.get(key);
+  // Asked for all the same, so that pipelines in use are not the ones to be forgotten.
+  for (const {program} of launches) host.pipelines.get(program);
+  if (known !== undefined) return known;
+  return resident.dispatches.set(
+    key,
+    launches.map((each, i) => dispatchOf(host, each, uniforms[i]!, bindings)),
+  );
+}
+
+const identities = new WeakMap<GPUBuffer, number>();
+let buffersSeen = 0;
+
+/** A number that no other buffer has had, also none that is destroyed by now. */
+function identity(buffer: GPUBuffer): number {
+  let number = identities.get(buffer);
+  if (number === undefined) identities.set(buffer, (number = buffersSeen++));
+  return number;
 }
 
 function dispatchOf(
