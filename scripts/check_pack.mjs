@@ -17,7 +17,7 @@ const CONTENTS = [
 const NAMES = [
   ...['full', 'causal', 'slidingWindow', 'strided', 'blockLocal', 'globalTokens', 'prefix', 'documents', 'fromMask'],
   ...['Pattern', 'parsePattern', 'patternFromJSON', 'patternFromMask', 'equals'],
-  ...['sparseAttention', 'planAttention', 'prepare', 'createWebGPUBackend', 'sparseIOHandler', 'SplatError'],
+  ...['sparseAttention', 'planAttention', 'prepare', 'tune', 'createWebGPUBackend', 'sparseIOHandler', 'SplatError'],
 ];
 
 const home = mkdtempSync(join(tmpdir(), 'tfjs-splat-pack-'));
