@@ -8,7 +8,10 @@ import type {Device, MatrixConfig, Problem} from './problem.js';
  * n = 16384 unless said otherwise. docs/benchmarks.md and docs/decisions.md have the runs.
  */
 export const TILES = {
-  /** 36.5; takes 1.3 s to compile (loops 1/2: 0.7 s and 4 % slower). Eight rows an invocation instead of four halve the traffic of keys; 24 KB leave room for two workgroups where 16 KB take three. */
+  /**
+   * 36.5; takes 1.3 s to compile (loops 1/2: 0.7 s and 4 % slower). Eight rows an invocation instead of four halve the traffic of keys;
+   * 24 KB leave room for two workgroups where 16 KB take three.
+   */
   long: tile(128, 64, 8, 16, {scores: 2, values: 4}, 24576),
   /** 33.9, within what every device has. */
   wide: tile(64, 64, 8, 16, {scores: 1, values: 2}, 16384),
@@ -26,7 +29,10 @@ export const TILES = {
   narrowHalves: tile(32, 32, 8, 8, {scores: 2, values: 2}, 16384),
   /** Tensor cores: four subgroups of 32 rows, 16 keys at a time. Less workgroup memory beats more reuse: 32 keys 2.05, 16 keys 1.24 ms. */
   matrix: tile(128, 16, 32, 4, {scores: 1, values: 1}, 16384, 'fragments'),
-  /** The same without the branch around the scores of the next tile. More registers, so two workgroups instead of three at a time: see `settle`. */
+  /**
+   * The same without the branch around the scores of the next tile, which `scores: 2` stands for. More registers, so two workgroups instead
+   * of three at a time: see `settle`.
+   */
   matrixEager: tile(128, 16, 32, 4, {scores: 2, values: 1}, 16384, 'fragments'),
   /** Two subgroups, for short rows: dilated n = 16384 .089 ms against .092. */
   matrixNarrow: tile(64, 16, 32, 2, {scores: 1, values: 1}, 16384, 'fragments'),
@@ -97,25 +103,28 @@ export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, 
 
 /** The shapes that suit a problem on a device, the one to take first. */
 export function candidates(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
-  const names = suitable(acsr, problem, device, storage);
-  const tuned = names.find((name) => name === device.tuned[tuningKey(acsr, problem, storage)]);
+  const situation = situationOf(acsr, problem);
+  const names = suitable(situation, problem, device, storage);
+  const tuned = names.find((name) => name === device.tuned[kindOf(situation, problem, storage)]);
   return tuned === undefined ? names : [tuned, ...names.filter((name) => name !== tuned)];
 }
 
 /** Calls with the same key are taken to want the same tile shape. */
-export function tuningKey(acsr: Acsr | null, problem: Problem, storage: Storage): string {
-  return `${storage}, ${situationOf(acsr, problem)} rows, ${problem.headDim} → ${problem.valueDim} features`;
-}
+export const tuningKey = (acsr: Acsr | null, problem: Problem, storage: Storage): string =>
+  kindOf(situationOf(acsr, problem), problem, storage);
+
+const kindOf = (situation: Situation, {headDim, valueDim}: Problem, storage: Storage): string =>
+  `${storage}, ${situation} rows, ${headDim} → ${valueDim} features`;
 
 /** Of the tile shapes above: what was tuned among other shapes says nothing. */
 export const TILES_VERSION = hash(JSON.stringify(TILES));
 
-function suitable(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
+function suitable(situation: Situation, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
   const deep = problem.valueDim > MAX_VALUE_DIM.other;
   if (device.software) return [deep ? 'softwareDeep' : 'software'];
-  if (chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situationOf(acsr, problem)];
+  if (chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situation];
   if (deep) return ['deep'];
-  const names = CHOICES[storage][situationOf(acsr, problem)].filter(
+  const names = CHOICES[storage][situation].filter(
     (name) =>
       TILES[name].workgroupBytes <= device.maxWorkgroupBytes &&
       (TILES[name].rows < TILES.long.rows || problem.valueDim <= MAX_VALUE_DIM.long),

@@ -34,7 +34,7 @@ export function partsOf(lengths: readonly number[], {batch, heads}: Problem, dev
   const least = ceilDiv(MIN_PART_KEYS, tile.keys);
   const atOnce = MULTIPROCESSORS * Math.floor(MEMORY / tile.workgroupBytes);
   if (lengths.length * lines < atOnce) {
-    const longest = Math.max(...lengths, least);
+    const longest = lengths.reduce((most, length) => Math.max(most, length), least);
     let part = least;
     while (part < longest && lines * itemsOf(lengths, part) > 1.15 * atOnce) part++;
     return {longest: part, part};

@@ -180,7 +180,7 @@ export class Host {
 
   /**
    * A buffer that a call needs for itself: scratch, packed masks, converted tensors. One for all calls, for the queue runs them in turn.
-   * From the pool every call between two submits had its own, and they left the cache (H200: causal n = 1024 .056 instead of .051 ms).
+   * From the pool every call between two submits had its own, and they left the cache (H200: causal n = 1024 .056 instead of .052 ms).
    */
   workBuffer(role: BindingRole, bytes: number): GPUBuffer {
     const held = this.#work.get(role);

@@ -1,7 +1,5 @@
 import type {MatrixConfig} from '../compile.js';
 
-export type {MatrixConfig};
-
 /** What a device offers beyond core WebGPU, as far as our kernels may use it. */
 export interface GrantedFeatures {
   /** WGSL may say `enable f16`. */

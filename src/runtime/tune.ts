@@ -4,6 +4,7 @@ import {compile, TILES_VERSION, tuningOf, type Compiled, type Device, type Patte
 import {Host} from './backend.js';
 import {say} from './check.js';
 import {launch} from './launch.js';
+import {adapterText} from './open_device.js';
 import {checkPrepare, type PrepareShape} from './prepare.js';
 
 /** What was found fastest on a device: plain data, to be kept wherever an app keeps its settings. */
@@ -90,9 +91,7 @@ const tunedDevice = (device: Device, choices: Tuning['choices']): Device =>
   Object.freeze({...device, tuned: Object.freeze({...device.tuned, ...choices})});
 
 function tuningOn({device, limits}: Host): Tuning {
-  const {vendor, architecture, description, device: product} = device.adapterInfo;
-  const words = [vendor, architecture, product, description].filter(Boolean).join(' ');
-  return {version: TILES_VERSION, device: words, choices: limits.tuned};
+  return {version: TILES_VERSION, device: adapterText(device.adapterInfo), choices: limits.tuned};
 }
 
 function checkTuning(tuning: Tuning): Tuning {
