@@ -155,6 +155,8 @@ export class TierWorkload {
     const problem: Problem = {
       batch: 1,
       heads: this.bench.heads,
+      keyHeads: this.bench.heads,
+      packedHeads: 1,
       queryLength: n,
       keyLength: n,
       queryOffset: 0,

@@ -1,15 +1,16 @@
 /**
- * The import laws: which room may import which. A room is a folder of src (or compile.ts, which stands as one); it is imported
+ * The import laws: which room may import which. A room is a folder of src (or compile.ts or explain.ts, which stand as ones); it is imported
  * through its index.ts, and arrows point one way only.
  */
-const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'compile'];
+const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile'];
 const MAY_IMPORT = {
   support: [],
   pattern: ['support'],
   acsr: ['support', 'pattern'],
   plan: ['support', 'acsr'],
   wgsl: ['support', 'plan'],
-  compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl'],
+  explain: ['pattern', 'acsr', 'plan', 'wgsl'],
+  compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain'],
   runtime: ['support', 'compile'],
   model: ['support', 'pattern', 'runtime'],
 };

@@ -33,7 +33,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/{support,pattern,acsr,plan,wgsl}/**/*.ts', 'src/compile.ts'],
+    files: ['src/{support,pattern,acsr,plan,wgsl}/**/*.ts', 'src/{compile,explain}.ts'],
     rules: {
       'no-console': 'error',
       'no-restricted-globals': ['error', ...WORLD.map((name) => ({name, message: 'A pure room reads only its arguments.'}))],

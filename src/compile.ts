@@ -1,9 +1,11 @@
 import {compress, resolveShape, type Acsr, type PatternShape} from './acsr/index.js';
+import {explain, planText, type Stages} from './explain.js';
 import {Pattern} from './pattern/index.js';
 import {
   candidates,
   CORE_DEVICE,
-  draw,
+  gradientScratch,
+  makeGradientPlan,
   makePlan,
   planMaskTensor,
   scratchLayout,
@@ -16,13 +18,28 @@ import {
   type Storage,
 } from './plan/index.js';
 import {nearestName, refuse} from './support/index.js';
-import {generate, halvesBytes, maskWordsBytes, type BindingRole, type Launch, type Program} from './wgsl/index.js';
+import {
+  generate,
+  generateGradients,
+  generateScoreGradients,
+  halvesBytes,
+  PLAIN,
+  suitsMatrices,
+  tailOf,
+  type BindingRole,
+  type Features,
+  type GenerateOptions,
+  type Launch,
+  type ScoreSums,
+  type Tail,
+} from './wgsl/index.js';
 
-export {compress} from './acsr/index.js';
-export type {Acsr} from './acsr/index.js';
+export {compress, positionOf, reachOf, repeatRows, slotOf, toSlots, type Acsr, type Reach, type SlotLayout} from './acsr/index.js';
+export {explain} from './explain.js';
 export {Pattern, fromMask, parsePattern} from './pattern/index.js';
 export {
   CORE_DEVICE,
+  decodePlan,
   TILES_VERSION,
   type Device,
   type Implementation,
@@ -31,16 +48,28 @@ export {
   type Problem,
   type Storage,
 } from './plan/index.js';
-export type {BindingRole, CallParams, Launch, Program} from './wgsl/index.js';
+export {
+  generateAppend,
+  generateStep,
+  PLAIN,
+  type BindingRole,
+  type CallParams,
+  type Features,
+  type Launch,
+  type Layout,
+  type Program,
+  type ScoreSums,
+  type Step,
+} from './wgsl/index.js';
 
 /** Every stage of one attention, from what was asked to what will run. */
-export interface Compiled {
-  /** Null when the mask is a tensor. */
-  readonly pattern: Pattern | null;
-  readonly acsr: Acsr | null;
-  readonly plan: Plan;
-  readonly launches: readonly Launch[];
-  /** Bytes of the buffers that live as long as a call: `scratch`, and what the first launches convert or pack tensors into. */
+export interface Compiled extends Stages {
+  /** What the call adds to the scores, and the shape of its mask tensor, or null. */
+  readonly features: Features;
+  readonly maskShape: readonly [number, number, number, number] | null;
+  /** What follows the schedule in its buffer. */
+  readonly tail: Tail;
+  /** Bytes of the buffers that live as long as a call: `scratch`, and what the first launches convert tensors into. */
   readonly workBytes: WorkBytes;
 }
 
@@ -49,19 +78,68 @@ export type WorkBytes = Readonly<Partial<Record<BindingRole, number>>>;
 export interface CompileOptions {
   /** Default `auto`: the one predicted to be faster. */
   readonly implementation?: Implementation | 'auto';
-  /** The call adds a bias to the scores. Default false. */
-  readonly bias?: boolean;
+  /** What the call adds to the scores. Default nothing. */
+  readonly features?: Features;
+  /** What the call wants beside the output: the maximum and sum of each row, or their log-sum-exp too. Default neither. */
+  readonly aux?: 'rowSums' | 'logSumExp';
   /** Default `float32`. */
   readonly storage?: Storage;
 }
 
 /** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
 export function compile(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
-  const acsr = compress(pattern, problem);
-  const plan = makePlan(acsr, problem, device, options.implementation, {storage: options.storage});
-  const launches = generate(plan, {bias: options.bias ?? false});
-  return Object.freeze({pattern, acsr, plan: Object.freeze(plan), launches, workBytes: workBytes(plan)});
+  return Object.freeze({...compileRows(compress(pattern, problem), problem, device, options), pattern});
 }
+
+/** The same from rows that are compressed already. */
+export function compileRows(acsr: Acsr, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
+  const {implementation, storage, features = PLAIN} = options;
+  return complete(makePlan(acsr, problem, usable(device, features), implementation, {storage}), acsr, options);
+}
+
+/** A plan with what it launches. */
+export function complete(plan: Plan, acsr: Acsr | null, options: GenerateOptions = {}): Compiled {
+  return Object.freeze({
+    pattern: null,
+    acsr,
+    plan: Object.freeze(plan),
+    features: options.features ?? PLAIN,
+    maskShape: options.maskShape ?? null,
+    launches: generate(plan, options),
+    tail: tailOf(plan, options.features ?? PLAIN, options.maskShape ?? null),
+    workBytes: workBytes(plan),
+  });
+}
+
+/** The backward pass of a call, ready to run. Its forward pass must have been compiled with `aux`. */
+export interface CompiledGradients {
+  readonly plan: Plan;
+  readonly launches: readonly Launch[];
+  readonly tail: Tail;
+  readonly workBytes: WorkBytes;
+}
+
+/**
+ * Compiles the gradients of query, key and value, or with `sums` those of scores: plan and kernels of their own, in float32 whatever the
+ * forward pass stores.
+ */
+export function compileGradients(
+  {plan, acsr, features, maskShape}: Compiled,
+  dLogSumExp: boolean,
+  sums?: ScoreSums,
+): CompiledGradients {
+  const gradients = makeGradientPlan(plan, acsr);
+  const options = {features, dLogSumExp, ...(maskShape && {maskShape})};
+  return Object.freeze({
+    plan: gradients.rows,
+    launches: sums === undefined ? generateGradients(gradients, options) : generateScoreGradients(gradients, sums, options),
+    tail: tailOf(gradients.rows, features, maskShape),
+    workBytes: {scratch: 16 * gradientScratch(gradients).total},
+  });
+}
+
+/** Tensor cores are for calls whose features their kernel knows. */
+const usable = (device: Device, features: Features): Device => (suitsMatrices(features) ? device : {...device, matrices: []});
 
 /** The same for a mask that arrives as a boolean tensor of `maskShape`, broadcastable to [batch, heads, queryLength, keyLength]. */
 export function compileMaskTensor(
@@ -70,15 +148,8 @@ export function compileMaskTensor(
   maskShape: readonly [number, number, number, number],
   options: CompileOptions = {},
 ): Compiled {
-  const plan = planMaskTensor(problem, device, options.storage);
-  const launches = generate(plan, {bias: options.bias ?? false, maskShape});
-  return Object.freeze({
-    pattern: null,
-    acsr: null,
-    plan: Object.freeze(plan),
-    launches,
-    workBytes: {...workBytes(plan), maskWords: maskWordsBytes(plan, maskShape)},
-  });
+  const plan = planMaskTensor(problem, usable(device, options.features ?? PLAIN), options.storage);
+  return complete(plan, null, {...options, maskShape});
 }
 
 /** What `tune` chooses from: the tile shapes that suit a call, and the key under which a choice is remembered. */
@@ -92,37 +163,14 @@ export function tuningOf(
   return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, device, storage)};
 }
 
-/** Kernels bind `scratch` always, so it has at least 16 bytes. */
+/** Kernels bind `scratch` and `rowSums` always, so they have at least 16 bytes. */
 export function workBytes(plan: Plan): WorkBytes {
+  const {batch, heads, queryLength} = plan.problem;
   const scratch = Math.max(16, 16 * scratchLayout(plan).total);
-  if (plan.storage === 'float32') return {scratch};
+  const rowSums = plan.passes.length > 1 ? Math.max(16, 8 * batch * heads * queryLength) : 16;
+  if (plan.storage === 'float32') return {scratch, rowSums};
   const {query, key, value} = halvesBytes(plan);
-  return {scratch, queryHalves: query, keyHalves: key, valueHalves: value};
-}
-
-/** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
-export function explain({pattern, acsr, plan, launches}: Compiled): string {
-  return [
-    `pattern  ${pattern === null ? 'a mask tensor' : shorten(pattern.toString())}`,
-    acsr === null ? '' : summary(acsr),
-    planText(plan),
-    launches.map(launchText).join('\n'),
-    ...programsOf(launches).map(({key, code}) => `// ${key}\n${code}`),
-  ]
-    .filter((text) => text !== '')
-    .join('\n\n');
-}
-
-/** The text of a mask has a word for every 32 pairs. */
-const shorten = (text: string): string => (text.length <= 200 ? text : `${text.slice(0, 160)}… (${text.length} characters)`);
-
-/** Each program once, in the order of their first launches. */
-const programsOf = (launches: readonly Launch[]): Program[] => [
-  ...new Map(launches.map(({program}) => [program.key, program])).values(),
-];
-
-function launchText({program: {name, bindings, invocations, workgroupBytes}, grid}: Launch): string {
-  return `launch   ${name}: ${grid.join(' × ')} workgroups of ${invocations}, ${workgroupBytes} bytes shared; ${bindings.join(', ')}`;
+  return {scratch, rowSums, queryHalves: query, keyHalves: key, valueHalves: value};
 }
 
 /** What the caller of `planAttention` knows of a call. Lengths in tokens. */
@@ -133,6 +181,8 @@ export interface AttentionShape extends PatternShape {
   readonly valueDim?: number;
   /** Default 1. */
   readonly heads?: number;
+  /** Heads of key and value, a divisor of heads. Default heads. */
+  readonly keyHeads?: number;
   /** Default 1. */
   readonly batch?: number;
   /** Default: the limits every WebGPU device guarantees. */
@@ -160,6 +210,7 @@ const SHAPE_NAMES = [
   'headDim',
   'valueDim',
   'heads',
+  'keyHeads',
   'batch',
   'device',
   'implementation',
@@ -213,7 +264,7 @@ export function planAttention(pattern: Pattern, shape: AttentionShape): Attentio
 
 /** Fills in the defaults of a shape and refuses sizes that cannot be. */
 export function problemOf(shape: AttentionShape): Problem {
-  const {headDim, valueDim = headDim, heads = 1, batch = 1} = shape;
+  const {headDim, valueDim = headDim, heads = 1, keyHeads = heads, batch = 1} = shape;
   const whole = (name: string, value: number, from: number, to: number): void => {
     if (!Number.isInteger(value) || value < from || value > to) {
       refuse(name, String(value), `a whole number from ${from} to ${to}`, 'Check the shapes of query, key and value.');
@@ -223,42 +274,14 @@ export function problemOf(shape: AttentionShape): Problem {
   whole('valueDim', valueDim, 1, 256);
   whole('heads', heads, 0, 65535);
   whole('batch', batch, 0, 65535);
-  return {...resolveShape(shape), headDim, valueDim, heads, batch};
-}
-
-const MAX_SHOWN_RUNS = 6;
-
-function summary({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
-  const picked = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
-  const rows = picked.map((row) => {
-    const runs = [];
-    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) runs.push(`${start[run]} + ${stride[run]}·i, i < ${count[run]}`);
-    const more = runs.length > MAX_SHOWN_RUNS ? `  ∪  ${runs.length - MAX_SHOWN_RUNS} more` : '';
-    const shown = runs.slice(0, MAX_SHOWN_RUNS).join('  ∪  ');
-    return `  row ${row}: ${irregularRows.includes(row) ? 'bits' : (shown || 'nothing') + more}`;
-  });
-  const irregular = irregularRows.length > 0 ? `, ${irregularRows.length} irregular rows` : '';
-  return [`acsr     ${queryLength} × ${keyLength}, nnz ${nnz}, ${start.length} runs${irregular}`, ...rows].join('\n');
-}
-
-function planText(plan: Plan): string {
-  const {problem, implementation, reason, nnz, density, tileDensity, costMs, bytes, tile, passes, slots} = plan;
-  const items = passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin).join(' + ');
-  return [
-    `plan     ${implementation}: ${reason}`,
-    `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`,
-    `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
-    `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
-    kernelText(plan),
-    `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
-    draw(plan),
-  ]
-    .filter((line) => line !== '')
-    .join('\n')
-    .trimEnd();
-}
-
-function kernelText({storage, matrix}: Plan): string {
-  if (matrix !== null) return `  ${storage} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
-  return storage === 'float16' ? '  float16 storage, float32 arithmetic' : '';
+  whole('keyHeads', keyHeads, 0, heads);
+  if (keyHeads === 0 ? heads > 0 : heads % keyHeads !== 0) {
+    refuse(
+      'keyHeads',
+      String(keyHeads),
+      `a divisor of heads, ${heads}`,
+      'Every head of keys serves the same number of query heads.',
+    );
+  }
+  return {...resolveShape(shape), headDim, valueDim, heads, keyHeads, packedHeads: 1, batch};
 }

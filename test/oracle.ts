@@ -1,93 +1,103 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {AttentionInputs, Attends, OracleOptions} from './oracle_types.js';
+import {tfjsAttention, tfjsInputs} from './tfjs_attention.js';
 
-/**
- * The definition of right: dense masked attention in plain float64 loops. Everything fast is compared with it.
- *
- *     output[b, h, q, :] = Σₖ softmaxₖ(scale · query[b, h, q, :]·key[b, h, k, :] + bias(b, h, q, k)) · value[b, h, k, :]
- *
- * over the keys k that query q attends to. A query that attends to no key gives zeros.
- */
-export interface AttentionInputs {
+export * from './oracle_options.js';
+export type * from './oracle_types.js';
+export * from './tfjs_attention.js';
+
+/** The softmax of one query; its arrays are overwritten by the next. */
+export interface OracleRow {
   readonly batch: number;
-  readonly heads: number;
-  readonly queryLength: number;
-  readonly keyLength: number;
-  readonly headDim: number;
-  readonly valueDim: number;
-  /** [batch, heads, queryLength, headDim] */
-  readonly query: Float32Array;
-  /** [batch, heads, keyLength, headDim] */
-  readonly key: Float32Array;
-  /** [batch, heads, keyLength, valueDim] */
-  readonly value: Float32Array;
+  readonly head: number;
+  readonly query: number;
+  /** (batch · heads + head) · queryLength + query */
+  readonly index: number;
+  /** batch · keyHeads + the head of key and value */
+  readonly keyHead: number;
+  /** [keyLength] The probability of each key; 0 where the query does not attend. */
+  readonly probability: Float64Array;
+  /** [keyLength] ∂score / ∂raw: 1 without softcap. */
+  readonly slope: Float64Array;
+  /** −Infinity for a row without keys and sink. */
+  readonly logSumExp: number;
 }
 
-export type Attends = (query: number, key: number, batch: number, head: number) => boolean;
-export type Bias = (batch: number, head: number, query: number, key: number) => number;
-
-export interface OracleOptions {
-  /** Default 1/√headDim. */
-  readonly scale?: number;
-  /** Added to the scaled score; −Infinity excludes the key. */
-  readonly bias?: Bias;
-}
-
-/** Returns the output [batch, heads, queryLength, valueDim] in float64. */
-export function oracle(inputs: AttentionInputs, attends: Attends, options: OracleOptions = {}): Float64Array {
-  const {batch, heads, queryLength, keyLength, headDim, valueDim, query, key, value} = inputs;
-  const {scale = 1 / Math.sqrt(headDim), bias} = options;
-  const output = new Float64Array(batch * heads * queryLength * valueDim);
-  const score = new Float64Array(keyLength);
+/** The softmax of every query, in order. */
+export function visitRows(
+  inputs: AttentionInputs<ArrayLike<number>>,
+  attends: Attends,
+  options: OracleOptions,
+  visit: (row: OracleRow) => void,
+): void {
+  const {batch, heads, keyHeads = heads, queryLength, keyLength, headDim, query, key} = inputs;
+  const {scale = 1 / Math.sqrt(headDim), bias, softcap, sinks} = options;
+  const [score, probability, slope] = [new Float64Array(keyLength), new Float64Array(keyLength), new Float64Array(keyLength)];
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
+      const keyHead = b * keyHeads + Math.floor((h * keyHeads) / heads);
       for (let q = 0; q < queryLength; q++) {
-        const queryRow = ((b * heads + h) * queryLength + q) * headDim;
-        let max = -Infinity;
+        const index = (b * heads + h) * queryLength + q;
+        const sink = sinks?.[h] ?? -Infinity;
+        let max = sink;
         for (let k = 0; k < keyLength; k++) {
-          score[k] = -Infinity;
+          [score[k], slope[k]] = [-Infinity, 0];
           if (!attends(q, k, b, h)) continue;
-          const keyRow = ((b * heads + h) * keyLength + k) * headDim;
+          const keyRow = (keyHead * keyLength + k) * headDim;
           let dot = 0;
-          for (let d = 0; d < headDim; d++) dot += query[queryRow + d]! * key[keyRow + d]!;
-          score[k] = scale * dot + (bias?.(b, h, q, k) ?? 0);
+          for (let d = 0; d < headDim; d++) dot += query[index * headDim + d]! * key[keyRow + d]!;
+          const cap = softcap === undefined ? 0 : Math.tanh((scale * dot) / softcap);
+          score[k] = (softcap === undefined ? scale * dot : softcap * cap) + (bias?.(b, h, q, k) ?? 0);
+          slope[k] = 1 - cap * cap;
           max = Math.max(max, score[k]!);
         }
-        if (max === -Infinity) continue;
-        let sum = 0;
-        const outputRow = ((b * heads + h) * queryLength + q) * valueDim;
-        for (let k = 0; k < keyLength; k++) {
-          if (score[k] === -Infinity) continue;
-          const weight = Math.exp(score[k]! - max);
-          sum += weight;
-          const valueRow = ((b * heads + h) * keyLength + k) * valueDim;
-          for (let d = 0; d < valueDim; d++) output[outputRow + d]! += weight * value[valueRow + d]!;
-        }
-        for (let d = 0; d < valueDim; d++) output[outputRow + d]! /= sum;
+        const weight = (s: number): number => (s === -Infinity ? 0 : Math.exp(s - max));
+        let sum = weight(sink);
+        for (let k = 0; k < keyLength; k++) sum += probability[k] = weight(score[k]!);
+        for (let k = 0; k < keyLength; k++) if (probability[k] !== 0) probability[k]! /= sum;
+        const logSumExp = max === -Infinity ? -Infinity : max + Math.log(sum);
+        visit({batch: b, head: h, query: q, index, keyHead, probability, slope, logSumExp});
       }
     }
   }
-  return output;
 }
 
-/** Reads `data` as a tensor of `shape` broadcast to [batch, heads, queryLength, keyLength]; every dimension is full size or 1. */
-export function broadcastBias(data: Float32Array, shape: readonly [number, number, number, number]): Bias {
-  const [batch, heads, queries, keys] = shape;
-  return (b, h, q, k) =>
-    data[
-      (((batch === 1 ? 0 : b) * heads + (heads === 1 ? 0 : h)) * queries + (queries === 1 ? 0 : q)) * keys + (keys === 1 ? 0 : k)
-    ]!;
+/** The output [batch, heads, queryLength, valueDim] and the logarithms of the denominators [batch, heads, queryLength], in float64. */
+export function oracleWithAux(
+  inputs: AttentionInputs<ArrayLike<number>>,
+  attends: Attends,
+  options: OracleOptions = {},
+): {output: Float64Array; logSumExp: Float64Array} {
+  const {batch, heads, queryLength, keyLength, valueDim, value} = inputs;
+  const output = new Float64Array(batch * heads * queryLength * valueDim);
+  const logSumExp = new Float64Array(batch * heads * queryLength);
+  visitRows(inputs, attends, options, (row) => {
+    logSumExp[row.index] = row.logSumExp;
+    for (let k = 0; k < keyLength; k++) {
+      if (row.probability[k] === 0) continue;
+      const share = row.probability[k]! * (options.keep?.(row.batch, row.head, row.query, k) ?? 1);
+      const valueRow = (row.keyHead * keyLength + k) * valueDim;
+      for (let d = 0; d < valueDim; d++) output[row.index * valueDim + d]! += share * value[valueRow + d]!;
+    }
+  });
+  return {output, logSumExp};
+}
+
+/** The output alone. */
+export function oracle(inputs: AttentionInputs<ArrayLike<number>>, attends: Attends, options: OracleOptions = {}): Float64Array {
+  return oracleWithAux(inputs, attends, options).output;
 }
 
 /** Inputs of the given sizes, uniform in [−1, 1), the same for the same seed on every machine. */
 export function randomInputs(sizes: Omit<AttentionInputs, 'query' | 'key' | 'value'>, seed = 1): AttentionInputs {
-  const {batch, heads, queryLength, keyLength, headDim, valueDim} = sizes;
+  const {batch, heads, keyHeads = heads, queryLength, keyLength, headDim, valueDim} = sizes;
   const random = mulberry32(seed);
   const fill = (length: number): Float32Array => Float32Array.from({length}, () => 2 * random() - 1);
   return {
     ...sizes,
     query: fill(batch * heads * queryLength * headDim),
-    key: fill(batch * heads * keyLength * headDim),
-    value: fill(batch * heads * keyLength * valueDim),
+    key: fill(batch * keyHeads * keyLength * headDim),
+    value: fill(batch * keyHeads * keyLength * valueDim),
   };
 }
 
@@ -103,67 +113,59 @@ export function mulberry32(seed: number): () => number {
 }
 
 /**
- * Attention as TensorFlow.js users write it today, on the current backend: matMul, scale, additive mask, softmax, matMul. A row
- * without keys comes out as the mean of all values here (the mask is −1e30, not −∞), so such rows must not be compared.
- */
-export function tfjsDense(
-  query: tf.Tensor4D,
-  key: tf.Tensor4D,
-  value: tf.Tensor4D,
-  additiveMask: tf.Tensor | null,
-  scale: number,
-): tf.Tensor4D {
-  return tf.tidy(() => {
-    const scores = tf.mul(tf.matMul(query, key, false, true), scale);
-    return tf.matMul(tf.softmax(additiveMask === null ? scores : tf.add(scores, additiveMask)), value);
-  });
-}
-
-/**
  * The tolerance of this project, written once: error ≤ 2·e + 2⁻²⁰·max|value|, where e is the largest error of tfjs dense float32
- * attention, on the current backend and the same input, against the float64 oracle.
+ * attention, on the current backend and the same input, against the float64 oracle. Dropout scales max|value| as it scales values.
  */
 export async function tolerance(
   inputs: AttentionInputs,
   attends: Attends,
-  expected: Float64Array,
+  expected: ArrayLike<number>,
   options: OracleOptions = {},
 ): Promise<number> {
-  const {batch, heads, queryLength, keyLength, headDim, valueDim} = inputs;
-  const {scale = 1 / Math.sqrt(headDim), bias} = options;
+  return (await tolerances(inputs, attends, {output: expected}, options)).output;
+}
+
+/** The same for the logarithms of the denominators: error ≤ 2·e + 2⁻²⁰·max(1, |logSumExp|), rows without keys left out. */
+export async function tolerances(
+  inputs: AttentionInputs,
+  attends: Attends,
+  expected: {readonly output: ArrayLike<number>; readonly logSumExp?: ArrayLike<number>},
+  options: OracleOptions = {},
+): Promise<{output: number; logSumExp: number}> {
+  const {queryLength, keyLength, headDim, valueDim} = inputs;
   let maxValue = 0;
   for (const v of inputs.value) maxValue = Math.max(maxValue, Math.abs(v));
-  if (expected.length === 0 || keyLength === 0 || headDim === 0) return maxValue * 2 ** -20;
+  const logSumExp = expected.logSumExp ?? oracleWithAux(inputs, attends, options).logSumExp;
+  let maxSum = 1;
+  for (let i = 0; i < logSumExp.length; i++) if (logSumExp[i] !== -Infinity) maxSum = Math.max(maxSum, Math.abs(logSumExp[i]!));
+  const least = {output: maxValue * 2 ** -20, logSumExp: maxSum * 2 ** -20};
+  if (expected.output.length === 0 || keyLength === 0 || headDim === 0 || queryLength === 0) return least;
 
-  const rows = batch * heads * queryLength;
-  const mask = new Float32Array(rows * keyLength);
-  const hasKeys = new Uint8Array(rows);
-  for (let row = 0; row < rows; row++) {
-    const [b, h, q] = [Math.floor(row / queryLength / heads), Math.floor(row / queryLength) % heads, row % queryLength];
-    for (let k = 0; k < keyLength; k++) {
-      const added = attends(q, k, b, h) ? (bias?.(b, h, q, k) ?? 0) : -Infinity;
-      // Hidden keys lie far below keys that a bias pushed as low as float32 goes: those still share a row evenly.
-      mask[row * keyLength + k] = added === -Infinity ? -3e38 : Math.max(added, -1e30);
-      if (added !== -Infinity) hasKeys[row] = 1;
-    }
-  }
-  const dense = tf.tidy(() =>
-    tfjsDense(
-      tf.tensor4d(inputs.query, [batch, heads, queryLength, headDim]),
-      tf.tensor4d(inputs.key, [batch, heads, keyLength, headDim]),
-      tf.tensor4d(inputs.value, [batch, heads, keyLength, valueDim]),
-      tf.tensor4d(mask, [batch, heads, queryLength, keyLength]),
-      scale,
-    ),
-  );
-  const actual = await dense.data();
-  dense.dispose();
+  const dense = tf.tidy(() => {
+    const {mostKept, ...tensors} = tfjsInputs(inputs, attends, options);
+    return {...tfjsAttention(tensors), mostKept: tf.scalar(mostKept)};
+  });
+  const actual = {output: await dense.output.data(), logSumExp: await dense.logSumExp.data()};
+  const [mostKept] = await dense.mostKept.data();
+  tf.dispose(dense);
+  const hasKeys = (row: number): boolean => logSumExp[row] !== -Infinity;
+  const e = {
+    output: largestError(actual.output, expected.output, (i) => hasKeys(Math.floor(i / valueDim))),
+    logSumExp: largestError(actual.logSumExp, logSumExp, hasKeys),
+  };
+  return {output: 2 * e.output + least.output * Math.max(1, mostKept!), logSumExp: 2 * e.logSumExp + least.logSumExp};
+}
+
+/** Among the elements that `counts`; throws where tfjs did not compute a number. */
+export function largestError(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  counts: (index: number) => boolean = () => true,
+): number {
   let e = 0;
-  for (let i = 0; i < expected.length; i++) {
-    if (hasKeys[Math.floor(i / valueDim)] === 1) e = Math.max(e, Math.abs(actual[i]! - expected[i]!));
-  }
+  for (let i = 0; i < expected.length; i++) if (counts(i)) e = Math.max(e, Math.abs(actual[i]! - expected[i]!));
   if (!Number.isFinite(e)) throw new Error('tfjs dense attention is not finite on this input: it cannot set the tolerance');
-  return 2 * e + maxValue * 2 ** -20;
+  return e;
 }
 
 /** Fails the current spec unless every element is finite and within `limit` of the oracle's. Names the worst element. */
@@ -189,7 +191,25 @@ export async function expectAttention(
   options: OracleOptions = {},
   what = 'attention',
 ): Promise<void> {
-  const expected = oracle(inputs, attends, options);
-  const limit = await tolerance(inputs, attends, expected, options);
-  expectWithin(actual instanceof tf.Tensor ? await actual.data() : actual, expected, limit, what);
+  const expected = oracleWithAux(inputs, attends, options);
+  const limit = await tolerances(inputs, attends, expected, options);
+  expectWithin(actual instanceof tf.Tensor ? await actual.data() : actual, expected.output, limit.output, what);
+}
+
+/** The same for both results; logSumExp [batch, heads, queryLength] must be −Infinity exactly where the oracle's is. */
+export async function expectAttentionWithAux(
+  actual: {readonly output: tf.Tensor | ArrayLike<number>; readonly logSumExp: tf.Tensor | ArrayLike<number>},
+  inputs: AttentionInputs,
+  attends: Attends,
+  options: OracleOptions = {},
+  what = 'attention',
+): Promise<void> {
+  const read = async (given: tf.Tensor | ArrayLike<number>): Promise<ArrayLike<number>> =>
+    given instanceof tf.Tensor ? await given.data() : given;
+  const expected = oracleWithAux(inputs, attends, options);
+  const limit = await tolerances(inputs, attends, expected, options);
+  expectWithin(await read(actual.output), expected.output, limit.output, `output of ${what}`);
+  const seen = (sums: ArrayLike<number>): number[] =>
+    Array.from(sums, (sum, row) => (sum === -Infinity && expected.logSumExp[row] === -Infinity ? 0 : sum));
+  expectWithin(seen(await read(actual.logSumExp)), seen(expected.logSumExp), limit.logSumExp, `logSumExp of ${what}`);
 }

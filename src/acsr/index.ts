@@ -4,5 +4,7 @@ export {checkAcsr} from './check.js';
 export {compress} from './compress.js';
 export {decodeRow} from './decode.js';
 export {equals, type Equality} from './equals.js';
+export {reachOf, type Reach} from './reach.js';
+export {positionOf, repeatRows, slotOf, toSlots, type SlotLayout} from './slots.js';
 // The plan may not import the pattern room; what it needs of a shape comes through here.
 export {resolveShape, type PatternShape, type ResolvedShape} from '../pattern/index.js';

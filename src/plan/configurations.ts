@@ -9,10 +9,10 @@ import type {Device, MatrixConfig, Problem} from './problem.js';
  */
 export const TILES = {
   /**
-   * 36.5; takes 1.3 s to compile (loops 1/2: 0.7 s and 4 % slower). Eight rows an invocation instead of four halve the traffic of keys;
+   * 36.1; loops 2/4 were the best (36.5) before the kernel knew grouped heads and layouts, with which they take 34.9. Eight rows an invocation instead of four halve the traffic of keys;
    * 24 KB leave room for two workgroups where 16 KB take three.
    */
-  long: tile(128, 64, 8, 16, {scores: 2, values: 4}, 24576),
+  long: tile(128, 64, 8, 16, {scores: 1, values: 8}, 24576),
   /** 33.9, within what every device has. */
   wide: tile(64, 64, 8, 16, {scores: 1, values: 2}, 16384),
   /** 26.2, but less work lost at the ends of short rows: dilated n = 4096 .066 ms against .075 of `wide`. Loops 4/4: .065, 350 ms to compile. */
@@ -36,6 +36,12 @@ export const TILES = {
   matrixEager: tile(128, 16, 32, 4, {scores: 2, values: 1}, 16384, 'fragments'),
   /** Two subgroups, for short rows: dilated n = 16384 .089 ms against .092. */
   matrixNarrow: tile(64, 16, 32, 2, {scores: 1, values: 1}, 16384, 'fragments'),
+  /**
+   * For the few rows of a decoding step, 1 to 4 and 5 to 16: they wait for memory, and a workgroup of one or two subgroups that takes
+   * little of the workgroup memory leaves room for many that wait at once.
+   */
+  decode4: tile(4, 32, 8, 4, {scores: 2, values: 4}, 9216),
+  decode16: tile(16, 32, 8, 8, {scores: 2, values: 4}, 10240),
   /** As `narrow`, loops written out once: a CPU that plays GPU spends seconds compiling, and minutes on a 4×8 register tile. */
   software: tile(32, 32, 8, 8, {scores: 1, values: 1}, 16384),
   softwareDeep: tile(32, 32, 8, 16, {scores: 1, values: 1}, 16384),
@@ -99,6 +105,27 @@ const MAX_VALUE_DIM = {long: 64, other: 128};
 
 export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): TileShape {
   return TILES[candidates(acsr, problem, device, storage)[0]!];
+}
+
+/**
+ * The shape of a backward pass, whose tiles are as wide as high. Keys and values keep two products and two sums in registers: wider
+ * features take fewer rows an invocation.
+ */
+export function gradientTile(acsr: Acsr | null, problem: Problem, device: Device): TileShape {
+  const features = Math.max(problem.headDim, problem.valueDim);
+  if (device.software) return features > 64 ? TILES.softwareDeep : TILES.software;
+  if (features > 64) return TILES.deep;
+  // Backward of dilated n = 16384 .882 ms against .920, window n = 4096 .673 against .624 (H200, 2026-11-20).
+  return ['short', 'strided'].includes(situationOf(acsr, problem)) ? TILES.narrow : TILES.wide;
+}
+
+/** The shape of a decoding step, whose rows all read the same keys. Never of tensor cores, which have nothing to do with so few rows. */
+export function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, storage: Storage): TileShape {
+  if (queryLength <= TILES.decode4.rows) return TILES.decode4;
+  if (queryLength <= TILES.decode16.rows) return TILES.decode16;
+  const deep = Math.max(headDim, valueDim) > MAX_VALUE_DIM.other;
+  if (device.software) return deep ? TILES.softwareDeep : TILES.software;
+  return deep ? TILES.deep : storage === 'float16' ? TILES.narrowHalves : TILES.narrow;
 }
 
 /** The shapes that suit a problem on a device, the one to take first. */

@@ -2,10 +2,10 @@ import {MAX_RUNS, type Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import type {Pass, Plan, TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
-import {IntList, ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS} from './schedule.js';
+import {IntList, ITEM_PAIRS, longestFirst, MERGE_PAIRS, packSections, SPAN_PAIRS} from './schedule.js';
 import {partsOf} from './parts.js';
 import {strideClasses, type RowTile} from './row_tiles.js';
-import {SpanCutter} from './spans.js';
+import {copyTiles, SpanCutter} from './spans.js';
 
 /** The tiles of a plan and what they amount to. */
 export type Tiling = Pick<Plan, 'passes' | 'schedule' | 'offsets' | 'slots'> & {
@@ -90,9 +90,7 @@ export class Draft {
         const {firstRow, rowStride, rows} = this.rowTiles[index]!;
         const total = this.extents.data[3 * index + 2]!;
         if (total === 0 && pass > 0) continue;
-        // A merge cannot both read and replace a row's maximum and sum, so rows of a pass between two others stay whole.
-        const middle = pass > 0 && pass < this.passStarts.length - 1;
-        const parts = middle || total <= longest ? 1 : ceilDiv(total, partTiles);
+        const parts = total <= longest ? 1 : ceilDiv(total, partTiles);
         const perPart = Math.max(1, ceilDiv(total, parts));
         // Rows without keys are one part too: somebody has to write their zeros.
         const cuts = Math.max(1, ceilDiv(total, perPart));
@@ -101,7 +99,8 @@ export class Draft {
           const spanBegin = spans.length / (2 * SPAN_PAIRS);
           const from = part * perPart;
           const to = Math.min(total, from + perPart);
-          this.copyPart(spans, index, from, to);
+          const {data} = this.extents;
+          copyTiles(this.cutter.spans, data[3 * index]!, data[3 * index + 1]!, this.tile.keys, from, to, spans);
           weights.push(to - from);
           drafts.push(firstRow, rowStride, rows, cuts > 1 ? slots++ : -1, spanBegin, spans.length / (2 * SPAN_PAIRS), -1, 0);
         }
@@ -115,54 +114,16 @@ export class Draft {
         mergeEnd: merges.length / (2 * MERGE_PAIRS),
       });
     }
-    const {schedule, offsets} = join(items, spans, this.cutter.intervals, merges);
+    const {schedule, at} = packSections([items, spans, this.cutter.intervals, merges].map((section) => section.view()));
+    const [itemsAt, spansAt, intervalsAt, mergesAt] = at as [number, number, number, number];
     return {
       passes,
       schedule,
-      offsets,
+      offsets: {items: itemsAt, spans: spansAt, intervals: intervalsAt, merges: mergesAt},
       slots,
       keyTiles: this.keyTiles,
       partialTiles: this.partialTiles,
       items: items.length / (2 * ITEM_PAIRS),
     };
   }
-
-  /** Appends the spans that hold key tiles [from, to) of a row tile. */
-  private copyPart(out: IntList, index: number, from: number, to: number): void {
-    const {data} = this.cutter.spans;
-    const {keys} = this.tile;
-    let at = 0;
-    for (let span = this.extents.data[3 * index]!; span < this.extents.data[3 * index + 1]! && at < to; span++) {
-      const yBegin = data[8 * span + 2]!;
-      const yEnd = data[8 * span + 3]!;
-      const tiles = ceilDiv(yEnd - yBegin, keys);
-      const first = Math.max(from - at, 0);
-      const last = Math.min(to - at, tiles);
-      if (first < last) {
-        const copy = out.grow(8);
-        out.data.set(data.subarray(8 * span, 8 * span + 8), copy);
-        out.data[copy + 2] = yBegin + first * keys;
-        out.data[copy + 3] = Math.min(yEnd, yBegin + last * keys);
-      }
-      at += tiles;
-    }
-  }
-}
-
-/** Indices by descending weight, equal ones in their order: long items first leave no long one to finish alone. */
-function longestFirst(weights: readonly number[]): number[] {
-  return weights.map((_, index) => index).sort((a, b) => weights[b]! - weights[a]! || a - b);
-}
-
-function join(items: IntList, spans: IntList, intervals: IntList, merges: IntList): Pick<Plan, 'schedule' | 'offsets'> {
-  const sections = [items, spans, intervals, merges];
-  const schedule = new Int32Array(sections.reduce((sum, {length}) => sum + length, 0));
-  const at: number[] = [];
-  let offset = 0;
-  for (const section of sections) {
-    at.push(offset / 2);
-    schedule.set(section.view(), offset);
-    offset += section.length;
-  }
-  return {schedule, offsets: {items: at[0]!, spans: at[1]!, intervals: at[2]!, merges: at[3]!}};
 }

@@ -79,8 +79,12 @@ function checkImplementation(implementation: string): void {
 }
 
 /** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
-export function planMaskTensor(problem: Problem, device: Device, storage: Storage = 'float32'): Plan {
-  const tile = chooseTile(null, problem, device, storage);
+export function planMaskTensor(
+  problem: Problem,
+  device: Device,
+  storage: Storage = 'float32',
+  tile = chooseTile(null, problem, device, storage),
+): Plan {
   const plan = finish(
     'dense',
     tileDense(problem, device, tile),
@@ -105,7 +109,8 @@ function finish(
   const pairs = problem.queryLength * problem.keyLength;
   const computed = tiling.keyTiles * tile.rows * tile.keys;
   const {passes, schedule, offsets, slots} = tiling;
-  const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total;
+  const rowSums = passes.length > 1 ? 8 * problem.batch * problem.heads * problem.queryLength : 0;
+  const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total + rowSums;
   return {
     problem: Object.freeze({...problem}),
     device,

@@ -44,5 +44,20 @@ export function partsOf(lengths: readonly number[], {batch, heads}: Problem, dev
   return {longest: Math.max(2 * least, 2 * share) - 1, part: Math.max(least, share)};
 }
 
+/** A step of decoding has hardly any work beside its keys, so it pays to cut earlier. Not measured yet. */
+const MIN_STEP_KEYS = 64;
+
+/** Key tiles of a part of the rows of a decoding step: the fewest with which all parts run at once, for rows on `lines` heads. */
+export function stepPart(lengths: readonly number[], lines: number, device: Device, tile: TileShape): number {
+  if (device.software) return Infinity;
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
+  const atOnce = MULTIPROCESSORS * Math.floor(MEMORY / tile.workgroupBytes);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  // No fewer than a fair share each, so that the search is short.
+  let part = Math.max(ceilDiv(MIN_STEP_KEYS, tile.keys), Math.floor((total * lines) / atOnce));
+  while (part < longest && lines * itemsOf(lengths, part) > atOnce) part++;
+  return part;
+}
+
 const itemsOf = (lengths: readonly number[], part: number): number =>
   lengths.reduce((items, length) => items + Math.max(1, ceilDiv(length, part)), 0);

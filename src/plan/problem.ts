@@ -1,9 +1,13 @@
 import type {ResolvedShape} from '../acsr/index.js';
 
-/** The sizes of one call. Tensors are query [batch, heads, queryLength, headDim], value [batch, heads, keyLength, valueDim]. */
+/** The sizes of one call. Tensors are query [batch, heads, queryLength, headDim], value [batch, keyHeads, keyLength, valueDim]. */
 export interface Problem extends ResolvedShape {
   readonly batch: number;
   readonly heads: number;
+  /** Heads of key and value, a divisor of `heads`: query head h reads key head ⌊h · keyHeads / heads⌋. */
+  readonly keyHeads: number;
+  /** Query heads whose rows follow one another in a head of this problem, for few queries of grouped heads; else 1. */
+  readonly packedHeads: number;
   /** Features of a query and of a key, 1 to 256. */
   readonly headDim: number;
   /** Features of a value and of the output, 1 to 256. */

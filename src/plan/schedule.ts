@@ -116,3 +116,20 @@ export class IntList {
     return this.data.subarray(0, this.length);
   }
 }
+
+/** Indices by descending weight, equal ones in their order: long items first leave no long one to finish alone. */
+export function longestFirst(weights: readonly number[]): number[] {
+  return weights.map((_, index) => index).sort((a, b) => weights[b]! - weights[a]! || a - b);
+}
+
+/** Sections one after another, and where each begins, in pairs. */
+export function packSections(sections: readonly Int32Array[]): {schedule: Int32Array; at: number[]} {
+  const schedule = new Int32Array(sections.reduce((sum, {length}) => sum + length, 0));
+  let offset = 0;
+  const at = sections.map((section) => {
+    schedule.set(section, offset);
+    offset += section.length;
+    return (offset - section.length) / 2;
+  });
+  return {schedule, at};
+}

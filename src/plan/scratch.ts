@@ -3,8 +3,6 @@ import type {Plan} from './plan.js';
 
 /** Where the parts of the scratch buffer lie, in vec4<f32>. One call's scratch: all batches and heads. */
 export interface ScratchLayout {
-  /** (maximum, sum) of every row, one vec4 each, kept from pass to pass; 0 when there is one pass. */
-  readonly rows: number;
   /** One partial row: ⌈valueDim/4⌉ vec4 of output, then (maximum, sum) in one more: a log-sum-exp would lose the sum of low scores, −1e9 + 3 = −1e9. */
   readonly record: number;
   /** Where the tensor-core kernel flags rows that it left to the repair, one vec4 a subgroup. */
@@ -14,10 +12,9 @@ export interface ScratchLayout {
 
 export function scratchLayout({problem, passes, slots, tile}: Pick<Plan, 'problem' | 'passes' | 'slots' | 'tile'>): ScratchLayout {
   const lines = problem.batch * problem.heads;
-  const rows = passes.length > 1 ? lines * problem.queryLength : 0;
   const record = ceilDiv(problem.valueDim, 4) + 1;
-  const flags = rows + lines * slots * tile.rows * record;
+  const flags = lines * slots * tile.rows * record;
   // Passes run one after another and share them.
   const items = tile.queries === 'fragments' ? Math.max(0, ...passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin)) : 0;
-  return {rows, record, flags, total: flags + lines * items * tile.threadsY};
+  return {record, flags, total: flags + lines * items * tile.threadsY};
 }

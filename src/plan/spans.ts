@@ -54,7 +54,7 @@ export class SpanCutter {
   }
 
   /** Appends the spans of a tile of rows to the list. */
-  cut(tile: RowTile, strideClass: StrideClass): void {
+  cut(tile: RowTile, strideClass: Omit<StrideClass, 'tiles'>): void {
     for (const residue of tile.residues) {
       this.gather(tile, strideClass, residue);
       if (this.layers === 0) continue;
@@ -74,7 +74,11 @@ export class SpanCutter {
   }
 
   /** Collects the intervals of the tile, in keys of the residue class. */
-  private gather({firstRow, rowStride, rows, residues}: RowTile, {stride, owner, index}: StrideClass, residue: number): void {
+  private gather(
+    {firstRow, rowStride, rows, residues}: RowTile,
+    {stride, owner, index}: Omit<StrideClass, 'tiles'>,
+    residue: number,
+  ): void {
     const {rowRuns, start, count} = this.acsr;
     const {tileRows, tileKeys, low, high, from, to} = this;
     const oneResidue = residues.length === 1;
@@ -231,5 +235,33 @@ export class SpanCutter {
     words[span + 5] = fullEnd;
     words[span + 6] = at / 2;
     words[span + 7] = -1;
+  }
+}
+
+/** Appends to `out` what the spans `begin ≤ span < end` have of their key tiles [from, to), which are counted through all of them. */
+export function copyTiles(
+  spans: IntList,
+  begin: number,
+  end: number,
+  tileKeys: number,
+  from: number,
+  to: number,
+  out: IntList,
+): void {
+  const {data} = spans;
+  let at = 0;
+  for (let span = begin; span < end && at < to; span++) {
+    const yBegin = data[8 * span + 2]!;
+    const yEnd = data[8 * span + 3]!;
+    const tiles = Math.ceil((yEnd - yBegin) / tileKeys);
+    const first = Math.max(from - at, 0);
+    const last = Math.min(to - at, tiles);
+    if (first < last) {
+      const copy = out.grow(8);
+      out.data.set(data.subarray(8 * span, 8 * span + 8), copy);
+      out.data[copy + 2] = yBegin + first * tileKeys;
+      out.data[copy + 3] = Math.min(yEnd, yBegin + last * tileKeys);
+    }
+    at += tiles;
   }
 }

@@ -4,8 +4,10 @@ import {refuse} from '../support/index.js';
 import type {Pattern} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
-import {checkCall, type Call, type Precision, type SparseAttentionOptions} from './check.js';
-import {KERNEL_NAME, registerKernelFor, type SparseAttentionAttrs} from './kernel.js';
+import {checkCall, type Call} from './check.js';
+import type {Precision, SparseAttentionOptions} from './options.js';
+import {featuresOf} from './check_scoring.js';
+import {KERNEL_NAME, registerKernelFor, type InputRole, type SparseAttentionAttrs} from './kernel.js';
 
 function sparseAttention_(
   query: Tensor | TensorLike,
@@ -14,19 +16,15 @@ function sparseAttention_(
   pattern: Pattern | Tensor,
   options: SparseAttentionOptions = {},
 ): Tensor {
-  const call = checkCall(query, key, value, pattern, options);
-  const {batch, heads, queryLength, keyLength, valueDim} = call.problem;
-  if (keyLength > 0 && batch * heads * queryLength * valueDim > 0) return run(call);
-  // A pattern for other lengths is a mistake also where nothing is computed.
-  if (call.pattern !== undefined) compressedRows(call.pattern, call.problem);
-  return tf.zeros(call.rank === 3 ? [batch, queryLength, valueDim] : [batch, heads, queryLength, valueDim]);
+  return attend(checkCall(query, key, value, pattern, options), false).output;
 }
 
 /**
  * Softmax attention computed only where a pattern allows it:
  * `output = softmax(scale · query·keyᵀ + bias, over the keys a query attends to) · value`.
  *
- * A query that attends to no key gives zeros.
+ * A query that attends to no key gives zeros. Differentiable in all tensors but masks, lengths and segments, with O(length)
+ * memory (O(length²) for a relativeBias or alibiSlopes that is trained, and as much as a bias has).
  *
  * ```js
  * const query = tf.randomNormal([1, 8, 1024, 64]); // [batch, heads, queryLength, headDim]
@@ -34,29 +32,94 @@ function sparseAttention_(
  * ```
  *
  * @param query float32 [batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head; headDim is 1 to 256.
- * @param key float32 [batch, heads, keyLength, headDim], of the same rank.
- * @param value float32 [batch, heads, keyLength, valueDim], of the same rank; valueDim is at most 256.
+ * @param key float32 [batch, keyHeads, keyLength, headDim], of the same rank; keyHeads divides heads, and query head h reads key head
+ *   ⌊h · keyHeads / heads⌋ (grouped-query attention, arXiv 2305.13245).
+ * @param value float32 [batch, keyHeads, keyLength, valueDim], of the same rank; valueDim is at most 256.
  * @param pattern A `Pattern`, or a boolean tensor broadcastable to [batch, heads, queryLength, keyLength], true where a query attends.
- * @returns float32 [batch, heads, queryLength, valueDim], of the rank of the inputs.
+ * @returns float32 [batch, heads, queryLength, valueDim], of the rank and layout of the inputs.
  * @throws SplatError before any GPU work when an argument is not as described, when the device cannot hold it, and on every call after
- *   the device refused this plan or was lost. Differentiating through the op throws, too: it has no gradient yet.
+ *   the device refused this plan or was lost.
  */
 export const sparseAttention = tf.op({sparseAttention_});
 
-function run(call: Call): Tensor {
-  const backend = tf.backend();
-  const host = Host.of(backend);
-  registerKernelFor(tf.getBackend());
-  const {query, key, value, bias, mask, scale} = call;
-  const inputs: tf.NamedTensorMap = {query, key, value, ...(bias && {bias}), ...(mask && {mask})};
-  const attrs: SparseAttentionAttrs = host === null ? {scale, ...rowsOf(call)} : {scale, compiled: planOf(call, host)};
-  return tf.engine().runKernel(KERNEL_NAME, inputs, attrs as unknown as tf.NamedAttrMap);
+/** Attention, and the logarithm of what it was divided by. */
+export interface AttentionWithAux {
+  readonly output: Tensor;
+  /**
+   * float32 [batch, heads, queryLength], [batch, queryLength] beside inputs of rank 3: natural log-sum-exp of the scores, sinks included;
+   * −∞ where a query attends to nothing.
+   */
+  readonly logSumExp: Tensor;
 }
 
-function planOf({pattern, mask, problem, bias, implementation, precision}: Call, host: Host): SparseAttentionAttrs['compiled'] {
+/**
+ * As `sparseAttention`, with the log-sum-exp of each row: what `mergeAttention` needs to join attention over parts of the keys.
+ *
+ * ```js
+ * const {output, logSumExp} = sparseAttentionWithAux(query, key, value, causal());
+ * ```
+ */
+export function sparseAttentionWithAux(
+  query: Tensor | TensorLike,
+  key: Tensor | TensorLike,
+  value: Tensor | TensorLike,
+  pattern: Pattern | Tensor,
+  options: SparseAttentionOptions = {},
+): AttentionWithAux {
+  return tf.tidy(
+    () => attend(checkCall(query, key, value, pattern, options), true) as tf.NamedTensorMap,
+  ) as unknown as AttentionWithAux;
+}
+
+function attend(call: Call, withAux: boolean): {output: Tensor; logSumExp?: Tensor} {
+  const {batch, heads, queryLength, keyLength, valueDim} = call.problem;
+  if (withAux && valueDim === 0) {
+    refuse('valueDim of value', '0', 'at least 1 beside a log-sum-exp', 'Give values of one feature, or take sparseAttention.');
+  }
+  const [output, logSumExp] = keyLength > 0 && batch * heads * queryLength * valueDim > 0 ? run(call, withAux) : nothing(call);
+  if (!withAux) return {output: output!};
+  return {output: output!, logSumExp: call.rank === 3 ? tf.reshape(logSumExp!, [batch, queryLength]) : logSumExp!};
+}
+
+function nothing({pattern, problem, rank, layout, scoring}: Call): Tensor[] {
+  const {batch, heads, queryLength, valueDim} = problem;
+  // A pattern for other lengths is a mistake also where nothing is computed.
+  if (pattern !== undefined) compressedRows(pattern, problem);
+  const sinks = scoring.tensors.sinks === undefined ? tf.fill([heads], -Infinity) : scoring.tensors.sinks;
+  const shape = layout === 'bhld' ? [batch, heads, queryLength, valueDim] : [batch, queryLength, heads, valueDim];
+  const logSumExp = tf.tile(tf.reshape(sinks, [1, heads, 1]), [batch, 1, queryLength]);
+  return [tf.zeros(rank === 3 ? [batch, queryLength, valueDim] : shape), logSumExp];
+}
+
+/** [output], and the log-sum-exp where it is wanted. */
+function run(call: Call, withAux: boolean): Tensor[] {
+  const host = Host.of(tf.backend());
+  registerKernelFor(tf.getBackend());
+  const {query, key, value, mask, scoring, layout, problem} = call;
+  const {tensors, ...numbers} = scoring;
+  const inputs = Object.entries({query, key, value, ...tensors, ...(mask && {mask})}) as [InputRole, Tensor][];
+  const aux = withAux ? 'logSumExp' : isTapeOn() ? 'rowSums' : undefined;
+  const attrs: SparseAttentionAttrs = {
+    roles: inputs.map(([role]) => role),
+    layout,
+    queryOffset: problem.queryOffset,
+    ...numbers,
+    ...(aux && {aux}),
+    ...(host === null ? rowsOf(call) : {compiled: planOf(call, host, aux)}),
+  };
+  const tensorsOf = inputs.map(([, tensor]) => tensor) as unknown as tf.NamedTensorMap;
+  const outputs = tf.engine().runKernel(KERNEL_NAME, tensorsOf, attrs as unknown as tf.NamedAttrMap) as Tensor | Tensor[];
+  return Array.isArray(outputs) ? [outputs[0]!, outputs.at(-1)!] : [outputs];
+}
+
+/** Whether a gradient may be asked for. `isTapeOn` is private in TypeScript; without it we save what only a gradient needs. */
+const isTapeOn = (): boolean => (tf.engine() as unknown as {isTapeOn?(): boolean}).isTapeOn?.() ?? true;
+
+function planOf(call: Call, host: Host, aux: SparseAttentionAttrs['aux']): SparseAttentionAttrs['compiled'] {
+  const {pattern, mask, problem, scoring, implementation, precision} = call;
   // A lost device says so before planning for it.
   host.throwIfLost();
-  const options = {implementation, bias: bias !== undefined, storage: precision};
+  const options = {implementation, features: featuresOf(scoring), storage: precision, ...(aux && {aux})};
   if (pattern !== undefined) return compiledPlan(pattern, problem, host.limits, options);
   return compiledMaskTensor(problem, host.limits, mask!.shape, options);
 }

@@ -1,47 +1,11 @@
-import * as tf from '@tensorflow/tfjs-core';
-import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
+import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../support/index.js';
-import type {BindingRole, Compiled, Device} from '../compile.js';
-import {deviceRecord, type AdapterWords} from './device.js';
+import type {BindingRole, Device} from '../compile.js';
+import {deviceRecord} from './device.js';
 import {grantedFeatures} from './granted.js';
 import {Pipelines} from './pipelines.js';
-
-/**
- * The one file that knows the inside of tfjs-backend-webgpu, checked against 4.22.0. It never imports the package, which is an optional
- * peer: it recognises the backend by what it can do, so copies of the package and backends registered under other names work as well.
- */
-interface WebGPUBackend extends KernelBackend {
-  // Public.
-  readonly device: GPUDevice & {readonly adapterInfo?: AdapterWords};
-  readonly adapterInfo: AdapterWords;
-  readonly tensorMap: {get(id: DataId): {dtype: tf.DataType; resource?: GPUBuffer | GPUTexture | null}};
-  readonly bufferManager: BufferManager;
-  makeTensorInfo(shape: number[], dtype: tf.DataType): TensorInfo;
-  uploadToGPU(id: DataId): void;
-  ensureCommandEncoderReady(): void;
-  endComputePassEncoder(): void;
-  submitQueue(): void;
-  // Private in TypeScript, there at run time and not mangled. `canBatch` looks for each of them.
-  readonly commandEncoder: GPUCommandEncoder | null;
-  computePassEncoder: GPUComputePassEncoder | null;
-  readonly commandQueueOwnedIds: WeakSet<DataId>;
-  dispatchCountInPass: number;
-  readonly supportTimestampQuery: boolean;
-  querySet: GPUQuerySet | null;
-  readonly querySetCount: number;
-  getQueryTime(): Promise<number>;
-  readonly pipelineCache: Record<string, GPUComputePipeline | Promise<GPUComputePipeline>>;
-  /** Set only while tf.time or tf.profile runs. */
-  readonly activeTimers?: {name: string; query: Promise<number>}[] | null;
-}
-
-interface BufferManager {
-  readonly numBytesUsed: number;
-  numBytesAllocated: number;
-  // Private, see `canTrim`.
-  numFreeBuffers: number;
-  readonly freeBuffers: Map<string, GPUBuffer[]>;
-}
+import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
 
 /** One dispatch, ready to encode. */
 export interface Dispatch {
@@ -54,7 +18,6 @@ export interface Dispatch {
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
   readonly schedule: GPUBuffer;
-  readonly maskWords: GPUBuffer | null;
   /** The uniform of each launch, by what calls add to the plan: written anew they cost half of a call's CPU time above tf.matMul. */
   readonly uniforms: Lru<string, readonly GPUBuffer[]>;
   /** By the buffers they bind, which a steady model gets from the pool again and again. */
@@ -80,16 +43,14 @@ export class Host {
 
   limits: Device;
   readonly pipelines: Pipelines;
-  readonly residents = new Lru<Compiled, Resident>({
+  readonly residents = new Lru<object, Resident>({
     entries: MAX_RESIDENT_PLANS,
     weight: MAX_RESIDENT_BYTES,
-    weigh: ({schedule, maskWords}) => schedule.size + (maskWords?.size ?? 0),
-    evicted: ({schedule, maskWords, uniforms}) => {
-      this.destroy([schedule, ...(maskWords === null ? [] : [maskWords]), ...[...uniforms.values()].flat()]);
-    },
+    weigh: ({schedule}) => schedule.size,
+    evicted: ({schedule, uniforms}) => this.destroy([schedule, ...[...uniforms.values()].flat()]),
   });
   /** Plans the device refused. */
-  readonly broken = new WeakMap<Compiled, SplatError>();
+  readonly broken = new WeakMap<object, SplatError>();
   readonly #work = new Map<BindingRole, GPUBuffer>();
   readonly #backend: WebGPUBackend;
   readonly #canBatch: boolean;
@@ -166,10 +127,15 @@ export class Host {
   }
 
   /** Data on the device, outside of the pool and of tf.memory(). */
-  upload(words: Int32Array | Uint32Array, label: string, usage = GPUBufferUsage.STORAGE): GPUBuffer {
+  upload(
+    words: Int32Array | Uint32Array,
+    label: string,
+    bytes = words.byteLength,
+    usage: GPUBufferUsageFlags = GPUBufferUsage.STORAGE,
+  ): GPUBuffer {
     const buffer = this.device.createBuffer({
       label,
-      size: Math.max(16, words.byteLength),
+      size: Math.max(16, bytes),
       usage,
       mappedAtCreation: true,
     });
@@ -195,6 +161,11 @@ export class Host {
   destroy(buffers: readonly GPUBuffer[]): void {
     this.flush();
     for (const buffer of buffers) buffer.destroy();
+  }
+
+  /** The commands that wait in tfjs's queue: another object after each submit, null where ours never wait. */
+  get waiting(): object | null {
+    return this.#canBatch ? this.#backend.commandQueueOwnedIds : null;
   }
 
   /** Submits what waits in tfjs's queue. */
@@ -294,36 +265,4 @@ function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispat
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, bindGroup);
   pass.dispatchWorkgroups(...grid);
-}
-
-/** By ability, not by class: bundlers may hold two copies of the package, and custom backends extend it. */
-function isWebGPU(backend: KernelBackend): backend is WebGPUBackend {
-  return 'runWebGPUProgram' in backend && 'device' in backend && 'bufferManager' in backend;
-}
-
-function canBatch(backend: WebGPUBackend): boolean {
-  return (
-    'commandEncoder' in backend &&
-    'computePassEncoder' in backend &&
-    backend.commandQueueOwnedIds instanceof WeakSet &&
-    typeof backend.dispatchCountInPass === 'number' &&
-    typeof backend.supportTimestampQuery === 'boolean' &&
-    'querySet' in backend &&
-    typeof backend.querySetCount === 'number' &&
-    typeof backend.getQueryTime === 'function' &&
-    typeof backend.pipelineCache === 'object'
-  );
-}
-
-function canTrim({freeBuffers, numFreeBuffers, numBytesAllocated}: BufferManager): boolean {
-  return freeBuffers instanceof Map && typeof numFreeBuffers === 'number' && typeof numBytesAllocated === 'number';
-}
-
-/** A flag of the backend package, or undefined when no such flag is registered. */
-function flag(name: string): unknown {
-  try {
-    return tf.env().get(name);
-  } catch {
-    return undefined;
-  }
 }

@@ -2,6 +2,7 @@ import {
   compile,
   compileMaskTensor,
   compress,
+  PLAIN,
   type Acsr,
   type Compiled,
   type CompileOptions,
@@ -67,8 +68,8 @@ function holdsLongMask(node: Pattern['node']): boolean {
   return 'operands' in node && node.operands.some(holdsLongMask);
 }
 
-function problemKey({batch, heads, queryLength, keyLength, queryOffset, headDim, valueDim}: Problem): string {
-  return [batch, heads, queryLength, keyLength, queryOffset, headDim, valueDim].join();
+function problemKey({batch, heads, keyHeads, queryLength, keyLength, queryOffset, headDim, valueDim}: Problem): string {
+  return [batch, heads, keyHeads, queryLength, keyLength, queryOffset, headDim, valueDim].join();
 }
 
 const deviceKeys = new WeakMap<Device, string>();
@@ -79,8 +80,8 @@ function deviceKey(device: Device): string {
   return key;
 }
 
-const optionsKey = ({implementation = 'auto', bias = false, storage = 'float32'}: CompileOptions): string =>
-  `${implementation},${bias},${storage}`;
+const optionsKey = ({implementation = 'auto', features = PLAIN, storage = 'float32', aux}: CompileOptions): string =>
+  [implementation, storage, aux, ...Object.values(features)].join();
 
 function bytesOfPlan({plan, acsr}: Compiled): number {
   return plan.schedule.byteLength + (plan.maskWords?.byteLength ?? 0) + (acsr === null ? 0 : bytesOfRows(acsr));

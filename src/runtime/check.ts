@@ -1,29 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
-import {Pattern, type Problem} from '../compile.js';
-
-export interface SparseAttentionOptions {
-  /** Factor of query·key. Default 1/√headDim. */
-  readonly scale?: number;
-  /** Position of query 0 among the keys. Default keyLength − queryLength: the last query aligns with the last key. A mask ignores it. */
-  readonly queryOffset?: number;
-  /** float32, broadcastable to [batch, heads, queryLength, keyLength]; added to the scaled scores. −Infinity excludes a key. */
-  readonly bias?: Tensor | TensorLike;
-  /**
-   * `fused` computes only the tiles that the pattern touches (WebGPU only), `dense` all of them. Default `auto`: on WebGPU the one
-   * predicted to be faster, elsewhere dense. All give the same result.
-   */
-  readonly implementation?: 'auto' | 'fused' | 'dense';
-  /**
-   * `float16` rounds query, key and value to float16 for the kernel to read (WebGPU only): half the memory traffic, and tensor cores
-   * where `createWebGPUBackend({tensorCores: true})` found them. Scores, softmax and sums stay float32, and so do inputs and output;
-   * finite inputs past ±65504 count as that. Default `float32`.
-   */
-  readonly precision?: Precision;
-}
-
-export type Precision = 'float32' | 'float16';
+import {Pattern, type Layout, type Problem} from '../compile.js';
+import {alignToScores, checkAlive, floats, oneOf, say, shapeOf, sizesOf} from './arguments.js';
+import {checkScoring, type Scoring} from './check_scoring.js';
+import type {Precision, SparseAttentionOptions} from './options.js';
 
 /** The arguments of a call, found right. */
 export interface Call {
@@ -36,15 +17,31 @@ export interface Call {
   /** Exactly one of `pattern` and `mask` is there. */
   readonly pattern?: Pattern;
   readonly mask?: Tensor4D;
-  readonly bias?: Tensor4D;
-  readonly scale: number;
+  readonly layout: Layout;
+  readonly scoring: Scoring;
   readonly implementation: 'auto' | 'fused' | 'dense';
   readonly precision: Precision;
 }
 
-const OPTIONS = ['scale', 'queryOffset', 'bias', 'implementation', 'precision'] as const;
+const OPTIONS = [
+  'scale',
+  'queryOffset',
+  'bias',
+  'implementation',
+  'precision',
+  'layout',
+  'keyLengths',
+  'segmentIds',
+  'alibiSlopes',
+  'relativeBias',
+  'softcap',
+  'sinks',
+  'dropout',
+  'seed',
+] as const;
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 const PRECISIONS = ['float32', 'float16'] as const;
+const LAYOUTS = ['bhld', 'blhd'] as const;
 const MAX_DIM = 256;
 
 /** Throws a `SplatError` that names the argument unless all of them make sense together. */
@@ -60,17 +57,12 @@ export function checkCall(
   const precision = checkPrecision(options.precision);
   const tensors = {query: floats('query', query), key: floats('key', key), value: floats('value', value)};
   const rank = checkRank(tensors);
-  const problem = checkSizes(tensors, options.queryOffset);
-  const scale = checkScale(options.scale, problem.headDim);
-  const bias = options.bias == null ? undefined : alignToScores('bias', floats('bias', options.bias), rank, problem);
-  const call = {problem, rank, ...tensors, scale, implementation, precision, ...(bias && {bias})};
+  const layout = checkLayout(options.layout);
+  const problem = checkSizes(tensors, layout, options.queryOffset);
+  const scoring = checkScoring(options, rank, problem);
+  const call = {problem, rank, layout, ...tensors, scoring, implementation, precision};
   if (pattern instanceof Pattern) return {...call, pattern};
   return {...call, mask: alignToScores('mask', checkMask(pattern, implementation), rank, problem)};
-}
-
-/** Rank 3 is one head. */
-export function rank4(shape: readonly number[]): [number, number, number, number] {
-  return (shape.length === 3 ? [shape[0]!, 1, shape[1]!, shape[2]!] : [...shape]) as [number, number, number, number];
 }
 
 function checkOptions(options: SparseAttentionOptions): void {
@@ -95,45 +87,8 @@ export const checkImplementation = (implementation: string = 'auto'): Call['impl
 export const checkPrecision = (precision: string = 'float32'): Precision =>
   oneOf('option precision', precision, PRECISIONS, 'Leave it out for float32.');
 
-function oneOf<Name extends string>(thing: string, given: string, names: readonly Name[], cure: string): Name {
-  const found = names.find((name) => name === given);
-  if (found !== undefined) return found;
-  const near = typeof given === 'string' ? nearestName(given, names) : undefined;
-  return refuse(thing, say(given), `one of ${names.join(', ')}`, near ? `Did you mean '${near}'?` : cure);
-}
-
-/** The argument as a live float32 tensor. Nested arrays and typed arrays become one. */
-function floats(name: string, given: Tensor | TensorLike): Tensor {
-  let tensor: Tensor;
-  if (given instanceof tf.Tensor) tensor = checkAlive(name, given);
-  else if (Array.isArray(given) || tf.util.isTypedArray(given)) tensor = fromArray(name, given);
-  else return refuse(name, say(given), 'a float32 tensor', 'Pass a tensor, or nested arrays of numbers.');
-  if (tensor.dtype !== 'float32') {
-    refuse(name, `dtype ${tensor.dtype}`, 'dtype float32', `Cast it: tf.cast(${name}, 'float32').`);
-  }
-  return tensor;
-}
-
-function fromArray(name: string, array: TensorLike): Tensor {
-  const tensor = tf.tensor(array);
-  // tf.tensor takes its shape from the first rows alone, and its dtype from the first entry: of the others it makes NaN or 0.
-  const entries: unknown[] = tf.util.flatten(array as number[]);
-  if (entries.length !== tensor.size) {
-    refuse(name, 'rows of different lengths', 'nested arrays that form a block of numbers', 'Pad the shorter rows.');
-  }
-  const stranger = entries.findIndex((entry) => typeof entry !== 'number');
-  if (tensor.dtype === 'float32' && stranger >= 0) {
-    refuse(name, `${say(entries[stranger])} among the numbers`, 'nested arrays of numbers', 'Fill the gaps.');
-  }
-  return tensor;
-}
-
-function checkAlive(name: string, tensor: Tensor): Tensor {
-  if (tensor.isDisposed) {
-    refuse(name, 'a disposed tensor', 'a living one', 'Use tf.keep, or return it from the tf.tidy that made it.');
-  }
-  return tensor;
-}
+export const checkLayout = (layout: string = 'bhld'): Layout =>
+  oneOf('option layout', layout, LAYOUTS, 'Leave it out for [batch, heads, length, dim].');
 
 type Inputs = Pick<Call, 'query' | 'key' | 'value'>;
 
@@ -155,19 +110,21 @@ function checkRank({query, key, value}: Inputs): 3 | 4 {
   return rank;
 }
 
-function checkSizes({query, key, value}: Inputs, queryOffset: number | undefined): Problem {
-  const [batch, heads, queryLength, headDim] = rank4(query.shape);
-  const [keyBatch, keyHeads, keyLength, keyDim] = rank4(key.shape);
-  const [valueBatch, valueHeads, valueLength, valueDim] = rank4(value.shape);
+function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: number | undefined): Problem {
+  const [batch, heads, queryLength, headDim] = sizesOf(query.shape, layout);
+  const [keyBatch, keyHeads, keyLength, keyDim] = sizesOf(key.shape, layout);
+  const [valueBatch, valueHeads, valueLength, valueDim] = sizesOf(value.shape, layout);
   const same = (name: string, found: number, expected: number, of: string, cure: string): void => {
     if (found !== expected) refuse(name, String(found), `${expected}, as ${of}`, cure);
   };
   const tile = 'Tile the smaller tensor: tf.tile.';
   same('batch of key', keyBatch, batch, 'query has', tile);
   same('batch of value', valueBatch, batch, 'query has', tile);
-  const repeat = 'Fewer key heads than query heads are not supported yet: repeat them with tf.tile or tf.gather.';
-  same('heads of key', keyHeads, heads, 'query has', repeat);
-  same('heads of value', valueHeads, heads, 'query has', repeat);
+  if (keyHeads === 0 ? heads > 0 : heads % keyHeads !== 0) {
+    const cure = `Every head of keys serves the same number of query heads; layout '${layout}' was read.`;
+    refuse('heads of key', String(keyHeads), `a divisor of ${heads}, the heads of query`, cure);
+  }
+  same('heads of value', valueHeads, keyHeads, 'key has', 'Every head of keys needs one of values.');
   same('headDim of key', keyDim, headDim, 'query has', 'Query and key are multiplied feature by feature.');
   same('keyLength of value', valueLength, keyLength, 'key has', 'Every key needs its value.');
   if (headDim < 1 || headDim > MAX_DIM) {
@@ -179,16 +136,7 @@ function checkSizes({query, key, value}: Inputs, queryOffset: number | undefined
   if (!Number.isInteger(offset) || Math.abs(offset) >= 2 ** 31) {
     refuse('option queryOffset', say(queryOffset), 'a whole number', 'It is the position of query 0 among the keys.');
   }
-  return {batch, heads, queryLength, keyLength, queryOffset: offset, headDim, valueDim};
-}
-
-function checkScale(scale: number | undefined, headDim: number): number {
-  if (scale === undefined) return 1 / Math.sqrt(headDim);
-  // The kernels multiply with a float32, in units of log2.
-  if (typeof scale !== 'number' || !Number.isFinite(Math.fround(scale * Math.LOG2E))) {
-    refuse('option scale', say(scale), 'a finite number that float32 holds', 'Leave it out for 1/√headDim.');
-  }
-  return scale;
+  return {batch, heads, keyHeads, packedHeads: 1, queryLength, keyLength, queryOffset: offset, headDim, valueDim};
 }
 
 function checkMask(given: unknown, implementation: Call['implementation']): Tensor {
@@ -212,33 +160,4 @@ function checkMask(given: unknown, implementation: Call['implementation']): Tens
     );
   }
   return mask;
-}
-
-/**
- * Brings a mask or a bias to rank 4 with every dimension full size or 1. Dimensions align from the right, as in all of tfjs; beside
- * inputs of rank 3 they align with [batch, queryLength, keyLength] when there are at most three.
- */
-function alignToScores(name: string, tensor: Tensor, rank: 3 | 4, {batch, heads, queryLength, keyLength}: Problem): Tensor4D {
-  const headless = rank === 3 && tensor.rank <= 3;
-  const scores = headless ? [batch, queryLength, keyLength] : [batch, heads, queryLength, keyLength];
-  const names = headless ? '[batch, queryLength, keyLength]' : '[batch, heads, queryLength, keyLength]';
-  const padded = [...Array<number>(Math.max(0, scores.length - tensor.rank)).fill(1), ...tensor.shape];
-  if (padded.length > scores.length || !padded.every((size, i) => size === 1 || size === scores[i])) {
-    refuse(
-      name,
-      `shape ${shapeOf(tensor)}`,
-      `one that broadcasts to ${names} = [${scores.join(', ')}]`,
-      'Each dimension is full size or 1, aligned from the right.',
-    );
-  }
-  const full = headless ? [padded[0]!, 1, padded[1]!, padded[2]!] : padded;
-  return tensor.rank === 4 ? (tensor as Tensor4D) : tf.reshape(tensor, full as [number, number, number, number]);
-}
-
-const shapeOf = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
-
-export function say(given: unknown): string {
-  if (typeof given === 'string') return `the text '${given.length > 60 ? `${given.slice(0, 60)}…` : given}'`;
-  if (Array.isArray(given)) return 'an array';
-  return typeof given === 'object' && given !== null ? 'an object' : String(given);
 }

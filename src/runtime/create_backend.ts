@@ -3,7 +3,7 @@ import type {KernelBackend} from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
 import type {MatrixConfig} from '../compile.js';
 import {Host} from './backend.js';
-import {say} from './check.js';
+import {say} from './arguments.js';
 import {registerKernelFor} from './kernel.js';
 import {adapterText, EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
 import {BACKENDS} from './register.js';

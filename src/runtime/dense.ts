@@ -1,72 +1,239 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
 import type {Acsr} from '../compile.js';
-import {rank4} from './check.js';
+import {rank4} from './arguments.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
+import {keepFactors} from './dropout.js';
+import {spreadDiagonals} from './relative_bias.js';
 
-/** The tensors of one call. `bias` (float32) and `mask` (bool) have every dimension full size or 1. */
+/** The tensors of one call, float32 unless another type is said. */
 export interface DenseInputs {
+  /** Rank 3, one head, or rank 4 in the layout of the options; key and value may have fewer heads, a divisor of those of query. */
   readonly query: Tensor;
   readonly key: Tensor;
   readonly value: Tensor;
+  /** Every dimension of [batch, heads, queryLength, keyLength] full size or 1. */
   readonly bias?: Tensor4D;
+  /** bool, of such a shape, too. */
   readonly mask?: Tensor4D;
+  /** int32 [batch] */
+  readonly keyLengths?: Tensor1D;
+  /** int32 [batch, queryLength] and [batch, keyLength], both or none. */
+  readonly querySegments?: Tensor2D;
+  readonly keySegments?: Tensor2D;
+  /** [heads] */
+  readonly alibiSlopes?: Tensor1D;
+  /** [heads or 1, queryLength + keyLength − 1] */
+  readonly relativeBias?: Tensor2D;
+  /** [heads] */
+  readonly sinks?: Tensor1D;
 }
 
-type HeadedInputs = Omit<DenseInputs, 'query' | 'key' | 'value'> & Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
+export interface DenseOptions {
+  /** Null when every query may attend to every key, or a mask tensor says which. */
+  readonly rows: Acsr | null;
+  readonly scale: number;
+  readonly queryOffset: number;
+  readonly layout: Layout;
+  readonly softcap?: number;
+  /** The share of probabilities to drop, 0 to below 1. */
+  readonly dropout?: number;
+  readonly seed?: number;
+}
+
+/** The order of the dimensions: batch, heads, length, dim. */
+export type Layout = 'bhld' | 'blhd';
+
+/** The tensors with heads before rows. */
+export type HeadedInputs = Omit<DenseInputs, 'query' | 'key' | 'value'> & Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
 
 /** Scores alive at a time, in elements: 16 MiB each of the six or so tensors of a chunk. */
 const CHUNK_ELEMENTS = 2 ** 22;
 
 /**
  * Masked attention composed of tf ops, for backends without our kernels: the same results, in chunks of queries so that memory stays
- * bounded. A chunk reads only the keys between the first and the last that its rows attend to. `rows` is null with a mask tensor.
+ * bounded. A chunk reads only the keys between the first and the last that its rows attend to.
  *
- * The softmax is spelled out: rows without keys must give zeros, and tf.softmax gives them NaN.
+ * The softmax is spelled out: rows without keys must give zeros, and tf.softmax gives them NaN. Their logSumExp is −∞.
+ *
+ * @returns `output` in layout and rank of the query, `logSumExp` [batch, heads, queryLength].
  */
-export function denseAttention(inputs: DenseInputs, rows: Acsr | null, scale: number): Tensor {
+export function denseAttention(inputs: DenseInputs, options: DenseOptions): {output: Tensor; logSumExp: Tensor3D} {
   return tf.tidy(() => {
-    const [query, key, value] = [inputs.query, inputs.key, inputs.value].map((tensor) => tf.reshape(tensor, rank4(tensor.shape)));
-    const headed = {...inputs, query, key, value} as HeadedInputs;
+    const headed = toHeads(inputs, options.layout);
     const [batch, heads, queryLength] = headed.query.shape;
-    const [, , keyLength, valueDim] = headed.value.shape;
-    const chunks = chunkRows(rows, {queryLength, keyLength}, Math.floor(CHUNK_ELEMENTS / (batch * heads)));
-    const outputs = chunks.map((chunk) =>
-      chunk.keyEnd === chunk.keyBegin
-        ? tf.zeros<tf.Rank.R4>([batch, heads, chunk.rowEnd - chunk.rowBegin, valueDim])
-        : tf.tidy(() => attendChunk(headed, rows, chunk, scale)),
+    const parts = chunksOf(headed, options.rows).map((chunk) => tf.tidy(() => attendChunk(headed, options, chunk)));
+    const output = tf.concat(
+      parts.map((part) => part.output),
+      2,
     );
-    const output = outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
-    return tf.reshape(output, [...inputs.query.shape.slice(0, -1), valueDim]);
+    const logSumExp = tf.concat(
+      parts.map((part) => part.logSumExp),
+      2,
+    );
+    return {
+      output: fromHeads(output, options.layout, inputs.query.rank),
+      logSumExp: tf.reshape(logSumExp, [batch, heads, queryLength]),
+    };
   });
 }
 
-function attendChunk({query, key, value, bias, mask}: HeadedInputs, rows: Acsr | null, chunk: Chunk, scale: number): Tensor4D {
-  const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
-  const queryRows = slice(query, 2, rowBegin, rowEnd);
-  let scores: tf.Tensor = tf.matMul(tf.mul(queryRows, scale), slice(key, 2, keyBegin, keyEnd), false, true);
-  if (bias !== undefined) scores = tf.add(scores, slice(slice(bias, 2, rowBegin, rowEnd), 3, keyBegin, keyEnd));
+function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): {output: Tensor4D; logSumExp: Tensor4D} {
+  const {sinks} = inputs;
+  const [batch, heads] = inputs.query.shape;
+  const rows = chunk.rowEnd - chunk.rowBegin;
+  if (chunk.keyEnd === chunk.keyBegin) {
+    const sum = sinks === undefined ? tf.scalar(-Infinity) : perHead(sinks);
+    return {
+      output: tf.zeros([batch, heads, rows, inputs.value.shape[3]]),
+      logSumExp: tf.add(tf.zeros<tf.Rank.R4>([batch, heads, rows, 1]), sum),
+    };
+  }
+  const {weights, max, sum, keep} = weigh(inputs, options, chunk);
+  const kept = keep === null ? weights : tf.mul(weights, keep);
+  return {
+    output: tf.div(matMulByHead(kept, slice(inputs.value, 2, chunk.keyBegin, chunk.keyEnd)), divisor(sum)),
+    // Not every backend takes the logarithm of 0 for −∞.
+    logSumExp: tf.where(tf.equal(sum, 0), -Infinity, tf.add(max, tf.log(divisor(sum)))) as Tensor4D,
+  };
+}
 
-  const attends = rows !== null ? maskOf(rows, chunk) : slice(slice(mask!, 2, rowBegin, rowEnd), 3, keyBegin, keyEnd);
+/** The softmax of the rows of a chunk, before the division. */
+export interface Weights {
+  /** exp(score − max), 0 for hidden pairs, [batch, heads, rows, keys] */
+  readonly weights: Tensor;
+  /** The largest score of a row, the sink among them, [batch, heads, rows, 1] */
+  readonly max: Tensor;
+  /** Of the weights and that of the sink; 0 for a row without keys and sink, [batch, heads, rows, 1] */
+  readonly sum: Tensor;
+  /** exp(sink − max), [batch, heads, rows, 1] */
+  readonly sinkWeight: Tensor | null;
+  /** Broadcastable to the scores; null when every row attends to every key. */
+  readonly attends: Tensor | null;
+  /** tanh(raw score / softcap); anything where a pair is hidden. */
+  readonly cap: Tensor | null;
+  /** What dropout multiplies by, [batch, heads, rows, keys] */
+  readonly keep: Tensor | null;
+}
+
+export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): Weights {
+  const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
+  const [rows, keys] = [rowEnd - rowBegin, keyEnd - keyBegin];
+  const [batch, heads, queryLength] = inputs.query.shape;
+  const {bias, alibiSlopes, relativeBias, sinks} = inputs;
+  const {scale, softcap, dropout = 0, seed = 0} = options;
+
+  const queryRows = tf.mul(slice(inputs.query, 2, rowBegin, rowEnd), scale);
+  let scores: Tensor = matMulByHead(queryRows, slice(inputs.key, 2, keyBegin, keyEnd), true);
+  const cap: Tensor | null = softcap === undefined ? null : tf.tanh(tf.div(scores, softcap));
+  if (cap !== null) scores = tf.mul(cap, softcap!);
+  if (bias !== undefined) scores = tf.add(scores, sliceScores(bias, chunk));
+  if (alibiSlopes !== undefined) scores = tf.sub(scores, tf.mul(perHead(alibiSlopes), distances(options, chunk)));
+  if (relativeBias !== undefined) {
+    const entries = slice(relativeBias, 1, firstDiagonal(queryLength, chunk), keyEnd - rowBegin + queryLength - 1);
+    scores = tf.add(scores, spreadDiagonals(entries, rows, keys));
+  }
+
+  const attends = whoAttends(inputs, options.rows, chunk);
   // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide (WebGL on phones) it is nearer.
   const least = tf.backend().floatPrecision() === 16 ? -65504 : -3.4028234663852886e38;
   // `where`, not an addition: NaN of a key must not reach rows that do not attend to it.
   if (attends !== null) scores = tf.where(attends, scores, least);
-  let weights: tf.Tensor = tf.exp(tf.sub(scores, tf.maximum(tf.max(scores, -1, true), least)));
+  let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);
+  if (sinks !== undefined) max = tf.maximum(max, perHead(sinks));
+  let weights: Tensor = tf.exp(tf.sub(scores, max));
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
-  const sum = tf.sum(weights, -1, true);
-  const divisor = tf.add(sum, tf.cast(tf.equal(sum, 0), 'float32'));
-  return tf.div(tf.matMul(weights, slice(value, 2, keyBegin, keyEnd)), divisor);
+  let sum: Tensor = tf.sum(weights, -1, true);
+  const sinkWeight: Tensor | null = sinks === undefined ? null : tf.exp(tf.sub(perHead(sinks), max));
+  if (sinkWeight !== null) sum = tf.add(sum, sinkWeight);
+  const keep =
+    dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
+  return {weights, max, sum, sinkWeight, attends, cap, keep};
+}
+
+/** What to divide weights by: 1 where there is nothing to divide. */
+export const divisor = (sum: Tensor): Tensor => tf.add(sum, tf.cast(tf.equal(sum, 0), 'float32'));
+
+/** bool, broadcastable to [batch, heads, rows, keys], or null when every row attends to every key. */
+function whoAttends(inputs: HeadedInputs, rows: Acsr | null, chunk: Chunk): Tensor | null {
+  const {mask, keyLengths, querySegments, keySegments} = inputs;
+  const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
+  const conditions: Tensor[] = [];
+  const drawn = rows && maskOf(rows, chunk);
+  if (drawn) conditions.push(drawn);
+  if (mask !== undefined) conditions.push(sliceScores(mask, chunk));
+  if (keyLengths !== undefined) {
+    conditions.push(tf.less(tf.range(keyBegin, keyEnd, 1, 'int32'), tf.reshape(keyLengths, [-1, 1, 1, 1])));
+  }
+  if (querySegments !== undefined && keySegments !== undefined) {
+    const ofQueries = tf.reshape(slice(querySegments, 1, rowBegin, rowEnd), [-1, 1, rowEnd - rowBegin, 1]);
+    const ofKeys = tf.reshape(slice(keySegments, 1, keyBegin, keyEnd), [-1, 1, 1, keyEnd - keyBegin]);
+    conditions.push(tf.equal(ofQueries, ofKeys));
+  }
+  return conditions.length === 0 ? null : conditions.reduce((all, condition) => tf.logicalAnd(all, condition));
 }
 
 /** bool [rows, keys] of a chunk, or null when every row attends to every key. */
-function maskOf(rows: Acsr, chunk: Chunk): tf.Tensor2D | null {
+function maskOf(rows: Acsr, chunk: Chunk): Tensor2D | null {
   const {mask, pairs} = drawMask(rows, chunk);
   return pairs === mask.length ? null : tf.tensor2d(mask, [chunk.rowEnd - chunk.rowBegin, chunk.keyEnd - chunk.keyBegin], 'bool');
 }
 
+/** |p − key| of the pairs of a chunk, [rows, keys] */
+export function distances({queryOffset}: DenseOptions, {rowBegin, rowEnd, keyBegin, keyEnd}: Chunk): Tensor2D {
+  // Counted from the first key, so that float32 holds them exactly also far from position 0.
+  const first = rowBegin + queryOffset - keyBegin;
+  const positions = tf.reshape(tf.range(first, first + rowEnd - rowBegin), [-1, 1]);
+  return tf.abs(tf.sub(positions, tf.range(0, keyEnd - keyBegin)) as Tensor2D);
+}
+
+/** The entry of a relative bias that the last row of a chunk and its first key read. */
+export const firstDiagonal = (queryLength: number, {rowEnd, keyBegin}: Chunk): number => keyBegin - rowEnd + queryLength;
+
+export const chunksOf = ({query, key}: HeadedInputs, rows: Acsr | null): Chunk[] =>
+  chunkRows(
+    rows,
+    {queryLength: query.shape[2], keyLength: key.shape[2]},
+    Math.floor(CHUNK_ELEMENTS / (query.shape[0] * query.shape[1])),
+  );
+
+export function toHeads(inputs: DenseInputs, layout: Layout): HeadedInputs {
+  const [query, key, value] = [inputs.query, inputs.key, inputs.value].map((tensor) => headsFirst(tensor, layout));
+  return {...inputs, query, key, value} as HeadedInputs;
+}
+
+/** [batch, heads, length, dim] */
+export const headsFirst = (tensor: Tensor, layout: Layout): Tensor4D =>
+  tensor.rank === 4 && layout === 'blhd' ? tf.transpose(tensor as Tensor4D, [0, 2, 1, 3]) : tf.reshape(tensor, rank4(tensor.shape));
+
+/** The inverse of `headsFirst`. */
+export function fromHeads(tensor: Tensor4D, layout: Layout, rank: number): Tensor {
+  if (rank === 4) return layout === 'blhd' ? tf.transpose(tensor, [0, 2, 1, 3]) : tensor;
+  const [batch, , length, dim] = tensor.shape;
+  return tf.reshape(tensor, [batch, length, dim]);
+}
+
+/** a·b or a·bᵀ of [batch, heads, …] and [batch, keyHeads, …]: each head with the key head that it reads. */
+export function matMulByHead(a: Tensor, b: Tensor4D, transposeB = false): Tensor4D {
+  const [batch, heads, rows] = a.shape as Tensor4D['shape'];
+  const product: Tensor4D = tf.matMul(foldHeads(a, b.shape[1]), b, false, transposeB);
+  return tf.reshape(product, [batch, heads, rows, product.shape[3]]);
+}
+
+/** The heads that share a key head one below the other: [batch, keyHeads, heads / keyHeads · rows, dim] */
+export const foldHeads = (tensor: Tensor, keyHeads: number): Tensor4D => {
+  const [batch, heads, rows, dim] = tensor.shape as Tensor4D['shape'];
+  return tf.reshape(tensor, [batch, keyHeads, (heads / keyHeads) * rows, dim]);
+};
+
+/** [heads] against [batch, heads, rows, keys] */
+export const perHead = (tensor: Tensor1D): Tensor3D => tf.reshape(tensor, [-1, 1, 1]);
+
+const sliceScores = (tensor: Tensor4D, {rowBegin, rowEnd, keyBegin, keyEnd}: Chunk): Tensor4D =>
+  slice(slice(tensor, 2, rowBegin, rowEnd), 3, keyBegin, keyEnd);
+
 /** `begin ≤ i < end` along `axis`; a broadcast dimension stays. */
-function slice<T extends tf.Tensor>(tensor: T, axis: number, begin: number, end: number): T {
+export function slice<T extends Tensor>(tensor: T, axis: number, begin: number, end: number): T {
   const length = tensor.shape[axis]!;
   if (length === 1 || (begin === 0 && end === length)) return tensor;
   const start = tensor.shape.map((_, i) => (i === axis ? begin : 0));

@@ -1,19 +1,31 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type {KernelBackend, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import type {Acsr, Compiled} from '../compile.js';
+import type {Acsr, Compiled, Layout} from '../compile.js';
 import {Host} from './backend.js';
 import {denseAttention, type DenseInputs} from './dense.js';
+import {denseGradients} from './dense_gradients.js';
 import {launch, type CallTensors} from './launch.js';
+import {launchGradients, type GradientTensors} from './launch_gradients.js';
 
 export const KERNEL_NAME = 'SparseAttention';
 
+/** What an input tensor is. The kernel takes them in an array, for TensorFlow.js saves optional inputs for a gradient in no other way. */
+export type InputRole = keyof CallTensors;
+
 /**
  * What travels beside the tensors, by reference: attrs are never serialised, and a plan that is in use must outlive its cache entry.
- * The inputs are `query`, `key`, `value` of rank 3 or 4, and where the call has them `bias` and `mask` of rank 4.
+ * Outputs are the attention, and where `aux` asks for them (maximum, sum) of each row on WebGPU, and the log-sum-exp.
  */
 export interface SparseAttentionAttrs {
+  readonly roles: readonly InputRole[];
   readonly scale: number;
+  readonly layout: Layout;
+  readonly queryOffset: number;
+  readonly softcap?: number;
+  readonly dropout: number;
+  readonly seed: number;
+  readonly aux?: 'rowSums' | 'logSumExp';
   /** On WebGPU: what to run. */
   readonly compiled?: Compiled;
   /** On other backends: the rows of the pattern; without it the mask is a tensor. */
@@ -25,10 +37,10 @@ export function sparseAttentionKernel(params: {
   inputs: tf.NamedTensorInfoMap;
   backend: unknown;
   attrs?: tf.NamedAttrMap;
-}): TensorInfo {
-  const {scale, compiled, rows} = (params.attrs ?? {}) as unknown as Partial<SparseAttentionAttrs>;
+}): TensorInfo | TensorInfo[] {
+  const attrs = (params.attrs ?? {}) as unknown as SparseAttentionAttrs;
   const host = Host.of(params.backend as KernelBackend);
-  if (scale === undefined || (host !== null && compiled === undefined)) {
+  if (attrs.roles === undefined || (host !== null && attrs.compiled === undefined)) {
     refuse(
       `kernel ${KERNEL_NAME}`,
       'attributes without a plan',
@@ -36,18 +48,58 @@ export function sparseAttentionKernel(params: {
       'Call sparseAttention(query, key, value, pattern).',
     );
   }
-  if (host !== null) return launch(host, compiled!, params.inputs as unknown as CallTensors, scale);
-  return denseAttention(params.inputs as unknown as DenseInputs, rows ?? null, scale);
+  const inputs = byRole(Object.values(params.inputs), attrs);
+  if (host !== null) return launch(host, attrs.compiled!, inputs as unknown as CallTensors, attrs);
+  const {output, logSumExp} = denseAttention(inputs as unknown as DenseInputs, {...attrs, rows: attrs.rows ?? null});
+  if (attrs.aux === 'logSumExp') return [output, logSumExp];
+  logSumExp.dispose();
+  return output;
 }
 
-export function noGradient(): never {
-  return refuse(
-    'gradient of sparseAttention',
-    'tf.grad, tf.valueAndGrads or training through the op',
-    'the forward pass alone',
-    'Gradients come with a later version; until then train with tf.matMul and tf.softmax and swap sparseAttention in for inference.',
-  );
+/** The gradient of the kernel: of what depends on nothing it is computed in vain, for TensorFlow.js does not say so. */
+export function sparseAttentionGradient(
+  given: Tensor | Tensor[],
+  saved: Tensor[],
+  attributes: tf.NamedAttrMap,
+): Record<string, () => Tensor> {
+  const attrs = attributes as unknown as SparseAttentionAttrs;
+  const given4 = Array.isArray(given) ? given : [given];
+  const inputs = byRole(saved, attrs);
+  const [output, ...aux] = saved.slice(attrs.roles.length);
+  const host = Host.of(tf.backend());
+  const [dOutput, dLogSumExp] = [given4[0]!, attrs.aux === 'logSumExp' ? given4.at(-1) : undefined];
+  const gradients: Partial<Record<InputRole, () => Tensor>> =
+    host !== null && attrs.compiled !== undefined
+      ? launchGradients(
+          host,
+          attrs.compiled,
+          {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientTensors,
+          attrs,
+        )
+      : lazily(
+          denseGradients(
+            inputs as unknown as DenseInputs,
+            {...attrs, rows: attrs.rows ?? null},
+            {output: output!, dOutput, dLogSumExp},
+          ),
+        );
+  return Object.fromEntries(attrs.roles.map((role, i) => [i, gradients[role] ?? ((): Tensor => refuseGradient(role))]));
 }
+
+const lazily = (gradients: object): Partial<Record<InputRole, () => Tensor>> =>
+  Object.fromEntries(Object.entries(gradients as Record<string, Tensor>).map(([role, tensor]) => [role, () => tensor]));
+
+function byRole<T>(tensors: readonly T[], {roles}: SparseAttentionAttrs): Partial<Record<InputRole, T>> {
+  return Object.fromEntries(roles.map((role, i) => [role, tensors[i]!]));
+}
+
+const refuseGradient = (role: InputRole): never =>
+  refuse(
+    `gradient of ${role}`,
+    'a request for it',
+    'gradients of query, key, value, bias, relativeBias, alibiSlopes and sinks',
+    'Lengths, segments and masks are constants; trainable scores go into bias or relativeBias.',
+  );
 
 /** Registers the kernel for one backend, unless it is there already (registering twice would warn). */
 export function registerKernelFor(backendName: string): void {

@@ -5,63 +5,113 @@ import type {BindingRole, CallParams, Compiled, Launch, Program} from '../compil
 import type {Dispatch, Host, Resident} from './backend.js';
 import {refusedProgram} from './pipelines.js';
 
-/** The tensors of one call. `bias` and `mask` are of rank 4 with every dimension full size or 1. */
+/** The tensors of one call. `bias` and `mask` are of rank 4 with every dimension full size or 1, the others as users give them. */
 export interface CallTensors {
   readonly query: TensorInfo;
   readonly key: TensorInfo;
   readonly value: TensorInfo;
   readonly bias?: TensorInfo;
   readonly mask?: TensorInfo;
+  readonly keyLengths?: TensorInfo;
+  readonly querySegments?: TensorInfo;
+  readonly keySegments?: TensorInfo;
+  readonly alibiSlopes?: TensorInfo;
+  readonly relativeBias?: TensorInfo;
+  readonly sinks?: TensorInfo;
 }
 
-interface Binding {
+/** The numbers of one call. */
+export type CallNumbers = Pick<CallParams, 'scale' | 'layout' | 'softcap' | 'dropout' | 'seed'> & {
+  readonly aux?: 'rowSums' | 'logSumExp';
+};
+
+export interface Binding {
   readonly buffer: GPUBuffer;
   readonly size: number;
 }
 type Bindings = ReadonlyMap<BindingRole, Binding>;
 
-/** Runs the launches of a plan on WebGPU and returns the output, of the rank of the query. Synchronous, as kernels are. */
-export function launch(host: Host, compiled: Compiled, tensors: CallTensors, scale: number): TensorInfo {
+/** Runs the launches of a plan on WebGPU. Returns the output, of the rank of the query, and what `aux` asks for. Synchronous, as kernels are. */
+export function launch(host: Host, compiled: Compiled, tensors: CallTensors, numbers: CallNumbers): TensorInfo[] {
   const error = host.broken.get(compiled);
   if (error !== undefined) throw error;
   host.throwIfLost();
-  const outputShape = [...tensors.query.shape.slice(0, -1), compiled.plan.problem.valueDim];
-  checkFits(host, compiled, tensors, outputShape);
-
-  const resident = residentOf(host, compiled);
-  const {given, temporary} = asFloats(host, tensors);
-  const call: CallParams = {scale, ...(given.bias && {biasStrides: broadcastStrides(given.bias.shape)})};
-  const uniforms = uniformsOf(host, compiled, resident, call);
-  host.beginCall(bytesToAllocate(host, given, outputShape));
-  const output = host.makeTensor(outputShape, 'float32');
-  const used = {...given, output};
-  const bindings = bind(host, compiled, resident, used);
-
-  const {launches} = compiled;
-  const encode = (): void => {
-    host.encode(dispatchesOf(host, compiled, resident, uniforms, bindings), Object.values(used));
+  const {batch, heads, queryLength, valueDim} = compiled.plan.problem;
+  const {aux} = numbers;
+  const shapes: Partial<Record<BindingRole, number[]>> = {
+    output: [...tensors.query.shape.slice(0, -1), valueDim],
+    ...(aux && {rowSums: [batch, heads, queryLength, 2]}),
+    ...(aux === 'logSumExp' && {logSumExp: [batch, heads, queryLength]}),
   };
+  return runLaunches(host, compiled, tensors, shapes, callParams(tensors, numbers));
+}
+
+export const callParams = (
+  {bias, relativeBias}: Partial<CallTensors>,
+  {scale, layout, softcap, dropout, seed}: CallNumbers,
+): CallParams => ({
+  scale,
+  ...(layout && {layout}),
+  ...(softcap !== undefined && {softcap}),
+  ...(dropout !== undefined && {dropout}),
+  ...(seed !== undefined && {seed}),
+  ...(bias && {biasStrides: broadcastStrides(bias.shape)}),
+  ...(relativeBias && {relativeHeads: relativeBias.shape[0]!}),
+});
+
+/** What can run: launches with their buffers, a forward or a backward pass. */
+export type Runnable = Pick<Compiled, 'plan' | 'launches' | 'tail' | 'workBytes'>;
+
+/** Runs launches over the tensors of a call into new tensors of the given shapes, which it returns in their order. */
+export function runLaunches(
+  host: Host,
+  runnable: Runnable,
+  tensors: Partial<Record<BindingRole, TensorInfo>>,
+  shapes: Partial<Record<BindingRole, number[]>>,
+  call: CallParams,
+): TensorInfo[] {
+  const error = host.broken.get(runnable);
+  if (error !== undefined) throw error;
+  host.throwIfLost();
+  checkFits(host, runnable, tensors, shapes);
+  const resident = residentOf(host, runnable);
+  const {given, temporary} = asStored(host, tensors);
+  const uniforms = uniformsOf(host, runnable, resident, call);
+  host.beginCall(bytesToAllocate(host, given, Object.values(shapes)));
+  const made = Object.entries(shapes).map(([role, shape]) => [role, host.makeTensor(shape, 'float32')] as const);
+  const used: Partial<Record<BindingRole, TensorInfo>> = {...given, ...Object.fromEntries(made)};
+  const bindings = bind(host, runnable, resident, used);
+
+  const {launches} = runnable;
+  const touched = Object.values(used);
+  const encode = (): void => host.encode(dispatchesOf(host, runnable, resident, uniforms, bindings), touched);
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else if (resident.scoped && launches.every(({program}) => host.pipelines.has(program))) encode();
-  else scoped(host, compiled, resident, encode);
+  else {
+    resident.scoped = true;
+    scoped(host, runnable, launches, encode);
+  }
 
   for (const tensor of temporary) tensor.dispose();
-  host.endCall(new Set(Object.values(used).map(({shape}) => bytesOf(shape))));
-  return output;
+  host.endCall(new Set(touched.map(({shape}) => bytesOf(shape))));
+  return made.map(([, tensor]) => tensor);
 }
 
 /** What a call will take from the pool. */
-function bytesToAllocate(host: Host, given: CallTensors, outputShape: readonly number[]): number {
+export function bytesToAllocate(
+  host: Host,
+  given: Partial<Record<BindingRole, TensorInfo>>,
+  outputs: readonly (readonly number[])[],
+): number {
   // By dataId: self-attention may pass one tensor three times.
-  const distinct = new Map(Object.values(given).map((tensor: TensorInfo) => [tensor.dataId, tensor]));
+  const distinct = new Map(Object.values(given).map((tensor) => [tensor.dataId, tensor]));
   const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
-  return [bytesOf(outputShape), ...uploads].reduce((sum, bytes) => sum + bytes);
+  return [...outputs.map(bytesOf), ...uploads].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-function bind(host: Host, {workBytes}: Compiled, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
+function bind(host: Host, {workBytes}: Runnable, resident: Resident, tensors: Partial<Record<BindingRole, TensorInfo>>): Bindings {
   const whole = (buffer: GPUBuffer): Binding => ({buffer, size: buffer.size});
   const bindings = new Map<BindingRole, Binding>([['schedule', whole(resident.schedule)]]);
-  if (resident.maskWords !== null) bindings.set('maskWords', whole(resident.maskWords));
   for (const [role, size] of Object.entries(workBytes) as [BindingRole, number][]) {
     bindings.set(role, {buffer: host.workBuffer(role, size), size});
   }
@@ -73,13 +123,11 @@ function bind(host: Host, {workBytes}: Compiled, resident: Resident, tensors: Pa
 }
 
 /** The buffers of a plan on the device, uploaded on its first use. */
-export function residentOf(host: Host, compiled: Compiled): Resident {
-  const known = host.residents.get(compiled);
+export function residentOf(host: Host, runnable: Runnable): Resident {
+  const known = host.residents.get(runnable);
   if (known !== undefined) return known;
-  const {schedule, maskWords} = compiled.plan;
-  return host.residents.set(compiled, {
-    schedule: host.upload(schedule, 'SparseAttention.schedule'),
-    maskWords: maskWords === null ? null : host.upload(maskWords, 'SparseAttention.maskWords'),
+  return host.residents.set(runnable, {
+    schedule: host.upload(scheduleWords(runnable), 'SparseAttention.schedule', 8 * runnable.tail.pairs),
     uniforms: new Lru<string, readonly GPUBuffer[]>({entries: MAX_UNIFORMS, evicted: (buffers) => host.destroy(buffers)}),
     dispatches: new Lru<string, readonly Dispatch[]>({entries: MAX_DISPATCHES}),
     scoped: false,
@@ -92,33 +140,37 @@ const MAX_UNIFORMS = 8;
 const MAX_DISPATCHES = 16;
 
 /** The uniform buffer of each launch for a call, uploaded on the first call like it. */
-function uniformsOf(host: Host, {launches}: Compiled, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
-  const key = `${call.scale},${call.biasStrides?.join() ?? ''}`;
+function uniformsOf(host: Host, {launches}: Runnable, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
+  const key = Object.values(call).join('|') + Object.keys(call).join();
   const known = uniforms.get(key);
   if (known !== undefined) return known;
   const upload = ({program, params}: Launch): GPUBuffer =>
-    host.upload(new Uint32Array(params(call)), `${program.name}.params`, GPUBufferUsage.UNIFORM);
+    host.upload(new Uint32Array(params(call)), `${program.name}.params`, undefined, GPUBufferUsage.UNIFORM);
   return uniforms.set(key, launches.map(upload));
 }
 
 /** Throws what the device would otherwise turn into silent garbage: tfjs checks none of these limits. */
-export function checkFits(host: Host, compiled: Compiled, tensors: Partial<CallTensors>, outputShape: readonly number[]): void {
+export function checkFits(
+  host: Host,
+  {launches, workBytes, tail}: Pick<Runnable, 'launches' | 'workBytes'> & {readonly tail: {readonly pairs: number}},
+  tensors: Partial<Record<BindingRole, TensorInfo>>,
+  shapes: Partial<Record<BindingRole, readonly number[]>>,
+): void {
   const {limits} = host.device;
   const atMost = (thing: string, found: number, limit: keyof GPUSupportedLimits, cure: string): void => {
     const most = limits[limit] as number;
     if (found > most) refuse(thing, String(found), `at most ${most} (${limit} of this device)`, cure);
   };
   const bytes = new Map<string, number>(Object.entries(tensors).map(([role, tensor]) => [role, bytesOf(tensor.shape)]));
-  bytes.set('output', bytesOf(outputShape));
-  for (const [role, size] of Object.entries(compiled.workBytes)) bytes.set(role, size);
-  bytes.set('schedule', compiled.plan.schedule.byteLength);
-  if (compiled.plan.maskWords !== null) bytes.set('maskWords', compiled.plan.maskWords.byteLength);
+  for (const [role, size] of Object.entries(workBytes)) bytes.set(role, size);
+  for (const [role, shape] of Object.entries(shapes)) bytes.set(role, bytesOf(shape));
+  bytes.set('schedule', 8 * tail.pairs);
   for (const [role, size] of bytes) {
     for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
       atMost(`bytes of ${role}`, size, limit, 'Split the batch, the heads or the queries over several calls.');
     }
   }
-  for (const {program, grid} of compiled.launches) {
+  for (const {program, grid} of launches) {
     host.pipelines.throwIfBroken(program);
     const cure = 'Please report this plan: it was made for a larger device.';
     const storage = program.bindings.filter((role) => role !== 'params').length;
@@ -134,9 +186,8 @@ export function checkFits(host: Host, compiled: Compiled, tensors: Partial<CallT
  * Runs `encode` as the only commands inside a validation scope. The answer comes later, after kernels must have returned: an error is
  * logged then, and the plan and its new pipelines throw from their next use on. Without this tfjs would go on with old memory as results.
  */
-function scoped(host: Host, compiled: Compiled, resident: Resident, encode: () => void): void {
-  const fresh = compiled.launches.map(({program}) => program).filter((program) => !host.pipelines.has(program));
-  resident.scoped = true;
+export function scoped(host: Host, runs: object, launches: readonly Launch[], encode: () => void): void {
+  const fresh = launches.map(({program}) => program).filter((program) => !host.pipelines.has(program));
   host.flush();
   host.device.pushErrorScope('validation');
   try {
@@ -146,8 +197,8 @@ function scoped(host: Host, compiled: Compiled, resident: Resident, encode: () =
     host.device.popErrorScope().then(
       (found) => {
         if (found === null) return;
-        const error = refusedProgram(compiled.launches.map(({program}) => program.name).join(', '), found.message);
-        host.broken.set(compiled, error);
+        const error = refusedProgram(launches.map(({program}) => program.name).join(', '), found.message);
+        host.broken.set(runs, error);
         for (const program of fresh) host.pipelines.markBroken(program, error);
         console.error(`SparseAttention: the output of this call is not valid. ${error.message}`);
       },
@@ -156,7 +207,7 @@ function scoped(host: Host, compiled: Compiled, resident: Resident, encode: () =
   }
 }
 
-function compileAhead(host: Host, program: Program): void {
+export function compileAhead(host: Host, program: Program): void {
   const compiling = host.pipelines.compile(program).then(({pipeline}) => pipeline);
   host.awaitInCompileOnly(program.key, compiling);
 }
@@ -164,7 +215,7 @@ function compileAhead(host: Host, program: Program): void {
 /** The dispatches of a call, remembered: bind groups are most of what a call costs on the CPU. */
 function dispatchesOf(
   host: Host,
-  {launches}: Compiled,
+  {launches}: Runnable,
   resident: Resident,
   uniforms: readonly GPUBuffer[],
   bindings: Bindings,
@@ -177,7 +228,7 @@ function dispatchesOf(
   if (known !== undefined) return known;
   return resident.dispatches.set(
     key,
-    launches.map((each, i) => dispatchOf(host, each, uniforms[i]!, bindings)),
+    launches.map((each, i) => dispatchOf(host, each, {buffer: uniforms[i]!}, bindings)),
   );
 }
 
@@ -191,33 +242,46 @@ function identity(buffer: GPUBuffer): number {
   return number;
 }
 
-function dispatchOf(
-  host: Host,
-  {program, grid}: Launch,
-  uniform: GPUBuffer,
-  bindings: ReadonlyMap<BindingRole, Binding>,
-): Dispatch {
+export function dispatchOf(host: Host, {program, grid}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
   const {pipeline, layout} = host.pipelines.get(program);
   const bindGroup = host.device.createBindGroup({
     label: program.name,
     layout,
     entries: program.bindings.map((role, binding) => ({
       binding,
-      resource: role === 'params' ? {buffer: uniform} : bindings.get(role)!,
+      resource: role === 'params' ? params : bindings.get(role)!,
     })),
   });
   return {name: program.name, pipeline, grid, bindGroup};
 }
 
+/** Roles whose tensors hold int32. */
+const INTEGERS: readonly string[] = ['mask', 'keyLengths', 'querySegments', 'keySegments'];
+
 /** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */
-function asFloats(host: Host, tensors: CallTensors): {given: CallTensors; temporary: readonly tf.Tensor[]} {
+export function asStored(
+  host: Host,
+  tensors: Partial<Record<BindingRole, TensorInfo>>,
+): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {
   const temporary: tf.Tensor[] = [];
-  const entries = Object.entries(tensors).map(([role, tensor]: [string, TensorInfo]) => {
-    if (role === 'mask' || host.storedDtype(tensor) === 'float32') return [role, tensor];
+  const entries = Object.entries(tensors).map(([role, tensor]) => {
+    if (INTEGERS.includes(role) || host.storedDtype(tensor) === 'float32') return [role, tensor];
     temporary.push(tf.mul(tensor as tf.Tensor, 1));
     return [role, temporary.at(-1)!];
   });
-  return {given: Object.fromEntries(entries) as CallTensors, temporary};
+  return {given: Object.fromEntries(entries) as Partial<Record<BindingRole, TensorInfo>>, temporary};
+}
+
+/** The schedule, and the mask bits of the plan behind it: rows of whole pairs. */
+function scheduleWords({plan: {schedule, maskWords, problem}, tail}: Runnable): Int32Array {
+  if (maskWords === null) return schedule;
+  const perRow = Math.ceil(problem.keyLength / 32);
+  const words = new Int32Array(2 * (tail.maskBits + tail.maskPairs));
+  words.set(schedule);
+  for (let row = 0; row < problem.queryLength; row++) {
+    words.set(maskWords.subarray(row * perRow, (row + 1) * perRow), 2 * tail.maskBits + row * 2 * Math.ceil(perRow / 2));
+  }
+  return words;
 }
 
 /** Strides in elements over (batch, head, query, key); 0 where the dimension is broadcast. */
@@ -228,4 +292,4 @@ function broadcastStrides(shape: readonly number[]): [number, number, number, nu
 }
 
 /** Every element of a tensor takes 4 bytes on the device, booleans as well. */
-const bytesOf = (shape: readonly number[]): number => 4 * tf.util.sizeFromShape([...shape]);
+export const bytesOf = (shape: readonly number[]): number => 4 * tf.util.sizeFromShape([...shape]);

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
-import {Pattern, problemOf, type CompileOptions, type Problem} from '../compile.js';
+import {Pattern, problemOf, type CompileOptions, type Features, type Problem} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
-import {checkImplementation, checkPrecision, type Precision} from './check.js';
+import {oneOf, say} from './arguments.js';
+import {checkImplementation, checkPrecision} from './check.js';
+import type {Precision, SparseAttentionOptions} from './options.js';
 import {checkFits, residentOf} from './launch.js';
 
 /** The sizes and options of the calls to come. */
@@ -21,8 +23,10 @@ export interface PrepareShape {
   readonly batch?: number;
   /** Default keyLength − queryLength. */
   readonly queryOffset?: number;
-  /** The calls will add a bias. Default false. */
-  readonly bias?: boolean;
+  /** Heads of key and value. Default heads. */
+  readonly keyHeads?: number;
+  /** The options that the calls will bring, such as ['bias', 'keyLengths']. Default none. */
+  readonly options?: readonly ScoreOption[];
   /** Default `auto`. */
   readonly implementation?: 'auto' | 'fused' | 'dense';
   /** Default `float32`. */
@@ -37,7 +41,8 @@ const NAMES = [
   'heads',
   'batch',
   'queryOffset',
-  'bias',
+  'keyHeads',
+  'options',
   'implementation',
   'precision',
 ];
@@ -63,13 +68,13 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   }
   host.throwIfLost();
   const compiled = compiledPlan(pattern, problem, host.limits, options);
-  checkFits(host, compiled, {}, [problem.batch, problem.heads, problem.queryLength, problem.valueDim]);
+  checkFits(host, compiled, {}, {output: [problem.batch, problem.heads, problem.queryLength, problem.valueDim]});
   await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
   residentOf(host, compiled);
 }
 
 /** The sizes and options, found right. */
-export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: Problem} & Required<CompileOptions> {
+export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: Problem} & Required<Omit<CompileOptions, 'aux'>> {
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
   }
@@ -81,16 +86,28 @@ export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: P
     const near = nearestName(name, NAMES);
     refuse(`shape.${name}`, 'an unknown name', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
   }
-  const {bias = false, implementation: asked, precision: askedPrecision, ...sizes} = shape;
+  const {options = [], implementation: asked, precision: askedPrecision, ...sizes} = shape;
   const implementation = checkImplementation(asked);
-  const precision = checkPrecision(askedPrecision);
-  if (typeof bias !== 'boolean') {
-    refuse(
-      'shape.bias',
-      `a value of type ${typeof bias}`,
-      'true or false',
-      'The calls bring the bias itself; here say that they will.',
-    );
-  }
-  return {problem: problemOf(sizes), implementation, bias, storage: precision};
+  const storage = checkPrecision(askedPrecision);
+  const names: readonly string[] = Array.isArray(options)
+    ? options
+    : refuse('shape.options', say(options), 'an array of names', 'Leave it out for none.');
+  for (const name of names) oneOf('name in shape.options', name, SCORE_OPTIONS, 'Remove it.');
+  const features = Object.fromEntries(SCORE_OPTIONS.map((name) => [FEATURE[name], names.includes(name)])) as unknown as Features;
+  return {problem: problemOf(sizes), implementation, features, storage};
 }
+
+/** Options that change the text of kernels, and what kernels call them. */
+const FEATURE = {
+  bias: 'bias',
+  softcap: 'softcap',
+  alibiSlopes: 'alibi',
+  relativeBias: 'relative',
+  keyLengths: 'lengths',
+  segmentIds: 'segments',
+  sinks: 'sinks',
+  dropout: 'dropout',
+} as const satisfies Partial<Record<keyof SparseAttentionOptions, keyof Features>>;
+
+export type ScoreOption = keyof typeof FEATURE;
+const SCORE_OPTIONS = Object.keys(FEATURE) as ScoreOption[];

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {KERNEL_NAME, noGradient, registerKernelFor} from './kernel.js';
+import {KERNEL_NAME, registerKernelFor, sparseAttentionGradient} from './kernel.js';
 
 /** The backends of TensorFlow.js, whose packages may be imported after this one. Others are registered when the op first meets them. */
 export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
@@ -7,7 +7,13 @@ export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
 /** Makes `SparseAttention` known to TensorFlow.js. Doing it again changes nothing. */
 export function register(): void {
   for (const name of BACKENDS) registerKernelFor(name);
-  if (tf.getGradient(KERNEL_NAME) == null) tf.registerGradient({kernelName: KERNEL_NAME, gradFunc: noGradient});
+  if (tf.getGradient(KERNEL_NAME) == null)
+    tf.registerGradient({
+      kernelName: KERNEL_NAME,
+      saveAllInputs: true,
+      outputsToSave: [true, true],
+      gradFunc: sparseAttentionGradient,
+    });
 }
 
 // Importing the package registers the kernel. This is its one import with an effect (with the graph op of src/model/index.ts):

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 import {compile, TILES_VERSION, tuningOf, type Compiled, type Device, type Pattern, type Problem} from '../compile.js';
 import {Host} from './backend.js';
-import {say} from './check.js';
+import {say} from './arguments.js';
 import {launch} from './launch.js';
 import {adapterText} from './open_device.js';
 import {checkPrepare, type PrepareShape} from './prepare.js';
@@ -52,9 +52,7 @@ export async function tune(pattern: Pattern, shape: PrepareShape): Promise<TuneR
   const {key: kind, names} = tuningOf(pattern, problem, host.limits, options.storage);
   // Where only one suits there is nothing to time: software adapters, very wide values.
   const compete = names.length > 1 ? names : [];
-  const plans = compete.map((tile) =>
-    compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), {...options, bias: false}),
-  );
+  const plans = compete.map((tile) => compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), options));
   const programs = new Map(plans.flatMap(({launches}) => launches.map(({program}) => [program.key, program])));
   await Promise.all([...programs.values()].map((program) => host.pipelines.compile(program)));
   const milliseconds = plans.length === 0 ? [] : await time(host, plans);
@@ -122,10 +120,11 @@ function webgpuHost(what: string): Host {
 async function time(host: Host, plans: readonly Compiled[]): Promise<number[]> {
   const {problem} = plans[0]!.plan;
   const inputs = inputsFor(problem);
-  const scale = 1 / Math.sqrt(problem.headDim);
+  const numbers = {scale: 1 / Math.sqrt(problem.headDim)};
   const sample = async (compiled: Compiled, calls: number): Promise<number> => {
     const start = performance.now();
-    for (let call = 0; call < calls; call++) host.disposeTensor(launch(host, compiled, inputs, scale));
+    for (let call = 0; call < calls; call++)
+      launch(host, compiled, inputs, numbers).forEach((output) => host.disposeTensor(output));
     host.flush();
     await host.device.queue.onSubmittedWorkDone();
     return (performance.now() - start) / calls;

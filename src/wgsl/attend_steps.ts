@@ -1,9 +1,10 @@
-import {ceilDiv} from '../support/index.js';
 import {repeat, type Path, type Step, type Steps} from './barriers.js';
 import type {Columns, KernelShape} from './kernel_shape.js';
 import type {RowAccess} from './row_access.js';
+import {Scoring} from './scoring.js';
 import type {Share} from './share.js';
 import {each, lines, tree} from './text.js';
+import {copyTile, exchange, multiply, rotated, weigh, type Grid} from './tile_math.js';
 
 /**
  * The kernel step by step; the loop is one trip over the key tiles of a span: key number `y0` of the span is the first of the tile.
@@ -22,9 +23,11 @@ export interface AttendSteps extends Steps {
 
 class Trip {
   private readonly shape: KernelShape;
+  private readonly scoring: Scoring;
 
   constructor(private readonly share: Share) {
     this.shape = share.shape;
+    this.scoring = new Scoring(this.shape.features);
   }
 
   steps(): AttendSteps {
@@ -65,15 +68,15 @@ class Trip {
   private stageQueries(): string {
     const {rows, regions} = this.shape;
     const {query} = this.share;
-    return this.stage(rows, query.columns, (row, column, at) => {
-      const tensorRow = `(line * params.queryLength + u32(rowsOf.x + rowsOf.y * min(i32${row}, owned.x - 1)))`;
+    return copyTile(this.share.threads, rows, query.columns, (row, column, at) => {
+      const tensorRow = `(queryLine + u32(rowsOf.x + rowsOf.y * min(i32${row}, owned.x - 1)) * params.queryStrides.y)`;
       const rotatedColumn = `(${column} + ${row}) % ${query.columns}u`;
       return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${query.load(query.base(tensorRow), column)};`;
     });
   }
 
   private stageKeys({first, count}: Columns): string {
-    return this.stage(this.shape.keys, count, (row, column, at) => {
+    return copyTile(this.share.threads, this.shape.keys, count, (row, column, at) => {
       const from = this.loadKeyRow(this.share.key, 'y0', row, first, column);
       return `memory[${this.shape.regions.key.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${from};`;
     });
@@ -88,11 +91,11 @@ class Trip {
     const y0 = group === 0 ? 'y0' : `(y0 + ${group * perGroup})`;
     const at = regions.value.begin;
     if (storage === 'float32' || valueHalves) {
-      return this.stage(perGroup, width, (row, column, rowAt) => {
+      return copyTile(this.share.threads, perGroup, width, (row, column, rowAt) => {
         return `memory[${at}u + ${rowAt} + ${column}] = ${this.loadKeyRow(value, y0, row, begin, column)};`;
       });
     }
-    return this.stage(perGroup, width / 2, (row, column, rowAt) => {
+    return copyTile(this.share.threads, perGroup, width / 2, (row, column, rowAt) => {
       const eight = this.loadKeyRow(value, y0, row, begin / 2, column);
       const [lower, upper] = this.share.floats('eight');
       const to = `${at}u + 2u * (${rowAt} + ${column})`;
@@ -100,76 +103,29 @@ class Trip {
     });
   }
 
-  /** Copies rows × width columns, one per invocation at a time. */
-  private stage(rows: number, width: number, copy: (row: string, column: string, at: string) => string): string {
-    const total = rows * width;
-    return each(ceilDiv(total, this.share.threads), (n) => {
-      const inside = (n + 1) * this.share.threads <= total;
-      const body = `let f = lane + ${n * this.share.threads}u; ${inside ? '' : `if (f < ${total}u) { `}`;
-      return `{ ${body}${copy(`(f / ${width}u)`, `(f % ${width}u)`, `(f / ${width}u) * ${width}u`)}${inside ? '' : ' }'} }`;
-    });
-  }
-
   /** A column of the key or value that is number y0 + row of the span; past its end of the last one, which the mask hides. */
   private loadKeyRow(access: RowAccess, y0: string, row: string, first: number, column: string): string {
-    const tensorRow = `(line * params.keyLength + u32(keysOf.x + keysOf.y * min(${y0} + i32(${row}), y.y - 1)))`;
+    const tensorRow = `(keyLine + u32(keyRows.x + keyRows.y * min(${y0} + i32(${row}), y.y - 1)))`;
     return access.load(access.base(tensorRow), first === 0 ? column : `${column} + ${first}u`);
   }
 
-  private scores({first, count}: Columns): string {
-    const {threadsX, threadsY, regions} = this.shape;
+  private scores(columns: Columns): string {
+    const {threadsY, regions, unroll} = this.shape;
     const {query} = this.share;
-    const unroll = [4, 2, 1].find((steps) => steps <= this.shape.unroll.scores && count % steps === 0)!;
-    const parts = this.share.floats('').length;
-    const trip = (u: number): string =>
-      lines(
-        `{ let d = n * ${unroll}u + ${u}u;`,
-        each(this.share.keys, (j) => {
-          const at = `memory[own + ${regions.key.begin + threadsX * j * count}u + ${rotated('d', 'tx', threadsX * j, count)}]`;
-          if (parts === 1) return `let k${j}_0 = ${at};`;
-          return `let key${j} = ${at}; ${this.share
-            .floats(`key${j}`)
-            .map((floats, part) => `let k${j}_${part} = ${floats};`)
-            .join(' ')}`;
-        }),
-        each(this.share.rows, (i) => {
-          const column = first === 0 ? 'd' : `(d + ${first}u)`;
-          const load =
-            regions.query === null
-              ? query.load(`query${i}`, column)
-              : `memory[ownQuery + ${regions.query.begin + threadsY * i * query.columns}u + ${rotated(column, 'ty', threadsY * i, query.columns)}]`;
-          const terms = (part: number): string =>
-            lines(
-              ...[...'xyzw'].map((e) =>
-                each(this.share.keys, (j) => `s${i}_${j} = fma(q${part}.${e}, k${j}_${part}.${e}, s${i}_${j});`, ' '),
-              ),
-            );
-          if (parts === 1) return `{ let q0 = ${load};\n${terms(0)} }`;
-          return `{ let q = ${load}; ${this.share
-            .floats('q')
-            .map((floats, part) => `let q${part} = ${floats};`)
-            .join(' ')}\n${each(parts, terms)} }`;
-        }),
-        '}',
-      );
-    // A base and constants: (tx + 8j) · width + … would be computed anew for each j.
-    return lines(
-      `{ let own = tx * ${count}u;${regions.query === null ? '' : ` let ownQuery = ty * ${query.columns}u;`}`,
-      `for (var n = 0u; n < ${count / unroll}u; n++) {\n${each(unroll, trip)}\n}\n}`,
-    );
+    const staged = regions.query;
+    const load = (i: number, column: string): string =>
+      staged === null
+        ? query.load(`query${i}`, column)
+        : `memory[ownQuery + ${staged.begin + threadsY * i * query.columns}u + ${rotated(column, 'ty', threadsY * i, query.columns)}]`;
+    const prelude = staged === null ? '' : ` let ownQuery = ty * ${query.columns}u;`;
+    return multiply(this.grid, this.share, {name: 's', columns, region: regions.key, unroll: unroll.scores, prelude, load});
   }
 
   private scale(): string {
-    const {bias, threadsX} = this.shape;
-    if (!bias) return each(this.share.rows, (i) => each(this.share.keys, (j) => `s${i}_${j} *= params.scale;`, ' '));
-    const offset = (j: number): string =>
-      `let b${j} = u32(keysOf.x + keysOf.y * min(y0 + i32(tx) + ${threadsX * j}, y.y - 1)) * params.biasStrides.w;`;
-    const pair = (i: number, j: number): string => `s${i}_${j} = biased(s${i}_${j} * params.scale, bias[bias${i} + b${j}]);`;
-    return lines(
-      `{ ${each(this.share.keys, offset)}`,
-      each(this.share.rows, (i) => each(this.share.keys, (j) => pair(i, j))),
-      '}',
-    );
+    const key = (j: number): string => `keysOf.x + keysOf.y * min(y0 + i32(tx) + ${this.shape.threadsX * j}, y.y - 1)`;
+    const keys = each(this.share.keys, (j) => this.scoring.key(j, key(j)));
+    const pairs = each(this.share.rows, (i) => each(this.share.keys, (j) => this.scoring.pair(`s${i}_${j}`, i, j)));
+    return keys.trim() === '' ? pairs : lines(`{ ${keys}`, pairs, '}');
   }
 
   private applyMask(): string {
@@ -177,17 +133,25 @@ class Trip {
     const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
     if (mask === 'interval') {
       const pair = (i: number, j: number): string =>
-        `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < own.y);`;
+        `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < ${last});`;
+      const last = this.shape.features.lengths ? 'min(own.y, y.y)' : 'own.y';
       const row = (i: number): string => `{ let own = schedule[intervals + x${i}];\n${each(this.share.keys, (j) => pair(i, j))} }`;
-      return `if (y0 < full.x || y0 + KEYS > full.y) {\n${each(this.share.rows, row)}\n}`;
+      return `if (y0 < full.x || y0 + KEYS > ${this.shape.features.lengths ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(this.share.rows, row)}\n}`;
     }
     // Dense spans begin at key 0, so the keys of a tile start a word.
-    const bit = (j: number): string => `((w${Math.floor((threadsX * j) / 32)} >> ((tx + ${threadsX * j}u) % 32u)) & 1u) == 1u`;
+    const bit = (j: number): string => `((w${Math.floor((threadsX * j) / 32)} >> ((tx + ${threadsX * j}u) % 32u)) & 1) == 1`;
     const pair = (i: number, j: number): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${bit(j)} && ${key(j)} < y.y);`;
-    const word = (i: number, w: number): string => `let w${w} = maskWords[words${i} + u32(y0) / 32u + ${w}u];`;
+    const words = (i: number): string =>
+      keys === 32
+        ? `let both = schedule[bits${i} + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);`
+        : each(
+            keys / 64,
+            (w) =>
+              `let both${w} = schedule[bits${i} + u32(y0) / 64u + ${w}u]; let w${2 * w} = both${w}.x; let w${2 * w + 1} = both${w}.y;`,
+          );
     return each(this.share.rows, (i) =>
       lines(
-        `{ ${each(keys / 32, (w) => word(i, w), ' ')}`,
+        `{ ${words(i)}`,
         each(this.share.keys, (j) => pair(i, j)),
         '}',
       ),
@@ -200,67 +164,50 @@ class Trip {
   }
 
   private softmax(): string {
+    const {features, threadsX} = this.shape;
+    const {dropout} = features;
     const row = (i: number): string =>
       lines(
         `{ let next = max(m${i}, t${i}); let shrink = exp2(m${i} - next); m${i} = next;`,
         each(this.share.keys, (j) => `s${i}_${j} = exp2(s${i}_${j} - next);`, ' '),
         `l${i} = fma(l${i}, shrink, ${tree(this.scoresOf(i), (a, b) => `(${a} + ${b})`)});`,
+        // What is dropped counts in the sum all the same.
+        dropout ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
         `${each(this.share.columns, (c) => `o${i}_${c} *= shrink;`, ' ')} }`,
       );
-    return `{ ${this.share.collect('t', larger)}\n${each(this.share.rows, row)}\n}`;
+    const keys = dropout ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
+    return `{ ${this.share.collect('t', larger)}\n${lines(keys, each(this.share.rows, row))}\n}`;
   }
 
-  /** Row x has a vec4 of probabilities for each (four own keys, tx), rotated by the row so that neighbours in y hit other banks. */
   private storeProbabilities(group: number): string {
-    const {threadsX, threadsY, keyGroups, regions} = this.shape;
-    const quads = this.share.keys / keyGroups / 4;
-    const stores = each(this.share.rows, (i) =>
-      each(quads, (quad) => {
-        const parts = [0, 1, 2, 3].map((e) => `s${i}_${group * quads * 4 + quad * 4 + e}`);
-        const begin = regions.probability.begin + (quad + threadsY * i * quads) * threadsX;
-        const at = `memory[own + ${begin}u + ${rotated('tx', 'ty', threadsY * i, threadsX)}]`;
-        return `${at} = ${this.share.pack(`vec4f(${parts.join(', ')})`)};`;
-      }),
-    );
-    return `{ let own = ty * ${quads * threadsX}u;\n${stores} }`;
+    return exchange(this.grid, this.share, {name: 's', region: this.shape.regions.probability, quads: this.quads, group});
   }
 
-  private weighValues({first, count}: Columns): string {
-    const {threadsX, threadsY, keyGroups, regions, valueHalves} = this.shape;
-    const quads = this.share.keys / keyGroups / 4;
-    const width = Math.min(count * threadsX, this.share.valueColumns - first * threadsX);
-    const unroll = this.shape.unroll.values;
-    const column = (c: number): string =>
-      threadsX * (c + 1) <= width ? `tx + ${threadsX * c}u` : `min(tx + ${threadsX * c}u, ${width - 1}u)`;
-    const load = (quad: number, e: number, c: number): string => {
-      const at = `memory[${regions.value.begin}u + (t + ${threadsX * (4 * quad + e)}u) * ${width}u + ${column(c)}]`;
-      if (!valueHalves) return `let v${c} = ${this.share.unpack(at)};`;
-      return `let value${c} = ${at}; let v${2 * c} = lower(value${c}); let v${2 * c + 1} = upper(value${c});`;
-    };
-    const perColumn = valueHalves ? 2 : 1;
-    const key = (quad: number, e: number): string =>
-      lines(
-        `{ ${each(count, (c) => load(quad, e, c), ' ')}`,
-        each(this.share.rows, (i) =>
-          each(
-            perColumn * count,
-            (c) => `o${i}_${perColumn * first + c} = fma(vec4f(p${i}.${'xyzw'[e]}), v${c}, o${i}_${perColumn * first + c});`,
-            ' ',
-          ),
-        ),
-        '}',
-      );
-    const quad = (q: number): string =>
-      lines(
-        `{ ${each(this.share.rows, (i) => {
-          const from = regions.probability.begin + (q + threadsY * i * quads) * threadsX;
-          return `let p${i} = ${this.share.unpack(`memory[own + ${from}u + ${rotated('t', 'ty', threadsY * i, threadsX)}]`)};`;
-        })}`,
-        each(4, (e) => key(q, e)),
-        '}',
-      );
-    const trip = (u: number): string => `{ let t = n * ${unroll}u + ${u}u;\n${each(quads, quad)} }`;
-    return `{ let own = ty * ${quads * threadsX}u;\nfor (var n = 0u; n < ${threadsX / unroll}u; n++) {\n${each(unroll, trip)}\n}\n}`;
+  private weighValues(columns: Columns): string {
+    const {threadsX, regions, valueHalves, unroll} = this.shape;
+    const {probability: weights, value: region} = regions;
+    const width = Math.min(columns.count * threadsX, this.share.valueColumns - columns.first * threadsX);
+    const {quads} = this;
+    return weigh(this.grid, this.share, {
+      name: 'o',
+      weights,
+      quads,
+      region,
+      width,
+      columns,
+      unroll: unroll.values,
+      halves: valueHalves,
+    });
+  }
+
+  private get grid(): Grid {
+    const {threadsX, threadsY} = this.shape;
+    return {threadsX, threadsY, rows: this.share.rows, keys: this.share.keys};
+  }
+
+  /** vec4 of probabilities of one row that an invocation exchanges at a time. */
+  private get quads(): number {
+    return this.share.keys / this.shape.keyGroups / 4;
   }
 
   private scoresOf(i: number): string[] {
@@ -269,9 +216,3 @@ class Trip {
 }
 
 const larger = (a: string, b: string): string => `max(${a}, ${b})`;
-
-/** Column of row `row + offset` after rotation by the row, so that neighbouring rows lie in other banks: 12.3 → 33.9 TFLOPS (H200, 2026-11-20). */
-function rotated(column: string, row: string, offset: number, width: number): string {
-  const rest = offset % width;
-  return `(${column} + ${row}${rest === 0 ? '' : ` + ${rest}u`}) % ${width}u`;
-}

@@ -2,7 +2,7 @@ import type {Plan} from '../plan/index.js';
 import {program} from './make_program.js';
 import {PARAMS} from './params.js';
 import type {BindingRole, Launch, Program} from './program.js';
-import {halvesAccess, paddedDim, rowAccess} from './row_access.js';
+import {halvesAccess, paddedDim, rowAccess, type RowAccess} from './row_access.js';
 import {lines} from './text.js';
 
 const INVOCATIONS = 256;
@@ -11,9 +11,10 @@ const GRID_WIDTH = 32768;
 
 /** Bytes of the converted query, key and value. */
 export function halvesBytes({problem}: Plan): {readonly query: number; readonly key: number; readonly value: number} {
-  const {batch, heads, queryLength, keyLength, headDim, valueDim} = problem;
-  const bytes = (length: number, features: number): number => 2 * batch * heads * length * paddedDim(features);
-  return {query: bytes(queryLength, headDim), key: bytes(keyLength, headDim), value: bytes(keyLength, valueDim)};
+  const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
+  const bytes = (rows: number, features: number): number => 2 * batch * rows * paddedDim(features);
+  const keys = keyHeads * keyLength;
+  return {query: bytes(heads * queryLength, headDim), key: bytes(keys, headDim), value: bytes(keys, valueDim)};
 }
 
 /** The grid of the conversion: a layer for each tensor, an invocation for eight halves. */
@@ -26,27 +27,21 @@ export function convertGrid(plan: Plan): Launch['grid'] {
 /** Converts query, key and value to packed halves, the rows padded with zeros. */
 export function convertProgram({problem: {headDim, valueDim}, device}: Plan): Program {
   const tensors = [
-    {from: rowAccess('query', headDim), to: halvesAccess('queryHalves', headDim), rows: 'params.queryLength'},
-    {from: rowAccess('key', headDim), to: halvesAccess('keyHalves', headDim), rows: 'params.keyLength'},
-    {from: rowAccess('value', valueDim), to: halvesAccess('valueHalves', valueDim), rows: 'params.keyLength'},
+    {from: rowAccess('query', headDim), to: halvesAccess('queryHalves', headDim)},
+    {from: rowAccess('key', headDim), to: halvesAccess('keyHalves', headDim)},
+    {from: rowAccess('value', valueDim), to: halvesAccess('valueHalves', valueDim)},
   ];
   const names: BindingRole[] = ['query', 'key', 'value'];
-  const convert = ({from, to, rows}: (typeof tensors)[number], layer: number): string => {
-    const half = (e: number): string => {
-      const load = from.load('base', `(2u * column + ${e}u)`);
-      const inside = 2 * to.columns <= from.columns;
-      return `packed(${inside ? load : `select(vec4f(), ${from.load('base', `min(2u * column + ${e}u, ${from.columns - 1}u)`)}, 2u * column + ${e}u < ${from.columns}u)`})`;
-    };
-    return lines(
+  const convert = ({from, to}: (typeof tensors)[number], layer: number): string =>
+    lines(
       `case ${layer}u: {`,
-      `if (index >= params.first * ${rows} * ${to.columns}u) { return; }`,
+      `if (index >= arrayLength(&${names[layer]}Halves)) { return; }`,
       `let row = index / ${to.columns}u;`,
       `let column = index % ${to.columns}u;`,
       `let base = ${from.base('row')};`,
-      to.store('index', '0u', `vec4u(${half(0)}, ${half(1)})`),
+      to.store('index', '0u', eightHalves(from, to)),
       '}',
     );
-  };
   return program({
     name: 'SparseAttention.convert',
     bindings: ['params', ...names, 'queryHalves', 'keyHalves', 'valueHalves'],
@@ -64,7 +59,7 @@ export function convertProgram({problem: {headDim, valueDim}, device}: Plan): Pr
     invocations: INVOCATIONS,
     code: lines(
       `
-// query, key and value as halves, rows padded to ${paddedDim(headDim)}, ${paddedDim(headDim)} and ${paddedDim(valueDim)}. An invocation converts eight. params.first is batch · heads.
+// query, key and value as halves, rows padded to ${paddedDim(headDim)}, ${paddedDim(headDim)} and ${paddedDim(valueDim)}. An invocation converts eight.
 `,
       PARAMS,
       ...tensors.map(({from}) => from.functions),
@@ -77,14 +72,27 @@ ${lines(...tensors.map(convert))}
 default: {}
 }
 }
-
-// Finite floats past the largest half become it: what a conversion makes of them is left open by WGSL. Infinity and NaN stay as they are.
-fn packed(four: vec4f) -> vec2u {
-let large = (abs(four) > vec4f(65504.0)) & (abs(four) <= vec4f(3.4028234e38));
-let safe = select(four, sign(four) * 65504.0, large);
-${device.float16 ? 'return bitcast<vec2u>(vec4<f16>(safe));' : 'return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));'}
-}
 `,
+      packedHalves(device.float16),
     ),
   });
 }
+
+/** Column `column` of a row of halves, from the row of floats at `base`; past its end zeros. */
+export function eightHalves(from: RowAccess, to: RowAccess): string {
+  const half = (e: number): string => {
+    const load = from.load('base', `(2u * column + ${e}u)`);
+    const inside = 2 * to.columns <= from.columns;
+    return `packed(${inside ? load : `select(vec4f(), ${from.load('base', `min(2u * column + ${e}u, ${from.columns - 1}u)`)}, 2u * column + ${e}u < ${from.columns}u)`})`;
+  };
+  return `vec4u(${half(0)}, ${half(1)})`;
+}
+
+export const packedHalves = (native: boolean): string => /* wgsl */ `
+// Finite floats past the largest half become it: what a conversion makes of them is left open by WGSL. Infinity and NaN stay as they are.
+fn packed(four: vec4f) -> vec2u {
+  let large = (abs(four) > vec4f(65504.0)) & (abs(four) <= vec4f(3.4028234e38));
+  let safe = select(four, sign(four) * 65504.0, large);
+  ${native ? 'return bitcast<vec2u>(vec4<f16>(safe));' : 'return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));'}
+}
+`;

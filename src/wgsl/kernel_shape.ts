@@ -1,6 +1,7 @@
 import type {Plan, Storage, TileShape} from '../plan/index.js';
 import {ceilDiv} from '../support/index.js';
 import type {Region} from './barriers.js';
+import type {Features} from './features.js';
 import {paddedDim} from './row_access.js';
 
 /** Columns `first ≤ c < first + count` of a row. */
@@ -24,7 +25,7 @@ export interface KernelShape {
   readonly shuffled: number;
   /** How masked pairs are told in partial tiles: by the interval of the row, or by a bit per pair. */
   readonly mask: 'interval' | 'bits';
-  readonly bias: boolean;
+  readonly features: Features;
   readonly unroll: TileShape['unroll'];
   /** Keys are staged a range of columns at a time. */
   readonly keyColumns: readonly Columns[];
@@ -49,7 +50,7 @@ export interface Regions {
 }
 
 /** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
-export function kernelShape({problem, tile, implementation, device, storage}: Plan, bias: boolean): KernelShape {
+export function kernelShape({problem, tile, implementation, device, storage}: Plan, features: Features): KernelShape {
   const {rows, keys, threadsX, threadsY} = tile;
   const {headDim, valueDim} = problem;
   const headColumns = columnsOf(headDim, storage);
@@ -88,7 +89,7 @@ export function kernelShape({problem, tile, implementation, device, storage}: Pl
         nativeHalves: storage === 'float16' && device.float16,
         shuffled,
         mask: implementation === 'dense' ? 'bits' : 'interval',
-        bias,
+        features,
         unroll: tile.unroll,
         keyColumns,
         keyGroups,
@@ -125,7 +126,7 @@ const halvesSpread = (features: number, threadsX: number): boolean =>
 const largestPower = (most: number): number => 2 ** Math.floor(Math.log2(most));
 
 /** [0, total) in `parts` nearly equal ranges, the larger first. */
-function split(total: number, parts: number): Columns[] {
+export function split(total: number, parts: number): Columns[] {
   const ranges: Columns[] = [];
   for (let part = 0, first = 0; part < parts; part++) {
     const count = ceilDiv(total - first, parts - part);

@@ -1,10 +1,12 @@
 import {ceilDiv} from '../support/index.js';
 import {placeBarriers, type Path, type Step} from './barriers.js';
 import {program} from './make_program.js';
-import {SLICE_STRIDE, type MatrixShape} from './matrix_shape.js';
-import {matrixAccess, MatrixTrip, type MatrixAccess, type MatrixSteps} from './matrix_steps.js';
-import {BIASED, NUMBERS} from './numbers.js';
+import {matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
+import {MatrixTrip, type MatrixSteps} from './matrix_steps.js';
+import {LINES} from './lines.js';
+import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
+import {BIASED, clipped} from './scoring.js';
 import type {BindingRole, Program} from './program.js';
 import {each, lines} from './text.js';
 
@@ -19,13 +21,12 @@ export function matrixProgram(shape: MatrixShape): Program {
   const inputs: BindingRole[] =
     shape.storage === 'float16' ? ['queryHalves', 'keyHalves', 'valueHalves'] : ['query', 'key', 'value'];
   const tensors = matrixAccess(shape);
-  const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch'];
+  const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch', 'rowSums'];
   if (shape.bias) bindings.push('bias');
-  if (shape.mask === 'bits') bindings.push('maskWords');
   return program({
     name: shape.exact ? 'SparseAttention.repair' : 'SparseAttention.attendMatrix',
     bindings,
-    writes: ['output', 'scratch'],
+    writes: ['output', 'scratch', 'rowSums'],
     directives: [
       // Which slice a subgroup uses is the same for all of its lanes, but the analysis cannot see that.
       'diagnostic(off, chromium.subgroup_matrix_uniformity)',
@@ -40,8 +41,8 @@ export function matrixProgram(shape: MatrixShape): Program {
       schedule: 'vec2i',
       output: tensors.output.element,
       scratch: 'vec4f',
+      rowSums: 'vec2f',
       bias: 'f32',
-      maskWords: 'u32',
     },
     code: new MatrixKernel(shape, tensors).text(),
     workgroupBytes: 16 * shape.memory + (shape.exact ? 4 : 0),
@@ -72,8 +73,8 @@ class MatrixKernel {
     return lines(
       `
 // Sparse attention on tensor cores, ${component} in, float32 scores, softmax and sums. Invocation i owns row i of the tile.
-// line = batch · heads + head;  query [line, queryLength, ${shape.headDim}]  key [line, keyLength, ${shape.headDim}]
-// value [line, keyLength, ${shape.valueDim}]  output [line, queryLength, ${shape.valueDim}]
+// query [batch, heads, queryLength, ${shape.headDim}]  key [batch, keyHeads, keyLength, ${shape.headDim}]
+// value [batch, keyHeads, keyLength, ${shape.valueDim}]  output [batch, heads, queryLength, ${shape.valueDim}]; or lengths before heads.
 alias Left = subgroup_matrix_left<${component}, ${matrix.K}, ${matrix.M}>;
 alias Right = subgroup_matrix_right<${component}, ${matrix.N}, ${matrix.K}>;
 alias Result = subgroup_matrix_result<f32, ${matrix.N}, ${matrix.M}>;
@@ -101,19 +102,19 @@ ${exact ? 'var<workgroup> again: u32;' : ''}
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
 let subgroup = index / LANES;
 let lane = index % LANES;
-let line = group.z * params.heads + group.x;
+let item = params.first + 4u * group.y;
+${LINES}
 let flag = params.flagBase + (line * groups.y + group.y) * ${subgroups}u;
 ${exact ? this.returnUnlessFlagged() : ''}
-let item = params.first + 4u * group.y;
 let rowsOf = schedule[item];         // (firstRow, rowStride)
 let owned = schedule[item + 1u];     // (rows, slot)
 let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 let row = u32(rowsOf.x + rowsOf.y * min(i32(index), owned.x - 1));
 let q = line * params.queryLength + row;
-let queryRow = ${this.access.query.base('q')};
+let queryRow = ${this.access.query.base('(queryLine + row * params.queryStrides.y)')};
 ${bias ? '' : 'let hidden = select(HIDDEN, -HIDDEN, params.scale < 0.0); // before the scale'}
-${bias ? 'let biasRow = dot(vec3u(group.z, group.x, row), params.biasStrides.xyz);' : ''}
-${mask === 'bits' ? 'let words = dot(vec3u(group.z, group.x, row), params.maskStrides.xyz);' : ''}
+${bias ? 'let biasRow = dot(vec3u(batch, head, row), params.biasStrides.xyz);' : ''}
+${mask === 'bits' ? 'let bits = params.maskBits + dot(vec3u(batch, head, row), params.maskStrides.xyz);' : ''}
 var m = EMPTY;
 var sum = 0.0;
 ${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attended = 0; // keys of the row
@@ -155,9 +156,10 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
   }
 
   private spans(body: string): string {
+    const clip = (pair: string): string => (this.shape.lengths ? `min(${pair}, vec2i(2147483647, y.y))` : pair);
     const interval = lines(
-      'let full = schedule[span + 2u];      // keys that every row attends to',
-      'let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to',
+      `let full = ${clip('schedule[span + 2u]')};      // keys that every row attends to`,
+      `let own = ${clip('schedule[params.intervals + u32(schedule[span + 3u].x) + index]')}; // keys that this row attends to`,
       // A part of a row may end before the row begins.
       'attended += max(0, min(own.y, y.y) - max(own.x, y.x));',
     );
@@ -165,7 +167,8 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
 for (var number = spanRange.x; number < spanRange.y; number++) {
 let span = params.spans + 4u * u32(number);
 let keysOf = schedule[span];         // (firstKey, keyStride)
-let y = schedule[span + 1u];         // [begin, end)
+${this.shape.lengths ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
+${clipped(this.shape.lengths)}
 ${this.shape.mask === 'interval' ? interval : ''}
 ${this.trip.origins()}
 ${body}
@@ -193,7 +196,7 @@ ${body}
           ),
       'let continues = (params.flags & CONTINUES) != 0u && owned.y < 0;',
       'var had = vec2f(EMPTY, 0.0);',
-      'if (continues) { had = scratch[q].xy; } // (maximum, sum)',
+      'if (continues) { had = rowSums[q]; } // (maximum, sum)',
       // The reference of a row without keys says nothing.
       'let mine = select(m, EMPTY, sum == 0.0);',
       'let top = max(mine, had.x);',
@@ -203,7 +206,7 @@ ${body}
       'let old = had.y * exp2(had.x - top) * inverse;',
       'if (writes && i32(index) < owned.x) {',
       `if (owned.y >= 0) { scratch[${slot('index')} + ${record - 1}u] = vec4f(top, total, 0.0, 0.0); }`,
-      'else if ((params.flags & KEEPS_SUM) != 0u) { scratch[q] = vec4f(top, total, 0.0, 0.0); }',
+      'else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(top, total); }',
       '}',
       each(4, (p) =>
         lines(
@@ -211,7 +214,7 @@ ${body}
           `let fresh${p} = subgroupShuffle(fresh, lane / 4u + ${8 * p}u);`,
           `let old${p} = subgroupShuffle(old, lane / 4u + ${8 * p}u);`,
           `let writes${p} = writes && i32(x${p}) < owned.x;`,
-          `let row${p} = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x${p}));`,
+          `let row${p} = queryLine + u32(rowsOf.x + rowsOf.y * i32(x${p})) * params.queryStrides.y;`,
           `let to${p} = ${this.access.output.base(`row${p}`)};`,
           `let record${p} = ${slot(`x${p}`)};`,
         ),

@@ -1,6 +1,7 @@
 import type {MatrixConfig, Plan, Storage} from '../plan/index.js';
 import type {Region} from './barriers.js';
-import {paddedDim} from './row_access.js';
+import type {Features} from './features.js';
+import {halvesAccess, paddedDim, rowAccess, type RowAccess} from './row_access.js';
 
 /** Everything the text of the tensor-core kernel depends on. A subgroup owns as many rows as it has lanes: one lane, one row. */
 export interface MatrixShape {
@@ -14,6 +15,7 @@ export interface MatrixShape {
   readonly storage: Storage;
   readonly mask: 'interval' | 'bits';
   readonly bias: boolean;
+  readonly lengths: boolean;
   /** Finds the maximum of each row in a pass of its own, and computes only what the first kernel gave up. */
   readonly exact: boolean;
   /** The last tile of a span, too, computes scores of a next one: no branch, more registers. */
@@ -34,7 +36,7 @@ export const SLICE_STRIDE = 5;
 export function matrixShape(
   {problem, tile, implementation, storage}: Plan,
   matrix: MatrixConfig,
-  bias: boolean,
+  {bias, lengths}: Pick<Features, 'bias' | 'lengths'>,
   exact: boolean,
 ): MatrixShape {
   const {headDim, valueDim} = problem;
@@ -55,6 +57,7 @@ export function matrixShape(
     storage,
     mask: implementation === 'dense' ? 'bits' : 'interval',
     bias,
+    lengths,
     exact,
     eager: tile.unroll.scores > 1 && !exact,
     keyUnits,
@@ -65,5 +68,23 @@ export function matrixShape(
       value: {begin: slices + key, end: slices + key + value},
     },
     memory: slices + key + value,
+  };
+}
+
+/** How the kernel reaches its tensors. */
+export interface MatrixAccess {
+  readonly query: RowAccess;
+  readonly key: RowAccess;
+  readonly value: RowAccess;
+  readonly output: RowAccess;
+}
+
+export function matrixAccess({storage, headDim, valueDim}: MatrixShape): MatrixAccess {
+  const [access, suffix] = storage === 'float16' ? [halvesAccess, 'Halves'] : [rowAccess, ''];
+  return {
+    query: access(`query${suffix}`, headDim),
+    key: access(`key${suffix}`, headDim),
+    value: access(`value${suffix}`, valueDim),
+    output: rowAccess('output', valueDim, true),
   };
 }

@@ -1,7 +1,7 @@
 import {ceilDiv} from '../support/index.js';
 import {repeat, type Path, type Region, type Step, type Steps} from './barriers.js';
-import {SLICE_STRIDE, type MatrixShape} from './matrix_shape.js';
-import {halvesAccess, rowAccess, type RowAccess} from './row_access.js';
+import {SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
+import type {RowAccess} from './row_access.js';
 import {each, lines, tree} from './text.js';
 
 /** The tensor-core kernel as steps. */
@@ -17,24 +17,6 @@ export interface MatrixSteps extends Steps {
   /** The scores of the next tile, where there is one. */
   readonly next: Path;
   readonly after: Path;
-}
-
-/** How the kernel reaches its tensors. */
-export interface MatrixAccess {
-  readonly query: RowAccess;
-  readonly key: RowAccess;
-  readonly value: RowAccess;
-  readonly output: RowAccess;
-}
-
-export function matrixAccess({storage, headDim, valueDim}: MatrixShape): MatrixAccess {
-  const [access, suffix] = storage === 'float16' ? [halvesAccess, 'Halves'] : [rowAccess, ''];
-  return {
-    query: access(`query${suffix}`, headDim),
-    key: access(`key${suffix}`, headDim),
-    value: access(`value${suffix}`, valueDim),
-    output: rowAccess('output', valueDim, true),
-  };
 }
 
 /**
@@ -116,8 +98,8 @@ export class MatrixTrip {
 
   /** Each lane brings its row: rows past the tile repeat the last, and no fragment reaches past the tensor. */
   private stageQueries(first: number, count: number): string {
-    const {query} = this.access;
-    return each(count, (u) => `${this.slice(`lane * ${SLICE_STRIDE}u + ${u}u`)} = ${query.load('queryRow', `${first + u}u`)};`);
+    const load = (u: number): string => this.access.query.load('queryRow', `${first + u}u`);
+    return each(count, (u) => `${this.slice(`lane * ${SLICE_STRIDE}u + ${u}u`)} = ${load(u)};`);
   }
 
   private takeQueries(first: number, count: number): string {
@@ -148,8 +130,8 @@ export class MatrixTrip {
   origins(): string {
     const origin = (name: string, access: RowAccess): string =>
       lines(
-        `let ${name}From = ${access.base('(line * params.keyLength + u32(keysOf.x))')};`,
-        `let ${name}Step = ${access.base('u32(keysOf.y)')};`,
+        `let ${name}From = ${access.base('(keyLine + u32(keysOf.x) * params.keyStrides.y)')};`,
+        `let ${name}Step = ${access.base('(u32(keysOf.y) * params.keyStrides.y)')};`,
       );
     return lines(origin('key', this.access.key), origin('value', this.access.value));
   }
@@ -192,7 +174,7 @@ export class MatrixTrip {
 
   /** The 16 scores of the lane's row, masked; with a bias scaled as well. */
   private rowScores(): string {
-    const {bias, mask, keys} = this.shape;
+    const {bias, lengths, mask, keys} = this.shape;
     const quads = keys / 4;
     const numbers = (c: number, type: string): string => `${type}(${[0, 1, 2, 3].map((e) => 4 * c + e).join(', ')})`;
     const read = each(quads, (c) => `var scores${c} = ${this.floats(this.slice(`lane * ${SLICE_STRIDE}u + ${c}u`))};`);
@@ -205,6 +187,7 @@ export class MatrixTrip {
     };
     const hide = (c: number, shown: string): string =>
       `scores${c} = select(vec4f(${bias ? 'HIDDEN' : 'hidden'}), scores${c}, ${shown});`;
+    const shown = lengths ? 'select((1u << u32(y.y - y0)) - 1u, 0xffffu, y.y - y0 >= KEYS)' : '0xffffu';
     const masked =
       mask === 'interval'
         ? lines(
@@ -214,11 +197,12 @@ export class MatrixTrip {
             '}',
           )
         : lines(
-            '{ let half = (maskWords[words + u32(y0) / 32u] >> (u32(y0) % 32u)) & 0xffffu;',
+            '{ let both = schedule[bits + u32(y0) / 64u];',
+            `let half = (u32(select(both.x, both.y, y0 % 64 >= 32)) >> (u32(y0) % 32u)) & ${shown};`,
             'attended += i32(countOneBits(half));',
-            'let bits = vec4u(half); let high = vec4i(y.y - y0);',
+            'let word = vec4u(half); let high = vec4i(y.y - y0);',
             each(quads, (c) =>
-              hide(c, `(((bits >> ${numbers(c, 'vec4u')}) & vec4u(1u)) == vec4u(1u)) & (${numbers(c, 'vec4i')} < high)`),
+              hide(c, `(((word >> ${numbers(c, 'vec4u')}) & vec4u(1u)) == vec4u(1u)) & (${numbers(c, 'vec4i')} < high)`),
             ),
             '}',
           );

@@ -1,27 +1,32 @@
 import type {Plan} from '../plan/index.js';
 import {ceilDiv} from '../support/index.js';
 import {program} from './make_program.js';
+import type {Features} from './features.js';
+import {LINES} from './lines.js';
 import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {Program} from './program.js';
 import {rowAccess} from './row_access.js';
+import {EXTRA} from './scoring.js';
 import {lines} from './text.js';
 
 const INVOCATIONS = 256;
 
+/** Rows that a workgroup of a merge joins; all columns of a row lie in one workgroup. */
+const rowsPerGroup = ({problem}: Plan): number => Math.floor(INVOCATIONS / ceilDiv(problem.valueDim, 4));
+
 /** Workgroups per merge: an invocation joins one vec4 column of one row. */
-export const mergeGroups = ({problem, tile}: Plan): number => ceilDiv(tile.rows * ceilDiv(problem.valueDim, 4), INVOCATIONS);
+export const mergeGroups = (plan: Plan): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
 
 /** Joins the parts of long rows by their maximum and sum: w_p = sum_p · 2^(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
-export function mergeProgram(plan: Plan): Program {
+export function mergeProgram(plan: Plan, {sinks}: Features): Program {
   const columns = ceilDiv(plan.problem.valueDim, 4);
   const output = rowAccess('output', plan.problem.valueDim, true);
-  const groups = mergeGroups(plan);
   return program({
     name: 'SparseAttention.merge',
-    bindings: ['params', 'schedule', 'output', 'scratch'],
-    writes: ['output', 'scratch'],
-    elements: {schedule: 'vec2i', output: output.element, scratch: 'vec4f'},
+    bindings: ['params', 'schedule', 'output', 'scratch', 'rowSums'],
+    writes: ['output', 'scratch', 'rowSums'],
+    elements: {schedule: 'vec2i', output: output.element, scratch: 'vec4f', rowSums: 'vec2f'},
     workgroupBytes: 0,
     invocations: INVOCATIONS,
     code: lines(
@@ -33,45 +38,48 @@ const RECORD = COLUMNS + 1u;
 `,
       NUMBERS,
       PARAMS,
+      sinks ? EXTRA : '',
       output.functions,
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let line = group.z * params.heads + group.x;
-let merge = params.first + 4u * (group.y / ${groups}u);
-let rowsOf = schedule[merge];     // (firstRow, rowStride)
-let owned = schedule[merge + 1u]; // (rows, slotBegin)
-let slotEnd = schedule[merge + 2u].x;
-let own = (group.y % ${groups}u) * ${INVOCATIONS}u + lane;
-let x = own / COLUMNS;
-let column = own % COLUMNS;
-if (i32(x) >= owned.x) { return; }
-let row = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x));
+let item = params.first + 4u * (group.y / ${mergeGroups(plan)}u);
+let rowsOf = schedule[item];     // (firstRow, rowStride)
+let owned = schedule[item + 1u]; // (rows, slotBegin)
+let slotEnd = schedule[item + 2u].x;
+`,
+      LINES,
+      `
+let x = (group.y % ${mergeGroups(plan)}u) * ${rowsPerGroup(plan)}u + lane / COLUMNS;
+let column = lane % COLUMNS;
+let owns = lane < ${rowsPerGroup(plan)}u * COLUMNS && i32(x) < owned.x;
+let own = u32(rowsOf.x + rowsOf.y * min(i32(x), owned.x - 1));
+let row = line * params.queryLength + own;
+let to = ${output.base('(queryLine + own * params.queryStrides.y)')};
 
 // Earlier passes left the row in the output; it counts as one more part.
 let continues = (params.flags & CONTINUES) != 0u;
-var largest = EMPTY;
-if (continues) { largest = scratch[row].x; }
+var before = vec2f(EMPTY, 0.0);
+if (continues) { before = rowSums[row]; }
+${sinks ? 'else { before = vec2f(extra(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads)) * LOG2E, 1.0); }' : ''}
+// All columns of a row read its old sum before one of them writes the new one.
+storageBarrier();
+if (!owns) { return; }
+var largest = before.x;
 for (var slot = owned.y; slot < slotEnd; slot++) {
 largest = max(largest, scratch[recordOf(line, slot, x) + COLUMNS].x);
 }
-var total = 0.0;
+var total = weight(before, largest);
 var sum = vec4f();
-if (continues) {
-total = weight(scratch[row].xy, largest);
-sum = total * ${output.load(output.base('row'), 'column')};
-}
+if (continues) { sum = total * ${output.load('to', 'column')}; }
 for (var slot = owned.y; slot < slotEnd; slot++) {
 let record = recordOf(line, slot, x);
 let share = weight(scratch[record + COLUMNS].xy, largest);
 total += share;
 sum = fma(vec4f(share), scratch[record + column], sum);
 }
-${output.store(output.base('row'), 'column', 'sum * select(1.0 / total, 0.0, total == 0.0)')}
-// All columns of a row read its old sum, so it may only be written where there is none: the planner cuts no rows of a middle pass.
-if (column == 0u && (params.flags & KEEPS_SUM) != 0u && !continues) {
-scratch[row] = vec4f(largest, total, 0.0, 0.0);
-}
+${output.store('to', 'column', 'sum * select(1.0 / total, 0.0, total == 0.0)')}
+if (column == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[row] = vec2f(largest, total); }
 }
 
 fn recordOf(line: u32, slot: i32, x: u32) -> u32 {

@@ -9,14 +9,7 @@ const EMPTY = -2e38;
 const HIDDEN = -3e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-`;
-
-/** The score of a pair with an additive bias. Minus infinity hides the pair; NaN passes through both selects. */
-export const BIASED = /* wgsl */ `
-fn biased(score: f32, bias: f32) -> f32 {
-  let sum = fma(bias, 1.4426950408889634, score);
-  return select(select(sum, LOWEST, sum < LOWEST), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
-}
+const RAGGED = 4u;
 `;
 
 /** Eight halves as two vec4 of floats. `unpack2x16float` is core WGSL; devices with `shader-f16` convert halves themselves. */

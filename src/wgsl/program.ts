@@ -8,13 +8,35 @@ export type BindingRole =
   | 'queryHalves'
   | 'keyHalves'
   | 'valueHalves'
+  /** Keys and values of new tokens, on their way into a cache. */
+  | 'newKey'
+  | 'newValue'
   | 'schedule'
   | 'bias'
-  /** A boolean mask tensor as tfjs stores it, one int32 per element: the input of the program that packs it into `maskWords`. */
+  /** A boolean mask tensor as tfjs stores it, one int32 per element: the input of the program that packs it into the schedule. */
   | 'mask'
-  | 'maskWords'
+  /** What a call may add, gathered into the schedule. */
+  | 'keyLengths'
+  | 'querySegments'
+  | 'keySegments'
+  | 'alibiSlopes'
+  | 'sinks'
+  | 'relativeBias'
   | 'output'
-  /** Rows of partial results with their maximum and sum, `Plan.slots` row tiles per head, after one row record per query when passes continue. */
+  /** (maximum in log2, sum) of each row [batch, heads, queryLength, 2]: kept from pass to pass, and for the gradient. */
+  | 'rowSums'
+  | 'logSumExp'
+  /** Gradients of the tensors without the d: given for the output and the log-sum-exp, written for the others. */
+  | 'dOutput'
+  | 'dLogSumExp'
+  | 'dQuery'
+  | 'dKey'
+  | 'dValue'
+  /** Gradients of scores for each pair, [batch or 1, heads or 1, queryLength, keyLength], and summed over rows, [batch, heads, keyLength]. */
+  | 'dScores'
+  | 'dKeyScores'
+  | 'dRelative'
+  /** Rows of partial results with their maximum and sum, `Plan.slots` row tiles per head. */
   | 'scratch';
 
 /** One WGSL module with one entry point `main`, and what a host must know to run it. Text and bindings derive from the plan alone. */
@@ -40,9 +62,21 @@ export interface Launch {
   params(call: CallParams): ArrayBuffer;
 }
 
+/** Where heads stand in the shape of a tensor: [batch, heads, length, dim] or [batch, length, heads, dim]. */
+export type Layout = 'bhld' | 'blhd';
+
 /** What a call adds to a plan. Strides count elements; 0 stands for a broadcast dimension. */
 export interface CallParams {
   readonly scale: number;
   /** Strides of `bias` over (batch, head, query, key). */
   readonly biasStrides?: readonly [number, number, number, number];
+  /** Default `bhld`. */
+  readonly layout?: Layout;
+  readonly softcap?: number;
+  /** Rate, 0 ≤ dropout < 1. */
+  readonly dropout?: number;
+  /** An unsigned 32-bit integer. */
+  readonly seed?: number;
+  /** 1, or as many as the queries have. */
+  readonly relativeHeads?: number;
 }

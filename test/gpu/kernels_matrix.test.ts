@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compress, workBytes, type Compiled} from '../../src/compile.js';
+import {complete, compress, PLAIN, type Compiled} from '../../src/compile.js';
 import {
   causal,
   prepare,
@@ -11,7 +11,6 @@ import {
 } from '../../src/index.js';
 import {checkPlan, makePlan} from '../../src/plan/index.js';
 import {launch} from '../../src/runtime/launch.js';
-import {generate} from '../../src/wgsl/index.js';
 import {broadcastBias, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
 import {host, poison, tensorsOf} from '../support/attend.js';
 import {expectLaw} from '../support/half_law.js';
@@ -32,7 +31,7 @@ function compileCase(each: MatrixCase): Compiled {
   // Nothing else of a plan for tensor cores depends on this.
   const device = each.whole ? {...host().limits, software: true} : host().limits;
   const plan = makePlan(acsr, problem, device, implementation, {storage: 'float16', ...tile});
-  return {pattern, acsr, plan, launches: generate(plan, {bias: bias !== undefined}), workBytes: workBytes(plan)};
+  return complete(plan, acsr, {features: {...PLAIN, bias: bias !== undefined}});
 }
 
 /** Runs a case in memory full of NaN and holds the output against the law. */
@@ -47,8 +46,10 @@ async function expectCase(each: MatrixCase, poisoned: boolean): Promise<void> {
     await poison(4 * batch * heads * queryLength * valueDim, ...Object.values(compiled.workBytes));
   }
   const added = bias && {bias: tf.tensor4d(bias.data, [...bias.shape])};
-  const output = tf.engine().makeTensorFromTensorInfo(launch(host(), compiled, {query, key, value, ...added}, scale));
-  const found = await output.data();
+  const [output] = launch(host(), compiled, {query, key, value, ...added}, {scale}).map((info) =>
+    tf.engine().makeTensorFromTensorInfo(info),
+  );
+  const found = await output!.data();
   expectLaw(found, inputs, (q, k) => pattern.attends(q, k, problem), {scale, ...biasOf(each)}, each.name);
   tf.engine().endScope();
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {compress, workBytes, type Compiled, type Problem, type Storage} from '../../src/compile.js';
+import {complete, compress, type Problem, type Storage} from '../../src/compile.js';
 import {causal, globalTokens, prepare, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, type TileShape} from '../../src/plan/index.js';
@@ -53,9 +53,9 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
     expect(limits.float16).toBe(float16);
     for (const storage of PRECISIONS) {
       const plan = makePlan(acsr, problem, limits, 'fused', {storage});
-      const names = generate(plan, {bias: false}).map(({program}) => program.name.replace('SparseAttention.', ''));
+      const names = generate(plan).map(({program}) => program.name.replace('SparseAttention.', ''));
       expect(names).toEqual(storage === 'float16' ? ['convert', 'attend'] : ['attend']);
-      const {code} = generate(plan, {bias: false}).at(-1)!.program;
+      const {code} = generate(plan).at(-1)!.program;
       expect(code.includes('subgroupShuffleXor')).toBe(subgroups !== null);
       expect(code.includes('enable f16;')).toBe(float16 && storage === 'float16');
     }
@@ -163,8 +163,7 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const plan = makePlan(acsr, problem, device, 'fused', {storage: precision, tile: TILES.software});
         checkPlan(plan);
         expect(plan.slots).toBeGreaterThan(0);
-        const launches = generate(plan, {bias: false});
-        const compiled: Compiled = {pattern, acsr, plan, launches, workBytes: workBytes(plan)};
+        const compiled = complete(plan, acsr);
         const inputs = randomInputs(problem);
         await poison(4 * 2 * 60 * 16, ...Object.values(compiled.workBytes));
         const output = runCompiled(compiled, tensorsOf(inputs), 0.25);
@@ -184,10 +183,10 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const acsr = compress(pattern, problem);
         const plan = makePlan(acsr, problem, device, 'fused', {storage: precision, tile});
         checkPlan(plan);
-        const launches = generate(plan, {bias: false});
-        expect(launches.some(({program}) => program.code.includes('// stage queries'))).toBeTrue();
+        const compiled = complete(plan, acsr);
+        expect(compiled.launches.some(({program}) => program.code.includes('// stage queries'))).toBeTrue();
         const inputs = randomInputs(problem);
-        const output = runCompiled({pattern, acsr, plan, launches, workBytes: workBytes(plan)}, tensorsOf(inputs), 0.25);
+        const output = runCompiled(compiled, tensorsOf(inputs), 0.25);
         const what = `${name} with staged queries, ${precision}`;
         await expectAttention(output, asStored(inputs, precision), (q, k) => pattern.attends(q, k, problem), {}, what);
       }

@@ -101,13 +101,13 @@ describe('dispatches on the stock WebGPU backend', () => {
     const query = tf.add(ramp(8), 1);
     const first = fakeProgram({writes: ['scratch'], body: 'scratch[i] = query[i] * params.scale;'});
     const second = fakeProgram({reads: ['scratch'], body: 'output[i] = scratch[i] + 1.0;'});
-    const info = launch(
+    const [info] = launch(
       Host.of(stripped as unknown as KernelBackend)!,
       fakePlan(8, [first, second]),
       {query, key: query, value: query},
-      2,
+      {scale: 2},
     );
-    const output = tf.engine().makeTensorFromTensorInfo(info);
+    const output = tf.engine().makeTensorFromTensorInfo(info!);
     expect(await list(output)).toEqual([3, 5, 7, 9, 11, 13, 15, 17]);
   });
 

@@ -1,13 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {compress, CORE_DEVICE, workBytes, type Compiled, type Problem} from '../../src/compile.js';
+import {complete, compress, CORE_DEVICE, type Compiled, type Problem} from '../../src/compile.js';
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {makePlan} from '../../src/plan/index.js';
 import {Host} from '../../src/runtime/backend.js';
 import {launch} from '../../src/runtime/launch.js';
-import {generate} from '../../src/wgsl/index.js';
 import {expectAttention, randomInputs, type AttentionInputs, type OracleOptions} from '../oracle.js';
 
 export const backend = (): WebGPUBackend => tf.backend() as WebGPUBackend;
@@ -56,13 +55,12 @@ export function compileInParts(pattern: Pattern, problem: Problem): Compiled {
   const acsr = compress(pattern, problem);
   const plan = makePlan(acsr, problem, CORE_DEVICE, 'fused');
   if (plan.tile.rows !== 32) throw new Error(`tiles of ${plan.tile.rows} rows take minutes to compile on a software adapter`);
-  const launches = generate({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, {bias: false});
-  return {pattern, acsr, plan, launches, workBytes: workBytes(plan)};
+  return complete({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, acsr);
 }
 
 /** Runs a compiled plan as the kernel would. */
 export function runCompiled(compiled: Compiled, [query, key, value]: Three, scale: number): tf.Tensor {
-  return tf.engine().makeTensorFromTensorInfo(launch(host(), compiled, {query, key, value}, scale));
+  return tf.engine().makeTensorFromTensorInfo(launch(host(), compiled, {query, key, value}, {scale})[0]!);
 }
 
 /**
@@ -75,7 +73,7 @@ export async function poison(...byteSizes: number[]): Promise<void> {
   for (const tensor of poisoned) tensor.dispose();
   // What calls need for themselves is not from the pool.
   const most = Math.max(16, ...byteSizes);
-  for (const role of ['scratch', 'maskWords', 'queryHalves', 'keyHalves', 'valueHalves'] as const) {
+  for (const role of ['scratch', 'rowSums', 'queryHalves', 'keyHalves', 'valueHalves'] as const) {
     const buffer = host().workBuffer(role, most);
     host().device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
   }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {compile, CORE_DEVICE, parsePattern, type BindingRole, type Compiled, type Launch, type Program} from '../../src/compile.js';
+import {problemFor} from './plans.js';
 
 /**
  * Plans that compile in milliseconds where real ones take seconds on a software adapter: enough to test how plans are run. The tensors
@@ -44,7 +45,7 @@ export function fakePlan(
   programs: readonly Program[] = [fakeProgram()],
   changes: Partial<Compiled> = {},
 ): Compiled {
-  const problem = {batch: 1, heads: 1, queryLength: length, keyLength: length, queryOffset: 0, headDim: 1, valueDim: 1};
+  const problem = problemFor({queryLength: length, keyLength: length, queryOffset: 0}, {headDim: 1});
   const launches = programs.map((program): Launch => ({
     program,
     grid: [Math.ceil(length / 64), 1, 1],
@@ -67,5 +68,9 @@ export function fakePlan(
 export function runFake(compiled: Compiled, query: tf.Tensor, scale = 1): tf.Tensor {
   return tf
     .engine()
-    .runKernel('SparseAttention', {query, key: query, value: query}, {compiled, scale} as unknown as tf.NamedAttrMap) as tf.Tensor;
+    .runKernel(
+      'SparseAttention',
+      [query, query, query] as unknown as tf.NamedTensorMap,
+      {compiled, scale, roles: ['query', 'key', 'value']} as unknown as tf.NamedAttrMap,
+    ) as tf.Tensor;
 }

@@ -3,6 +3,7 @@ import {
   compileMaskTensor,
   CORE_DEVICE,
   explain,
+  PLAIN,
   type Compiled,
   type Device,
   type Program,
@@ -34,7 +35,7 @@ function attend(shape: typeof long, headDim: number, valueDim = headDim, options
 }
 
 const masked = (mask: readonly [number, number, number, number], bias: boolean): Compiled =>
-  compileMaskTensor(problemFor(short), CORE_DEVICE, mask, {bias});
+  compileMaskTensor(problemFor(short), CORE_DEVICE, mask, {features: {...PLAIN, bias}});
 
 function longRows(): Compiled {
   const each = corpusCase('long-rows');
@@ -53,7 +54,7 @@ export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16-bits', says: '32 × 32 tiles, mask bits', program: attend(short, 16, 16, {implementation: 'dense'})},
   {name: 'attend-5-3', says: 'features that fill no vec4', program: attend(short, 5, 3)},
   {name: 'merge-16', says: 'joins the parts of long rows', program: programOf(longRows(), 'merge')},
-  {name: 'attend-16-bias', says: 'with a bias', program: attend(short, 16, 16, {bias: true})},
+  {name: 'attend-16-bias', says: 'with a bias', program: attend(short, 16, 16, {features: {...PLAIN, bias: true}})},
   {
     name: 'attend-16-bits-bias',
     says: 'a mask tensor and a bias: all 8 storage buffers',

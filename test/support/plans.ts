@@ -9,6 +9,7 @@ import {
   type Plan,
   type Problem,
 } from '../../src/plan/index.js';
+import {PLAIN, type Features} from '../../src/wgsl/index.js';
 import type {Pattern, ResolvedShape} from '../../src/pattern/index.js';
 
 /** A CPU that plays GPU: small tiles, no row is cut into parts. */
@@ -22,10 +23,14 @@ export const MATRIX_8: MatrixConfig = {componentType: 'f32', resultComponentType
 export const featuredDevice = (...matrices: MatrixConfig[]): Device =>
   Object.freeze({...CORE_DEVICE, maxWorkgroupBytes: 32768, subgroups: {min: 32, max: 32}, float16: true, matrices});
 
+/** A call that brings every option at once. */
+export const EVERYTHING = Object.fromEntries(Object.keys(PLAIN).map((name) => [name, true])) as unknown as Features;
+
 /** One head of 16 features unless said otherwise. */
 export function problemFor(shape: ResolvedShape, sizes: Partial<Problem> = {}): Problem {
   const {queryLength, keyLength, queryOffset} = shape;
-  return {queryLength, keyLength, queryOffset, batch: 1, heads: 1, headDim: 16, valueDim: sizes.headDim ?? 16, ...sizes};
+  const {heads = 1, keyHeads = heads, headDim = 16, valueDim = headDim} = sizes;
+  return {queryLength, keyLength, queryOffset, batch: 1, packedHeads: 1, ...sizes, heads, keyHeads, headDim, valueDim};
 }
 
 export function planFor(

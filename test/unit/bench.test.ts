@@ -10,6 +10,7 @@ import {targetsText, tierTables} from '../../bench/tier_report.js';
 import {runsPrototypeMatrix, tierDevice} from '../../bench/tier_systems.js';
 import {compile, CORE_DEVICE} from '../../src/compile.js';
 import {oracle} from '../oracle.js';
+import {problemFor} from '../support/plans.js';
 import {toHalf} from '../support/halves.js';
 
 const NAMES = PATTERNS.map(({name}) => name);
@@ -131,7 +132,7 @@ describe('the benchmark of the tiers', () => {
   });
 
   it('finds kernels whose program it can make new for the driver', () => {
-    const problem = {batch: 1, heads: 1, queryLength: 256, keyLength: 256, queryOffset: 0, headDim: 64, valueDim: 64};
+    const problem = problemFor({queryLength: 256, keyLength: 256, queryOffset: 0}, {headDim: 64});
     const matrices = [{componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16}];
     const device = {...CORE_DEVICE, subgroups: {min: 32, max: 32}, float16: true, matrices};
     const {launches} = compile(PATTERNS[0]!.pattern, problem, device, {storage: 'float16'});

@@ -4,7 +4,7 @@ import {causal, full, slidingWindow, strided, type Pattern} from '../../src/patt
 import {candidates, chooseMatrix, chooseTile, settle, situationOf, TILES, type TileName} from '../../src/plan/configurations.js';
 import {CORE_DEVICE, makePlan, planMaskTensor, type Device, type MatrixConfig, type Problem} from '../../src/plan/index.js';
 import {partsOf} from '../../src/plan/parts.js';
-import {generate} from '../../src/wgsl/index.js';
+import {generate, PLAIN} from '../../src/wgsl/index.js';
 import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 
 const square = (length: number, sizes: Partial<Problem> = {}): Problem =>
@@ -77,7 +77,7 @@ describe('the tile shapes to choose from', () => {
             for (const name of names) {
               expect(TILES[name].workgroupBytes).toBeLessThanOrEqual(maxWorkgroupBytes);
               const plan = makePlan(acsr, problem, device, 'fused', {storage, tile: TILES[name]});
-              for (const {program} of generate(plan, {bias: true})) {
+              for (const {program} of generate(plan, {features: {...PLAIN, bias: true}})) {
                 expect(program.workgroupBytes)
                   .withContext(`${name}, ${storage}, ${headDim}`)
                   .toBeLessThanOrEqual(TILES[name].workgroupBytes);
@@ -223,7 +223,7 @@ describe('tensor cores', () => {
             for (const name of MATRIX_TILES) {
               const plan = makePlan(rowsOf(causal(), given), given, device, 'fused', {storage, tile: TILES[name]});
               expect(plan.matrix).not.toBeNull();
-              for (const {program} of generate(plan, {bias: true}))
+              for (const {program} of generate(plan, {features: {...PLAIN, bias: true}}))
                 expect(program.workgroupBytes)
                   .withContext(`${program.name}, ${name}, ${headDim} → ${valueDim}, ${storage}`)
                   .toBeLessThanOrEqual(maxWorkgroupBytes);

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
+import fc from 'fast-check';
 import {compress} from '../../src/compile.js';
 import {
   blockLocal,
@@ -16,8 +17,20 @@ import {
 } from '../../src/pattern/index.js';
 import {prepare, sparseAttention} from '../../src/runtime/index.js';
 import {chunkRows, drawMask} from '../../src/runtime/chunks.js';
+import {chunksOf, denseAttention, toHeads} from '../../src/runtime/dense.js';
+import {keepFactors} from '../../src/runtime/dropout.js';
 import {SplatError} from '../../src/support/index.js';
-import {broadcastBias, expectAttention, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
+import {
+  broadcastBias,
+  dropoutKeep,
+  expectAttention,
+  expectAttentionWithAux,
+  mulberry32,
+  randomInputs,
+  withinLengths,
+  type AttentionInputs,
+} from '../oracle.js';
+import {arbitraryDenseCase, PLAIN, spell, type DenseCase} from '../support/dense_cases.js';
 
 const SIZES = {batch: 2, heads: 3, queryLength: 37, keyLength: 37, headDim: 8, valueDim: 5};
 
@@ -126,6 +139,75 @@ for (const backend of ['cpu', 'wasm'])
       await expectAttention(sparseAttention(...tensorsOf(inputs), pattern), inputs, (q, k) => pattern.attends(q, k, inputs));
     });
 
+    const options: [string, Partial<DenseCase>][] = [
+      ['fewer key heads', {}],
+      ['heads after rows', {layout: 'blhd'}],
+      ['one head', {rank3: true, keyHeads: 1, group: 1, layout: 'blhd'}],
+      ['neither pattern nor mask', {pattern: null}],
+      ['a mask of its own for each head', {pattern: null, mask: [true, true, true, true]}],
+      ['a pattern and a mask of keys', {mask: [true, false, false, true]}],
+      ['lengths', {lengths: true}],
+      ['segments', {segments: true}],
+      ['slopes', {alibi: true}],
+      ['a relative bias of each head', {relative: 'heads'}],
+      ['one relative bias', {relative: 'one', bias: [false, true, false, true]}],
+      ['sinks', {sinks: true, pattern: 'slidingWindow(left: 1)', queryOffset: 12}],
+      ['a softcap', {softcap: 0.7}],
+      ['dropout', {dropout: 0.4, seed: 77}],
+      ['rows without keys', {pattern: 'prefix(0)'}],
+      ['rows without keys beside sinks', {pattern: 'prefix(0)', sinks: true}],
+    ];
+    const expectCase = async (given: DenseCase, what: string): Promise<void> => {
+      const {inputs, attends, says, options, tensors, plain} = spell(given);
+      const {output, logSumExp} = denseAttention(tensors, options);
+      expect(output.shape).toEqual([...tensors.query.shape.slice(0, -1), given.valueDim]);
+      expect(logSumExp.shape).toEqual([inputs.batch, inputs.heads, inputs.queryLength]);
+      await expectAttentionWithAux({output: plain(output), logSumExp}, inputs, attends, says, what);
+    };
+    for (const [name, changes] of options)
+      it(`gives what the oracle gives with ${name}`, () => expectCase({...PLAIN, ...changes}, name));
+
+    it('gives what the oracle gives with any options together', () =>
+      fc.assert(
+        fc.asyncProperty(arbitraryDenseCase(), async (given) => {
+          tf.engine().startScope();
+          await expectCase(given, JSON.stringify(given));
+          tf.engine().endScope();
+        }),
+        {numRuns: 60},
+      ));
+
+    it('joins chunks of everything at once', async () => {
+      const given: DenseCase = {
+        ...{...PLAIN, batch: 1, queryLength: 210, keyLength: 190, headDim: 2, valueDim: 2, queryOffset: -10, layout: 'blhd'},
+        ...{pattern: 'slidingWindow(left: 4, right: 1)', bias: [true, true, true, true], mask: [false, true, false, true]},
+        ...{lengths: true, segments: true, alibi: true, relative: 'heads', sinks: true, softcap: 2, dropout: 0.2},
+      };
+      const {tensors, options} = spell(given);
+      expect(chunksOf(toHeads(tensors, 'blhd'), options.rows).length).toBeGreaterThan(2);
+      await expectCase(given, 'chunks');
+    });
+
+    it('lets NaN behind the lengths of a batch reach no row', async () => {
+      const given = spell({...PLAIN, pattern: null, softcap: 2, alibi: true});
+      // Both heads of batch 0.
+      const spoilt = given.inputs.key.map((x, i) => (i < 2 * 17 * 5 && i % (17 * 5) >= 11 * 5 ? NaN : x));
+      const key = given.laidOut(spoilt, 2, 17, 5);
+      const keyLengths = tf.tensor1d([11, 17], 'int32');
+      const {output, logSumExp} = denseAttention({...given.tensors, key, keyLengths}, given.options);
+      const attends = withinLengths(given.attends, [11, 17]);
+      await expectAttentionWithAux({output, logSumExp}, given.inputs, attends, given.says);
+    });
+
+    it('keeps a softmax far from zero: every key pushed down alike', async () => {
+      const given = spell({...PLAIN, pattern: null});
+      const bias = tf.fill<tf.Rank.R4>([1, 1, 1, 17], -1e9);
+      const {output, logSumExp} = denseAttention({...given.tensors, bias}, given.options);
+      await expectAttentionWithAux({output, logSumExp}, given.inputs, given.attends, {...given.says, bias: () => -1e9});
+      const sums = await logSumExp.data();
+      expect(sums.every((sum) => Math.abs(sum + 1e9) < 100)).toBeTrue();
+    });
+
     it('leaves nothing behind but its output', () => {
       const tensors = tensorsOf(randomInputs(SIZES));
       const before = tf.memory().numTensors;
@@ -150,6 +232,37 @@ for (const backend of ['cpu', 'wasm'])
       }
     });
   });
+
+describe('dropout', () => {
+  it('drops in each chunk the pairs that the hash names', () => {
+    const sizes = {batch: 2, heads: 3, queryLength: 11};
+    for (const [rate, seed] of [
+      [0.3, 0],
+      [0.5, -7],
+      [0.9, 2 ** 32 - 1],
+    ] as const) {
+      const factors = keepFactors(rate, seed, sizes, {rowBegin: 4, rowEnd: 9, keyBegin: 100, keyEnd: 107});
+      const keep = dropoutKeep(rate, seed, 3, 11);
+      const expected = Float32Array.from({length: 2 * 3 * 5 * 7}, (_, i) => {
+        const head = Math.floor(i / 35);
+        return keep(Math.floor(head / 3), head % 3, 4 + (Math.floor(i / 7) % 5), 100 + (i % 7));
+      });
+      expect(factors).toEqual(expected);
+    }
+  });
+
+  it('drops the share that was asked for, rows and seeds independent of each other', () => {
+    const sizes = {batch: 1, heads: 2, queryLength: 200};
+    const chunk = {rowBegin: 0, rowEnd: 200, keyBegin: 0, keyEnd: 250};
+    const dropped = (factors: Float32Array): number => factors.reduce((sum, x) => sum + (x === 0 ? 1 : 0), 0) / factors.length;
+    const [a, b] = [keepFactors(0.3, 1, sizes, chunk), keepFactors(0.3, 2, sizes, chunk)];
+    // 100,000 draws: four standard deviations are 0.006.
+    expect(Math.abs(dropped(a) - 0.3)).toBeLessThan(0.006);
+    expect(Math.abs(dropped(a.map((x, i) => Math.max(x, b[i]!))) - 0.09)).toBeLessThan(0.004);
+    expect(Math.abs(dropped(a.map((x, i) => Math.max(x, a[(i + 250) % a.length]!))) - 0.09)).toBeLessThan(0.004);
+    expect(new Set(a)).toEqual(new Set([0, Math.fround(1 / 0.7)]));
+  });
+});
 
 describe('a backend under a name of its own', () => {
   it('runs the op, though the kernel was not registered for it', async () => {

@@ -9,8 +9,15 @@ import {
   prepare,
   slidingWindow,
   sparseAttention,
+  sparseAttentionWithAux,
   SplatError,
 } from '../../src/index.js';
+
+const disposed = (shape: number[]): tf.Tensor => {
+  const tensor = tf.zeros(shape);
+  tensor.dispose();
+  return tensor;
+};
 
 const at = (shape: number[], dtype: tf.DataType = 'float32'): tf.Tensor => tf.zeros(shape, dtype);
 
@@ -35,7 +42,10 @@ describe('sparseAttention refuses', () => {
     ['a query of rank 5', () => withQuery(at([1, 2, 3, 5, 4])), /^query: found shape \[1, 2, 3, 5, 4\]/],
     ['a key of another rank', () => withKey(at([2, 7, 4])), /^key: found shape \[2, 7, 4\], expected rank 4 like query/],
     ['another batch', () => withKey(at([1, 3, 7, 4])), /^batch of key: found 1, expected 2, as query has/],
-    ['fewer key heads', () => withKey(at([2, 1, 7, 4])), /^heads of key: found 1, expected 3, .* not supported yet: repeat them/],
+    ['key heads that do not divide', () => withKey(at([2, 2, 7, 4])), /^heads of key: found 2, expected a divisor of 3/],
+    ['more key heads', () => withKey(at([2, 6, 7, 4])), /^heads of key: found 6, expected a divisor of 3/],
+    ['no key heads', () => withKey(at([2, 0, 7, 4])), /^heads of key: found 0, expected a divisor of 3/],
+    ['other value heads', () => withKey(at([2, 1, 7, 4])), /^heads of value: found 3, expected 1, as key has/],
     ['another headDim', () => withKey(at([2, 3, 7, 5])), /^headDim of key: found 5, expected 4/],
     ['another keyLength', () => withValue(at([2, 3, 8, 6])), /^keyLength of value: found 8, expected 7/],
     [
@@ -106,7 +116,67 @@ describe('sparseAttention refuses', () => {
     [
       'an option like nothing known',
       () => withOptions({temperature: 1}),
-      /expected one of scale, queryOffset, bias, implementation, precision\. Remove it/,
+      /expected one of scale, queryOffset, bias, implementation, precision, layout, .* seed\. Remove it/,
+    ],
+    ['a layout that is none', () => withOptions({layout: 'blh'}), /^option layout: found the text 'blh'.*Did you mean 'blhd'/],
+    [
+      'a layout that the tensors do not have',
+      () => withOptions({layout: 'blhd'}),
+      /^heads of key: found 7, expected a divisor of 5.*layout 'blhd' was read/,
+    ],
+    [
+      'keyLengths of floats',
+      () => withOptions({keyLengths: at([2])}),
+      /^option keyLengths: found dtype float32, expected dtype int32/,
+    ],
+    [
+      'keyLengths of another batch',
+      () => withOptions({keyLengths: at([3], 'int32')}),
+      /^option keyLengths: found shape \[3\], expected \[batch\] = \[2\]/,
+    ],
+    [
+      'a key length past the keys',
+      () => withOptions({keyLengths: [7, 8]}),
+      /^option keyLengths: found 8, expected whole numbers from 0 to/,
+    ],
+    ['a negative key length', () => withOptions({keyLengths: [-1, 7]}), /^option keyLengths: found -1/],
+    ['keyLengths that are a number', () => withOptions({keyLengths: 7}), /^option keyLengths: found 7, expected an int32 tensor/],
+    ['segments of one side', () => withOptions({segmentIds: {query: at([2, 5], 'int32')}}), /^option segmentIds\.key: .*Give both/],
+    ['segments that are a tensor', () => withOptions({segmentIds: at([2, 5], 'int32')}), /^option segmentIds\.query/],
+    [
+      'segments of another length',
+      () => withOptions({segmentIds: {query: at([2, 5], 'int32'), key: at([2, 5], 'int32')}}),
+      /^option segmentIds\.key: found shape \[2, 5\], expected \[batch, keyLength\] = \[2, 7\]/,
+    ],
+    [
+      'slopes of other heads',
+      () => withOptions({alibiSlopes: at([2])}),
+      /^alibiSlopes: found shape \[2\], expected \[heads\] = \[3\]/,
+    ],
+    ['sinks of other heads', () => withOptions({sinks: at([1])}), /^sinks: found shape \[1\], expected \[heads\] = \[3\]/],
+    ['sinks that are disposed', () => withOptions({sinks: disposed([3])}), /^sinks: found a disposed tensor/],
+    [
+      'a relative bias of another length',
+      () => withOptions({relativeBias: at([3, 12])}),
+      /^option relativeBias: found shape \[3, 12\], expected \[heads or 1, queryLength \+ keyLength − 1\] = \[3, 11\].*relativePositionBias/,
+    ],
+    [
+      'a relative bias of other heads',
+      () => withOptions({relativeBias: at([2, 11])}),
+      /^option relativeBias: found shape \[2, 11\]/,
+    ],
+    ['a softcap of 0', () => withOptions({softcap: 0}), /^option softcap: found 0, expected a positive number/],
+    ['a negative softcap', () => withOptions({softcap: -50}), /^option softcap: found -50/],
+    ['a softcap of NaN', () => withOptions({softcap: NaN}), /^option softcap: found NaN/],
+    ['a dropout of 1', () => withOptions({dropout: 1}), /^option dropout: found 1, expected a number with 0 ≤ dropout < 1/],
+    ['a negative dropout', () => withOptions({dropout: -0.1}), /^option dropout: found -0\.1/],
+    ['a dropout of NaN', () => withOptions({dropout: NaN}), /^option dropout: found NaN/],
+    ['a fractional seed', () => withOptions({dropout: 0.1, seed: 0.5}), /^option seed: found 0\.5, expected a whole number/],
+    ['a seed of more than 32 bits', () => withOptions({seed: 2 ** 32}), /^option seed: found 4294967296/],
+    [
+      'a log-sum-exp without values',
+      () => () => sparseAttentionWithAux(at([1, 5, 4]), at([1, 5, 4]), at([1, 5, 0]), causal()),
+      /^valueDim of value: found 0, expected at least 1/,
     ],
     ['options that are a number', () => withOptions(0.125), /^options: found 0\.125/],
     [
@@ -206,10 +276,10 @@ describe('sparseAttention refuses', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('to be differentiated, and says until when', () => {
+  it('a gradient of what is constant, and says what to train instead', () => {
     const [query, key, value] = [at([1, 4, 2]), at([1, 4, 2]), at([1, 4, 2])];
-    const gradient = tf.grad((x) => sparseAttention(x, key, value, causal()));
-    expect(() => gradient(query)).toThrowError(SplatError, /^gradient of sparseAttention: .*later version/);
+    const gradient = tf.grad((x) => sparseAttention(query, key, value, causal(), {keyLengths: tf.cast(x, 'int32')}));
+    expect(() => gradient(at([1]))).toThrowError(SplatError, /^gradient of keyLengths: .*bias or relativeBias/);
   });
 
   it('nothing else of a training loop: an attention off the path of the gradient runs', () => {

@@ -1,8 +1,9 @@
 import {compiledPlan, cacheSize} from '../../src/runtime/cache.js';
-import {CORE_DEVICE, fromMask, Pattern} from '../../src/compile.js';
+import {CORE_DEVICE, fromMask, Pattern, PLAIN} from '../../src/compile.js';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {deviceRecord} from '../../src/runtime/device.js';
 import {Lru} from '../../src/support/index.js';
+import {problemFor} from '../support/plans.js';
 
 describe('a bounded cache', () => {
   it('forgets what was unused for longest', () => {
@@ -40,7 +41,7 @@ describe('a bounded cache', () => {
 });
 
 describe('the cache of plans', () => {
-  const problem = {batch: 1, heads: 1, queryLength: 16, keyLength: 16, queryOffset: 0, headDim: 4, valueDim: 4};
+  const problem = problemFor({queryLength: 16, keyLength: 16, queryOffset: 0}, {headDim: 4});
   const plan = (pattern: Pattern, queryLength = 16) => compiledPlan(pattern, {...problem, queryLength}, CORE_DEVICE, {});
 
   it('returns one plan for equal calls, whichever object holds the pattern', () => {
@@ -53,7 +54,11 @@ describe('the cache of plans', () => {
       plan(slidingWindow({left: 4})),
       plan(slidingWindow({left: 3}), 17),
       compiledPlan(slidingWindow({left: 3}), problem, {...CORE_DEVICE, software: true}, {}),
-      compiledPlan(slidingWindow({left: 3}), problem, CORE_DEVICE, {bias: true}),
+      compiledPlan(slidingWindow({left: 3}), problem, CORE_DEVICE, {features: {...PLAIN, bias: true}}),
+      compiledPlan(slidingWindow({left: 3}), problem, CORE_DEVICE, {features: {...PLAIN, dropout: true}}),
+      compiledPlan(slidingWindow({left: 3}), problem, CORE_DEVICE, {aux: 'rowSums'}),
+      compiledPlan(slidingWindow({left: 3}), {...problem, heads: 2}, CORE_DEVICE, {}),
+      compiledPlan(slidingWindow({left: 3}), {...problem, heads: 2, keyHeads: 2}, CORE_DEVICE, {}),
       compiledPlan(slidingWindow({left: 3}), problem, CORE_DEVICE, {implementation: 'dense'}),
     ];
     expect(new Set(plans).size).toBe(plans.length);

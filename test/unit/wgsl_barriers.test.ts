@@ -5,8 +5,9 @@ import type {Plan, TileShape} from '../../src/plan/index.js';
 import {attendSteps} from '../../src/wgsl/attend_steps.js';
 import {placeBarriers, type Region, type Step, type Steps} from '../../src/wgsl/barriers.js';
 import {kernelShape} from '../../src/wgsl/kernel_shape.js';
-import {matrixAccess, MatrixTrip} from '../../src/wgsl/matrix_steps.js';
-import {matrixShape} from '../../src/wgsl/matrix_shape.js';
+import {MatrixTrip} from '../../src/wgsl/matrix_steps.js';
+import {matrixAccess, matrixShape} from '../../src/wgsl/matrix_shape.js';
+import {PLAIN} from '../../src/wgsl/index.js';
 import {Share} from '../../src/wgsl/share.js';
 import {MATRIX_16, MATRIX_8, planFor, problemFor} from '../support/plans.js';
 
@@ -31,7 +32,7 @@ for (const [name, tile] of Object.entries(TILES) as [string, TileShape][]) {
       for (const min of [1, 4, 8]) {
         const device = {...CORE_DEVICE, subgroups: min === 1 ? null : {min, max: 32}};
         const plan: Plan = {...base, tile, storage, device, problem: {...base.problem, headDim, valueDim: headDim}};
-        const shape = kernelShape(plan, false);
+        const shape = kernelShape(plan, PLAIN);
         kernels.push({
           what: `${name}, ${storage}, ${headDim} features, subgroups of ${min} and more`,
           steps: attendSteps(new Share(shape)),
@@ -48,7 +49,7 @@ for (const tile of [TILES.matrix, TILES.matrixEager, TILES.matrixNarrow]) {
       for (const headDim of [16, 64, 128]) {
         const storage = matrix === MATRIX_16 ? 'float16' : 'float32';
         const problem = {...base.problem, headDim, valueDim: headDim};
-        const shape = matrixShape({...base, tile, storage, matrix, problem}, matrix, false, exact);
+        const shape = matrixShape({...base, tile, storage, matrix, problem}, matrix, PLAIN, exact);
         kernels.push({
           what: `matrices of ${matrix.M}, ${tile.rows} rows, ${headDim} features, exact ${exact}`,
           steps: new MatrixTrip(shape, matrixAccess(shape)).steps(),

@@ -2,8 +2,8 @@ import {create} from 'webgpu';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../src/plan/index.js';
-import {generate, type Program} from '../../src/wgsl/index.js';
-import {MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../support/plans.js';
+import {generate, PLAIN, type Program} from '../../src/wgsl/index.js';
+import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
 async function openCompiler(): Promise<GPUDevice> {
@@ -42,13 +42,15 @@ const base = planFor(slidingWindow({left: 3000}), long, CORE_DEVICE, 'fused');
 class Programs {
   readonly found = new Map<string, {readonly what: string; readonly program: Program}>();
 
-  add(plan: Plan, bias: boolean, maskShape?: readonly [number, number, number, number]): void {
+  /** `more`: with all options that the kernel knows. */
+  add(plan: Plan, more: boolean, maskShape?: readonly [number, number, number, number]): void {
     const {tile, storage, device, problem, implementation, matrix} = plan;
     const name = Object.keys(TILES).find((each) => TILES[each as keyof typeof TILES] === tile);
-    for (const {program} of generate(plan, {bias, ...(maskShape && {maskShape})})) {
+    const features = !more ? PLAIN : matrix === null ? EVERYTHING : {...PLAIN, bias: true, lengths: true};
+    for (const {program} of generate(plan, {features, aux: 'logSumExp', ...(maskShape && {maskShape})})) {
       const what = [
         `${program.name}: tile ${name}, ${storage}, ${problem.headDim} → ${problem.valueDim} features, ${implementation}`,
-        `bias ${bias}, subgroups ${JSON.stringify(device.subgroups)}, shader-f16 ${device.float16}, matrix ${JSON.stringify(matrix)}`,
+        `options ${more}, subgroups ${JSON.stringify(device.subgroups)}, shader-f16 ${device.float16}, matrix ${JSON.stringify(matrix)}`,
       ].join(', ');
       if (!this.found.has(program.key)) this.found.set(program.key, {what, program});
     }
@@ -57,7 +59,7 @@ class Programs {
 
 const REGISTER_TILES = (Object.entries(TILES) as [string, TileShape][]).filter(([, {queries}]) => queries !== 'fragments');
 
-/** A tile in all widths; storage, shuffles, mask and bias take turns, so that over all tiles each meets every other. */
+/** A tile in all widths; storage, shuffles, mask and options take turns, so that over all tiles each meets every other. */
 function allWidths(tile: TileShape, turn: number): Programs {
   const programs = new Programs();
   DIMS.forEach((dims, a) => {
@@ -79,7 +81,7 @@ function allChoices(tile: TileShape): Programs {
         for (const float16 of storage === 'float16' ? [false, true] : [false]) {
           for (const implementation of ['fused', 'dense'] as const) {
             const plan: Plan = {...base, tile, storage, device: {...CORE_DEVICE, subgroups, float16}, implementation};
-            for (const bias of [false, true]) programs.add({...plan, problem: withDims(dims)}, bias);
+            for (const more of [false, true]) programs.add({...plan, problem: withDims(dims)}, more);
           }
         }
       }
@@ -99,9 +101,9 @@ function matrixPrograms(
   for (const dims of widths.filter(fits)) {
     for (const name of MATRIX_TILES) {
       for (const implementation of ['fused', 'dense'] as const) {
-        for (const bias of [false, true]) {
+        for (const more of [false, true]) {
           const plan: Plan = {...base, tile: TILES[name], storage, matrix, device: featuredDevice(matrix), implementation};
-          programs.add({...plan, problem: withDims(dims)}, bias);
+          programs.add({...plan, problem: withDims(dims)}, more);
         }
       }
     }
@@ -149,7 +151,7 @@ describe('every program is WGSL that Dawn takes:', () => {
   });
 
   for (const name of ['software', 'staged'] as const) {
-    it(`the tile '${name}' with every choice of storage, shuffles, mask and bias`, async () => {
+    it(`the tile '${name}' with every choice of storage, shuffles, mask and options`, async () => {
       await expectValid(allChoices(TILES[name]), 40);
     });
   }

@@ -7,10 +7,11 @@
 @group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> rowSums: array<vec2f>;
 
 // Sparse attention, float32. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
-// line = batch · heads + head;  query [line, queryLength, 256]  key [line, keyLength, 256]
-// value [line, keyLength, 256]  output [line, queryLength, 256]
+// query [batch, heads, queryLength, 256]  key [batch, keyHeads, keyLength, 256]
+// value [batch, keyHeads, keyLength, 256]  output [batch, heads, queryLength, 256]; or lengths before heads.
 // Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
 const ROWS = 32u;
 const KEYS = 32;
@@ -22,17 +23,33 @@ const EMPTY = -2e38;
 const HIDDEN = -3e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
+const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
-  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
-  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
-  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
 }
 
 var<workgroup> memory: array<vec4f, 1024>;
@@ -41,65 +58,80 @@ var<workgroup> memory: array<vec4f, 1024>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tx = lane % TX;
   let ty = lane / TX;
-  let line = group.z * params.heads + group.x;
   let item = params.first + 4u * group.y;
   let rowsOf = schedule[item];         // (firstRow, rowStride)
   let owned = schedule[item + 1u];     // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 
+  let head = group.x;
+  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-  let q0 = line * params.queryLength + row0;
-  let query0 = q0 * 64u;
+  let query0 = (queryLine + row0 * params.queryStrides.y) * 64u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f(); var o0_2 = vec4f(); var o0_3 = vec4f(); var o0_4 = vec4f(); var o0_5 = vec4f(); var o0_6 = vec4f(); var o0_7 = vec4f();
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-  let q1 = line * params.queryLength + row1;
-  let query1 = q1 * 64u;
+  let query1 = (queryLine + row1 * params.queryStrides.y) * 64u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f(); var o1_2 = vec4f(); var o1_3 = vec4f(); var o1_4 = vec4f(); var o1_5 = vec4f(); var o1_6 = vec4f(); var o1_7 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-    let had0 = scratch[q0].xy; // (maximum, sum)
-    m0 = had0.x;
-    l0 = select(0.0, had0.y, tx == 0u);
-    o0_0 = had0.y * output[q0 * 64u + (tx + 0u)];
-    o0_1 = had0.y * output[q0 * 64u + (tx + 8u)];
-    o0_2 = had0.y * output[q0 * 64u + (tx + 16u)];
-    o0_3 = had0.y * output[q0 * 64u + (tx + 24u)];
-    o0_4 = had0.y * output[q0 * 64u + (tx + 32u)];
-    o0_5 = had0.y * output[q0 * 64u + (tx + 40u)];
-    o0_6 = had0.y * output[q0 * 64u + (tx + 48u)];
-    o0_7 = had0.y * output[q0 * 64u + (tx + 56u)];
-    let had1 = scratch[q1].xy; // (maximum, sum)
-    m1 = had1.x;
-    l1 = select(0.0, had1.y, tx == 0u);
-    o1_0 = had1.y * output[q1 * 64u + (tx + 0u)];
-    o1_1 = had1.y * output[q1 * 64u + (tx + 8u)];
-    o1_2 = had1.y * output[q1 * 64u + (tx + 16u)];
-    o1_3 = had1.y * output[q1 * 64u + (tx + 24u)];
-    o1_4 = had1.y * output[q1 * 64u + (tx + 32u)];
-    o1_5 = had1.y * output[q1 * 64u + (tx + 40u)];
-    o1_6 = had1.y * output[q1 * 64u + (tx + 48u)];
-    o1_7 = had1.y * output[q1 * 64u + (tx + 56u)];
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 64u;
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * output[to + (tx + 0u)];
+      o0_1 = had.y * output[to + (tx + 8u)];
+      o0_2 = had.y * output[to + (tx + 16u)];
+      o0_3 = had.y * output[to + (tx + 24u)];
+      o0_4 = had.y * output[to + (tx + 32u)];
+      o0_5 = had.y * output[to + (tx + 40u)];
+      o0_6 = had.y * output[to + (tx + 48u)];
+      o0_7 = had.y * output[to + (tx + 56u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 64u;
+      let had = rowSums[q]; // (maximum, sum)
+      m1 = had.x;
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * output[to + (tx + 0u)];
+      o1_1 = had.y * output[to + (tx + 8u)];
+      o1_2 = had.y * output[to + (tx + 16u)];
+      o1_3 = had.y * output[to + (tx + 24u)];
+      o1_4 = had.y * output[to + (tx + 32u)];
+      o1_5 = had.y * output[to + (tx + 40u)];
+      o1_6 = had.y * output[to + (tx + 48u)];
+      o1_7 = had.y * output[to + (tx + 56u)];
+    }
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
     let span = params.spans + 4u * u32(index);
     let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keyRows = keysOf * i32(params.keyStrides.y);
     let y = schedule[span + 1u];         // [begin, end)
+
     let full = schedule[span + 2u];      // keys that every row attends to
     let intervals = params.intervals + u32(schedule[span + 3u].x);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 128u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 256u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 384u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 512u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 640u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 768u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
-      { let f = lane + 896u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 0u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 128u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 256u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 384u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 512u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 640u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 768u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
+      { let f = lane + 896u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u)]; }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
@@ -142,14 +174,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 128u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 256u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 384u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 512u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 640u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 768u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
-      { let f = lane + 896u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 0u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 128u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 256u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 384u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 512u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 640u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 768u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
+      { let f = lane + 896u; memory[0u + (f / 32u) * 32u + ((f % 32u) + (f / 32u)) % 32u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 32u)), y.y - 1))) * 64u + (f % 32u) + 32u]; }
       // scores
       workgroupBarrier();
       { let own = tx * 32u;
@@ -189,8 +221,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
       }
       // scale and mask
-      s0_0 *= params.scale; s0_1 *= params.scale; s0_2 *= params.scale; s0_3 *= params.scale;
-      s1_0 *= params.scale; s1_1 *= params.scale; s1_2 *= params.scale; s1_3 *= params.scale;
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s1_0 *= params.scale;
+      s1_1 *= params.scale;
+      s1_2 *= params.scale;
+      s1_3 *= params.scale;
       if (y0 < full.x || y0 + KEYS > full.y) {
         { let own = schedule[intervals + x0];
           s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
@@ -227,12 +265,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 768u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
         memory[own + 896u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -281,12 +319,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // stage values
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -335,10 +373,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // stage values
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -395,17 +433,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let all0 = (((memory[768u + ty] + memory[784u + ty]) + (memory[800u + ty] + memory[816u + ty])) + ((memory[832u + ty] + memory[848u + ty]) + (memory[864u + ty] + memory[880u + ty])));
   l0 = all0.x; l1 = all0.y;
   if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 64u;
     let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      output[q0 * 64u + (tx + 0u)] = o0_0 * inverse;
-      output[q0 * 64u + (tx + 8u)] = o0_1 * inverse;
-      output[q0 * 64u + (tx + 16u)] = o0_2 * inverse;
-      output[q0 * 64u + (tx + 24u)] = o0_3 * inverse;
-      output[q0 * 64u + (tx + 32u)] = o0_4 * inverse;
-      output[q0 * 64u + (tx + 40u)] = o0_5 * inverse;
-      output[q0 * 64u + (tx + 48u)] = o0_6 * inverse;
-      output[q0 * 64u + (tx + 56u)] = o0_7 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(m0, l0, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o0_0 * inverse;
+      output[to + (tx + 8u)] = o0_1 * inverse;
+      output[to + (tx + 16u)] = o0_2 * inverse;
+      output[to + (tx + 24u)] = o0_3 * inverse;
+      output[to + (tx + 32u)] = o0_4 * inverse;
+      output[to + (tx + 40u)] = o0_5 * inverse;
+      output[to + (tx + 48u)] = o0_6 * inverse;
+      output[to + (tx + 56u)] = o0_7 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 65u;
       scratch[record + (tx + 0u)] = o0_0 * inverse;
@@ -420,17 +461,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x1) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 64u;
     let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
     if (owned.y < 0) {
-      output[q1 * 64u + (tx + 0u)] = o1_0 * inverse;
-      output[q1 * 64u + (tx + 8u)] = o1_1 * inverse;
-      output[q1 * 64u + (tx + 16u)] = o1_2 * inverse;
-      output[q1 * 64u + (tx + 24u)] = o1_3 * inverse;
-      output[q1 * 64u + (tx + 32u)] = o1_4 * inverse;
-      output[q1 * 64u + (tx + 40u)] = o1_5 * inverse;
-      output[q1 * 64u + (tx + 48u)] = o1_6 * inverse;
-      output[q1 * 64u + (tx + 56u)] = o1_7 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(m1, l1, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o1_0 * inverse;
+      output[to + (tx + 8u)] = o1_1 * inverse;
+      output[to + (tx + 16u)] = o1_2 * inverse;
+      output[to + (tx + 24u)] = o1_3 * inverse;
+      output[to + (tx + 32u)] = o1_4 * inverse;
+      output[to + (tx + 40u)] = o1_5 * inverse;
+      output[to + (tx + 48u)] = o1_6 * inverse;
+      output[to + (tx + 56u)] = o1_7 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 65u;
       scratch[record + (tx + 0u)] = o1_0 * inverse;

@@ -7,10 +7,11 @@
 @group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;
 @group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> rowSums: array<vec2f>;
 
 // Sparse attention, float32. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
-// line = batch · heads + head;  query [line, queryLength, 5]  key [line, keyLength, 5]
-// value [line, keyLength, 3]  output [line, queryLength, 3]
+// query [batch, heads, queryLength, 5]  key [batch, keyHeads, keyLength, 5]
+// value [batch, keyHeads, keyLength, 3]  output [batch, heads, queryLength, 3]; or lengths before heads.
 // Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
 const ROWS = 32u;
 const KEYS = 32;
@@ -22,17 +23,33 @@ const EMPTY = -2e38;
 const HIDDEN = -3e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
+const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
-  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
-  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
-  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
 }
 
 fn queryAt(base: u32, column: u32) -> vec4f {
@@ -68,62 +85,85 @@ var<workgroup> memory: array<vec4f, 288>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tx = lane % TX;
   let ty = lane / TX;
-  let line = group.z * params.heads + group.x;
   let item = params.first + 4u * group.y;
   let rowsOf = schedule[item];         // (firstRow, rowStride)
   let owned = schedule[item + 1u];     // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 
+  let head = group.x;
+  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-  let q0 = line * params.queryLength + row0;
-  let query0 = q0 * 5u;
+  let query0 = (queryLine + row0 * params.queryStrides.y) * 5u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-  let q1 = line * params.queryLength + row1;
-  let query1 = q1 * 5u;
+  let query1 = (queryLine + row1 * params.queryStrides.y) * 5u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-  let q2 = line * params.queryLength + row2;
-  let query2 = q2 * 5u;
+  let query2 = (queryLine + row2 * params.queryStrides.y) * 5u;
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-  let q3 = line * params.queryLength + row3;
-  let query3 = q3 * 5u;
+  let query3 = (queryLine + row3 * params.queryStrides.y) * 5u;
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-    let had0 = scratch[q0].xy; // (maximum, sum)
-    m0 = had0.x;
-    l0 = select(0.0, had0.y, tx == 0u);
-    o0_0 = had0.y * outputAt(q0 * 3u, min((tx + 0u), 0u));
-    let had1 = scratch[q1].xy; // (maximum, sum)
-    m1 = had1.x;
-    l1 = select(0.0, had1.y, tx == 0u);
-    o1_0 = had1.y * outputAt(q1 * 3u, min((tx + 0u), 0u));
-    let had2 = scratch[q2].xy; // (maximum, sum)
-    m2 = had2.x;
-    l2 = select(0.0, had2.y, tx == 0u);
-    o2_0 = had2.y * outputAt(q2 * 3u, min((tx + 0u), 0u));
-    let had3 = scratch[q3].xy; // (maximum, sum)
-    m3 = had3.x;
-    l3 = select(0.0, had3.y, tx == 0u);
-    o3_0 = had3.y * outputAt(q3 * 3u, min((tx + 0u), 0u));
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 3u;
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * outputAt(to, min((tx + 0u), 0u));
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 3u;
+      let had = rowSums[q]; // (maximum, sum)
+      m1 = had.x;
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * outputAt(to, min((tx + 0u), 0u));
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 3u;
+      let had = rowSums[q]; // (maximum, sum)
+      m2 = had.x;
+      l2 = select(0.0, had.y, tx == 0u);
+      o2_0 = had.y * outputAt(to, min((tx + 0u), 0u));
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 3u;
+      let had = rowSums[q]; // (maximum, sum)
+      m3 = had.x;
+      l3 = select(0.0, had.y, tx == 0u);
+      o3_0 = had.y * outputAt(to, min((tx + 0u), 0u));
+    }
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
     let span = params.spans + 4u * u32(index);
     let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keyRows = keysOf * i32(params.keyStrides.y);
     let y = schedule[span + 1u];         // [begin, end)
+
     let full = schedule[span + 2u];      // keys that every row attends to
     let intervals = params.intervals + u32(schedule[span + 3u].x);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 2u) * 2u + ((f % 2u) + (f / 2u)) % 2u] = keyAt((line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 2u)), y.y - 1))) * 5u, (f % 2u)); }
+      { let f = lane + 0u; memory[0u + (f / 2u) * 2u + ((f % 2u) + (f / 2u)) % 2u] = keyAt((keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 2u)), y.y - 1))) * 5u, (f % 2u)); }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
@@ -187,10 +227,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
       }
       // scale and mask
-      s0_0 *= params.scale; s0_1 *= params.scale; s0_2 *= params.scale; s0_3 *= params.scale;
-      s1_0 *= params.scale; s1_1 *= params.scale; s1_2 *= params.scale; s1_3 *= params.scale;
-      s2_0 *= params.scale; s2_1 *= params.scale; s2_2 *= params.scale; s2_3 *= params.scale;
-      s3_0 *= params.scale; s3_1 *= params.scale; s3_2 *= params.scale; s3_3 *= params.scale;
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s1_0 *= params.scale;
+      s1_1 *= params.scale;
+      s1_2 *= params.scale;
+      s1_3 *= params.scale;
+      s2_0 *= params.scale;
+      s2_1 *= params.scale;
+      s2_2 *= params.scale;
+      s2_3 *= params.scale;
+      s3_0 *= params.scale;
+      s3_1 *= params.scale;
+      s3_2 *= params.scale;
+      s3_3 *= params.scale;
       if (y0 < full.x || y0 + KEYS > full.y) {
         { let own = schedule[intervals + x0];
           s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
@@ -249,7 +301,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 160u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
         memory[own + 224u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
-      { let f = lane + 0u; if (f < 32u) { memory[0u + (f / 1u) * 1u + (f % 1u)] = valueAt((line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 1u)), y.y - 1))) * 3u, (f % 1u)); } }
+      { let f = lane + 0u; if (f < 32u) { memory[0u + (f / 1u) * 1u + (f % 1u)] = valueAt((keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 1u)), y.y - 1))) * 3u, (f % 1u)); } }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -386,10 +438,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let all0 = (((memory[32u + ty] + memory[40u + ty]) + (memory[48u + ty] + memory[56u + ty])) + ((memory[64u + ty] + memory[72u + ty]) + (memory[80u + ty] + memory[88u + ty])));
   l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
   if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 3u;
     let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q0 * 3u, (tx + 0u), o0_0 * inverse); }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(m0, l0, 0.0, 0.0); }
+      if ((tx + 0u) < 1u) { set_output(to, (tx + 0u), o0_0 * inverse); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 2u;
       if ((tx + 0u) < 1u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
@@ -397,10 +452,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x1) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 3u;
     let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q1 * 3u, (tx + 0u), o1_0 * inverse); }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(m1, l1, 0.0, 0.0); }
+      if ((tx + 0u) < 1u) { set_output(to, (tx + 0u), o1_0 * inverse); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 2u;
       if ((tx + 0u) < 1u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
@@ -408,10 +466,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x2) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 3u;
     let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q2 * 3u, (tx + 0u), o2_0 * inverse); }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q2] = vec4f(m2, l2, 0.0, 0.0); }
+      if ((tx + 0u) < 1u) { set_output(to, (tx + 0u), o2_0 * inverse); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 2u;
       if ((tx + 0u) < 1u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
@@ -419,10 +480,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x3) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 3u;
     let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 1u) { set_output(q3 * 3u, (tx + 0u), o3_0 * inverse); }
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q3] = vec4f(m3, l3, 0.0, 0.0); }
+      if ((tx + 0u) < 1u) { set_output(to, (tx + 0u), o3_0 * inverse); }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 2u;
       if ((tx + 0u) < 1u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }

@@ -7,10 +7,11 @@
 @group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> rowSums: array<vec2f>;
 
 // Sparse attention, float32. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
-// line = batch · heads + head;  query [line, queryLength, 64]  key [line, keyLength, 64]
-// value [line, keyLength, 64]  output [line, queryLength, 64]
+// query [batch, heads, queryLength, 64]  key [batch, keyHeads, keyLength, 64]
+// value [batch, keyHeads, keyLength, 64]  output [batch, heads, queryLength, 64]; or lengths before heads.
 // Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
 const ROWS = 128u;
 const KEYS = 64;
@@ -22,17 +23,33 @@ const EMPTY = -2e38;
 const HIDDEN = -3e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
+const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
-  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
-  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
-  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
 }
 
 var<workgroup> memory: array<vec4f, 1536>;
@@ -41,113 +58,152 @@ var<workgroup> memory: array<vec4f, 1536>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tx = lane % TX;
   let ty = lane / TX;
-  let line = group.z * params.heads + group.x;
   let item = params.first + 4u * group.y;
   let rowsOf = schedule[item];         // (firstRow, rowStride)
   let owned = schedule[item + 1u];     // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 
+  let head = group.x;
+  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-  let q0 = line * params.queryLength + row0;
-  let query0 = q0 * 16u;
+  let query0 = (queryLine + row0 * params.queryStrides.y) * 16u;
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f();
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-  let q1 = line * params.queryLength + row1;
-  let query1 = q1 * 16u;
+  let query1 = (queryLine + row1 * params.queryStrides.y) * 16u;
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f();
   let x2 = ty + 32u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-  let q2 = line * params.queryLength + row2;
-  let query2 = q2 * 16u;
+  let query2 = (queryLine + row2 * params.queryStrides.y) * 16u;
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f(); var o2_1 = vec4f();
   let x3 = ty + 48u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-  let q3 = line * params.queryLength + row3;
-  let query3 = q3 * 16u;
+  let query3 = (queryLine + row3 * params.queryStrides.y) * 16u;
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f(); var o3_1 = vec4f();
   let x4 = ty + 64u;
   let row4 = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
-  let q4 = line * params.queryLength + row4;
-  let query4 = q4 * 16u;
+  let query4 = (queryLine + row4 * params.queryStrides.y) * 16u;
   var m4 = EMPTY; var l4 = 0.0; var o4_0 = vec4f(); var o4_1 = vec4f();
   let x5 = ty + 80u;
   let row5 = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
-  let q5 = line * params.queryLength + row5;
-  let query5 = q5 * 16u;
+  let query5 = (queryLine + row5 * params.queryStrides.y) * 16u;
   var m5 = EMPTY; var l5 = 0.0; var o5_0 = vec4f(); var o5_1 = vec4f();
   let x6 = ty + 96u;
   let row6 = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
-  let q6 = line * params.queryLength + row6;
-  let query6 = q6 * 16u;
+  let query6 = (queryLine + row6 * params.queryStrides.y) * 16u;
   var m6 = EMPTY; var l6 = 0.0; var o6_0 = vec4f(); var o6_1 = vec4f();
   let x7 = ty + 112u;
   let row7 = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
-  let q7 = line * params.queryLength + row7;
-  let query7 = q7 * 16u;
+  let query7 = (queryLine + row7 * params.queryStrides.y) * 16u;
   var m7 = EMPTY; var l7 = 0.0; var o7_0 = vec4f(); var o7_1 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-    let had0 = scratch[q0].xy; // (maximum, sum)
-    m0 = had0.x;
-    l0 = select(0.0, had0.y, tx == 0u);
-    o0_0 = had0.y * output[q0 * 16u + (tx + 0u)];
-    o0_1 = had0.y * output[q0 * 16u + (tx + 8u)];
-    let had1 = scratch[q1].xy; // (maximum, sum)
-    m1 = had1.x;
-    l1 = select(0.0, had1.y, tx == 0u);
-    o1_0 = had1.y * output[q1 * 16u + (tx + 0u)];
-    o1_1 = had1.y * output[q1 * 16u + (tx + 8u)];
-    let had2 = scratch[q2].xy; // (maximum, sum)
-    m2 = had2.x;
-    l2 = select(0.0, had2.y, tx == 0u);
-    o2_0 = had2.y * output[q2 * 16u + (tx + 0u)];
-    o2_1 = had2.y * output[q2 * 16u + (tx + 8u)];
-    let had3 = scratch[q3].xy; // (maximum, sum)
-    m3 = had3.x;
-    l3 = select(0.0, had3.y, tx == 0u);
-    o3_0 = had3.y * output[q3 * 16u + (tx + 0u)];
-    o3_1 = had3.y * output[q3 * 16u + (tx + 8u)];
-    let had4 = scratch[q4].xy; // (maximum, sum)
-    m4 = had4.x;
-    l4 = select(0.0, had4.y, tx == 0u);
-    o4_0 = had4.y * output[q4 * 16u + (tx + 0u)];
-    o4_1 = had4.y * output[q4 * 16u + (tx + 8u)];
-    let had5 = scratch[q5].xy; // (maximum, sum)
-    m5 = had5.x;
-    l5 = select(0.0, had5.y, tx == 0u);
-    o5_0 = had5.y * output[q5 * 16u + (tx + 0u)];
-    o5_1 = had5.y * output[q5 * 16u + (tx + 8u)];
-    let had6 = scratch[q6].xy; // (maximum, sum)
-    m6 = had6.x;
-    l6 = select(0.0, had6.y, tx == 0u);
-    o6_0 = had6.y * output[q6 * 16u + (tx + 0u)];
-    o6_1 = had6.y * output[q6 * 16u + (tx + 8u)];
-    let had7 = scratch[q7].xy; // (maximum, sum)
-    m7 = had7.x;
-    l7 = select(0.0, had7.y, tx == 0u);
-    o7_0 = had7.y * output[q7 * 16u + (tx + 0u)];
-    o7_1 = had7.y * output[q7 * 16u + (tx + 8u)];
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * output[to + (tx + 0u)];
+      o0_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m1 = had.x;
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * output[to + (tx + 0u)];
+      o1_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m2 = had.x;
+      l2 = select(0.0, had.y, tx == 0u);
+      o2_0 = had.y * output[to + (tx + 0u)];
+      o2_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m3 = had.x;
+      l3 = select(0.0, had.y, tx == 0u);
+      o3_0 = had.y * output[to + (tx + 0u)];
+      o3_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m4 = had.x;
+      l4 = select(0.0, had.y, tx == 0u);
+      o4_0 = had.y * output[to + (tx + 0u)];
+      o4_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m5 = had.x;
+      l5 = select(0.0, had.y, tx == 0u);
+      o5_0 = had.y * output[to + (tx + 0u)];
+      o5_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m6 = had.x;
+      l6 = select(0.0, had.y, tx == 0u);
+      o6_0 = had.y * output[to + (tx + 0u)];
+      o6_1 = had.y * output[to + (tx + 8u)];
+    }
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let had = rowSums[q]; // (maximum, sum)
+      m7 = had.x;
+      l7 = select(0.0, had.y, tx == 0u);
+      o7_0 = had.y * output[to + (tx + 0u)];
+      o7_1 = had.y * output[to + (tx + 8u)];
+    }
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
     let span = params.spans + 4u * u32(index);
     let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keyRows = keysOf * i32(params.keyStrides.y);
     let y = schedule[span + 1u];         // [begin, end)
+
     let full = schedule[span + 2u];      // keys that every row attends to
     let intervals = params.intervals + u32(schedule[span + 3u].x);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 
       // stage keys
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       // scores
       workgroupBarrier();
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
@@ -159,58 +215,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       var s6_0 = 0.0; var s6_1 = 0.0; var s6_2 = 0.0; var s6_3 = 0.0; var s6_4 = 0.0; var s6_5 = 0.0; var s6_6 = 0.0; var s6_7 = 0.0;
       var s7_0 = 0.0; var s7_1 = 0.0; var s7_2 = 0.0; var s7_3 = 0.0; var s7_4 = 0.0; var s7_5 = 0.0; var s7_6 = 0.0; var s7_7 = 0.0;
       { let own = tx * 16u;
-        for (var n = 0u; n < 8u; n++) {
-          { let d = n * 2u + 0u;
-            let k0_0 = memory[own + 0u + (d + tx) % 16u];
-            let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
-            let k2_0 = memory[own + 256u + (d + tx) % 16u];
-            let k3_0 = memory[own + 384u + (d + tx + 8u) % 16u];
-            let k4_0 = memory[own + 512u + (d + tx) % 16u];
-            let k5_0 = memory[own + 640u + (d + tx + 8u) % 16u];
-            let k6_0 = memory[own + 768u + (d + tx) % 16u];
-            let k7_0 = memory[own + 896u + (d + tx + 8u) % 16u];
-            { let q0 = query[query0 + d];
-              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
-              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
-              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
-              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
-            { let q0 = query[query1 + d];
-              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
-              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
-              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
-              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
-            { let q0 = query[query2 + d];
-              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
-              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
-              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
-              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
-            { let q0 = query[query3 + d];
-              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
-              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
-              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
-              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
-            { let q0 = query[query4 + d];
-              s4_0 = fma(q0.x, k0_0.x, s4_0); s4_1 = fma(q0.x, k1_0.x, s4_1); s4_2 = fma(q0.x, k2_0.x, s4_2); s4_3 = fma(q0.x, k3_0.x, s4_3); s4_4 = fma(q0.x, k4_0.x, s4_4); s4_5 = fma(q0.x, k5_0.x, s4_5); s4_6 = fma(q0.x, k6_0.x, s4_6); s4_7 = fma(q0.x, k7_0.x, s4_7);
-              s4_0 = fma(q0.y, k0_0.y, s4_0); s4_1 = fma(q0.y, k1_0.y, s4_1); s4_2 = fma(q0.y, k2_0.y, s4_2); s4_3 = fma(q0.y, k3_0.y, s4_3); s4_4 = fma(q0.y, k4_0.y, s4_4); s4_5 = fma(q0.y, k5_0.y, s4_5); s4_6 = fma(q0.y, k6_0.y, s4_6); s4_7 = fma(q0.y, k7_0.y, s4_7);
-              s4_0 = fma(q0.z, k0_0.z, s4_0); s4_1 = fma(q0.z, k1_0.z, s4_1); s4_2 = fma(q0.z, k2_0.z, s4_2); s4_3 = fma(q0.z, k3_0.z, s4_3); s4_4 = fma(q0.z, k4_0.z, s4_4); s4_5 = fma(q0.z, k5_0.z, s4_5); s4_6 = fma(q0.z, k6_0.z, s4_6); s4_7 = fma(q0.z, k7_0.z, s4_7);
-              s4_0 = fma(q0.w, k0_0.w, s4_0); s4_1 = fma(q0.w, k1_0.w, s4_1); s4_2 = fma(q0.w, k2_0.w, s4_2); s4_3 = fma(q0.w, k3_0.w, s4_3); s4_4 = fma(q0.w, k4_0.w, s4_4); s4_5 = fma(q0.w, k5_0.w, s4_5); s4_6 = fma(q0.w, k6_0.w, s4_6); s4_7 = fma(q0.w, k7_0.w, s4_7); }
-            { let q0 = query[query5 + d];
-              s5_0 = fma(q0.x, k0_0.x, s5_0); s5_1 = fma(q0.x, k1_0.x, s5_1); s5_2 = fma(q0.x, k2_0.x, s5_2); s5_3 = fma(q0.x, k3_0.x, s5_3); s5_4 = fma(q0.x, k4_0.x, s5_4); s5_5 = fma(q0.x, k5_0.x, s5_5); s5_6 = fma(q0.x, k6_0.x, s5_6); s5_7 = fma(q0.x, k7_0.x, s5_7);
-              s5_0 = fma(q0.y, k0_0.y, s5_0); s5_1 = fma(q0.y, k1_0.y, s5_1); s5_2 = fma(q0.y, k2_0.y, s5_2); s5_3 = fma(q0.y, k3_0.y, s5_3); s5_4 = fma(q0.y, k4_0.y, s5_4); s5_5 = fma(q0.y, k5_0.y, s5_5); s5_6 = fma(q0.y, k6_0.y, s5_6); s5_7 = fma(q0.y, k7_0.y, s5_7);
-              s5_0 = fma(q0.z, k0_0.z, s5_0); s5_1 = fma(q0.z, k1_0.z, s5_1); s5_2 = fma(q0.z, k2_0.z, s5_2); s5_3 = fma(q0.z, k3_0.z, s5_3); s5_4 = fma(q0.z, k4_0.z, s5_4); s5_5 = fma(q0.z, k5_0.z, s5_5); s5_6 = fma(q0.z, k6_0.z, s5_6); s5_7 = fma(q0.z, k7_0.z, s5_7);
-              s5_0 = fma(q0.w, k0_0.w, s5_0); s5_1 = fma(q0.w, k1_0.w, s5_1); s5_2 = fma(q0.w, k2_0.w, s5_2); s5_3 = fma(q0.w, k3_0.w, s5_3); s5_4 = fma(q0.w, k4_0.w, s5_4); s5_5 = fma(q0.w, k5_0.w, s5_5); s5_6 = fma(q0.w, k6_0.w, s5_6); s5_7 = fma(q0.w, k7_0.w, s5_7); }
-            { let q0 = query[query6 + d];
-              s6_0 = fma(q0.x, k0_0.x, s6_0); s6_1 = fma(q0.x, k1_0.x, s6_1); s6_2 = fma(q0.x, k2_0.x, s6_2); s6_3 = fma(q0.x, k3_0.x, s6_3); s6_4 = fma(q0.x, k4_0.x, s6_4); s6_5 = fma(q0.x, k5_0.x, s6_5); s6_6 = fma(q0.x, k6_0.x, s6_6); s6_7 = fma(q0.x, k7_0.x, s6_7);
-              s6_0 = fma(q0.y, k0_0.y, s6_0); s6_1 = fma(q0.y, k1_0.y, s6_1); s6_2 = fma(q0.y, k2_0.y, s6_2); s6_3 = fma(q0.y, k3_0.y, s6_3); s6_4 = fma(q0.y, k4_0.y, s6_4); s6_5 = fma(q0.y, k5_0.y, s6_5); s6_6 = fma(q0.y, k6_0.y, s6_6); s6_7 = fma(q0.y, k7_0.y, s6_7);
-              s6_0 = fma(q0.z, k0_0.z, s6_0); s6_1 = fma(q0.z, k1_0.z, s6_1); s6_2 = fma(q0.z, k2_0.z, s6_2); s6_3 = fma(q0.z, k3_0.z, s6_3); s6_4 = fma(q0.z, k4_0.z, s6_4); s6_5 = fma(q0.z, k5_0.z, s6_5); s6_6 = fma(q0.z, k6_0.z, s6_6); s6_7 = fma(q0.z, k7_0.z, s6_7);
-              s6_0 = fma(q0.w, k0_0.w, s6_0); s6_1 = fma(q0.w, k1_0.w, s6_1); s6_2 = fma(q0.w, k2_0.w, s6_2); s6_3 = fma(q0.w, k3_0.w, s6_3); s6_4 = fma(q0.w, k4_0.w, s6_4); s6_5 = fma(q0.w, k5_0.w, s6_5); s6_6 = fma(q0.w, k6_0.w, s6_6); s6_7 = fma(q0.w, k7_0.w, s6_7); }
-            { let q0 = query[query7 + d];
-              s7_0 = fma(q0.x, k0_0.x, s7_0); s7_1 = fma(q0.x, k1_0.x, s7_1); s7_2 = fma(q0.x, k2_0.x, s7_2); s7_3 = fma(q0.x, k3_0.x, s7_3); s7_4 = fma(q0.x, k4_0.x, s7_4); s7_5 = fma(q0.x, k5_0.x, s7_5); s7_6 = fma(q0.x, k6_0.x, s7_6); s7_7 = fma(q0.x, k7_0.x, s7_7);
-              s7_0 = fma(q0.y, k0_0.y, s7_0); s7_1 = fma(q0.y, k1_0.y, s7_1); s7_2 = fma(q0.y, k2_0.y, s7_2); s7_3 = fma(q0.y, k3_0.y, s7_3); s7_4 = fma(q0.y, k4_0.y, s7_4); s7_5 = fma(q0.y, k5_0.y, s7_5); s7_6 = fma(q0.y, k6_0.y, s7_6); s7_7 = fma(q0.y, k7_0.y, s7_7);
-              s7_0 = fma(q0.z, k0_0.z, s7_0); s7_1 = fma(q0.z, k1_0.z, s7_1); s7_2 = fma(q0.z, k2_0.z, s7_2); s7_3 = fma(q0.z, k3_0.z, s7_3); s7_4 = fma(q0.z, k4_0.z, s7_4); s7_5 = fma(q0.z, k5_0.z, s7_5); s7_6 = fma(q0.z, k6_0.z, s7_6); s7_7 = fma(q0.z, k7_0.z, s7_7);
-              s7_0 = fma(q0.w, k0_0.w, s7_0); s7_1 = fma(q0.w, k1_0.w, s7_1); s7_2 = fma(q0.w, k2_0.w, s7_2); s7_3 = fma(q0.w, k3_0.w, s7_3); s7_4 = fma(q0.w, k4_0.w, s7_4); s7_5 = fma(q0.w, k5_0.w, s7_5); s7_6 = fma(q0.w, k6_0.w, s7_6); s7_7 = fma(q0.w, k7_0.w, s7_7); }
-          }
-          { let d = n * 2u + 1u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 1u + 0u;
             let k0_0 = memory[own + 0u + (d + tx) % 16u];
             let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
             let k2_0 = memory[own + 256u + (d + tx) % 16u];
@@ -263,14 +269,70 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
       }
       // scale and mask
-      s0_0 *= params.scale; s0_1 *= params.scale; s0_2 *= params.scale; s0_3 *= params.scale; s0_4 *= params.scale; s0_5 *= params.scale; s0_6 *= params.scale; s0_7 *= params.scale;
-      s1_0 *= params.scale; s1_1 *= params.scale; s1_2 *= params.scale; s1_3 *= params.scale; s1_4 *= params.scale; s1_5 *= params.scale; s1_6 *= params.scale; s1_7 *= params.scale;
-      s2_0 *= params.scale; s2_1 *= params.scale; s2_2 *= params.scale; s2_3 *= params.scale; s2_4 *= params.scale; s2_5 *= params.scale; s2_6 *= params.scale; s2_7 *= params.scale;
-      s3_0 *= params.scale; s3_1 *= params.scale; s3_2 *= params.scale; s3_3 *= params.scale; s3_4 *= params.scale; s3_5 *= params.scale; s3_6 *= params.scale; s3_7 *= params.scale;
-      s4_0 *= params.scale; s4_1 *= params.scale; s4_2 *= params.scale; s4_3 *= params.scale; s4_4 *= params.scale; s4_5 *= params.scale; s4_6 *= params.scale; s4_7 *= params.scale;
-      s5_0 *= params.scale; s5_1 *= params.scale; s5_2 *= params.scale; s5_3 *= params.scale; s5_4 *= params.scale; s5_5 *= params.scale; s5_6 *= params.scale; s5_7 *= params.scale;
-      s6_0 *= params.scale; s6_1 *= params.scale; s6_2 *= params.scale; s6_3 *= params.scale; s6_4 *= params.scale; s6_5 *= params.scale; s6_6 *= params.scale; s6_7 *= params.scale;
-      s7_0 *= params.scale; s7_1 *= params.scale; s7_2 *= params.scale; s7_3 *= params.scale; s7_4 *= params.scale; s7_5 *= params.scale; s7_6 *= params.scale; s7_7 *= params.scale;
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s0_4 *= params.scale;
+      s0_5 *= params.scale;
+      s0_6 *= params.scale;
+      s0_7 *= params.scale;
+      s1_0 *= params.scale;
+      s1_1 *= params.scale;
+      s1_2 *= params.scale;
+      s1_3 *= params.scale;
+      s1_4 *= params.scale;
+      s1_5 *= params.scale;
+      s1_6 *= params.scale;
+      s1_7 *= params.scale;
+      s2_0 *= params.scale;
+      s2_1 *= params.scale;
+      s2_2 *= params.scale;
+      s2_3 *= params.scale;
+      s2_4 *= params.scale;
+      s2_5 *= params.scale;
+      s2_6 *= params.scale;
+      s2_7 *= params.scale;
+      s3_0 *= params.scale;
+      s3_1 *= params.scale;
+      s3_2 *= params.scale;
+      s3_3 *= params.scale;
+      s3_4 *= params.scale;
+      s3_5 *= params.scale;
+      s3_6 *= params.scale;
+      s3_7 *= params.scale;
+      s4_0 *= params.scale;
+      s4_1 *= params.scale;
+      s4_2 *= params.scale;
+      s4_3 *= params.scale;
+      s4_4 *= params.scale;
+      s4_5 *= params.scale;
+      s4_6 *= params.scale;
+      s4_7 *= params.scale;
+      s5_0 *= params.scale;
+      s5_1 *= params.scale;
+      s5_2 *= params.scale;
+      s5_3 *= params.scale;
+      s5_4 *= params.scale;
+      s5_5 *= params.scale;
+      s5_6 *= params.scale;
+      s5_7 *= params.scale;
+      s6_0 *= params.scale;
+      s6_1 *= params.scale;
+      s6_2 *= params.scale;
+      s6_3 *= params.scale;
+      s6_4 *= params.scale;
+      s6_5 *= params.scale;
+      s6_6 *= params.scale;
+      s6_7 *= params.scale;
+      s7_0 *= params.scale;
+      s7_1 *= params.scale;
+      s7_2 *= params.scale;
+      s7_3 *= params.scale;
+      s7_4 *= params.scale;
+      s7_5 *= params.scale;
+      s7_6 *= params.scale;
+      s7_7 *= params.scale;
       if (y0 < full.x || y0 + KEYS > full.y) {
         { let own = schedule[intervals + x0];
           s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
@@ -407,15 +469,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 1280u + (tx + ty) % 8u] = vec4f(s6_0, s6_1, s6_2, s6_3);
         memory[own + 1408u + (tx + ty) % 8u] = vec4f(s7_0, s7_1, s7_2, s7_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
-        for (var n = 0u; n < 2u; n++) {
-          { let t = n * 4u + 0u;
+        for (var n = 0u; n < 1u; n++) {
+          { let t = n * 8u + 0u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -465,7 +527,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
               }
             } }
-          { let t = n * 4u + 1u;
+          { let t = n * 8u + 1u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -515,7 +577,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
               }
             } }
-          { let t = n * 4u + 2u;
+          { let t = n * 8u + 2u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -565,7 +627,207 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
               }
             } }
-          { let t = n * 4u + 3u;
+          { let t = n * 8u + 3u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 4u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 5u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 6u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 7u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -629,15 +891,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 1280u + (tx + ty) % 8u] = vec4f(s6_4, s6_5, s6_6, s6_7);
         memory[own + 1408u + (tx + ty) % 8u] = vec4f(s7_4, s7_5, s7_6, s7_7); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(line * params.keyLength + u32(keysOf.x + keysOf.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
-        for (var n = 0u; n < 2u; n++) {
-          { let t = n * 4u + 0u;
+        for (var n = 0u; n < 1u; n++) {
+          { let t = n * 8u + 0u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -687,7 +949,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
               }
             } }
-          { let t = n * 4u + 1u;
+          { let t = n * 8u + 1u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -737,7 +999,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
               }
             } }
-          { let t = n * 4u + 2u;
+          { let t = n * 8u + 2u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -787,7 +1049,207 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
               }
             } }
-          { let t = n * 4u + 3u;
+          { let t = n * 8u + 3u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 4u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 5u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 6u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              let p4 = memory[own + 1024u + (t + ty) % 8u];
+              let p5 = memory[own + 1152u + (t + ty) % 8u];
+              let p6 = memory[own + 1280u + (t + ty) % 8u];
+              let p7 = memory[own + 1408u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+                o4_0 = fma(vec4f(p4.x), v0, o4_0); o4_1 = fma(vec4f(p4.x), v1, o4_1);
+                o5_0 = fma(vec4f(p5.x), v0, o5_0); o5_1 = fma(vec4f(p5.x), v1, o5_1);
+                o6_0 = fma(vec4f(p6.x), v0, o6_0); o6_1 = fma(vec4f(p6.x), v1, o6_1);
+                o7_0 = fma(vec4f(p7.x), v0, o7_0); o7_1 = fma(vec4f(p7.x), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+                o4_0 = fma(vec4f(p4.y), v0, o4_0); o4_1 = fma(vec4f(p4.y), v1, o4_1);
+                o5_0 = fma(vec4f(p5.y), v0, o5_0); o5_1 = fma(vec4f(p5.y), v1, o5_1);
+                o6_0 = fma(vec4f(p6.y), v0, o6_0); o6_1 = fma(vec4f(p6.y), v1, o6_1);
+                o7_0 = fma(vec4f(p7.y), v0, o7_0); o7_1 = fma(vec4f(p7.y), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+                o4_0 = fma(vec4f(p4.z), v0, o4_0); o4_1 = fma(vec4f(p4.z), v1, o4_1);
+                o5_0 = fma(vec4f(p5.z), v0, o5_0); o5_1 = fma(vec4f(p5.z), v1, o5_1);
+                o6_0 = fma(vec4f(p6.z), v0, o6_0); o6_1 = fma(vec4f(p6.z), v1, o6_1);
+                o7_0 = fma(vec4f(p7.z), v0, o7_0); o7_1 = fma(vec4f(p7.z), v1, o7_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+                o4_0 = fma(vec4f(p4.w), v0, o4_0); o4_1 = fma(vec4f(p4.w), v1, o4_1);
+                o5_0 = fma(vec4f(p5.w), v0, o5_0); o5_1 = fma(vec4f(p5.w), v1, o5_1);
+                o6_0 = fma(vec4f(p6.w), v0, o6_0); o6_1 = fma(vec4f(p6.w), v1, o6_1);
+                o7_0 = fma(vec4f(p7.w), v0, o7_0); o7_1 = fma(vec4f(p7.w), v1, o7_1);
+              }
+            } }
+          { let t = n * 8u + 7u;
             { let p0 = memory[own + 512u + (t + ty) % 8u];
               let p1 = memory[own + 640u + (t + ty) % 8u];
               let p2 = memory[own + 768u + (t + ty) % 8u];
@@ -851,11 +1313,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let all1 = (((memory[528u + ty] + memory[560u + ty]) + (memory[592u + ty] + memory[624u + ty])) + ((memory[656u + ty] + memory[688u + ty]) + (memory[720u + ty] + memory[752u + ty])));
   l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w; l4 = all1.x; l5 = all1.y; l6 = all1.z; l7 = all1.w;
   if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      output[q0 * 16u + (tx + 0u)] = o0_0 * inverse;
-      output[q0 * 16u + (tx + 8u)] = o0_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q0] = vec4f(m0, l0, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o0_0 * inverse;
+      output[to + (tx + 8u)] = o0_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
       scratch[record + (tx + 0u)] = o0_0 * inverse;
@@ -864,11 +1329,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x1) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
     if (owned.y < 0) {
-      output[q1 * 16u + (tx + 0u)] = o1_0 * inverse;
-      output[q1 * 16u + (tx + 8u)] = o1_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q1] = vec4f(m1, l1, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o1_0 * inverse;
+      output[to + (tx + 8u)] = o1_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
       scratch[record + (tx + 0u)] = o1_0 * inverse;
@@ -877,11 +1345,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x2) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
     if (owned.y < 0) {
-      output[q2 * 16u + (tx + 0u)] = o2_0 * inverse;
-      output[q2 * 16u + (tx + 8u)] = o2_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q2] = vec4f(m2, l2, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o2_0 * inverse;
+      output[to + (tx + 8u)] = o2_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
       scratch[record + (tx + 0u)] = o2_0 * inverse;
@@ -890,11 +1361,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x3) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
     if (owned.y < 0) {
-      output[q3 * 16u + (tx + 0u)] = o3_0 * inverse;
-      output[q3 * 16u + (tx + 8u)] = o3_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q3] = vec4f(m3, l3, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o3_0 * inverse;
+      output[to + (tx + 8u)] = o3_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
       scratch[record + (tx + 0u)] = o3_0 * inverse;
@@ -903,11 +1377,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x4) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l4, 0.0, l4 == 0.0);
     if (owned.y < 0) {
-      output[q4 * 16u + (tx + 0u)] = o4_0 * inverse;
-      output[q4 * 16u + (tx + 8u)] = o4_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q4] = vec4f(m4, l4, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o4_0 * inverse;
+      output[to + (tx + 8u)] = o4_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m4, l4); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x4) * 17u;
       scratch[record + (tx + 0u)] = o4_0 * inverse;
@@ -916,11 +1393,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x5) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l5, 0.0, l5 == 0.0);
     if (owned.y < 0) {
-      output[q5 * 16u + (tx + 0u)] = o5_0 * inverse;
-      output[q5 * 16u + (tx + 8u)] = o5_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q5] = vec4f(m5, l5, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o5_0 * inverse;
+      output[to + (tx + 8u)] = o5_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m5, l5); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x5) * 17u;
       scratch[record + (tx + 0u)] = o5_0 * inverse;
@@ -929,11 +1409,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x6) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l6, 0.0, l6 == 0.0);
     if (owned.y < 0) {
-      output[q6 * 16u + (tx + 0u)] = o6_0 * inverse;
-      output[q6 * 16u + (tx + 8u)] = o6_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q6] = vec4f(m6, l6, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o6_0 * inverse;
+      output[to + (tx + 8u)] = o6_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m6, l6); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x6) * 17u;
       scratch[record + (tx + 0u)] = o6_0 * inverse;
@@ -942,11 +1425,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   if (i32(x7) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / l7, 0.0, l7 == 0.0);
     if (owned.y < 0) {
-      output[q7 * 16u + (tx + 0u)] = o7_0 * inverse;
-      output[q7 * 16u + (tx + 8u)] = o7_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { scratch[q7] = vec4f(m7, l7, 0.0, 0.0); }
+      output[to + (tx + 0u)] = o7_0 * inverse;
+      output[to + (tx + 8u)] = o7_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m7, l7); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x7) * 17u;
       scratch[record + (tx + 0u)] = o7_0 * inverse;

@@ -8,18 +8,33 @@
 @group(0) @binding(5) var<storage, read_write> keyHalves: array<vec4u>;
 @group(0) @binding(6) var<storage, read_write> valueHalves: array<vec4u>;
 
-// query, key and value as halves, rows padded to 64, 64 and 64. An invocation converts eight. params.first is batch · heads.
+// query, key and value as halves, rows padded to 64, 64 and 64. An invocation converts eight.
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
-  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
-  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
-  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
 }
 
 @compute @workgroup_size(256)
@@ -27,21 +42,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let index = (group.y * 32768u + group.x) * 256u + lane;
   switch group.z {
     case 0u: {
-      if (index >= params.first * params.queryLength * 8u) { return; }
+      if (index >= arrayLength(&queryHalves)) { return; }
       let row = index / 8u;
       let column = index % 8u;
       let base = row * 16u;
       queryHalves[index + 0u] = vec4u(packed(query[base + (2u * column + 0u)]), packed(query[base + (2u * column + 1u)]));
     }
     case 1u: {
-      if (index >= params.first * params.keyLength * 8u) { return; }
+      if (index >= arrayLength(&keyHalves)) { return; }
       let row = index / 8u;
       let column = index % 8u;
       let base = row * 16u;
       keyHalves[index + 0u] = vec4u(packed(key[base + (2u * column + 0u)]), packed(key[base + (2u * column + 1u)]));
     }
     case 2u: {
-      if (index >= params.first * params.keyLength * 8u) { return; }
+      if (index >= arrayLength(&valueHalves)) { return; }
       let row = index / 8u;
       let column = index % 8u;
       let base = row * 16u;

@@ -11,10 +11,11 @@ enable chromium_experimental_subgroup_matrix;
 @group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> rowSums: array<vec2f>;
 
 // Sparse attention on tensor cores, f16 in, float32 scores, softmax and sums. Invocation i owns row i of the tile.
-// line = batch · heads + head;  query [line, queryLength, 64]  key [line, keyLength, 64]
-// value [line, keyLength, 64]  output [line, queryLength, 64]
+// query [batch, heads, queryLength, 64]  key [batch, keyHeads, keyLength, 64]
+// value [batch, keyHeads, keyLength, 64]  output [batch, heads, queryLength, 64]; or lengths before heads.
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Result = subgroup_matrix_result<f32, 16, 16>;
@@ -33,17 +34,33 @@ const EMPTY = -2e38;
 const HIDDEN = -3e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
+const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
-  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval.
-  first: u32, spans: u32, intervals: u32, wordsPerRow: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
   scale: f32,       // of the scores, times log2(e)
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
   biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
-  maskStrides: vec4u, // (batch, head, query, key): words of maskWords, 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
 }
 
 var<workgroup> slices: array<array<vec4u, 160>, 4>;
@@ -55,7 +72,14 @@ var<workgroup> again: u32;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
   let subgroup = index / LANES;
   let lane = index % LANES;
-  let line = group.z * params.heads + group.x;
+  let item = params.first + 4u * group.y;
+
+  let head = group.x;
+  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+
   let flag = params.flagBase + (line * groups.y + group.y) * 4u;
   if (index == 0u) {
     var flagged = 0.0;
@@ -63,13 +87,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     again = u32(flagged);
   }
   if (workgroupUniformLoad(&again) == 0u) { return; }
-  let item = params.first + 4u * group.y;
   let rowsOf = schedule[item];         // (firstRow, rowStride)
   let owned = schedule[item + 1u];     // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
   let row = u32(rowsOf.x + rowsOf.y * min(i32(index), owned.x - 1));
   let q = line * params.queryLength + row;
-  let queryRow = q * 8u;
+  let queryRow = (queryLine + row * params.queryStrides.y) * 8u;
   let hidden = select(HIDDEN, -HIDDEN, params.scale < 0.0); // before the scale
 
   var m = EMPTY;
@@ -106,13 +129,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let span = params.spans + 4u * u32(number);
     let keysOf = schedule[span];         // (firstKey, keyStride)
     let y = schedule[span + 1u];         // [begin, end)
+
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
     attended += max(0, min(own.y, y.y) - max(own.x, y.x));
-    let keyFrom = (line * params.keyLength + u32(keysOf.x)) * 8u;
-    let keyStep = u32(keysOf.y) * 8u;
-    let valueFrom = (line * params.keyLength + u32(keysOf.x)) * 8u;
-    let valueStep = u32(keysOf.y) * 8u;
+    let keyFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 8u;
+    let keyStep = (u32(keysOf.y) * params.keyStrides.y) * 8u;
+    let valueFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 8u;
+    let valueStep = (u32(keysOf.y) * params.keyStrides.y) * 8u;
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       // stage keys
       let key0 = keyHalves[keyFrom + (index + 0u) % 8u + u32(min(y0 + i32((index + 0u) / 8u), y.y - 1)) * keyStep];
@@ -160,13 +184,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let span = params.spans + 4u * u32(number);
     let keysOf = schedule[span];         // (firstKey, keyStride)
     let y = schedule[span + 1u];         // [begin, end)
+
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
     attended += max(0, min(own.y, y.y) - max(own.x, y.x));
-    let keyFrom = (line * params.keyLength + u32(keysOf.x)) * 8u;
-    let keyStep = u32(keysOf.y) * 8u;
-    let valueFrom = (line * params.keyLength + u32(keysOf.x)) * 8u;
-    let valueStep = u32(keysOf.y) * 8u;
+    let keyFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 8u;
+    let keyStep = (u32(keysOf.y) * params.keyStrides.y) * 8u;
+    let valueFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 8u;
+    let valueStep = (u32(keysOf.y) * params.keyStrides.y) * 8u;
     // stage the first keys
     let key0 = keyHalves[keyFrom + (index + 0u) % 8u + u32(min(y.x + i32((index + 0u) / 8u), y.y - 1)) * keyStep];
     keys[(index + 0u) / 8u * 9u + (index + 0u) % 8u] = key0;
@@ -262,7 +287,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let writes = scratch[flag + subgroup].x != 0.0;
   let continues = (params.flags & CONTINUES) != 0u && owned.y < 0;
   var had = vec2f(EMPTY, 0.0);
-  if (continues) { had = scratch[q].xy; } // (maximum, sum)
+  if (continues) { had = rowSums[q]; } // (maximum, sum)
   let mine = select(m, EMPTY, sum == 0.0);
   let top = max(mine, had.x);
   let total = fma(sum, exp2(mine - top), had.y * exp2(had.x - top));
@@ -271,34 +296,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let old = had.y * exp2(had.x - top) * inverse;
   if (writes && i32(index) < owned.x) {
     if (owned.y >= 0) { scratch[params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + index) * 17u + 16u] = vec4f(top, total, 0.0, 0.0); }
-    else if ((params.flags & KEEPS_SUM) != 0u) { scratch[q] = vec4f(top, total, 0.0, 0.0); }
+    else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(top, total); }
   }
   let x0 = subgroup * LANES + lane / 4u + 0u;
   let fresh0 = subgroupShuffle(fresh, lane / 4u + 0u);
   let old0 = subgroupShuffle(old, lane / 4u + 0u);
   let writes0 = writes && i32(x0) < owned.x;
-  let row0 = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x0));
+  let row0 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x0)) * params.queryStrides.y;
   let to0 = row0 * 16u;
   let record0 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x0) * 17u;
   let x1 = subgroup * LANES + lane / 4u + 8u;
   let fresh1 = subgroupShuffle(fresh, lane / 4u + 8u);
   let old1 = subgroupShuffle(old, lane / 4u + 8u);
   let writes1 = writes && i32(x1) < owned.x;
-  let row1 = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x1));
+  let row1 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x1)) * params.queryStrides.y;
   let to1 = row1 * 16u;
   let record1 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x1) * 17u;
   let x2 = subgroup * LANES + lane / 4u + 16u;
   let fresh2 = subgroupShuffle(fresh, lane / 4u + 16u);
   let old2 = subgroupShuffle(old, lane / 4u + 16u);
   let writes2 = writes && i32(x2) < owned.x;
-  let row2 = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x2));
+  let row2 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x2)) * params.queryStrides.y;
   let to2 = row2 * 16u;
   let record2 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x2) * 17u;
   let x3 = subgroup * LANES + lane / 4u + 24u;
   let fresh3 = subgroupShuffle(fresh, lane / 4u + 24u);
   let old3 = subgroupShuffle(old, lane / 4u + 24u);
   let writes3 = writes && i32(x3) < owned.x;
-  let row3 = line * params.queryLength + u32(rowsOf.x + rowsOf.y * i32(x3));
+  let row3 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x3)) * params.queryStrides.y;
   let to3 = row3 * 16u;
   let record3 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x3) * 17u;
   // spread output

@@ -1,0 +1,126 @@
+import type {Acsr} from './acsr.js';
+import {Irregular, Runs} from './collect.js';
+import {RunList} from './runs.js';
+
+/** Where a cache keeps which token: the first `sinks` have slots of their own, those after them take turns in `ring` slots. */
+export interface SlotLayout {
+  readonly sinks: number;
+  readonly ring: number;
+}
+
+/**
+ * The slot of the token at `position`.
+ *
+ * @example
+ * slotOf(13, {sinks: 4, ring: 8}); // 5: the second lap of the ring
+ */
+export function slotOf(position: number, {sinks, ring}: SlotLayout): number {
+  return position < sinks ? position : sinks + ((position - sinks) % ring);
+}
+
+/** The token that `slot` holds once `length` tokens have been written, or a negative position when none has been yet. */
+export function positionOf(slot: number, length: number, {sinks, ring}: SlotLayout): number {
+  if (slot < sinks) return slot < length ? slot : -1;
+  const newest = length - 1 - sinks;
+  const lap = Math.floor((newest - (slot - sinks)) / ring);
+  return lap < 0 ? -1 : slot + lap * ring;
+}
+
+/**
+ * The same rows over slots instead of positions, keyLength = sinks + ring. All keys of all rows must be held: of those past the sinks no
+ * two share a slot. A run that stays inside the sinks or inside one lap of the ring remains one run; others are cut there.
+ *
+ * `queryLength` may ask for more rows than there are; they have no keys.
+ */
+export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.queryLength): Acsr {
+  const {rowRuns, start, stride, count} = acsr;
+  const keyLength = layout.sinks + layout.ring;
+  const runs = new Runs();
+  const row = new RunList();
+  const rowEnds = new Int32Array(queryLength + 1);
+  let irregular: Irregular | undefined; // made for the first row that needs it: it holds memory for a row of bits
+  let nextBits = 0;
+  let nnz = 0;
+  for (let query = 0; query < acsr.queryLength; query++) {
+    let list = row.clear();
+    for (let r = rowRuns[query]!; r < rowRuns[query + 1]!; r++) moveRun(start[r]!, stride[r]!, count[r]!, layout, row);
+    row.tidy();
+    const bitsRow = acsr.irregularRows[nextBits] === query ? nextBits++ : -1;
+    if (bitsRow >= 0 || row.overflow) {
+      const bits = (_: number, words: Uint32Array): void =>
+        bitsRow >= 0 ? moveBits(acsr, bitsRow, layout, words) : moveKeys(acsr, query, layout, words);
+      irregular ??= new Irregular(keyLength);
+      list = irregular.settle(query, query, {intervals: false, runs: () => row, bits});
+    }
+    nnz += runs.add(list);
+    rowEnds[query + 1] = runs.length;
+  }
+  rowEnds.fill(runs.length, acsr.queryLength + 1);
+  irregular ??= new Irregular(0);
+  return Object.freeze({
+    queryLength,
+    keyLength,
+    nnz: nnz + irregular.nnz,
+    rowRuns: rowEnds,
+    ...runs.finish(),
+    ...irregular.finish(),
+  });
+}
+
+/** All rows `times` over: row g·queryLength + i is row i. */
+export function repeatRows(acsr: Acsr, times: number): Acsr {
+  const {queryLength, keyLength, nnz, rowRuns, irregularRows} = acsr;
+  const runs = rowRuns[queryLength]!;
+  const wordsPerCopy = acsr.bits.length;
+  const repeated = {
+    queryLength: queryLength * times,
+    keyLength,
+    nnz: nnz * times,
+    rowRuns: new Int32Array(queryLength * times + 1),
+    start: new Int32Array(runs * times),
+    stride: new Int32Array(runs * times),
+    count: new Int32Array(runs * times),
+    irregularRows: new Int32Array(irregularRows.length * times),
+    bits: new Uint32Array(wordsPerCopy * times),
+  };
+  for (let copy = 0; copy < times; copy++) {
+    for (let i = 1; i <= queryLength; i++) repeated.rowRuns[copy * queryLength + i] = copy * runs + rowRuns[i]!;
+    for (const name of ['start', 'stride', 'count'] as const) repeated[name].set(acsr[name], copy * runs);
+    irregularRows.forEach((query, i) => (repeated.irregularRows[copy * irregularRows.length + i] = copy * queryLength + query));
+    repeated.bits.set(acsr.bits, copy * wordsPerCopy);
+  }
+  return Object.freeze(repeated);
+}
+
+/** Appends the slots of one run, a piece for the sinks and for each lap. */
+function moveRun(start: number, stride: number, count: number, {sinks, ring}: SlotLayout, out: RunList): void {
+  let first = start;
+  for (let left = count; left > 0;) {
+    const lap = first < sinks ? 0 : Math.floor((first - sinks) / ring) * ring;
+    const end = first < sinks ? sinks : sinks + lap + ring;
+    const inside = Math.min(left, Math.ceil((end - first) / stride));
+    out.add(first - lap, stride, inside);
+    if (out.overflow) return;
+    first += stride * inside;
+    left -= inside;
+  }
+}
+
+function moveKeys({rowRuns, start, stride, count}: Acsr, query: number, layout: SlotLayout, words: Uint32Array): void {
+  words.fill(0);
+  for (let r = rowRuns[query]!; r < rowRuns[query + 1]!; r++) {
+    for (let i = 0; i < count[r]!; i++) setBit(words, slotOf(start[r]! + stride[r]! * i, layout));
+  }
+}
+
+function moveBits({bits, irregularRows}: Acsr, row: number, layout: SlotLayout, words: Uint32Array): void {
+  words.fill(0);
+  const wordsPerRow = bits.length / irregularRows.length;
+  for (let w = 0; w < wordsPerRow; w++) {
+    for (let rest = bits[row * wordsPerRow + w]!; rest !== 0; rest &= rest - 1) {
+      setBit(words, slotOf(32 * w + 31 - Math.clz32(rest & -rest), layout));
+    }
+  }
+}
+
+const setBit = (words: Uint32Array, bit: number): void => void (words[bit >>> 5]! |= 1 << (bit & 31));

@@ -1,0 +1,74 @@
+import type {Acsr} from './acsr/index.js';
+import type {Pattern} from './pattern/index.js';
+import {draw, type Plan} from './plan/index.js';
+import type {Launch, Program} from './wgsl/index.js';
+
+/** The stages of one attention. Pattern and ACSR are null when the mask is a tensor. */
+export interface Stages {
+  readonly pattern: Pattern | null;
+  readonly acsr: Acsr | null;
+  readonly plan: Plan;
+  readonly launches: readonly Launch[];
+}
+
+/** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
+export function explain({pattern, acsr, plan, launches}: Stages): string {
+  return [
+    `pattern  ${pattern === null ? 'a mask tensor' : shorten(pattern.toString())}`,
+    acsr === null ? '' : summary(acsr),
+    planText(plan),
+    launches.map(launchText).join('\n'),
+    ...programsOf(launches).map(({key, code}) => `// ${key}\n${code}`),
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+/** The text of a mask has a word for every 32 pairs. */
+const shorten = (text: string): string => (text.length <= 200 ? text : `${text.slice(0, 160)}… (${text.length} characters)`);
+
+/** Each program once, in the order of their first launches. */
+const programsOf = (launches: readonly Launch[]): Program[] => [
+  ...new Map(launches.map(({program}) => [program.key, program])).values(),
+];
+
+function launchText({program: {name, bindings, invocations, workgroupBytes}, grid}: Launch): string {
+  return `launch   ${name}: ${grid.join(' × ')} workgroups of ${invocations}, ${workgroupBytes} bytes shared; ${bindings.join(', ')}`;
+}
+
+const MAX_SHOWN_RUNS = 6;
+
+function summary({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
+  const picked = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
+  const rows = picked.map((row) => {
+    const runs = [];
+    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) runs.push(`${start[run]} + ${stride[run]}·i, i < ${count[run]}`);
+    const more = runs.length > MAX_SHOWN_RUNS ? `  ∪  ${runs.length - MAX_SHOWN_RUNS} more` : '';
+    const shown = runs.slice(0, MAX_SHOWN_RUNS).join('  ∪  ');
+    return `  row ${row}: ${irregularRows.includes(row) ? 'bits' : (shown || 'nothing') + more}`;
+  });
+  const irregular = irregularRows.length > 0 ? `, ${irregularRows.length} irregular rows` : '';
+  return [`acsr     ${queryLength} × ${keyLength}, nnz ${nnz}, ${start.length} runs${irregular}`, ...rows].join('\n');
+}
+
+export function planText(plan: Plan): string {
+  const {problem, implementation, reason, nnz, density, tileDensity, costMs, bytes, tile, passes, slots} = plan;
+  const items = passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin).join(' + ');
+  return [
+    `plan     ${implementation}: ${reason}`,
+    `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`,
+    `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
+    `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
+    kernelText(plan),
+    `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
+    draw(plan),
+  ]
+    .filter((line) => line !== '')
+    .join('\n')
+    .trimEnd();
+}
+
+function kernelText({storage, matrix}: Plan): string {
+  if (matrix !== null) return `  ${storage} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
+  return storage === 'float16' ? '  float16 storage, float32 arithmetic' : '';
+}

@@ -1,0 +1,52 @@
+import type {Acsr} from '../acsr/index.js';
+import {ceilDiv} from '../support/index.js';
+import {gradientTile} from './configurations.js';
+import {makePlan, planMaskTensor} from './make_plan.js';
+import type {Plan} from './plan.js';
+import type {Device} from './problem.js';
+import {transpose, type KeySchedule} from './transpose.js';
+
+/** The same pairs as a forward plan, twice: as row tiles for the gradients of queries, as key tiles for those of keys and values. */
+export interface GradientPlan {
+  /** Its schedule holds the key tiles behind the row tiles. */
+  readonly rows: Plan;
+  /** Offsets are those in the schedule of `rows`. */
+  readonly keys: Omit<KeySchedule, 'schedule'>;
+}
+
+/** Plans the backward pass of a forward plan: with the same implementation, and the tiles that suit four products. */
+export function makeGradientPlan(forward: Plan, acsr: Acsr | null): GradientPlan {
+  const {problem, device, implementation} = forward;
+  const tile = gradientTile(acsr, problem, device);
+  const planOn = (on: Device): Plan =>
+    acsr === null ? planMaskTensor(problem, on, 'float32', tile) : makePlan(acsr, problem, on, implementation, {tile});
+  const rows = planOn(device);
+  // A software device cuts no rows.
+  const whole = rows.slots === 0 ? rows : planOn({...device, software: true});
+  const {schedule, offsets, passes, slots} = transpose(whole, device);
+  const base = rows.schedule.length / 2;
+  const joined = new Int32Array(rows.schedule.length + schedule.length);
+  joined.set(rows.schedule);
+  joined.set(schedule, rows.schedule.length);
+  const moved = Object.fromEntries(Object.entries(offsets).map(([name, at]) => [name, at + base])) as typeof offsets;
+  return Object.freeze({rows: Object.freeze({...rows, schedule: joined}), keys: {passes, slots, offsets: moved}});
+}
+
+/** Where the parts of the scratch buffer of a backward pass lie, in vec4<f32>. */
+export interface GradientScratch {
+  /** A vec4 for each row: (maximum in log2, 1 / sum, output · dOutput − dLogSumExp). It comes first. */
+  readonly rowStats: number;
+  /** vec4 of a partial row of queries, and of a partial row of keys: key columns, then value columns. */
+  readonly rowRecord: number;
+  readonly keyRecord: number;
+  readonly total: number;
+}
+
+export function gradientScratch({rows: {problem, slots, tile}, keys}: GradientPlan): GradientScratch {
+  const lines = problem.batch * problem.heads;
+  const rowStats = lines * problem.queryLength;
+  const rowRecord = ceilDiv(problem.headDim, 4);
+  const keyRecord = rowRecord + ceilDiv(problem.valueDim, 4);
+  const records = Math.max(slots * tile.rows * rowRecord, keys.slots * tile.keys * keyRecord);
+  return {rowStats, rowRecord, keyRecord, total: rowStats + lines * records};
+}

@@ -1,0 +1,164 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {Tensor1D, Tensor4D} from '@tensorflow/tfjs-core';
+import {positionOf, slotOf, type Acsr, type SlotLayout} from '../compile.js';
+import {checkBackendPrecision} from './attention.js';
+import type {Precision} from './options.js';
+import {denseAttention} from './dense.js';
+import type {Scores} from './kv_check.js';
+
+/** The sizes of a cache. */
+export interface StoreSizes {
+  readonly batch: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+  readonly precision: Precision;
+  readonly layout: SlotLayout;
+}
+
+/** New tokens of each sequence: the position of the first, and how many there are; what comes after those is padding. */
+export interface Arrival {
+  readonly first: readonly number[];
+  readonly counts: readonly number[];
+}
+
+/** Where keys and values live, and how queries attend to them. It trusts its caller: what a slot loses was out of reach. */
+export interface KvStore {
+  /** Device memory held. */
+  readonly bytes: number;
+  /** Throws where it cannot be used now. */
+  ready(): void;
+  /** Puts new tokens, [batch, keyHeads, m, dim], into their slots. */
+  write(key: Tensor4D, value: Tensor4D, arrival: Arrival): void;
+  /** The same, and attends from query [batch, heads, m, headDim] over `rows` of slots: one for each sequence, or one for all. */
+  step(tensors: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D;
+  dispose(): void;
+}
+
+export type StepTensors = Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
+
+export const capacityOf = ({layout}: Pick<StoreSizes, 'layout'>): number => layout.sinks + layout.ring;
+
+/**
+ * Two tensors [batch, keyHeads, capacity, dim], on any backend. Tensors cannot be written to, so each write makes new ones: a step costs
+ * a copy of the slots, as much memory traffic as attending to all of them.
+ */
+export class TensorStore implements KvStore {
+  readonly bytes: number;
+  readonly #layout: SlotLayout;
+  #key: Tensor4D;
+  #value: Tensor4D;
+
+  constructor(sizes: StoreSizes) {
+    const {batch, keyHeads, headDim, valueDim, layout, precision} = sizes;
+    checkBackendPrecision(precision);
+    const capacity = capacityOf(sizes);
+    this.bytes = 4 * batch * keyHeads * capacity * (headDim + valueDim);
+    this.#layout = layout;
+    this.#key = tf.keep(tf.zeros([batch, keyHeads, capacity, headDim]));
+    this.#value = tf.keep(tf.zeros([batch, keyHeads, capacity, valueDim]));
+  }
+
+  /** Tensors move with the backend. */
+  ready(): void {}
+
+  write(key: Tensor4D, value: Tensor4D, {first, counts}: Arrival): void {
+    const placements = counts.flatMap((count, b) => placementsOf(b, first[b]!, count, this.#layout));
+    if (placements.length === 0) return;
+    const next = tf.tidy(() => [place(this.#key, key, placements), place(this.#value, value, placements)]);
+    this.dispose();
+    [this.#key, this.#value] = next.map((tensor) => tf.keep(tensor)) as [Tensor4D, Tensor4D];
+  }
+
+  step({query, key, value}: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
+    this.write(key, value, arrival);
+    return tf.tidy(() => {
+      const attend = (b: number, inputs: StepTensors): Tensor4D => {
+        const {scale, softcap, sinks, alibiSlopes} = scores;
+        const bias = alibiSlopes && alibiBias(alibiSlopes, b, query.shape[2], arrival, this.#layout);
+        const {output} = denseAttention(
+          {...inputs, ...(bias && {bias}), ...(sinks && {sinks})},
+          {rows: rows[b]!, scale, queryOffset: 0, layout: 'bhld', ...(softcap !== undefined && {softcap})},
+        );
+        return output as Tensor4D;
+      };
+      if (rows.length === 1) return attend(0, {query, key: this.#key, value: this.#value});
+      const outputs = rows.map((_, b) =>
+        attend(b, {query: slice(query, 0, b, 1), key: slice(this.#key, 0, b, 1), value: slice(this.#value, 0, b, 1)}),
+      );
+      return tf.concat(outputs, 0);
+    });
+  }
+
+  dispose(): void {
+    this.#key.dispose();
+    this.#value.dispose();
+  }
+}
+
+/** −slope·|p − key| as [1, heads, m, capacity], for slots say nothing of distance. Of slots that hold nothing, anything. */
+function alibiBias(slopes: Tensor1D, b: number, queryLength: number, {first, counts}: Arrival, layout: SlotLayout): Tensor4D {
+  const capacity = layout.sinks + layout.ring;
+  const distances = new Float32Array(queryLength * capacity);
+  for (let slot = 0; slot < capacity; slot++) {
+    const position = positionOf(slot, first[b]! + counts[b]!, layout);
+    for (let q = 0; q < queryLength; q++) distances[q * capacity + slot] = -Math.abs(first[b]! + q - position);
+  }
+  return tf.mul(tf.reshape(slopes, [1, -1, 1, 1]), tf.tensor4d(distances, [1, 1, queryLength, capacity]));
+}
+
+/** New tokens `from ≤ i < from + count` of sequence `batch`, and the first of the slots they go to. */
+interface Placement {
+  readonly batch: number;
+  readonly from: number;
+  readonly slot: number;
+  readonly count: number;
+}
+
+/** Where the tokens of the positions `first … first + count − 1` go, those left out that others of them would overwrite. */
+function placementsOf(batch: number, first: number, count: number, layout: SlotLayout): Placement[] {
+  const {sinks, ring} = layout;
+  const end = first + count;
+  const placements: Placement[] = [];
+  const add = (from: number, to: number): void => {
+    if (from < to) placements.push({batch, from: from - first, slot: slotOf(from, layout), count: to - from});
+  };
+  add(first, Math.min(end, sinks));
+  for (let from = Math.max(first, sinks, end - ring); from < end;) {
+    const lapEnd = from + ring - ((from - sinks) % ring);
+    add(from, Math.min(end, lapEnd));
+    from = lapEnd;
+  }
+  return placements;
+}
+
+/** `held` with the new tokens in their slots. */
+function place(held: Tensor4D, fresh: Tensor4D, placements: readonly Placement[]): Tensor4D {
+  const [batch] = held.shape;
+  const of = (b: number): Placement[] => placements.filter((each) => each.batch === b).sort((a, b) => a.slot - b.slot);
+  const perSequence = Array.from({length: batch}, (_, b) => of(b));
+  const spelled = perSequence.map((each) => each.map(({from, slot, count}) => [from, slot, count].join()).join(';'));
+  if (spelled.every((text) => text === spelled[0])) return placeAll(held, fresh, perSequence[0]!);
+  return tf.concat(
+    perSequence.map((each, b) => placeAll(slice(held, 0, b, 1), slice(fresh, 0, b, 1), each)),
+    0,
+  );
+}
+
+function placeAll(held: Tensor4D, fresh: Tensor4D, placements: readonly Placement[]): Tensor4D {
+  const pieces: Tensor4D[] = [];
+  let next = 0;
+  for (const {from, slot, count} of placements) {
+    if (slot > next) pieces.push(slice(held, 2, next, slot - next));
+    pieces.push(slice(fresh, 2, from, count));
+    next = slot + count;
+  }
+  const [, , capacity] = held.shape;
+  if (next < capacity) pieces.push(slice(held, 2, next, capacity - next));
+  return tf.concat(pieces, 2);
+}
+
+function slice(tensor: Tensor4D, axis: number, begin: number, count: number): Tensor4D {
+  const size = tensor.shape.map((full, i) => (i === axis ? count : full)) as Tensor4D['shape'];
+  return tf.slice(tensor, tensor.shape.map((_, i) => (i === axis ? begin : 0)) as Tensor4D['shape'], size);
+}

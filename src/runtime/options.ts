@@ -1,0 +1,47 @@
+import type {Tensor, TensorLike} from '@tensorflow/tfjs-core';
+import type {Layout} from '../compile.js';
+
+export interface SparseAttentionOptions {
+  /** Factor of query·key. Default 1/√headDim. */
+  readonly scale?: number;
+  /** Position of query 0 among the keys. Default keyLength − queryLength: the last query aligns with the last key. A mask ignores it. */
+  readonly queryOffset?: number;
+  /** float32, broadcastable to [batch, heads, queryLength, keyLength]; added to the scaled scores. −Infinity excludes a key. */
+  readonly bias?: Tensor | TensorLike;
+  /**
+   * `fused` computes only the tiles that the pattern touches (WebGPU only), `dense` all of them. Default `auto`: on WebGPU the one
+   * predicted to be faster, elsewhere dense. All give the same result.
+   */
+  readonly implementation?: 'auto' | 'fused' | 'dense';
+  /**
+   * `float16` rounds query, key and value to float16 for the kernel to read (WebGPU only): half the memory traffic, and tensor cores
+   * where `createWebGPUBackend({tensorCores: true})` found them. Scores, softmax and sums stay float32, and so do inputs and output;
+   * finite inputs past ±65504 count as that. Default `float32`.
+   */
+  readonly precision?: Precision;
+  /** `bhld` (default): [batch, heads, length, dim]; `blhd`: [batch, length, heads, dim], as most models have it before their transpose. */
+  readonly layout?: Layout;
+  /** int32 [batch]: sequence b has keys 0 ≤ key < keyLengths[b]; those after are padding, which nobody attends to. */
+  readonly keyLengths?: Tensor | TensorLike;
+  /** int32 {query: [batch, queryLength], key: [batch, keyLength]}: pairs attend only where their numbers are equal. */
+  readonly segmentIds?: SegmentIds;
+  /** float32 [heads]: ALiBi (arXiv 2108.12409), adds −slope · |p − key|, where p = query + queryOffset. */
+  readonly alibiSlopes?: Tensor | TensorLike;
+  /** float32 [heads or 1, queryLength + keyLength − 1]: entry key − query + queryLength − 1 is added. See `relativePositionBias` for T5. */
+  readonly relativeBias?: Tensor | TensorLike;
+  /** Scaled products become softcap · tanh(product / softcap), before any bias. A positive number. */
+  readonly softcap?: number;
+  /** float32 [heads]: logits that join the sum of the softmax and carry no value. */
+  readonly sinks?: Tensor | TensorLike;
+  /** The share of probabilities that is dropped, 0 ≤ dropout < 1; the others are scaled by 1/(1 − dropout). Default 0. */
+  readonly dropout?: number;
+  /** A whole number from 0 to 2³² − 1 that decides what is dropped. Default: a new one for every call. */
+  readonly seed?: number;
+}
+
+export interface SegmentIds {
+  readonly query: Tensor | TensorLike;
+  readonly key: Tensor | TensorLike;
+}
+
+export type Precision = 'float32' | 'float16';

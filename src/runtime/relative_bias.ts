@@ -1,0 +1,143 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor2D, Tensor3D} from '@tensorflow/tfjs-core';
+import {nearestName, refuse} from '../support/index.js';
+
+export interface RelativePositionOptions {
+  readonly queryLength: number;
+  readonly keyLength: number;
+  /** Position of query 0 among the keys. Default keyLength − queryLength. */
+  readonly queryOffset?: number;
+  /** Keys after the query have buckets of their own, as in encoders. Without, they share the bucket of distance 0. Default true. */
+  readonly bidirectional?: boolean;
+  /** From here on all distances share a bucket. Default 128. */
+  readonly maxDistance?: number;
+}
+
+const OPTIONS = ['queryLength', 'keyLength', 'queryOffset', 'bidirectional', 'maxDistance'];
+
+/**
+ * The relative bias of T5 models: distances are put into buckets, the near half of them one by one, the far half in logarithmic steps up
+ * to `maxDistance`. Differentiable in the table.
+ *
+ * ```js
+ * const relativeBias = relativePositionBias(table, {queryLength: 512, keyLength: 512});
+ * const output = sparseAttention(query, key, value, full(), {relativeBias, scale: 1});
+ * ```
+ *
+ * @param table float32 [buckets, heads], as `relative_attention_bias.weight` in checkpoints.
+ * @returns float32 [heads, queryLength + keyLength − 1]; entry r is for key − query = r − (queryLength − 1).
+ * @throws SplatError when the table or an option is not as described.
+ */
+export function relativePositionBias(table: Tensor, options: RelativePositionOptions): Tensor2D {
+  const {queryLength, keyLength, queryOffset, bidirectional, maxDistance} = checkOptions(options);
+  const buckets = checkTable(table, bidirectional, maxDistance);
+  const entries = queryLength + keyLength - 1;
+  // A product with a matrix of 0 and 1, not tf.gather: every backend can differentiate it.
+  const chosen = new Float32Array(buckets * entries);
+  for (let entry = 0; entry < entries; entry++) {
+    const relative = entry - (queryLength - 1) - queryOffset;
+    chosen[relativeBucket(relative, {buckets, bidirectional, maxDistance}) * entries + entry] = 1;
+  }
+  return tf.tidy(() => tf.matMul(table as Tensor2D, tf.tensor2d(chosen, [buckets, entries]), true));
+}
+
+/** `relative` is key − position of the query. */
+function relativeBucket(
+  relative: number,
+  {buckets, bidirectional, maxDistance}: {buckets: number; bidirectional: boolean; maxDistance: number},
+): number {
+  const count = bidirectional ? buckets / 2 : buckets;
+  const first = bidirectional && relative > 0 ? count : 0;
+  const distance = bidirectional ? Math.abs(relative) : Math.max(-relative, 0);
+  const near = Math.floor(count / 2);
+  if (distance < near) return first + distance;
+  // Rounded where PyTorch and TensorFlow round: the borders of buckets lie where the models were trained to have them.
+  const {fround, log} = Math;
+  const share = fround(fround(log(fround(distance / near))) / fround(log(maxDistance / near)));
+  return first + Math.min(near + Math.floor(fround(share * (count - near))), count - 1);
+}
+
+function checkOptions(options: RelativePositionOptions): Required<RelativePositionOptions> {
+  if (typeof options !== 'object' || options === null) {
+    refuse('options', String(options), 'an object such as {queryLength: 512, keyLength: 512}', 'Pass the lengths.');
+  }
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue;
+    const near = nearestName(name, OPTIONS);
+    const cure = near ? `Did you mean '${near}'?` : 'Remove it.';
+    refuse(`option '${name}'`, 'an unknown option', `one of ${OPTIONS.join(', ')}`, cure);
+  }
+  for (const name of ['queryLength', 'keyLength'] as const) {
+    const length: unknown = options[name];
+    if (!Number.isInteger(length) || (length as number) < 1) {
+      refuse(`option ${name}`, String(length), 'a whole number of at least 1', 'Take it from the shape of query and key.');
+    }
+  }
+  const {queryLength, keyLength, queryOffset = keyLength - queryLength, bidirectional = true, maxDistance = 128} = options;
+  if (!Number.isInteger(queryOffset) || Math.abs(queryOffset) >= 2 ** 31) {
+    refuse('option queryOffset', String(queryOffset), 'a whole number', 'It is the position of query 0 among the keys.');
+  }
+  if (typeof bidirectional !== 'boolean') {
+    refuse('option bidirectional', String(bidirectional), 'true or false', 'Encoders of T5 have true, decoders false.');
+  }
+  return {queryLength, keyLength, queryOffset, bidirectional, maxDistance};
+}
+
+/** Returns the number of buckets. */
+function checkTable(table: Tensor, bidirectional: boolean, maxDistance: number): number {
+  if (!(table instanceof tf.Tensor))
+    refuse('table', typeof table, 'a float32 tensor [buckets, heads]', 'Make one with tf.tensor2d.');
+  if (table.isDisposed)
+    refuse('table', 'a disposed tensor', 'a living one', 'Use tf.keep, or return it from the tf.tidy that made it.');
+  if (table.dtype !== 'float32') refuse('table', `dtype ${table.dtype}`, 'dtype float32', "Cast it: tf.cast(table, 'float32').");
+  const [buckets = 0] = table.shape;
+  const least = bidirectional ? 4 : 2;
+  if (table.rank !== 2 || buckets < least || (bidirectional && buckets % 2 === 1)) {
+    const expected = bidirectional
+      ? '[buckets, heads] with an even number of buckets, at least 4'
+      : '[buckets, heads] with at least 2 buckets';
+    refuse('table', `shape [${table.shape.join(', ')}]`, expected, 'T5 has [32, heads]; transpose a table of [heads, buckets].');
+  }
+  const near = Math.floor(buckets / least);
+  if (!Number.isFinite(maxDistance) || maxDistance <= near) {
+    const expected = `a number above ${near}, the distances with a bucket each`;
+    refuse('option maxDistance', String(maxDistance), expected, 'T5 has 128.');
+  }
+  return buckets;
+}
+
+/** `entries` [heads, rows + keys − 1] as a matrix [heads, rows, keys] that is constant along diagonals: [h, i, j] = entries[h, j − i + rows − 1]. */
+export function spreadDiagonals(entries: Tensor2D, rows: number, keys: number): Tensor3D {
+  const [heads] = entries.shape;
+  // Copies of the entries one after another, read in rows that are one entry shorter than a copy: each begins one entry earlier.
+  const copy = rows + keys;
+  const copies = tf.tile(
+    tf.reshape(
+      tf.pad(entries, [
+        [0, 0],
+        [0, 1],
+      ]),
+      [heads, 1, copy],
+    ),
+    [1, rows, 1],
+  );
+  const skewed = tf.slice(tf.reshape(copies, [heads, rows * copy]), [0, rows - 1], [heads, rows * (copy - 1)]);
+  return tf.slice<tf.Rank.R3, Tensor3D>(tf.reshape(skewed, [heads, rows, copy - 1]), [0, 0, 0], [heads, rows, keys]);
+}
+
+/** The transpose of `spreadDiagonals`: the sum of each diagonal of a matrix [heads, rows, keys], [heads, rows + keys − 1]. */
+export function diagonalSums(matrix: Tensor3D): Tensor2D {
+  const [heads, rows, keys] = matrix.shape;
+  const copy = rows + keys;
+  const padded = tf.pad(matrix, [
+    [0, 0],
+    [0, 0],
+    [0, rows - 1],
+  ]);
+  const skewed = tf.pad(tf.reshape(padded, [heads, rows * (copy - 1)]), [
+    [0, 0],
+    [rows - 1, 1],
+  ]);
+  const sums: Tensor2D = tf.sum(tf.reshape(skewed, [heads, rows, copy]), 1);
+  return tf.slice(sums, [0, 0], [heads, copy - 1]);
+}

@@ -1,0 +1,72 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type {AdapterWords} from './device.js';
+
+/**
+ * The inside of tfjs-backend-webgpu, checked against 4.22.0, which `Host` alone uses. Nothing imports the package, which is an optional
+ * peer: we recognise the backend by what it can do, so copies of the package and backends registered under other names work as well.
+ */
+export interface WebGPUBackend extends KernelBackend {
+  // Public.
+  readonly device: GPUDevice & {readonly adapterInfo?: AdapterWords};
+  readonly adapterInfo: AdapterWords;
+  readonly tensorMap: {get(id: DataId): {dtype: tf.DataType; resource?: GPUBuffer | GPUTexture | null}};
+  readonly bufferManager: BufferManager;
+  makeTensorInfo(shape: number[], dtype: tf.DataType): TensorInfo;
+  uploadToGPU(id: DataId): void;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  // Private in TypeScript, there at run time and not mangled. `canBatch` looks for each of them.
+  readonly commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  readonly commandQueueOwnedIds: WeakSet<DataId>;
+  dispatchCountInPass: number;
+  readonly supportTimestampQuery: boolean;
+  querySet: GPUQuerySet | null;
+  readonly querySetCount: number;
+  getQueryTime(): Promise<number>;
+  readonly pipelineCache: Record<string, GPUComputePipeline | Promise<GPUComputePipeline>>;
+  /** Set only while tf.time or tf.profile runs. */
+  readonly activeTimers?: {name: string; query: Promise<number>}[] | null;
+}
+
+export interface BufferManager {
+  readonly numBytesUsed: number;
+  numBytesAllocated: number;
+  // Private, see `canTrim`.
+  numFreeBuffers: number;
+  readonly freeBuffers: Map<string, GPUBuffer[]>;
+}
+
+/** By ability, not by class: bundlers may hold two copies of the package, and custom backends extend it. */
+export function isWebGPU(backend: KernelBackend): backend is WebGPUBackend {
+  return 'runWebGPUProgram' in backend && 'device' in backend && 'bufferManager' in backend;
+}
+
+export function canBatch(backend: WebGPUBackend): boolean {
+  return (
+    'commandEncoder' in backend &&
+    'computePassEncoder' in backend &&
+    backend.commandQueueOwnedIds instanceof WeakSet &&
+    typeof backend.dispatchCountInPass === 'number' &&
+    typeof backend.supportTimestampQuery === 'boolean' &&
+    'querySet' in backend &&
+    typeof backend.querySetCount === 'number' &&
+    typeof backend.getQueryTime === 'function' &&
+    typeof backend.pipelineCache === 'object'
+  );
+}
+
+export function canTrim({freeBuffers, numFreeBuffers, numBytesAllocated}: BufferManager): boolean {
+  return freeBuffers instanceof Map && typeof numFreeBuffers === 'number' && typeof numBytesAllocated === 'number';
+}
+
+/** A flag of the backend package, or undefined when no such flag is registered. */
+export function flag(name: string): unknown {
+  try {
+    return tf.env().get(name);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,103 @@
+import {scratchLayout, type Plan} from '../plan/index.js';
+import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './append.js';
+import {attendProgram} from './attend.js';
+import {pairsPerRow, tailOf, type Features, type Tail} from './features.js';
+import {gatherGrid, gatherProgram, gathers} from './gather.js';
+import {launchOf, remembered} from './generate.js';
+import {kernelShape} from './kernel_shape.js';
+import {mergeGroups, mergeProgram} from './merge.js';
+import {RAGGED} from './params.js';
+import type {BindingRole, Launch} from './program.js';
+import {paddedDim} from './row_access.js';
+
+/** What a cache holds: where tokens go, and of each sequence its tokens, new ones included, and the first new one. */
+export interface Held {
+  readonly sinks: number;
+  readonly ring: number;
+  readonly sequences: readonly (readonly [tokens: number, first: number])[];
+}
+
+/** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
+export interface Step {
+  readonly launches: readonly Launch[];
+  /** What the schedule buffer begins with: the plan, mask bits, what the cache holds. The rest is gathered on the device. */
+  readonly words: Int32Array<ArrayBuffer>;
+  readonly tail: Pick<Tail, 'pairs'>;
+  readonly workBytes: Readonly<Partial<Record<BindingRole, number>>>;
+}
+
+export interface StepOptions {
+  /** What the call adds to the scores. */
+  readonly features: Features;
+  /** The plan has rows of each sequence. */
+  readonly ragged: boolean;
+  readonly held: Held;
+}
+
+/** The dispatches of a step: append the new tokens, gather the small tensors, attend, merge. */
+export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOptions): Step {
+  const {problem, offsets, passes, slots, storage, device} = plan;
+  const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
+  const features = {...asked, ring: true};
+  const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
+  const tail = tailOf(plan, features, maskShape);
+  const launch = launchOf(plan, {features, ...(maskShape && {maskShape})});
+  const flags = ragged ? RAGGED : 0;
+  const lines = ragged ? 1 : batch;
+  const {itemEnd, mergeEnd} = passes[0]!;
+
+  const halves = storage === 'float16';
+  const shape: AppendShape = {headDim, valueDim, halves, nativeHalves: device.float16, queries: halves};
+  const tokens = queryLength / packedHeads;
+  const sizes = {batch, heads: heads * packedHeads, keyHeads, capacity: keyLength, tokens, held: tail.at[0]};
+  const launches = [appendLaunch(remembered(appendProgram, shape), shape, sizes)];
+  if (gathers(features)) launches.push(launch(remembered(gatherProgram, features), gatherGrid(tail), 0, 0));
+  const attend = remembered(attendProgram, kernelShape(plan, features));
+  launches.push(launch(attend, [heads, itemEnd, lines], offsets.items, flags));
+  if (mergeEnd > 0) {
+    const merge = remembered(() => mergeProgram(plan, features), {merge: valueDim, rows: plan.tile.rows, sinks: features.sinks});
+    launches.push(launch(merge, [heads, mergeEnd * mergeGroups(plan), lines], offsets.merges, flags));
+  }
+  const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
+  // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
+  const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
+  return {
+    launches,
+    words: wordsOf(plan, tail, held),
+    tail,
+    workBytes: {scratch: Math.max(16, scratch), rowSums: 16, ...(halves && {queryHalves})},
+  };
+}
+
+/** The dispatch that appends tokens whose attention is computed elsewhere. */
+export function generateAppend(shape: Omit<AppendShape, 'queries'>, sizes: Omit<AppendSizes, 'held' | 'heads'>, held: Held): Step {
+  const appended: AppendShape = {...shape, queries: false};
+  const words = new Int32Array(2 * (1 + held.sequences.length));
+  writeHeld(words, 0, held);
+  return {
+    launches: [appendLaunch(remembered(appendProgram, appended), appended, {...sizes, heads: sizes.keyHeads, held: 0})],
+    words,
+    tail: {pairs: words.length / 2},
+    workBytes: {},
+  };
+}
+
+function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, at}: Tail, held: Held): Int32Array<ArrayBuffer> {
+  const words = new Int32Array(2 * (at[0] + 1 + held.sequences.length));
+  words.set(schedule);
+  if (maskWords !== null) {
+    // Rows of whole pairs.
+    const perRow = Math.ceil(problem.keyLength / 32);
+    const pairs = pairsPerRow(problem.keyLength);
+    for (let row = 0; row * pairs < maskPairs; row++) {
+      words.set(maskWords.subarray(row * perRow, (row + 1) * perRow), 2 * (maskBits + row * pairs));
+    }
+  }
+  writeHeld(words, at[0], held);
+  return words;
+}
+
+function writeHeld(words: Int32Array, pair: number, {sinks, ring, sequences}: Held): void {
+  words.set([sinks, ring], 2 * pair);
+  sequences.forEach((each, b) => words.set(each, 2 * (pair + 1 + b)));
+}

@@ -1,0 +1,61 @@
+import type {Plan} from '../plan/index.js';
+import {ceilDiv} from '../support/index.js';
+import {program} from './make_program.js';
+import {PARAMS} from './params.js';
+import type {BindingRole, Launch, Program} from './program.js';
+import {rowAccess} from './row_access.js';
+import {lines} from './text.js';
+
+const INVOCATIONS = 256;
+/** Invocations that share a row. */
+const SHARED = 8;
+const GRID_WIDTH = 32768;
+
+export function rowStatsGrid({problem: {batch, heads, queryLength}}: Plan): Launch['grid'] {
+  const groups = ceilDiv(batch * heads * queryLength, INVOCATIONS / SHARED);
+  return [Math.min(groups, GRID_WIDTH), ceilDiv(groups, GRID_WIDTH), 1];
+}
+
+/** What a backward pass needs of each row: (maximum, 1 / sum, D = output · dOutput − dLogSumExp), zeros for rows without keys. */
+export function rowStatsProgram({problem: {valueDim}}: Plan, withLogSumExp: boolean): Program {
+  const [output, dOutput] = [rowAccess('output', valueDim), rowAccess('dOutput', valueDim)];
+  const bindings: BindingRole[] = ['params', 'output', 'dOutput', 'rowSums', 'scratch'];
+  if (withLogSumExp) bindings.push('dLogSumExp');
+  return program({
+    name: 'SparseAttention.rowStats',
+    bindings,
+    writes: ['scratch'],
+    elements: {output: output.element, dOutput: dOutput.element, rowSums: 'vec2f', scratch: 'vec4f', dLogSumExp: 'f32'},
+    workgroupBytes: 4 * INVOCATIONS,
+    invocations: INVOCATIONS,
+    code: lines(
+      PARAMS,
+      output.functions + dOutput.functions,
+      `
+var<workgroup> parts: array<f32, ${INVOCATIONS}>;
+
+@compute @workgroup_size(${INVOCATIONS})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+let rows = arrayLength(&rowSums);
+let own = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS / SHARED}u + lane / ${SHARED}u;
+let row = min(own, rows - 1u);
+let line = row / params.queryLength;
+let at = line / params.heads * params.heads * params.queryLength + line % params.heads * params.queryStrides.x + row % params.queryLength * params.queryStrides.y;
+var sum = 0.0;
+for (var column = lane % ${SHARED}u; column < ${output.columns}u; column += ${SHARED}u) {
+sum += dot(${output.load(output.base('at'), 'column')}, ${dOutput.load(dOutput.base('at'), 'column')});
+}
+parts[lane] = sum;
+workgroupBarrier();
+if (lane % ${SHARED}u != 0u || own >= rows) { return; }
+var whole = 0.0;
+for (var i = 0u; i < ${SHARED}u; i++) { whole += parts[lane + i]; }
+let sums = rowSums[row]; // (maximum in log2, sum)
+// A row without keys keeps zeros, also where a gradient of its log-sum-exp, minus infinity, is not finite.
+let attends = sums.y != 0.0;
+scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole${withLogSumExp ? ' - dLogSumExp[row]' : ''}, 0.0), attends);
+}
+`,
+    ),
+  });
+}
