@@ -1,5 +1,5 @@
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */
-export type BenchRecord = RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord;
+export type BenchRecord = RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord | BackwardRecord | TrainingRecord;
 
 /** The first line of a run: where and when. */
 export interface RunRecord {
@@ -100,4 +100,43 @@ export interface CallRecord {
   readonly us: number;
   /** Above that of tf.matMul in this run. */
   readonly overMatMulUs?: number;
+}
+
+/** Gradients of query, key and value. */
+export interface BackwardRecord {
+  readonly kind: 'backward';
+  readonly system: string;
+  readonly pattern: string;
+  readonly n: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly forwardMs: number | null;
+  /** Forward and backward pass, less the forward pass. */
+  readonly backwardMs: number | null;
+  readonly overForward?: number;
+  /** Both passes of TensorFlow.js dense attention in this run / both of this row. */
+  readonly timesDense?: number;
+  readonly clockRatio?: number;
+  /** Of the gradients of sampled queries, against float64. */
+  readonly maxError?: number;
+  readonly error?: string;
+}
+
+/** Training of a small transformer. */
+export interface TrainingRecord {
+  readonly kind: 'training';
+  readonly system: string;
+  readonly pattern: string;
+  readonly n: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly width: number;
+  readonly steps: number;
+  /** Wall clock, the loss read back. Null when the system cannot. */
+  readonly stepMs: number | null;
+  readonly firstLoss?: number;
+  readonly lastLoss?: number;
+  /** The largest difference of a loss from that of dense attention at the same step, as a share of it. */
+  readonly lossDifference?: number;
+  readonly error?: string;
 }
