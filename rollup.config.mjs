@@ -1,4 +1,4 @@
-// `npm run build`: dist/tfjs-splat.mjs for bundlers and Node, .cjs for require, .js and .min.js for script tags, and the types.
+// `npm run build`: dist/tfjs-splat.mjs for bundlers and Node, .cjs for require, .min.js for script tags, and the types.
 import {readFileSync} from 'node:fs';
 import {dts} from 'rollup-plugin-dts';
 import esbuild from 'rollup-plugin-esbuild';
@@ -9,10 +9,10 @@ const external = /^@tensorflow\//;
 const compile = (options = {}) => esbuild({target: 'es2022', tsconfig: false, ...options});
 
 /** A script tag adds to the global `tf`, where tf.min.js put the packages that ours imports. */
-const scriptTag = (file, options) => ({
+const scriptTag = (file) => ({
   input: 'src/umd.ts',
   external,
-  plugins: [compile(options)],
+  plugins: [compile({minify: true})],
   output: {
     file,
     banner,
@@ -34,8 +34,7 @@ export default [
       {file: 'dist/tfjs-splat.cjs', format: 'cjs', banner, sourcemap: true},
     ],
   },
-  scriptTag('dist/tfjs-splat.js'),
-  scriptTag('dist/tfjs-splat.min.js', {minify: true}),
+  scriptTag('dist/tfjs-splat.min.js'),
   {
     input: 'src/index.ts',
     external,

@@ -34,8 +34,8 @@ export function attentionOf(kind: 'sparse' | 'dense', {pattern, attends}: BenchP
 }
 
 /**
- * Trains a transformer to say which token stood 17 places before: nothing that a layer without attention could learn. Weights and tokens
- * are the same in every run.
+ * Trains a transformer to say which token comes next. A token has four successors, and mostly the one before it decides which comes: a
+ * layer without attention could not learn that. Weights and tokens are the same in every run.
  */
 export async function trainModel(sizes: ModelSizes, n: number, steps: number, attention: Attention): Promise<Trained> {
   const {width} = sizes;
@@ -53,20 +53,15 @@ export async function trainModel(sizes: ModelSizes, n: number, steps: number, at
   }));
   const [embedding, places, logits] = [weight(TOKENS, width), weight(n, width), weight(width, TOKENS)];
   const optimizer = tf.train.adam(1e-3);
+  const successors = Array.from({length: 4 * TOKENS}, () => Math.floor(random() * TOKENS));
   const losses: number[] = [];
   const times: number[] = [];
   for (let step = 0; step < steps; step++) {
     const start = performance.now();
-    const tokens = Int32Array.from({length: n}, () => Math.floor(random() * TOKENS));
+    const tokens = sequence(n + 1, successors, random);
     const loss = optimizer.minimize(() => {
-      const oneHot = tf.oneHot(tf.tensor1d(tokens, 'int32'), TOKENS);
-      const before = tf.oneHot(
-        tf.tensor1d(
-          tokens.map((_, i) => tokens[Math.max(0, i - 17)]!),
-          'int32',
-        ),
-        TOKENS,
-      );
+      const oneHot = tf.oneHot(tf.tensor1d(tokens.subarray(0, n), 'int32'), TOKENS);
+      const next = tf.oneHot(tf.tensor1d(tokens.subarray(1), 'int32'), TOKENS);
       let x: tf.Tensor2D = tf.add(
         tf.matMul(tf.cast(oneHot, 'float32') as tf.Tensor2D, embedding as unknown as tf.Tensor2D),
         places,
@@ -79,7 +74,7 @@ export async function trainModel(sizes: ModelSizes, n: number, steps: number, at
         x = tf.add(x, tf.matMul(hidden, layer.down as unknown as tf.Tensor2D));
       }
       const scores = tf.matMul(normalize(x), logits as unknown as tf.Tensor2D);
-      return tf.losses.softmaxCrossEntropy(tf.cast(before, 'float32'), scores);
+      return tf.losses.softmaxCrossEntropy(tf.cast(next, 'float32'), scores);
     }, true)!;
     losses.push((await loss.data())[0]!);
     loss.dispose();
@@ -88,6 +83,15 @@ export async function trainModel(sizes: ModelSizes, n: number, steps: number, at
   optimizer.dispose();
   tf.dispose([embedding, places, logits, ...layers.flatMap(({qkv, out, up, down}) => [...qkv, out, up, down])]);
   return {losses, stepMs: median(times)};
+}
+
+/** Tokens t with t[i + 1] = successors[t[i]][t[i − 1] mod 4], one in ten at random. */
+function sequence(length: number, successors: readonly number[], random: () => number): Int32Array {
+  const tokens = new Int32Array(length);
+  for (let i = 2; i < length; i++) {
+    tokens[i] = random() < 0.1 ? Math.floor(random() * TOKENS) : successors[4 * tokens[i - 1]! + (tokens[i - 2]! % 4)]!;
+  }
+  return tokens;
 }
 
 /** Every row divided by its root mean square. */

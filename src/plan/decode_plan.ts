@@ -19,12 +19,13 @@ import {copyTiles, SpanCutter} from './spans.js';
  */
 export function decodePlan(rows: readonly Acsr[], problem: Problem, device: Device, storage: Storage): Plan {
   const tile = decodeTile(problem, device, storage);
+  for (const list of Object.values(room)) list.length = 0;
   const fused = rows.map((acsr) => cutRows(acsr, tile));
-  const isFused = fused.every((sequence) => sequence !== null);
+  const isFused = fused.every((tiles) => tiles !== null);
   const words = isFused ? [] : rows.map(toWords);
   const sequences = isFused ? fused : rows.map((acsr, b) => everyTile(acsr, words[b]!, tile));
   const lines = problem.heads * (rows.length === 1 ? problem.batch : 1);
-  const keyTiles = sequences.flatMap(({tiles}) => tiles.map((each) => each.keyTiles));
+  const keyTiles = sequences.flatMap((tiles) => tiles.map((each) => each.keyTiles));
   const joined = join(sequences, tile, stepPart(keyTiles, lines, device, tile));
 
   const {schedule, slots, offsets, items, merges} = joined;
@@ -53,13 +54,19 @@ export function decodePlan(rows: readonly Acsr[], problem: Problem, device: Devi
   });
 }
 
-/** The row tiles of one sequence before they are cut into parts. */
-interface Sequence {
-  readonly spans: IntList;
-  readonly intervals: IntList;
-  readonly tiles: readonly RowTile[];
-}
+/** Where plans are put together: one set of lists, kept from step to step, since fresh memory costs more than what is written to it. */
+const room = {
+  /** Of whole row tiles, and their intervals. */
+  spans: new IntList(),
+  intervals: new IntList(),
+  /** Of their parts. */
+  parts: new IntList(),
+  drafts: new IntList(),
+  items: new IntList(),
+  merges: new IntList(),
+};
 
+/** A row tile before it is cut into parts. */
 interface RowTile {
   readonly firstRow: number;
   readonly rows: number;
@@ -69,40 +76,32 @@ interface RowTile {
 }
 
 /** One schedule of all sequences, their row tiles cut into parts of at most `part` key tiles. */
-function join(sequences: readonly Sequence[], tile: TileShape, part: number) {
-  const drafts = new IntList(64);
-  const spans = new IntList(64);
-  const merges = new IntList(64);
+function join(sequences: readonly (readonly RowTile[])[], tile: TileShape, part: number) {
+  const {spans, intervals, parts, drafts, items, merges} = room;
   const weights: number[] = [];
   let slots = 0;
-  let intervals = 0;
-  sequences.forEach((sequence, b) => {
+  sequences.forEach((tiles, b) => {
     let slot = 0;
-    const firstSpan = spans.length;
-    for (const {firstRow, rows, spanBegin, spanEnd, keyTiles} of sequence.tiles) {
+    for (const {firstRow, rows, spanBegin, spanEnd, keyTiles} of tiles) {
       const perPart = Math.max(1, ceilDiv(keyTiles, Math.max(1, ceilDiv(keyTiles, part))));
       // Rows without keys are one part too: somebody has to write their zeros.
-      const parts = Math.max(1, ceilDiv(keyTiles, perPart));
-      if (parts > 1) merges.push(firstRow, 1, rows, slot, slot + parts, 0, 0, b);
+      const cuts = Math.max(1, ceilDiv(keyTiles, perPart));
+      if (cuts > 1) merges.push(firstRow, 1, rows, slot, slot + cuts, 0, 0, b);
       for (let from = 0; from < Math.max(1, keyTiles); from += perPart) {
-        const begin = spans.length / 8;
+        const begin = parts.length / 8;
         const to = Math.min(keyTiles, from + perPart);
-        copyTiles(sequence.spans, spanBegin, spanEnd, tile.keys, from, to, spans);
+        copyTiles(spans, spanBegin, spanEnd, tile.keys, from, to, parts);
         weights.push(to - from);
-        drafts.push(firstRow, 1, rows, parts > 1 ? slot++ : -1, begin, spans.length / 8, -1, b);
+        drafts.push(firstRow, 1, rows, cuts > 1 ? slot++ : -1, begin, parts.length / 8, -1, b);
       }
     }
-    for (let at = firstSpan; intervals > 0 && at < spans.length; at += 8) spans.data[at + 6]! += intervals;
-    intervals += sequence.intervals.length / 2;
     slots = Math.max(slots, slot);
   });
-  const items = new IntList(drafts.length);
   for (const index of longestFirst(weights)) items.append(drafts.data.subarray(8 * index, 8 * index + 8));
-  const sections = [items, spans, ...sequences.map((sequence) => sequence.intervals), merges];
-  const {schedule, at} = packSections(sections.map((section) => section.view()));
+  const {schedule, at} = packSections([items, parts, intervals, merges].map((section) => section.view()));
   return {
     schedule,
-    offsets: {items: at[0]!, spans: at[1]!, intervals: at[2]!, merges: at.at(-1)!},
+    offsets: {items: at[0]!, spans: at[1]!, intervals: at[2]!, merges: at[3]!},
     slots,
     items: items.length / (2 * ITEM_PAIRS),
     merges: merges.length / (2 * MERGE_PAIRS),
@@ -110,43 +109,36 @@ function join(sequences: readonly Sequence[], tile: TileShape, part: number) {
 }
 
 /** The spans of all strides of each row tile. Null for rows that have too many runs or too many strides. */
-function cutRows(acsr: Acsr, tile: TileShape): Sequence | null {
+function cutRows(acsr: Acsr, tile: TileShape): readonly RowTile[] | null {
   if (acsr.irregularRows.length > 0) return null;
   const classes = classify(acsr);
   if (classes === null) return null;
   let mostRuns = 1;
   for (let row = 0; row < acsr.queryLength; row++) mostRuns = Math.max(mostRuns, acsr.rowRuns[row + 1]! - acsr.rowRuns[row]!);
-  const cutter = new SpanCutter(acsr, tile.rows, tile.keys, mostRuns);
-  const tiles = rowTiles(acsr.queryLength, tile, cutter.spans, (firstRow, rows) => {
+  const cutter = new SpanCutter(acsr, tile.rows, tile.keys, mostRuns, room);
+  return rowTiles(acsr.queryLength, tile, (firstRow, rows) => {
     for (const strideClass of classes) {
       const residues = residuesOf(acsr, firstRow, rows, strideClass);
       cutter.cut({firstRow, rowStride: 1, rows, residues}, strideClass);
     }
   });
-  return {spans: cutter.spans, intervals: cutter.intervals, tiles};
 }
 
 /** Every key tile up to the last key that some row attends to, to be tested against mask bits. */
-function everyTile({queryLength, keyLength}: Acsr, words: Uint32Array, tile: TileShape): Sequence {
+function everyTile({queryLength, keyLength}: Acsr, words: Uint32Array, tile: TileShape): readonly RowTile[] {
   const perRow = ceilDiv(keyLength, 32);
   let end = 0;
   words.forEach((word, at) => {
     if (word !== 0) end = Math.max(end, 32 * (at % perRow) + 32 - Math.clz32(word));
   });
-  const spans = new IntList(64);
-  const tiles = rowTiles(queryLength, tile, spans, () => {
-    if (end > 0) spans.push(0, 1, 0, end, 0, 0, 0, -1);
+  return rowTiles(queryLength, tile, () => {
+    if (end > 0) room.spans.push(0, 1, 0, end, 0, 0, 0, -1);
   });
-  return {spans, intervals: new IntList(0), tiles};
 }
 
-/** `cut` appends the spans of a tile of rows to `spans`. */
-function rowTiles(
-  queryLength: number,
-  tile: TileShape,
-  spans: IntList,
-  cut: (firstRow: number, rows: number) => void,
-): readonly RowTile[] {
+/** `cut` appends the spans of a tile of rows. */
+function rowTiles(queryLength: number, tile: TileShape, cut: (firstRow: number, rows: number) => void): readonly RowTile[] {
+  const {spans} = room;
   const tiles: RowTile[] = [];
   for (let firstRow = 0; firstRow < queryLength; firstRow += tile.rows) {
     const rows = Math.min(tile.rows, queryLength - firstRow);

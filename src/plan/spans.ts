@@ -17,7 +17,7 @@ const NEVER = 0x7fffffff;
  */
 export class SpanCutter {
   /** 8 ints a span, as in schedule.ts. */
-  readonly spans = new IntList();
+  readonly spans: IntList;
   /** 2 ints a row of a span. */
   readonly intervals: IntList;
 
@@ -42,8 +42,10 @@ export class SpanCutter {
     private readonly tileRows: number,
     private readonly tileKeys: number,
     maxRuns: number,
+    {spans, intervals}: Partial<Record<'spans' | 'intervals', IntList>> = {},
   ) {
-    this.intervals = new IntList(2 * acsr.start.length); // most runs are one interval of one span
+    this.spans = spans ?? new IntList();
+    this.intervals = intervals ?? new IntList(2 * acsr.start.length); // most runs are one interval of one span
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);
     this.order = new Float64Array(tileRows * maxRuns);

@@ -5,7 +5,7 @@ import type {BindingRole, Device} from '../compile.js';
 import {deviceRecord} from './device.js';
 import {grantedFeatures} from './granted.js';
 import {Pipelines} from './pipelines.js';
-import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
+import {canBatch, canTrim, flag, isWebGPU, type BufferManager, type WebGPUBackend} from './tfjs_webgpu.js';
 
 /** One dispatch, ready to encode. */
 export interface Dispatch {
@@ -240,7 +240,8 @@ export class Host {
   /**
    * After the dispatches of a call are encoded and its scratch is disposed. Destroys free buffers while the pool is larger than twice the
    * high water, those of `sizes` (bytes the call itself took) last: the next call of the same length wants them again. Destroying all at
-   * once would empty the pool in every call of a steady model: 16 new buffers for 9 chained calls instead of 1.
+   * once would empty the pool in every call of a steady model: 16 new buffers for 9 chained calls instead of 1. The largest go first:
+   * the rest of a larger model that ran before would else stay, and in its stead the buffers of every step be made and destroyed.
    */
   endCall(sizes: ReadonlySet<number>): void {
     const {bufferManager} = this.#backend;
@@ -248,7 +249,7 @@ export class Host {
     // Waiting commands may use buffers that are free already; after submit none does, and more are free.
     this.flush();
     for (const wanted of [false, true]) {
-      for (const buffers of bufferManager.freeBuffers.values()) {
+      for (const buffers of largestFirst(bufferManager)) {
         while (buffers.length > 0 && sizes.has(buffers[0]!.size) === wanted) {
           if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
           const buffer = buffers.pop()!;
@@ -260,6 +261,9 @@ export class Host {
     }
   }
 }
+
+const largestFirst = ({freeBuffers}: BufferManager): GPUBuffer[][] =>
+  [...freeBuffers.values()].sort((a, b) => (b[0]?.size ?? 0) - (a[0]?.size ?? 0));
 
 function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
   pass.setPipeline(pipeline);

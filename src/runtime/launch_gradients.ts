@@ -16,7 +16,7 @@ export type GradientTensors = {readonly [Role in keyof CallTensors]: Tensor} & {
 const backward = new WeakMap<Compiled, Map<string, CompiledGradients>>();
 
 /** Compiled on the first backward pass of a plan: what is never trained is never planned for it. */
-function gradientsOf(compiled: Compiled, dLogSumExp: boolean, sums?: ScoreSums): CompiledGradients {
+export function gradientsOf(compiled: Compiled, dLogSumExp: boolean, sums?: ScoreSums): CompiledGradients {
   let variants = backward.get(compiled);
   if (variants === undefined) backward.set(compiled, (variants = new Map()));
   const name = JSON.stringify([dLogSumExp, sums]);

@@ -7,7 +7,8 @@ import {checkBackendPrecision} from './attention.js';
 import {oneOf, say} from './arguments.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
-import {checkFits, residentOf} from './launch.js';
+import {checkFits, residentOf, type Runnable} from './launch.js';
+import {gradientsOf} from './launch_gradients.js';
 
 /** The sizes and options of the calls to come. */
 export interface PrepareShape {
@@ -25,6 +26,8 @@ export interface PrepareShape {
   readonly queryOffset?: number;
   /** Heads of key and value. Default heads. */
   readonly keyHeads?: number;
+  /** The calls will be trained: their backward pass is prepared as well. Default false. */
+  readonly gradients?: boolean;
   /** The options that the calls will bring, such as ['bias', 'keyLengths']. Default none. */
   readonly options?: readonly ScoreOption[];
   /** Default `auto`. */
@@ -43,6 +46,7 @@ const NAMES = [
   'queryOffset',
   'keyHeads',
   'options',
+  'gradients',
   'implementation',
   'precision',
 ];
@@ -58,7 +62,7 @@ const NAMES = [
  * @throws SplatError (as a rejection) when a size is wrong, or the device cannot run the plan.
  */
 export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<void> {
-  const {problem, ...options} = checkPrepare(pattern, shape);
+  const {problem, gradients, ...options} = checkPrepare(pattern, shape);
   await tf.ready();
   const host = Host.of(tf.backend());
   if (host === null) {
@@ -67,14 +71,31 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
     return;
   }
   host.throwIfLost();
-  const compiled = compiledPlan(pattern, problem, host.limits, options);
-  checkFits(host, compiled, {}, {output: [problem.batch, problem.heads, problem.queryLength, problem.valueDim]});
-  await Promise.all(compiled.launches.map(({program}) => host.pipelines.compile(program)));
-  residentOf(host, compiled);
+  const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
+  const compiled = compiledPlan(pattern, problem, host.limits, {...options, ...(gradients && {aux: 'rowSums'})});
+  await ready(host, compiled, {output: [batch, heads, queryLength, valueDim]});
+  if (!gradients) return;
+  const shapes = {
+    dQuery: [batch, heads, queryLength, headDim],
+    dKey: [batch, keyHeads, keyLength, headDim],
+    dValue: [batch, keyHeads, keyLength, valueDim],
+  };
+  await ready(host, gradientsOf(compiled, false), shapes);
+}
+
+async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof checkFits>[3]): Promise<void> {
+  checkFits(host, runnable, {}, shapes);
+  await Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program)));
+  residentOf(host, runnable);
+}
+
+interface Prepared extends Required<Omit<CompileOptions, 'aux'>> {
+  readonly problem: Problem;
+  readonly gradients: boolean;
 }
 
 /** The sizes and options, found right. */
-export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: Problem} & Required<Omit<CompileOptions, 'aux'>> {
+export function checkPrepare(pattern: Pattern, shape: PrepareShape): Prepared {
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
   }
@@ -86,7 +107,10 @@ export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: P
     const near = nearestName(name, NAMES);
     refuse(`shape.${name}`, 'an unknown name', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
   }
-  const {options = [], implementation: asked, precision: askedPrecision, ...sizes} = shape;
+  const {options = [], gradients = false, implementation: asked, precision: askedPrecision, ...sizes} = shape;
+  if (typeof gradients !== 'boolean') {
+    refuse('shape.gradients', say(gradients), 'true or false', 'Leave it out where nothing is trained.');
+  }
   const implementation = checkImplementation(asked);
   const storage = checkPrecision(askedPrecision);
   const names: readonly string[] = Array.isArray(options)
@@ -94,7 +118,7 @@ export function checkPrepare(pattern: Pattern, shape: PrepareShape): {problem: P
     : refuse('shape.options', say(options), 'an array of names', 'Leave it out for none.');
   for (const name of names) oneOf('name in shape.options', name, SCORE_OPTIONS, 'Remove it.');
   const features = Object.fromEntries(SCORE_OPTIONS.map((name) => [FEATURE[name], names.includes(name)])) as unknown as Features;
-  return {problem: problemOf(sizes), implementation, features, storage};
+  return {problem: problemOf(sizes), gradients, implementation, features, storage};
 }
 
 /** Options that change the text of kernels, and what kernels call them. */

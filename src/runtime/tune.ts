@@ -45,7 +45,7 @@ const MAX_CALLS = 200;
  * @throws SplatError (as a rejection) when an argument is not as described, or the backend is not WebGPU.
  */
 export async function tune(pattern: Pattern, shape: PrepareShape): Promise<TuneReport> {
-  const {problem, ...options} = checkPrepare(pattern, shape);
+  const {problem, gradients: _, ...options} = checkPrepare(pattern, shape);
   await tf.ready();
   const host = webgpuHost('tune');
   host.throwIfLost();

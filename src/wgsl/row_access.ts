@@ -27,12 +27,12 @@ fn ${binding}At(base: u32, column: u32) -> vec4f {
 }
 ${
   writes
-    ? `fn set_${binding}(base: u32, column: u32, value: vec4f) {
+    ? `fn set_${binding}(base: u32, column: u32, four: vec4f) {
   let at = base + column * 4u;
-  ${binding}[at] = value.x;
-  if (column * 4u + 1u < ${features}u) { ${binding}[at + 1u] = value.y; }
-  if (column * 4u + 2u < ${features}u) { ${binding}[at + 2u] = value.z; }
-  if (column * 4u + 3u < ${features}u) { ${binding}[at + 3u] = value.w; }
+  ${binding}[at] = four.x;
+  if (column * 4u + 1u < ${features}u) { ${binding}[at + 1u] = four.y; }
+  if (column * 4u + 2u < ${features}u) { ${binding}[at + 2u] = four.z; }
+  if (column * 4u + 3u < ${features}u) { ${binding}[at + 3u] = four.w; }
 }`
     : ''
 }

@@ -126,3 +126,11 @@ export const EXTRA = /* wgsl */ `
 const LOG2E = 1.4426950408889634;
 fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 `;
+
+/** A sink as (maximum, sum) of a row that has seen no other key; minus infinity is none. */
+export const SINK = /* wgsl */ `
+fn sinkAt(at: u32) -> vec2f {
+  let logit = extra(at) * LOG2E;
+  return select(vec2f(logit, 1.0), vec2f(EMPTY, 0.0), logit < EMPTY);
+}
+`;

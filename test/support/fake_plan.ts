@@ -66,11 +66,7 @@ export function fakePlan(
 
 /** Runs a plan as the op would. */
 export function runFake(compiled: Compiled, query: tf.Tensor, scale = 1): tf.Tensor {
-  return tf
-    .engine()
-    .runKernel(
-      'SparseAttention',
-      [query, query, query] as unknown as tf.NamedTensorMap,
-      {compiled, scale, roles: ['query', 'key', 'value']} as unknown as tf.NamedAttrMap,
-    ) as tf.Tensor;
+  const inputs = [query, query, query] as unknown as tf.NamedTensorMap;
+  const attrs = {compiled, scale, roles: ['query', 'key', 'value']} as unknown as tf.NamedAttrMap;
+  return (tf.engine().runKernel('SparseAttention', inputs, attrs) as tf.Tensor[])[0]!;
 }

@@ -255,7 +255,22 @@ describe('sparseAttention refuses', () => {
       SplatError,
       /^precision 'float16': found the backend 'cpu'/,
     );
-    await expectAsync(prepare(causal(), {...sizes, precision: 'float32'})).toBeResolved();
+    await expectAsync(
+      prepare(causal(), {...sizes, precision: 'float32', options: ['bias', 'dropout'], gradients: true}),
+    ).toBeResolved();
+    await expectAsync(prepare(causal(), {...sizes, options: ['biass' as 'bias']})).toBeRejectedWithError(
+      SplatError,
+      /^name in shape\.options: found the text 'biass'.*Did you mean 'bias'/,
+    );
+    await expectAsync(prepare(causal(), {...sizes, options: 'bias' as unknown as ['bias']})).toBeRejectedWithError(
+      SplatError,
+      /^shape\.options: found the text 'bias', expected an array/,
+    );
+    await expectAsync(prepare(causal(), {...sizes, gradients: 1 as unknown as boolean})).toBeRejectedWithError(
+      SplatError,
+      /^shape\.gradients: found 1/,
+    );
+    await expectAsync(prepare(causal(), {...sizes, heads: 4, keyHeads: 3})).toBeRejectedWithError(SplatError, /^keyHeads: found 3/);
   });
 
   it('disposed tensors, naming which', () => {
