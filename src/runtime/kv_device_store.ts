@@ -117,7 +117,9 @@ export class DeviceStore implements KvStore {
       const frame = frames.next(8 * tail.pairs);
       const bindings = this.#bind(workBytes, used).set('schedule', {buffer: frame.schedule, size: frame.schedule.size});
       host.device.queue.writeBuffer(frame.schedule, 0, words);
-      launches.forEach((launch, i) => host.device.queue.writeBuffer(frame.uniforms, 256 * i, launch.params(call)));
+      const uniforms = new Uint8Array(256 * launches.length);
+      launches.forEach((launch, i) => uniforms.set(new Uint8Array(launch.params(call)), 256 * i));
+      host.device.queue.writeBuffer(frame.uniforms, 0, uniforms);
       const encode = (): void => {
         const dispatches = launches.map((launch, i) =>
           dispatchOf(host, launch, {buffer: frame.uniforms, offset: 256 * i, size: 176}, bindings),

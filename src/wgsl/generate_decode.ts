@@ -1,4 +1,5 @@
-import {scratchLayout, type Plan} from '../plan/index.js';
+import {scratchLayout, type Device, type Plan} from '../plan/index.js';
+import {Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './append.js';
 import {attendProgram} from './attend.js';
 import {pairsPerRow, tailOf, type Features, type Tail} from './features.js';
@@ -7,7 +8,7 @@ import {launchOf, remembered} from './generate.js';
 import {kernelShape} from './kernel_shape.js';
 import {mergeGroups, mergeProgram} from './merge.js';
 import {RAGGED} from './params.js';
-import type {BindingRole, Launch} from './program.js';
+import type {BindingRole, Launch, Program} from './program.js';
 import {paddedDim} from './row_access.js';
 
 /** What a cache holds: where tokens go, and of each sequence its tokens, new ones included, and the first new one. */
@@ -50,14 +51,11 @@ export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOp
   const shape: AppendShape = {headDim, valueDim, halves, nativeHalves: device.float16, queries: halves};
   const tokens = queryLength / packedHeads;
   const sizes = {batch, heads: heads * packedHeads, keyHeads, capacity: keyLength, tokens, held: tail.at[0]};
-  const launches = [appendLaunch(remembered(appendProgram, shape), shape, sizes)];
-  if (gathers(features)) launches.push(launch(remembered(gatherProgram, features), gatherGrid(tail), 0, 0));
-  const attend = remembered(attendProgram, kernelShape(plan, features));
+  const {append, gather, attend, merge} = programsOf(plan, shape, features);
+  const launches = [appendLaunch(append, shape, sizes)];
+  if (gather !== null) launches.push(launch(gather, gatherGrid(tail), 0, 0));
   launches.push(launch(attend, [heads, itemEnd, lines], offsets.items, flags));
-  if (mergeEnd > 0) {
-    const merge = remembered(() => mergeProgram(plan, features), {merge: valueDim, rows: plan.tile.rows, sinks: features.sinks});
-    launches.push(launch(merge, [heads, mergeEnd * mergeGroups(plan), lines], offsets.merges, flags));
-  }
+  if (mergeEnd > 0) launches.push(launch(merge, [heads, mergeEnd * mergeGroups(plan), lines], offsets.merges, flags));
   const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
@@ -67,6 +65,40 @@ export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOp
     tail,
     workBytes: {scratch: Math.max(16, scratch), rowSums: 16, ...(halves && {queryHalves})},
   };
+}
+
+interface Programs {
+  readonly append: Program;
+  readonly gather: Program | null;
+  readonly attend: Program;
+  readonly merge: Program;
+}
+
+/** By device, then by what else the texts depend on: spelling out a kernel shape takes as long as planning the step. */
+const written = new WeakMap<Device, Lru<string, Programs>>();
+
+function programsOf(plan: Plan, shape: AppendShape, features: Features): Programs {
+  const {device, tile, storage, implementation, problem} = plan;
+  let programs = written.get(device);
+  if (programs === undefined) written.set(device, (programs = new Lru({entries: 32})));
+  const name = [
+    tile.rows,
+    tile.threadsY,
+    storage,
+    implementation,
+    problem.headDim,
+    problem.valueDim,
+    ...Object.values(features),
+  ].join();
+  return (
+    programs.get(name) ??
+    programs.set(name, {
+      append: appendProgram(shape),
+      gather: gathers(features) ? gatherProgram(features) : null,
+      attend: remembered(attendProgram, kernelShape(plan, features)),
+      merge: mergeProgram(plan, features),
+    })
+  );
 }
 
 /** The dispatch that appends tokens whose attention is computed elsewhere. */
