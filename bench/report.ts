@@ -1,6 +1,6 @@
 // Turns the JSON lines of one run (and of the peers measured beside it) into the tables of docs/benchmarks.md:
 //   node --import tsx bench/report.ts --section NAME results/attention.jsonl results/planning.jsonl results/tiers.jsonl results/flex.jsonl
-// The tiers go to the section NAME-tiers.
+// The tiers go to the section NAME-tiers, training to NAME-training.
 // Without --section the tables are printed instead.
 import {readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
@@ -9,6 +9,7 @@ import type {AttentionRecord, BenchRecord, PlanningRecord, RunRecord} from './re
 import {replaceSection} from './sections.js';
 import {digits, markdownTable, times, withoutEmpty} from './table.js';
 import {tierTables} from './tier_report.js';
+import {trainingTables} from './training_report.js';
 
 const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 
@@ -21,6 +22,7 @@ const tiers = tierTables(records);
 const sections = [
   {suffix: '', run: runs.find(({granted}) => granted === undefined), tables: [...attention, ...planning]},
   {suffix: '-tiers', run: runs.find(({granted}) => granted !== undefined), tables: tiers},
+  {suffix: '-training', run: runs.find(({granted}) => granted === undefined), tables: trainingTables(records)},
 ]
   // Files without any of a section's records leave that section as it is.
   .filter(({tables}) => tables.length > 0)
