@@ -17,23 +17,15 @@ import {each, lines} from './text.js';
  */
 export function gradientProgram(shape: GradientShape): Program {
   const {owns, wants, headDim, valueDim, features} = shape;
-  const written: BindingRole[] = owns === 'keys' ? ['scratch'] : wants === 'features' ? ['scratch', 'dQuery'] : ['dScores'];
-  const bindings: BindingRole[] = [
-    'params',
-    'query',
-    'key',
-    'value',
-    'dOutput',
-    'schedule',
-    'scratch',
-    ...written.slice(owns === 'keys' || wants === 'features' ? 1 : 0),
-  ];
+  const {name, output} = KINDS[owns][wants];
+  const bindings: BindingRole[] = ['params', 'query', 'key', 'value', 'dOutput', 'schedule', 'scratch', ...output];
   if (features.bias) bindings.push('bias');
   const text = owns === 'rows' ? rowsText(shape) : keysText(shape);
   return program({
-    name: `SparseAttention.${NAMES[owns][wants]}`,
+    name: `SparseAttention.${name}`,
     bindings,
-    writes: written,
+    // Records of parts go to scratch; gradients of single scores have none.
+    writes: name === 'scoreGradients' ? output : ['scratch', ...output],
     elements: {
       query: rowAccess('query', headDim).element,
       key: rowAccess('key', headDim).element,
@@ -51,9 +43,9 @@ export function gradientProgram(shape: GradientShape): Program {
   });
 }
 
-const NAMES = {
-  rows: {features: 'queryGradients', scores: 'scoreGradients'},
-  keys: {features: 'keyGradients', scores: 'keyScoreGradients'},
+const KINDS: Record<GradientShape['owns'], Record<GradientShape['wants'], {name: string; output: BindingRole[]}>> = {
+  rows: {features: {name: 'queryGradients', output: ['dQuery']}, scores: {name: 'scoreGradients', output: ['dScores']}},
+  keys: {features: {name: 'keyGradients', output: []}, scores: {name: 'keyScoreGradients', output: []}},
 };
 
 function head({owns, wants, headDim, valueDim, size, threadsX, threadsY, memory, mask, features}: GradientShape): string {
@@ -75,7 +67,7 @@ const TY = ${threadsY}u;
     PARAMS,
     features.alibi || features.relative ? EXTRA : '',
     mask === 'bits' ? BIT : '',
-    features.softcap ? CAP_SLOPE : '',
+    features.softcap && wants === 'features' ? CAP_SLOPE : '',
     ...reads.map(({functions}) => functions),
     owns === 'rows' && wants === 'features' ? rowAccess('dQuery', headDim, true).functions : '',
     `
@@ -91,9 +83,9 @@ let item = params.first + 4u * group.y;
 }
 
 function loopText(trip: GradientTrip): string {
-  const {loop, ...steps} = trip.steps();
-  const barriers = placeBarriers({loop, ...steps} as typeof steps);
-  return lines(...loop.map((step) => lines(`// ${step.name}`, barriers.has(step) ? 'workgroupBarrier();' : '', step.code)));
+  const steps = trip.steps();
+  const barriers = placeBarriers(steps);
+  return lines(...steps.loop.map((step) => lines(`// ${step.name}`, barriers.has(step) ? 'workgroupBarrier();' : '', step.code)));
 }
 
 const declareSums = (name: string, rows: number, width: number, threadsX: number): string =>

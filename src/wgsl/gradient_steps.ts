@@ -123,20 +123,23 @@ export class GradientTrip {
   }
 
   private scoreGradients(): string {
-    const {features, owns} = this.shape;
+    const {features, owns, wants} = this.shape;
     const {rows, keys} = this.grid;
+    // What is added to scores is added after the cap: its gradient does not go through it.
+    const capped = features.softcap && wants === 'features';
     const all = (text: (i: number, j: number) => string): string => each(rows, (i) => each(keys, (j) => text(i, j)));
     const gradient = (i: number, j: number): string => {
       const [a, b] = this.pair(i, j);
       const [s, t] = [`s${i}_${j}`, `t${i}_${j}`];
       const kept = features.dropout ? `let kept = ${this.scoring.kept(a, b)}; ` : '';
       const product = features.dropout ? `${t} * kept` : t;
-      const slope = features.softcap ? ` * slope${i}_${j}` : '';
-      // What does not attend must not bring in the NaN of its value.
+      const slope = capped ? ` * slope${i}_${j}` : '';
+      // What does not attend must bring in no NaN, of its value or of the sum of its row.
+      const weight = features.dropout ? 'p * kept' : 'p';
       return lines(
-        `{ ${kept}let p = exp2(${s} - stats${a}.x) * stats${a}.y;`,
-        `${t} = select(p * (${product} - stats${a}.z)${slope}, 0.0, ${s} == HIDDEN);`,
-        owns === 'keys' ? `${s} = p${features.dropout ? ' * kept' : ''}; }` : '}',
+        `{ ${kept}let hides = ${s} == HIDDEN; let p = exp2(${s} - stats${a}.x) * stats${a}.y;`,
+        `${t} = select(p * (${product} - stats${a}.z)${slope}, 0.0, hides);`,
+        owns === 'keys' ? `${s} = select(${weight}, 0.0, hides); }` : '}',
       );
     };
     const staged = each(keys, (j) => this.declareStaged(j));
@@ -145,7 +148,7 @@ export class GradientTrip {
       staged,
       all((i, j) =>
         lines(
-          features.softcap ? `let slope${i}_${j} = capSlope(s${i}_${j} * params.scale);` : '',
+          capped ? `let slope${i}_${j} = capSlope(s${i}_${j} * params.scale);` : '',
           this.scoring.pair(`s${i}_${j}`, ...this.pair(i, j)),
         ),
       ),

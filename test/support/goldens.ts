@@ -1,5 +1,6 @@
 import {
   compile,
+  compileGradients,
   compileMaskTensor,
   CORE_DEVICE,
   explain,
@@ -11,7 +12,7 @@ import {
 } from '../../src/compile.js';
 import {causal} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
-import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
+import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
 /** A program with a golden of its own, and what it is for. */
 export interface Variant {
@@ -47,6 +48,20 @@ const featured = (device: Device, storage: Storage, name: string): Program =>
   programOf(compile(causal(), problemFor(long, {headDim: 64}), device, {implementation: 'fused', storage}), name);
 
 const staged = {...CORE_DEVICE, tuned: {'float32, long rows, 64 → 64 features': 'staged'}};
+
+/** Programs of a backward pass. */
+function backward(shape: typeof long, headDim: number, name: string, sums?: Parameters<typeof compileGradients>[2]): Program {
+  const forward = compile(causal(), problemFor(shape, {headDim}), CORE_DEVICE, {implementation: 'fused', aux: 'rowSums'});
+  const launch = compileGradients(forward, false, sums).launches.find(({program}) => program.name === `SparseAttention.${name}`);
+  if (launch === undefined) throw new Error(`no ${name} in a backward pass`);
+  return launch.program;
+}
+
+const everything = compile(causal(), problemFor(short), CORE_DEVICE, {
+  implementation: 'fused',
+  features: EVERYTHING,
+  aux: 'logSumExp',
+});
 
 /** Every kind of program, once: the corpus needs the first four. */
 export const VARIANTS: readonly Variant[] = [
@@ -96,6 +111,24 @@ export const VARIANTS: readonly Variant[] = [
     name: 'pack-mask-column',
     says: 'a mask tensor with one element for all keys',
     program: programOf(masked([1, 1, 64, 1], false), 'packMask'),
+  },
+  {name: 'attend-16-everything', says: 'with every option', program: programOf(everything, 'attend')},
+  {name: 'gather', says: 'the small tensors of a call, behind the schedule', program: programOf(everything, 'gather')},
+  {name: 'log-sum-exp', says: 'from maximum and sum', program: programOf(everything, 'logSumExp')},
+  {name: 'row-stats-16', says: 'what a backward pass needs of each row', program: backward(short, 16, 'rowStats')},
+  {name: 'query-gradients-16', says: '32 × 32 tiles, owns rows', program: backward(short, 16, 'queryGradients')},
+  {name: 'key-gradients-16', says: '32 × 32 tiles, owns keys', program: backward(short, 16, 'keyGradients')},
+  {name: 'key-gradients-64', says: '64 × 64 tiles', program: backward(long, 64, 'keyGradients')},
+  {name: 'sum-key-gradients-16', says: 'sums records', program: backward(short, 16, 'sumKeyGradients')},
+  {
+    name: 'score-gradients-16',
+    says: 'of a bias that rows and keys do not share',
+    program: backward(short, 16, 'scoreGradients', {kind: 'pairs', shape: [1, 1, 64, 64]}),
+  },
+  {
+    name: 'key-score-gradients-16',
+    says: 'of a bias that rows share',
+    program: backward(short, 16, 'keyScoreGradients', {kind: 'keys'}),
   },
 ];
 

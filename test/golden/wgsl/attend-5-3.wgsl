@@ -71,12 +71,12 @@ fn outputAt(base: u32, column: u32) -> vec4f {
   let at = base + column * 4u;
   return vec4f(output[at], select(0.0, output[at + 1u], column * 4u + 1u < 3u), select(0.0, output[at + 2u], column * 4u + 2u < 3u), select(0.0, output[at + 3u], column * 4u + 3u < 3u));
 }
-fn set_output(base: u32, column: u32, value: vec4f) {
+fn set_output(base: u32, column: u32, four: vec4f) {
   let at = base + column * 4u;
-  output[at] = value.x;
-  if (column * 4u + 1u < 3u) { output[at + 1u] = value.y; }
-  if (column * 4u + 2u < 3u) { output[at + 2u] = value.z; }
-  if (column * 4u + 3u < 3u) { output[at + 3u] = value.w; }
+  output[at] = four.x;
+  if (column * 4u + 1u < 3u) { output[at + 1u] = four.y; }
+  if (column * 4u + 2u < 3u) { output[at + 2u] = four.z; }
+  if (column * 4u + 3u < 3u) { output[at + 3u] = four.w; }
 }
 
 var<workgroup> memory: array<vec4f, 288>;

@@ -1,0 +1,792 @@
+// 64 × 64 tiles
+// 16384 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dOutput: array<vec4f>;
+@group(0) @binding(5) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+
+// Gradients of keys and values: a workgroup owns SIZE keys and visits the rows of one head, SIZE at a time.
+// query, key [.., 64]  value, dOutput [.., 64].  Invocation (tx, ty) owns numbers ty + TY·i, and meets tx + TX·j.
+const SIZE = 64;
+const TX = 8u;
+const TY = 16u;
+
+const LOWEST = -1e38;
+const EMPTY = -2e38;
+const HIDDEN = -3e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+const RAGGED = 4u;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
+}
+
+var<workgroup> memory: array<vec4f, 1024>;
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tx = lane % TX;
+  let ty = lane / TX;
+  let item = params.first + 4u * group.y;
+
+  let keysOf = schedule[item];          // (firstKey, keyStride)
+  let owned = schedule[item + 1u];      // (keys, slot)
+  let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
+  let first = schedule[item + 3u].x;    // number of the first key in its residue class
+
+  let head = group.x;
+  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+
+  let own0 = ty + 0u;
+  let number0 = first + i32(own0);
+  let key0 = keysOf.x + keysOf.y * min(i32(own0), owned.x - 1);
+  let at0 = keyLine + u32(key0) * params.keyStrides.y;
+  let ownKey0 = at0 * 16u;
+  let ownValue0 = at0 * 16u;
+  let own1 = ty + 16u;
+  let number1 = first + i32(own1);
+  let key1 = keysOf.x + keysOf.y * min(i32(own1), owned.x - 1);
+  let at1 = keyLine + u32(key1) * params.keyStrides.y;
+  let ownKey1 = at1 * 16u;
+  let ownValue1 = at1 * 16u;
+  let own2 = ty + 32u;
+  let number2 = first + i32(own2);
+  let key2 = keysOf.x + keysOf.y * min(i32(own2), owned.x - 1);
+  let at2 = keyLine + u32(key2) * params.keyStrides.y;
+  let ownKey2 = at2 * 16u;
+  let ownValue2 = at2 * 16u;
+  let own3 = ty + 48u;
+  let number3 = first + i32(own3);
+  let key3 = keysOf.x + keysOf.y * min(i32(own3), owned.x - 1);
+  let at3 = keyLine + u32(key3) * params.keyStrides.y;
+  let ownKey3 = at3 * 16u;
+  let ownValue3 = at3 * 16u;
+  var g0_0 = vec4f(); var g0_1 = vec4f();
+  var g1_0 = vec4f(); var g1_1 = vec4f();
+  var g2_0 = vec4f(); var g2_1 = vec4f();
+  var g3_0 = vec4f(); var g3_1 = vec4f();
+  var v0_0 = vec4f(); var v0_1 = vec4f();
+  var v1_0 = vec4f(); var v1_1 = vec4f();
+  var v2_0 = vec4f(); var v2_1 = vec4f();
+  var v3_0 = vec4f(); var v3_1 = vec4f();
+
+  for (var index = visitRange.x; index < visitRange.y; index++) {
+    let visit = params.spans + 4u * u32(index);
+    let rowsOf = schedule[visit];       // (firstRow, rowStride)
+    let visited = schedule[visit + 1u]; // [begin, end) of rows
+    let full = schedule[visit + 2u].x;  // every row attends to every key
+    let intervals = params.intervals + u32(schedule[visit + 3u].x);
+    for (var begin = visited.x; begin < visited.y; begin += SIZE) {
+
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      // products with keys
+      workgroupBarrier();
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
+      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0; var s1_4 = 0.0; var s1_5 = 0.0; var s1_6 = 0.0; var s1_7 = 0.0;
+      var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0; var s2_4 = 0.0; var s2_5 = 0.0; var s2_6 = 0.0; var s2_7 = 0.0;
+      var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0; var s3_4 = 0.0; var s3_5 = 0.0; var s3_6 = 0.0; var s3_7 = 0.0;
+      { let own = tx * 16u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 1u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 16u];
+            let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
+            let k2_0 = memory[own + 256u + (d + tx) % 16u];
+            let k3_0 = memory[own + 384u + (d + tx + 8u) % 16u];
+            let k4_0 = memory[own + 512u + (d + tx) % 16u];
+            let k5_0 = memory[own + 640u + (d + tx + 8u) % 16u];
+            let k6_0 = memory[own + 768u + (d + tx) % 16u];
+            let k7_0 = memory[own + 896u + (d + tx + 8u) % 16u];
+            { let q0 = key[ownKey0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
+            { let q0 = key[ownKey1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
+            { let q0 = key[ownKey2 + d];
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
+            { let q0 = key[ownKey3 + d];
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
+          }
+        }
+      }
+      // stage values
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      // products with values
+      workgroupBarrier();
+      var t0_0 = 0.0; var t0_1 = 0.0; var t0_2 = 0.0; var t0_3 = 0.0; var t0_4 = 0.0; var t0_5 = 0.0; var t0_6 = 0.0; var t0_7 = 0.0;
+      var t1_0 = 0.0; var t1_1 = 0.0; var t1_2 = 0.0; var t1_3 = 0.0; var t1_4 = 0.0; var t1_5 = 0.0; var t1_6 = 0.0; var t1_7 = 0.0;
+      var t2_0 = 0.0; var t2_1 = 0.0; var t2_2 = 0.0; var t2_3 = 0.0; var t2_4 = 0.0; var t2_5 = 0.0; var t2_6 = 0.0; var t2_7 = 0.0;
+      var t3_0 = 0.0; var t3_1 = 0.0; var t3_2 = 0.0; var t3_3 = 0.0; var t3_4 = 0.0; var t3_5 = 0.0; var t3_6 = 0.0; var t3_7 = 0.0;
+      { let own = tx * 16u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 1u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 16u];
+            let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
+            let k2_0 = memory[own + 256u + (d + tx) % 16u];
+            let k3_0 = memory[own + 384u + (d + tx + 8u) % 16u];
+            let k4_0 = memory[own + 512u + (d + tx) % 16u];
+            let k5_0 = memory[own + 640u + (d + tx + 8u) % 16u];
+            let k6_0 = memory[own + 768u + (d + tx) % 16u];
+            let k7_0 = memory[own + 896u + (d + tx + 8u) % 16u];
+            { let q0 = value[ownValue0 + d];
+              t0_0 = fma(q0.x, k0_0.x, t0_0); t0_1 = fma(q0.x, k1_0.x, t0_1); t0_2 = fma(q0.x, k2_0.x, t0_2); t0_3 = fma(q0.x, k3_0.x, t0_3); t0_4 = fma(q0.x, k4_0.x, t0_4); t0_5 = fma(q0.x, k5_0.x, t0_5); t0_6 = fma(q0.x, k6_0.x, t0_6); t0_7 = fma(q0.x, k7_0.x, t0_7);
+              t0_0 = fma(q0.y, k0_0.y, t0_0); t0_1 = fma(q0.y, k1_0.y, t0_1); t0_2 = fma(q0.y, k2_0.y, t0_2); t0_3 = fma(q0.y, k3_0.y, t0_3); t0_4 = fma(q0.y, k4_0.y, t0_4); t0_5 = fma(q0.y, k5_0.y, t0_5); t0_6 = fma(q0.y, k6_0.y, t0_6); t0_7 = fma(q0.y, k7_0.y, t0_7);
+              t0_0 = fma(q0.z, k0_0.z, t0_0); t0_1 = fma(q0.z, k1_0.z, t0_1); t0_2 = fma(q0.z, k2_0.z, t0_2); t0_3 = fma(q0.z, k3_0.z, t0_3); t0_4 = fma(q0.z, k4_0.z, t0_4); t0_5 = fma(q0.z, k5_0.z, t0_5); t0_6 = fma(q0.z, k6_0.z, t0_6); t0_7 = fma(q0.z, k7_0.z, t0_7);
+              t0_0 = fma(q0.w, k0_0.w, t0_0); t0_1 = fma(q0.w, k1_0.w, t0_1); t0_2 = fma(q0.w, k2_0.w, t0_2); t0_3 = fma(q0.w, k3_0.w, t0_3); t0_4 = fma(q0.w, k4_0.w, t0_4); t0_5 = fma(q0.w, k5_0.w, t0_5); t0_6 = fma(q0.w, k6_0.w, t0_6); t0_7 = fma(q0.w, k7_0.w, t0_7); }
+            { let q0 = value[ownValue1 + d];
+              t1_0 = fma(q0.x, k0_0.x, t1_0); t1_1 = fma(q0.x, k1_0.x, t1_1); t1_2 = fma(q0.x, k2_0.x, t1_2); t1_3 = fma(q0.x, k3_0.x, t1_3); t1_4 = fma(q0.x, k4_0.x, t1_4); t1_5 = fma(q0.x, k5_0.x, t1_5); t1_6 = fma(q0.x, k6_0.x, t1_6); t1_7 = fma(q0.x, k7_0.x, t1_7);
+              t1_0 = fma(q0.y, k0_0.y, t1_0); t1_1 = fma(q0.y, k1_0.y, t1_1); t1_2 = fma(q0.y, k2_0.y, t1_2); t1_3 = fma(q0.y, k3_0.y, t1_3); t1_4 = fma(q0.y, k4_0.y, t1_4); t1_5 = fma(q0.y, k5_0.y, t1_5); t1_6 = fma(q0.y, k6_0.y, t1_6); t1_7 = fma(q0.y, k7_0.y, t1_7);
+              t1_0 = fma(q0.z, k0_0.z, t1_0); t1_1 = fma(q0.z, k1_0.z, t1_1); t1_2 = fma(q0.z, k2_0.z, t1_2); t1_3 = fma(q0.z, k3_0.z, t1_3); t1_4 = fma(q0.z, k4_0.z, t1_4); t1_5 = fma(q0.z, k5_0.z, t1_5); t1_6 = fma(q0.z, k6_0.z, t1_6); t1_7 = fma(q0.z, k7_0.z, t1_7);
+              t1_0 = fma(q0.w, k0_0.w, t1_0); t1_1 = fma(q0.w, k1_0.w, t1_1); t1_2 = fma(q0.w, k2_0.w, t1_2); t1_3 = fma(q0.w, k3_0.w, t1_3); t1_4 = fma(q0.w, k4_0.w, t1_4); t1_5 = fma(q0.w, k5_0.w, t1_5); t1_6 = fma(q0.w, k6_0.w, t1_6); t1_7 = fma(q0.w, k7_0.w, t1_7); }
+            { let q0 = value[ownValue2 + d];
+              t2_0 = fma(q0.x, k0_0.x, t2_0); t2_1 = fma(q0.x, k1_0.x, t2_1); t2_2 = fma(q0.x, k2_0.x, t2_2); t2_3 = fma(q0.x, k3_0.x, t2_3); t2_4 = fma(q0.x, k4_0.x, t2_4); t2_5 = fma(q0.x, k5_0.x, t2_5); t2_6 = fma(q0.x, k6_0.x, t2_6); t2_7 = fma(q0.x, k7_0.x, t2_7);
+              t2_0 = fma(q0.y, k0_0.y, t2_0); t2_1 = fma(q0.y, k1_0.y, t2_1); t2_2 = fma(q0.y, k2_0.y, t2_2); t2_3 = fma(q0.y, k3_0.y, t2_3); t2_4 = fma(q0.y, k4_0.y, t2_4); t2_5 = fma(q0.y, k5_0.y, t2_5); t2_6 = fma(q0.y, k6_0.y, t2_6); t2_7 = fma(q0.y, k7_0.y, t2_7);
+              t2_0 = fma(q0.z, k0_0.z, t2_0); t2_1 = fma(q0.z, k1_0.z, t2_1); t2_2 = fma(q0.z, k2_0.z, t2_2); t2_3 = fma(q0.z, k3_0.z, t2_3); t2_4 = fma(q0.z, k4_0.z, t2_4); t2_5 = fma(q0.z, k5_0.z, t2_5); t2_6 = fma(q0.z, k6_0.z, t2_6); t2_7 = fma(q0.z, k7_0.z, t2_7);
+              t2_0 = fma(q0.w, k0_0.w, t2_0); t2_1 = fma(q0.w, k1_0.w, t2_1); t2_2 = fma(q0.w, k2_0.w, t2_2); t2_3 = fma(q0.w, k3_0.w, t2_3); t2_4 = fma(q0.w, k4_0.w, t2_4); t2_5 = fma(q0.w, k5_0.w, t2_5); t2_6 = fma(q0.w, k6_0.w, t2_6); t2_7 = fma(q0.w, k7_0.w, t2_7); }
+            { let q0 = value[ownValue3 + d];
+              t3_0 = fma(q0.x, k0_0.x, t3_0); t3_1 = fma(q0.x, k1_0.x, t3_1); t3_2 = fma(q0.x, k2_0.x, t3_2); t3_3 = fma(q0.x, k3_0.x, t3_3); t3_4 = fma(q0.x, k4_0.x, t3_4); t3_5 = fma(q0.x, k5_0.x, t3_5); t3_6 = fma(q0.x, k6_0.x, t3_6); t3_7 = fma(q0.x, k7_0.x, t3_7);
+              t3_0 = fma(q0.y, k0_0.y, t3_0); t3_1 = fma(q0.y, k1_0.y, t3_1); t3_2 = fma(q0.y, k2_0.y, t3_2); t3_3 = fma(q0.y, k3_0.y, t3_3); t3_4 = fma(q0.y, k4_0.y, t3_4); t3_5 = fma(q0.y, k5_0.y, t3_5); t3_6 = fma(q0.y, k6_0.y, t3_6); t3_7 = fma(q0.y, k7_0.y, t3_7);
+              t3_0 = fma(q0.z, k0_0.z, t3_0); t3_1 = fma(q0.z, k1_0.z, t3_1); t3_2 = fma(q0.z, k2_0.z, t3_2); t3_3 = fma(q0.z, k3_0.z, t3_3); t3_4 = fma(q0.z, k4_0.z, t3_4); t3_5 = fma(q0.z, k5_0.z, t3_5); t3_6 = fma(q0.z, k6_0.z, t3_6); t3_7 = fma(q0.z, k7_0.z, t3_7);
+              t3_0 = fma(q0.w, k0_0.w, t3_0); t3_1 = fma(q0.w, k1_0.w, t3_1); t3_2 = fma(q0.w, k2_0.w, t3_2); t3_3 = fma(q0.w, k3_0.w, t3_3); t3_4 = fma(q0.w, k4_0.w, t3_4); t3_5 = fma(q0.w, k5_0.w, t3_5); t3_6 = fma(q0.w, k6_0.w, t3_6); t3_7 = fma(q0.w, k7_0.w, t3_7); }
+          }
+        }
+      }
+      // gradients of scores
+      {
+        let place0 = min(begin + i32(tx + 0u), visited.y - 1);
+        let row0 = u32(rowsOf.x + rowsOf.y * place0);
+        let q0 = line * params.queryLength + row0;
+        let stats0 = scratch[q0];
+        let place1 = min(begin + i32(tx + 8u), visited.y - 1);
+        let row1 = u32(rowsOf.x + rowsOf.y * place1);
+        let q1 = line * params.queryLength + row1;
+        let stats1 = scratch[q1];
+        let place2 = min(begin + i32(tx + 16u), visited.y - 1);
+        let row2 = u32(rowsOf.x + rowsOf.y * place2);
+        let q2 = line * params.queryLength + row2;
+        let stats2 = scratch[q2];
+        let place3 = min(begin + i32(tx + 24u), visited.y - 1);
+        let row3 = u32(rowsOf.x + rowsOf.y * place3);
+        let q3 = line * params.queryLength + row3;
+        let stats3 = scratch[q3];
+        let place4 = min(begin + i32(tx + 32u), visited.y - 1);
+        let row4 = u32(rowsOf.x + rowsOf.y * place4);
+        let q4 = line * params.queryLength + row4;
+        let stats4 = scratch[q4];
+        let place5 = min(begin + i32(tx + 40u), visited.y - 1);
+        let row5 = u32(rowsOf.x + rowsOf.y * place5);
+        let q5 = line * params.queryLength + row5;
+        let stats5 = scratch[q5];
+        let place6 = min(begin + i32(tx + 48u), visited.y - 1);
+        let row6 = u32(rowsOf.x + rowsOf.y * place6);
+        let q6 = line * params.queryLength + row6;
+        let stats6 = scratch[q6];
+        let place7 = min(begin + i32(tx + 56u), visited.y - 1);
+        let row7 = u32(rowsOf.x + rowsOf.y * place7);
+        let q7 = line * params.queryLength + row7;
+        let stats7 = scratch[q7];
+        s0_0 *= params.scale;
+        s0_1 *= params.scale;
+        s0_2 *= params.scale;
+        s0_3 *= params.scale;
+        s0_4 *= params.scale;
+        s0_5 *= params.scale;
+        s0_6 *= params.scale;
+        s0_7 *= params.scale;
+        s1_0 *= params.scale;
+        s1_1 *= params.scale;
+        s1_2 *= params.scale;
+        s1_3 *= params.scale;
+        s1_4 *= params.scale;
+        s1_5 *= params.scale;
+        s1_6 *= params.scale;
+        s1_7 *= params.scale;
+        s2_0 *= params.scale;
+        s2_1 *= params.scale;
+        s2_2 *= params.scale;
+        s2_3 *= params.scale;
+        s2_4 *= params.scale;
+        s2_5 *= params.scale;
+        s2_6 *= params.scale;
+        s2_7 *= params.scale;
+        s3_0 *= params.scale;
+        s3_1 *= params.scale;
+        s3_2 *= params.scale;
+        s3_3 *= params.scale;
+        s3_4 *= params.scale;
+        s3_5 *= params.scale;
+        s3_6 *= params.scale;
+        s3_7 *= params.scale;
+        if (full == 0) {
+          { let theirs = schedule[intervals + u32(place0)];
+            s0_0 = select(HIDDEN, s0_0, number0 >= theirs.x && number0 < theirs.y);
+            s1_0 = select(HIDDEN, s1_0, number1 >= theirs.x && number1 < theirs.y);
+            s2_0 = select(HIDDEN, s2_0, number2 >= theirs.x && number2 < theirs.y);
+            s3_0 = select(HIDDEN, s3_0, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place1)];
+            s0_1 = select(HIDDEN, s0_1, number0 >= theirs.x && number0 < theirs.y);
+            s1_1 = select(HIDDEN, s1_1, number1 >= theirs.x && number1 < theirs.y);
+            s2_1 = select(HIDDEN, s2_1, number2 >= theirs.x && number2 < theirs.y);
+            s3_1 = select(HIDDEN, s3_1, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place2)];
+            s0_2 = select(HIDDEN, s0_2, number0 >= theirs.x && number0 < theirs.y);
+            s1_2 = select(HIDDEN, s1_2, number1 >= theirs.x && number1 < theirs.y);
+            s2_2 = select(HIDDEN, s2_2, number2 >= theirs.x && number2 < theirs.y);
+            s3_2 = select(HIDDEN, s3_2, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place3)];
+            s0_3 = select(HIDDEN, s0_3, number0 >= theirs.x && number0 < theirs.y);
+            s1_3 = select(HIDDEN, s1_3, number1 >= theirs.x && number1 < theirs.y);
+            s2_3 = select(HIDDEN, s2_3, number2 >= theirs.x && number2 < theirs.y);
+            s3_3 = select(HIDDEN, s3_3, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place4)];
+            s0_4 = select(HIDDEN, s0_4, number0 >= theirs.x && number0 < theirs.y);
+            s1_4 = select(HIDDEN, s1_4, number1 >= theirs.x && number1 < theirs.y);
+            s2_4 = select(HIDDEN, s2_4, number2 >= theirs.x && number2 < theirs.y);
+            s3_4 = select(HIDDEN, s3_4, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place5)];
+            s0_5 = select(HIDDEN, s0_5, number0 >= theirs.x && number0 < theirs.y);
+            s1_5 = select(HIDDEN, s1_5, number1 >= theirs.x && number1 < theirs.y);
+            s2_5 = select(HIDDEN, s2_5, number2 >= theirs.x && number2 < theirs.y);
+            s3_5 = select(HIDDEN, s3_5, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place6)];
+            s0_6 = select(HIDDEN, s0_6, number0 >= theirs.x && number0 < theirs.y);
+            s1_6 = select(HIDDEN, s1_6, number1 >= theirs.x && number1 < theirs.y);
+            s2_6 = select(HIDDEN, s2_6, number2 >= theirs.x && number2 < theirs.y);
+            s3_6 = select(HIDDEN, s3_6, number3 >= theirs.x && number3 < theirs.y); }
+          { let theirs = schedule[intervals + u32(place7)];
+            s0_7 = select(HIDDEN, s0_7, number0 >= theirs.x && number0 < theirs.y);
+            s1_7 = select(HIDDEN, s1_7, number1 >= theirs.x && number1 < theirs.y);
+            s2_7 = select(HIDDEN, s2_7, number2 >= theirs.x && number2 < theirs.y);
+            s3_7 = select(HIDDEN, s3_7, number3 >= theirs.x && number3 < theirs.y); }
+        }
+        if (begin + SIZE > visited.y) {
+          s0_0 = select(HIDDEN, s0_0, begin + i32(tx) + 0 < visited.y);
+          s0_1 = select(HIDDEN, s0_1, begin + i32(tx) + 8 < visited.y);
+          s0_2 = select(HIDDEN, s0_2, begin + i32(tx) + 16 < visited.y);
+          s0_3 = select(HIDDEN, s0_3, begin + i32(tx) + 24 < visited.y);
+          s0_4 = select(HIDDEN, s0_4, begin + i32(tx) + 32 < visited.y);
+          s0_5 = select(HIDDEN, s0_5, begin + i32(tx) + 40 < visited.y);
+          s0_6 = select(HIDDEN, s0_6, begin + i32(tx) + 48 < visited.y);
+          s0_7 = select(HIDDEN, s0_7, begin + i32(tx) + 56 < visited.y);
+          s1_0 = select(HIDDEN, s1_0, begin + i32(tx) + 0 < visited.y);
+          s1_1 = select(HIDDEN, s1_1, begin + i32(tx) + 8 < visited.y);
+          s1_2 = select(HIDDEN, s1_2, begin + i32(tx) + 16 < visited.y);
+          s1_3 = select(HIDDEN, s1_3, begin + i32(tx) + 24 < visited.y);
+          s1_4 = select(HIDDEN, s1_4, begin + i32(tx) + 32 < visited.y);
+          s1_5 = select(HIDDEN, s1_5, begin + i32(tx) + 40 < visited.y);
+          s1_6 = select(HIDDEN, s1_6, begin + i32(tx) + 48 < visited.y);
+          s1_7 = select(HIDDEN, s1_7, begin + i32(tx) + 56 < visited.y);
+          s2_0 = select(HIDDEN, s2_0, begin + i32(tx) + 0 < visited.y);
+          s2_1 = select(HIDDEN, s2_1, begin + i32(tx) + 8 < visited.y);
+          s2_2 = select(HIDDEN, s2_2, begin + i32(tx) + 16 < visited.y);
+          s2_3 = select(HIDDEN, s2_3, begin + i32(tx) + 24 < visited.y);
+          s2_4 = select(HIDDEN, s2_4, begin + i32(tx) + 32 < visited.y);
+          s2_5 = select(HIDDEN, s2_5, begin + i32(tx) + 40 < visited.y);
+          s2_6 = select(HIDDEN, s2_6, begin + i32(tx) + 48 < visited.y);
+          s2_7 = select(HIDDEN, s2_7, begin + i32(tx) + 56 < visited.y);
+          s3_0 = select(HIDDEN, s3_0, begin + i32(tx) + 0 < visited.y);
+          s3_1 = select(HIDDEN, s3_1, begin + i32(tx) + 8 < visited.y);
+          s3_2 = select(HIDDEN, s3_2, begin + i32(tx) + 16 < visited.y);
+          s3_3 = select(HIDDEN, s3_3, begin + i32(tx) + 24 < visited.y);
+          s3_4 = select(HIDDEN, s3_4, begin + i32(tx) + 32 < visited.y);
+          s3_5 = select(HIDDEN, s3_5, begin + i32(tx) + 40 < visited.y);
+          s3_6 = select(HIDDEN, s3_6, begin + i32(tx) + 48 < visited.y);
+          s3_7 = select(HIDDEN, s3_7, begin + i32(tx) + 56 < visited.y);
+        }
+        { let hides = s0_0 == HIDDEN; let p = exp2(s0_0 - stats0.x) * stats0.y;
+          t0_0 = select(p * (t0_0 - stats0.z), 0.0, hides);
+          s0_0 = select(p, 0.0, hides); }
+        { let hides = s0_1 == HIDDEN; let p = exp2(s0_1 - stats1.x) * stats1.y;
+          t0_1 = select(p * (t0_1 - stats1.z), 0.0, hides);
+          s0_1 = select(p, 0.0, hides); }
+        { let hides = s0_2 == HIDDEN; let p = exp2(s0_2 - stats2.x) * stats2.y;
+          t0_2 = select(p * (t0_2 - stats2.z), 0.0, hides);
+          s0_2 = select(p, 0.0, hides); }
+        { let hides = s0_3 == HIDDEN; let p = exp2(s0_3 - stats3.x) * stats3.y;
+          t0_3 = select(p * (t0_3 - stats3.z), 0.0, hides);
+          s0_3 = select(p, 0.0, hides); }
+        { let hides = s0_4 == HIDDEN; let p = exp2(s0_4 - stats4.x) * stats4.y;
+          t0_4 = select(p * (t0_4 - stats4.z), 0.0, hides);
+          s0_4 = select(p, 0.0, hides); }
+        { let hides = s0_5 == HIDDEN; let p = exp2(s0_5 - stats5.x) * stats5.y;
+          t0_5 = select(p * (t0_5 - stats5.z), 0.0, hides);
+          s0_5 = select(p, 0.0, hides); }
+        { let hides = s0_6 == HIDDEN; let p = exp2(s0_6 - stats6.x) * stats6.y;
+          t0_6 = select(p * (t0_6 - stats6.z), 0.0, hides);
+          s0_6 = select(p, 0.0, hides); }
+        { let hides = s0_7 == HIDDEN; let p = exp2(s0_7 - stats7.x) * stats7.y;
+          t0_7 = select(p * (t0_7 - stats7.z), 0.0, hides);
+          s0_7 = select(p, 0.0, hides); }
+        { let hides = s1_0 == HIDDEN; let p = exp2(s1_0 - stats0.x) * stats0.y;
+          t1_0 = select(p * (t1_0 - stats0.z), 0.0, hides);
+          s1_0 = select(p, 0.0, hides); }
+        { let hides = s1_1 == HIDDEN; let p = exp2(s1_1 - stats1.x) * stats1.y;
+          t1_1 = select(p * (t1_1 - stats1.z), 0.0, hides);
+          s1_1 = select(p, 0.0, hides); }
+        { let hides = s1_2 == HIDDEN; let p = exp2(s1_2 - stats2.x) * stats2.y;
+          t1_2 = select(p * (t1_2 - stats2.z), 0.0, hides);
+          s1_2 = select(p, 0.0, hides); }
+        { let hides = s1_3 == HIDDEN; let p = exp2(s1_3 - stats3.x) * stats3.y;
+          t1_3 = select(p * (t1_3 - stats3.z), 0.0, hides);
+          s1_3 = select(p, 0.0, hides); }
+        { let hides = s1_4 == HIDDEN; let p = exp2(s1_4 - stats4.x) * stats4.y;
+          t1_4 = select(p * (t1_4 - stats4.z), 0.0, hides);
+          s1_4 = select(p, 0.0, hides); }
+        { let hides = s1_5 == HIDDEN; let p = exp2(s1_5 - stats5.x) * stats5.y;
+          t1_5 = select(p * (t1_5 - stats5.z), 0.0, hides);
+          s1_5 = select(p, 0.0, hides); }
+        { let hides = s1_6 == HIDDEN; let p = exp2(s1_6 - stats6.x) * stats6.y;
+          t1_6 = select(p * (t1_6 - stats6.z), 0.0, hides);
+          s1_6 = select(p, 0.0, hides); }
+        { let hides = s1_7 == HIDDEN; let p = exp2(s1_7 - stats7.x) * stats7.y;
+          t1_7 = select(p * (t1_7 - stats7.z), 0.0, hides);
+          s1_7 = select(p, 0.0, hides); }
+        { let hides = s2_0 == HIDDEN; let p = exp2(s2_0 - stats0.x) * stats0.y;
+          t2_0 = select(p * (t2_0 - stats0.z), 0.0, hides);
+          s2_0 = select(p, 0.0, hides); }
+        { let hides = s2_1 == HIDDEN; let p = exp2(s2_1 - stats1.x) * stats1.y;
+          t2_1 = select(p * (t2_1 - stats1.z), 0.0, hides);
+          s2_1 = select(p, 0.0, hides); }
+        { let hides = s2_2 == HIDDEN; let p = exp2(s2_2 - stats2.x) * stats2.y;
+          t2_2 = select(p * (t2_2 - stats2.z), 0.0, hides);
+          s2_2 = select(p, 0.0, hides); }
+        { let hides = s2_3 == HIDDEN; let p = exp2(s2_3 - stats3.x) * stats3.y;
+          t2_3 = select(p * (t2_3 - stats3.z), 0.0, hides);
+          s2_3 = select(p, 0.0, hides); }
+        { let hides = s2_4 == HIDDEN; let p = exp2(s2_4 - stats4.x) * stats4.y;
+          t2_4 = select(p * (t2_4 - stats4.z), 0.0, hides);
+          s2_4 = select(p, 0.0, hides); }
+        { let hides = s2_5 == HIDDEN; let p = exp2(s2_5 - stats5.x) * stats5.y;
+          t2_5 = select(p * (t2_5 - stats5.z), 0.0, hides);
+          s2_5 = select(p, 0.0, hides); }
+        { let hides = s2_6 == HIDDEN; let p = exp2(s2_6 - stats6.x) * stats6.y;
+          t2_6 = select(p * (t2_6 - stats6.z), 0.0, hides);
+          s2_6 = select(p, 0.0, hides); }
+        { let hides = s2_7 == HIDDEN; let p = exp2(s2_7 - stats7.x) * stats7.y;
+          t2_7 = select(p * (t2_7 - stats7.z), 0.0, hides);
+          s2_7 = select(p, 0.0, hides); }
+        { let hides = s3_0 == HIDDEN; let p = exp2(s3_0 - stats0.x) * stats0.y;
+          t3_0 = select(p * (t3_0 - stats0.z), 0.0, hides);
+          s3_0 = select(p, 0.0, hides); }
+        { let hides = s3_1 == HIDDEN; let p = exp2(s3_1 - stats1.x) * stats1.y;
+          t3_1 = select(p * (t3_1 - stats1.z), 0.0, hides);
+          s3_1 = select(p, 0.0, hides); }
+        { let hides = s3_2 == HIDDEN; let p = exp2(s3_2 - stats2.x) * stats2.y;
+          t3_2 = select(p * (t3_2 - stats2.z), 0.0, hides);
+          s3_2 = select(p, 0.0, hides); }
+        { let hides = s3_3 == HIDDEN; let p = exp2(s3_3 - stats3.x) * stats3.y;
+          t3_3 = select(p * (t3_3 - stats3.z), 0.0, hides);
+          s3_3 = select(p, 0.0, hides); }
+        { let hides = s3_4 == HIDDEN; let p = exp2(s3_4 - stats4.x) * stats4.y;
+          t3_4 = select(p * (t3_4 - stats4.z), 0.0, hides);
+          s3_4 = select(p, 0.0, hides); }
+        { let hides = s3_5 == HIDDEN; let p = exp2(s3_5 - stats5.x) * stats5.y;
+          t3_5 = select(p * (t3_5 - stats5.z), 0.0, hides);
+          s3_5 = select(p, 0.0, hides); }
+        { let hides = s3_6 == HIDDEN; let p = exp2(s3_6 - stats6.x) * stats6.y;
+          t3_6 = select(p * (t3_6 - stats6.z), 0.0, hides);
+          s3_6 = select(p, 0.0, hides); }
+        { let hides = s3_7 == HIDDEN; let p = exp2(s3_7 - stats7.x) * stats7.y;
+          t3_7 = select(p * (t3_7 - stats7.z), 0.0, hides);
+          s3_7 = select(p, 0.0, hides); }
+      }
+      // exchange for gradients of values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
+      // stage for gradients of values
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      // sum gradients of values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.x), v0, v0_0); v0_1 = fma(vec4f(p0.x), v1, v0_1);
+                v1_0 = fma(vec4f(p1.x), v0, v1_0); v1_1 = fma(vec4f(p1.x), v1, v1_1);
+                v2_0 = fma(vec4f(p2.x), v0, v2_0); v2_1 = fma(vec4f(p2.x), v1, v2_1);
+                v3_0 = fma(vec4f(p3.x), v0, v3_0); v3_1 = fma(vec4f(p3.x), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.y), v0, v0_0); v0_1 = fma(vec4f(p0.y), v1, v0_1);
+                v1_0 = fma(vec4f(p1.y), v0, v1_0); v1_1 = fma(vec4f(p1.y), v1, v1_1);
+                v2_0 = fma(vec4f(p2.y), v0, v2_0); v2_1 = fma(vec4f(p2.y), v1, v2_1);
+                v3_0 = fma(vec4f(p3.y), v0, v3_0); v3_1 = fma(vec4f(p3.y), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.z), v0, v0_0); v0_1 = fma(vec4f(p0.z), v1, v0_1);
+                v1_0 = fma(vec4f(p1.z), v0, v1_0); v1_1 = fma(vec4f(p1.z), v1, v1_1);
+                v2_0 = fma(vec4f(p2.z), v0, v2_0); v2_1 = fma(vec4f(p2.z), v1, v2_1);
+                v3_0 = fma(vec4f(p3.z), v0, v3_0); v3_1 = fma(vec4f(p3.z), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.w), v0, v0_0); v0_1 = fma(vec4f(p0.w), v1, v0_1);
+                v1_0 = fma(vec4f(p1.w), v0, v1_0); v1_1 = fma(vec4f(p1.w), v1, v1_1);
+                v2_0 = fma(vec4f(p2.w), v0, v2_0); v2_1 = fma(vec4f(p2.w), v1, v2_1);
+                v3_0 = fma(vec4f(p3.w), v0, v3_0); v3_1 = fma(vec4f(p3.w), v1, v3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.x), v0, v0_0); v0_1 = fma(vec4f(p0.x), v1, v0_1);
+                v1_0 = fma(vec4f(p1.x), v0, v1_0); v1_1 = fma(vec4f(p1.x), v1, v1_1);
+                v2_0 = fma(vec4f(p2.x), v0, v2_0); v2_1 = fma(vec4f(p2.x), v1, v2_1);
+                v3_0 = fma(vec4f(p3.x), v0, v3_0); v3_1 = fma(vec4f(p3.x), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.y), v0, v0_0); v0_1 = fma(vec4f(p0.y), v1, v0_1);
+                v1_0 = fma(vec4f(p1.y), v0, v1_0); v1_1 = fma(vec4f(p1.y), v1, v1_1);
+                v2_0 = fma(vec4f(p2.y), v0, v2_0); v2_1 = fma(vec4f(p2.y), v1, v2_1);
+                v3_0 = fma(vec4f(p3.y), v0, v3_0); v3_1 = fma(vec4f(p3.y), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.z), v0, v0_0); v0_1 = fma(vec4f(p0.z), v1, v0_1);
+                v1_0 = fma(vec4f(p1.z), v0, v1_0); v1_1 = fma(vec4f(p1.z), v1, v1_1);
+                v2_0 = fma(vec4f(p2.z), v0, v2_0); v2_1 = fma(vec4f(p2.z), v1, v2_1);
+                v3_0 = fma(vec4f(p3.z), v0, v3_0); v3_1 = fma(vec4f(p3.z), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.w), v0, v0_0); v0_1 = fma(vec4f(p0.w), v1, v0_1);
+                v1_0 = fma(vec4f(p1.w), v0, v1_0); v1_1 = fma(vec4f(p1.w), v1, v1_1);
+                v2_0 = fma(vec4f(p2.w), v0, v2_0); v2_1 = fma(vec4f(p2.w), v1, v2_1);
+                v3_0 = fma(vec4f(p3.w), v0, v3_0); v3_1 = fma(vec4f(p3.w), v1, v3_1);
+              }
+            } }
+        }
+      }
+      // exchange for gradients of values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_4, s0_5, s0_6, s0_7);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_4, s1_5, s1_6, s1_7);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
+      // stage for gradients of values
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = dOutput[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      // sum gradients of values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.x), v0, v0_0); v0_1 = fma(vec4f(p0.x), v1, v0_1);
+                v1_0 = fma(vec4f(p1.x), v0, v1_0); v1_1 = fma(vec4f(p1.x), v1, v1_1);
+                v2_0 = fma(vec4f(p2.x), v0, v2_0); v2_1 = fma(vec4f(p2.x), v1, v2_1);
+                v3_0 = fma(vec4f(p3.x), v0, v3_0); v3_1 = fma(vec4f(p3.x), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.y), v0, v0_0); v0_1 = fma(vec4f(p0.y), v1, v0_1);
+                v1_0 = fma(vec4f(p1.y), v0, v1_0); v1_1 = fma(vec4f(p1.y), v1, v1_1);
+                v2_0 = fma(vec4f(p2.y), v0, v2_0); v2_1 = fma(vec4f(p2.y), v1, v2_1);
+                v3_0 = fma(vec4f(p3.y), v0, v3_0); v3_1 = fma(vec4f(p3.y), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.z), v0, v0_0); v0_1 = fma(vec4f(p0.z), v1, v0_1);
+                v1_0 = fma(vec4f(p1.z), v0, v1_0); v1_1 = fma(vec4f(p1.z), v1, v1_1);
+                v2_0 = fma(vec4f(p2.z), v0, v2_0); v2_1 = fma(vec4f(p2.z), v1, v2_1);
+                v3_0 = fma(vec4f(p3.z), v0, v3_0); v3_1 = fma(vec4f(p3.z), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.w), v0, v0_0); v0_1 = fma(vec4f(p0.w), v1, v0_1);
+                v1_0 = fma(vec4f(p1.w), v0, v1_0); v1_1 = fma(vec4f(p1.w), v1, v1_1);
+                v2_0 = fma(vec4f(p2.w), v0, v2_0); v2_1 = fma(vec4f(p2.w), v1, v2_1);
+                v3_0 = fma(vec4f(p3.w), v0, v3_0); v3_1 = fma(vec4f(p3.w), v1, v3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.x), v0, v0_0); v0_1 = fma(vec4f(p0.x), v1, v0_1);
+                v1_0 = fma(vec4f(p1.x), v0, v1_0); v1_1 = fma(vec4f(p1.x), v1, v1_1);
+                v2_0 = fma(vec4f(p2.x), v0, v2_0); v2_1 = fma(vec4f(p2.x), v1, v2_1);
+                v3_0 = fma(vec4f(p3.x), v0, v3_0); v3_1 = fma(vec4f(p3.x), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.y), v0, v0_0); v0_1 = fma(vec4f(p0.y), v1, v0_1);
+                v1_0 = fma(vec4f(p1.y), v0, v1_0); v1_1 = fma(vec4f(p1.y), v1, v1_1);
+                v2_0 = fma(vec4f(p2.y), v0, v2_0); v2_1 = fma(vec4f(p2.y), v1, v2_1);
+                v3_0 = fma(vec4f(p3.y), v0, v3_0); v3_1 = fma(vec4f(p3.y), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.z), v0, v0_0); v0_1 = fma(vec4f(p0.z), v1, v0_1);
+                v1_0 = fma(vec4f(p1.z), v0, v1_0); v1_1 = fma(vec4f(p1.z), v1, v1_1);
+                v2_0 = fma(vec4f(p2.z), v0, v2_0); v2_1 = fma(vec4f(p2.z), v1, v2_1);
+                v3_0 = fma(vec4f(p3.z), v0, v3_0); v3_1 = fma(vec4f(p3.z), v1, v3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                v0_0 = fma(vec4f(p0.w), v0, v0_0); v0_1 = fma(vec4f(p0.w), v1, v0_1);
+                v1_0 = fma(vec4f(p1.w), v0, v1_0); v1_1 = fma(vec4f(p1.w), v1, v1_1);
+                v2_0 = fma(vec4f(p2.w), v0, v2_0); v2_1 = fma(vec4f(p2.w), v1, v2_1);
+                v3_0 = fma(vec4f(p3.w), v0, v3_0); v3_1 = fma(vec4f(p3.w), v1, v3_1);
+              }
+            } }
+        }
+      }
+      // exchange for gradients of keys
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(t0_0, t0_1, t0_2, t0_3);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(t1_0, t1_1, t1_2, t1_3);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(t2_0, t2_1, t2_2, t2_3);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(t3_0, t3_1, t3_2, t3_3); }
+      // stage for gradients of keys
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 16u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      // sum gradients of keys
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.x), v0, g0_0); g0_1 = fma(vec4f(p0.x), v1, g0_1);
+                g1_0 = fma(vec4f(p1.x), v0, g1_0); g1_1 = fma(vec4f(p1.x), v1, g1_1);
+                g2_0 = fma(vec4f(p2.x), v0, g2_0); g2_1 = fma(vec4f(p2.x), v1, g2_1);
+                g3_0 = fma(vec4f(p3.x), v0, g3_0); g3_1 = fma(vec4f(p3.x), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.y), v0, g0_0); g0_1 = fma(vec4f(p0.y), v1, g0_1);
+                g1_0 = fma(vec4f(p1.y), v0, g1_0); g1_1 = fma(vec4f(p1.y), v1, g1_1);
+                g2_0 = fma(vec4f(p2.y), v0, g2_0); g2_1 = fma(vec4f(p2.y), v1, g2_1);
+                g3_0 = fma(vec4f(p3.y), v0, g3_0); g3_1 = fma(vec4f(p3.y), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.z), v0, g0_0); g0_1 = fma(vec4f(p0.z), v1, g0_1);
+                g1_0 = fma(vec4f(p1.z), v0, g1_0); g1_1 = fma(vec4f(p1.z), v1, g1_1);
+                g2_0 = fma(vec4f(p2.z), v0, g2_0); g2_1 = fma(vec4f(p2.z), v1, g2_1);
+                g3_0 = fma(vec4f(p3.z), v0, g3_0); g3_1 = fma(vec4f(p3.z), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.w), v0, g0_0); g0_1 = fma(vec4f(p0.w), v1, g0_1);
+                g1_0 = fma(vec4f(p1.w), v0, g1_0); g1_1 = fma(vec4f(p1.w), v1, g1_1);
+                g2_0 = fma(vec4f(p2.w), v0, g2_0); g2_1 = fma(vec4f(p2.w), v1, g2_1);
+                g3_0 = fma(vec4f(p3.w), v0, g3_0); g3_1 = fma(vec4f(p3.w), v1, g3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.x), v0, g0_0); g0_1 = fma(vec4f(p0.x), v1, g0_1);
+                g1_0 = fma(vec4f(p1.x), v0, g1_0); g1_1 = fma(vec4f(p1.x), v1, g1_1);
+                g2_0 = fma(vec4f(p2.x), v0, g2_0); g2_1 = fma(vec4f(p2.x), v1, g2_1);
+                g3_0 = fma(vec4f(p3.x), v0, g3_0); g3_1 = fma(vec4f(p3.x), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.y), v0, g0_0); g0_1 = fma(vec4f(p0.y), v1, g0_1);
+                g1_0 = fma(vec4f(p1.y), v0, g1_0); g1_1 = fma(vec4f(p1.y), v1, g1_1);
+                g2_0 = fma(vec4f(p2.y), v0, g2_0); g2_1 = fma(vec4f(p2.y), v1, g2_1);
+                g3_0 = fma(vec4f(p3.y), v0, g3_0); g3_1 = fma(vec4f(p3.y), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.z), v0, g0_0); g0_1 = fma(vec4f(p0.z), v1, g0_1);
+                g1_0 = fma(vec4f(p1.z), v0, g1_0); g1_1 = fma(vec4f(p1.z), v1, g1_1);
+                g2_0 = fma(vec4f(p2.z), v0, g2_0); g2_1 = fma(vec4f(p2.z), v1, g2_1);
+                g3_0 = fma(vec4f(p3.z), v0, g3_0); g3_1 = fma(vec4f(p3.z), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.w), v0, g0_0); g0_1 = fma(vec4f(p0.w), v1, g0_1);
+                g1_0 = fma(vec4f(p1.w), v0, g1_0); g1_1 = fma(vec4f(p1.w), v1, g1_1);
+                g2_0 = fma(vec4f(p2.w), v0, g2_0); g2_1 = fma(vec4f(p2.w), v1, g2_1);
+                g3_0 = fma(vec4f(p3.w), v0, g3_0); g3_1 = fma(vec4f(p3.w), v1, g3_1);
+              }
+            } }
+        }
+      }
+      // exchange for gradients of keys
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(t0_4, t0_5, t0_6, t0_7);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(t1_4, t1_5, t1_6, t1_7);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(t2_4, t2_5, t2_6, t2_7);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(t3_4, t3_5, t3_6, t3_7); }
+      // stage for gradients of keys
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(((f / 16u) + 32u)), visited.y - 1)) * params.queryStrides.y) * 16u + (f % 16u)]; }
+      // sum gradients of keys
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.x), v0, g0_0); g0_1 = fma(vec4f(p0.x), v1, g0_1);
+                g1_0 = fma(vec4f(p1.x), v0, g1_0); g1_1 = fma(vec4f(p1.x), v1, g1_1);
+                g2_0 = fma(vec4f(p2.x), v0, g2_0); g2_1 = fma(vec4f(p2.x), v1, g2_1);
+                g3_0 = fma(vec4f(p3.x), v0, g3_0); g3_1 = fma(vec4f(p3.x), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.y), v0, g0_0); g0_1 = fma(vec4f(p0.y), v1, g0_1);
+                g1_0 = fma(vec4f(p1.y), v0, g1_0); g1_1 = fma(vec4f(p1.y), v1, g1_1);
+                g2_0 = fma(vec4f(p2.y), v0, g2_0); g2_1 = fma(vec4f(p2.y), v1, g2_1);
+                g3_0 = fma(vec4f(p3.y), v0, g3_0); g3_1 = fma(vec4f(p3.y), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.z), v0, g0_0); g0_1 = fma(vec4f(p0.z), v1, g0_1);
+                g1_0 = fma(vec4f(p1.z), v0, g1_0); g1_1 = fma(vec4f(p1.z), v1, g1_1);
+                g2_0 = fma(vec4f(p2.z), v0, g2_0); g2_1 = fma(vec4f(p2.z), v1, g2_1);
+                g3_0 = fma(vec4f(p3.z), v0, g3_0); g3_1 = fma(vec4f(p3.z), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.w), v0, g0_0); g0_1 = fma(vec4f(p0.w), v1, g0_1);
+                g1_0 = fma(vec4f(p1.w), v0, g1_0); g1_1 = fma(vec4f(p1.w), v1, g1_1);
+                g2_0 = fma(vec4f(p2.w), v0, g2_0); g2_1 = fma(vec4f(p2.w), v1, g2_1);
+                g3_0 = fma(vec4f(p3.w), v0, g3_0); g3_1 = fma(vec4f(p3.w), v1, g3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.x), v0, g0_0); g0_1 = fma(vec4f(p0.x), v1, g0_1);
+                g1_0 = fma(vec4f(p1.x), v0, g1_0); g1_1 = fma(vec4f(p1.x), v1, g1_1);
+                g2_0 = fma(vec4f(p2.x), v0, g2_0); g2_1 = fma(vec4f(p2.x), v1, g2_1);
+                g3_0 = fma(vec4f(p3.x), v0, g3_0); g3_1 = fma(vec4f(p3.x), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.y), v0, g0_0); g0_1 = fma(vec4f(p0.y), v1, g0_1);
+                g1_0 = fma(vec4f(p1.y), v0, g1_0); g1_1 = fma(vec4f(p1.y), v1, g1_1);
+                g2_0 = fma(vec4f(p2.y), v0, g2_0); g2_1 = fma(vec4f(p2.y), v1, g2_1);
+                g3_0 = fma(vec4f(p3.y), v0, g3_0); g3_1 = fma(vec4f(p3.y), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.z), v0, g0_0); g0_1 = fma(vec4f(p0.z), v1, g0_1);
+                g1_0 = fma(vec4f(p1.z), v0, g1_0); g1_1 = fma(vec4f(p1.z), v1, g1_1);
+                g2_0 = fma(vec4f(p2.z), v0, g2_0); g2_1 = fma(vec4f(p2.z), v1, g2_1);
+                g3_0 = fma(vec4f(p3.z), v0, g3_0); g3_1 = fma(vec4f(p3.z), v1, g3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                g0_0 = fma(vec4f(p0.w), v0, g0_0); g0_1 = fma(vec4f(p0.w), v1, g0_1);
+                g1_0 = fma(vec4f(p1.w), v0, g1_0); g1_1 = fma(vec4f(p1.w), v1, g1_1);
+                g2_0 = fma(vec4f(p2.w), v0, g2_0); g2_1 = fma(vec4f(p2.w), v1, g2_1);
+                g3_0 = fma(vec4f(p3.w), v0, g3_0); g3_1 = fma(vec4f(p3.w), v1, g3_1);
+              }
+            } }
+        }
+      }
+    }
+  }
+  if (i32(own0) < owned.x) {
+    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own0) * 32u;
+    scratch[record + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453);
+    scratch[record + (tx + 8u)] = g0_1 * (params.scale * 0.6931471805599453);
+    scratch[record + 16u + (tx + 0u)] = v0_0;
+    scratch[record + 16u + (tx + 8u)] = v0_1;
+  }
+  if (i32(own1) < owned.x) {
+    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own1) * 32u;
+    scratch[record + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453);
+    scratch[record + (tx + 8u)] = g1_1 * (params.scale * 0.6931471805599453);
+    scratch[record + 16u + (tx + 0u)] = v1_0;
+    scratch[record + 16u + (tx + 8u)] = v1_1;
+  }
+  if (i32(own2) < owned.x) {
+    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own2) * 32u;
+    scratch[record + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453);
+    scratch[record + (tx + 8u)] = g2_1 * (params.scale * 0.6931471805599453);
+    scratch[record + 16u + (tx + 0u)] = v2_0;
+    scratch[record + 16u + (tx + 8u)] = v2_1;
+  }
+  if (i32(own3) < owned.x) {
+    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own3) * 32u;
+    scratch[record + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453);
+    scratch[record + (tx + 8u)] = g3_1 * (params.scale * 0.6931471805599453);
+    scratch[record + 16u + (tx + 0u)] = v3_0;
+    scratch[record + 16u + (tx + 8u)] = v3_1;
+  }
+}

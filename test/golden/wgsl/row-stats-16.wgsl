@@ -1,0 +1,58 @@
+// what a backward pass needs of each row
+// 1024 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> output: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dOutput: array<vec4f>;
+@group(0) @binding(3) var<storage, read> rowSums: array<vec2f>;
+@group(0) @binding(4) var<storage, read_write> scratch: array<vec4f>;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
+}
+
+var<workgroup> parts: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let rows = arrayLength(&rowSums);
+  let own = (group.y * 32768u + group.x) * 32u + lane / 8u;
+  let row = min(own, rows - 1u);
+  let line = row / params.queryLength;
+  let at = line / params.heads * params.heads * params.queryLength + line % params.heads * params.queryStrides.x + row % params.queryLength * params.queryStrides.y;
+  var sum = 0.0;
+  for (var column = lane % 8u; column < 4u; column += 8u) {
+    sum += dot(output[at * 4u + column], dOutput[at * 4u + column]);
+  }
+  parts[lane] = sum;
+  workgroupBarrier();
+  if (lane % 8u != 0u || own >= rows) { return; }
+  var whole = 0.0;
+  for (var i = 0u; i < 8u; i++) { whole += parts[lane + i]; }
+  let sums = rowSums[row]; // (maximum in log2, sum)
+  // A row without keys keeps zeros, also where a gradient of its log-sum-exp, minus infinity, is not finite.
+  let attends = sums.y != 0.0;
+  scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole, 0.0), attends);
+}

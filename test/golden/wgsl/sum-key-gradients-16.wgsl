@@ -1,0 +1,78 @@
+// sums records
+// 0 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(2) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dKey: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dValue: array<vec4f>;
+
+// Sums partial gradients. A merge owns 32 keys; an invocation owns one vec4 column of one of them.
+
+const LOWEST = -1e38;
+const EMPTY = -2e38;
+const HIDDEN = -3e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+const RAGGED = 4u;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let item = params.first + 4u * (group.y / 1u);
+  let tile = schedule[item];       // (first, stride)
+  let owned = schedule[item + 1u]; // (keys, slotBegin)
+  let slotEnd = schedule[item + 2u].x;
+
+  let head = group.x;
+  let batch = group.z;
+  let firstLine = batch * params.heads + head * params.groupSize;
+  let keyLine = batch * params.keyHeads * params.keyLength + head * params.keyStrides.x;
+
+  let own = (group.y % 1u) * 256u + lane;
+  let x = own / 8u;
+  let column = own % 8u;
+  if (i32(x) >= owned.x) { return; }
+  let at = keyLine + u32(tile.x + tile.y * i32(x)) * params.keyStrides.y;
+  let continues = (params.flags & CONTINUES) != 0u;
+  var sum = vec4f();
+  for (var line = firstLine; line < firstLine + params.groupSize; line++) {
+    for (var slot = owned.y; slot < slotEnd; slot++) {
+      sum += scratch[params.slotBase + ((line * params.slots + u32(slot)) * 32u + x) * 8u + column];
+    }
+  }
+
+  if (column >= 0u && column < 4u) {
+    if (continues) { sum += dKey[at * 4u + column]; }
+    dKey[at * 4u + column] = sum;
+  }
+  if (column >= 4u && column < 8u) {
+    if (continues) { sum += dValue[at * 4u + (column - 4u)]; }
+    dValue[at * 4u + (column - 4u)] = sum;
+  }
+}
