@@ -1,5 +1,6 @@
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */
-export type BenchRecord = RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord | BackwardRecord | TrainingRecord;
+export type BenchRecord =
+  RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord | BackwardRecord | TrainingRecord | DecodeRecord;
 
 /** The first line of a run: where and when. */
 export interface RunRecord {
@@ -138,5 +139,29 @@ export interface TrainingRecord {
   readonly lastLoss?: number;
   /** The largest difference of a loss from that of dense attention at the same step, as a share of it. */
   readonly lossDifference?: number;
+  readonly error?: string;
+}
+
+/** One step of decoding: one new token, attention of its queries over what is held. */
+export interface DecodeRecord {
+  readonly kind: 'decode';
+  readonly system: string;
+  readonly pattern: string;
+  readonly dtype: 'float32' | 'float16';
+  /** Tokens before the step. */
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** Null when the system did not run; `error` says why. */
+  readonly ms: number | null;
+  readonly samples?: number;
+  readonly clockRatio?: number;
+  /** Median CPU time of a step, issued back to back. */
+  readonly cpuUs?: number;
+  /** Device memory of keys and values. */
+  readonly bytes?: number;
+  /** Time of TensorFlow.js dense attention in this run / ms. */
+  readonly timesDense?: number;
+  readonly maxError?: number;
   readonly error?: string;
 }

@@ -66,12 +66,19 @@ export function sampledErrors(
   attends: (query: number, key: number) => boolean,
   output: ArrayLike<number>,
 ): SampledErrors {
-  const {heads, n} = inputs;
+  const {heads, n, headDim} = inputs;
   let [absolute, relative] = [0, 0];
   for (let sample = 0; sample < 8; sample++) {
     // Multiples of the golden ratio fall evenly, and on no pattern's period.
     const row = sample === 7 ? n - 1 : Math.floor(((sample * 0.6180339887) % 1) * n);
-    const found = rowErrors(inputs, sample % heads, row, attends, output);
+    const at = ((sample % heads) * n + row) * headDim;
+    const found = rowErrors(
+      inputs,
+      sample % heads,
+      row,
+      attends,
+      Array.from({length: headDim}, (_, d) => output[at + d]!),
+    );
     absolute = Math.max(absolute, found.absolute);
     relative = Math.max(relative, found.relative);
   }
@@ -82,12 +89,13 @@ export function sampledErrors(
 export const sampledError = (inputs: Inputs, attends: (query: number, key: number) => boolean, output: ArrayLike<number>): number =>
   sampledErrors(inputs, attends, output).absolute;
 
-function rowErrors(
+/** Those of one row of the output. */
+export function rowErrors(
   {n, headDim, query, key, value}: Inputs,
   head: number,
   row: number,
   attends: (query: number, key: number) => boolean,
-  output: ArrayLike<number>,
+  found: ArrayLike<number>,
 ): SampledErrors {
   const queryAt = (head * n + row) * headDim;
   const score = new Float64Array(n).fill(-Infinity);
@@ -108,7 +116,7 @@ function rowErrors(
   }
   let [absolute, squares, length] = [0, 0, 0];
   for (let d = 0; d < headDim; d++) {
-    const error = Math.abs(output[queryAt + d]! - expected[d]! / sum);
+    const error = Math.abs(found[d]! - expected[d]! / sum);
     absolute = Number.isFinite(error) ? Math.max(absolute, error) : Infinity;
     squares += error ** 2;
     length += (expected[d]! / sum) ** 2;

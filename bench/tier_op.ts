@@ -1,4 +1,5 @@
 import type {BindingRole, Compiled, Program} from '../src/compile.js';
+import {scheduleWords} from '../src/runtime/launch.js';
 import type {Pipelines} from '../src/runtime/pipelines.js';
 
 /** Which of a call's dispatches to run. */
@@ -22,15 +23,16 @@ export class TierOp {
   /** Compiles what `pipelines` lack, as the runtime does: one after the other. `rewrite` may change the programs before. */
   constructor(
     private readonly device: GPUDevice,
-    {plan, launches, workBytes}: Compiled,
+    compiled: Compiled,
     pipelines: Pipelines,
     tensors: Partial<Record<BindingRole, GPUBuffer>>,
     rewrite: (program: Program) => Program = (program) => program,
   ) {
+    const {plan, launches, workBytes} = compiled;
     const buffers: Partial<Record<BindingRole, GPUBuffer>> = {
       scratch: this.buffer(workBytes.scratch!, GPUBufferUsage.STORAGE),
-      schedule: this.upload(plan.schedule, GPUBufferUsage.STORAGE),
-      ...(plan.maskWords !== null && {maskWords: this.upload(plan.maskWords, GPUBufferUsage.STORAGE)}),
+      rowSums: this.buffer(workBytes.rowSums!, GPUBufferUsage.STORAGE),
+      schedule: this.upload(scheduleWords(compiled), GPUBufferUsage.STORAGE),
       ...tensors,
     };
     const scale = plan.problem.headDim ** -0.5;

@@ -2,6 +2,8 @@ import './register.js';
 
 export {sparseAttention, sparseAttentionWithAux, type AttentionWithAux} from './attention.js';
 export {mergeAttention} from './merge.js';
+export {KvCache} from './kv_cache.js';
+export type {KvAttendOptions, KvCacheOptions} from './kv_check.js';
 export {relativePositionBias, type RelativePositionOptions} from './relative_bias.js';
 export type {SegmentIds, SparseAttentionOptions} from './options.js';
 export {prepare, type PrepareShape, type ScoreOption} from './prepare.js';

@@ -273,7 +273,7 @@ export function asStored(
 }
 
 /** The schedule, and the mask bits of the plan behind it: rows of whole pairs. */
-function scheduleWords({plan: {schedule, maskWords, problem}, tail}: Runnable): Int32Array {
+export function scheduleWords({plan: {schedule, maskWords, problem}, tail}: Runnable): Int32Array {
   if (maskWords === null) return schedule;
   const perRow = Math.ceil(problem.keyLength / 32);
   const words = new Int32Array(2 * (tail.maskBits + tail.maskPairs));

@@ -99,7 +99,7 @@ class BackwardCall {
     const {given, share, attends} = this.rows();
     // Σ P (dO·V − D) with Σ P = 1 − share, and Σ P dO·V = output · dOutput = D + dLogSumExp.
     const through = tf.mul(share, given);
-    return dLogSumExp === undefined ? through : tf.add(through, tf.mul(dLogSumExp, attends));
+    return dLogSumExp === undefined ? through : tf.add(through, tf.where(attends, dLogSumExp, 0));
   }
 
   /** Of each row: D = output · dOutput − dLogSumExp, the probability of its sink, and whether it has keys or a sink. */
@@ -110,12 +110,13 @@ class BackwardCall {
     if (products.rank === 3 && this.numbers.layout === 'blhd') products = tf.transpose(products, [0, 2, 1]);
     products = tf.reshape(products, [batch, heads, queryLength]);
     const [maximum, sum] = tf.unstack(rowSums, 3) as [Tensor, Tensor];
-    const attends = tf.cast(tf.greater(sum, 0), 'float32');
-    const given = tf.mul(dLogSumExp === undefined ? products : tf.sub(products, dLogSumExp), attends);
+    const attends = tf.greater(sum, 0);
+    // Whatever comes back for the log-sum-exp of a row without keys, −∞, goes nowhere.
+    const given = tf.where(attends, dLogSumExp === undefined ? products : tf.sub(products, dLogSumExp), 0);
     if (sinks === undefined) return {given, share: tf.zerosLike(given), attends};
     const logit = tf.mul(tf.reshape(sinks, [1, heads, 1]), Math.LOG2E);
     const power = tf.exp(tf.mul(tf.sub(logit, maximum), Math.LN2));
-    return {given, share: tf.div(power, tf.add(sum, tf.sub(1, attends))), attends};
+    return {given, share: tf.div(power, tf.where(attends, sum, 1)), attends};
   }
 }
 

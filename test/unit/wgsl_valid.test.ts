@@ -2,7 +2,7 @@ import {create} from 'webgpu';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../src/plan/index.js';
-import {generate, PLAIN, type Program} from '../../src/wgsl/index.js';
+import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../src/wgsl/index.js';
 import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
@@ -183,6 +183,27 @@ describe('every program is WGSL that Dawn takes:', () => {
     await expectValid(programs, 2 * DIMS.length);
     const names = [...programs.found.values()].map(({program}) => program.name);
     expect(names.filter((name) => name === 'SparseAttention.merge').length).toBe(DIMS.length);
+  });
+
+  it('what appends to a cache in every width, and attends over its slots', async () => {
+    const programs = new Programs();
+    const held = {sinks: 2, ring: 62, sequences: [[5, 4]] as const};
+    DIMS.forEach((dims, i) => {
+      for (const storage of STORAGES) {
+        const device = {...CORE_DEVICE, float16: i % 2 === 0};
+        const problem = {...withDims(dims), queryLength: 4, keyLength: 64, packedHeads: 4};
+        const plan = {...base, tile: TILES.decode4, problem, storage, device};
+        const step = generateStep(plan, {features: {...PLAIN, alibi: true, sinks: true}, ragged: false, held});
+        const shape = {headDim: dims[0], valueDim: dims[1], halves: storage === 'float16', nativeHalves: device.float16};
+        const prompt = generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
+        for (const {program} of [...step.launches, ...prompt.launches]) {
+          programs.found.set(program.key, {what: `${program.name} of ${dims.join()}, ${storage}`, program});
+        }
+      }
+    });
+    await expectValid(programs, 5 * DIMS.length);
+    const texts = [...programs.found.values()].map(({program}) => program.code);
+    expect(texts.some((text) => text.includes('fn heldAt'))).toBeTrue();
   });
 
   it('and broken ones are told apart, with their line', async () => {

@@ -1,0 +1,206 @@
+import fc from 'fast-check';
+import {compress, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout} from '../../src/acsr/index.js';
+import {causal, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
+import {checkPlan, CORE_DEVICE, decodePlan, type Plan, type Problem} from '../../src/plan/index.js';
+import {ITEM_PAIRS, MERGE_PAIRS, readInterval, readItem, readSpan, type Span} from '../../src/plan/schedule.js';
+import {CORPUS, randomMask} from '../corpus.js';
+import {arbitraryPattern} from '../support/arbitraries.js';
+import {expectSamePairs, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
+
+const window = (left: number, dilation = 1): Pattern => slidingWindow({left, dilation});
+
+/** The slots that `count` tokens after the first `length` attend to, of `rows` rows, once for each of `heads` packed heads. */
+function rowsAt(pattern: Pattern, layout: SlotLayout, length: number, count: number, heads = 1, rows = count): Acsr {
+  const keyLength = Math.max(length + count, reachOf(pattern).leastLength);
+  const acsr = compress(pattern, {queryLength: count, keyLength, queryOffset: length});
+  return repeatRows(toSlots(acsr, layout, rows), heads);
+}
+
+function problemOf({queryLength, keyLength}: Acsr, sizes: Partial<Problem> = {}): Problem {
+  return problemFor({queryLength, keyLength, queryOffset: 0}, {heads: 2, keyHeads: 2, ...sizes});
+}
+
+const pairsOf = (acsr: Acsr): Uint8Array => {
+  const pairs = new Uint8Array(acsr.queryLength * acsr.keyLength);
+  for (let row = 0; row < acsr.queryLength; row++) for (const key of decodeRow(acsr, row)) pairs[row * acsr.keyLength + key] = 1;
+  return pairs;
+};
+
+/** What the plan computes of sequence `b`; throws where a row or a slot has two owners, or none. */
+function sequenceOf(plan: Plan, b: number): Uint8Array {
+  const {problem, passes, offsets, schedule, slots, tile} = plan;
+  const {itemEnd, mergeEnd} = passes[0]!;
+  const pairs = new Uint8Array(problem.queryLength * problem.keyLength);
+  const owners = new Uint8Array(problem.queryLength);
+  const parts = new Map<number, number>();
+  for (let index = 0; index < itemEnd; index++) {
+    if (schedule[2 * (offsets.items + ITEM_PAIRS * index) + 7] !== b) continue;
+    const {firstRow, rowStride, rows, slot, spanBegin, spanEnd} = readItem(plan, index);
+    if (rows > tile.rows || rowStride !== 1) throw new Error(`item ${index} has ${rows} rows`);
+    if (slot >= 0) {
+      if (parts.has(slot) || slot >= slots) throw new Error(`slot ${slot} of ${slots}`);
+      parts.set(slot, firstRow);
+    } else for (let x = 0; x < rows; x++) owners[firstRow + x]!++;
+    for (let at = spanBegin; at < spanEnd; at++) {
+      const span = readSpan(plan, at);
+      for (let x = 0; x < rows; x++) {
+        const [lo, hi] = readInterval(plan, span, x);
+        for (let y = Math.max(lo, span.yBegin); y < Math.min(hi, span.yEnd); y++)
+          pairs[(firstRow + x) * problem.keyLength + span.firstKey + span.keyStride * y]!++;
+      }
+    }
+  }
+  for (let index = 0; index < mergeEnd; index++) {
+    const at = 2 * (offsets.merges + MERGE_PAIRS * index);
+    const [firstRow, , rows, begin, end, , , owner] = schedule.subarray(at, at + 8);
+    if (owner !== b) continue;
+    for (let slot = begin!; slot < end!; slot++) {
+      if (parts.get(slot) !== firstRow) throw new Error(`merge ${index} reads slot ${slot}`);
+      parts.delete(slot);
+    }
+    for (let x = 0; x < rows!; x++) owners[firstRow! + x]!++;
+  }
+  if (parts.size > 0) throw new Error('slots that nobody merges');
+  if (owners.some((count) => count !== 1)) throw new Error(`owners of the rows: ${owners.join()}`);
+  return pairs;
+}
+
+/** The spans of the items of sequence `b`. */
+function spansOf(plan: Plan, b: number): Span[] {
+  const {passes, offsets, schedule} = plan;
+  const spans: Span[] = [];
+  for (let index = 0; index < passes[0]!.itemEnd; index++) {
+    if (schedule[2 * (offsets.items + ITEM_PAIRS * index) + 7] !== b) continue;
+    const {spanBegin, spanEnd} = readItem(plan, index);
+    for (let at = spanBegin; at < spanEnd; at++) spans.push(readSpan(plan, at));
+  }
+  return spans;
+}
+
+/** The mask bits of sequence `b`. */
+function bitsOf({maskWords, problem: {batch}}: Plan, b: number): Uint32Array {
+  const words = maskWords!.length / batch;
+  return maskWords!.slice(b * words, (b + 1) * words);
+}
+
+const layoutOf = (pattern: Pattern, spare: number, most: number): SlotLayout => {
+  const {sinks, back} = reachOf(pattern);
+  return back === Infinity ? {sinks: 0, ring: most} : {sinks, ring: back + spare};
+};
+
+describe('the plan of a decoding step', () => {
+  it('computes exactly the pairs of every pattern of the corpus, in one pass', () => {
+    for (const {name, pattern: any} of CORPUS) {
+      const pattern = any.and(causal());
+      if (reachOf(pattern).fixedLength) continue;
+      for (const [length, count, heads] of [
+        [0, 1, 1],
+        [83, 1, 4],
+        [150, 7, 1],
+        [201, 16, 3],
+      ] as const) {
+        const acsr = rowsAt(pattern, layoutOf(pattern, 20, 300), length, count, heads);
+        for (const device of [CORE_DEVICE, SOFTWARE_DEVICE]) {
+          const plan = decodePlan([acsr], problemOf(acsr), device, 'float32');
+          expect(plan.passes.length).toBe(1);
+          checkPlan(plan);
+          expect(() => expectSamePairs(plan, pairsOf(acsr)))
+            .withContext(`${name} after ${length}`)
+            .not.toThrow();
+        }
+      }
+    }
+  });
+
+  it('joins sequences of different lengths', () => {
+    fc.assert(
+      fc.property(
+        arbitraryPattern(),
+        fc.array(fc.record({length: fc.nat(120), count: fc.nat(6)}), {minLength: 2, maxLength: 4}),
+        fc.integer({min: 1, max: 3}),
+        fc.boolean(),
+        (any, sequences, heads, software) => {
+          const pattern = any
+            .and(
+              window(20)
+                .or(prefix(4))
+                .or(strided({stride: 5})),
+            )
+            .and(causal());
+          const layout = layoutOf(pattern, 6, 126);
+          const rows = sequences.map(({length, count}) => rowsAt(pattern, layout, length, count, heads, 6));
+          const device = software ? SOFTWARE_DEVICE : CORE_DEVICE;
+          const plan = decodePlan(rows, problemOf(rows[0]!, {batch: rows.length}), device, 'float32');
+          rows.forEach((acsr, b) => {
+            const found = sequenceOf(plan, b);
+            if (plan.maskWords === null) expect(found).toEqual(pairsOf(acsr));
+            else expectSamePairs({...plan, maskWords: bitsOf(plan, b)}, pairsOf(acsr));
+          });
+        },
+      ),
+      {numRuns: 150},
+    );
+  });
+
+  it('has every stride in the spans of a row tile', () => {
+    const pattern = strided({stride: 5}).and(causal()).or(window(9, 2)).or(window(3));
+    const acsr = rowsAt(pattern, {sinks: 0, ring: 100}, 70, 2, 4);
+    const plan = decodePlan([acsr], problemOf(acsr), SOFTWARE_DEVICE, 'float32');
+    const {spanBegin, spanEnd} = readItem(plan, 0);
+    const strides = new Set<number>();
+    for (let span = spanBegin; span < spanEnd; span++) strides.add(readSpan(plan, span).keyStride);
+    expect([...strides].sort((a, b) => a - b)).toEqual([1, 2, 5]);
+    checkPlan(plan);
+    expectSamePairs(plan, pairsOf(acsr));
+  });
+
+  it('falls back to mask bits, up to the last key in use, where rows have no runs', () => {
+    const lengths = {queryLength: 2, keyLength: 600};
+    const irregular = (used: number): Acsr => compress(randomMask(2, 600, 0.5, used).and(prefix(used)), lengths);
+    const rows = [irregular(600), irregular(570), rowsAt(causal(), {sinks: 0, ring: 600}, 40, 2)];
+    expect(rows[0]!.irregularRows.length).toBeGreaterThan(0);
+    const plan = decodePlan(rows, problemOf(rows[0]!, {batch: 3}), CORE_DEVICE, 'float32');
+    expect(plan.implementation).toBe('dense');
+    rows.forEach((acsr, b) => expectSamePairs({...plan, maskWords: bitsOf(plan, b)}, pairsOf(acsr)));
+    // What lies past the last key has perhaps never been written.
+    const spans = [0, 1, 2].map((b) => spansOf(plan, b));
+    const ends = spans.map((all) => Math.max(...all.map(({yEnd}) => yEnd)));
+    expect(ends[2]).toBe(42);
+    expect(ends[1]).toBeLessThanOrEqual(570);
+    expect(ends[0]).toBeGreaterThan(570);
+    for (const {yBegin} of spans.flat()) expect(yBegin % plan.tile.keys).toBe(0);
+  });
+
+  describe('is cut into parts', () => {
+    const step = (left: number, sizes: Partial<Problem> = {}, device = CORE_DEVICE): Plan => {
+      const acsr = rowsAt(window(left), {sinks: 0, ring: left + 1}, 4 * left, 1);
+      return decodePlan([acsr], problemOf(acsr, {heads: 8, keyHeads: 8, ...sizes}), device, 'float32');
+    };
+    const partsOf = ({passes, problem}: Plan): number => passes[0]!.itemEnd * problem.heads * problem.batch;
+
+    it('of 64 keys and more that run all at once', () => {
+      expect(step(511).passes[0]!.itemEnd).toBe(8);
+      expect(step(63).slots).toBe(0);
+      const long = step(131071);
+      expect(partsOf(long)).toBeLessThanOrEqual(132 * 5);
+      expect(partsOf(long)).toBeGreaterThan(132 * 4);
+      // More sequences, fewer parts of each.
+      expect(partsOf(step(131071, {batch: 4}))).toBeLessThanOrEqual(132 * 5);
+      expect(step(4095, {batch: 128}).slots).toBe(0);
+    });
+
+    it('on a software device never', () => {
+      expect(step(131071, {}, SOFTWARE_DEVICE).slots).toBe(0);
+    });
+  });
+
+  it('takes tiles as small as the step, never those of tensor cores', () => {
+    const rows = (count: number): number => {
+      const acsr = rowsAt(causal(), {sinks: 0, ring: 200}, 100, count);
+      const plan = decodePlan([acsr], problemOf(acsr, {headDim: 64}), featuredDevice(MATRIX_16), 'float16');
+      expect(plan.matrix).toBeNull();
+      return plan.tile.rows;
+    };
+    expect([1, 4, 5, 16, 17, 60].map(rows)).toEqual([4, 4, 16, 16, 32, 32]);
+  });
+});
