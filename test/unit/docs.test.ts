@@ -5,7 +5,7 @@ import {transformSync} from 'esbuild';
 import * as splat from '../../src/index.js';
 
 const readme = readFileSync('README.md', 'utf8');
-const [example] = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]!);
+const [example, , generation] = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]!);
 
 describe('the example of the README', () => {
   it('has 15 lines at most', () => {
@@ -26,6 +26,24 @@ describe('the example of the README', () => {
     expect(result.finite).toBe(1);
     expect(printed[0]).toMatch(/^\d+\.\d % of the pairs, by the fused kernel: computes/);
     expect(printed[1]).toContain('█ full');
+  });
+});
+
+describe('the cache of the README', () => {
+  it('generates as it stands, token by token', async () => {
+    await tf.setBackend('cpu');
+    const {code} = transformSync(generation!, {loader: 'ts', format: 'cjs'});
+    const tokens = (length: number): tf.Tensor => tf.randomNormal([1, 8, length, 64]);
+    const names = ['KvCache', 'prefix', 'slidingWindow', 'causal'] as const;
+    const run = new Function(...names, 'query', 'key', 'value', `${code}; return {cache, output};`) as (...args: unknown[]) => {
+      cache: splat.KvCache;
+      output: tf.Tensor;
+    };
+    const {cache, output} = run(...names.map((name) => splat[name]), tokens(9), tokens(9), tokens(9));
+    expect(output.shape).toEqual([1, 8, 9, 64]);
+    expect(cache.attend(tokens(1), tokens(1), tokens(1)).shape).toEqual([1, 8, 1, 64]);
+    expect(cache.lengths).toEqual([10]);
+    cache.dispose();
   });
 });
 
