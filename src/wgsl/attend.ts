@@ -4,7 +4,7 @@ import type {KernelShape} from './kernel_shape.js';
 import {halves, NUMBERS} from './numbers.js';
 import {LINES} from './lines.js';
 import {PARAMS} from './params.js';
-import {clipped, EXTRA, Scoring} from './scoring.js';
+import {clipped, EXTRA, Scoring, SINK} from './scoring.js';
 import type {BindingRole, Program} from './program.js';
 import {program} from './make_program.js';
 import {Share} from './share.js';
@@ -72,6 +72,7 @@ const TY = ${threadsY}u;
       NUMBERS,
       PARAMS,
       features.alibi || features.relative || features.sinks ? EXTRA : '',
+      features.sinks ? SINK : '',
       this.scoring.functions,
       storage === 'float16' ? halves(this.shape.nativeHalves) : '',
       this.share.query.functions + this.share.key.functions + this.share.value.functions + this.share.output.functions,
@@ -112,7 +113,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   private declareRows(): string {
     const {mask, features} = this.shape;
     const sink = (i: number): string =>
-      `let sink${i} = extra(params.sinks + head * params.packedHeads + row${i} / (params.queryLength / params.packedHeads)) * LOG2E;`;
+      `let sink${i} = sinkAt(params.sinks + head * params.packedHeads + row${i} / (params.queryLength / params.packedHeads));`;
     return each(this.share.rows, (i) =>
       lines(
         `let x${i} = ty + ${this.shape.threadsY * i}u;`,
@@ -150,7 +151,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
     const continues = `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
     if (!this.shape.features.sinks) return continues;
     // A sink is one more key, of value zero, which the first to write a row has seen; of cut rows that is the merge.
-    const seen = each(this.share.rows, (i) => `m${i} = sink${i}; l${i} = select(0.0, 1.0, tx == 0u);`);
+    const seen = each(this.share.rows, (i) => `m${i} = sink${i}.x; l${i} = select(0.0, sink${i}.y, tx == 0u);`);
     return `${continues} else if (owned.y < 0) {\n${seen}\n}`;
   }
 

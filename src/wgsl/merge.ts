@@ -7,7 +7,7 @@ import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {Program} from './program.js';
 import {rowAccess} from './row_access.js';
-import {EXTRA} from './scoring.js';
+import {EXTRA, SINK} from './scoring.js';
 import {lines} from './text.js';
 
 const INVOCATIONS = 256;
@@ -38,7 +38,7 @@ const RECORD = COLUMNS + 1u;
 `,
       NUMBERS,
       PARAMS,
-      sinks ? EXTRA : '',
+      sinks ? EXTRA + SINK : '',
       output.functions,
       `
 @compute @workgroup_size(${INVOCATIONS})
@@ -61,7 +61,7 @@ let to = ${output.base('(queryLine + own * params.queryStrides.y)')};
 let continues = (params.flags & CONTINUES) != 0u;
 var before = vec2f(EMPTY, 0.0);
 if (continues) { before = rowSums[row]; }
-${sinks ? 'else { before = vec2f(extra(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads)) * LOG2E, 1.0); }' : ''}
+${sinks ? 'else { before = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads)); }' : ''}
 // All columns of a row read its old sum before one of them writes the new one.
 storageBarrier();
 if (!owns) { return; }

@@ -130,7 +130,8 @@ fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 /** A sink as (maximum, sum) of a row that has seen no other key; minus infinity is none. */
 export const SINK = /* wgsl */ `
 fn sinkAt(at: u32) -> vec2f {
-  let logit = extra(at) * LOG2E;
-  return select(vec2f(logit, 1.0), vec2f(EMPTY, 0.0), logit < EMPTY);
+  let word = schedule[at].x;
+  let logit = max(bitcast<f32>(word) * LOG2E, LOWEST);
+  return select(vec2f(logit, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
 }
 `;

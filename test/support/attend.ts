@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {complete, compress, CORE_DEVICE, type Compiled, type Problem} from '../../src/compile.js';
+import {complete, compress, CORE_DEVICE, type CompileOptions, type Compiled, type Problem} from '../../src/compile.js';
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {makePlan} from '../../src/plan/index.js';
@@ -51,11 +51,15 @@ export async function expectRight({
  * A plan as a GPU gets it, its rows cut into parts, with the kernels that a software adapter compiles fast. The tiles must be 32 × 32:
  * those of short rows are.
  */
-export function compileInParts(pattern: Pattern, problem: Problem): Compiled {
+export function compileInParts(
+  pattern: Pattern,
+  problem: Problem,
+  options: Pick<CompileOptions, 'features' | 'aux'> = {},
+): Compiled {
   const acsr = compress(pattern, problem);
   const plan = makePlan(acsr, problem, CORE_DEVICE, 'fused');
   if (plan.tile.rows !== 32) throw new Error(`tiles of ${plan.tile.rows} rows take minutes to compile on a software adapter`);
-  return complete({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, acsr);
+  return complete({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, acsr, options);
 }
 
 /** Runs a compiled plan as the kernel would. */

@@ -56,6 +56,12 @@ struct Params {
 const LOG2E = 1.4426950408889634;
 fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 
+fn sinkAt(at: u32) -> vec2f {
+  let word = schedule[at].x;
+  let logit = max(bitcast<f32>(word) * LOG2E, LOWEST);
+  return select(vec2f(logit, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
+}
+
 fn biased(score: f32, bias: f32) -> f32 {
   let sum = fma(bias, 1.4426950408889634, score);
   return select(select(sum, LOWEST, sum < LOWEST), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
@@ -116,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative0 = params.relativeBias + (head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row0 % (params.queryLength / params.packedHeads);
   let segment0 = schedule[params.querySegments + batch * params.queryLength + row0].x;
   let random0 = mixed((line * params.queryLength + row0) + params.seed);
-  let sink0 = extra(params.sinks + head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * LOG2E;
+  let sink0 = sinkAt(params.sinks + head * params.packedHeads + row0 / (params.queryLength / params.packedHeads));
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
@@ -127,7 +133,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative1 = params.relativeBias + (head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row1 % (params.queryLength / params.packedHeads);
   let segment1 = schedule[params.querySegments + batch * params.queryLength + row1].x;
   let random1 = mixed((line * params.queryLength + row1) + params.seed);
-  let sink1 = extra(params.sinks + head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * LOG2E;
+  let sink1 = sinkAt(params.sinks + head * params.packedHeads + row1 / (params.queryLength / params.packedHeads));
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
@@ -138,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative2 = params.relativeBias + (head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row2 % (params.queryLength / params.packedHeads);
   let segment2 = schedule[params.querySegments + batch * params.queryLength + row2].x;
   let random2 = mixed((line * params.queryLength + row2) + params.seed);
-  let sink2 = extra(params.sinks + head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * LOG2E;
+  let sink2 = sinkAt(params.sinks + head * params.packedHeads + row2 / (params.queryLength / params.packedHeads));
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
@@ -149,7 +155,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative3 = params.relativeBias + (head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row3 % (params.queryLength / params.packedHeads);
   let segment3 = schedule[params.querySegments + batch * params.queryLength + row3].x;
   let random3 = mixed((line * params.queryLength + row3) + params.seed);
-  let sink3 = extra(params.sinks + head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * LOG2E;
+  let sink3 = sinkAt(params.sinks + head * params.packedHeads + row3 / (params.queryLength / params.packedHeads));
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     {
@@ -189,10 +195,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       o3_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
   } else if (owned.y < 0) {
-    m0 = sink0; l0 = select(0.0, 1.0, tx == 0u);
-    m1 = sink1; l1 = select(0.0, 1.0, tx == 0u);
-    m2 = sink2; l2 = select(0.0, 1.0, tx == 0u);
-    m3 = sink3; l3 = select(0.0, 1.0, tx == 0u);
+    m0 = sink0.x; l0 = select(0.0, sink0.y, tx == 0u);
+    m1 = sink1.x; l1 = select(0.0, sink1.y, tx == 0u);
+    m2 = sink2.x; l2 = select(0.0, sink2.y, tx == 0u);
+    m3 = sink3.x; l3 = select(0.0, sink3.y, tx == 0u);
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {
