@@ -51,6 +51,7 @@ export {
 export {
   generateAppend,
   generateStep,
+  PARAMS_BYTES,
   PLAIN,
   type BindingRole,
   type CallParams,

@@ -5,6 +5,7 @@ import {
   decodePlan,
   generateAppend,
   generateStep,
+  PARAMS_BYTES,
   PLAIN,
   repeatRows,
   type Acsr,
@@ -122,7 +123,7 @@ export class DeviceStore implements KvStore {
       host.device.queue.writeBuffer(frame.uniforms, 0, uniforms);
       const encode = (): void => {
         const dispatches = launches.map((launch, i) =>
-          dispatchOf(host, launch, {buffer: frame.uniforms, offset: 256 * i, size: 176}, bindings),
+          dispatchOf(host, launch, {buffer: frame.uniforms, offset: 256 * i, size: PARAMS_BYTES}, bindings),
         );
         host.encode(dispatches, touched);
       };

@@ -71,11 +71,14 @@ export function mix(x: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
+/** Size of `Params`: whole vec4. */
+export const PARAMS_BYTES = 176;
+
 /** The bytes of `Params`. */
 export function packParams(fixed: FixedParams, call: CallParams): ArrayBuffer {
   const {scale, biasStrides, layout = 'bhld', softcap = 0, dropout = 0, seed = 0, relativeHeads = 1} = call;
   const {queryLength, keyLength, heads, keyHeads} = fixed;
-  const bytes = new ArrayBuffer(176);
+  const bytes = new ArrayBuffer(PARAMS_BYTES);
   const words = new Uint32Array(bytes);
   const floats = new Float32Array(bytes);
   words.set([queryLength, keyLength, heads, fixed.flags]);
