@@ -1,0 +1,183 @@
+import {compress} from '../../src/acsr/index.js';
+import {globalTokens, slidingWindow, type Pattern} from '../../src/pattern/index.js';
+import {CORE_DEVICE, makeGradientPlan, type Device, type GradientPlan, type TileShape} from '../../src/plan/index.js';
+import {placeBarriers, type Region, type Step, type Steps} from '../../src/wgsl/barriers.js';
+import {gradientShape} from '../../src/wgsl/gradient_shape.js';
+import {gradientTensors, GradientTrip} from '../../src/wgsl/gradient_steps.js';
+import {generateGradients, generateScoreGradients, PLAIN, type Features, type Program} from '../../src/wgsl/index.js';
+import {openCompiler, type Compiler} from '../support/compiler.js';
+import {EVERYTHING, featuredDevice, planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
+
+/** [headDim, valueDim] */
+const DIMS = [
+  [1, 1],
+  [3, 5],
+  [16, 16],
+  [64, 64],
+  [16, 80],
+  [80, 80],
+  [128, 128],
+  [128, 3],
+  [256, 256],
+] as const;
+const DEVICES: readonly (readonly [string, Device])[] = [
+  ['core WebGPU', CORE_DEVICE],
+  ['more memory', featuredDevice()],
+  ['a software adapter', SOFTWARE_DEVICE],
+];
+/** Short rows and long ones, which take other tiles. */
+const PATTERNS: readonly Pattern[] = [globalTokens(3), slidingWindow({left: 700})];
+/** A backward pass knows no slots of a cache. */
+const MORE: Features = {...EVERYTHING, ring: false};
+
+interface Case {
+  readonly what: string;
+  readonly device: Device;
+  readonly plan: GradientPlan;
+}
+
+const cases: Case[] = [];
+for (const [name, device] of DEVICES) {
+  for (const pattern of PATTERNS) {
+    for (const implementation of ['fused', 'dense'] as const) {
+      for (const [headDim, valueDim] of DIMS) {
+        const sizes = {queryLength: 1000, keyLength: 1000, queryOffset: 0};
+        const problem = problemFor(sizes, {headDim, valueDim, heads: 4, keyHeads: 2});
+        const plan = makeGradientPlan(planFor(pattern, problem, device, implementation), compress(pattern, problem));
+        cases.push({what: `${name}, ${pattern}, ${implementation}, ${headDim} → ${valueDim} features`, device, plan});
+      }
+    }
+  }
+}
+
+const tileName = ({rows, threadsX, threadsY, unroll, workgroupBytes}: TileShape): string =>
+  [rows, threadsX, threadsY, unroll.scores, unroll.values, workgroupBytes].join();
+
+/** Every program of a backward pass. */
+function programsOf(plan: GradientPlan, features: Features, dLogSumExp: boolean): Program[] {
+  const dense = plan.rows.implementation === 'dense';
+  const options = {features, dLogSumExp, ...(dense && {maskShape: [1, 4, 1000, 1000] as const})};
+  const launches = [
+    ...generateGradients(plan, options),
+    ...generateScoreGradients(plan, {kind: 'diagonals', shape: [1, 4, 1000, 1000]}, options),
+    ...generateScoreGradients(plan, {kind: 'keys'}, options),
+  ];
+  return launches.map(({program}) => program);
+}
+
+/** By key: with all options and without, a gradient of the log-sum-exp or none. */
+const programs = new Map<string, {readonly what: string; readonly device: Device; readonly program: Program}>();
+for (const {what, device, plan} of cases)
+  for (const [features, dLogSumExp] of [
+    [PLAIN, true],
+    [MORE, false],
+  ] as const)
+    for (const program of programsOf(plan, features, dLogSumExp))
+      if (!programs.has(program.key)) programs.set(program.key, {what: `${program.name}: ${what}`, device, program});
+
+describe('every program of a backward pass', () => {
+  let compiler: Compiler;
+  beforeAll(async () => (compiler = await openCompiler()), 60_000);
+  afterAll(() => compiler.close());
+
+  it('is there in all its kinds', () => {
+    const names = new Set([...programs.values()].map(({program}) => program.name.split('.')[1]));
+    expect([...names].sort()).toEqual([
+      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyScoreGradients', 'packMask', 'queryGradients', 'rowStats'],
+      ...['scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
+    ]);
+    expect(new Set(cases.map(({plan}) => tileName(plan.rows.tile))).size).toBe(6);
+  });
+
+  for (const name of new Set([...programs.values()].map(({program}) => program.name)))
+    it(`is WGSL that Dawn takes: ${name}`, async () => {
+      for (const {what, program} of programs.values())
+        if (program.name === name)
+          expect(await compiler.faults(program.code))
+            .withContext(what)
+            .toEqual([]);
+    }, 120_000);
+
+  it('binds what a stock device has', () => {
+    for (const {what, device, program} of programs.values()) {
+      const storage = program.bindings.filter((role) => role !== 'params');
+      expect(storage.length).withContext(what).toBeLessThanOrEqual(8);
+      expect(new Set(storage).size).withContext(what).toBe(storage.length);
+      expect(program.writes.every((role) => (storage as readonly string[]).includes(role)))
+        .withContext(what)
+        .toBeTrue();
+      expect(program.invocations).withContext(what).toBeLessThanOrEqual(256);
+      expect(program.workgroupBytes).withContext(what).toBeLessThanOrEqual(device.maxWorkgroupBytes);
+      const declared = /var<workgroup> \w+: array<(\w+), (\d+)>/.exec(program.code);
+      const bytes = declared === null ? 0 : Number(declared[2]) * (declared[1] === 'vec4f' ? 16 : 4);
+      expect(bytes).withContext(what).toBe(program.workgroupBytes);
+    }
+    expect(CORE_DEVICE.maxWorkgroupBytes).toBe(16384);
+  });
+});
+
+interface Kernel {
+  readonly what: string;
+  readonly steps: Steps;
+  readonly memory: number;
+}
+
+const kernels: Kernel[] = cases.flatMap(({what, plan}) =>
+  (['rows', 'keys'] as const).flatMap((owns) =>
+    (['features', 'scores'] as const).map((wants) => {
+      const shape = gradientShape(plan.rows, owns, MORE, wants);
+      return {
+        what: `${owns}, ${wants}, ${what}`,
+        steps: new GradientTrip(shape, gradientTensors(shape)).steps(),
+        memory: shape.memory,
+      };
+    }),
+  ),
+);
+
+const meets = (left: readonly Region[], right: readonly Region[]): boolean =>
+  left.some((a) => right.some((b) => Math.max(a.begin, b.begin) < Math.min(a.end, b.end)));
+
+/** Pairs of steps of which one may overtake the other, with up to three trips of the loop. An invocation is only stopped by a barrier. */
+function races(steps: Steps, barriers: ReadonlySet<Step>): string[] {
+  const found = new Set<string>();
+  for (const path of steps.paths(3))
+    for (let late = 0; late < path.length; late++)
+      for (let early = late - 1; early >= 0 && !barriers.has(path[early + 1]!); early--) {
+        const [a, b] = [path[early]!, path[late]!];
+        if (meets(a.writes, b.reads) || meets(a.writes, b.writes) || meets(a.reads, b.writes)) found.add(`${a.name} | ${b.name}`);
+      }
+  return [...found];
+}
+
+describe('barriers of a backward pass', () => {
+  it('leave no two steps that race, and are all needed', () => {
+    for (const {what, steps} of kernels) {
+      const placed = placeBarriers(steps);
+      expect(races(steps, placed)).withContext(what).toEqual([]);
+      for (const barrier of placed) {
+        const others = new Set([...placed].filter((step) => step !== barrier));
+        expect(races(steps, others).length).withContext(`${what}: in front of ${barrier.name}`).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  it('guard regions that lie inside the memory, and steps that touch memory name a region', () => {
+    for (const {what, steps, memory} of kernels) {
+      for (const {name, reads, writes, code} of new Set(steps.paths(1).flat())) {
+        for (const {begin, end} of [...reads, ...writes]) {
+          expect(begin).withContext(what).toBeLessThan(end);
+          expect(end).withContext(what).toBeLessThanOrEqual(memory);
+        }
+        const stores = (code.match(/memory\[[^;]*\] = /g) ?? []).length;
+        const accesses = (code.match(/memory\[/g) ?? []).length;
+        expect(stores > 0)
+          .withContext(`${what}: ${name}`)
+          .toBe(writes.length > 0);
+        expect(accesses > stores)
+          .withContext(`${what}: ${name}`)
+          .toBe(reads.length > 0);
+      }
+    }
+  });
+});
