@@ -1,4 +1,5 @@
-// `npm run test:browser [-- NAME...]`: the specs of test/gpu, or those whose path contains a NAME, in headless Chromium.
+// `npm run test:browser [-- NAME...]`: the specs of test/gpu, or those whose path contains a NAME, in headless Chromium. Those of
+// test/gpu/matrix, minutes of combinations, run in Node alone unless they are named.
 import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {build} from 'esbuild';
@@ -10,7 +11,8 @@ process.chdir(ROOT);
 const wanted = process.argv.slice(2);
 const specs = readdirSync('test/gpu', {recursive: true})
   .map((path) => join('test/gpu', path).replaceAll('\\', '/'))
-  .filter((path) => path.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((name) => path.includes(name))))
+  .filter((path) => path.endsWith('.test.ts'))
+  .filter((path) => (wanted.length === 0 ? !path.includes('/matrix/') : wanted.some((name) => path.includes(name))))
   .sort();
 
 await build({

@@ -1,10 +1,10 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {arbitraryDenseCase} from '../support/dense_cases.js';
-import {expectGradients} from '../support/gradient_cases.js';
-import {BASE, type OptionCase} from '../support/option_cases.js';
-import {missingPairs, pairwise, type Choice} from '../support/pairwise.js';
+import {arbitraryDenseCase} from '../../support/dense_cases.js';
+import {expectGradients} from '../../support/gradient_cases.js';
+import {BASE, type OptionCase} from '../../support/option_cases.js';
+import {missingPairs, pairwise, type Choice} from '../../support/pairwise.js';
 
 const STRIDES = 'strided(stride: 8) and causal() or slidingWindow(left: 7)';
 

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {expectGradients} from '../support/gradient_cases.js';
-import {BASE, type OptionCase} from '../support/option_cases.js';
+import {expectGradients} from '../../support/gradient_cases.js';
+import {BASE, type OptionCase} from '../../support/option_cases.js';
 
 /** Full and partial tiles on either side of several tiles, fewer key heads. */
 const CASE: OptionCase = {
@@ -25,6 +25,15 @@ describe('gradients on WebGPU are right for heads of', () => {
   ] as const)
     it(`${headDim} features and values of ${valueDim}`, async () => {
       await expectGradients({...CASE, headDim, valueDim}, `${headDim} → ${valueDim}`);
+    });
+
+  // Of rows of this many keys a GPU takes 64 × 64 tiles, with more memory for 128 features.
+  for (const headDim of [64, 128])
+    it(`${headDim} features, where a GPU takes its large tiles`, async () => {
+      const sizes = {queryLength: 330, keyLength: 330, queryOffset: 0, headDim, valueDim: headDim};
+      await expectGradients({...CASE, ...sizes, pattern: 'causal()'}, `large tiles, ${headDim}`);
+      const options = {bias: [true, true, false, false], lengths: true, sinks: true, dropout: 0.2, softcap: 1.5} as const;
+      await expectGradients({...CASE, ...sizes, ...options, pattern: 'causal()'}, `large tiles, ${headDim}, options`);
     });
 
   it('80 features, all of them with options', async () => {
