@@ -56,18 +56,21 @@ export function sparseAttentionKernel(params: {
   return output;
 }
 
-/** The gradient of the kernel: of what depends on nothing it is computed in vain, for TensorFlow.js does not say so. */
+/**
+ * The gradient of the kernel. Those of query, key and value come together, also where some of them are frozen: TensorFlow.js does not say
+ * which it wants.
+ */
 export function sparseAttentionGradient(
   given: Tensor | Tensor[],
   saved: Tensor[],
   attributes: tf.NamedAttrMap,
 ): Record<string, () => Tensor> {
   const attrs = attributes as unknown as SparseAttentionAttrs;
-  const given4 = Array.isArray(given) ? given : [given];
+  const dys = Array.isArray(given) ? given : [given];
   const inputs = byRole(saved, attrs);
   const [output, ...aux] = saved.slice(attrs.roles.length);
   const host = Host.of(tf.backend());
-  const [dOutput, dLogSumExp] = [given4[0]!, attrs.aux === 'logSumExp' ? given4.at(-1) : undefined];
+  const [dOutput, dLogSumExp] = [dys[0]!, attrs.aux === 'logSumExp' ? dys.at(-1) : undefined];
   const gradients: Partial<Record<InputRole, () => Tensor>> =
     host !== null && attrs.compiled !== undefined
       ? launchGradients(

@@ -50,11 +50,6 @@ async function expectNear(found: tf.Tensor, expected: tf.Tensor, what: string): 
   expect(size).withContext(what).toBeGreaterThan(0);
 }
 
-/** A software adapter that still works when the process ends takes it down. */
-afterAll(async () => {
-  await host().device.queue.onSubmittedWorkDone();
-});
-
 describe('attention in the gradients of TensorFlow.js', () => {
   beforeAll(() => tf.env().set('IS_TEST', true)); // the engine then fails kernels that leave tensors behind
   afterAll(() => tf.env().set('IS_TEST', false));

@@ -37,3 +37,9 @@ beforeEach(async () => {
 afterEach(() => {
   expect(takeUncapturedErrors()).toEqual([]);
 });
+
+/** A software adapter that is still at work when the process ends takes it down. */
+afterAll(async () => {
+  await tf.setBackend('webgpu');
+  await (tf.backend() as unknown as {device: GPUDevice}).device.queue.onSubmittedWorkDone();
+});
