@@ -17,8 +17,8 @@ const slow = [
   {name: 'package', command: ['node', 'scripts/check_pack.mjs']},
   {name: 'script tags', command: ['node', 'scripts/test_script_tags.mjs']},
   {name: 'npm start', command: ['node', 'scripts/start.mjs', '--headless', '--tokens', '64', '--screenshot', SCREENSHOT]},
-  npm('test:gpu', 'GPU tests in Node', 8),
-  npm('test:browser', 'GPU tests in Chromium', 8),
+  npm('test:gpu', 'GPU tests in Node', 30),
+  npm('test:browser', 'GPU tests in Chromium', 30),
 ];
 results.push(...(await runSteps(slow, 1)));
 
