@@ -1,0 +1,116 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {KvCache} from '../../src/index.js';
+import {patternsOf, type ModelConfig} from './config.js';
+import {DenseCache} from './dense_cache.js';
+import type {ByteModel} from './load.js';
+import {features, logits, type Attend} from './network.js';
+import {sample, type Sampling} from './sample.js';
+
+/** A text that is being written. */
+export interface Session {
+  /** Bytes so far. */
+  readonly length: number;
+  /** Memory that keys and values of all layers take. */
+  readonly cacheBytes: number;
+  /** Reads the text to go on with, at least one byte; once, before the first `next`. */
+  prefill(bytes: Uint8Array): Promise<void>;
+  /** Writes the next byte and returns it. */
+  next(sampling: Sampling): Promise<number>;
+  dispose(): void;
+}
+
+/** `sparse`: this package's caches, which keep what the patterns reach. `dense`: TensorFlow.js ops over all keys so far. */
+export type Mode = 'sparse' | 'dense';
+
+/** What both kinds of cache do: query, key and value [1, heads, tokens, headDim]. */
+interface Cache {
+  attend(query: tf.Tensor4D, key: tf.Tensor4D, value: tf.Tensor4D): tf.Tensor4D;
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/**
+ * @param maxLength Bytes that the text may grow to.
+ * @throws Error when a model with sparse patterns is to run densely: dense attention knows only `causal()`.
+ */
+export function startSession(model: ByteModel, mode: Mode, maxLength: number): Session {
+  const {config, weights} = model;
+  if (mode === 'dense' && model.variant !== 'causal') {
+    throw new Error("A dense session attends to every byte so far; give it the model that was trained with 'causal'.");
+  }
+  const caches = mode === 'dense' ? denseCaches(config) : sparseCaches(config, maxLength);
+  const attend: Attend = (layer, query, key, value) => {
+    const heads = [query, key, value].map((x) => splitHeads(x, config)) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    return mergeHeads(caches[layer]!.attend(...heads));
+  };
+  let length = 0;
+  /** The logits of the byte to come, [1, 256]. */
+  let ahead: tf.Tensor2D | undefined;
+  const read = (bytes: Uint8Array): void => {
+    ahead?.dispose();
+    ahead = tf.tidy(() => {
+      const x = features(weights, config, tf.tensor1d(Int32Array.from(bytes), 'int32'), attend);
+      return logits(weights, tf.slice(x, [bytes.length - 1, 0], [1, config.width]));
+    });
+    length += bytes.length;
+  };
+  return {
+    get length() {
+      return length;
+    },
+    get cacheBytes() {
+      return caches.reduce((sum, {bytes}) => sum + bytes, 0);
+    },
+    async prefill(bytes) {
+      if (length > 0 || bytes.length === 0) throw new Error('A session reads one text of at least one byte, before it writes.');
+      read(bytes);
+      await ahead!.data();
+    },
+    async next(sampling) {
+      if (ahead === undefined) throw new Error('A session reads a text before it writes: call prefill.');
+      const byte = sample(await ahead.data<'float32'>(), sampling, length);
+      read(Uint8Array.of(byte));
+      return byte;
+    },
+    dispose() {
+      ahead?.dispose();
+      for (const cache of caches) cache.dispose();
+    },
+  };
+}
+
+function sparseCaches(config: ModelConfig, maxLength: number): Cache[] {
+  const {heads, width, layers} = config;
+  return patternsOf(config).map((pattern, layer) => {
+    const cache = new KvCache(pattern, {keyHeads: heads, headDim: width / heads, maxLength});
+    const slopes = tf.tensor1d([...layers[layer]!.alibiSlopes]);
+    return {
+      attend: (query, key, value) => cache.attend(query, key, value, {alibiSlopes: slopes}),
+      get bytes() {
+        return cache.bytes;
+      },
+      dispose() {
+        cache.dispose();
+        slopes.dispose();
+      },
+    };
+  });
+}
+
+function denseCaches({layers}: ModelConfig): Cache[] {
+  return layers.map(({alibiSlopes}) => new DenseCache(alibiSlopes));
+}
+
+/** [tokens, width] to [1, heads, tokens, headDim]. */
+function splitHeads(x: tf.Tensor2D, {heads, width}: ModelConfig): tf.Tensor4D {
+  const tokens = x.shape[0];
+  const split = [1, tokens, heads, width / heads] as [number, number, number, number];
+  // One token lies in memory as its heads do.
+  if (tokens === 1) return tf.reshape(x, [1, heads, 1, width / heads]);
+  return tf.transpose(tf.reshape(x, split), [0, 2, 1, 3]);
+}
+
+function mergeHeads(x: tf.Tensor4D): tf.Tensor2D {
+  const [, heads, tokens, headDim] = x.shape;
+  return tf.reshape(tokens === 1 ? x : tf.transpose(x, [0, 2, 1, 3]), [tokens, heads * headDim]);
+}

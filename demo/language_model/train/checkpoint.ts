@@ -1,0 +1,71 @@
+import {existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** What a run needs to go on where the last one was cut off. */
+export interface State {
+  /** Steps that were taken. */
+  readonly step: number;
+  /** What they took. */
+  readonly seconds: number;
+}
+
+interface Stored extends State {
+  readonly tensors: readonly {readonly name: string; readonly shape: readonly number[]; readonly file: string}[];
+}
+
+/** One file would be larger than some hosts let pass. */
+const FILES = ['weights.bin', 'first_moments.bin', 'second_moments.bin'];
+
+/** Writes variables and the state of the optimizer; a run that is killed meanwhile leaves the last checkpoint whole. */
+export async function saveCheckpoint(folder: string, state: State, optimizer: tf.AdamOptimizer, variables: readonly tf.Variable[]) {
+  const [iterations, ...moments] = await optimizer.getWeights();
+  const half = moments.length / 2;
+  const groups = [
+    variables.map((variable) => ({name: variable.name, tensor: variable})),
+    moments.slice(0, half),
+    moments.slice(half),
+  ];
+  const next = join(folder, 'next');
+  mkdirSync(next, {recursive: true});
+  const tensors = [];
+  for (const [i, group] of groups.entries()) {
+    const arrays = await Promise.all(group.map(({tensor}) => tensor.data()));
+    writeFileSync(
+      join(next, FILES[i]!),
+      Buffer.concat(arrays.map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength))),
+    );
+    tensors.push(...group.map(({name, tensor}) => ({name, shape: tensor.shape, file: FILES[i]!})));
+  }
+  const stored: Stored = {...state, tensors};
+  writeFileSync(join(next, 'state.json'), JSON.stringify(stored));
+  for (const file of [...FILES, 'state.json']) renameSync(join(next, file), join(folder, file));
+  iterations!.tensor.dispose();
+}
+
+/** Fills variables and optimizer from the last checkpoint; the first state when there is none. */
+export async function loadCheckpoint(
+  folder: string,
+  optimizer: tf.AdamOptimizer,
+  variables: readonly tf.Variable[],
+): Promise<State> {
+  const path = join(folder, 'state.json');
+  if (!existsSync(path)) return {step: 0, seconds: 0};
+  const {tensors, ...state} = JSON.parse(readFileSync(path, 'utf8')) as Stored;
+  const loaded = FILES.flatMap((file) => {
+    const bytes = readFileSync(join(folder, file));
+    let offset = 0;
+    return tensors
+      .filter((tensor) => tensor.file === file)
+      .map(({name, shape}) => {
+        const length = tf.util.sizeFromShape([...shape]);
+        const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset + offset, bytes.byteOffset + offset + 4 * length));
+        offset += 4 * length;
+        return {name, tensor: tf.tensor(values, [...shape])};
+      });
+  });
+  for (const [i, variable] of variables.entries()) variable.assign(loaded[i]!.tensor);
+  const iterations = {name: 'iter', tensor: tf.scalar(state.step, 'int32')};
+  await optimizer.setWeights([iterations, ...loaded.slice(variables.length)]);
+  return state;
+}

@@ -1,0 +1,203 @@
+import '@tensorflow/tfjs'; // With the gradients of all ops.
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import {byteModelConfig, CONTEXT, patternsOf, type ModelConfig, type Variant} from '../../demo/language_model/config.js';
+import {fromArtifacts, type ByteModel} from '../../demo/language_model/load.js';
+import {dense, features, logits, normalize, weightShapes, type Attend} from '../../demo/language_model/network.js';
+import {splitMix} from '../../demo/language_model/random.js';
+import {sample} from '../../demo/language_model/sample.js';
+import {startSession} from '../../demo/language_model/session.js';
+import {heldOutBatch, heldOutCount, trainingBatch} from '../../demo/language_model/train/batches.js';
+import {toHalfBits} from '../../demo/language_model/train/half_bits.js';
+import {sparseAttention} from '../../src/index.js';
+import {toHalf} from '../support/halves.js';
+
+const TEXT = new TextEncoder().encode('export function sparse(attention: Pattern): Tensor {');
+
+/** The shape of the trained model, small enough for the cpu backend. */
+function smallConfig(variant: Variant): ModelConfig {
+  const {layers} = byteModelConfig(variant);
+  const slopes = [0.25, 0];
+  return {
+    width: 8,
+    heads: 2,
+    hidden: 16,
+    layers: [0, 3].map((layer) => ({
+      pattern: layers[layer]!.pattern.replace('255', '5').replace('32', '3'),
+      alibiSlopes: slopes,
+    })),
+  };
+}
+
+function smallModel(variant: Variant): ByteModel {
+  const config = smallConfig(variant);
+  const entries = Object.entries(weightShapes(config)).map(([name, shape], i) => {
+    const random = splitMix(i);
+    return [
+      name,
+      tf.tensor2d(
+        Float32Array.from({length: shape[0] * shape[1]}, () => random() - 0.5),
+        shape,
+      ),
+    ] as const;
+  });
+  const weights = Object.fromEntries(entries);
+  const training = {variant, steps: 0, sequences: 1, context: CONTEXT, contexts: 0, bitsPerByte: 8, secondHalf: 8};
+  return {config, variant, weights, training, dispose: () => tf.dispose(weights)};
+}
+
+/** The logits after each byte, from attention over the whole text at once. */
+function wholeText({config, weights}: ByteModel, bytes: Uint8Array): tf.Tensor2D {
+  const patterns = patternsOf(config);
+  const {heads, width, layers} = config;
+  const split = (x: tf.Tensor2D): tf.Tensor4D => tf.reshape(x, [1, bytes.length, heads, width / heads]);
+  const attend: Attend = (layer, query, key, value) => {
+    const options = {layout: 'blhd', alibiSlopes: tf.tensor1d([...layers[layer]!.alibiSlopes])} as const;
+    return tf.reshape(sparseAttention(split(query), split(key), split(value), patterns[layer]!, options), [bytes.length, width]);
+  };
+  return logits(weights, features(weights, config, tf.tensor1d(Int32Array.from(bytes), 'int32'), attend));
+}
+
+describe('the byte model', () => {
+  beforeAll(async () => {
+    await tf.setBackend('cpu');
+  });
+
+  it('has 3 to 4 million parameters, windows, dilated windows and sinks, and reaches back as far as its context', () => {
+    const config = byteModelConfig('sparse');
+    const parameters = Object.values(weightShapes(config)).reduce((sum, [rows, columns]) => sum + rows * columns, 0);
+    expect(parameters).toBeGreaterThan(3e6);
+    expect(parameters).toBeLessThan(4e6);
+    expect(config.layers.length).toBeGreaterThanOrEqual(6);
+    const texts = patternsOf(config).map(String).join('\n');
+    for (const word of ['slidingWindow', 'dilation', 'prefix', 'causal']) expect(texts).toContain(word);
+    const reach = config.layers.map(({pattern}) => 255 * Number(/dilation: (\d+)/.exec(pattern)?.[1] ?? 1));
+    expect(Math.max(...reach)).toBeGreaterThan(CONTEXT * 0.9);
+    expect(CONTEXT).toBeGreaterThanOrEqual(8192);
+  });
+
+  for (const [variant, mode] of [
+    ['sparse', 'sparse'],
+    ['causal', 'sparse'],
+    ['causal', 'dense'],
+  ] as const) {
+    it(`writes byte by byte what the whole text at once would say (${variant} model, ${mode} session)`, async () => {
+      const model = smallModel(variant);
+      const tensors = tf.memory().numTensors;
+      const expected = tf.tidy(() => Array.from(tf.argMax(wholeText(model, TEXT), 1).dataSync()));
+      const written: number[] = [];
+      for (let prompt = 1; prompt < TEXT.length; prompt += 17) {
+        const session = startSession(model, mode, 200);
+        await session.prefill(TEXT.subarray(0, prompt));
+        written.push(await session.next({temperature: 0, seed: 1}));
+        expect(session.length).toBe(prompt + 1);
+        expect(session.cacheBytes).toBeGreaterThan(0);
+        session.dispose();
+        expect(written.at(-1)).toBe(expected[prompt - 1]!);
+      }
+      expect(tf.memory().numTensors).toBe(tensors);
+      model.dispose();
+    });
+  }
+
+  it('says the same after each byte it wrote as after reading all of them', async () => {
+    const model = smallModel('sparse');
+    const session = startSession(model, 'sparse', 100);
+    await session.prefill(TEXT.subarray(0, 9));
+    const written = [];
+    for (let i = 0; i < 30; i++) written.push(await session.next({temperature: 0, seed: 1}));
+    const all = Uint8Array.of(...TEXT.subarray(0, 9), ...written);
+    const expected = tf.tidy(() => Array.from(tf.argMax(wholeText(model, all), 1).dataSync()).slice(8, -1));
+    expect(written).toEqual(expected);
+    session.dispose();
+    model.dispose();
+  });
+
+  it('takes no dense session with sparse patterns, no empty text, and no byte before a text', async () => {
+    const model = smallModel('sparse');
+    expect(() => startSession(model, 'dense', 10)).toThrowError(/trained with 'causal'/);
+    const session = startSession(model, 'sparse', 10);
+    await expectAsync(session.next({temperature: 0, seed: 1})).toBeRejectedWithError(/prefill/);
+    await expectAsync(session.prefill(new Uint8Array(0))).toBeRejectedWithError(/at least one byte/);
+    session.dispose();
+    model.dispose();
+  });
+
+  it('has the gradients of its parts', () => {
+    const numeric = (f: (x: tf.Tensor2D) => tf.Tensor, x: tf.Tensor2D, i: number): number => {
+      const moved = (by: number): tf.Tensor2D =>
+        tf.tensor2d(x.dataSync().map((v, j) => (i === j ? v + by : v)) as Float32Array, x.shape);
+      return (tf.sum(f(moved(1e-2))).dataSync()[0]! - tf.sum(f(moved(-1e-2))).dataSync()[0]!) / 2e-2;
+    };
+    tf.tidy(() => {
+      const x = tf.tensor2d([0.3, -0.6, 0.9, 1.2, 0.1, -0.7], [2, 3]);
+      const w = tf.tensor2d([0.5, -0.2, 0.7, 0.3, -0.9, 0.4], [3, 2]);
+      const mixed = (y: tf.Tensor): tf.Tensor => tf.mul(y, tf.reshape(tf.range(1, y.size + 1), y.shape));
+      for (const f of [(y: tf.Tensor2D) => mixed(normalize(y)), (y: tf.Tensor2D) => mixed(dense(y, w))]) {
+        const found = tf
+          .grad((y) => f(y as tf.Tensor2D))(x)
+          .dataSync();
+        found.forEach((value, i) => expect(value).toBeCloseTo(numeric(f, x, i), 2));
+      }
+      const rows = tf.ones([4096, 3]) as tf.Tensor2D; // Two shares.
+      const [dw] = tf.grads((y) => tf.sum(dense(rows, y as tf.Tensor2D)))([w]);
+      expect(Array.from(dw!.dataSync())).toEqual(new Array(6).fill(4096));
+    });
+  });
+
+  it('draws bytes as often as their probabilities say, and the same ones for the same seed', () => {
+    const three = Float32Array.from({length: 256}, (_, byte) => [2, 1, 0][byte] ?? -50);
+    const counts = [0, 0, 0];
+    for (let position = 0; position < 3000; position++) counts[sample(three, {temperature: 1, seed: 5}, position)]!++;
+    const total = Math.exp(2) + Math.exp(1) + 1;
+    [2, 1, 0].forEach((logit, byte) => expect(Math.abs(counts[byte]! / 3000 - Math.exp(logit) / total)).toBeLessThan(0.03));
+    expect(sample(three, {temperature: 0, seed: 5}, 1)).toBe(0);
+    for (let position = 0; position < 50; position++)
+      expect(sample(three, {temperature: 9, topK: 2, seed: 1}, position)).toBeLessThan(2);
+    expect(() => sample(Float32Array.of(NaN, 1), {temperature: 1, seed: 1}, 0)).toThrowError(/none/);
+  });
+
+  it('takes the same examples in a run that goes on, and each held-out byte once', () => {
+    const text = Uint8Array.from({length: 3 * CONTEXT + 5}, (_, i) => (i * i) % 251);
+    const batch = trainingBatch(text, 7, 2);
+    expect(trainingBatch(text, 7, 2)).toEqual(batch);
+    expect(trainingBatch(text, 8, 2)).not.toEqual(batch);
+    expect(batch.inputs.subarray(1, CONTEXT)).toEqual(batch.targets.subarray(0, CONTEXT - 1));
+    expect(heldOutCount(text)).toBe(3);
+    expect(Array.from(heldOutBatch(text, 2).targets.slice(-3))).toEqual(
+      Array.from(text.subarray(3 * CONTEXT - 2, 3 * CONTEXT + 1)),
+    );
+  });
+
+  it('rounds weights to the nearest float16', () => {
+    const decode = (bits: number): number => {
+      const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+      if (exponent === 31) return fraction ? NaN : sign * Infinity;
+      return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+    };
+    fc.assert(
+      fc.property(fc.float(), (value) => {
+        expect(decode(toHalfBits(value))).toEqual(toHalf(value));
+      }),
+    );
+    for (const value of [65504, 65519, 65520, 2 ** -24, 2 ** -25, 1.5 * 2 ** -25, 2 ** -14, 6.1e-5, 0.1]) {
+      expect(decode(toHalfBits(value)))
+        .withContext(String(value))
+        .toBe(toHalf(value));
+    }
+  });
+
+  it('refuses what is no byte model, and weights of another shape', () => {
+    expect(() => fromArtifacts({}, 'x.json')).toThrowError(/x.json is no byte model/);
+    const config = smallConfig('sparse');
+    const [name] = Object.keys(weightShapes(config));
+    const artifacts = {
+      userDefinedMetadata: {config, training: {variant: 'sparse'}},
+      weightSpecs: [{name: name!, shape: [2, 2], dtype: 'float32' as const}],
+      weightData: new ArrayBuffer(16),
+    };
+    expect(() => fromArtifacts(artifacts as unknown as tf.io.ModelArtifacts, 'x.json')).toThrowError(
+      /'embedding' is 2 × 2, and must be 256 × 8/,
+    );
+  });
+});
