@@ -4,14 +4,15 @@
 #   tiers.{txt,jsonl}       float32, subgroups, float16 and tensor cores of this package, one process, one device, one clock
 #   training.{txt,jsonl}    gradients and training, this package and TensorFlow.js dense attention
 #   decode.{txt,jsonl}      decoding from a key-value cache
+#   bytes.{txt,jsonl}       the byte-level language model, sparse and dense
 #   planning.{txt,jsonl}    planning in plain JavaScript
 #   flex.jsonl              PyTorch FlexAttention and dense attention, if python3 here has torch and a GPU
-# Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,planning,flex] [options of npm run bench and npm run bench:tiers]
+# Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,bytes,planning,flex] [options of npm run bench and npm run bench:tiers]
 # Writes to $OUT, or ./results. Options go to attention and to tiers: what only one of them knows needs --only.
 # The host is taken for a throw-away container: the Vulkan loader is unpacked into the system when it is missing.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-only=attention,tiers,training,decode,planning,flex
+only=attention,tiers,training,decode,bytes,planning,flex
 options=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -22,8 +23,8 @@ while [ $# -gt 0 ]; do
 done
 for part in ${only//,/ }; do
   case $part in
-    attention | tiers | training | decode | planning | flex) ;;
-    *) echo "--only: '$part' is none of attention, tiers, training, decode, planning, flex." >&2; exit 2 ;;
+    attention | tiers | training | decode | bytes | planning | flex) ;;
+    *) echo "--only: '$part' is none of attention, tiers, training, decode, bytes, planning, flex." >&2; exit 2 ;;
   esac
 done
 runs() { [[ ,$only, == *,$1,* ]]; }
@@ -65,6 +66,7 @@ measure() {
 if runs attention; then measure attention bench/run.mjs "$(share attention 180)" --budget 150 "${options[@]}"; fi
 if runs training; then measure training bench/training_run.mjs "$(share training 100)"; fi
 if runs decode; then measure decode bench/decode_run.mjs "$(share decode 60)"; fi
+if runs bytes; then measure bytes bench/bytes_run.mjs "$(share bytes 60)"; fi
 if runs tiers; then measure tiers bench/tiers_run.mjs "$(share tiers 190)" --adversarial --budget 150 "${options[@]}"; fi
 if [ -s "$out/errors.txt" ]; then tail -n 5 "$out/errors.txt"; fi
 if runs planning; then measure planning bench/planning.mjs "$(share planning 40)"; fi

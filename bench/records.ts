@@ -1,6 +1,6 @@
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */
 export type BenchRecord =
-  RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord | BackwardRecord | TrainingRecord | DecodeRecord;
+  RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord | BackwardRecord | TrainingRecord | DecodeRecord | BytesRecord;
 
 /** The first line of a run: where and when. */
 export interface RunRecord {
@@ -163,5 +163,21 @@ export interface DecodeRecord {
   /** Time of TensorFlow.js dense attention in this run / ms. */
   readonly timesDense?: number;
   readonly maxError?: number;
+  readonly error?: string;
+}
+
+/** A byte-level language model that goes on with a text. */
+export interface BytesRecord {
+  readonly kind: 'bytes';
+  /** `tfjs-splat`: sparse layers, KvCache. `tfjs dense`: every layer attends to all bytes, by TensorFlow.js ops. */
+  readonly system: string;
+  /** Bytes that the model has read. */
+  readonly context: number;
+  /** Median wall-clock time of a byte, read back and sampled. Null when the system did not run; `error` says why. */
+  readonly msPerByte: number | null;
+  /** Reading the context and writing the first byte, pipelines warm. */
+  readonly firstMs?: number;
+  /** Of keys and values. */
+  readonly cacheBytes?: number;
   readonly error?: string;
 }

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import {byteModelConfig, CONTEXT, patternsOf, type ModelConfig, type Variant} from '../../demo/language_model/config.js';
 import {fromArtifacts, type ByteModel} from '../../demo/language_model/load.js';
 import {dense, features, logits, normalize, weightShapes, type Attend} from '../../demo/language_model/network.js';
-import {splitMix} from '../../demo/language_model/random.js';
 import {sample} from '../../demo/language_model/sample.js';
 import {startSession} from '../../demo/language_model/session.js';
 import {heldOutBatch, heldOutCount, trainingBatch} from '../../demo/language_model/train/batches.js';
 import {toHalfBits} from '../../demo/language_model/train/half_bits.js';
+import {untrainedModel} from '../../demo/language_model/untrained.js';
 import {sparseAttention} from '../../src/index.js';
 import {toHalf} from '../support/halves.js';
 
@@ -29,22 +29,7 @@ function smallConfig(variant: Variant): ModelConfig {
   };
 }
 
-function smallModel(variant: Variant): ByteModel {
-  const config = smallConfig(variant);
-  const entries = Object.entries(weightShapes(config)).map(([name, shape], i) => {
-    const random = splitMix(i);
-    return [
-      name,
-      tf.tensor2d(
-        Float32Array.from({length: shape[0] * shape[1]}, () => random() - 0.5),
-        shape,
-      ),
-    ] as const;
-  });
-  const weights = Object.fromEntries(entries);
-  const training = {variant, steps: 0, sequences: 1, context: CONTEXT, contexts: 0, bitsPerByte: 8, secondHalf: 8};
-  return {config, variant, weights, training, dispose: () => tf.dispose(weights)};
-}
+const smallModel = (variant: Variant): ByteModel => untrainedModel(smallConfig(variant), variant);
 
 /** The logits after each byte, from attention over the whole text at once. */
 function wholeText({config, weights}: ByteModel, bytes: Uint8Array): tf.Tensor2D {
