@@ -1,8 +1,8 @@
 /**
- * The import laws: which room may import which. A room is a folder of src (or compile.ts or explain.ts, which stand as ones); it is imported
+ * The import laws: which room may import which. A room is a folder of src (or compile.ts, explain.ts or plan_attention.ts, which stand as ones); it is imported
  * through its index.ts, and arrows point one way only.
  */
-const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile'];
+const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile', 'plan_attention'];
 const MAY_IMPORT = {
   support: [],
   pattern: ['support'],
@@ -11,8 +11,10 @@ const MAY_IMPORT = {
   wgsl: ['support', 'plan'],
   explain: ['pattern', 'acsr', 'plan', 'wgsl'],
   compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain'],
+  plan_attention: ['support', 'acsr', 'plan', 'explain', 'compile'],
   runtime: ['support', 'compile'],
   model: ['support', 'pattern', 'runtime'],
+  layers: ['support', 'pattern', 'runtime'],
 };
 
 /** Matches every file of a room, whether it is a folder or one file. */
@@ -52,7 +54,7 @@ const doors = [
     name: 'nobody-imports-the-front-doors',
     severity: 'error',
     from: {path: '^src/', pathNot: '^src/(umd|chained)[.]ts$'},
-    to: {path: '^src/(index|umd|chained)[.]ts$'},
+    to: {path: '^src/(index|umd|umd_extras|chained)[.]ts$'},
   },
 ];
 
@@ -85,7 +87,14 @@ module.exports = {
       comment: 'tfjs-backend-webgpu is an optional peer: cpu and webgl users need not have it.',
       severity: 'error',
       from: {path: '^src/'},
-      to: {pathNot: ['^src/', '@tensorflow/tfjs-(core|converter)']},
+      to: {pathNot: ['^src/', '@tensorflow/tfjs-(core|converter|layers)']},
+    },
+    {
+      name: 'only-the-layers-import-tfjs-layers',
+      comment: 'tfjs-layers is an optional peer: who imports no layer from here need not have it.',
+      severity: 'error',
+      from: {path: '^src/', pathNot: room('layers')},
+      to: {path: '@tensorflow/tfjs-layers'},
     },
     {
       name: 'nothing-unresolved',
@@ -96,7 +105,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: {path: 'node_modules'},
-    exclude: {path: '(^|/)dist/'},
+    // The apps import the packed package.
+    exclude: {path: '(^|/)dist/|^test/apps/'},
     // Type-only imports obey the laws too: a record that a room may not read, it may not name.
     tsPreCompilationDeps: true,
     tsConfig: {fileName: 'tsconfig.json'},

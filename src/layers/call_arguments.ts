@@ -1,0 +1,115 @@
+import {Tensor} from '@tensorflow/tfjs-core';
+import {layers, SymbolicTensor} from '@tensorflow/tfjs-layers';
+import {nearestName, refuse} from '../support/index.js';
+import {say} from './arguments.js';
+
+/** What `apply` takes beside its inputs, as in Keras. */
+export interface AttentionCallArgs {
+  /**
+   * [batch, queryLength, keyLength], with heads after the batch or without the batch; not 0 where a query attends to a key. In a
+   * functional model a symbolic tensor.
+   */
+  readonly attentionMask?: Tensor | SymbolicTensor | null;
+  /** Query i sees no key after key i, both counted from 0. Default false. */
+  readonly useCausalMask?: boolean | null;
+  /** Whether to drop probabilities. Models say it themselves. Default false. */
+  readonly training?: boolean | null;
+  /** Not true: probabilities are never there as a whole. */
+  readonly returnAttentionScores?: false | null;
+}
+
+const NAMES = ['attentionMask', 'useCausalMask', 'training', 'returnAttentionScores'];
+
+/** Call arguments that are there, checked but for the shape of the mask. */
+export interface CallArgs {
+  readonly attentionMask?: unknown;
+  readonly useCausalMask?: boolean;
+  readonly training?: boolean;
+}
+
+/** `mask` is what a model passes around; see `watchMasks` for why it is not read. */
+export function readCallArgs(layer: string, given: Readonly<Record<string, unknown>>): CallArgs {
+  const entries = Object.entries(given).filter(([name, value]) => value !== undefined && value !== null && name !== 'mask');
+  const args = Object.fromEntries(entries);
+  for (const [name, value] of entries) {
+    const thing = `call argument '${name}' of ${layer}`;
+    if (name === 'key' || name === 'value') {
+      const cure = 'Call apply([query, value, key]); a model.json from Keras loads by tf.loadLayersModel(kerasIOHandler(url)).';
+      refuse(thing, say(value), 'it among the inputs', cure);
+    }
+    if (!NAMES.includes(name)) {
+      const near = nearestName(name, NAMES);
+      refuse(thing, say(value), `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Leave it out.');
+    }
+    if (name !== 'attentionMask' && typeof value !== 'boolean')
+      refuse(thing, say(value), 'true or false', 'Leave it out for false.');
+  }
+  if (args['returnAttentionScores'] === true) {
+    const cure = 'Leave it out; the probabilities of a short input are softmax(scale · query · keyᵀ) of the projections.';
+    refuse(`call argument 'returnAttentionScores' of ${layer}`, 'true', 'false: the kernel never holds them as a whole', cure);
+  }
+  return args as CallArgs;
+}
+
+/** Inputs in the order of Keras's signature. */
+export interface Inputs<T> {
+  readonly query: T;
+  readonly value: T;
+  readonly key: T;
+  readonly attentionMask?: T;
+}
+
+export function readInputs<T>(layer: string, inputs: T | readonly T[]): Inputs<T> {
+  const list = [inputs].flat() as T[];
+  const [query, value = query, key = value, attentionMask] = list;
+  if (query === undefined || list.length > 4) {
+    const expected = 'query, [query, value], [query, value, key] or [query, value, key, attentionMask]';
+    refuse(`inputs of ${layer}`, `${list.length} tensors`, expected, 'Other things go into the second argument of apply.');
+  }
+  return {query: query!, value: value!, key: key!, ...(attentionMask !== undefined && {attentionMask})};
+}
+
+/** The inputs and arguments with which a symbolic call is recorded. */
+export interface SymbolicCall {
+  readonly inputs: readonly SymbolicTensor[];
+  readonly useCausalMask: boolean;
+}
+
+/**
+ * A symbolic call in the one form in which TensorFlow.js keeps it whole (4.22): it forgets tensors among the arguments, so the mask
+ * becomes the fourth input; and it disposes of a tensor that enters a node twice before the next node reads it, so only the first time
+ * it enters as itself.
+ */
+export function readSymbolicCall(layer: string, given: SymbolicTensor | readonly SymbolicTensor[], args: CallArgs): SymbolicCall {
+  const {query, value, key, attentionMask: fourth} = readInputs(layer, given);
+  if (args.training !== undefined) {
+    const cure = 'Leave it out: fit() trains and predict() does not; for no dropout at all give the layer dropout: 0.';
+    refuse(`call argument 'training' of ${layer}`, say(args.training), 'none in a model', cure);
+  }
+  const attentionMask = args.attentionMask ?? fourth;
+  if (attentionMask !== undefined && !(attentionMask instanceof SymbolicTensor)) {
+    const cure = 'Give the layer the pattern fromMask(values, {queryLength, keyLength}), or make the mask an input of the model.';
+    refuse(`call argument 'attentionMask' of ${layer}`, say(attentionMask), 'a symbolic tensor in a model', cure);
+  }
+  if (args.attentionMask !== undefined && fourth !== undefined) {
+    refuse(`call argument 'attentionMask' of ${layer}`, 'two masks', 'one', 'Leave out the fourth input.');
+  }
+  let inputs: SymbolicTensor[] = [query, value, key];
+  if (attentionMask !== undefined) inputs.push(attentionMask as SymbolicTensor);
+  else if (key === value) inputs = value === query ? [query] : [query, value];
+  return {
+    inputs: inputs.map((input, i) => (inputs.indexOf(input) < i ? copyOf(input) : input)),
+    useCausalMask: args.useCausalMask ?? false,
+  };
+}
+
+const copyOf = (input: SymbolicTensor): SymbolicTensor => layers.activation({activation: 'linear'}).apply(input) as SymbolicTensor;
+
+export const isSymbolic = (inputs: unknown): inputs is SymbolicTensor | SymbolicTensor[] =>
+  [inputs].flat().some((input) => input instanceof SymbolicTensor);
+
+/** Refuses an attention mask of a direct call that is no tensor. */
+export function checkMaskTensor(layer: string, mask: unknown): Tensor | undefined {
+  if (mask === undefined || mask instanceof Tensor) return mask;
+  return refuse(`call argument 'attentionMask' of ${layer}`, say(mask), 'a tensor', 'Make one: tf.tensor(mask).');
+}

@@ -1,0 +1,6 @@
+export {MultiHeadAttention, type MultiHeadAttentionArgs} from './multi_head_attention.js';
+export {GroupedQueryAttention, type GroupedQueryAttentionArgs} from './grouped_query_attention.js';
+export type {AttentionLayerArgs} from './arguments.js';
+export type {AttentionCallArgs} from './call_arguments.js';
+export {kerasIOHandler} from './keras_io_handler.js';
+export {replaceAttention, type AttentionReport} from './replace_attention.js';

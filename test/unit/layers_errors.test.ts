@@ -1,0 +1,107 @@
+import * as tf from '@tensorflow/tfjs';
+import {GroupedQueryAttention, MultiHeadAttention} from '../../src/layers/index.js';
+import {refusal} from '../support/errors.js';
+
+const multi = (more: object): MultiHeadAttention => new MultiHeadAttention({numHeads: 2, keyDim: 3, ...more});
+const grouped = (more: object): GroupedQueryAttention =>
+  new GroupedQueryAttention({headDim: 3, numQueryHeads: 4, numKeyValueHeads: 2, ...more});
+const messageOf = (act: () => unknown): string => refusal(act).message;
+
+describe('attention layers refuse', () => {
+  beforeAll(async () => {
+    await tf.setBackend('cpu');
+  });
+
+  it('arguments out of range', () => {
+    const wrong: [object, string][] = [
+      [{numHeads: 0}, 'MultiHeadAttention.numHeads: found 0, expected a positive whole number'],
+      [{numHeads: null}, 'MultiHeadAttention.numHeads: found nothing'],
+      [{keyDim: 2.5}, 'MultiHeadAttention.keyDim: found 2.5'],
+      [{valueDim: -1}, 'MultiHeadAttention.valueDim: found -1'],
+      [{outputShape: [4, 0]}, 'MultiHeadAttention.outputShape: found 0'],
+      [{attentionAxes: [2, 3]}, 'MultiHeadAttention.attentionAxes: found [2, 3], expected [1], along the sequence'],
+      [{attentionAxes: 2}, 'MultiHeadAttention.attentionAxes: found 2'],
+      [{dropout: 1}, 'MultiHeadAttention.dropout: found 1, expected a number with 0 ≤ dropout < 1'],
+      [{dropout: 'much'}, "MultiHeadAttention.dropout: found 'much'"],
+      [{seed: -1}, 'MultiHeadAttention.seed: found -1'],
+      [{useBias: 1}, 'MultiHeadAttention.useBias: found 1, expected true or false'],
+      [{slidingWindow: 0}, 'MultiHeadAttention.slidingWindow: found 0'],
+      [{pattern: 3}, 'MultiHeadAttention.pattern: found 3, expected a Pattern or its text'],
+      [{pattern: 'causl()'}, 'Did you mean causal'],
+      [{useGate: true}, 'MultiHeadAttention.useGate: found true, expected false'],
+      [{activityRegularizer: 'l2'}, "MultiHeadAttention.activityRegularizer: found 'l2', expected null"],
+      [{num_heads: 2}, "Did you mean 'numHeads'?"],
+      [{patern: 'causal()'}, "Did you mean 'pattern'?"],
+    ];
+    for (const [more, text] of wrong) expect(messageOf(() => multi(more))).toContain(text);
+    expect(messageOf(() => grouped({numKeyValueHeads: 3}))).toContain('found 3, expected a divisor of numQueryHeads, 4');
+    expect(messageOf(() => grouped({headDim: undefined}))).toContain('GroupedQueryAttention.headDim: found nothing');
+    expect(messageOf(() => grouped({numHeads: 4}))).toContain("GroupedQueryAttention argument: found 'numHeads'");
+    expect(messageOf(() => new MultiHeadAttention(undefined as never))).toContain('MultiHeadAttention arguments: found nothing');
+    expect(messageOf(() => (multi({}).pattern = 1 as never))).toContain('MultiHeadAttention.pattern: found 1');
+  });
+
+  it('take null for a default, and the axis and the flags that Keras writes', () => {
+    const layer = multi({
+      valueDim: null,
+      outputShape: null,
+      attentionAxes: [-2],
+      dropout: null,
+      useBias: null,
+      useGate: false,
+      seed: null,
+    });
+    expect(layer.sizes).toEqual({heads: 2, keyHeads: 2, keyDim: 3, valueDim: 3, outputShape: null});
+    expect(layer.useBias).toBeTrue();
+    const cls = MultiHeadAttention as unknown as tf.serialization.SerializableConstructor<MultiHeadAttention>;
+    expect(MultiHeadAttention.fromConfig(cls, {numHeads: 1, keyDim: 1, ofAFutureKeras: null}).sizes.heads).toBe(1);
+    refusal(() => MultiHeadAttention.fromConfig(cls, {numHeads: 1, keyDim: 1, ofAFutureKeras: 1}));
+  });
+
+  it('inputs that do not fit each other', () => {
+    const apply = (...shapes: number[][]): string =>
+      messageOf(() => multi({name: 'mha'}).apply(shapes.map((shape) => tf.zeros(shape))));
+    expect(apply([2, 3])).toContain('query of mha: found shape [2, 3], expected [batch, length, features]');
+    expect(apply([2, 3, 4, 5])).toContain('query of mha: found shape [2, 3, 4, 5]');
+    expect(apply([2, 3, 4], [2, 4])).toContain('value of mha');
+    expect(apply([2, 3, 4], [2, 5, 4], [2, 6, 4])).toContain('key of mha: found length 6, expected 5, as value has');
+    expect(apply(...Array<number[]>(5).fill([1, 2, 3]))).toContain('inputs of mha: found 5 tensors');
+    expect(messageOf(() => multi({name: 'mha'}).call([], {}))).toContain('inputs of mha: found 0 tensors');
+    expect(messageOf(() => multi({name: 'mha'}).apply(tf.zeros([1, 2, 3], 'int32')))).toContain(
+      'Token ids go through an Embedding',
+    );
+    expect(apply([2, 3, 4], [1, 3, 4])).toContain('batch of key');
+    expect(messageOf(() => multi({name: 'mha'}).apply(tf.input({shape: [3, null as never]})))).toContain('known features');
+  });
+
+  it('call arguments that are unknown, wrong or impossible', () => {
+    const x = tf.zeros([1, 3, 4]);
+    const eager = (kwargs: object): string => messageOf(() => multi({name: 'mha'}).apply(x, {...kwargs}));
+    expect(eager({attention_mask: x})).toContain("Did you mean 'attentionMask'?");
+    expect(eager({useCausalMask: 1})).toContain("call argument 'useCausalMask' of mha: found 1, expected true or false");
+    expect(eager({returnAttentionScores: true})).toContain('the kernel never holds them as a whole');
+    expect(eager({attentionMask: [[1]]})).toContain("call argument 'attentionMask' of mha: found [[1]], expected a tensor");
+    expect(eager({attentionMask: tf.zeros([1, 2, 3])})).toContain('attentionMask of mha: found shape [1, 2, 3]');
+    expect(eager({attentionMask: tf.zeros([3])})).toContain('attentionMask of mha: found shape [3]');
+    expect(eager({value: x})).toContain('Call apply([query, value, key])');
+    expect(eager({mask: tf.ones([1, 3])})).toContain('Pass attentionMask');
+    const masked = tf.zeros([1, 3, 4]) as tf.Tensor & {kerasMask?: tf.Tensor};
+    masked.kerasMask = tf.ones([1, 2]);
+    expect(messageOf(() => multi({name: 'mha'}).apply(masked))).toContain('mask of the query of mha: found shape [1, 2]');
+  });
+
+  it('symbolic calls that a model would not repeat', () => {
+    const input = tf.input({shape: [3, 4]});
+    const symbolic = (kwargs: object): string => messageOf(() => multi({name: 'mha'}).apply(input, {...kwargs}));
+    expect(symbolic({training: true})).toContain("call argument 'training' of mha: found true, expected none in a model");
+    expect(symbolic({attentionMask: tf.ones([3, 3])})).toContain('expected a symbolic tensor in a model');
+    const layer = multi({name: 'mha'});
+    layer.apply(input);
+    expect(messageOf(() => layer.apply(input, {useCausalMask: true}))).toContain('found true after a call with false');
+    layer.apply(input, {useCausalMask: false});
+    const two = messageOf(() =>
+      multi({name: 'mha'}).apply([input, input, input, tf.input({shape: [3, 3]})], {attentionMask: input}),
+    );
+    expect(two).toContain('found two masks');
+  });
+});

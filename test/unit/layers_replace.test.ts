@@ -1,0 +1,74 @@
+import * as tf from '@tensorflow/tfjs';
+import {GroupedQueryAttention, MultiHeadAttention, replaceAttention} from '../../src/layers/index.js';
+import {causal, full, slidingWindow} from '../../src/pattern/index.js';
+import {refusal} from '../support/errors.js';
+import {tensorOf, tokens} from '../support/keras_attention.js';
+
+/** A layer of a user, under a name that TensorFlow.js need not know. */
+class LocalAttention extends tf.layers.Layer {
+  static readonly className = 'LocalAttention';
+}
+
+const symbolic = (tensors: unknown): tf.SymbolicTensor => tensors as tf.SymbolicTensor;
+const numbersOf = (model: tf.LayersModel, x: tf.Tensor): number[] => Array.from((model.predict(x) as tf.Tensor).dataSync());
+
+/** first, a model with second in it twice, a stranger, third in a wrapper. */
+function nested(): tf.LayersModel {
+  const inner = tf.sequential({
+    name: 'block',
+    layers: [new MultiHeadAttention({numHeads: 1, keyDim: 2, name: 'second', inputShape: [6, 4]})],
+  });
+  const third = new MultiHeadAttention({numHeads: 1, keyDim: 2, name: 'third', pattern: causal()});
+  const input = tf.input({shape: [6, 4]});
+  const layers = [
+    new GroupedQueryAttention({headDim: 2, numQueryHeads: 2, numKeyValueHeads: 1, name: 'first'}),
+    ...[inner, inner, new LocalAttention({name: 'local'}), tf.layers.reshape({targetShape: [2, 3, 4]})],
+    tf.layers.timeDistributed({layer: third}),
+  ];
+  return tf.model({inputs: input, outputs: layers.reduce((x, layer) => symbolic(layer.apply(x)), input), name: 'nested'});
+}
+
+describe('replaceAttention', () => {
+  beforeAll(async () => {
+    await tf.setBackend('cpu');
+  });
+
+  it('gives every attention layer a pattern, keeps weights, and says what it did and what it left', () => {
+    const model = nested();
+    const x = tensorOf(tokens([1, 6, 4], 1));
+    const before = numbersOf(model, x);
+    const weights = model.getWeights().map((weight) => Array.from(weight.dataSync()));
+    const report = replaceAttention(model, 'slidingWindow(left: 1)');
+    expect(report.replaced.map(({name, from, to}) => [name, String(from), String(to)])).toEqual([
+      ['first', 'full()', 'slidingWindow(left: 1)'],
+      ['second', 'full()', 'slidingWindow(left: 1)'],
+      ['third', 'causal()', 'slidingWindow(left: 1)'],
+    ]);
+    expect(report.left).toEqual([
+      {name: 'local', className: 'LocalAttention', reason: jasmine.stringContaining('not a MultiHeadAttention')},
+    ]);
+    expect(model.getWeights().map((weight) => Array.from(weight.dataSync()))).toEqual(weights);
+    expect(numbersOf(model, x)).not.toEqual(before);
+    replaceAttention(
+      model,
+      report.replaced.map(({from}) => from),
+    );
+    expect(numbersOf(model, x)).toEqual(before);
+  });
+
+  it('takes one pattern for each layer', () => {
+    const model = nested();
+    const patterns = [causal(), 'full()', slidingWindow({left: 1})];
+    expect(replaceAttention(model, patterns).replaced.map(({to}) => String(to))).toEqual(patterns.map(String));
+  });
+
+  it('refuses another count, and what is no pattern, before it changes anything', () => {
+    const model = nested();
+    const {thing, found, expected} = refusal(() => replaceAttention(model, [causal()]));
+    expect([thing, found]).toEqual(['replaceAttention pattern', '1 patterns']);
+    expect(expected).toBe('3, one for each attention layer of nested: first, second, third');
+    refusal(() => replaceAttention(model, [full(), full(), 'slidingWindo(left: 1)']));
+    refusal(() => replaceAttention(model, 3 as unknown as string));
+    expect(replaceAttention(model, full()).replaced.map(({from}) => String(from))).toEqual(['full()', 'full()', 'causal()']);
+  });
+});
