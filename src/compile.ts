@@ -1,15 +1,13 @@
 import {compress, resolveShape, type Acsr, type PatternShape} from './acsr/index.js';
-import {explain, planText, type Stages} from './explain.js';
-import {Pattern} from './pattern/index.js';
+import type {Stages} from './explain.js';
+import type {Pattern} from './pattern/index.js';
 import {
   candidates,
-  CORE_DEVICE,
   gradientScratch,
   makeGradientPlan,
   makePlan,
   planMaskTensor,
   scratchLayout,
-  toDense,
   tuningKey,
   type Device,
   type Implementation,
@@ -17,7 +15,7 @@ import {
   type Problem,
   type Storage,
 } from './plan/index.js';
-import {nearestName, refuse} from './support/index.js';
+import {refuse} from './support/index.js';
 import {
   generate,
   generateGradients,
@@ -192,75 +190,6 @@ export interface AttentionShape extends PatternShape {
   readonly implementation?: Implementation | 'auto';
   /** What the kernel reads. Default `float32`. */
   readonly precision?: Storage;
-}
-
-/** A frozen plan that can show itself. */
-export interface AttentionPlan extends Plan {
-  /** The mask the plan computes, row-major [queryLength · keyLength], 1 where the query attends to the key. */
-  toDense(): Uint8Array;
-  /** What was chosen, why, and a drawing. */
-  toString(): string;
-  /** Every stage from the pattern to the WGSL. */
-  explain(): string;
-}
-
-const SHAPE_NAMES = [
-  'queryLength',
-  'keyLength',
-  'queryOffset',
-  'headDim',
-  'valueDim',
-  'heads',
-  'keyHeads',
-  'batch',
-  'device',
-  'implementation',
-  'precision',
-];
-
-/**
- * Plans an attention without running it: what it would compute, with which kernel, why, and at what predicted cost.
- *
- * ```ts
- * const plan = planAttention(slidingWindow({left: 128, right: 128}), {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
- * plan.implementation; // 'fused'
- * plan.density; // 0.0617…
- * plan.tileDensity; // 0.8…: of the pairs computed, the share that is attended
- * console.log(plan.toString());
- * ```
- *
- * @throws SplatError when a size or an option is not what it says.
- */
-export function planAttention(pattern: Pattern, shape: AttentionShape): AttentionPlan {
-  if (!(pattern instanceof Pattern)) {
-    refuse('pattern', String(pattern), 'a Pattern', 'Build one with slidingWindow(…), causal(), parsePattern(text) and their kin.');
-  }
-  if (typeof shape !== 'object' || shape === null) {
-    refuse('shape', String(shape), 'an object {queryLength, keyLength, headDim}', 'Pass the sizes of the call.');
-  }
-  for (const name of Object.keys(shape)) {
-    if (SHAPE_NAMES.includes(name)) continue;
-    const near = nearestName(name, SHAPE_NAMES);
-    refuse(`shape.${name}`, 'an unknown name', SHAPE_NAMES.join(', '), near ? `Did you mean ${near}?` : 'Remove it.');
-  }
-  const problem = problemOf(shape);
-  const device = shape.device ?? CORE_DEVICE;
-  for (const [name, core] of Object.entries(CORE_DEVICE)) {
-    const found = (device as unknown as Record<string, unknown>)[name];
-    if (typeof found === typeof core && !Number.isNaN(found)) continue;
-    refuse(`device.${name}`, String(found), `a ${typeof core}`, 'Leave the device out for the limits that every one has.');
-  }
-  const {implementation, precision = 'float32'} = shape;
-  if (precision !== 'float32' && precision !== 'float16') {
-    refuse('shape.precision', String(precision), 'float32 or float16', 'Leave it out for float32.');
-  }
-  const plan = makePlan(compress(pattern, problem), problem, device, implementation, {storage: precision});
-  return Object.freeze({
-    ...plan,
-    toDense: () => toDense(plan),
-    toString: () => planText(plan),
-    explain: () => explain(compile(pattern, problem, device, {implementation, storage: precision})),
-  });
 }
 
 /** Fills in the defaults of a shape and refuses sizes that cannot be. */

@@ -21,6 +21,7 @@ export {
   createWebGPUBackend,
   type WebGPUBackendOptions,
   type BackendReport,
+  type DeviceLoss,
 } from './runtime/index.js';
 export {
   Pattern,
@@ -40,14 +41,8 @@ export {
   patternFromJSON,
 } from './pattern/index.js';
 export {equals} from './acsr/index.js';
-export {
-  planAttention,
-  type AttentionPlan,
-  type AttentionShape,
-  type Device,
-  type Implementation,
-  type MatrixConfig,
-} from './compile.js';
+export {planAttention, type AttentionPlan} from './plan_attention.js';
+export type {AttentionShape, Device, Implementation, MatrixConfig} from './compile.js';
 export {
   sparseIOHandler,
   type SparseIOHandler,

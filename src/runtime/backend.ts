@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../support/index.js';
 import type {BindingRole, Device} from '../compile.js';
 import {deviceRecord} from './device.js';
@@ -30,6 +30,9 @@ const MAX_RESIDENT_PLANS = 64;
 /** Mask bits take n²/8 bytes a plan (32 MiB at n = 16384), everything else is small: 256 MiB hold eight of those. */
 const MAX_RESIDENT_BYTES = 2 ** 28;
 
+/** How long a loss may take to be told, after the work on the device has failed of it. */
+const TELLING_MS = 50;
+
 /** A tfjs WebGPU backend as this package uses it: where tensors live, how dispatches join the command queue, what stays resident. */
 export class Host {
   static readonly #hosts = new WeakMap<object, Host>();
@@ -42,13 +45,8 @@ export class Host {
   }
 
   limits: Device;
-  readonly pipelines: Pipelines;
-  readonly residents = new Lru<object, Resident>({
-    entries: MAX_RESIDENT_PLANS,
-    weight: MAX_RESIDENT_BYTES,
-    weigh: ({schedule}) => schedule.size,
-    evicted: ({schedule, uniforms}) => this.destroy([schedule, ...[...uniforms.values()].flat()]),
-  });
+  pipelines: Pipelines;
+  residents = this.#noResidents();
   /** Plans the device refused. */
   readonly broken = new WeakMap<object, SplatError>();
   readonly #work = new Map<BindingRole, GPUBuffer>();
@@ -69,7 +67,43 @@ export class Host {
     this.pipelines = new Pipelines(device);
     this.#canBatch = canBatch(backend);
     this.#canTrim = canTrim(backend.bufferManager);
-    void device.lost.then((info) => (this.lost = info.message === '' ? info.reason : info.message));
+    void device.lost.then(({reason, message}) => {
+      this.lost = message === '' ? reason : message;
+      this.#forget();
+    });
+  }
+
+  #noResidents(): Lru<object, Resident> {
+    return new Lru({
+      entries: MAX_RESIDENT_PLANS,
+      weight: MAX_RESIDENT_BYTES,
+      weigh: ({schedule}) => schedule.size,
+      evicted: ({schedule, uniforms}) => this.destroy([schedule, ...[...uniforms.values()].flat()]),
+    });
+  }
+
+  /**
+   * Lets go of everything on the lost device, and lets nobody read from it: in browsers tfjs would read something synchronously, also to
+   * move a tensor to the backend that comes next, and never notice. What the backend has on the CPU as well can still be read.
+   */
+  #forget(): void {
+    this.pipelines = new Pipelines(this.device);
+    this.residents = this.#noResidents();
+    this.#work.clear();
+    const backend = this.#backend;
+    const {read, readSync} = backend;
+    const throwIfGone = (id: DataId): void => {
+      const {values, complexTensorInfos} = backend.tensorMap.has(id) ? backend.tensorMap.get(id) : {};
+      if (values == null && complexTensorInfos == null) this.throwIfLost();
+    };
+    backend.readSync = (id) => {
+      throwIfGone(id as DataId);
+      return readSync.call(backend, id);
+    };
+    backend.read = async (id) => {
+      throwIfGone(id as DataId);
+      return read.call(backend, id);
+    };
   }
 
   get device(): GPUDevice {
@@ -83,8 +117,19 @@ export class Host {
       'WebGPU device',
       `a lost one (${this.lost})`,
       'a living device',
-      "Its tensors are gone: call tf.removeBackend('webgpu'), register and set the backend again, and load the model anew.",
+      'Its tensors are gone. Call createWebGPUBackend() and tf.setBackend() again, or tf.removeBackend() and register the stock backend ' +
+        'anew; then load the model again.',
     );
+  }
+
+  /** What work on the device comes to. Where it fails because the device is lost meanwhile, the error says that, whatever the work says. */
+  outcome<T>(work: Promise<T>): Promise<T> {
+    return work.catch(async (error: unknown) => {
+      // Work may fail of a loss before the loss is told.
+      await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, TELLING_MS))]);
+      this.throwIfLost();
+      throw error;
+    });
   }
 
   /** While tfjs compiles pipelines in parallel (`WEBGPU_ENGINE_COMPILE_ONLY`), nothing may be dispatched. */

@@ -22,6 +22,20 @@ export interface WebGPUBackendOptions {
   readonly tensorCores?: boolean;
   /** Default `high-performance`, or `low-power` where the flag WEBGPU_USE_LOW_POWER_GPU of TensorFlow.js is set. */
   readonly powerPreference?: 'high-performance' | 'low-power';
+  /**
+   * Called when the device is lost: a driver that restarts, a GPU that is unplugged, a system that runs out of memory. From then on every
+   * call of this package on the backend throws, and its tensors are gone. Called once for each device that the backend gets, and not when
+   * the backend is removed.
+   */
+  readonly onLost?: (loss: DeviceLoss) => void;
+}
+
+/** What the browser says of a lost device. */
+export interface DeviceLoss {
+  /** `destroyed` when a program did it, else `unknown`. */
+  readonly reason: 'destroyed' | 'unknown';
+  /** For people; may be empty. */
+  readonly message: string;
 }
 
 /** What the device of a new backend has. */
@@ -38,10 +52,11 @@ export interface BackendReport {
   readonly refused: readonly string[];
 }
 
+type OnLost = WebGPUBackendOptions['onLost'];
 type Factory = () => KernelBackend | Promise<KernelBackend>;
 type BackendClass = new (device: GPUDevice, info?: GPUAdapterInfo) => KernelBackend;
 
-const NAMES = ['name', 'powerPreference', ...EXTRAS] as const;
+const NAMES = ['name', 'powerPreference', 'onLost', ...EXTRAS] as const;
 const POWER = ['high-performance', 'low-power'] as const;
 /** That of the stock backend. */
 const PRIORITY = 3;
@@ -66,6 +81,16 @@ let knownClass: BackendClass | null = null;
  * registered for 'webgpu' by then are there, too. A feature that was named in the options and is not granted, or that the adapter has and
  * the device does not, makes one warning. `tf.removeBackend(name)` frees everything, the device included.
  *
+ * A device can be lost at any time. Called again for the same name, it replaces the backend whose device is lost, the stock one as well:
+ *
+ * ```js
+ * async function start() {
+ *   const {name} = await createWebGPUBackend({onLost: () => start()});
+ *   await tf.setBackend(name);
+ *   model = await tf.loadGraphModel(url); // tensors of the lost device are gone: weights, caches and what was prepared are made anew
+ * }
+ * ```
+ *
  * @returns what was granted and what was not.
  * @throws SplatError (as a rejection) when an option is wrong, when @tensorflow/tfjs-backend-webgpu was not imported, when there is no
  *   GPU, and when a backend of that name still holds tensors, which would be lost.
@@ -74,6 +99,7 @@ export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): P
   checkOptions(options);
   const name = checkName(options.name);
   const wishes = wishesOf(options);
+  const onLost = checkOnLost(options.onLost);
   gpuOfNavigator();
   // An initialisation under way would end with its backend in the place of ours.
   await (tf.engine() as unknown as {pendingBackendInit?: Promise<unknown> | null}).pendingBackendInit;
@@ -87,7 +113,7 @@ export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): P
     opened.device.destroy();
     throw error;
   }
-  register(name, factoryOf(knownClass, opened, wishes));
+  register(name, factoryOf(knownClass, opened, wishes, onLost));
 
   const {info, granted, refused} = opened;
   const {float16, subgroups, matrixConfigs} = granted;
@@ -108,25 +134,34 @@ function register(name: string, factory: Factory): void {
 /**
  * Gives the backend on the device that is open; called again, after the backend was removed and registered anew, it opens another one.
  */
-function factoryOf(backendClass: BackendClass, opened: OpenDevice, wishes: DeviceWishes): Factory {
+function factoryOf(backendClass: BackendClass, opened: OpenDevice, wishes: DeviceWishes, onLost: OnLost): Factory {
   let unused: OpenDevice | null = opened;
   void opened.device.lost.then(() => (unused = null));
   return () => {
     const ready = unused;
     unused = null;
     // Not a promise where it need not be one: then TensorFlow.js has the backend at once.
-    return ready === null ? openDevice(wishes).then((again) => construct(backendClass, again)) : construct(backendClass, ready);
+    if (ready !== null) return construct(backendClass, ready, onLost);
+    return openDevice(wishes).then((again) => construct(backendClass, again, onLost));
   };
 }
 
-function construct(backendClass: BackendClass, {device, info}: OpenDevice): KernelBackend {
+function construct(backendClass: BackendClass, {device, info}: OpenDevice, onLost: OnLost): KernelBackend {
   const backend = new backendClass(device, info);
-  const dispose = backend.dispose.bind(backend);
+  const host = Host.of(backend)!;
+  const [read, dispose] = [backend.read.bind(backend), backend.dispose.bind(backend)];
+  // Else a read that waits while the device is lost rejects without a word.
+  backend.read = (id) => host.outcome(read(id));
+  let removed = false;
   backend.dispose = () => {
+    removed = true;
     dispose();
     // What lives outside of the pool of TensorFlow.js (schedules, pipelines) goes with the device, instead of with the garbage some day.
     device.destroy();
   };
+  void device.lost.then(({reason, message}) => {
+    if (!removed) onLost?.({reason, message});
+  });
   return backend;
 }
 
@@ -214,6 +249,16 @@ function checkName(name: unknown = 'webgpu'): string {
     refuse('option name', say(name), 'a name that no other backend has', "Choose another one, such as 'splat'.");
   }
   return name;
+}
+
+function checkOnLost(onLost: unknown): OnLost {
+  if (onLost === undefined || typeof onLost === 'function') return onLost as OnLost;
+  return refuse(
+    'option onLost',
+    say(onLost),
+    'a function',
+    'Leave it out, or pass one such as (loss) => console.warn(loss.message).',
+  );
 }
 
 function wishesOf(options: WebGPUBackendOptions): DeviceWishes {

@@ -4,7 +4,7 @@ import type {Acsr} from '../compile.js';
 import {rank4} from './arguments.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';
-import {spreadDiagonals} from './relative_bias.js';
+import {spreadDiagonals} from './diagonals.js';
 
 /** The tensors of one call, float32 unless another type is said. */
 export interface DenseInputs {

@@ -17,7 +17,7 @@ import {
   type DenseOptions,
   type HeadedInputs,
 } from './dense.js';
-import {diagonalSums} from './relative_bias.js';
+import {diagonalSums} from './diagonals.js';
 
 /** What the forward pass gave, and what comes back. */
 export interface DenseOutcome {

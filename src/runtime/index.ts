@@ -9,4 +9,4 @@ export type {SegmentIds, SparseAttentionOptions} from './options.js';
 export {prepare, type PrepareShape, type ScoreOption} from './prepare.js';
 export {applyTuning, tune, type TuneReport, type Tuning} from './tune.js';
 export {patternFromMask} from './pattern_from_mask.js';
-export {createWebGPUBackend, type WebGPUBackendOptions, type BackendReport} from './create_backend.js';
+export {createWebGPUBackend, type BackendReport, type DeviceLoss, type WebGPUBackendOptions} from './create_backend.js';

@@ -85,7 +85,9 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
 
 async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof checkFits>[3]): Promise<void> {
   checkFits(host, runnable, {}, shapes);
-  await Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program)));
+  await host.outcome(Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program))));
+  // A lost device compiles everything, and nothing of it runs.
+  host.throwIfLost();
   residentOf(host, runnable);
 }
 

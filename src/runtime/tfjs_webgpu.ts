@@ -10,7 +10,7 @@ export interface WebGPUBackend extends KernelBackend {
   // Public.
   readonly device: GPUDevice & {readonly adapterInfo?: AdapterWords};
   readonly adapterInfo: AdapterWords;
-  readonly tensorMap: {get(id: DataId): {dtype: tf.DataType; resource?: GPUBuffer | GPUTexture | null}};
+  readonly tensorMap: {has(id: DataId): boolean; get(id: DataId): TensorData};
   readonly bufferManager: BufferManager;
   makeTensorInfo(shape: number[], dtype: tf.DataType): TensorInfo;
   uploadToGPU(id: DataId): void;
@@ -29,6 +29,15 @@ export interface WebGPUBackend extends KernelBackend {
   readonly pipelineCache: Record<string, GPUComputePipeline | Promise<GPUComputePipeline>>;
   /** Set only while tf.time or tf.profile runs. */
   readonly activeTimers?: {name: string; query: Promise<number>}[] | null;
+}
+
+interface TensorData {
+  readonly dtype: tf.DataType;
+  readonly resource?: GPUBuffer | GPUTexture | null;
+  /** On the CPU. */
+  readonly values?: unknown;
+  /** Of a complex tensor, which has neither. */
+  readonly complexTensorInfos?: object | null;
 }
 
 export interface BufferManager {

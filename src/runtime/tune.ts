@@ -54,8 +54,9 @@ export async function tune(pattern: Pattern, shape: PrepareShape): Promise<TuneR
   const compete = names.length > 1 ? names : [];
   const plans = compete.map((tile) => compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), options));
   const programs = new Map(plans.flatMap(({launches}) => launches.map(({program}) => [program.key, program])));
-  await Promise.all([...programs.values()].map((program) => host.pipelines.compile(program)));
-  const milliseconds = plans.length === 0 ? [] : await time(host, plans);
+  await host.outcome(Promise.all([...programs.values()].map((program) => host.pipelines.compile(program))));
+  const milliseconds = plans.length === 0 ? [] : await host.outcome(time(host, plans));
+  host.throwIfLost();
   const timings = compete.map((tile, i) => ({tile, ms: milliseconds[i]!})).sort((x, y) => x.ms - y.ms);
   const chosen = timings[0]?.tile ?? names[0]!;
   host.limits = tunedDevice(host.limits, {[kind]: chosen});

@@ -1,4 +1,5 @@
-import {compile, compileMaskTensor, CORE_DEVICE, explain, planAttention, type AttentionShape} from '../../src/compile.js';
+import {compile, compileMaskTensor, CORE_DEVICE, explain, type AttentionShape} from '../../src/compile.js';
+import {planAttention} from '../../src/plan_attention.js';
 import {causal, full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
 import {checkPlan} from '../../src/plan/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';

@@ -410,6 +410,7 @@ describe('createWebGPUBackend', () => {
       ['unknown options', {tensorcore: true}, /^option 'tensorcore': .*Did you mean 'tensorCores'\?$/],
       ['unlikely options', {colour: 1}, /^option 'colour': .*Remove it\.$/],
       ['a feature that is no boolean', {float16: 'yes'}, /^option float16: found the text 'yes', expected true or false/],
+      ['a listener that is no function', {onLost: 'reload'}, /^option onLost: found the text 'reload', expected a function/],
       ['an unknown power', {powerPreference: 'high-preformance'}, /^option powerPreference: .*Did you mean 'high-performance'\?$/],
       ['a name that is no text', {name: 5}, /^option name: found 5/],
       ['an empty name', {name: ''}, /^option name/],
