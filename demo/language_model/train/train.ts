@@ -1,19 +1,19 @@
 // Trains the byte model on the GPU, as far as the given minutes reach; run again, it goes on where it was.
-//   node --import tsx demo/language_model/train/train.ts --variant sparse --corpus FOLDER --folder FOLDER
+//   node --import ./test/support/node_webgpu.mjs --import tsx demo/language_model/train/train.ts --variant sparse --corpus FOLDER --folder FOLDER
 import {appendFileSync, existsSync, mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
-// First: it gives TensorFlow.js a navigator.gpu to find.
+// For a bundle, where it runs first; without one, --import above has done it.
 import '../../../test/support/node_webgpu.mjs';
 import '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-webgpu';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
-import {sparseAttention} from '../../../src/index.js';
-import {byteModelConfig, CONTEXT, patternsOf, VOCABULARY, type ModelConfig, type Variant} from '../config.js';
+import {byteModelConfig, CONTEXT, VOCABULARY, type Variant} from '../config.js';
 import {features, logits, weightShapes, type Attend, type Weights} from '../network.js';
-import {heldOutBatch, heldOutCount, trainingBatch, type Batch} from './batches.js';
+import {trainingBatch, type Batch} from './batches.js';
 import {loadCheckpoint, saveCheckpoint, type State} from './checkpoint.js';
+import {heldOutBits, wholeContexts} from './evaluate.js';
 import {exportModel} from './export.js';
 
 const {values: options} = parseArgs({
@@ -60,7 +60,7 @@ const state = await train(resumed);
 await saveCheckpoint(folder, state, optimizer, variables);
 if (state.step === steps) {
   const heldOut = readFileSync(join(options.corpus, 'held_out.bin'));
-  const bits = await heldOutBits(heldOut, Math.min(Number(options.held), heldOutCount(heldOut)));
+  const bits = await heldOutBits({config, weights}, heldOut, Number(options.held));
   log({step: state.step, heldOutBitsPerByte: bits});
   const about = existsSync(join(options.corpus, 'corpus.json')) ? join(options.corpus, 'corpus.json') : undefined;
   await exportModel(join(folder, 'model'), config, weights, {
@@ -76,7 +76,7 @@ console.log(`${variant}: step ${state.step}, ${seconds().toFixed(0)} s of this r
 process.exit(0);
 
 async function train({step: first, seconds: before}: State): Promise<State> {
-  const attend = attention(config, sequences);
+  const attend = wholeContexts(config, sequences);
   let step = first;
   let pending: Promise<void> = Promise.resolve();
   for (; step < steps && seconds() < 60 * Number(options.minutes); step++) {
@@ -131,43 +131,6 @@ function clipped(grads: tf.NamedTensorMap): tf.NamedTensorMap {
   const norm = tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square)));
   const factor = tf.minimum(1, tf.div(LONGEST_GRADIENT, tf.add(norm, 1e-6)));
   return Object.fromEntries(Object.entries(grads).map(([name, grad]) => [name, tf.mul(grad, factor)]));
-}
-
-/** Bits per byte over the contexts, and over the second half of each, where far bytes can help. */
-async function heldOutBits(
-  text: Uint8Array,
-  contexts: number,
-): Promise<{contexts: number; bitsPerByte: number; secondHalf: number}> {
-  const attend = attention(config, 1);
-  let [sum, late] = [0, 0];
-  for (let i = 0; i < contexts; i++) {
-    const losses = tf.tidy(() => {
-      const {inputs, targets} = heldOutBatch(text, i);
-      const scores = logits(weights, features(weights, config, tf.tensor1d(inputs, 'int32'), attend));
-      const chosen = tf.sum(tf.mul(scores, tf.oneHot(tf.tensor1d(targets, 'int32'), VOCABULARY, 1, 0, 'float32')), 1);
-      return tf.sub(tf.logSumExp(scores, 1), chosen);
-    });
-    const values = await losses.data();
-    losses.dispose();
-    values.forEach((value, at) => {
-      sum += value;
-      if (at >= CONTEXT / 2) late += value;
-    });
-  }
-  const bytes = contexts * CONTEXT * Math.LN2;
-  return {contexts, bitsPerByte: sum / bytes, secondHalf: (2 * late) / bytes};
-}
-
-/** Attention over whole sequences of CONTEXT bytes. */
-function attention({heads, width, layers}: ModelConfig, batch: number): Attend {
-  const patterns = patternsOf(config);
-  const slopes = layers.map(({alibiSlopes}) => tf.keep(tf.tensor1d([...alibiSlopes])));
-  const split = (x: tf.Tensor2D): tf.Tensor4D => tf.reshape(x, [batch, CONTEXT, heads, width / heads]);
-  return (layer, query, key, value) =>
-    tf.reshape(
-      sparseAttention(split(query), split(key), split(value), patterns[layer]!, {layout: 'blhd', alibiSlopes: slopes[layer]!}),
-      [batch * CONTEXT, width],
-    );
 }
 
 /** Normal of a spread that keeps the size of what goes through; what a block adds starts at zero, so that each begins as the identity. */
