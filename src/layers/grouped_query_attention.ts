@@ -41,6 +41,7 @@ export class GroupedQueryAttention extends AttentionLayer {
     super(given, {heads, keyHeads, keyDim: headDim, valueDim: headDim, outputShape: null});
   }
 
+  /** The arguments, the pattern as its text. */
   override getConfig(): serialization.ConfigDict {
     const {heads: numQueryHeads, keyHeads: numKeyValueHeads, keyDim: headDim} = this.sizes;
     return {...super.getConfig(), headDim, numQueryHeads, numKeyValueHeads};

@@ -54,6 +54,7 @@ export class MultiHeadAttention extends AttentionLayer {
     super(given, {heads, keyHeads: heads, keyDim, valueDim, outputShape: checkOutputShape(given.outputShape)});
   }
 
+  /** The arguments, the pattern as its text. */
   override getConfig(): serialization.ConfigDict {
     const {heads: numHeads, keyDim, valueDim, outputShape} = this.sizes;
     return {...super.getConfig(), numHeads, keyDim, valueDim, outputShape: outputShape && [...outputShape], attentionAxes: [1]};

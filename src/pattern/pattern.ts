@@ -9,6 +9,9 @@ import {checkSize, spell} from './sizes.js';
 /** Everything that walks a pattern recurses; this keeps the walks well inside any stack. */
 export const MAX_DEPTH = 1000;
 
+/** The patterns of every copy of this package: a program may hold two, where one dependency requires it and another imports it. */
+const PATTERN = Symbol.for('tfjs-splat.Pattern');
+
 /**
  * Who attends to whom: an immutable value, made by the builders (`causal`, `slidingWindow`, …) and composed by `and`, `or` and `not`.
  *
@@ -27,7 +30,7 @@ export class Pattern {
 
   /** Builders, `parsePattern` and `patternFromJSON` make patterns; `node` is trusted and frozen here, its lists are frozen by them. */
   constructor(node: PatternNode, ...operands: readonly Pattern[]) {
-    this.#depth = Math.max(0, ...operands.map((operand) => operand.#depth + 1));
+    this.#depth = Math.max(0, ...operands.map((operand) => 1 + (#depth in operand ? operand.#depth : depthOf(operand))));
     if (this.#depth > MAX_DEPTH) {
       refuse(
         'pattern',
@@ -38,6 +41,11 @@ export class Pattern {
     }
     this.node = Object.freeze(node);
     Object.freeze(this);
+  }
+
+  /** True for the patterns of other copies too. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && PATTERN in value;
   }
 
   /**
@@ -112,6 +120,14 @@ export class Pattern {
       refuse(`pattern.${kind}`, spell(other), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
     return new Pattern({kind, operands: Object.freeze([this.node, other.node] as const)}, this, other);
   }
+}
+
+Object.defineProperty(Pattern.prototype, PATTERN, {value: true});
+
+/** Of a pattern of another copy, which hides its depth from this one. */
+function depthOf({node}: {readonly node: PatternNode}): number {
+  if (node.kind === 'not') return 1 + depthOf({node: node.operand});
+  return 'operands' in node ? 1 + Math.max(...node.operands.map((operand) => depthOf({node: operand}))) : 0;
 }
 
 function checkIndex(thing: 'query' | 'key', index: number, length: number): void {

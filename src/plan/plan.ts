@@ -1,5 +1,6 @@
 import type {Device, MatrixConfig, Problem} from './problem.js';
 
+/** Which kernel computes: `fused` the tiles that the pattern touches, `dense` all of them. */
 export type Implementation = 'fused' | 'dense';
 
 /** How query, key and value are stored while the kernel reads them. Scores, softmax and sums are float32 in either case. */
