@@ -1,45 +1,53 @@
-// `npm run build`: dist/tfjs-splat.mjs for bundlers and Node, .cjs for require, .min.js for script tags, and the types.
-import {readFileSync} from 'node:fs';
+// `npm run build`: dist/tfjs-splat*.mjs for bundlers and import maps, .cjs for Node's require, .min.js for script tags, and the types.
+import {existsSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {dts} from 'rollup-plugin-dts';
 import esbuild from 'rollup-plugin-esbuild';
+import {bareWgsl, SCRIPT_BUILD, SCRIPT_OUTPUT, scripts} from './scripts/script_tags.mjs';
 
 const {version, license} = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 const banner = `/*! tfjs-splat ${version}, ${license} */`;
 const external = /^@tensorflow\//;
-const compile = (options = {}) => esbuild({target: 'es2022', tsconfig: false, ...options});
+const compile = () => esbuild({target: 'es2022', tsconfig: false});
 
-/** A script tag adds to the global `tf`, where tf.min.js put the packages that ours imports. */
-const scriptTag = (file) => ({
-  input: 'src/umd.ts',
-  external,
-  plugins: [compile({minify: true})],
-  output: {
-    file,
-    banner,
-    format: 'umd',
-    name: 'tf',
-    extend: true,
-    sourcemap: true,
-    globals: {'@tensorflow/tfjs-core': 'tf', '@tensorflow/tfjs-converter': 'tf', '@tensorflow/tfjs-backend-webgpu': 'tf'},
-  },
+// What an earlier build left would be packed. dist/demo is not ours.
+for (const name of existsSync('dist') ? readdirSync('dist') : []) {
+  if (name === 'types' || name.startsWith('tfjs-splat')) rmSync(`dist/${name}`, {recursive: true});
+}
+
+/** The doors: `tfjs-splat`, `tfjs-splat/chained` and `tfjs-splat/layers`. Caches and registrations lie in chunks that they share. */
+const DOORS = {'': 'src/index.ts', '.chained': 'src/chained.ts', '.layers': 'src/layers/index.ts'};
+const doors = (name) => Object.fromEntries(Object.entries(DOORS).map(([door, path]) => [name(door), path]));
+/** One chunk for whatever two doors share, and names in it as they are in the sources. */
+const files = (dir, shared, ending) => ({
+  dir,
+  entryFileNames: `[name]${ending}`,
+  chunkFileNames: `[name]${ending}`,
+  manualChunks: (id) => (/\/src\/(layers\/|chained|index)/.test(id) ? null : shared),
+  minifyInternalExports: false,
 });
 
 export default [
   {
-    input: 'src/index.ts',
+    input: doors((door) => `tfjs-splat${door}`),
     external,
     plugins: [compile()],
     output: [
-      {file: 'dist/tfjs-splat.mjs', format: 'es', banner, sourcemap: true},
-      {file: 'dist/tfjs-splat.cjs', format: 'cjs', banner, sourcemap: true},
+      // Bundlers and browsers show the sources by this map; who requires the other reads it as it is.
+      {...files('dist', 'tfjs-splat.shared', '.mjs'), format: 'es', banner, sourcemap: true},
+      {...files('dist', 'tfjs-splat.shared', '.cjs'), format: 'cjs', banner},
     ],
   },
-  scriptTag('dist/tfjs-splat.min.js'),
   {
-    input: 'src/index.ts',
+    ...SCRIPT_BUILD,
+    external,
+    plugins: [scripts({version, banner}), compile(), bareWgsl()],
+    output: SCRIPT_OUTPUT,
+  },
+  {
+    input: doors((door) => door.slice(1) || 'index'),
     external,
     plugins: [dts()],
     // Twice: TypeScript takes the ending for the module kind.
-    output: [{file: 'dist/types/index.d.ts'}, {file: 'dist/types/index.d.cts'}],
+    output: [files('dist/types', 'shared', '.d.ts'), files('dist/types', 'shared', '.d.cts')],
   },
 ];

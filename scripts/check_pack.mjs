@@ -1,96 +1,151 @@
-// Packs the package, unpacks it as a user's `npm install` would, and uses it from there: contents, modules, peers, types.
+// Packs the package and uses it from outside: contents, sizes, peers, modules, script tags, types.
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import vm from 'node:vm';
+import {gzipSync} from 'node:zlib';
+import {withPackedPackage} from './packed.mjs';
 import {ROOT} from './steps.mjs';
 
-const BUNDLES = ['dist/tfjs-splat.cjs', 'dist/tfjs-splat.min.js', 'dist/tfjs-splat.mjs'];
-const CONTENTS = [
-  ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'dist/types/index.d.cts', 'dist/types/index.d.ts'],
-  ...BUNDLES.flatMap((path) => [path, `${path}.map`]),
-];
-const NAMES = [
-  ...['full', 'causal', 'slidingWindow', 'strided', 'blockLocal', 'globalTokens', 'prefix', 'documents', 'fromMask'],
-  ...['Pattern', 'parsePattern', 'patternFromJSON', 'patternFromMask', 'equals'],
-  ...['sparseAttention', 'planAttention', 'prepare', 'tune', 'createWebGPUBackend', 'sparseIOHandler', 'SplatError'],
-  ...['sparseAttentionWithAux', 'mergeAttention', 'relativePositionBias', 'KvCache'],
-];
+const SCRIPTS = ['', '.extras', '.layers'].map((name) => `dist/tfjs-splat${name}.min.js`);
+const PROSE = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+/** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
+const MOST_SCRIPT_BYTES = 40_000;
+/** Developers download the package; half of it is the map that shows them the sources. */
+const MOST_PACKAGE_BYTES = 1_048_576;
 
-const home = mkdtempSync(join(tmpdir(), 'tfjs-splat-pack-'));
-try {
-  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', home], {cwd: ROOT, encoding: 'utf8'}));
-  const installed = join(home, 'node_modules/tfjs-splat');
-  mkdirSync(installed, {recursive: true});
-  execFileSync('tar', ['-xzf', join(home, packed.filename), '-C', installed, '--strip-components', '1']);
-  symlinkSync(join(ROOT, 'node_modules/@tensorflow'), join(home, 'node_modules/@tensorflow'));
-  symlinkSync(join(ROOT, 'node_modules/@webgpu'), join(home, 'node_modules/@webgpu'));
-
-  checkContents(packed);
-  checkPeers(installed);
-  await checkModules(installed);
-  checkTypes(installed);
+await withPackedPackage(async ({home, installed, packed}) => {
+  const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+  const read = (path) => readFileSync(join(installed, path), 'utf8');
+  checkContents(packed, manifest, read);
+  checkPeers(manifest, read);
+  await checkModules(home, installed, manifest);
+  checkScripts(home, read, Object.keys(await import(pathToFileURL(join(installed, manifest.module)).href)));
+  checkTypes(home, manifest, read);
+  const scripts = SCRIPTS.map((path) => `${path.slice(5)} ${gzipSync(read(path), {level: 9}).length}`);
   console.log(`${packed.filename}: ${packed.files.length} files, ${kib(packed.size)} packed, ${kib(packed.unpackedSize)} unpacked`);
-} finally {
-  rmSync(home, {recursive: true, force: true});
-}
+  console.log(`script tags, bytes after gzip: ${scripts.join(', ')}`);
+});
 
 function kib(bytes) {
   return `${Math.ceil(bytes / 1024)} KiB`;
 }
 
-function checkContents({files, size}) {
-  assert.deepEqual(files.map(({path}) => path).sort(), [...CONTENTS].sort());
-  for (const file of files) assert.ok(file.size > 0, `${file.path} is empty`);
-  // A script tag is downloaded by every visitor; the rest is downloaded by developers.
-  const script = files.find(({path}) => path.endsWith('.min.js'));
-  assert.ok(script.size < 256 * 1024, `${script.path} has ${kib(script.size)}`);
-  assert.ok(size < 1280 * 1024, `the package has ${kib(size)}`);
+/** The files behind the doors of the package, and what they import, run or show of one another. */
+function reachable(paths, read) {
+  const found = new Set(paths.map((path) => path.replace(/^[.][/]/, '')));
+  for (const path of found) {
+    const text = read(path);
+    const inside = /\b(?:from|require\(|import) ?["'](\.[^"']+)["']|sourceMappingURL=(\S+)$/gm;
+    for (const [, module, map] of /[.](?:mjs|cjs|d[.]c?ts)$/.test(path) ? text.matchAll(inside) : []) {
+      const target = join(dirname(path), module ?? map);
+      // Declarations import one another by the names of modules that are not there.
+      found.add(/[.]d[.]c?ts$/.test(path) ? target.replace(/[.](c?)js$/, '.d.$1ts') : target);
+    }
+  }
+  return [...found];
 }
 
-/** What the bundle imports must be there: only a peer that is not optional is. */
-function checkPeers(installed) {
-  const {peerDependencies, peerDependenciesMeta} = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
-  const imported = [
-    ...readFileSync(join(installed, 'dist/tfjs-splat.mjs'), 'utf8').matchAll(/^(?:import|export) .*?from ['"](.+?)['"]/gm),
-  ];
-  for (const [, name] of imported) {
-    assert.ok(peerDependencies[name], `${name} is imported and no peer dependency`);
-    assert.ok(!peerDependenciesMeta[name]?.optional, `${name} is imported and an optional peer dependency`);
+function targetsOf(door) {
+  return typeof door === 'string' ? [door] : Object.values(door).flatMap(targetsOf);
+}
+
+/** Nothing is missing and nothing superfluous. */
+function checkContents({files, size}, {exports, main, module, types, unpkg, jsdelivr}, read) {
+  const doors = [...targetsOf(exports), main, module, types, unpkg, jsdelivr];
+  const expected = new Set([...PROSE, ...SCRIPTS, ...reachable(doors, read)]);
+  assert.deepEqual(files.map(({path}) => path).sort(), [...expected].sort());
+  for (const file of files) assert.ok(file.size > 0, `${file.path} is empty`);
+  const bytes = gzipSync(read(SCRIPTS[0]), {level: 9}).length;
+  assert.ok(bytes <= MOST_SCRIPT_BYTES, `${SCRIPTS[0]} has ${bytes} bytes after gzip, expected at most ${MOST_SCRIPT_BYTES}`);
+  assert.ok(size <= MOST_PACKAGE_BYTES, `the package has ${kib(size)}, expected at most ${kib(MOST_PACKAGE_BYTES)}`);
+}
+
+/** What a door imports must be there: a peer, and none that is optional but for the layers, whose users have it. */
+function checkPeers({exports, peerDependencies, peerDependenciesMeta}, read) {
+  for (const [door, targets] of Object.entries(exports)) {
+    const code = reachable(targetsOf(targets), read).filter((path) => /[.][cm]js$/.test(path));
+    const imported = code.flatMap((path) => [...read(path).matchAll(/(?:^import |\bfrom |\brequire\()["']([^."'][^"']*)["']/gm)]);
+    if (door !== './package.json') assert.ok(imported.length > 0, `${door} imports nothing`);
+    for (const [, name] of imported) {
+      assert.ok(peerDependencies[name], `${door} imports ${name}, which is no peer dependency`);
+      const mayBeMissing = peerDependenciesMeta[name]?.optional && !(door === './layers' && name === '@tensorflow/tfjs-layers');
+      assert.ok(!mayBeMissing, `${door} imports ${name}, an optional peer dependency`);
+    }
   }
 }
 
-async function checkModules(installed) {
+/** The names that a door of the sources exports, types left out. */
+function sourceNames(path) {
+  const blocks = readFileSync(join(ROOT, path), 'utf8').matchAll(/^export \{([^}]*)\}/gm);
+  return [...blocks]
+    .flatMap(([, names]) => names.split(',').map((name) => name.trim()))
+    .filter((name) => name && !/^type /.test(name));
+}
+
+/** Each door as an ES module and as CommonJS has the names of its source. */
+async function checkModules(home, installed, {exports}) {
   const require = createRequire(join(home, 'index.js'));
-  const esm = await import(pathToFileURL(join(installed, 'dist/tfjs-splat.mjs')).href);
-  const cjs = require('tfjs-splat');
-  assert.deepEqual(
-    NAMES.filter((name) => !(name in esm)),
-    [],
-    'names that the ES module lacks',
-  );
-  assert.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort());
-  const script = 'dist/tfjs-splat.min.js';
-  // A script tag sees the global `tf` and no module system.
-  globalThis.tf = {...require('@tensorflow/tfjs-core'), ...require('@tensorflow/tfjs-converter')};
-  vm.runInThisContext(readFileSync(join(installed, script), 'utf8'), {filename: script});
-  assert.equal(typeof globalThis.tf.sparseAttention, 'function', script);
-  assert.deepEqual(Object.keys(globalThis.tf.splat).sort(), Object.keys(esm).sort(), script);
+  const sources = {'.': 'src/index.ts', './chained': null, './layers': 'src/layers/index.ts'};
+  assert.deepEqual(Object.keys(exports), [...Object.keys(sources), './package.json']);
+  for (const [door, source] of Object.entries(sources)) {
+    const names = source === null ? [] : sourceNames(source).sort();
+    const esm = await import(pathToFileURL(join(installed, exports[door].import.default)).href);
+    assert.deepEqual(Object.keys(esm).sort(), names, `${door} as an ES module`);
+    assert.deepEqual(Object.keys(require(join('tfjs-splat', door))).sort(), names, `${door} as CommonJS`);
+  }
+}
+
+/** Runs the scripts as a page does, which has a global `tf` and no modules. */
+function checkScripts(home, read, names) {
+  const require = createRequire(join(home, 'index.js'));
+  const run = (path) => vm.runInThisContext(read(path), {filename: path});
+  const tf = {...require('@tensorflow/tfjs-core'), ...require('@tensorflow/tfjs-converter')};
+  const [core, extras, layers] = SCRIPTS;
+  globalThis.tf = {...tf};
+  assert.throws(() => run(extras), /found no tfjs-splat[.]min[.]js of its build/);
+  run(core);
+  assert.equal(typeof globalThis.tf.sparseAttention, 'function');
+  assert.deepEqual(Object.keys(globalThis.tf.splat).sort(), names.sort());
+  const {splat} = globalThis.tf;
+  for (const missing of ['planAttention', 'KvCache', 'sparseIOHandler', 'parsePattern', 'fromMask']) {
+    const message = new RegExp(`^SplatError: ${missing}: found a page without tfjs-splat[.]extras[.]min[.]js`);
+    assert.throws(() => splat[missing](), message);
+    assert.throws(() => new splat[missing](), splat.SplatError);
+  }
+  assert.throws(() => run(layers), /found no tf[.]layers/);
+  run(extras);
+  assert.equal(splat.planAttention(splat.causal(), {queryLength: 4, keyLength: 4, headDim: 4}).nnz, 10);
+  assert.equal(typeof splat.KvCache.prototype.attend, 'function');
+  for (const name of names) assert.equal(typeof splat[name], 'function', `tf.splat.${name}`);
+  Object.assign(globalThis.tf, require('@tensorflow/tfjs-layers'));
+  run(layers);
+  for (const name of sourceNames('src/layers/index.ts')) assert.equal(typeof splat[name], 'function', `tf.splat.${name}`);
   delete globalThis.tf;
 }
 
-/** A stranger's strict TypeScript, as an ES module and as CommonJS, finds the types and no WebGPU type in them. */
-function checkTypes(installed) {
-  const declarations = readFileSync(join(installed, 'dist/types/index.d.ts'), 'utf8');
-  assert.deepEqual([...new Set(declarations.match(/\bGPU[A-Z]\w*/g) ?? [])], [], 'WebGPU types in the declarations');
-  const source =
-    "import {causal, slidingWindow, type Pattern} from 'tfjs-splat';\nexport const p: Pattern = causal().and(slidingWindow({left: 4}));\n";
-  for (const file of ['user.mts', 'user.cts']) writeFileSync(join(home, file), source);
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const options = ['--strict', '--noEmit', '--skipLibCheck', '--module', 'node16', '--target', 'es2022'];
-  execFileSync('node', [tsc, ...options, 'user.mts', 'user.cts'], {cwd: home, stdio: ['ignore', 'inherit', 'inherit']});
+/** No WebGPU type in the declarations, and no complaint of TypeScript about them that is not one about those of TensorFlow.js. */
+function checkTypes(home, {exports}, read) {
+  const declarations = reachable(targetsOf(exports), read).filter((path) => /[.]d[.]c?ts$/.test(path));
+  for (const path of declarations)
+    assert.deepEqual([...new Set(read(path).match(/\bGPU[A-Z]\w*/g) ?? [])], [], `WebGPU types in ${path}`);
+  const doors = Object.keys(exports).filter((door) => door !== './package.json');
+  const source = doors.map((door) => `import '${join('tfjs-splat', door)}';\n`).join('');
+  for (const file of ['doors.mts', 'doors.cts']) writeFileSync(join(home, file), source);
+  const options = '--strict --noEmit --module node16 --target es2022 --pretty false doors.mts doors.cts'.split(' ');
+  for (const compiler of ['typescript', 'typescript-7']) {
+    let complaints = '';
+    try {
+      execFileSync('node', [join(ROOT, 'node_modules', compiler, 'bin/tsc'), ...options], {cwd: home, encoding: 'utf8'});
+    } catch (error) {
+      complaints = error.stdout;
+      // Those of TensorFlow.js itself, which users silence by skipLibCheck: lines of another kind are no verdict.
+      assert.match(complaints, /error TS\d+/);
+    }
+    const ours = complaints.split('\n').filter((line) => /^(node_modules[/]tfjs-splat|doors)/.test(line));
+    assert.deepEqual(ours, [], compiler);
+  }
 }

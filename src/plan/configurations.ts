@@ -49,7 +49,7 @@ export const TILES = {
 
 export type TileName = keyof typeof TILES;
 
-function tile(
+export function tile(
   rows: number,
   keys: number,
   threadsX: number,
@@ -101,38 +101,10 @@ export const settle = (tile: TileShape, items: number, slots: number): TileShape
   tile === TILES.matrix && slots === 0 && items <= EAGER_ITEMS ? TILES.matrixEager : tile;
 
 /** The widest value for which an invocation's share of the output (rows/threadsY · valueDim/threadsX floats) stays in registers. */
-const MAX_VALUE_DIM = {long: 64, other: 128};
+export const MAX_VALUE_DIM = {long: 64, other: 128};
 
 export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): TileShape {
   return TILES[candidates(acsr, problem, device, storage)[0]!];
-}
-
-/**
- * As `wide`, with more memory: 128 features are staged in fewer steps. Backward of causal n = 4096 with 128 features 4.30 ms against 4.72 of
- * `wide`, 5.75 of `narrow`, 6.60 of `deep`; with 64 features 31.7 against 30.7 at n = 16384.
- */
-const WIDE_GRADIENT = tile(64, 64, 8, 16, {scores: 1, values: 2}, 24576);
-
-/**
- * The shape of a backward pass, whose tiles are as wide as high. Keys and values keep two products and two sums in registers: past 128
- * features that takes fewer rows an invocation.
- */
-export function gradientTile(acsr: Acsr | null, problem: Problem, device: Device): TileShape {
-  const features = Math.max(problem.headDim, problem.valueDim);
-  if (device.software) return features > MAX_VALUE_DIM.other ? TILES.softwareDeep : TILES.software;
-  if (features > MAX_VALUE_DIM.other) return TILES.deep;
-  // Backward of dilated n = 16384 .882 ms against .920, window n = 4096 .673 against .624 (H200, 2026-11-20).
-  if (['short', 'strided'].includes(situationOf(acsr, problem))) return TILES.narrow;
-  return features > 64 && device.maxWorkgroupBytes >= WIDE_GRADIENT.workgroupBytes ? WIDE_GRADIENT : TILES.wide;
-}
-
-/** The shape of a decoding step, whose rows all read the same keys. Never of tensor cores, which have nothing to do with so few rows. */
-export function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, storage: Storage): TileShape {
-  if (queryLength <= TILES.decode4.rows) return TILES.decode4;
-  if (queryLength <= TILES.decode16.rows) return TILES.decode16;
-  const deep = Math.max(headDim, valueDim) > MAX_VALUE_DIM.other;
-  if (device.software) return deep ? TILES.softwareDeep : TILES.software;
-  return deep ? TILES.deep : storage === 'float16' ? TILES.narrowHalves : TILES.narrow;
 }
 
 /** The shapes that suit a problem on a device, the one to take first. */

@@ -1,7 +1,7 @@
 import type {Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import {toWords} from './bits.js';
-import {decodeTile} from './configurations.js';
+import {MAX_VALUE_DIM, TILES} from './configurations.js';
 import {stepPart} from './parts.js';
 import type {Plan, Storage, TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
@@ -52,6 +52,15 @@ export function decodePlan(rows: readonly Acsr[], problem: Problem, device: Devi
     slots,
     maskWords,
   });
+}
+
+/** The shape of a decoding step, whose rows all read the same keys. Never of tensor cores, which have nothing to do with so few rows. */
+function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, storage: Storage): TileShape {
+  if (queryLength <= TILES.decode4.rows) return TILES.decode4;
+  if (queryLength <= TILES.decode16.rows) return TILES.decode16;
+  const deep = Math.max(headDim, valueDim) > MAX_VALUE_DIM.other;
+  if (device.software) return deep ? TILES.softwareDeep : TILES.software;
+  return deep ? TILES.deep : storage === 'float16' ? TILES.narrowHalves : TILES.narrow;
 }
 
 /** Where plans are put together: one set of lists, kept from step to step, since fresh memory costs more than what is written to it. */

@@ -39,6 +39,7 @@ function sparseAttention_(
  * @returns float32 [batch, heads, queryLength, valueDim], of the rank and layout of the inputs.
  * @throws SplatError before any GPU work when an argument is not as described, when the device cannot hold it, and on every call after
  *   the device refused this plan or was lost.
+ * @function
  */
 export const sparseAttention = tf.op({sparseAttention_});
 

@@ -8,6 +8,7 @@ import {registerKernelFor} from './kernel.js';
 import {adapterText, EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
 import {BACKENDS} from './register.js';
 
+/** What to ask the GPU for; each feature is granted where the adapter has it. */
 export interface WebGPUBackendOptions {
   /** The name to register, without `_`. Default `webgpu`, which replaces the stock backend. */
   readonly name?: string;

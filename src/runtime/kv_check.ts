@@ -6,6 +6,7 @@ import {checkPrecision} from './check.js';
 import type {Precision} from './options.js';
 import {checkScale, checkSoftcap} from './check_scoring.js';
 
+/** The sizes of a `KvCache`, given once. */
 export interface KvCacheOptions {
   /** Sequences side by side. Default 1. */
   readonly batch?: number;
@@ -25,6 +26,7 @@ export interface KvCacheOptions {
   readonly precision?: Precision;
 }
 
+/** What `KvCache.attend` takes beside its tensors, as in `sparseAttention`. */
 export interface KvAttendOptions {
   /** Factor of query·key. Default 1/√headDim. */
   readonly scale?: number;

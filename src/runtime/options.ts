@@ -1,6 +1,7 @@
 import type {Tensor, TensorLike} from '@tensorflow/tfjs-core';
 import type {Layout} from '../compile.js';
 
+/** What `sparseAttention` takes beside its tensors; all of it may be left out. */
 export interface SparseAttentionOptions {
   /** Factor of query·key. Default 1/√headDim. */
   readonly scale?: number;
@@ -39,9 +40,11 @@ export interface SparseAttentionOptions {
   readonly seed?: number;
 }
 
+/** A number for each query and each key, int32 [batch, length]: a query attends to keys of its own number. */
 export interface SegmentIds {
   readonly query: Tensor | TensorLike;
   readonly key: Tensor | TensorLike;
 }
 
+/** How a kernel reads query, key and value. */
 export type Precision = 'float32' | 'float16';

@@ -135,5 +135,6 @@ const FEATURE = {
   dropout: 'dropout',
 } as const satisfies Partial<Record<keyof SparseAttentionOptions, keyof Features>>;
 
+/** An option of `sparseAttention` that changes the kernel. */
 export type ScoreOption = keyof typeof FEATURE;
 const SCORE_OPTIONS = Object.keys(FEATURE) as ScoreOption[];

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor2D} from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
 
+/** What `relativePositionBias` has to know of the model. */
 export interface RelativePositionOptions {
   readonly queryLength: number;
   readonly keyLength: number;

@@ -17,6 +17,7 @@ export interface Tuning {
   readonly choices: Readonly<Record<string, string>>;
 }
 
+/** What `tune` measured. */
 export interface TuneReport {
   /** The kind of call: `float32, medium rows, 64 → 64 features`. */
   readonly kind: string;

@@ -1,0 +1,131 @@
+// Small apps as strangers write them (test/apps), built with the real tools against the packed package, run in headless Chromium and in
+// Node. A page has passed when its text begins with "ok" and its console had no error. `node scripts/test_apps.mjs vite` runs one.
+import assert from 'node:assert/strict';
+import {execFile} from 'node:child_process';
+import {cpSync} from 'node:fs';
+import {createServer} from 'node:http';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import {chromium} from 'playwright-core';
+import sirv from 'sirv';
+import {findBrowser} from './browser.mjs';
+import {withPackedPackage} from './packed.mjs';
+import {ROOT} from './steps.mjs';
+
+const run = promisify(execFile);
+const tool = (path, ...args) => ['node', join(ROOT, 'node_modules', path), ...args];
+const tsc = (compiler, module) => {
+  const resolution = module === 'esnext' ? ['--moduleResolution', 'bundler'] : [];
+  const options = ['--strict', '--skipLibCheck', '--noEmit', '--target', 'es2022', '--module', module, ...resolution];
+  return tool(`${compiler}/bin/tsc`, ...options, 'user.ts');
+};
+
+/** What makes each app (run in its folder), and the pages of it that are opened. */
+const APPS = {
+  vite: {build: [tool('vite/bin/vite.js', 'build', '--logLevel', 'warn')], pages: ['dist/index.html']},
+  webpack: {build: [tool('webpack-cli/bin/cli.js', '--stats', 'errors-warnings')], pages: ['index.html']},
+  esbuild: {
+    build: [
+      [
+        join(ROOT, 'node_modules/esbuild/bin/esbuild'),
+        'main.js',
+        '--bundle',
+        '--minify',
+        '--format=esm',
+        '--outdir=dist',
+        '--log-level=warning',
+      ],
+    ],
+    pages: ['index.html', 'index.html#without-webgpu'],
+  },
+  import_map: {build: [], pages: ['index.html']},
+  script_tags: {build: [], pages: ['index.html', 'extras.html', 'core.html']},
+  worker: {build: [tool('vite/bin/vite.js', 'build', '--logLevel', 'warn')], pages: ['dist/index.html']},
+  node: {build: [], pages: [], run: ['module.mjs', 'script.cjs', 'two_copies.mjs'].map((file) => ['node', file])},
+  types: {
+    build: ['typescript', 'typescript-7'].flatMap((compiler) => [tsc(compiler, 'node16'), tsc(compiler, 'esnext')]),
+    pages: [],
+  },
+};
+
+// Ten times what they take.
+setTimeout(() => {
+  console.error('The apps did not finish.');
+  process.exit(1);
+}, 600_000).unref();
+
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(APPS);
+const failures = [];
+
+await withPackedPackage(async ({home}) => {
+  cpSync(join(ROOT, 'test/apps'), join(home, 'apps'), {recursive: true});
+  const server = createServer(sirv(home, {dev: true, dotfiles: true}));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const browser = await chromium.launch({...findBrowser(), headless: true});
+  try {
+    // Tools and shader compiler take a core each.
+    let built = build(home, chosen[0]);
+    for (const [index, name] of chosen.entries()) {
+      const ready = built;
+      const next = () => chosen[index + 1] && build(home, chosen[index + 1]);
+      built = ready.then(next, next);
+      built.catch(() => {});
+      await report(name, async () => {
+        const output = await ready;
+        const texts = await Promise.all(APPS[name].pages.map((page) => open(browser, server, `apps/${name}/${page}`)));
+        return [...output, ...texts];
+      });
+    }
+  } finally {
+    await browser.close();
+    server.close();
+  }
+});
+assert.deepEqual(failures, []);
+
+async function report(name, test) {
+  const start = performance.now();
+  let lines;
+  try {
+    lines = await test();
+  } catch (error) {
+    failures.push(name);
+    lines = [error.stack, error.stdout, error.stderr].filter(Boolean);
+  }
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log([`${name} (${seconds} s)`, ...lines.map((line) => line.trim()).filter(Boolean)].join('\n  '));
+}
+
+/** Builds an app and runs its programs; what programs print must begin with "ok". Tools must not warn. */
+async function build(home, name) {
+  const cwd = join(home, 'apps', name);
+  const lines = [];
+  for (const [file, ...args] of APPS[name].build) {
+    const {stdout, stderr} = await run(file, args, {cwd});
+    assert.doesNotMatch(`${stdout}${stderr}`, /warn|error|[(]!/i);
+  }
+  for (const [file, ...args] of APPS[name].run ?? []) {
+    const {stdout} = await run(file, args, {cwd});
+    lines.push(stdout.split('\n').find((line) => line.startsWith('ok')) ?? assert.fail(stdout));
+  }
+  return lines;
+}
+
+async function open(browser, server, path) {
+  const page = await browser.newPage();
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  const failed = new Promise((_, reject) => {
+    for (const event of ['pageerror', 'console'])
+      page.on(event, () => errors.length > 0 && reject(new Error([path, ...errors].join('\n'))));
+  });
+  if (path.endsWith('#without-webgpu')) await page.addInitScript(() => delete Navigator.prototype.gpu);
+  await page.goto(`http://127.0.0.1:${server.address().port}/${path}`);
+  const shown = page.waitForFunction(() => document.querySelector('output')?.textContent, null, {timeout: 120_000});
+  const text = await (await Promise.race([shown, failed])).jsonValue();
+  await page.close();
+  assert.equal(errors.join('\n'), '');
+  assert.match(text.trim(), path.endsWith('#without-webgpu') ? /^ok on cpu/ : /^ok/, path);
+  return text;
+}

@@ -1,0 +1,46 @@
+/** `import 'tfjs-splat/chained'` adds `query.sparseAttention(key, value, pattern)` to tensors, as TensorFlow.js adds its own chained ops. */
+import * as tf from '@tensorflow/tfjs-core';
+import type {Rank, Tensor, TensorLike} from '@tensorflow/tfjs-core';
+import {sparseAttention, type Pattern, type SparseAttentionOptions} from './index.js';
+
+declare module '@tensorflow/tfjs-core/dist/tensor' {
+  interface Tensor<R extends Rank = Rank> {
+    /**
+     * `sparseAttention(query, key, value, pattern, options)` with this tensor as the query.
+     *
+     * ```js
+     * import 'tfjs-splat/chained';
+     * const output = query.sparseAttention(key, value, causal()); // query, output [batch, heads, queryLength, headDim]
+     * ```
+     *
+     * @throws SplatError as `sparseAttention` does.
+     */
+    sparseAttention(
+      key: Tensor | TensorLike,
+      value: Tensor | TensorLike,
+      pattern: Pattern | Tensor,
+      options?: SparseAttentionOptions,
+    ): Tensor<R>;
+  }
+}
+
+function attend<R extends Rank>(
+  this: Tensor<R>,
+  key: Tensor | TensorLike,
+  value: Tensor | TensorLike,
+  pattern: Pattern | Tensor,
+  options?: SparseAttentionOptions,
+): Tensor<R> {
+  return sparseAttention(this, key, value, pattern, options) as Tensor<R>;
+}
+
+/**
+ * The classes that tensors are of. Where a page holds two copies of tfjs-core, both make tensors of the class of the first, which stands
+ * in a global map (`getGlobalTensorClass`, which the package does not export; checked against 4.22.0); variables extend that of their copy.
+ */
+function tensorClasses(): Set<{prototype: Tensor}> {
+  const {_tfGlobals} = globalThis as {_tfGlobals?: Map<string, unknown>};
+  return new Set([tf.Tensor, (_tfGlobals?.get('Tensor') ?? tf.Tensor) as typeof tf.Tensor]);
+}
+
+for (const {prototype} of tensorClasses()) prototype.sparseAttention = attend;

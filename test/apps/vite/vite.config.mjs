@@ -1,0 +1,2 @@
+// TensorFlow.js has 3 MB.
+export default {base: './', build: {chunkSizeWarningLimit: 4000}};
