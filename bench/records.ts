@@ -1,6 +1,17 @@
+import type {ModelRecord} from './model_record.js';
+
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */
 export type BenchRecord =
-  RunRecord | AttentionRecord | PlanningRecord | TierRecord | CallRecord | BackwardRecord | TrainingRecord | DecodeRecord | BytesRecord;
+  | RunRecord
+  | AttentionRecord
+  | PlanningRecord
+  | TierRecord
+  | CallRecord
+  | BackwardRecord
+  | TrainingRecord
+  | DecodeRecord
+  | BytesRecord
+  | ModelRecord;
 
 /** The first line of a run: where and when. */
 export interface RunRecord {

@@ -1,12 +1,13 @@
 // Turns the JSON lines of one run (and of the peers measured beside it) into the tables of docs/benchmarks.md:
 //   node --import tsx bench/report.ts --section NAME results/attention.jsonl results/planning.jsonl results/tiers.jsonl results/flex.jsonl
-// The tiers go to the section NAME-tiers, training to NAME-training, decoding to NAME-decode, the language model to NAME-bytes.
+// The tiers go to the section NAME-tiers, training to NAME-training, decoding to NAME-decode, models to NAME-model, the language model to NAME-bytes.
 // Without --section the tables are printed instead.
 import {readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {bytesTables} from './bytes_report.js';
 import {decodeTables} from './decode_report.js';
+import {modelTables} from './model_report.js';
 import type {AttentionRecord, BenchRecord, PlanningRecord, RunRecord} from './records.js';
 import {replaceSection} from './sections.js';
 import {digits, markdownTable, times, withoutEmpty} from './table.js';
@@ -26,6 +27,7 @@ const sections = [
   {suffix: '-tiers', run: runs.find(({granted}) => granted !== undefined), tables: tiers},
   {suffix: '-training', run: runs.find(({granted}) => granted === undefined), tables: trainingTables(records)},
   {suffix: '-decode', run: runs.find(({granted}) => granted === undefined), tables: decodeTables(records)},
+  {suffix: '-model', run: runs.find(({granted}) => granted === undefined), tables: modelTables(records)},
   {suffix: '-bytes', run: runs.find(({granted}) => granted === undefined), tables: bytesTables(records)},
 ]
   // Files without any of a section's records leave that section as it is.

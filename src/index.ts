@@ -45,9 +45,16 @@ export {planAttention, type AttentionPlan} from './plan_attention.js';
 export type {AttentionShape, Device, Implementation, MatrixConfig} from './compile.js';
 export {
   sparseIOHandler,
+  loadGraphModel,
+  rewriteGraphModel,
   type SparseIOHandler,
   type SparseIOHandlerSync,
   type SparseIOOptions,
+  type SwapOptions,
   type SwapReport,
+  type ReplacedAttention,
+  type LeftAttention,
+  type SwappedGraphModel,
+  type RewrittenGraphModel,
 } from './model/index.js';
 export {SplatError} from './support/index.js';

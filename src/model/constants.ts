@@ -1,10 +1,10 @@
 import {io, util} from '@tensorflow/tfjs-core';
 
-/** Longer constants are weights; none of them is a scale, a permutation or a shape. */
-const LONGEST_CONSTANT = 16;
+/** The largest constant that is read: masks up to 4,096 x 4,096. */
+const LONGEST_CONSTANT = 2 ** 24;
 
 /**
- * The small constants of a converted model.
+ * The constants of a converted model.
  *
  * A converted graph holds no values: every `Const` node is empty and its value lies in the weight files. They are read here byte by
  * byte, because `tf.io.decodeWeights` would make a tensor of every weight, and needs a backend before the model has one.
@@ -12,7 +12,11 @@ const LONGEST_CONSTANT = 16;
 export class Constants {
   private readonly offsets = new Map<string, number>();
   private readonly specs = new Map<string, io.WeightsManifestEntry>();
+  private readonly read = new Map<string, readonly number[] | undefined>();
   private readonly bytes: io.CompositeArrayBuffer;
+  /** Bytes that the specs ask for, and that are there. */
+  readonly expectedBytes: number;
+  readonly foundBytes: number;
 
   constructor(specs: readonly io.WeightsManifestEntry[], data: io.WeightData | undefined) {
     this.bytes = new io.CompositeArrayBuffer(data ?? new ArrayBuffer(0));
@@ -22,6 +26,8 @@ export class Constants {
       this.offsets.set(spec.name, offset);
       offset += this.byteLength(spec, offset);
     }
+    this.expectedBytes = offset;
+    this.foundBytes = this.bytes.byteLength;
   }
 
   /** The shape of a weight, or undefined when there is no weight of this name. */
@@ -29,10 +35,23 @@ export class Constants {
     return this.specs.get(name)?.shape;
   }
 
-  /** The values of a numeric weight of at most 16 elements, dequantized as TensorFlow.js will; undefined for all others. */
+  dtype(name: string): string | undefined {
+    return this.specs.get(name)?.dtype;
+  }
+
+  has(name: string): boolean {
+    return this.specs.has(name);
+  }
+
+  /** The values of a numeric or boolean weight, dequantized as TensorFlow.js will; undefined for all others, and for huge ones. */
   values(name: string): readonly number[] | undefined {
+    if (!this.read.has(name)) this.read.set(name, this.decoded(name));
+    return this.read.get(name);
+  }
+
+  private decoded(name: string): readonly number[] | undefined {
     const spec = this.specs.get(name);
-    if (spec === undefined || (spec.dtype !== 'float32' && spec.dtype !== 'int32')) return undefined;
+    if (spec === undefined || !['float32', 'int32', 'bool'].includes(spec.dtype)) return undefined;
     const count = util.sizeFromShape(spec.shape);
     if (count > LONGEST_CONSTANT) return undefined;
     const offset = this.offsets.get(name)!;
@@ -41,10 +60,11 @@ export class Constants {
     return decode(spec, this.bytes.slice(offset, offset + length));
   }
 
-  /** The value of a float constant of one element, whatever its rank. */
-  scalar(name: string): number | undefined {
-    const values = this.specs.get(name)?.dtype === 'float32' ? this.values(name) : undefined;
-    return values?.length === 1 ? values[0] : undefined;
+  /** The one value that all elements of a weight have. */
+  uniform(name: string): number | undefined {
+    const values = this.values(name);
+    const [first] = values ?? [];
+    return first !== undefined && values!.every((value) => value === first) ? first : undefined;
   }
 
   private byteLength(spec: io.WeightsManifestEntry, offset: number): number {
@@ -64,6 +84,7 @@ const BYTES = {float32: 4, int32: 4, complex64: 8, bool: 1, uint8: 1, uint16: 2,
 
 function decode(spec: io.WeightsManifestEntry, bytes: ArrayBuffer): number[] {
   const {quantization, dtype} = spec;
+  if (dtype === 'bool') return Array.from(new Uint8Array(bytes));
   if (quantization === undefined) return Array.from(dtype === 'int32' ? new Int32Array(bytes) : new Float32Array(bytes));
   if (quantization.dtype === 'float16') return Array.from(new Uint16Array(bytes), halfToNumber);
   const codes = quantization.dtype === 'uint8' ? new Uint8Array(bytes) : new Uint16Array(bytes);

@@ -20,6 +20,8 @@ export interface AttrValue {
   readonly i?: number | string;
   readonly s?: string | readonly number[];
   readonly type?: string | number;
+  readonly shape?: {readonly dim?: readonly {readonly size?: number | string}[]; readonly unknownRank?: boolean};
+  readonly list?: {readonly i?: readonly (number | string)[]; readonly s?: readonly (string | readonly number[])[]};
 }
 
 /** The body of a While, If or PartitionedCall. */
@@ -43,10 +45,23 @@ export function parseEdge(input: string): Edge {
   return {name: parts[0]!, port: parts.length > 1 ? Number(parts[parts.length - 1]) : 0, control};
 }
 
+/** One spelling for each tensor: `name` for the first output of a node, `name:1` for the second. */
+export function tensorName(input: string): string {
+  const {name, port} = parseEdge(input);
+  return port === 0 ? name : `${name}:${port}`;
+}
+
 /** Someone who needs a node: another node, by a data or a control edge. */
 export interface Consumer {
   readonly node: NodeDef;
+  readonly input: string;
   readonly control: boolean;
+}
+
+/** A tensor seen through `Identity`: where it is made, and by which node. */
+export interface Source {
+  readonly input: string;
+  readonly node: NodeDef;
 }
 
 /** A graph that can be asked who makes a tensor and who needs it. */
@@ -64,8 +79,8 @@ export class Graph {
       for (const input of node.input ?? []) {
         const {name, control} = parseEdge(input);
         const consumers = this.consumersByName.get(name);
-        if (consumers === undefined) this.consumersByName.set(name, [{node, control}]);
-        else consumers.push({node, control});
+        if (consumers === undefined) this.consumersByName.set(name, [{node, input, control}]);
+        else consumers.push({node, input, control});
       }
     }
   }
@@ -76,11 +91,53 @@ export class Graph {
 
   /** The node that makes a tensor, seen through `Identity`; undefined for a second output, a control edge or an argument. */
   producer(input: string): NodeDef | undefined {
-    const {name, port, control} = parseEdge(input);
-    const node = this.nodes.get(name);
-    if (node === undefined || port !== 0 || control) return undefined;
-    return node.op === 'Identity' ? this.producer(dataInputs(node)[0] ?? '') : node;
+    const source = this.source(input);
+    return source !== undefined && parseEdge(source.input).port === 0 ? source.node : undefined;
   }
+
+  /** As `producer`, for any output, with the name of the tensor. */
+  source(input: string): Source | undefined {
+    const seen = new Set<string>();
+    for (let at = input; ;) {
+      const {name, port, control} = parseEdge(at);
+      const node = this.nodes.get(name);
+      if (node === undefined || control || seen.has(name)) return undefined;
+      if (port !== 0 || !passesThrough(node)) return {input: tensorName(at), node};
+      seen.add(name);
+      at = dataInputs(node)[0] ?? '';
+    }
+  }
+
+  /** The nodes so that each comes after those it reads, in the order of the file where that is free. Loops are cut somewhere. */
+  inOrder(): readonly NodeDef[] {
+    const state = new Map<string, 'open' | 'done'>();
+    const sorted: NodeDef[] = [];
+    for (const root of this.nodes.values()) {
+      const stack = [root];
+      for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
+        const known = state.get(node.name);
+        state.set(node.name, known === undefined ? 'open' : 'done');
+        if (known !== undefined) {
+          if (known === 'open') sorted.push(node);
+          stack.pop();
+          continue;
+        }
+        for (const input of [...(node.input ?? [])].reverse()) {
+          const maker = this.nodes.get(parseEdge(input).name);
+          if (maker !== undefined && !state.has(maker.name)) stack.push(maker);
+        }
+      }
+    }
+    return sorted;
+  }
+}
+
+const FLOATS: readonly (string | number | undefined)[] = ['DT_FLOAT', 'DT_HALF', 'DT_BFLOAT16', 'DT_DOUBLE', 1, 19, 14, 2];
+
+/** Whether a node hands on its input: TensorFlow.js has one type of floats, so a cast between two is nothing either. */
+export function passesThrough({op, attr}: NodeDef): boolean {
+  if (op === 'Cast') return FLOATS.includes(attr?.['SrcT']?.type) && FLOATS.includes(attr?.['DstT']?.type);
+  return ['Identity', 'StopGradient', 'PreventGradient', 'Snapshot'].includes(op);
 }
 
 export function dataInputs(node: NodeDef): readonly string[] {
@@ -103,3 +160,15 @@ export function modelOutputs(nodes: readonly NodeDef[], signature: Signature | u
   const consumed = new Set(nodes.flatMap((node) => (node.input ?? []).map((input) => parseEdge(input).name)));
   return new Set(nodes.map(({name}) => name).filter((name) => !consumed.has(name)));
 }
+
+/** The text of a string attribute; it is base64, or bytes. */
+export function textOf(attr: AttrValue | undefined): string {
+  const text = attr?.s ?? '';
+  try {
+    return typeof text === 'string' ? atob(text) : String.fromCharCode(...text);
+  } catch {
+    return ''; // Not base64: nothing that a converter wrote.
+  }
+}
+
+export const numberAttr = (node: NodeDef, name: string, absent = 0): number => Number(node.attr?.[name]?.i ?? absent);

@@ -1,19 +1,11 @@
 import {io} from '@tensorflow/tfjs-core';
-import {Pattern} from '../pattern/index.js';
-import {nearestName, refuse} from '../support/index.js';
-import {Constants} from './constants.js';
-import type {GraphDef, Signature} from './graph.js';
-import {registerGraphOp} from './op.js';
-import {rewriteGraph, type NodeOptions, type SwapReport} from './rewrite.js';
+import {refuse} from '../support/index.js';
+import {checkOptions, type SwapOptions} from './options.js';
+import type {SwapReport} from './report.js';
+import {swapAttention} from './swap.js';
 
-export interface SparseIOOptions {
-  /** Who attends to whom, in every attention of the model that is swapped. */
-  readonly pattern: Pattern;
-  /** As in `sparseAttention`. Default 'auto'. */
-  readonly implementation?: 'auto' | 'fused' | 'dense';
-  /** Called once per load, before the model is built. */
-  readonly onReport?: (report: SwapReport) => void;
-}
+/** @deprecated The name of `SwapOptions` before it was that of more than the handler. */
+export type SparseIOOptions = SwapOptions;
 
 /** What `tf.loadGraphModel` takes. */
 export interface SparseIOHandler extends io.IOHandler {
@@ -29,44 +21,44 @@ export interface SparseIOHandlerSync {
 }
 
 /**
- * Loads a graph model with its attention swapped: a handler for `tf.loadGraphModel` that replaces each plain attention (product of
- * query and key, constant scale, additive masks, softmax, product with the value) by one `SparseAttention` node.
+ * Loads a graph model with its attention swapped: a handler for `tf.loadGraphModel` that replaces each attention, in whatever way the
+ * converter spelled it, by one `SparseAttention` node.
  *
  * Weights, signature and the names of the remaining nodes stay, so the model is used as before; only the nodes inside an attention
- * can no longer be asked for by name. A mask of the model becomes the `bias` of the node, so a query attends where the pattern
- * *and* the mask allow it. With `full()` the model computes what it did.
+ * can no longer be asked for by name. Padding masks and biases of the model stay tensors of each run, so a query attends where the
+ * pattern *and* the mask allow it. With `full()` the model computes what it did. A causal mask that the model makes of its lengths, or
+ * has as a constant, becomes part of the pattern, and no tensor of all pairs is made any more. (A query whose keys up to itself are all
+ * padding attends to those then; the original may look at later keys. Nobody reads such a row.)
  *
- * The same pattern goes to every attention that is swapped. Queries align with the last keys when there are fewer of them, as in
- * `sparseAttention`. A pattern made for fixed lengths (`documents`, `fromMask`) suits a model that is only run at that length.
+ * Queries align with the last keys when there are fewer of them, as in `sparseAttention`, or with the first ones where a causal mask of
+ * the model says so. A pattern made for fixed lengths (`documents`, `fromMask`) suits a model that is only run at that length.
  *
- * An attention that is spelled in another way is left as it is: `handler.report` says which and why. Softmaxes that are no
- * attention, such as class heads, are not in it, nor is one written out in Exp and Sum.
+ * Einsum nodes elsewhere become matrix products, in a model without attention too: TensorFlow.js runs them by broadcasting. The report
+ * says what was found, what was swapped, and why the rest was not. Softmaxes that are no attention, such as class heads, are not in it.
  *
  * @param source A URL as `tf.loadGraphModel` takes it, or a handler: `tf.io.http(url, options)` where requests need options. A sync
  *   handler or loaded `ModelArtifacts` give a handler for `tf.loadGraphModelSync`. Streamed weights are buffered, because a scale
  *   is a weight.
- * @throws SplatError when the pattern is missing, an option is unknown, or what is loaded is no graph model.
+ * @throws SplatError when the pattern is missing or an option is unknown; with `strict`, while loading, when something cannot be swapped.
+ *   Without it whatever loads without swapping loads.
  *
  * @example
  * const handler = sparseIOHandler('bert/model.json', {pattern: slidingWindow({left: 64, right: 64})});
  * const model = await tf.loadGraphModel(handler);
- * handler.report; // {found: 12, replaced: [{name: '…/attention/self/MatMul_1', scale: 0.125, …}, …], left: []}
+ * handler.report; // {found: 12, replaced: [{name: '…/attention/self/MatMul_1', scale: 0.125, …}, …], left: [], …}
  */
-export function sparseIOHandler(source: string | io.IOHandler, options: SparseIOOptions): SparseIOHandler;
-export function sparseIOHandler(source: io.IOHandlerSync | io.ModelArtifacts, options: SparseIOOptions): SparseIOHandlerSync;
-export function sparseIOHandler(source: Source, options: SparseIOOptions): SparseIOHandler | SparseIOHandlerSync {
-  const {pattern, implementation = 'auto', onReport} = checkOptions(options);
-  const nodeOptions = {pattern: pattern.toString(), implementation};
+export function sparseIOHandler(source: string | io.IOHandler, options: SwapOptions): SparseIOHandler;
+export function sparseIOHandler(source: io.IOHandlerSync | io.ModelArtifacts, options: SwapOptions): SparseIOHandlerSync;
+export function sparseIOHandler(source: Source, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
+  const checked = checkOptions('sparseIOHandler', options);
   const load = loaderOf(source);
-  // Importing did this already, unless a bundler was told that imports have no effects.
-  registerGraphOp();
   let report: SwapReport | undefined;
-  const swap = (artifacts: io.ModelArtifacts): io.ModelArtifacts => {
-    const swapped = swapAttention(artifacts, nodeOptions);
-    report = swapped.report;
-    onReport?.(report);
-    return swapped.artifacts;
+  const keepReport = (told: SwapReport): void => {
+    report = told;
+    checked.onReport?.(told);
   };
+  const swap = (artifacts: io.ModelArtifacts): io.ModelArtifacts =>
+    swapAttention('sparseIOHandler', artifacts, {...checked, onReport: keepReport}).artifacts;
   const handler = {
     get report(): SwapReport | undefined {
       return report;
@@ -77,29 +69,6 @@ export function sparseIOHandler(source: Source, options: SparseIOOptions): Spars
     },
   };
   return handler as SparseIOHandler | SparseIOHandlerSync;
-}
-
-const OPTIONS = ['pattern', 'implementation', 'onReport'];
-const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
-
-function checkOptions(options: SparseIOOptions | undefined): SparseIOOptions {
-  const given = options ?? ({} as Partial<SparseIOOptions>);
-  for (const name of Object.keys(given)) {
-    if (OPTIONS.includes(name)) continue;
-    const near = nearestName(name, OPTIONS);
-    refuse('sparseIOHandler option', `'${name}'`, OPTIONS.join(', '), near ? `Did you mean '${near}'?` : 'Leave it out.');
-  }
-  const {pattern, implementation} = given;
-  if (!(pattern instanceof Pattern)) {
-    const cure = 'Give one, such as {pattern: slidingWindow({left: 64, right: 64})}; full() keeps the attention as it is.';
-    refuse('sparseIOHandler pattern', pattern === undefined ? 'none' : typeof pattern, 'a Pattern', cure);
-  }
-  if (implementation !== undefined && !IMPLEMENTATIONS.includes(implementation)) {
-    const near = nearestName(String(implementation), IMPLEMENTATIONS);
-    const cure = near ? `Did you mean '${near}'?` : "Leave it out for 'auto'.";
-    refuse('sparseIOHandler implementation', `'${String(implementation)}'`, IMPLEMENTATIONS.join(', '), cure);
-  }
-  return {...given, pattern};
 }
 
 type Source = string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts;
@@ -141,17 +110,4 @@ async function bufferWeights(artifacts: io.ModelArtifacts): Promise<io.ModelArti
     weightData.push(bytes instanceof ArrayBuffer ? bytes : new Uint8Array(bytes).buffer);
   }
   return {...artifacts, weightData, getWeightStream: undefined};
-}
-
-function swapAttention(artifacts: io.ModelArtifacts, options: NodeOptions): {artifacts: io.ModelArtifacts; report: SwapReport} {
-  const topology = artifacts.modelTopology as GraphDef | undefined;
-  if (!Array.isArray(topology?.node)) {
-    const cure = 'Convert the model with --output_format=tfjs_graph_model.';
-    refuse('sparseIOHandler source', `a model of format '${artifacts.format ?? 'unknown'}'`, 'a graph model', cure);
-  }
-  // In this order TensorFlow.js reads them; files written before 2021 have the signature in the metadata.
-  const signature = (artifacts.userDefinedMetadata?.['signature'] ?? artifacts.signature) as Signature | undefined;
-  const constants = new Constants(artifacts.weightSpecs ?? [], artifacts.weightData);
-  const {topology: modelTopology, report} = rewriteGraph(topology as GraphDef, constants, signature, options);
-  return {artifacts: {...artifacts, modelTopology}, report};
 }

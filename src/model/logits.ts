@@ -1,178 +1,302 @@
-import type {Constants} from './constants.js';
-import {dataInputs, parseEdge, type Graph, type NodeDef} from './graph.js';
+import {causalMaskOf, FAR, type Alignment, type CausalMask} from './causal.js';
+import {contractionOf, type Contraction} from './contraction.js';
+import {isProduct, leadsToProduct} from './dense.js';
+import {type Assumption, NOTHING, type Folder} from './fold.js';
+import {dataInputs, textOf, type NodeDef} from './graph.js';
+import {regroup, type Dims} from './regroup.js';
+import type {ShapeTable} from './shape_table.js';
+import type {Size} from './size.js';
 
-/** What a matcher looks at: who makes a tensor, and what the constants hold. */
-export interface Context {
-  readonly graph: Graph;
-  readonly constants: Constants;
-}
-
-/** A tensor added to the scores, or taken from them. */
-export interface Addend {
+/** Something that is added to the scores, or that says which of them count. */
+export interface Term {
   readonly input: string;
-  readonly negated: boolean;
+  /** `add`: the tensor times the factor. `keep`, `drop`: a condition, or ones and zeros; where it is false, or true, nothing is attended to. */
+  readonly kind: 'add' | 'keep' | 'drop';
+  readonly factor: number;
+  /** The axes of the scores where it was added. */
+  readonly dims: Dims;
 }
 
-/** The normal form of what a softmax of attention reads: scale · query·keyᵀ + Σ ± addend. */
+/** The normal form of what a softmax of attention reads: scale · query·keyᵀ + Σ terms, and perhaps a causal mask. */
 export interface Logits {
-  readonly query: string;
-  readonly key: string;
+  readonly product: NodeDef;
+  readonly contraction: Contraction;
+  readonly dims: Dims;
+  readonly sizes: ReadonlyMap<string, Size>;
+  readonly splits: ReadonlyMap<string, readonly string[]>;
   readonly scale: number;
-  readonly addends: readonly Addend[];
-  /** The nodes that computed it, from the softmax's operand to the product, by name. */
-  readonly path: readonly string[];
+  readonly terms: readonly Term[];
+  /** Set when a causal mask was recognised and taken out. */
+  readonly causal?: Alignment;
+  /** A mask of ones and zeros that the scores were multiplied with; it needs an addend that pushes down what it makes 0. */
+  readonly multiplied?: string;
+  /** The nodes that computed it, from the softmax's operand to the product. */
+  readonly path: readonly PathNode[];
 }
 
-/** Batched products, the first and last node of an attention. TF1 files say `BatchMatMul`. */
-export const MATMULS: readonly string[] = ['BatchMatMul', 'BatchMatMulV2', 'BatchMatMulV3'];
+/** A node between product and softmax, with the axes of what it makes. */
+export interface PathNode {
+  readonly name: string;
+  readonly dims: Dims;
+}
 
-/** Where attention ends and another layer begins, or where nothing but a shape goes on. */
-const BOUNDARIES: readonly string[] = [
-  ...['MatMul', '_FusedMatMul', 'Conv2D', '_FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2dNative'],
-  ...['Softmax', 'LogSoftmax', 'Shape'],
-];
+export interface LogitsContext {
+  readonly shapes: ShapeTable;
+  readonly folder: Folder;
+  /** By node: causal masks cost a look at a whole constant. */
+  readonly causalMasks: Map<string, CausalMask | undefined>;
+  /** By tensor: sums are tried on both sides. */
+  readonly logits: Map<string, Logits | string>;
+}
 
 /**
  * The logits that a softmax reads, or, when they are not of the normal form, why.
  *
- * A scale may come before the product (on query or key) or after it, as a product with or a division by a constant of one element.
- * The addends may stand on either side of an Add, AddV2 or AddN, nested in any way, or be subtracted. A constant scalar addend is
- * left out: softmax does not see a shift of a whole row. (HF models saved since TF 2.12 add 1e-9 in every layer.)
+ * A scale may come before the product (on query or key, see `operands.ts`) or after it. Additive masks may stand on either side of an
+ * Add, AddV2 or AddN, nested in any way, or be subtracted; a constant that is added to all scores is left out, because softmax does not
+ * see it. Masks may also select (`SelectV2`) or multiply. Reshapes that only regroup axes are followed.
  */
-export function readLogits(context: Context, input: string): Logits | string {
-  const node = context.graph.producer(input);
+export function readLogits(context: LogitsContext, input: string): Logits | string {
+  const known = context.logits.get(input);
+  if (known !== undefined) return known;
+  // Until it is read: a loop of the graph leads nowhere.
+  context.logits.set(input, `'${input}' depends on itself`);
+  const logits = readNode(context, input);
+  context.logits.set(input, logits);
+  return logits;
+}
+
+function readNode(context: LogitsContext, input: string): Logits | string {
+  const {shapes} = context;
+  const node = shapes.graph.producer(input);
   if (node === undefined) return `'${input}', which the softmax depends on, cannot be followed to a product of query and key`;
-  const operands = dataInputs(node);
+  const inputs = dataInputs(node);
   switch (node.op) {
     case 'Mul':
     case 'RealDiv':
     case 'Div':
-      return readScaled(context, node, operands);
+      return readScaled(context, node, inputs);
     case 'Add':
     case 'AddV2':
     case 'AddN':
     case 'Sub':
-      return readSum(context, node, operands);
-    case 'Einsum':
-      return `the scores are the Einsum '${node.name}' (${equation(node)}); only batched matrix products are swapped`;
+      return readSum(context, node, inputs);
+    case 'SelectV2':
+    case 'Select':
+      return readSelect(context, node, inputs);
+    case 'Reshape':
+    case 'ExpandDims':
+    case 'Squeeze':
+      return readReshape(context, node, inputs[0] ?? '');
+    case 'Transpose':
+      return readTranspose(context, node, inputs);
     default:
-      if (MATMULS.includes(node.op)) return readProduct(context, node, operands);
-      return `the ${node.op} '${node.name}' stands between the product of query and key and the softmax`;
+      return readProduct(context, node);
   }
 }
 
-function readProduct(context: Context, node: NodeDef, [left = '', right = '']: readonly string[]): Logits | string {
-  if (node.attr?.['adj_x']?.b === true) return `'${node.name}' takes the query transposed, as [.., headDim, queries]`;
-  if (node.attr?.['adj_y']?.b !== true) return `'${node.name}' takes the key transposed, as [.., headDim, keys]`;
-  const query = peelScale(context, left);
-  const key = peelScale(context, right);
-  return {query: query.input, key: key.input, scale: query.scale * key.scale, addends: [], path: [node.name]};
+function readProduct({shapes}: LogitsContext, node: NodeDef): Logits | string {
+  const contraction = contractionOf(shapes, node);
+  if (contraction === undefined && node.op === 'Einsum') {
+    return `the Einsum '${node.name}' (${textOf(node.attr?.['equation'])}) is no product of two tensors by distinct axes`;
+  }
+  if (contraction === undefined) return `the ${node.op} '${node.name}' stands between the product of query and key and the softmax`;
+  if (!isProduct(shapes, node)) return `the ${node.op} '${node.name}' multiplies with weights`;
+  const dims = contraction.out.map((label) => [label]);
+  const path = [{name: node.name, dims}];
+  return {product: node, contraction, dims, sizes: new Map(), splits: new Map(), scale: 1, terms: [], path};
 }
 
-function readScaled(context: Context, node: NodeDef, [left = '', right = '']: readonly string[]): Logits | string {
-  const scaled = scaleOf(context, node, left, right);
-  if (scaled === undefined) {
+const through = (node: NodeDef, inner: Logits, changes: Partial<Logits>): Logits => {
+  const logits = {...inner, ...changes};
+  return {...logits, path: [{name: node.name, dims: logits.dims}, ...inner.path]};
+};
+
+function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '']: readonly string[]): Logits | string {
+  const byRight = node.op === 'Mul' ? context.folder.number(right) : reciprocal(context.folder.number(right));
+  const byLeft = node.op === 'Mul' ? context.folder.number(left) : undefined;
+  const factor = byRight ?? byLeft;
+  if (factor === undefined || !Number.isFinite(factor)) {
     if (node.op !== 'Mul') return `'${node.name}' divides by, or is divided from, something else than a constant scalar`;
-    return `'${node.name}' multiplies the scores by a tensor; a mask must be added, and a scale must be a constant scalar`;
+    return readMultiplied(context, node, left, right);
   }
-  const logits = readLogits(context, scaled.input);
-  if (typeof logits === 'string') return logits;
-  if (logits.addends.length > 0) return `'${node.name}' scales the scores after a mask was added`;
-  return {...logits, scale: logits.scale * scaled.scale, path: [node.name, ...logits.path]};
+  const inner = readLogits(context, factor === byRight ? left : right);
+  if (typeof inner === 'string') return inner;
+  if (factor <= 0 && inner.terms.length > 0) return `'${node.name}' scales masked scores by ${factor}`;
+  const terms = inner.terms.map((term) => (term.kind === 'add' ? {...term, factor: term.factor * factor} : term));
+  return through(node, inner, {scale: inner.scale * factor, terms});
 }
 
-function readSum(context: Context, node: NodeDef, operands: readonly string[]): Logits | string {
-  const terms = operands.map((operand) => readLogits(context, operand));
+const reciprocal = (x: number | undefined): number | undefined => (x === undefined ? undefined : 1 / x);
+
+/** Scores times a mask, as GPT-2 has it. */
+function readMultiplied(context: LogitsContext, node: NodeDef, left: string, right: string): Logits | string {
+  const tries = [readLogits(context, left), readLogits(context, right)] as const;
+  const at = tries.findIndex((logits) => typeof logits !== 'string');
+  if (at < 0) return leadsToProduct(context.shapes, left) ? (tries[0] as string) : (tries[1] as string);
+  const inner = tries[at] as Logits;
+  const mask = context.shapes.graph.source(at === 0 ? right : left)?.input ?? '';
+  if (!context.folder.isIndicator(mask)) {
+    return `'${node.name}' multiplies the scores by a tensor that is no mask of ones and zeros; a scale must be a constant`;
+  }
+  if (inner.multiplied !== undefined) return `'${node.name}' multiplies the scores by a second mask`;
+  return through(node, inner, {multiplied: mask});
+}
+
+function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[]): Logits | string {
+  const terms = inputs.map((input) => readLogits(context, input));
   const fitting = terms.flatMap((term, index) => (typeof term === 'string' ? [] : [{term, index}]));
   if (fitting.length > 1) return `'${node.name}' adds two products; which of them is query times key cannot be told`;
   const found = fitting[0];
   if (found === undefined) {
-    const scores = operands.findIndex((operand) => leadsToProduct(context, operand));
+    const scores = inputs.findIndex((input) => leadsToProduct(context.shapes, input));
     return terms[Math.max(scores, 0)] as string;
   }
   if (node.op === 'Sub' && found.index === 1) return `'${node.name}' subtracts the scores`;
-  const others = operands.filter((_, index) => index !== found.index);
-  const addends = others.flatMap((other) => readAddend(context, other, node.op === 'Sub'));
-  return {...found.term, addends: [...found.term.addends, ...addends], path: [node.name, ...found.term.path]};
+  const others = inputs.filter((_, index) => index !== found.index);
+  const sum = others.reduce((logits, other) => withAddend(context, logits, other, node.op === 'Sub' ? -1 : 1), found.term);
+  return through(node, sum, {});
 }
 
-/** An addend without the constant scalars in it; nothing when it is one. */
-function readAddend(context: Context, input: string, negated: boolean): Addend[] {
-  if (isFiniteScalar(context, input)) return [];
-  const node = context.graph.producer(input);
-  if (node !== undefined && (node.op === 'Add' || node.op === 'AddV2')) {
-    const operands = dataInputs(node);
-    const rest = operands.filter((operand) => !isFiniteScalar(context, operand));
-    if (rest.length < operands.length) return rest.flatMap((operand) => readAddend(context, operand, negated));
+/** The logits with a tensor added: as a mask if it is one, without what softmax does not see, or as it is. */
+function withAddend(context: LogitsContext, logits: Logits, input: string, factor: number): Logits {
+  const {folder, shapes} = context;
+  const shift = folder.number(input);
+  if (shift !== undefined && Number.isFinite(shift)) return logits;
+  const pushed = logits.multiplied === undefined ? undefined : pushedDown(context, logits, input, factor);
+  if (pushed !== undefined) return pushed;
+
+  const split = splitCausal(context, logits, (assume) => folder.fold(input, assume)?.value);
+  if (split !== undefined && typeof split.hidden === 'number' && split.hidden * factor <= FAR) {
+    const causal = {...logits, causal: split.alignment};
+    return typeof split.visible === 'number' ? causal : withTerm(causal, {input: split.visible, kind: 'add', factor});
   }
-  return [{input, negated}];
+  const node = shapes.graph.producer(input);
+  if (node !== undefined && ['Add', 'AddV2', 'AddN', 'Sub'].includes(node.op)) {
+    const parts = dataInputs(node).reduce(
+      (sum, part, i) => withAddend(context, sum, part, node.op === 'Sub' && i === 1 ? -factor : factor),
+      logits,
+    );
+    // Apart only where that saves something: one tensor, made once for all layers, is better than two.
+    const fewer = parts.terms.length - logits.terms.length < 2;
+    if (fewer || parts.causal !== logits.causal || parts.multiplied !== logits.multiplied) return parts;
+  }
+  const whole = folder.fold(input, NOTHING)?.value;
+  return withTerm(logits, {input: typeof whole === 'string' ? whole : input, kind: 'add', factor});
 }
 
-function isFiniteScalar(context: Context, input: string): boolean {
-  return Number.isFinite(constantScalar(context, input));
+const withTerm = (logits: Logits, term: Omit<Term, 'dims'>): Logits => ({
+  ...logits,
+  terms: [...logits.terms, {...term, dims: logits.dims}],
+});
+
+/** scores · M + far · (1 − M): what M makes 0 is pushed down, so M selects. Undefined when the addend is something else. */
+function pushedDown(context: LogitsContext, logits: Logits, input: string, factor: number): Logits | undefined {
+  const mask = logits.multiplied!;
+  const under =
+    (value: number): Assumption =>
+    (tensor) =>
+      tensor === mask ? value : undefined;
+  const [hidden, visible] = [0, 1].map((value) => context.folder.fold(input, under(value)));
+  if (!hidden?.used || typeof hidden.value !== 'number' || hidden.value * factor > FAR) return undefined;
+  const {multiplied: _, ...open} = logits;
+  const selected = withCondition(context, open, mask, 'keep');
+  if (typeof selected === 'string' || visible === undefined) return undefined;
+  return typeof visible.value === 'number' ? selected : withTerm(selected, {input: visible.value, kind: 'add', factor});
 }
 
-function constantScalar({graph, constants}: Context, input: string): number | undefined {
-  const node = graph.producer(input);
-  return node?.op === 'Const' ? constants.scalar(node.name) : undefined;
+function readSelect(
+  context: LogitsContext,
+  node: NodeDef,
+  [condition = '', yes = '', no = '']: readonly string[],
+): Logits | string {
+  const tries = [readLogits(context, yes), readLogits(context, no)];
+  const at = tries.findIndex((logits) => typeof logits !== 'string');
+  if (at < 0) return leadsToProduct(context.shapes, yes) ? (tries[0] as string) : (tries[1] as string);
+  const fill = context.folder.number(at === 0 ? no : yes);
+  if (fill === undefined || fill > FAR) {
+    return `'${node.name}' selects between the scores and ${fill === undefined ? 'another tensor' : `${fill}, which hides nothing`}`;
+  }
+  const inner = tries[at] as Logits;
+  if (inner.multiplied !== undefined) return unanswered(inner.multiplied);
+  const selected = withCondition(context, inner, condition, at === 0 ? 'keep' : 'drop');
+  return typeof selected === 'string' ? selected : through(node, selected, {});
 }
 
-/** The operand that a Mul or RealDiv scales and by what, or undefined when neither operand is a finite constant scalar. */
-function scaleOf(context: Context, node: NodeDef, left: string, right: string): {input: string; scale: number} | undefined {
-  const factor = (input: string): number => constantScalar(context, input) ?? NaN;
-  const byRight = node.op === 'Mul' ? factor(right) : 1 / factor(right);
-  if (Number.isFinite(byRight)) return {input: left, scale: byRight};
-  const byLeft = node.op === 'Mul' ? factor(left) : NaN;
-  return Number.isFinite(byLeft) ? {input: right, scale: byLeft} : undefined;
+/** The logits where only the keys count for which a condition holds (`keep`), or does not (`drop`). */
+function withCondition(context: LogitsContext, logits: Logits, condition: string, kind: 'keep' | 'drop'): Logits | string {
+  const {folder, shapes} = context;
+  const [visible, hidden] = kind === 'keep' ? [1, 0] : [0, 1];
+  const take = (base: Logits, rest: number | string): Logits | string => {
+    if (typeof rest === 'string') return withTerm(base, {input: rest, kind, factor: 1});
+    return rest === visible ? base : `the condition '${condition}' hides every key`;
+  };
+  const split = splitCausal(context, logits, (assume) => folder.fold(condition, assume)?.value);
+  if (split?.hidden === hidden) return take({...logits, causal: split.alignment}, split.visible);
+  const whole = folder.fold(condition, NOTHING)?.value ?? shapes.graph.source(condition)?.input ?? condition;
+  return take(logits, whole);
 }
 
-/** A query or key without the constant scale in front of it: one node and one tensor of its size less. */
-function peelScale(context: Context, input: string): {input: string; scale: number} {
-  const node = context.graph.producer(input);
-  if (node === undefined || !['Mul', 'RealDiv', 'Div'].includes(node.op)) return {input, scale: 1};
-  const [left = '', right = ''] = dataInputs(node);
-  const scaled = scaleOf(context, node, left, right);
-  if (scaled === undefined) return {input, scale: 1};
-  const rest = peelScale(context, scaled.input);
-  return {input: rest.input, scale: rest.scale * scaled.scale};
+/**
+ * A mask taken apart by the causal masks in it: what is left of it where a key is no later than its query, and where it is. Undefined
+ * when there is none, or none that this attention can have besides the one it has.
+ */
+function splitCausal(
+  context: LogitsContext,
+  logits: Logits,
+  evaluate: (assume: Assumption) => number | string | undefined,
+): {alignment: Alignment; visible: number | string; hidden: number | string} | undefined {
+  let alignment: Alignment | undefined = logits.causal;
+  let [found, mixed] = [false, false];
+  const under =
+    (side: 'visible' | 'hidden'): Assumption =>
+    (_, node) => {
+      const mask = cachedCausal(context, node);
+      if (mask === undefined) return undefined;
+      found = true;
+      if (alignment === undefined || alignment === 'both') alignment = mask.alignment;
+      else if (mask.alignment !== 'both' && mask.alignment !== alignment) mixed = true;
+      return mask[side];
+    };
+  const [queries, keys] = logits.dims.slice(-2);
+  if (queries?.length !== 1 || keys?.length !== 1) return undefined;
+  const visible = evaluate(under('visible'));
+  const hidden = found ? evaluate(under('hidden')) : undefined;
+  if (!found || mixed || visible === undefined || hidden === undefined || alignment === undefined) return undefined;
+  return {alignment, visible, hidden};
 }
 
-/** Whether a tensor comes from a batched product of two activations, with no other layer between. */
-export function leadsToProduct(context: Context, input: string, seen = new Set<string>()): boolean {
-  const node = context.graph.nodes.get(parseEdge(input).name);
-  if (node === undefined || seen.has(node.name)) return false;
-  seen.add(node.name);
-  if (isProduct(context, node)) return true;
-  return !isBoundary(node) && dataInputs(node).some((operand) => leadsToProduct(context, operand, seen));
+function cachedCausal({shapes, causalMasks}: LogitsContext, node: NodeDef): CausalMask | undefined {
+  if (!causalMasks.has(node.name)) causalMasks.set(node.name, causalMaskOf(shapes, node));
+  return causalMasks.get(node.name);
 }
 
-/** Whether a tensor goes into a batched product of two activations, with no other layer between. */
-export function reachesProduct(context: Context, name: string, seen = new Set<string>()): boolean {
-  if (seen.has(name)) return false;
-  seen.add(name);
-  const readers = context.graph.consumers(name).filter(({control}) => !control);
-  return readers.some(({node}) => isProduct(context, node) || (!isBoundary(node) && reachesProduct(context, node.name, seen)));
-}
-
-/** A dense layer, in any spelling, or another end of attention. */
-function isBoundary({op}: NodeDef): boolean {
-  return BOUNDARIES.includes(op) || isMatmulOrEinsum(op);
-}
-
-function isMatmulOrEinsum(op: string): boolean {
-  return MATMULS.includes(op) || op === 'Einsum';
-}
-
-/** A batched product of two activations; with a constant matrix, or a constant of any rank in an Einsum, it is a dense layer. */
-function isProduct({graph, constants}: Context, node: NodeDef): boolean {
-  if (!isMatmulOrEinsum(node.op)) return false;
-  return !dataInputs(node).some((operand) => {
-    const maker = graph.producer(operand);
-    return maker?.op === 'Const' && (node.op === 'Einsum' || (constants.shape(maker.name)?.length ?? 2) <= 2);
+function readReshape(context: LogitsContext, node: NodeDef, input: string): Logits | string {
+  const inner = readLogits(context, input);
+  if (typeof inner === 'string') return inner;
+  const target = context.shapes.of(node.name);
+  const sizes = new Map(inner.sizes);
+  context.shapes.of(input)?.forEach((size, axis) => {
+    const [label, ...more] = inner.dims[axis] ?? [];
+    if (label !== undefined && more.length === 0) sizes.set(label, size);
   });
+  const next = target && regroup(inner.dims, sizes, target, node.name);
+  if (next === undefined) return `the ${node.op} '${node.name}' of the scores cannot be proven to only regroup heads`;
+  return through(node, inner, {...next, splits: new Map([...inner.splits, ...next.splits])});
 }
 
-function equation(node: NodeDef): string {
-  const text = node.attr?.['equation']?.s ?? '';
-  return typeof text === 'string' ? atob(text) : String.fromCharCode(...text);
+function readTranspose(context: LogitsContext, node: NodeDef, [input = '', permInput]: readonly string[]): Logits | string {
+  const inner = readLogits(context, input);
+  if (typeof inner === 'string') return inner;
+  const perm = context.shapes.integers(permInput);
+  if (perm?.length !== inner.dims.length || inner.dims[0]?.[0] === '*')
+    return `the Transpose '${node.name}' of the scores has an unknown order`;
+  if (inner.terms.length > 0 || inner.causal !== undefined || inner.multiplied !== undefined) {
+    return `the Transpose '${node.name}' turns scores that were masked before`;
+  }
+  return through(node, inner, {dims: perm.map((axis) => inner.dims[axis]!)});
 }
+
+/** Why a mask that multiplies is not enough. */
+export const unanswered = (mask: string): string =>
+  `'${mask}' multiplies the scores: what it makes 0 still counts, unless a large negative number is added there too`;

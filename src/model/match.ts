@@ -1,15 +1,30 @@
-import {dataInputs, parseEdge, type Consumer, type NodeDef} from './graph.js';
-import {leadsToProduct, MATMULS, reachesProduct, readLogits, type Context, type Logits} from './logits.js';
-import {shapeOf} from './shape.js';
+import type {Alignment} from './causal.js';
+import {contractionOf} from './contraction.js';
+import {leadsToProduct, reachesProduct} from './dense.js';
+import {dataInputs, parseEdge, type NodeDef} from './graph.js';
+import {chooseLayout, type Placement} from './layout.js';
+import {readLogits, unanswered, type Logits, type LogitsContext, type PathNode, type Term} from './logits.js';
+import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
+import {partsOf, regroup, type Dims} from './regroup.js';
+import {numberOf, type Size} from './size.js';
+import {softmaxesOf, type Softmax} from './softmax.js';
 
 /** The largest headDim and valueDim of `sparseAttention`. */
 const MOST_FEATURES = 256;
 
-/** output = softmax(scale · query·keyᵀ + Σ addends) · value, found in a graph. */
-export interface Attention extends Logits {
-  /** The product of probabilities and value; the node that the swap replaces. */
-  readonly output: NodeDef;
-  readonly value: string;
+/** output = softmax(scale · query·keyᵀ + Σ terms, where causal) · value, found in a graph. */
+export interface Attention extends Placement {
+  /** The node whose output are the probabilities. */
+  readonly softmax: NodeDef;
+  readonly scale: number;
+  readonly terms: readonly Term[];
+  readonly causal?: Alignment;
+  /** Heads of axes `m`, where batch and heads are merged. */
+  readonly heads?: number;
+  /** The nodes from the probabilities to the product of query and key. */
+  readonly path: readonly string[];
+  /** The axes of nodes of the path, where they are known: the letters of the query, k for keys. */
+  readonly pathAxes: ReadonlyMap<string, readonly string[]>;
 }
 
 /** An attention that stays as it is. */
@@ -20,82 +35,284 @@ export interface Misfit {
 }
 
 export interface Found {
+  /** In the order in which they are computed. */
   readonly attentions: readonly Attention[];
   readonly misfits: readonly Misfit[];
 }
 
 /**
- * Every attention in a graph: a softmax between two batched products of activations, with no dense layer or convolution between.
+ * Every attention in a graph: a softmax between two products of activations, with no dense layer or convolution between.
  *
- * Any other softmax (a class head, the box decoder of YOLO) is no attention and is not mentioned; nor is a softmax written out in
- * Exp and Sum. Nodes are recognised by what they compute; their names say nothing (grappler calls a score product
- * `FoldTransposeIntoMatMul_MatMul` and a multiplication `truediv`).
+ * Any other softmax (a class head, the box decoder of YOLO) is no attention and is not mentioned. Nodes are recognised by what they
+ * compute; their names say nothing (grappler calls a score product `FoldTransposeIntoMatMul_MatMul` and a multiplication `truediv`).
  */
-export function findAttentions(context: Context): Found {
+export function findAttentions(context: LogitsContext): Found {
+  const {shapes} = context;
   const attentions: Attention[] = [];
   const misfits: Misfit[] = [];
-  for (const softmax of context.graph.nodes.values()) {
-    if (softmax.op !== 'Softmax') continue;
-    if (!leadsToProduct(context, dataInputs(softmax)[0] ?? '') || !reachesProduct(context, softmax.name)) continue;
-    const match = readAttention(context, softmax);
-    if (typeof match === 'string') misfits.push({name: softmax.name, reason: match});
+  for (const softmax of softmaxesOf(shapes)) {
+    const logits = 'logits' in softmax ? softmax.logits : softmax.node.name;
+    const name = softmax.node.name;
+    if (!leadsToProduct(shapes, logits) || !reachesProduct(shapes, name)) continue;
+    const match = 'reason' in softmax ? softmax.reason : readAttention(context, softmax);
+    if (typeof match === 'string') misfits.push({name, reason: match});
     else attentions.push(match);
   }
   return {attentions, misfits};
 }
 
-function readAttention(context: Context, softmax: NodeDef): Attention | string {
-  const logits = readLogits(context, dataInputs(softmax)[0] ?? '');
+function readAttention(context: LogitsContext, softmax: Softmax): Attention | string {
+  const logits = readLogits(context, softmax.logits);
   if (typeof logits === 'string') return logits;
-  const output = readOutput(context, softmax);
-  if (typeof output === 'string') return output;
-  const value = dataInputs(output)[1] ?? '';
-  const attention = {...logits, output, value, path: [softmax.name, ...logits.path]};
-  return badShapes(context, attention) ?? attention;
+  if (logits.multiplied !== undefined) return unanswered(logits.multiplied);
+  const outside = readersOutside(context, softmax);
+  if (outside !== undefined) return outside;
+  const output = readOutput(context, softmax, logits);
+  return typeof output === 'string' ? output : assemble(context, softmax, logits, output);
 }
 
-/** The one node that reads the probabilities, when it is their product with a value, else why not. */
-function readOutput({graph}: Context, softmax: NodeDef): NodeDef | string {
-  const readers = readersOf(softmax.name);
-  if (typeof readers === 'string') return readers;
-  const output = readers[0];
-  if (readers.length !== 1 || output === undefined) {
-    return `its probabilities are read by ${readers.map(({name}) => `'${name}'`).join(' and ')}; a swap never computes them`;
-  }
-  if (output.op === 'Einsum') return `the output is the Einsum '${output.name}'; only batched matrix products are swapped`;
-  if (!MATMULS.includes(output.op)) {
-    return `the ${output.op} '${output.name}' stands between the softmax and the product with the value`;
-  }
-  if (graph.producer(dataInputs(output)[0] ?? '') !== softmax) return `in '${output.name}' the value is the first factor`;
-  if (output.attr?.['adj_x']?.b === true) return `'${output.name}' takes the probabilities transposed`;
-  if (output.attr?.['adj_y']?.b === true) return `'${output.name}' takes the value transposed, as [.., valueDim, keys]`;
-  return output;
+interface Output {
+  readonly node: NodeDef;
+  readonly value: {readonly input: string; readonly labels: readonly string[]};
+  readonly labels: readonly string[];
+  readonly splits: ReadonlyMap<string, readonly string[]>;
+  /** Axes of the probabilities as the product reads them. */
+  readonly dims: Dims;
+  readonly path: readonly string[];
+}
 
-  /** Readers of the probabilities, through Identity, once for each time they read them. */
-  function readersOf(name: string): NodeDef[] | string {
-    if (graph.outputs.has(name)) return `its probabilities ('${name}') are an output of the model`;
-    const readers: NodeDef[] = [];
-    for (const {node, control} of graph.consumers(name) as readonly Consumer[]) {
-      if (control) return `'${node.name}' waits for it by a control edge`;
-      const further = node.op === 'Identity' ? readersOf(node.name) : [node];
-      if (typeof further === 'string') return further;
-      readers.push(...further);
+/** Whether a softmax that is written out gives away its insides to something else than their shape. */
+function readersOutside({shapes}: LogitsContext, {node, path}: Softmax): string | undefined {
+  const allowed = new Set([...path, node.name]);
+  for (const name of path.slice(1)) {
+    for (const reader of shapes.graph.consumers(name)) {
+      const sum = ['Sum', 'Max'].includes(reader.node.op) || allowed.has(reader.node.name);
+      if (!sum && !reader.control) return `'${reader.node.name}' reads '${name}', a part of its softmax`;
     }
-    return readers;
   }
+  return undefined;
+}
+
+/** The one product that reads the probabilities, through reshapes and transposes, else why not. */
+function readOutput({shapes}: LogitsContext, softmax: Softmax, logits: Logits): Output | string {
+  const {graph} = shapes;
+  let at = softmax.node.name;
+  let [dims, sizes, splits]: [Dims, ReadonlyMap<string, Size>, ReadonlyMap<string, readonly string[]>] = [
+    logits.dims,
+    logits.sizes,
+    logits.splits,
+  ];
+  const path: string[] = [];
+  for (;;) {
+    path.push(at);
+    if (graph.outputs.has(at)) return `its probabilities ('${at}') are an output of the model`;
+    const readers = graph.consumers(at).filter(({control, node}) => !control && node.op !== 'Shape');
+    const [reader, ...more] = readers.map(({node}) => node);
+    if (reader === undefined || more.length > 0) {
+      const names = readers.map(({node}) => `'${node.name}'`).join(' and ');
+      return names === ''
+        ? 'nothing reads its probabilities'
+        : `its probabilities are read by ${names}; a swap never computes them`;
+    }
+    const inputs = dataInputs(reader);
+    if (reader.op === 'Identity' || reader.op === 'StopGradient') {
+      at = reader.name;
+    } else if (['Reshape', 'ExpandDims', 'Squeeze'].includes(reader.op)) {
+      const target = shapes.of(reader.name);
+      const next = target && regroup(dims, sizes, target, reader.name);
+      if (next === undefined)
+        return `the ${reader.op} '${reader.name}' of its probabilities cannot be proven to only regroup heads`;
+      [dims, sizes, splits] = [next.dims, next.sizes, new Map([...splits, ...next.splits])];
+      at = reader.name;
+    } else if (reader.op === 'Transpose' && shapes.integers(inputs[1])?.length === dims.length && dims[0]?.[0] !== '*') {
+      dims = shapes.integers(inputs[1])!.map((axis) => dims[axis]!);
+      at = reader.name;
+    } else {
+      return readLastProduct({dims, splits, path}, reader, at);
+    }
+  }
+
+  function readLastProduct(
+    before: Pick<Output, 'dims' | 'splits' | 'path'>,
+    node: NodeDef,
+    probabilities: string,
+  ): Output | string {
+    const rank = before.dims[0]?.[0] === '*' ? undefined : before.dims.length;
+    const inputs = dataInputs(node);
+    const side = inputs.findIndex(
+      (input) => graph.source(input)?.input === softmax.node.name || parseEdge(input).name === probabilities,
+    );
+    const product = contractionOf(shapes, node, new Map([[inputs[side] ?? '', rank]]));
+    if (product === undefined) {
+      return `the ${node.op} '${node.name}' stands between the softmax and the product with the value`;
+    }
+    const mine = product.operands[side as 0 | 1]!;
+    const value = product.operands[side === 0 ? 1 : 0];
+    if (mine.labels.length !== before.dims.length) return `'${node.name}' reads the probabilities with other axes than they have`;
+    const names = new Map(mine.labels.map((label, i) => [label, before.dims[i]!.join('+')]));
+    const rename = (label: string): string => names.get(label) ?? (label === '*' ? label : `${label}=`);
+    return {...before, node, value: {...value, labels: value.labels.map(rename)}, labels: product.out.map(rename)};
+  }
+}
+
+/** Gives each axis of each tensor its letter, and chooses what to read and where to write. */
+function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, output: Output): Attention | string {
+  const {shapes, folder} = context;
+  const {splits} = output;
+  const single = (dims: Dims): string[] => dims.flat().flatMap((label) => partsOf(label, splits));
+  const last = logits.dims.at(-1)!;
+  const [keyLabel] = last;
+  if (last.length !== 1 || keyLabel === undefined || splits.has(keyLabel)) return 'its softmax runs over more than the keys';
+  const [a, b] = logits.contraction.operands;
+  const isKey = ({labels}: {labels: readonly string[]}): boolean => labels.includes(keyLabel);
+  if (isKey(a) === isKey(b)) return 'its softmax does not run over the keys of its scores';
+  const [key, query] = isKey(a) ? [a, b] : [b, a];
+  const scoreLabels = single(logits.dims);
+  const summed = query.labels.filter((label) => key.labels.includes(label) && !logits.contraction.out.includes(label));
+  const own = scoreLabels.filter((label) => query.labels.includes(label) && !key.labels.includes(label));
+  const queryLabel = own.includes(scoreLabels.at(-2)!) ? scoreLabels.at(-2)! : own.length === 1 ? own[0]! : undefined;
+  if (summed.length !== 1) return `'${logits.product.name}' sums over ${summed.length} axes, not over one of features`;
+  if (queryLabel === undefined) return `of the scores '${logits.product.name}' it cannot be told which axis are the queries`;
+  const batch = scoreLabels.filter((label) => label !== queryLabel && label !== keyLabel);
+  const leading = batch[0] === '*' ? [] : batch;
+  if (leading.length > 3) return `its scores have ${leading.length + 2} axes; at most 5 are understood`;
+  const letters = new Map(leading.map((label, i) => [label, ['a', 'b', 'h'][3 - leading.length + i]!]));
+
+  /** Letters of a tensor, or undefined where one axis is none of this attention. */
+  const spell = (labels: readonly string[], named: Readonly<Record<string, string>>): string[] | undefined => {
+    const axes = labels.map((label) => {
+      const parts = label.split('+').flatMap((part) => partsOf(part, splits));
+      if (label === '*') return '*';
+      if (parts.length > 1) return parts.join() === leading.join() && leading.length === 2 ? 'm' : undefined;
+      return named[parts[0]!] ?? letters.get(parts[0]!) ?? leadingLetter(parts[0]!);
+    });
+    return axes.includes(undefined) || new Set(axes).size !== axes.length ? undefined : (axes as string[]);
+  };
+  // Beside a tensor of unknown rank, axes are counted from the last.
+  const leadingLetter = (label: string): string | undefined =>
+    batch[0] === '*' ? ({batch0: 'h', batch1: 'b', batch2: 'a'} as Record<string, string>)[label.replace('=', '')] : undefined;
+
+  const features = summed[0]!;
+  const feature = output.labels.filter((label) => output.value.labels.includes(label) && label.endsWith('='));
+  const ofValue = {[keyLabel]: 'l', [feature.at(-1) ?? '']: 'd'};
+  const axes = {
+    query: spell(query.labels, {[queryLabel]: 'l', [features]: 'd'}),
+    key: spell(key.labels, {[keyLabel]: 'l', [features]: 'd'}),
+    value: spell(output.value.labels, ofValue),
+    output: spell(output.labels, {[queryLabel]: 'l', [feature.at(-1) ?? '']: 'd'}),
+  };
+  for (const [role, found] of Object.entries(axes)) {
+    if (found === undefined || !found.includes('l') || !found.includes('d')) {
+      return `the axes of its ${role} in '${role === 'query' || role === 'key' ? logits.product.name : output.node.name}' are not those of attention`;
+    }
+  }
+  const merged = Object.values(axes).some((spec) => spec!.includes('m'));
+  const heads = merged ? numberOf(headsOf(context, logits, output, leading[1]!)) : undefined;
+  if (merged && heads === undefined) return 'batch and heads are merged into one axis, and the number of heads is not known';
+  const missing = missingOf(axes.output!, leading.length);
+  if (missing !== undefined) return `the output '${output.node.name}' has no axis of its ${missing}`;
+
+  const unfit = unfitTerm(context, logits, scoreLabels, splits);
+  if (unfit !== undefined) return unfit;
+  const merge: Merge | undefined = heads === undefined ? undefined : {heads};
+  const candidates = (role: 'query' | 'key' | 'value', input: string): Candidate[] =>
+    candidatesOf(
+      shapes,
+      folder,
+      {input: shapes.graph.source(input)?.input ?? input, axes: axes[role]!, scale: 1, group: 1},
+      role,
+      merge,
+    );
+  const placement = chooseLayout(
+    {
+      query: candidates('query', query.input),
+      key: candidates('key', key.input),
+      value: candidates('value', output.value.input),
+      exits: exitsOf(shapes, {node: output.node, axes: axes.output!} satisfies Exit, merge),
+    },
+    leading.length,
+  );
+  const wrong = badShapes(context, placement) ?? writtenInPlace(context, placement.key);
+  if (wrong !== undefined) return wrong;
+  return {
+    ...placement,
+    softmax: softmax.node,
+    scale: logits.scale * placement.query.scale * placement.key.scale,
+    terms: logits.terms,
+    ...(logits.causal && {causal: logits.causal}),
+    ...(heads !== undefined && {heads}),
+    path: [...new Set([...output.path.toReversed(), ...softmax.path, ...logits.path.map(({name}) => name)])],
+    pathAxes: pathAxes([{name: softmax.node.name, dims: logits.dims}, ...logits.path], {
+      ...Object.fromEntries(letters),
+      [queryLabel]: 'l',
+      [keyLabel]: 'k',
+    }),
+  };
+}
+
+function pathAxes(path: readonly PathNode[], letters: Readonly<Record<string, string>>): Map<string, readonly string[]> {
+  const axes = path.map(({name, dims}) => [name, dims.map((labels) => letters[labels.join('+')])] as const);
+  return new Map(axes.filter((entry): entry is [string, string[]] => !entry[1].includes(undefined)));
+}
+
+function headsOf({shapes}: LogitsContext, logits: Logits, {dims}: Output, label: string): Size | undefined {
+  const known = logits.sizes.get(label);
+  if (known !== undefined) return known;
+  const at = logits.contraction.out.indexOf(label);
+  return at < 0 || dims.length === 0 ? undefined : shapes.of(logits.product.name)?.[at];
+}
+
+function missingOf(axes: readonly string[], leading: number): string | undefined {
+  if (axes.includes('m') || axes[0] === '*') return undefined;
+  if (leading >= 1 && !axes.includes('h')) return 'heads';
+  return leading >= 2 && !axes.includes('b') ? 'batch' : undefined;
+}
+
+/** Why a mask does not lie on the scores as the op reads them: [batch, heads, queries, keys]. */
+function unfitTerm(
+  {shapes}: LogitsContext,
+  {terms}: Logits,
+  scoreLabels: readonly string[],
+  splits: ReadonlyMap<string, readonly string[]>,
+): string | undefined {
+  const order = (at: Dims): string => at.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+')).join();
+  const expected = scoreLabels.join();
+  for (const term of terms) {
+    const name = parseEdge(term.input).name;
+    const shape = shapes.of(term.input);
+    if (shape !== undefined && shape.length > 4 && scoreLabels.length < shape.length)
+      return `the addend '${name}' has a rank above 4`;
+    if (order(term.dims) === expected) continue;
+    const pairsOnly = shape?.slice(0, -2).every((size) => numberOf(size) === 1) ?? false;
+    const sameEnd = order(term.dims).split(',').slice(-2).join() === scoreLabels.slice(-2).join();
+    if (!pairsOnly || !sameEnd) return `the addend '${name}' is added where batch and heads are one axis`;
+  }
+  return undefined;
 }
 
 /** Why the shapes, where the graph tells them, do not suit `sparseAttention`. The rest is checked when the op runs. */
-function badShapes(context: Context, attention: Attention): string | undefined {
-  const {query, key, value, addends} = attention;
-  for (const [role, input] of Object.entries({query, key, value})) {
-    const shape = shapeOf(context, input);
-    if (shape === undefined) continue;
+function badShapes({shapes}: LogitsContext, {query, value}: Placement): string | undefined {
+  for (const [role, {input, axes}] of Object.entries({query, value})) {
+    const features = numberOf(shapes.of(input)?.at(axes.indexOf('d') - axes.length));
     const name = parseEdge(input).name;
-    if (shape.length !== 3 && shape.length !== 4) return `its ${role} '${name}' has rank ${shape.length}, not 3 or 4`;
-    const features = shape[shape.length - 1] ?? 0;
-    if (features > MOST_FEATURES) return `its ${role} '${name}' has ${features} features per head; the op takes ${MOST_FEATURES}`;
+    if (features !== undefined && features > MOST_FEATURES) {
+      return `its ${role} '${name}' has ${features} features per head; the op takes ${MOST_FEATURES}`;
+    }
   }
-  const high = addends.find(({input}) => (shapeOf(context, input)?.length ?? 0) > 4);
-  return high && `the addend '${parseEdge(high.input).name}' has a rank above 4`;
+  return undefined;
+}
+
+const WRITES: readonly string[] = [
+  'TensorScatterUpdate',
+  'ScatterNd',
+  'XlaDynamicUpdateSlice',
+  'DynamicUpdateSlice',
+  'TensorListStack',
+];
+
+/** A cache of a fixed size that a decoder writes into: where a query stands among its keys is known only when it runs. */
+function writtenInPlace({shapes}: LogitsContext, key: Candidate): string | undefined {
+  const node = shapes.graph.producer(key.input);
+  if (node === undefined || !WRITES.includes(node.op)) return undefined;
+  return `its key '${node.name}' is a cache that is written in place (${node.op}); where a query stands among its keys only a run tells`;
 }

@@ -1,4 +1,10 @@
+import type {io} from '@tensorflow/tfjs-core';
+import {causal as causalPattern, type Pattern} from '../pattern/index.js';
+import {GraphBuilder} from './builder.js';
+import type {CausalMask} from './causal.js';
 import type {Constants} from './constants.js';
+import {asMatMul} from './einsum.js';
+import {Folder} from './fold.js';
 import {
   controlInputs,
   Graph,
@@ -9,145 +15,216 @@ import {
   type NodeDef,
   type Signature,
 } from './graph.js';
-import type {Addend} from './logits.js';
-import {findAttentions, type Attention} from './match.js';
-
-/** What a swap did to a model. `found` = replaced + left. */
-export interface SwapReport {
-  readonly found: number;
-  readonly replaced: readonly ReplacedAttention[];
-  readonly left: readonly LeftAttention[];
-}
-
-/** An attention that is now one `SparseAttention` node. */
-export interface ReplacedAttention {
-  /** The node: the former product of probabilities and value, whose name its consumers know. */
-  readonly name: string;
-  /** The tensors that it reads. */
-  readonly query: string;
-  readonly key: string;
-  readonly value: string;
-  /** Added to the scaled scores: the masks and biases of the original, summed. */
-  readonly bias?: string;
-  readonly scale: number;
-  /** Nodes of the original attention that still run because something else reads them: Shape(scores), or an output of the model. */
-  readonly kept: readonly string[];
-}
-
-/** An attention that stayed as it was. */
-export interface LeftAttention {
-  /** Its softmax. */
-  readonly name: string;
-  readonly reason: string;
-}
+import {findAttentions, type Attention, type Found} from './match.js';
+import {untouched, type ReplacedAttention, type SwapReport} from './report.js';
+import {shapeWithout} from './scores_shape.js';
+import {Shapes} from './shapes.js';
+import {numberOf} from './size.js';
+import {stockNotes} from './stock.js';
+import {sweep} from './sweep.js';
 
 /** What every `SparseAttention` node of a model says. */
-export interface NodeOptions {
-  readonly pattern: string;
+export interface RewriteOptions {
+  /** One for all attentions, or one for each that can be swapped, in the order of the report. */
+  readonly pattern: Pattern | readonly Pattern[];
   readonly implementation: string;
 }
 
-/** Replaces every attention of the main graph that fits. Pure: the given topology is not changed. */
+export interface Rewritten {
+  readonly topology: GraphDef;
+  /** Constants that the new nodes read, to be added to those of the model. */
+  readonly weightSpecs: readonly io.WeightsManifestEntry[];
+  readonly weightData: readonly ArrayBuffer[];
+  readonly report: SwapReport;
+}
+
+/** The main graph or the body of a function, looked through. */
+interface Scan {
+  readonly nodes: readonly NodeDef[];
+  readonly graph: Graph;
+  readonly shapes: Shapes;
+  readonly builder: GraphBuilder;
+  readonly found: Found;
+}
+
+/** Replaces every attention that fits, and Einsum nodes elsewhere. Pure: the given topology is not changed. */
 export function rewriteGraph(
   topology: GraphDef,
   constants: Constants,
   signature: Signature | undefined,
-  options: NodeOptions,
-): {topology: GraphDef; report: SwapReport} {
-  const outputs = modelOutputs(topology.node, signature);
-  const {attentions, misfits} = findAttentions({graph: new Graph(topology.node, outputs), constants});
-  const left = [...misfits, ...(topology.library?.function ?? []).flatMap((body) => attentionsInside(body, constants))];
+  options: RewriteOptions,
+): Rewritten {
+  const functions = topology.library?.function ?? [];
+  const taken = new Set([topology.node, ...functions.map(bodyOf)].flatMap((nodes) => nodes.map(({name}) => name)));
+  const main = scan(topology.node, modelOutputs(topology.node, signature), constants, taken);
+  const bodies = functions.map((body) => scan(bodyOf(body), returned(body), constants, taken));
+  const scans = [main, ...bodies];
+  const keep = (report: SwapReport): Rewritten => ({topology, weightSpecs: [], weightData: [], report});
 
-  const taken = new Set(topology.node.map(({name}) => name));
-  const swaps = new Map(attentions.map((attention) => [attention.output.name, swap(attention, options, taken)]));
-  const swapped = topology.node.flatMap((node) => swaps.get(node.name)?.nodes ?? [node]);
-  const orphans = attentions.flatMap(({output}) => output.input ?? []).map((input) => parseEdge(input).name);
-  const node = sweep(swapped, orphans, outputs);
+  const conflict = scans.flatMap(({shapes}) => shapes.conflicts)[0];
+  if (conflict !== undefined) return keep(untouched(`weights of the wrong shape: ${conflict}`));
+  const left = scans.flatMap(({found}) => found.misfits);
+  const swappable = scans.flatMap(({found}) => found.attentions);
+  const {pattern} = options;
+  if (Array.isArray(pattern) && pattern.length !== swappable.length) {
+    const problem = `${pattern.length} patterns were given, and ${swappable.length} attentions can be swapped; nothing was`;
+    const stayed = swappable.map(({softmax}) => ({name: softmax.name, reason: problem}));
+    return keep({...untouched(problem), found: left.length + stayed.length, left: [...left, ...stayed]});
+  }
+  let next = 0;
+  const patternOf = (): Pattern => (Array.isArray(pattern) ? (pattern as readonly Pattern[])[next++]! : (pattern as Pattern));
+  const done = scans.map((each) => apply(each, options.implementation, patternOf));
 
-  const alive = new Set(node.map(({name}) => name));
-  const replaced = attentions.map(({output, query, key, value, scale, path}) => {
-    const bias = swaps.get(output.name)!.bias;
-    return {name: output.name, query, key, value, ...(bias && {bias}), scale, kept: path.filter((name) => alive.has(name))};
-  });
-  return {topology: {...topology, node}, report: {found: replaced.length + left.length, replaced, left}};
+  const replaced = done.flatMap((each) => each.replaced);
+  const report: SwapReport = {
+    found: replaced.length + left.length,
+    replaced,
+    left,
+    einsums: done.reduce((sum, {einsums}) => sum + einsums, 0),
+    notes: done.flatMap(({notes}) => notes),
+    problems: [],
+  };
+  if (done.every(({changed}) => !changed)) return keep(report);
+  const library = functions.length === 0 ? {} : {library: {...topology.library, function: withBodies(functions, done.slice(1))}};
+  const used = new Set(done.flatMap(({nodes}) => nodes.map(({name}) => name)));
+  const weights = scans.flatMap(({builder}) => builder.weightSpecs.map((spec, i) => ({spec, data: builder.weightData[i]!})));
+  const needed = weights.filter(({spec}) => used.has(spec.name));
+  return {
+    topology: {...topology, node: done[0]!.nodes, ...library},
+    weightSpecs: needed.map(({spec}) => spec),
+    weightData: needed.map(({data}) => data),
+    report,
+  };
 }
 
-/** The nodes that stand for an attention, the one of its name last, and the name of its bias. */
-function swap(attention: Attention, options: NodeOptions, taken: Set<string>): {nodes: NodeDef[]; bias: string | undefined} {
-  const {output, query, key, value, scale, addends} = attention;
-  const type = output.attr?.['T'];
-  const {nodes, bias} = sum(addends, `${output.name}/sparse_attention/bias`, type && {T: type}, taken);
-  const node = {
-    name: output.name,
+const bodyOf = ({nodeDef}: FunctionDef): readonly NodeDef[] => nodeDef ?? [];
+const returned = ({ret}: FunctionDef): Set<string> => new Set(Object.values(ret ?? {}).map((name) => parseEdge(name).name));
+const withBodies = (functions: readonly FunctionDef[], done: readonly Applied[]): FunctionDef[] =>
+  functions.map((body, i) => (done[i]!.changed ? {...body, nodeDef: done[i]!.nodes} : body));
+
+function scan(nodes: readonly NodeDef[], outputs: ReadonlySet<string>, constants: Constants, taken: Set<string>): Scan {
+  const graph = new Graph(nodes, outputs);
+  const shapes = new Shapes(graph, constants);
+  const builder = new GraphBuilder(taken);
+  const causalMasks = new Map<string, CausalMask | undefined>();
+  const found = findAttentions({shapes, folder: new Folder(shapes, builder), causalMasks, logits: new Map()});
+  return {nodes, graph, shapes, builder, found};
+}
+
+interface Applied {
+  readonly nodes: readonly NodeDef[];
+  readonly changed: boolean;
+  readonly replaced: readonly ReplacedAttention[];
+  readonly einsums: number;
+  readonly notes: readonly string[];
+}
+
+function apply({nodes, graph, shapes, builder, found}: Scan, implementation: string, patternOf: () => Pattern): Applied {
+  const {attentions} = found;
+  const swapped = attentions.map((attention) => ({attention, pattern: joined(patternOf(), attention)}));
+  const byName = new Map(
+    swapped.map(({attention, pattern}) => [attention.exit.node.name, nodeOf(attention, pattern, implementation)]),
+  );
+  const waiting = new Map(attentions.flatMap(({path, query}) => path.map((name) => [name, parseEdge(query.input).name])));
+  const replacedNodes = nodes.map((node) => byName.get(node.name) ?? rewired(node, waiting));
+  const orphans = [...byName.keys()].flatMap((name) => graph.nodes.get(name)!.input ?? []).map((input) => parseEdge(input).name);
+
+  let alive = sweep([...builder.nodes, ...replacedNodes], [...orphans, ...builder.nodes.map(({name}) => name)], graph.outputs);
+  const before = builder.nodes.length;
+  const shaped = attentions.reduce((current, attention) => shapeWithout(current, attention, shapes, builder), alive);
+  const unasked = attentions.flatMap(({path, exit}) => [...path, ...(exit.skipped?.keys() ?? [])]);
+  alive = sweep([...builder.nodes.slice(before), ...shaped], unasked, graph.outputs);
+
+  const notes: string[] = [];
+  let einsums = 0;
+  const added = builder.nodes.length;
+  const multiplied = alive.map((node) => {
+    if (node.op !== 'Einsum') return node;
+    const product = asMatMul(shapes, builder, node);
+    if (typeof product === 'string') notes.push(`${product}; it stays`);
+    else einsums++;
+    return typeof product === 'string' ? node : product;
+  });
+  const all = [...builder.nodes.slice(added), ...multiplied];
+  // Constants are shared: one that was swept before may be wanted again.
+  const names = new Set(all.map(({name}) => name));
+  const wanted = new Set(all.flatMap(({input}) => input ?? []).map((input) => parseEdge(input).name));
+  const again = builder.nodes.filter(({name, op}) => op === 'Const' && wanted.has(name) && !names.has(name));
+  const result = [...again, ...all];
+
+  const changed = attentions.length > 0 || einsums > 0;
+  const ordered = changed ? new Graph(result, graph.outputs).inOrder() : nodes;
+  const kept = new Set(ordered.map(({name}) => name));
+  return {
+    nodes: ordered,
+    changed,
+    replaced: swapped.map(({attention, pattern}) => describe(attention, pattern, kept)),
+    einsums,
+    notes: [...attentions.flatMap((attention) => pairNotes(attention, shapes)), ...notes, ...stockNotes(shapes)],
+  };
+}
+
+/** The pattern of an attention: the one given, and the causal mask that the model had. */
+function joined(pattern: Pattern, {causal}: Attention): string {
+  if (causal === undefined) return pattern.toString();
+  return (pattern.node.kind === 'full' ? causalPattern() : pattern.and(causalPattern())).toString();
+}
+
+function nodeOf(attention: Attention, pattern: string, implementation: string): NodeDef {
+  const {query, key, value, exit, terms, layout, scale, heads, causal} = attention;
+  const kinds = terms.map(({kind, factor}) => (kind === 'add' ? `add:${factor}` : kind));
+  return {
+    name: exit.node.name,
     op: 'SparseAttention',
-    input: [query, key, value, ...(bias === undefined ? [] : [bias]), ...controlInputs(output)],
+    input: [query.input, key.input, value.input, ...terms.map(({input}) => input), ...controlInputs(exit.node)],
     attr: {
-      pattern: {s: btoa(options.pattern)},
+      pattern: {s: btoa(pattern)},
       scale: {f: scale},
-      implementation: {s: btoa(options.implementation)},
-      // TensorFlow.js shows control inputs to an op like any other: this says whether the fourth is a bias.
-      has_bias: {b: bias !== undefined},
+      implementation: {s: btoa(implementation)},
+      axes: {s: btoa(axesOf(attention))},
+      layout: {s: btoa(layout)},
+      terms: {s: btoa(kinds.join(' '))},
+      ...(heads !== undefined && {heads: {i: heads}}),
+      // Where the mask of the model counts positions from the first key, so does the pattern.
+      ...(causal === 'first' && {query_offset: {i: 0}}),
     },
   };
-  return {nodes: [...nodes, node], bias};
 }
 
-/** The nodes that sum the addends (none for one addend, which exists already) and the name of the sum. */
-function sum(
-  addends: readonly Addend[],
-  name: string,
-  attr: NodeDef['attr'],
-  taken: Set<string>,
-): {nodes: NodeDef[]; bias: string | undefined} {
-  const positiveFirst = [...addends].sort((a, b) => Number(a.negated) - Number(b.negated));
-  const nodes: NodeDef[] = [];
-  let bias: string | undefined;
-  const add = (op: string, input: readonly string[]): void => {
-    bias = fresh(name, taken);
-    nodes.push({name: bias, op, input, attr: attr ?? {}});
+const axesOf = ({query, key, value, exit}: Attention): string =>
+  `${[query, key, value].map(({axes}) => axes.join('')).join()}->${exit.axes.join('')}`;
+
+/** A node that waited for a part of an attention waits for its query: nothing in between has an effect. */
+function rewired(node: NodeDef, waiting: ReadonlyMap<string, string>): NodeDef {
+  const input = node.input?.map((edge) => {
+    const instead = edge.startsWith('^') ? waiting.get(parseEdge(edge).name) : undefined;
+    return instead === undefined ? edge : `^${instead}`;
+  });
+  return input === undefined || input.every((edge, i) => edge === node.input![i]) ? node : {...node, input};
+}
+
+function describe(attention: Attention, pattern: string, kept: ReadonlySet<string>): ReplacedAttention {
+  const {exit, softmax, query, key, value, terms, causal, scale, path} = attention;
+  return {
+    name: exit.node.name,
+    softmax: softmax.name,
+    query: query.input,
+    key: key.input,
+    value: value.input,
+    bias: terms.map(({input}) => input),
+    causal: causal !== undefined,
+    scale,
+    axes: axesOf(attention),
+    pattern,
+    kept: path.filter((name) => kept.has(name) && name !== exit.node.name),
   };
-  for (const {input, negated} of positiveFirst) {
-    if (bias !== undefined) add(negated ? 'Sub' : 'AddV2', [bias, input]);
-    else if (negated) add('Neg', [input]);
-    else bias = input;
-  }
-  return {nodes, bias};
 }
 
-function fresh(name: string, taken: Set<string>): string {
-  let candidate = name;
-  for (let i = 1; taken.has(candidate); i++) candidate = `${name}_${i}`;
-  taken.add(candidate);
-  return candidate;
-}
-
-/** The nodes without those orphans, and what only they needed, that neither a node nor a control edge nor an output still needs. */
-function sweep(nodes: readonly NodeDef[], orphans: readonly string[], outputs: ReadonlySet<string>): NodeDef[] {
-  const alive = new Map(nodes.map((node) => [node.name, node]));
-  const needs = new Map<string, number>();
-  const inputs = (node: NodeDef): string[] => (node.input ?? []).map((input) => parseEdge(input).name);
-  for (const name of nodes.flatMap(inputs)) needs.set(name, (needs.get(name) ?? 0) + 1);
-
-  const suspects = [...orphans];
-  for (let name = suspects.pop(); name !== undefined; name = suspects.pop()) {
-    const node = alive.get(name);
-    // A placeholder is the caller's to feed, used or not.
-    if (node === undefined || (needs.get(name) ?? 0) > 0 || outputs.has(name) || node.op.startsWith('Placeholder')) continue;
-    alive.delete(name);
-    for (const input of inputs(node)) {
-      needs.set(input, needs.get(input)! - 1);
-      suspects.push(input);
-    }
-  }
-  return nodes.filter(({name}) => alive.has(name));
-}
-
-/** Attentions in the body of a While, If or PartitionedCall. They are reported and stay: their constants arrive as arguments. */
-function attentionsInside(body: FunctionDef, constants: Constants): LeftAttention[] {
-  const nodes = body.nodeDef ?? [];
-  const outputs = new Set(Object.values(body.ret ?? {}).map((name) => parseEdge(name).name));
-  const {attentions, misfits} = findAttentions({graph: new Graph(nodes, outputs), constants});
-  const softmaxes = [...attentions.map(({path}) => path[0]!), ...misfits.map(({name}) => name)];
-  const reason = `it is inside the library function '${body.signature.name}'; only the main graph is rewritten`;
-  return softmaxes.map((name) => ({name, reason}));
+/** Masks that hold a number for each pair of query and key, so that memory grows with their number. */
+function pairNotes({exit, terms}: Attention, shapes: Shapes): string[] {
+  return terms.flatMap(({input}) => {
+    const [queries, keys] = shapes.of(input)?.slice(-2) ?? [];
+    if (queries === undefined || keys === undefined || numberOf(queries) === 1 || numberOf(keys) === 1) return [];
+    return [`'${parseEdge(input).name}' has an element for each pair of query and key, and stays an input of '${exit.node.name}'`];
+  });
 }

@@ -13,8 +13,11 @@ export interface AttentionGraph {
 /** One that the swap must replace. */
 export interface Spelling extends AttentionGraph {
   readonly scale: number;
-  /** The node that computes the bias, or undefined when there is none. */
-  readonly bias?: string;
+  /** The tensors that are added to the scores, or say which of them count. */
+  readonly bias?: readonly string[];
+  /** Key or value come as [.., dim, length]. */
+  readonly turned?: readonly string[];
+  readonly causal?: true;
 }
 
 /** One that it must leave. */
@@ -38,14 +41,18 @@ export function product(name: string, left: string, right: string, attr: Record<
 /** The scores as TensorFlow writes them. */
 export const scores = product('scores', 'q', 'k', {adj_y: {b: true}});
 
-const placeholders = ['q', 'k', 'v', 'm', 'n'].map((name) => node(name, 'Placeholder'));
-
-/** A model of the given nodes and constants whose output is `out`. */
+/** A model of the given nodes and constants whose output is `out`. `shapes` are those that its inputs declare, −1 for any size. */
 export function attentionGraph(
   nodes: readonly NodeDef[],
   constants: Record<string, Constant> = {},
   outputs = ['out'],
+  shapes: Readonly<Record<string, readonly number[]>> = {},
 ): GraphArtifacts {
+  const placeholders = ['q', 'k', 'v', 'm', 'n'].map((name): NodeDef => {
+    const dim = shapes[name]?.map((size) => ({size: String(size)}));
+    const plain = node(name, 'Placeholder');
+    return dim === undefined ? plain : {...plain, attr: {...plain.attr, shape: {shape: {dim}}}};
+  });
   return handMade([...placeholders, ...nodes], constants, outputs);
 }
 
@@ -54,7 +61,7 @@ const finish = (logits: string): NodeDef[] => [node('probs', 'Softmax', logits),
 
 const spelling = (
   title: string,
-  expected: {scale: number; bias?: string},
+  expected: Pick<Spelling, 'scale' | 'bias' | 'turned' | 'causal'>,
   between: readonly NodeDef[],
   logits: string,
   constants: Record<string, Constant> = {},
@@ -88,7 +95,7 @@ export const spellings: readonly Spelling[] = [
   ),
   spelling(
     'Identity between any two nodes',
-    {scale: 0.5, bias: 'm'},
+    {scale: 0.5, bias: ['m']},
     [
       scores,
       node('i1', 'Identity', 'scores'),
@@ -100,19 +107,19 @@ export const spellings: readonly Spelling[] = [
     'i3',
     {c: 0.5},
   ),
-  spelling('an added mask', {scale: 1, bias: 'm'}, [scores, node('sum', 'AddV2', 'scores', 'm')], 'sum'),
-  spelling('an added mask on the left', {scale: 1, bias: 'm'}, [scores, node('sum', 'AddV2', 'm', 'scores')], 'sum'),
-  spelling('an added mask in the Add of TensorFlow 1', {scale: 1, bias: 'm'}, [scores, node('sum', 'Add', 'scores', 'm')], 'sum'),
+  spelling('an added mask', {scale: 1, bias: ['m']}, [scores, node('sum', 'AddV2', 'scores', 'm')], 'sum'),
+  spelling('an added mask on the left', {scale: 1, bias: ['m']}, [scores, node('sum', 'AddV2', 'm', 'scores')], 'sum'),
+  spelling('an added mask in the Add of TensorFlow 1', {scale: 1, bias: ['m']}, [scores, node('sum', 'Add', 'scores', 'm')], 'sum'),
   spelling(
     'a mask with 1e-9 in it, as HF models have (C′)',
-    {scale: 0.5, bias: 'm'},
+    {scale: 0.5, bias: ['m']},
     [scores, node('s', 'Mul', 'scores', 'c'), node('inner', 'AddV2', 'tiny', 'm'), node('sum', 'AddV2', 's', 'inner')],
     'sum',
     {c: 0.5, tiny: 1e-9},
   ),
   spelling(
     'the same with its operands swapped (C″)',
-    {scale: 0.5, bias: 'm'},
+    {scale: 0.5, bias: ['m']},
     [scores, node('s', 'Mul', 'scores', 'c'), node('inner', 'AddV2', 'm', 'tiny'), node('sum', 'AddV2', 'inner', 's')],
     'sum',
     {c: 0.5, tiny: 1e-9},
@@ -120,38 +127,136 @@ export const spellings: readonly Spelling[] = [
   spelling('1e-9 alone (ViT)', {scale: 1}, [scores, node('sum', 'AddV2', 'scores', 'tiny')], 'sum', {tiny: 1e-9}),
   spelling(
     '1e-9 minus a mask (DistilBERT 2025)',
-    {scale: 1, bias: 'inner'},
+    {scale: 1, bias: ['m']},
     [scores, node('inner', 'Sub', 'tiny', 'm'), node('sum', 'Add', 'scores', 'inner')],
     'sum',
     {tiny: 1e-9},
   ),
   spelling(
     'a subtracted mask (DistilBERT 2021)',
-    {scale: 1, bias: 'out/sparse_attention/bias'},
+    {scale: 1, bias: ['m']},
     [scores, node('difference', 'Sub', 'scores', 'm')],
     'difference',
   ),
   spelling(
     'two added masks',
-    {scale: 1, bias: 'out/sparse_attention/bias'},
+    {scale: 1, bias: ['m', 'n']},
     [scores, node('one', 'AddV2', 'scores', 'm'), node('two', 'AddV2', 'n', 'one')],
     'two',
   ),
   spelling(
     'one mask subtracted and one added',
-    {scale: 1, bias: 'out/sparse_attention/bias'},
+    {scale: 1, bias: ['m', 'n']},
     [scores, node('one', 'Sub', 'scores', 'm'), node('two', 'AddV2', 'n', 'one')],
     'two',
   ),
   spelling(
     'two masks subtracted',
-    {scale: 1, bias: 'out/sparse_attention/bias_1'},
+    {scale: 1, bias: ['m', 'n']},
     [scores, node('one', 'Sub', 'scores', 'm'), node('two', 'Sub', 'one', 'n')],
     'two',
   ),
-  spelling('a constant bias per head', {scale: 1, bias: 'bias'}, [scores, node('sum', 'AddV2', 'scores', 'bias')], 'sum', {
+  spelling('a constant bias per head', {scale: 1, bias: ['bias']}, [scores, node('sum', 'AddV2', 'scores', 'bias')], 'sum', {
     bias: {shape: [2, 1, 1], values: [0.5, -0.5]},
   }),
+  spelling(
+    'a scale after the mask',
+    {scale: 0.5, bias: ['m']},
+    [scores, node('sum', 'AddV2', 'scores', 'm'), node('s', 'Mul', 'sum', 'c')],
+    's',
+    {c: 0.5},
+  ),
+  spelling(
+    'a scale that is computed from constants',
+    {scale: 0.5},
+    [
+      {...node('four', 'Cast', 'n4'), attr: {SrcT: {type: 'DT_INT32'}, DstT: {type: 'DT_FLOAT'}}},
+      node('root', 'Sqrt', 'four'),
+      scores,
+      node('s', 'RealDiv', 'scores', 'root'),
+    ],
+    's',
+    {n4: {shape: [], values: [4], int: true}},
+  ),
+  spelling('a key that is already transposed', {scale: 1, turned: ['k']}, [product('scores', 'q', 'k')], 'scores'),
+  spelling(
+    'a query that is transposed',
+    {scale: 1, turned: ['q']},
+    [product('scores', 'q', 'k', {adj_x: {b: true}, adj_y: {b: true}})],
+    'scores',
+  ),
+  spelling(
+    'the key as the first factor of an Einsum (K)',
+    {scale: 1},
+    [{name: 'scores', op: 'Einsum', input: ['k', 'q'], attr: {equation: {s: btoa('acek,acbk->acbe')}}}],
+    'scores',
+  ),
+  spelling(
+    'an Einsum in upper case, its equation as bytes',
+    {scale: 1, bias: ['m']},
+    [
+      {
+        name: 'scores',
+        op: 'Einsum',
+        input: ['q', 'k'],
+        attr: {equation: {s: [...'BNTH,BNSH->BNTS'].map((letter) => letter.charCodeAt(0))}},
+      },
+      node('sum', 'AddV2', 'scores', 'm'),
+    ],
+    'sum',
+  ),
+  spelling(
+    'a mask that selects',
+    {scale: 1, bias: ['positive']},
+    [scores, node('positive', 'Greater', 'm', 'zero'), node('s', 'SelectV2', 'positive', 'scores', 'far')],
+    's',
+    {zero: 0, far: -1e9},
+  ),
+  spelling(
+    'a mask that selects the other way round',
+    {scale: 1, bias: ['positive']},
+    [scores, node('positive', 'Greater', 'm', 'zero'), node('s', 'SelectV2', 'positive', 'far', 'scores')],
+    's',
+    {zero: 0, far: -1e30},
+  ),
+  spelling(
+    'a mask that multiplies and adds',
+    {scale: 1, bias: ['ones']},
+    [
+      scores,
+      node('positive', 'Greater', 'm', 'zero'),
+      {...node('ones', 'Cast', 'positive'), attr: {SrcT: {type: 'DT_BOOL'}, DstT: {type: 'DT_FLOAT'}}},
+      node('kept', 'Mul', 'scores', 'ones'),
+      node('zeros', 'Sub', 'one', 'ones'),
+      node('hidden', 'Mul', 'zeros', 'far'),
+      node('s', 'AddV2', 'hidden', 'kept'),
+    ],
+    's',
+    {zero: 0, one: 1, far: -1e4},
+  ),
+  {
+    title: 'the probabilities as the second factor (E)',
+    scale: 1,
+    turned: ['v'],
+    artifacts: attentionGraph([scores, node('probs', 'Softmax', 'scores'), product('out', 'v', 'probs', {adj_y: {b: true}})]),
+  },
+  {
+    title: 'an exponential times the reciprocal of its sum',
+    scale: 1,
+    artifacts: attentionGraph(
+      [
+        scores,
+        node('highest', 'Max', 'scores', 'last'),
+        node('shifted', 'Sub', 'scores', 'highest'),
+        node('exps', 'Exp', 'shifted'),
+        node('total', 'Sum', 'exps', 'last'),
+        node('inverse', 'Reciprocal', 'total'),
+        node('probs', 'Mul', 'inverse', 'exps'),
+        product('out', 'probs', 'v'),
+      ].map((each) => (each.op === 'Max' || each.op === 'Sum' ? {...each, attr: {keep_dims: {b: true}}} : each)),
+      {last: {shape: [], values: [-1], int: true}},
+    ),
+  },
 ];
 
 const odd = (
@@ -164,40 +269,33 @@ const odd = (
 
 /** Attentions that the swap does not (yet) understand, or must not touch. */
 export const oddOnes: readonly OddOne[] = [
-  odd('a mask that multiplies', /'s' multiplies the scores by a tensor/, [scores, node('s', 'Mul', 'scores', 'm'), ...finish('s')]),
+  odd('a tensor that multiplies', /'s' multiplies the scores by a tensor/, [
+    scores,
+    node('s', 'Mul', 'scores', 'm'),
+    ...finish('s'),
+  ]),
   odd('a scale per head', /'s' multiplies the scores by a tensor/, [scores, node('s', 'Mul', 'scores', 'c'), ...finish('s')], {
     c: {shape: [2, 1, 1], values: [0.5, 0.25]},
   }),
   odd('a division by the scores', /'s' divides by/, [scores, node('s', 'RealDiv', 'c', 'scores'), ...finish('s')], {c: 1}),
-  odd(
-    'a scale after the mask',
-    /'s' scales the scores after a mask was added/,
-    [scores, node('sum', 'AddV2', 'scores', 'm'), node('s', 'Mul', 'sum', 'c'), ...finish('s')],
-    {c: 0.5},
-  ),
   odd('a division by zero', /'s' divides by/, [scores, node('s', 'RealDiv', 'scores', 'c'), ...finish('s')], {c: 0}),
   odd('subtracted scores', /'s' subtracts the scores/, [scores, node('s', 'Sub', 'm', 'scores'), ...finish('s')]),
-  odd('a selected mask', /the SelectV2 's' stands between/, [scores, node('s', 'SelectV2', 'm', 'scores', 'n'), ...finish('s')]),
+  odd('a selection between two tensors', /'s' selects between the scores and another tensor/, [
+    scores,
+    node('s', 'SelectV2', 'm', 'scores', 'n'),
+    ...finish('s'),
+  ]),
   odd('two products added', /'s' adds two products/, [
     scores,
     product('more', 'q', 'v', {adj_y: {b: true}}),
     node('s', 'AddV2', 'scores', 'more'),
     ...finish('s'),
   ]),
-  odd('a key that is already transposed', /'scores' takes the key transposed/, [product('scores', 'q', 'k'), ...finish('scores')]),
-  odd('a query that is transposed', /'scores' takes the query transposed/, [
-    product('scores', 'q', 'k', {adj_x: {b: true}}),
-    ...finish('scores'),
-  ]),
-  odd('an Einsum', /Einsum 'scores' \(aecd,abcd->acbe\)/, [
-    {name: 'scores', op: 'Einsum', input: ['k', 'q'], attr: {equation: {s: btoa('aecd,abcd->acbe')}}},
-    ...finish('scores'),
-  ]),
-  odd('an Einsum with its equation as bytes', /Einsum 'scores' \(ab\)/, [
+  odd('an Einsum with its equation as bytes', /Einsum 'scores' \(ab\) is no product/, [
     {name: 'scores', op: 'Einsum', input: ['k', 'q'], attr: {equation: {s: [97, 98]}}},
     ...finish('scores'),
   ]),
-  odd('an Einsum of probabilities and value', /the output is the Einsum 'out'/, [
+  odd('an Einsum of probabilities and value', /the Einsum 'out' stands between the softmax/, [
     scores,
     node('probs', 'Softmax', 'scores'),
     node('out', 'Einsum', 'probs', 'v'),
@@ -207,22 +305,12 @@ export const oddOnes: readonly OddOne[] = [
     'probs',
   ]),
   odd('probabilities read twice', /are read by 'out' and 'mean'/, [scores, ...finish('scores'), node('mean', 'Mean', 'probs')]),
-  odd('a control edge from the softmax', /'late' waits for it by a control edge/, [
-    scores,
-    ...finish('scores'),
-    node('late', 'Identity', 'v', '^probs'),
-  ]),
-  odd('the value as first factor', /in 'out' the value is the first factor/, [
+  odd('the value as first factor', /the axes of its value in 'out' are not those of attention/, [
     scores,
     node('probs', 'Softmax', 'scores'),
     product('out', 'v', 'probs'),
   ]),
-  odd('a transposed value', /'out' takes the value transposed/, [
-    scores,
-    node('probs', 'Softmax', 'scores'),
-    product('out', 'probs', 'v', {adj_y: {b: true}}),
-  ]),
-  odd('transposed probabilities', /'out' takes the probabilities transposed/, [
+  odd('transposed probabilities', /the axes of its value in 'out' are not those of attention/, [
     scores,
     node('probs', 'Softmax', 'scores'),
     product('out', 'probs', 'v', {adj_x: {b: true}}),
@@ -233,12 +321,6 @@ export const oddOnes: readonly OddOne[] = [
     node('kept', 'Mul', 'probs', 'm'),
     product('out', 'kept', 'v'),
   ]),
-  odd(
-    'rank 2',
-    /its query 'flat' has rank 2/,
-    [node('flat', 'Reshape', 'q', 'to'), product('scores', 'flat', 'k', {adj_y: {b: true}}), ...finish('scores')],
-    {to: {shape: [2], values: [20, 4], int: true}},
-  ),
   odd(
     'a headDim above 256',
     /its query 'wide' has 300 features per head/,

@@ -18,8 +18,8 @@ type Nested = number | boolean | readonly Nested[];
 const read = new Map<string, GraphArtifacts>();
 
 /**
- * A topology of test/fixtures/graphs as a loadable model: known constants as recorded, all else uniform in ±0.2. Shared: change a
- * copy.
+ * A topology of test/fixtures/graphs as a loadable model: known constants as recorded, all else uniform in ±0.2 (0 where it is no
+ * float). Shared: change a copy.
  */
 export function graphFixture(name: string): GraphArtifacts {
   const known = read.get(name) ?? readFixture(name);
@@ -35,7 +35,11 @@ function readFixture(name: string): GraphArtifacts {
   const chunks = weightSpecs.map(({name, shape, dtype}) => {
     const known = file.constValues[name];
     const count = util.sizeFromShape(shape);
-    if (known === undefined) return new Float32Array(count).map(() => (random() - 0.5) * 0.4).buffer;
+    if (known === undefined)
+      return encode(
+        Array.from({length: count}, () => (random() - 0.5) * 0.4),
+        dtype,
+      );
     const values = flatten(known);
     if (values.length !== count) throw new Error(`${name}: ${values.length} values for the shape [${shape.join()}]`);
     return encode(values, dtype);

@@ -20,12 +20,12 @@ describe('the constants of a graph', () => {
       Int32Array.of(0, 2, 1, 3).buffer,
     ]);
     const constants = new Constants(specs, data);
-    expect(constants.scalar('scale')).toBe(0.125);
+    expect(constants.uniform('scale')).toBe(0.125);
     expect(constants.values('perm')).toEqual([0, 2, 1, 3]);
     expect(constants.shape('flags')).toEqual([3]);
     expect(constants.values('words')).toBeUndefined();
-    expect(constants.scalar('perm')).toBeUndefined();
-    expect(constants.scalar('unheard of')).toBeUndefined();
+    expect(constants.uniform('perm')).toBeUndefined();
+    expect(constants.uniform('unheard of')).toBeUndefined();
   });
 
   it('are dequantized as TensorFlow.js does', () => {
@@ -47,10 +47,10 @@ describe('the constants of a graph', () => {
       quantized('whole', {dtype: 'uint8', min: -3, scale: 2}, 'int32'),
     ];
     const constants = new Constants(specs, bytes(0, 0xe8, 0x03, 0x00, 0xb0, 0x01, 0x00, 5));
-    expect(constants.scalar('byte')).toBe(0.125);
-    expect(constants.scalar('short')).toBe(Math.fround(1000 * 0.001 - 1));
-    expect(constants.scalar('half')).toBe(-0.125);
-    expect(constants.scalar('tiny half')).toBe(2 ** -24);
+    expect(constants.uniform('byte')).toBe(0.125);
+    expect(constants.uniform('short')).toBe(Math.fround(1000 * 0.001 - 1));
+    expect(constants.uniform('half')).toBe(-0.125);
+    expect(constants.uniform('tiny half')).toBe(2 ** -24);
     expect(constants.values('whole')).toEqual([7]);
   });
 
@@ -59,7 +59,7 @@ describe('the constants of a graph', () => {
     const shards = [whole.slice(0, 5).buffer, whole.slice(5, 7).buffer, whole.slice(7).buffer];
     const specs = ['a', 'b', 'c'].map((name) => ({name, shape: [1, 1], dtype: 'float32' as const}));
     const constants = new Constants(specs, shards);
-    expect(specs.map(({name}) => constants.scalar(name))).toEqual([1, 0.5, 2]);
+    expect(specs.map(({name}) => constants.uniform(name))).toEqual([1, 0.5, 2]);
   });
 
   it('are unknown where the weight data is missing or cut off', () => {
@@ -67,7 +67,7 @@ describe('the constants of a graph', () => {
       {name: 'words', shape: [2], dtype: 'string' as const},
       {name: 'scale', shape: [], dtype: 'float32' as const},
     ];
-    expect(new Constants(specs, undefined).scalar('scale')).toBeUndefined();
-    expect(new Constants(specs, bytes(0, 0, 0, 0, 0, 0, 0, 0, 1, 2)).scalar('scale')).toBeUndefined();
+    expect(new Constants(specs, undefined).uniform('scale')).toBeUndefined();
+    expect(new Constants(specs, bytes(0, 0, 0, 0, 0, 0, 0, 0, 1, 2)).uniform('scale')).toBeUndefined();
   });
 });

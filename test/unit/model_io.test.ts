@@ -9,8 +9,17 @@ import {refusal} from '../support/errors.js';
 const {artifacts} = spellings.find(({title}) => title === 'a multiplication after the scores')!;
 const expected: SwapReport = {
   found: 1,
-  replaced: [{name: 'out', query: 'q', key: 'k', value: 'v', scale: 0.5, kept: []}],
+  replaced: [
+    {
+      ...{name: 'out', softmax: 'probs', query: 'q', key: 'k', value: 'v', bias: [], causal: false, scale: 0.5, kept: []},
+      axes: '*ld,*ld,*ld->*ld',
+      pattern: 'full()',
+    },
+  ],
   left: [],
+  einsums: 0,
+  notes: [],
+  problems: [],
 };
 
 describe('sparseIOHandler', () => {
@@ -77,7 +86,7 @@ describe('sparseIOHandler', () => {
     for (const source of [artifacts, {load: () => artifacts}]) {
       const handler = sparseIOHandler(source as io.ModelArtifacts, {pattern: causal(), implementation: 'dense'});
       const model = loadGraphModelSync(handler);
-      expect(handler.report).toEqual(expected);
+      expect(handler.report).toEqual({...expected, replaced: [{...expected.replaced[0]!, pattern: 'causal()'}]});
       const inputs = {q: ones([1, 1, 2, 1]), k: ones([1, 1, 2, 1]), v: ones([1, 1, 2, 1])};
       expect(Array.from(await (model.execute(inputs) as Tensor).data())).toEqual([1, 1]);
     }
@@ -87,7 +96,7 @@ describe('sparseIOHandler', () => {
     for (const options of [undefined, {}, {pattern: 'causal'}]) {
       const error = refusal(() => sparseIOHandler('model.json', options as unknown as SparseIOOptions));
       expect(error.thing).toBe('sparseIOHandler pattern');
-      expect(error.expected).toBe('a Pattern');
+      expect(error.expected).toBe('a Pattern, or an array of one for each attention');
       expect(error.cure).toContain('slidingWindow');
     }
   });
@@ -95,7 +104,7 @@ describe('sparseIOHandler', () => {
   it('refuses an unknown option and names the nearest', () => {
     const options = {pattern: full(), onreport: () => undefined} as unknown as SparseIOOptions;
     expect(refusal(() => sparseIOHandler('model.json', options)).message).toBe(
-      "sparseIOHandler option: found 'onreport', expected pattern, implementation, onReport. Did you mean 'onReport'?",
+      "sparseIOHandler option: found 'onreport', expected pattern, implementation, onReport, strict. Did you mean 'onReport'?",
     );
     const far = {pattern: full(), quantize: true} as unknown as SparseIOOptions;
     expect(refusal(() => sparseIOHandler('model.json', far)).cure).toBe('Leave it out.');
@@ -112,9 +121,10 @@ describe('sparseIOHandler', () => {
     }
   });
 
-  it('refuses what is no graph model, when it loads', async () => {
-    const layers = {format: 'layers-model', modelTopology: {class_name: 'Sequential'}};
-    const handler = sparseIOHandler({load: () => Promise.resolve(layers)}, {pattern: full()});
-    await expectAsync(handler.load()).toBeRejectedWithError(/found a model of format 'layers-model', expected a graph model/);
+  it('refuses a pattern of the wrong kind in an array, and what is no boolean', () => {
+    const patterns = {pattern: [full(), 'causal']} as unknown as SparseIOOptions;
+    expect(refusal(() => sparseIOHandler('model.json', patterns)).found).toBe('an array with something else in it');
+    const strict = {pattern: full(), strict: 'yes'} as unknown as SparseIOOptions;
+    expect(refusal(() => sparseIOHandler('model.json', strict)).thing).toBe('sparseIOHandler strict');
   });
 });

@@ -1,13 +1,12 @@
-import {Constants} from '../../src/model/constants.js';
-import type {GraphDef, NodeDef, Signature} from '../../src/model/graph.js';
-import {rewriteGraph, type SwapReport} from '../../src/model/rewrite.js';
+import type {GraphDef, NodeDef} from '../../src/model/graph.js';
+import {rewriteGraphModel, type SwapReport} from '../../src/model/index.js';
+import {full} from '../../src/pattern/index.js';
 import {attentionGraph, node, oddOnes, product, scores, spellings} from '../support/attention_graphs.js';
 import {graphFixture, type GraphArtifacts} from '../support/graph_fixture.js';
 
-function rewrite(artifacts: GraphArtifacts): {topology: GraphDef; report: SwapReport} {
-  const signature = (artifacts.userDefinedMetadata?.['signature'] ?? artifacts.signature) as Signature | undefined;
-  const constants = new Constants(artifacts.weightSpecs!, artifacts.weightData);
-  return rewriteGraph(artifacts.modelTopology, constants, signature, {pattern: 'full', implementation: 'auto'});
+function rewrite(model: GraphArtifacts): {topology: GraphDef; report: SwapReport} {
+  const {artifacts, report} = rewriteGraphModel(model, {pattern: full()});
+  return {topology: artifacts.modelTopology as GraphDef, report};
 }
 
 const names = (topology: GraphDef): string[] => topology.node.map(({name}) => name);
@@ -26,22 +25,20 @@ function expectWhole(topology: GraphDef): void {
 }
 
 describe('the graph rewrite', () => {
-  for (const {title, artifacts, scale, bias} of spellings) {
+  for (const {title, artifacts, scale, bias = [], turned = []} of spellings) {
     it(`swaps an attention with ${title}`, () => {
       const {topology, report} = rewrite(artifacts);
-      expect(report.found).toBe(1);
       expect(report.left).toEqual([]);
+      expect(report.problems).toEqual([]);
+      expect(report.found).toBe(1);
       const replaced = report.replaced[0]!;
-      expect(replaced).toEqual({name: 'out', query: 'q', key: 'k', value: 'v', ...(bias && {bias}), scale, kept: []});
+      expect(replaced).toEqual(
+        jasmine.objectContaining({name: 'out', softmax: 'probs', query: 'q', key: 'k', value: 'v', bias, scale, kept: []}),
+      );
       const swapped = find(topology, 'out')!;
       expect(swapped.op).toBe('SparseAttention');
-      expect(swapped.input).toEqual(['q', 'k', 'v', ...(bias ? [bias] : [])]);
-      expect(swapped.attr).toEqual({
-        pattern: {s: btoa('full')},
-        scale: {f: scale},
-        implementation: {s: btoa('auto')},
-        has_bias: {b: bias !== undefined},
-      });
+      expect(swapped.input).toEqual(['q', 'k', 'v', ...bias]);
+      expect(['q', 'k', 'v'].filter((_, i) => replaced.axes.split(/,|->/)[i]!.endsWith('dl'))).toEqual([...turned]);
       expect(names(topology)).not.toContain('probs');
       expect(names(topology)).not.toContain('scores');
       expectWhole(topology);
@@ -68,7 +65,11 @@ describe('the graph rewrite', () => {
       [product('dense', 'q', 'w'), node('probs', 'Softmax', 'dense'), product('out', 'probs', 'w')],
       {w: {shape: [4, 4], values: new Array<number>(16).fill(1)}},
     );
-    for (const artifacts of [head, denseOnBothSides]) expect(rewrite(artifacts).report).toEqual({found: 0, replaced: [], left: []});
+    for (const artifacts of [head, denseOnBothSides]) {
+      const {found, problems} = rewrite(artifacts).report;
+      expect(found).toBe(0);
+      expect(problems).toEqual([jasmine.stringMatching('no attention was found') as unknown as string]);
+    }
   });
 
   it('does not change the topology it is given', () => {
@@ -83,31 +84,38 @@ describe('the graph rewrite', () => {
     expect(names(topology).sort()).toEqual(['k', 'm', 'n', 'out', 'q', 'v']);
   });
 
-  it('keeps the scores where something else reads their shape, and says so', () => {
-    const shape = node('shape', 'Shape', 'scores');
-    const artifacts = attentionGraph([scores, shape, node('probs', 'Softmax', 'scores'), product('out', 'probs', 'v')], {}, [
-      'out',
-      'shape',
-    ]);
+  it('keeps the scores where something reads them, and says so', () => {
+    const mean = node('mean', 'Mean', 'scores', 'axis');
+    const nodes = [scores, mean, node('probs', 'Softmax', 'scores'), product('out', 'probs', 'v')];
+    const artifacts = attentionGraph(nodes, {axis: {shape: [1], values: [3], int: true}}, ['out', 'mean']);
     const {topology, report} = rewrite(artifacts);
     expect(report.replaced[0]!.kept).toEqual(['scores']);
     expect(find(topology, 'scores')).toEqual(scores);
     expectWhole(topology);
   });
 
-  it('keeps a node that another waits for by a control edge', () => {
-    const late = node('late', 'Identity', 'v', '^scores');
-    const artifacts = attentionGraph([scores, late, node('probs', 'Softmax', 'scores'), product('out', 'probs', 'late')]);
-    const {topology, report} = rewrite(artifacts);
-    expect(report.replaced[0]!.kept).toEqual(['scores']);
-    expect(find(topology, 'out')!.input).toEqual(['q', 'k', 'late']);
+  it('lets wait for the query what waited for a part of the attention', () => {
+    for (const [part, probs] of [
+      ['^scores', 'probs'],
+      ['^probs', 'probs'],
+    ] as const) {
+      const late = node('late', 'Identity', 'v', part);
+      const artifacts = attentionGraph([scores, node(probs, 'Softmax', 'scores'), product('out', probs, 'v'), late], {}, [
+        'out',
+        'late',
+      ]);
+      const {topology, report} = rewrite(artifacts);
+      expect(report.replaced[0]!.kept).toEqual([]);
+      expect(find(topology, 'late')!.input).toEqual(['v', '^q']);
+      expectWhole(topology);
+    }
   });
 
   it('keeps the control inputs of the node it replaces, after the tensors', () => {
     const out = {...product('out', 'probs', 'v'), input: ['probs', 'v', '^m']};
     const {topology} = rewrite(attentionGraph([scores, node('probs', 'Softmax', 'scores'), out]));
     expect(find(topology, 'out')!.input).toEqual(['q', 'k', 'v', '^m']);
-    expect(find(topology, 'out')!.attr!['has_bias']).toEqual({b: false});
+    expect(find(topology, 'out')!.attr!['terms']).toEqual({s: ''});
   });
 
   it('keeps ports of inputs with several outputs', () => {
@@ -127,24 +135,25 @@ describe('the graph rewrite', () => {
     expect(names(topology).filter((name) => !consumed.has(name) && !placeholders.includes(name))).toEqual(['out']);
   });
 
-  it('gives the nodes that sum a bias names that are free', () => {
-    const {artifacts} = spellings.find(({title}) => title === 'two added masks')!;
-    const taken = node('out/sparse_attention/bias', 'Identity', 'm');
-    const topology = {...artifacts.modelTopology, node: [...artifacts.modelTopology.node, taken]};
-    const rewritten = rewrite({...artifacts, modelTopology: topology});
-    expect(rewritten.report.replaced[0]!.bias).toBe('out/sparse_attention/bias_1');
-    expectWhole(rewritten.topology);
-  });
-
-  it('reports attention in a library function and leaves it', () => {
+  it('swaps attention in the body of a function', () => {
     const {artifacts} = spellings[0]!;
-    const body = [{...scores, input: ['q', 'k']}, node('probs', 'Softmax', 'scores:z:0'), product('out', 'probs:softmax:0', 'v')];
-    const library = {function: [{signature: {name: 'body_7'}, nodeDef: body, ret: {out: 'out:output:0'}}]};
-    const {topology, report} = rewrite({...artifacts, modelTopology: {...artifacts.modelTopology, library}});
-    expect(report.found).toBe(2);
-    expect(report.left.map(({name}) => name)).toEqual(['probs']);
-    expect(report.left[0]!.reason).toContain("library function 'body_7'");
-    expect(topology.library).toBe(library);
+    const body = [
+      node('c', 'Const'),
+      {...scores, input: ['q', 'k']},
+      node('scaled', 'Mul', 'scores:output:0', 'c:output:0'),
+      node('probs', 'Softmax', 'scaled:z:0'),
+      product('result', 'probs:softmax:0', 'v'),
+    ];
+    const library = {function: [{signature: {name: 'body_7'}, nodeDef: body, ret: {out: 'result:output:0'}}]};
+    const weights = {weightSpecs: [{name: 'c', shape: [], dtype: 'float32' as const}], weightData: Float32Array.of(0.25).buffer};
+    const {topology, report} = rewrite({...artifacts, ...weights, modelTopology: {...artifacts.modelTopology, library}});
+    expect(report.replaced.map(({name, scale}) => [name, scale])).toEqual([
+      ['out', 1],
+      ['result', 0.25],
+    ]);
+    const [inside] = topology.library!.function!;
+    expect(inside!.nodeDef!.map(({name, op}) => `${name} ${op}`)).toEqual(['result SparseAttention']);
+    expect(inside!.ret).toEqual({out: 'result:output:0'});
   });
 
   it('swaps all 8 attentions of the ESPnet language model', () => {
@@ -154,7 +163,7 @@ describe('the graph rewrite', () => {
     expect(topology.node.some(({op}) => op === 'Softmax' || op === 'BatchMatMulV2')).toBeFalse();
     for (const {scale, bias} of report.replaced) {
       expect(scale).toBeCloseTo(1 / Math.sqrt(128), 7);
-      expect(bias).toBeUndefined();
+      expect(bias).toEqual([]);
     }
     expectWhole(topology);
   });
@@ -163,23 +172,49 @@ describe('the graph rewrite', () => {
     const {topology, report} = rewrite(graphFixture('conv_hf_bert'));
     expect([report.found, report.replaced.length]).toEqual([2, 2]);
     for (const {scale} of report.replaced) expect(scale).toBeCloseTo(1 / Math.sqrt(12), 7);
-    const biases = new Set(report.replaced.map(({bias}) => bias));
+    const biases = new Set(report.replaced.flatMap(({bias}) => bias));
     expect([...biases]).toEqual(['StatefulPartitionedCall/tf_bert_for_sequence_classification/bert/Mul']);
     expectWhole(topology);
   });
 
-  const strangers: [file: string, reason: RegExp][] = [
-    ['conv_hf_gpt2_lm', /multiplies the scores by a tensor/],
-    ['conv_keras2_mha', /Einsum/],
-    ['use_lite_2018', /Reshape/],
+  const fixtures: [file: string, count: number, einsums: number][] = [
+    ['conv_hf_bert', 2, 0],
+    ['conv_hf_gpt2_lm', 2, 0],
+    ['conv_keras2_mha', 2, 8],
+    ['conv_keras2_vit', 2, 8],
+    ['efficientsam_decoder', 7, 0],
+    ['espnet_lm', 8, 0],
+    ['use_lite_2018', 2, 0],
   ];
-  for (const [file, reason] of strangers) {
-    it(`leaves both attentions of ${file}, each with a reason`, () => {
+  for (const [file, count, einsums] of fixtures) {
+    it(`swaps all ${count} attentions of ${file}, with the transposes around them`, () => {
       const artifacts = graphFixture(file);
       const {topology, report} = rewrite(artifacts);
-      expect([report.found, report.replaced.length, report.left.length]).toEqual([2, 0, 2]);
-      for (const left of report.left) expect(left.reason).toMatch(reason);
-      expect(topology.node).toEqual(artifacts.modelTopology.node as NodeDef[]);
+      expect([report.found, report.replaced.length, report.left, report.problems]).toEqual([count, count, [], []]);
+      expect(report.einsums).toBe(einsums);
+      expect(topology.node.filter(({op}) => op === 'SparseAttention').length).toBe(count);
+      expect(topology.node.filter(({op}) => op === 'Softmax' || op === 'Einsum')).toEqual([]);
+      for (const {axes, kept} of report.replaced) {
+        expect(axes).toBe('blhd,blhd,blhd->blhd');
+        expect(kept).toEqual([]);
+      }
+      expectWhole(topology);
     });
   }
+
+  it('makes the causal mask of GPT-2 a pattern, and drops the nodes that computed it', () => {
+    const {topology, report} = rewrite(graphFixture('conv_hf_gpt2_lm'));
+    expect(report.replaced.map(({causal, pattern}) => [causal, pattern])).toEqual([
+      [true, 'causal()'],
+      [true, 'causal()'],
+    ]);
+    expect(topology.node.filter(({op}) => op === 'GreaterEqual')).toEqual([]);
+    expect(report.notes).toEqual([]);
+  });
+
+  it('says which masks keep an element for each pair', () => {
+    const {report} = rewrite(graphFixture('conv_keras2_mha'));
+    expect(report.notes.length).toBe(2);
+    for (const note of report.notes) expect(note).toContain('an element for each pair of query and key');
+  });
 });

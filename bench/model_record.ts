@@ -1,0 +1,27 @@
+/** A converted graph model, or the attention of one of its layers, as it is or with its attention swapped. */
+export interface ModelRecord {
+  readonly kind: 'model';
+  /** `matMul`: as Hugging Face writes it. `Einsum`: as Keras 2 does. */
+  readonly graph: 'matMul' | 'Einsum';
+  readonly part: 'model' | 'attention';
+  readonly system: 'original' | 'tfjs-splat';
+  readonly n: number;
+  /** What it was swapped with; the original always sees every key. */
+  readonly pattern: string;
+  readonly layers: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly ffn: number;
+  /** Wall clock from the call to the finished output, median. Null when the system cannot; `error` says why. */
+  readonly ms: number | null;
+  readonly samples?: number;
+  /** Of calls one behind the other. Absent on a wall clock. */
+  readonly gpuMs?: number;
+  /** Time / that of the original in this run: by `ms` for a model, by `gpuMs`, where there is one, for its attention. */
+  readonly share?: number;
+  /** Most device memory in use during a call beyond weights and inputs, in bytes. */
+  readonly peakBytes?: number;
+  /** Largest difference of an output swapped with full() from the original, as a share of the largest output. */
+  readonly difference?: number;
+  readonly error?: string;
+}

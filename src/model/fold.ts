@@ -1,0 +1,250 @@
+import type {GraphBuilder} from './builder.js';
+import {dataInputs, tensorName, type NodeDef} from './graph.js';
+import {numberOf, same} from './size.js';
+import {keepsWholeBand} from './stock.js';
+import type {ShapeTable} from './shape_table.js';
+import {cutsOf} from './slices.js';
+
+/** What is left of a tensor: one number for all its elements, or a tensor by name. */
+export type Folded = number | string;
+
+/**
+ * What a node becomes under an assumption, such as that a key is no later than its query; undefined: the assumption says nothing
+ * about it.
+ */
+export type Assumption = (tensor: string, node: NodeDef) => Folded | undefined;
+
+/** The assumption that changes nothing. */
+export const NOTHING: Assumption = () => undefined;
+
+interface Result {
+  readonly value: Folded;
+  /** Whether the assumption was used. */
+  readonly used: boolean;
+}
+
+/** How deep masks are read. */
+const DEEPEST = 40;
+
+/**
+ * Evaluates the arithmetic of masks: constants fold, and what an assumption decides is taken out, so that of
+ * `(1 − causal · padding) · −1e9` only `(1 − padding) · −1e9` is left where `causal` is 1.
+ *
+ * Undefined where the assumption is used in a way that this does not follow.
+ */
+export class Folder {
+  private readonly clones = new Map<string, string>();
+
+  constructor(
+    private readonly shapes: ShapeTable,
+    private readonly builder: GraphBuilder,
+  ) {}
+
+  /** The number that all elements of a tensor are, whatever runs. */
+  number(input: string): number | undefined {
+    const value = this.fold(input, NOTHING)?.value;
+    return typeof value === 'number' ? value : undefined;
+  }
+
+  fold(input: string, assume: Assumption, depth = 0): Result | undefined {
+    const source = this.shapes.graph.source(input);
+    const opaque: Result = {value: source?.input ?? tensorName(input), used: false};
+    if (source === undefined || depth > DEEPEST) return opaque;
+    const assumed = assume(source.input, source.node);
+    if (assumed !== undefined) return {value: assumed, used: true};
+    const known = this.shapes.valueOf(source.input);
+    const whole = known?.scalar ? numberOf(known.elements[0]) : undefined;
+    if (whole !== undefined) return {value: whole, used: false};
+    if (source.input !== source.node.name) return opaque;
+    return this.node(source.node, opaque, (operand) => this.fold(operand, assume, depth + 1));
+  }
+
+  private node(node: NodeDef, opaque: Result, fold: (input: string) => Result | undefined): Result | undefined {
+    const inputs = dataInputs(node);
+    if (node.op === 'Const') {
+      const value = this.shapes.constants.uniform(node.name);
+      return value === undefined ? opaque : {value, used: false};
+    }
+    if (node.op === 'Fill') return fold(inputs[1] ?? '');
+    if (node.op === 'OnesLike' || node.op === 'ZerosLike') return {value: Number(node.op === 'OnesLike'), used: false};
+    if (node.op === 'MatrixBandPart' && keepsWholeBand(this.shapes, node)) return fold(inputs[0] ?? '');
+    if (VIEWS.includes(node.op)) return this.view(node, opaque, fold(inputs[0] ?? ''));
+    if (!(node.op in UNARY) && !(node.op in BINARY) && !SELECTS.includes(node.op) && node.op !== 'Cast') return opaque;
+
+    const results = inputs.map(fold);
+    if (results.some((result) => result === undefined)) return undefined;
+    const used = results.some((result) => result!.used);
+    const values = results.map((result) => result!.value);
+    const simple = this.simplified(node, values);
+    if (simple !== undefined) return {value: simple, used};
+    const unchanged = values.every(
+      (value, i) => value === this.shapes.graph.source(inputs[i]!)?.input || typeof value === 'number',
+    );
+    if (!used && unchanged) return opaque;
+    return {value: this.clone(node, values), used};
+  }
+
+  private simplified(node: NodeDef, values: readonly Folded[]): Folded | undefined {
+    const [a, b, c] = values;
+    if (SELECTS.includes(node.op)) {
+      if (typeof a === 'number') return a === 0 ? c : b;
+      return b === c ? b : undefined;
+    }
+    if (node.op === 'Cast') return typeof a === 'number' ? (isBoolean(node.attr?.['DstT']?.type) ? Number(a !== 0) : a) : undefined;
+    const unary = UNARY[node.op];
+    if (unary !== undefined) return typeof a === 'number' ? unary(a) : undefined;
+    if (values.length !== 2) return undefined;
+    if (typeof a === 'number' && typeof b === 'number') return BINARY[node.op]!(a, b);
+    // One is a tensor: what 0 and 1 do to it.
+    const number = typeof a === 'number' ? a : typeof b === 'number' ? b : undefined;
+    const tensor = typeof a === 'string' ? a : (b as string);
+    if (number === undefined) return undefined;
+    switch (node.op) {
+      case 'LogicalAnd':
+        return number === 0 ? 0 : tensor;
+      case 'LogicalOr':
+        return number === 0 ? tensor : 1;
+      case 'Mul':
+        return number === 0 ? 0 : number === 1 ? tensor : undefined;
+      case 'Add':
+      case 'AddV2':
+        return number === 0 ? tensor : undefined;
+      case 'Sub':
+        return b === 0 ? tensor : undefined;
+      case 'Minimum':
+      case 'Maximum': {
+        // Of ones and zeros: and, or.
+        if ((number !== 0 && number !== 1) || !this.isIndicator(tensor)) return undefined;
+        return (node.op === 'Minimum') === (number === 1) ? tensor : number;
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  /** The same node on what is left of its operands. */
+  private clone(node: NodeDef, values: readonly Folded[]): string {
+    const inputs = dataInputs(node);
+    const operands = values.map((value, i) => {
+      if (typeof value === 'string') return value;
+      const source = this.shapes.graph.source(inputs[i]!);
+      // A constant stays the node it was.
+      if (source?.node.op === 'Const') return source.input;
+      const type = node.attr?.['T']?.type;
+      return type === 'DT_INT32' || type === 3 ? this.builder.integer(value) : this.builder.float(value);
+    });
+    // Layers share masks, and what is left of them.
+    const key = [node.name, ...operands].join('\n');
+    const known = this.clones.get(key) ?? this.builder.add(`${node.name}/part`, node.op, operands, node.attr);
+    this.clones.set(key, known);
+    return known;
+  }
+
+  /** A tensor in another shape. A number has none; a tensor that became smaller may only be taken where nothing else moves. */
+  private view(node: NodeDef, opaque: Result, inner: Result | undefined): Result | undefined {
+    if (inner === undefined) return undefined;
+    const [first = '', second = ''] = dataInputs(node);
+    const source = this.shapes.graph.source(first)?.input;
+    if (inner.used && !this.keepsPairs(node)) return undefined;
+    if (typeof inner.value === 'number') return inner;
+    const {shapes} = this;
+    const sameRank = shapes.rank(inner.value) !== undefined && shapes.rank(inner.value) === shapes.rank(first);
+    if (node.op === 'BroadcastTo' || node.op === 'Tile') {
+      // Whatever reads it broadcasts: repeating an axis of size 1 may be left out.
+      const onlyOnes = shapes
+        .of(first)
+        ?.every((size, i) => numberOf(size) === 1 || numberOf(shapes.valueOf(second)?.elements[i]) === 1);
+      const drops = sameRank && (node.op === 'BroadcastTo' || onlyOnes);
+      return drops && shapes.rank(node.name) === shapes.rank(first) ? inner : inner.used ? undefined : opaque;
+    }
+    if (inner.value === source) return opaque;
+    if (node.op !== 'ExpandDims' || !sameRank) return inner.used ? undefined : opaque;
+    return {value: this.clone(node, [inner.value, shapes.integer(second) ?? second]), used: inner.used};
+  }
+
+  /** Whether a view leaves the last two axes, queries and keys, where they are. */
+  private keepsPairs(node: NodeDef): boolean {
+    const {shapes} = this;
+    const [first = '', second = ''] = dataInputs(node);
+    const [from, to] = [shapes.of(first), shapes.of(node.name)];
+    if (from === undefined || to === undefined || from.length < 2 || to.length < 2) return false;
+    const sameEnd = [-1, -2].every((axis) => same(from.at(axis), to.at(axis)));
+    switch (node.op) {
+      case 'ExpandDims': {
+        const axis = shapes.integer(second);
+        return axis !== undefined && (axis < 0 ? axis <= -3 : axis <= from.length - 2);
+      }
+      case 'Reshape':
+      case 'BroadcastTo':
+        return sameEnd;
+      case 'Tile':
+        return (
+          shapes
+            .integers(second)
+            ?.slice(-2)
+            .every((multiple) => multiple === 1) ?? sameEnd
+        );
+      default: {
+        const ends = cutsOf(shapes, node)?.slice(-2) ?? [];
+        return (
+          sameEnd && ends.every((cut, i) => cut.kind === 'range' && cut.from === from.length - 2 + i && numberOf(cut.begin) === 0)
+        );
+      }
+    }
+  }
+
+  /** Whether a tensor holds ones and zeros only, by the way it is made. */
+  isIndicator(input: string, depth = 0): boolean {
+    const node = this.shapes.graph.producer(input);
+    if (node === undefined || depth > DEEPEST) return false;
+    const [first = '', second = '', third = ''] = dataInputs(node);
+    const of = (tensor: string): boolean => this.isIndicator(tensor, depth + 1);
+    if (CONDITIONS.includes(node.op)) return true;
+    if (node.op === 'Placeholder') return isBoolean(node.attr?.['dtype']?.type);
+    if (node.op === 'Const') {
+      const values = this.shapes.constants.values(node.name);
+      return values?.every((value) => value === 0 || value === 1) ?? false;
+    }
+    if (node.op === 'Cast') return isBoolean(node.attr?.['DstT']?.type) || isBoolean(node.attr?.['SrcT']?.type) || of(first);
+    if (node.op === 'Fill') return of(second);
+    if (['Mul', 'Minimum', 'Maximum'].includes(node.op)) return of(first) && of(second);
+    if (node.op === 'Sub') return this.number(first) === 1 && of(second);
+    if (SELECTS.includes(node.op)) return of(second) && of(third);
+    return [...VIEWS, 'Transpose', 'MatrixBandPart', 'Squeeze', 'GatherV2', 'Slice'].includes(node.op) && of(first);
+  }
+}
+
+const VIEWS = ['ExpandDims', 'Reshape', 'Tile', 'BroadcastTo', 'StridedSlice'];
+const SELECTS = ['SelectV2', 'Select'];
+const CONDITIONS = ['Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Equal', 'NotEqual', 'LogicalAnd', 'LogicalOr', 'LogicalNot'];
+
+const isBoolean = (type: string | number | undefined): boolean => type === 'DT_BOOL' || type === 10;
+
+const UNARY: Readonly<Record<string, (x: number) => number>> = {
+  LogicalNot: (x) => Number(x === 0),
+  Neg: (x) => -x,
+  Sqrt: Math.sqrt,
+  Rsqrt: (x) => 1 / Math.sqrt(x),
+  Square: (x) => x * x,
+  Reciprocal: (x) => 1 / x,
+};
+
+const BINARY: Readonly<Record<string, (x: number, y: number) => number>> = {
+  LogicalAnd: (x, y) => Number(x !== 0 && y !== 0),
+  LogicalOr: (x, y) => Number(x !== 0 || y !== 0),
+  Add: (x, y) => x + y,
+  AddV2: (x, y) => x + y,
+  Sub: (x, y) => x - y,
+  Mul: (x, y) => x * y,
+  RealDiv: (x, y) => x / y,
+  Div: (x, y) => x / y,
+  Pow: Math.pow,
+  Minimum: Math.min,
+  Maximum: Math.max,
+  Equal: (x, y) => Number(x === y),
+  NotEqual: (x, y) => Number(x !== y),
+  Greater: (x, y) => Number(x > y),
+  GreaterEqual: (x, y) => Number(x >= y),
+  Less: (x, y) => Number(x < y),
+  LessEqual: (x, y) => Number(x <= y),
+};

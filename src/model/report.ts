@@ -1,0 +1,52 @@
+/** What a swap did to a model. `found` = replaced + left. */
+export interface SwapReport {
+  readonly found: number;
+  /** In the order in which they are computed, which is that of an array of patterns; those in function bodies come last. */
+  readonly replaced: readonly ReplacedAttention[];
+  readonly left: readonly LeftAttention[];
+  /** How many Einsum nodes elsewhere became matrix products. */
+  readonly einsums: number;
+  /** What else is worth knowing: masks of all pairs that stay, Einsum nodes that stay. */
+  readonly notes: readonly string[];
+  /** Why the model was not touched at all; empty when it could be. */
+  readonly problems: readonly string[];
+}
+
+/** An attention that is now one `SparseAttention` node. */
+export interface ReplacedAttention {
+  /** The node: the former product of probabilities and value, or the transpose behind it, whose name its consumers know. */
+  readonly name: string;
+  /** Its softmax. */
+  readonly softmax: string;
+  /** The tensors that it reads. */
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  /** Tensors that say which scores count, or that are added to them, and stay runtime inputs. */
+  readonly bias: readonly string[];
+  /** A causal mask of the model was recognised and joined with the pattern, so that no tensor of all pairs is made for it. */
+  readonly causal: boolean;
+  readonly scale: number;
+  /** The order of axes of query, key, value and output, such as `blhd,blhd,blhd->blhd`; all alike: no transpose is left. */
+  readonly axes: string;
+  readonly pattern: string;
+  /** Nodes of the original attention that still run because something else reads them. */
+  readonly kept: readonly string[];
+}
+
+/** An attention that stayed as it was. */
+export interface LeftAttention {
+  /** Its softmax. */
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** The report on a model that was not touched. */
+export const untouched = (problem: string): SwapReport => ({
+  found: 0,
+  replaced: [],
+  left: [],
+  einsums: 0,
+  notes: [],
+  problems: [problem],
+});

@@ -1,0 +1,105 @@
+import type {io} from '@tensorflow/tfjs-core';
+import {refuse} from '../support/index.js';
+import {Constants} from './constants.js';
+import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph.js';
+import {registerGraphOp} from './op.js';
+import type {checkOptions} from './options.js';
+import {untouched, type SwapReport} from './report.js';
+import {rewriteGraph} from './rewrite.js';
+
+export interface Swapped {
+  readonly artifacts: io.ModelArtifacts;
+  readonly report: SwapReport;
+}
+
+/** Options that were found right. */
+export type CheckedOptions = ReturnType<typeof checkOptions>;
+
+/**
+ * Artifacts with their attention swapped, and the report; the same artifacts where nothing could be. Tells `onReport`, and throws when
+ * `strict` and not all went well.
+ */
+export function swapAttention(caller: string, artifacts: io.ModelArtifacts, options: CheckedOptions): Swapped {
+  // Importing did this already, unless a bundler was told that imports have no effects.
+  registerGraphOp();
+  const swapped = trySwap(artifacts, options);
+  options.onReport?.(swapped.report);
+  if (options.strict) mustBeWhole(caller, swapped.report);
+  return swapped;
+}
+
+function trySwap(artifacts: io.ModelArtifacts, options: CheckedOptions): Swapped {
+  const topology = artifacts.modelTopology as Partial<GraphDef> | undefined;
+  const keep = (problem: string): Swapped => ({artifacts, report: untouched(problem)});
+  const wrong = wrongTopology(artifacts, topology);
+  if (wrong !== undefined) return keep(wrong);
+  const constants = new Constants(artifacts.weightSpecs ?? [], artifacts.weightData);
+  const missing = wrongWeights(topology as GraphDef, constants);
+  if (missing !== undefined) return keep(missing);
+  // In this order TensorFlow.js reads them; files written before 2021 have the signature in the metadata.
+  const signature = (artifacts.userDefinedMetadata?.['signature'] ?? artifacts.signature) as Signature | undefined;
+  try {
+    const {
+      topology: modelTopology,
+      weightSpecs,
+      weightData,
+      report,
+    } = rewriteGraph(topology as GraphDef, constants, signature, options);
+    const told = report.found > 0 || report.problems.length > 0 ? report : {...report, problems: [NOTHING_FOUND]};
+    if (modelTopology === topology) return {artifacts, report: told};
+    if (weightSpecs.length === 0) return {artifacts: {...artifacts, modelTopology}, report: told};
+    // TensorFlow.js reads past a buffer that is empty.
+    const data = [artifacts.weightData ?? []].flat().filter(({byteLength}) => byteLength > 0);
+    const weights = {weightSpecs: [...(artifacts.weightSpecs ?? []), ...weightSpecs], weightData: [...data, ...weightData]};
+    return {artifacts: {...artifacts, modelTopology, ...weights}, report: told};
+  } catch (error) {
+    // A graph that nobody thought of must load as it would without us.
+    return keep(`the graph could not be read: ${String(error)}`);
+  }
+}
+
+const NOTHING_FOUND = 'no attention was found: no softmax lies between two products of activations';
+
+function wrongTopology({format}: io.ModelArtifacts, topology: Partial<GraphDef> | undefined): string | undefined {
+  const nodes = topology?.node;
+  if (!Array.isArray(nodes)) {
+    return `found a model of format '${format ?? 'unknown'}', expected a graph model: convert it with --output_format=tfjs_graph_model`;
+  }
+  const broken = (nodes as unknown[]).findIndex((node) => {
+    const {name, op} = (node ?? {}) as Partial<NodeDef>;
+    return typeof name !== 'string' || typeof op !== 'string';
+  });
+  if (broken >= 0) return `node ${broken} of the graph has no name or no op`;
+  const names = new Set((nodes as NodeDef[]).map(({name}) => name));
+  if (names.size < nodes.length) return 'two nodes of the graph have the same name';
+  for (const {name, input} of nodes as NodeDef[]) {
+    const stranger = input?.find((edge) => !names.has(parseEdge(edge).name));
+    if (stranger !== undefined) return `the node '${name}' reads '${stranger}', which no node makes`;
+  }
+  return undefined;
+}
+
+function wrongWeights({node}: GraphDef, constants: Constants): string | undefined {
+  const {foundBytes, expectedBytes} = constants;
+  if (foundBytes === 0 && expectedBytes > 0) {
+    return 'the weights are missing: scales, permutations and shapes of a converted graph are among them';
+  }
+  if (foundBytes !== expectedBytes) return `the weights have ${foundBytes} bytes, their shapes ask for ${expectedBytes}`;
+  const bare = node.find(({op, name}) => op === 'Const' && !constants.has(name));
+  return bare && `the constant '${bare.name}' has no weight`;
+}
+
+function mustBeWhole(caller: string, {problems, left, found}: SwapReport): void {
+  if (problems.length > 0) {
+    refuse(
+      `${caller} model`,
+      problems.join('; '),
+      'a graph model whose attention can be swapped',
+      'Leave strict out to load it as it is.',
+    );
+  }
+  if (left.length === 0) return;
+  const reasons = left.map(({name, reason}) => `'${name}': ${reason}`).join('; ');
+  const cure = 'Leave strict out to swap the others alone.';
+  refuse(`${caller} model`, `${left.length} of ${found} attentions that cannot be swapped (${reasons})`, 'none', cure);
+}

@@ -1,0 +1,111 @@
+import '@tensorflow/tfjs-backend-cpu';
+import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
+import {dispose, memory, setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import {rewriteGraphModel} from '../../src/model/index.js';
+import {full} from '../../src/pattern/index.js';
+import {combined, COMBINATIONS, fits, LONGEST, type Combination} from '../support/attention_combinations.js';
+import {uniform} from '../support/graph_fixture.js';
+
+interface Run {
+  readonly batch: number;
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/** Every key of `combination` with every value of it, over all runs of the property. */
+const combinations = fc
+  .record(Object.fromEntries(Object.entries(COMBINATIONS).map(([key, values]) => [key, fc.constantFrom(...values)])))
+  .map((record) => record as unknown as Combination)
+  .filter(fits);
+
+const runs = fc.record({
+  batch: fc.integer({min: 1, max: 3}),
+  queries: fc.integer({min: 1, max: 7}),
+  keys: fc.integer({min: 1, max: 7}),
+});
+
+function inputsOf({mask, causal, softmax}: Combination, {batch, queries, keys}: Run): Record<string, Tensor> {
+  const random = uniform(batch + 10 * queries + 100 * keys);
+  const draw = (rows: number): Tensor =>
+    tensor(
+      Float32Array.from({length: batch * rows * 12}, () => 2 * random() - 1),
+      [batch, rows, 12],
+    );
+  const length = causal === 'none' ? keys : queries;
+  // Where no row may be empty, every sequence keeps key 0: written out without the shift by the maximum, an empty row is 0 / 0, and
+  // under a causal mask the original looks at later keys then.
+  const needed = causal !== 'none' || softmax === 'plain';
+  const seen = Array.from({length: batch * length}, (_, i) =>
+    Number((needed && i % length === 0) || (i >= length && random() < 0.6)),
+  );
+  return {
+    x: draw(queries),
+    ...(causal === 'none' && {c: draw(keys)}),
+    ...((mask !== 'none' || causal === 'with padding') && {seen: tensor(seen, [batch, length], 'bool')}),
+  };
+}
+
+async function outputOf(artifacts: io.ModelArtifacts, inputs: Record<string, Tensor>): Promise<Float32Array> {
+  const model = loadGraphModelSync(artifacts);
+  const output = model.execute(inputs) as Tensor;
+  const values = (await output.data()) as Float32Array;
+  dispose(output);
+  model.dispose();
+  return values;
+}
+
+/** Swaps and runs both. Returns the names of ops that are left. */
+async function check(combination: Combination, run: Run): Promise<void> {
+  const about = JSON.stringify({...combination, ...run});
+  const {artifacts} = combined(combination, run.queries);
+  const {artifacts: swapped, report} = rewriteGraphModel(artifacts, {pattern: full()});
+  expect(report.left).withContext(about).toEqual([]);
+  expect(report.replaced.length).withContext(about).toBe(1);
+  const [replaced] = report.replaced;
+  // A constant mask of one query, or a slice of which a run tells the lengths, may stay; it is right all the same.
+  const known = combination.causal !== 'none' && !(combination.causal === 'constant' && run.queries === 1);
+  expect(replaced!.causal).withContext(about).toBe(known);
+  expect(replaced!.kept).withContext(about).toEqual([]);
+  if (combination.heads === 'einsum') expect(replaced!.axes).withContext(about).toBe('blhd,blhd,blhd->blhd');
+  if (combination.heads === 'transpose') expect(replaced!.axes).withContext(about).toBe('blhd,blhd,blhd->blhd');
+
+  const start = memory().numTensors;
+  const inputs = inputsOf(combination, run);
+  const expected = await outputOf(artifacts, inputs);
+  const found = await outputOf(swapped, inputs);
+  const largest = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  const error = found.reduce((a, b, i) => Math.max(a, Number.isFinite(b) ? Math.abs(b - expected[i]!) : Infinity), 0);
+  expect(found.length).toBe(expected.length);
+  expect(error)
+    .withContext(about)
+    .toBeLessThanOrEqual(2e-5 * largest + 1e-6);
+  dispose(inputs);
+  expect(memory().numTensors).withContext(about).toBe(start);
+}
+
+describe('an attention of any spelling', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('is swapped and computes the same, whatever its parts are combined to', async () => {
+    expect(LONGEST).toBeGreaterThan(7);
+    await fc.assert(fc.asyncProperty(combinations, runs, check), {numRuns: 150});
+  });
+
+  const base: Combination = {
+    heads: 'transpose',
+    repeat: 'none',
+    product: 'adjoint',
+    scale: 'divide',
+    mask: 'none',
+    causal: 'none',
+    softmax: 'softmax',
+  };
+  for (const [part, values] of Object.entries(COMBINATIONS)) {
+    for (const value of values) {
+      const combination = {...base, ...(value === 'key first' && {heads: 'einsum'}), [part]: value} as Combination;
+      const fitting = fits(combination) ? combination : {...combination, product: 'einsum' as const};
+      it(`is swapped with ${part}: ${value}`, () => check(fitting, {batch: 2, queries: 5, keys: 7}));
+    }
+  }
+});
