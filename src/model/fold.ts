@@ -1,5 +1,5 @@
 import type {GraphBuilder} from './builder.js';
-import {dataInputs, tensorName, type NodeDef} from './graph.js';
+import {dataInputs, tensorName, type NodeDef, type Source} from './graph.js';
 import {numberOf, same} from './size.js';
 import {keepsWholeBand} from './stock.js';
 import type {ShapeTable} from './shape_table.js';
@@ -46,17 +46,37 @@ export class Folder {
     return typeof value === 'number' ? value : undefined;
   }
 
-  fold(input: string, assume: Assumption, depth = 0): Result | undefined {
+  fold(input: string, assume: Assumption): Result | undefined {
+    return this.visit(input, assume, new Map(), 0);
+  }
+
+  private visit(input: string, assume: Assumption, seen: Map<string, Result | undefined>, depth: number): Result | undefined {
     const source = this.shapes.graph.source(input);
     const opaque: Result = {value: source?.input ?? tensorName(input), used: false};
     if (source === undefined || depth > DEEPEST) return opaque;
+    if (!seen.has(source.input)) {
+      // Tensors are shared, and a sum of sums would be walked again and again.
+      seen.set(source.input, opaque);
+      seen.set(
+        source.input,
+        this.source(source, opaque, assume, (operand) => this.visit(operand, assume, seen, depth + 1)),
+      );
+    }
+    return seen.get(source.input);
+  }
+
+  private source(
+    source: Source,
+    opaque: Result,
+    assume: Assumption,
+    fold: (input: string) => Result | undefined,
+  ): Result | undefined {
     const assumed = assume(source.input, source.node);
     if (assumed !== undefined) return {value: assumed, used: true};
     const known = this.shapes.valueOf(source.input);
     const whole = known?.scalar ? numberOf(known.elements[0]) : undefined;
     if (whole !== undefined) return {value: whole, used: false};
-    if (source.input !== source.node.name) return opaque;
-    return this.node(source.node, opaque, (operand) => this.fold(operand, assume, depth + 1));
+    return source.input === source.node.name ? this.node(source.node, opaque, fold) : opaque;
   }
 
   private node(node: NodeDef, opaque: Result, fold: (input: string) => Result | undefined): Result | undefined {

@@ -38,6 +38,8 @@ export interface Logits {
 export interface PathNode {
   readonly name: string;
   readonly dims: Dims;
+  /** Something was added by then, which may have made it larger. */
+  readonly masked: boolean;
 }
 
 export interface LogitsContext {
@@ -103,13 +105,13 @@ function readProduct({shapes}: LogitsContext, node: NodeDef): Logits | string {
   if (contraction === undefined) return `the ${node.op} '${node.name}' stands between the product of query and key and the softmax`;
   if (!isProduct(shapes, node)) return `the ${node.op} '${node.name}' multiplies with weights`;
   const dims = contraction.out.map((label) => [label]);
-  const path = [{name: node.name, dims}];
+  const path = [{name: node.name, dims, masked: false}];
   return {product: node, contraction, dims, sizes: new Map(), splits: new Map(), scale: 1, terms: [], path};
 }
 
 const through = (node: NodeDef, inner: Logits, changes: Partial<Logits>): Logits => {
   const logits = {...inner, ...changes};
-  return {...logits, path: [{name: node.name, dims: logits.dims}, ...inner.path]};
+  return {...logits, path: [{name: node.name, dims: logits.dims, masked: logits.terms.length > 0}, ...inner.path]};
 };
 
 function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '']: readonly string[]): Logits | string {

@@ -242,7 +242,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     ...(logits.causal && {causal: logits.causal}),
     ...(heads !== undefined && {heads}),
     path: [...new Set([...output.path.toReversed(), ...softmax.path, ...logits.path.map(({name}) => name)])],
-    pathAxes: pathAxes([{name: softmax.node.name, dims: logits.dims}, ...logits.path], {
+    pathAxes: pathAxes([{name: softmax.node.name, dims: logits.dims, masked: logits.terms.length > 0}, ...logits.path], {
       ...Object.fromEntries(letters),
       [queryLabel]: 'l',
       [keyLabel]: 'k',
@@ -251,7 +251,9 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
 }
 
 function pathAxes(path: readonly PathNode[], letters: Readonly<Record<string, string>>): Map<string, readonly string[]> {
-  const axes = path.map(({name, dims}) => [name, dims.map((labels) => letters[labels.join('+')])] as const);
+  const axes = path
+    .filter(({masked}) => !masked)
+    .map(({name, dims}) => [name, dims.map((labels) => letters[labels.join('+')])] as const);
   return new Map(axes.filter((entry): entry is [string, string[]] => !entry[1].includes(undefined)));
 }
 

@@ -1,6 +1,6 @@
-import {loadGraphModel, type GraphModel} from '@tensorflow/tfjs-converter';
+import {loadGraphModel as loadStock, type GraphModel} from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
-import {full, slidingWindow, sparseIOHandler, type SparseIOHandler} from '../../src/index.js';
+import {full, loadGraphModel, slidingWindow, sparseIOHandler, type SparseIOHandler} from '../../src/index.js';
 import {broadcastBias, expectAttention, randomInputs} from '../oracle.js';
 
 // The heads of runtime_op.test.ts, whose pipelines serve here as well.
@@ -48,7 +48,7 @@ describe('a graph model on WebGPU', () => {
 
   it('gives what it gave when swapped with full()', async () => {
     const handler = sparseIOHandler(source, {pattern: full()}) as SparseIOHandler;
-    const model = await loadGraphModel(handler);
+    const model = await loadStock(handler);
     expect(handler.report!.replaced.length).toBe(1);
     await expectAttention(run(model), inputs, () => true, {scale: 0.25, bias});
     model.dispose();
@@ -57,9 +57,60 @@ describe('a graph model on WebGPU', () => {
   it('attends where both its mask and the pattern allow, fused and dense', async () => {
     const pattern = slidingWindow({left: 5, right: 2});
     for (const implementation of ['fused', 'dense'] as const) {
-      const model = await loadGraphModel(sparseIOHandler(source, {pattern, implementation}));
+      const model = await loadStock(sparseIOHandler(source, {pattern, implementation}));
       await expectAttention(run(model), inputs, (q, k) => pattern.attends(q, k, SIZES), {scale: 0.25, bias}, implementation);
       model.dispose();
     }
+  });
+
+  it('runs an Einsum attention as it lies, with a selecting mask and one made of lengths', async () => {
+    // Keras: heads after rows, so that nothing is transposed; keys later than the query and padding are selected away.
+    const attr = {T: {type: 'DT_FLOAT'}};
+    const equation = (text: string): object => ({...attr, equation: {s: btoa(text)}});
+    const constant = (name: string): object => ({name, op: 'Const', attr: {dtype: {type: 'DT_FLOAT'}}});
+    const dim = [2, 33, 2, 8].map((size) => ({size: String(size)}));
+    const node = [
+      ...['q', 'k', 'v'].map((name) => ({name, op: 'Placeholder', attr: {dtype: {type: 'DT_FLOAT'}, shape: {shape: {dim}}}})),
+      {name: 'seen', op: 'Placeholder', attr: {dtype: {type: 'DT_BOOL'}}},
+      ...['c', 'far', 'rows', 'columns'].map(constant),
+      {name: 'scores', op: 'Einsum', input: ['q', 'k'], attr: equation('BTNH,BSNH->BNTS')},
+      {name: 'scaled', op: 'Mul', input: ['scores', 'c'], attr},
+      {name: 'below', op: 'GreaterEqual', input: ['rows', 'columns'], attr: {T: {type: 'DT_INT32'}}},
+      {name: 'both', op: 'LogicalAnd', input: ['seen', 'below']},
+      {name: 'masked', op: 'SelectV2', input: ['both', 'scaled', 'far'], attr},
+      {name: 'probs', op: 'Softmax', input: ['masked'], attr},
+      {name: 'out', op: 'Einsum', input: ['probs', 'v'], attr: equation('BNTS,BSNH->BTNH')},
+    ];
+    const positions = Int32Array.from({length: 33}, (_, i) => i);
+    const model = await loadGraphModel(
+      {
+        load: () =>
+          Promise.resolve({
+            modelTopology: {node, library: {}, versions: {producer: 1}},
+            weightSpecs: [
+              {name: 'c', shape: [], dtype: 'float32' as const},
+              {name: 'far', shape: [], dtype: 'float32' as const},
+              {name: 'rows', shape: [33, 1], dtype: 'int32' as const},
+              {name: 'columns', shape: [33], dtype: 'int32' as const},
+            ],
+            weightData: [Float32Array.of(0.25, -1e9).buffer, positions.buffer, positions.slice().buffer],
+          }),
+      },
+      {pattern: full(), strict: true},
+    );
+    expect(model.report.replaced[0]!.axes).toBe('blhd,blhd,blhd->blhd');
+    expect(model.report.replaced[0]!.pattern).toBe('causal()');
+    const [q, k, v] = [inputs.query, inputs.key, inputs.value].map((values) =>
+      tf.transpose(tf.tensor4d(values, SHAPE), [0, 2, 1, 3]),
+    );
+    const seen = tf.tensor4d(
+      Uint8Array.from(padding, (value) => Number(value === 0)),
+      [2, 1, 1, 33],
+      'bool',
+    );
+    const output = model.execute({q: q!, k: k!, v: v!, seen}) as tf.Tensor4D;
+    const visible = (query: number, key: number): boolean => key <= query;
+    await expectAttention(tf.transpose(output, [0, 2, 1, 3]), inputs, visible, {scale: 0.25, bias});
+    model.dispose();
   });
 });
