@@ -8,15 +8,15 @@ const {printFailures, runSteps} = await import('./steps.mjs');
 
 const npm = (script, name, minutes) => ({name, minutes, command: ['npm', 'run', '--silent', script]});
 
-// Not docs/images/demo.png, which shows a longer text.
-const SCREENSHOT = 'node_modules/.cache/tfjs-splat/demo.png';
-
 const results = await runSteps([...CHECKS, npm('build', 'build')]);
 // One after the other: each keeps both cores busy compiling and running shaders in software.
 const slow = [
   {name: 'package', command: ['node', 'scripts/check_pack.mjs']},
-  {name: 'script tags', command: ['node', 'scripts/test_script_tags.mjs']},
-  {name: 'npm start', command: ['node', 'scripts/start.mjs', '--headless', '--tokens', '64', '--screenshot', SCREENSHOT]},
+  {name: 'import time', command: ['node', 'scripts/test_import_time.mjs']},
+  {name: 'apps', command: ['node', 'scripts/test_apps.mjs']},
+  {name: 'site', command: ['node', 'scripts/start.mjs', '--headless']},
+  {name: 'crash of the GPU process', command: ['node', 'scripts/test_gpu_crash.mjs']},
+  {name: "tfjs-core's own specs", command: ['node', 'scripts/core_suite.mjs']},
   npm('test:gpu', 'GPU tests in Node', 30),
   npm('test:browser', 'GPU tests in Chromium', 30),
 ];

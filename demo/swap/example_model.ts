@@ -1,5 +1,5 @@
 /**
- * The model of the demo: a byte-level transformer encoder as a TensorFlow.js graph model, node for node what the TensorFlow.js converter
+ * The built-in example of the swap page: a byte-level transformer encoder as a TensorFlow.js graph model, node for node what the TensorFlow.js converter
  * writes for a BERT of Hugging Face Transformers (dense layers as Tensordot chains, LayerNorm in pieces, the padding mask as an additive
  * −10000, the 1e-9 of TensorFlow's "stable softmax"), with ReLU for GELU and logits over the next byte on top.
  *
@@ -18,8 +18,8 @@ export interface EncoderSize {
   readonly seed?: number;
 }
 
-/** 4 layers of 8 heads of 16, up to 16,384 bytes: 2.9 million weights, of which 2.1 million are the position table. */
-export const DEMO_ENCODER: EncoderSize = {layers: 4, heads: 8, headDim: 16, mlp: 512, positions: 16384};
+/** 4 layers of 8 heads of 16, up to 8,192 bytes: 1.9 million weights, of which 1.0 million are the position table. */
+export const EXAMPLE: EncoderSize = {layers: 4, heads: 8, headDim: 16, mlp: 512, positions: 8192};
 
 export interface GraphNode {
   name: string;
@@ -152,7 +152,7 @@ export function makeEncoder(size: EncoderSize): EncoderArtifacts {
   const int = (name: string) => ({name: `${name}:0`, dtype: 'DT_INT32', tensorShape: dims([-1, -1])});
   return {
     format: 'graph-model',
-    generatedBy: 'tfjs-splat demo/model.ts',
+    generatedBy: 'tfjs-splat demo/swap/example_model.ts',
     convertedBy: null,
     modelTopology: {node: graph.nodes, library: {}, versions: {producer: 2474}},
     signature: {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModel} from '@tensorflow/tfjs-converter';
-import {makeEncoder, type EncoderSize} from '../../demo/model.js';
+import {makeEncoder, type EncoderSize} from '../../demo/swap/example_model.js';
 import {full, sparseIOHandler} from '../../src/index.js';
 
 const TINY: EncoderSize = {layers: 2, heads: 2, headDim: 4, mlp: 16, positions: 32};
@@ -21,7 +21,7 @@ async function run(handler: tf.io.IOHandler, tokens: number[], padding = 0): Pro
 const stored = () => tf.io.fromMemory(makeEncoder(TINY) as tf.io.ModelArtifacts);
 const TOKENS = Array.from({length: 24}, (_, i) => (37 * i) % 256);
 
-describe('the demo model', () => {
+describe('the example of the swap page', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
   it('is the same model every time it is made', () => {

@@ -1,18 +1,18 @@
 /**
  * Writes the demo's model as the TensorFlow.js converter would: model.json and its weights in shards.
  *
- *     node --import tsx demo/make_model.ts [folder]          default: dist/demo/model
+ *     node --import tsx demo/swap/make_example.ts [folder]          default: dist/site/swap/example
  */
 import {mkdir, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {DEMO_ENCODER, makeEncoder} from './model.js';
+import {EXAMPLE, makeEncoder} from './example_model.js';
 
 // The converter's default is 4 MiB; this is its --weight_shard_size_bytes. TensorFlow.js reads no body before all shards have answered,
 // and a browser opens six connections to a server: a seventh shard would wait forever.
 const SHARD_BYTES = 8 * 1024 * 1024;
 
-const folder = process.argv[2] ?? 'dist/demo/model';
-const {weightSpecs, weightData, ...model} = makeEncoder(DEMO_ENCODER);
+const folder = process.argv[2] ?? 'dist/site/swap/example';
+const {weightSpecs, weightData, ...model} = makeEncoder(EXAMPLE);
 const shards = Math.ceil(weightData.byteLength / SHARD_BYTES);
 const paths = Array.from({length: shards}, (_, i) => `group1-shard${i + 1}of${shards}.bin`);
 await rm(folder, {recursive: true, force: true});

@@ -1,0 +1,53 @@
+import type {Acsr, Plan} from '../../src/compile.js';
+import {forEachSpan} from '../../src/plan/index.js';
+import {whole} from '../shell/format.js';
+
+/** One run of a row: its numbers, and the keys in words. */
+export interface RunLine {
+  readonly start: number;
+  readonly stride: number;
+  readonly count: number;
+  readonly keys: string;
+}
+
+/** The runs of a row; null where it is kept as bits. */
+export function runsOf({rowRuns, start, stride, count, irregularRows}: Acsr, query: number): RunLine[] | null {
+  if (irregularRows.includes(query)) return null;
+  const lines: RunLine[] = [];
+  for (let run = rowRuns[query]!; run < rowRuns[query + 1]!; run++) {
+    const numbers = {start: start[run]!, stride: stride[run]!, count: count[run]!};
+    lines.push({...numbers, keys: progression(numbers.start, numbers.stride, numbers.count)});
+  }
+  return lines;
+}
+
+/** `5`, `5 … 9`, `5, 13 … 93` */
+export function progression(first: number, stride: number, count: number): string {
+  if (count <= 0) return 'none';
+  const last = first + stride * (count - 1);
+  if (count <= 3) return Array.from({length: count}, (_, i) => whole(first + stride * i)).join(', ');
+  return stride === 1 ? `${whole(first)} … ${whole(last)}` : `${whole(first)}, ${whole(first + stride)} … ${whole(last)}`;
+}
+
+/** A tile that owns the row, and one range of keys that it visits. */
+export interface SpanLine {
+  readonly rows: string;
+  readonly keys: string;
+  /** Of the keys, those every row of the tile attends to. */
+  readonly full: number;
+}
+
+export function spansOf(plan: Plan, query: number): SpanLine[] {
+  if (plan.implementation === 'dense') return [];
+  const lines: SpanLine[] = [];
+  forEachSpan(plan, ({firstRow, rowStride, rows}, {firstKey, keyStride, yBegin, yEnd, fullBegin, fullEnd}) => {
+    const x = (query - firstRow) / rowStride;
+    if (!Number.isInteger(x) || x < 0 || x >= rows) return;
+    lines.push({
+      rows: progression(firstRow, rowStride, rows),
+      keys: progression(firstKey + keyStride * yBegin, keyStride, yEnd - yBegin),
+      full: Math.max(0, Math.min(yEnd, fullEnd) - Math.max(yBegin, fullBegin)),
+    });
+  });
+  return lines;
+}
