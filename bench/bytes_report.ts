@@ -4,18 +4,18 @@ import {digits, markdownTable, textTable, times} from './table.js';
 const HEADER = ['bytes of context', 'system', 'ms per byte', 'against the shortest', 'first byte, ms', 'keys and values, MiB'];
 
 /** What a byte costs here, over what it costs the same system after the shortest context. */
-function growth(row: BytesRecord, rows: readonly BytesRecord[]): number | undefined {
-  const shortest = rows.filter(({system}) => system === row.system).sort((a, b) => a.context - b.context)[0]?.msPerByte;
-  return row.msPerByte === null || !shortest ? undefined : row.msPerByte / shortest;
+function growth(row: BytesRecord, rows: readonly BytesRecord[]): number {
+  const [shortest] = rows.filter(({system}) => system === row.system).sort((a, b) => a.context - b.context);
+  return row.msPerByte / shortest!.msPerByte;
 }
 
 const cells = (row: BytesRecord, rows: readonly BytesRecord[]): string[] => [
   String(row.context),
   row.system,
-  row.error ?? digits(row.msPerByte),
+  digits(row.msPerByte),
   times(growth(row, rows)),
   digits(row.firstMs),
-  row.cacheBytes === undefined ? '–' : digits(row.cacheBytes / 2 ** 20),
+  digits(row.cacheBytes / 2 ** 20),
 ];
 
 export const bytesText = (rows: readonly BytesRecord[]): string =>

@@ -17,7 +17,7 @@ const HELP = `npm run bench:model -- [options]
   --sparse 4096            lengths swapped with longformer
   --long 16384             the longest at which to look for the first power of two where the original does not fit
   --layers 12              layers of 12 heads of 64
-  --rounds 15              runs of each, turn by turn
+  --rounds 6               rounds of four runs of each, turn by turn
   --software               the small sizes of software adapters, also on a real GPU
   --json FILE              write the JSON lines to FILE`;
 
@@ -44,7 +44,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const small = values.software ?? gpu.software;
   const usual = small
     ? {full: '64', sparse: '320', long: '512', layers: '2', rounds: '1'}
-    : {full: '512', sparse: '4096', long: '16384', layers: '12', rounds: '15'};
+    : {full: '512', sparse: '4096', long: '16384', layers: '12', rounds: '6'};
   const whole = (name: 'layers' | 'rounds' | 'long'): number => positive(`--${name}`, values[name] ?? usual[name]);
   const lengths = (name: 'full' | 'sparse'): number[] =>
     list(values[name] ?? usual[name]).map((text) => positive(`--${name}`, text));

@@ -12,7 +12,7 @@ export interface ModelRecord {
   readonly heads: number;
   readonly headDim: number;
   readonly ffn: number;
-  /** Wall clock from the call to the finished output, median. Null when the system cannot; `error` says why. */
+  /** Wall clock of a run, four of them issued back to back: the median of the rounds. Null when the system cannot; `error` says why. */
   readonly ms: number | null;
   readonly samples?: number;
   /** Of calls one behind the other. Absent on a wall clock. */

@@ -184,11 +184,10 @@ export interface BytesRecord {
   readonly system: string;
   /** Bytes that the model has read. */
   readonly context: number;
-  /** Median wall-clock time of a byte, read back and sampled. Null when the system did not run; `error` says why. */
-  readonly msPerByte: number | null;
+  /** Median wall-clock time of a byte, read back and sampled. */
+  readonly msPerByte: number;
   /** Reading the context and writing the first byte, pipelines warm. */
-  readonly firstMs?: number;
+  readonly firstMs: number;
   /** Of keys and values. */
-  readonly cacheBytes?: number;
-  readonly error?: string;
+  readonly cacheBytes: number;
 }

@@ -8,7 +8,7 @@ const {printFailures, runSteps} = await import('./steps.mjs');
 
 const npm = (script, name, minutes) => ({name, minutes, command: ['npm', 'run', '--silent', script]});
 
-const results = await runSteps([...CHECKS, npm('build', 'build')]);
+const results = await runSteps([...CHECKS, npm('build', 'build'), npm('docs', 'documentation')]);
 // One after the other: each keeps both cores busy compiling and running shaders in software.
 const slow = [
   {name: 'package', command: ['node', 'scripts/check_pack.mjs']},

@@ -1,4 +1,8 @@
-/** `import 'tfjs-splat/chained'` adds `query.sparseAttention(key, value, pattern)` to tensors, as TensorFlow.js adds its own chained ops. */
+/**
+ * `import 'tfjs-splat/chained'` adds `query.sparseAttention(key, value, pattern)` to tensors, as TensorFlow.js adds its own chained ops.
+ *
+ * @module
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor, TensorLike} from '@tensorflow/tfjs-core';
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from './index.js';

@@ -42,9 +42,11 @@ export {
   type Device,
   type Implementation,
   type MatrixConfig,
+  type Pass,
   type Plan,
   type Problem,
   type Storage,
+  type TileShape,
 } from './plan/index.js';
 export {
   generateAppend,

@@ -1,6 +1,12 @@
+/**
+ * Sparse attention for TensorFlow.js: the op, patterns, plans, a key-value cache, and the swap in graph models.
+ *
+ * @module
+ */
 export {
   sparseAttention,
   type SparseAttentionOptions,
+  type Precision,
   type SegmentIds,
   sparseAttentionWithAux,
   type AttentionWithAux,
@@ -40,16 +46,15 @@ export {
   parsePattern,
   patternFromJSON,
 } from './pattern/index.js';
-export {equals} from './acsr/index.js';
+export {equals, type Equality} from './acsr/index.js';
 export {planAttention, type AttentionPlan} from './plan_attention.js';
-export type {AttentionShape, Device, Implementation, MatrixConfig} from './compile.js';
+export type {AttentionShape, Device, Implementation, Layout, MatrixConfig, Pass, Problem, Storage, TileShape} from './compile.js';
 export {
   sparseIOHandler,
   loadGraphModel,
   rewriteGraphModel,
   type SparseIOHandler,
   type SparseIOHandlerSync,
-  type SparseIOOptions,
   type SwapOptions,
   type SwapReport,
   type ReplacedAttention,

@@ -48,7 +48,9 @@ export class DenseCache {
       const capacity = this.#key!.shape[2];
       const position = tf.reshape(tf.range(first, first + tokens), [1, 1, tokens, 1]);
       const distance = tf.sub(position, tf.reshape(tf.range(0, capacity), [1, 1, 1, capacity]));
-      const bias = tf.where(tf.greaterEqual(distance, 0), tf.neg(tf.mul(this.#slopes, distance)), EXCLUDED);
+      // Not tf.where: TensorFlow.js would spread the one number over all scores on the CPU.
+      const excluded = tf.mul(tf.cast(tf.less(distance, 0), 'float32'), EXCLUDED);
+      const bias = tf.sub(excluded, tf.mul(this.#slopes, distance));
       const scores = tf.mul(tf.matMul(query, this.#key!, false, true), 1 / Math.sqrt(headDim));
       return tf.matMul(tf.softmax(tf.add(scores, bias)), this.#value!) as tf.Tensor4D;
     });

@@ -43,7 +43,8 @@ export function logits(weights: Weights, x: tf.Tensor2D): tf.Tensor2D {
   return dense(x, weights['logits']!);
 }
 
-const EPSILON = 1e-5;
+/** The least mean square that a row is divided by. */
+const LEAST_SQUARE = 1e-5;
 
 type Grad = (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
 type Save = (tensors: tf.Tensor[]) => void;
@@ -92,7 +93,9 @@ export const normalize = withGradient(
   },
 );
 
-const inverseNorm = (x: tf.Tensor2D): tf.Tensor2D => tf.rsqrt(tf.add(tf.mean(tf.square(x), 1, true), EPSILON));
+// A bound and no addend: TensorFlow.js would upload that number for each of the 17 norms of a byte.
+const inverseNorm = (x: tf.Tensor2D): tf.Tensor2D =>
+  tf.rsqrt(tf.clipByValue(tf.mean(tf.square(x), 1, true), LEAST_SQUARE, Infinity)) as tf.Tensor2D;
 
 const squaredRelu = withGradient(
   (x) => tf.square(tf.relu(x)),

@@ -3,6 +3,7 @@ import {ceilDiv} from '../support/index.js';
 import {nodeOf} from './compress.js';
 import {rowsOf} from './expression.js';
 
+/** What `equals` finds: that two patterns let the same pairs attend, or a pair that only one of them does. */
 export type Equality =
   | {readonly equal: true; readonly counterexample?: undefined}
   | {readonly equal: false; readonly counterexample: {readonly query: number; readonly key: number}};

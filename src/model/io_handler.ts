@@ -4,11 +4,9 @@ import {checkOptions, type SwapOptions} from './options.js';
 import type {SwapReport} from './report.js';
 import {swapAttention} from './swap.js';
 
-/** @deprecated The name of `SwapOptions` before it was that of more than the handler. */
-export type SparseIOOptions = SwapOptions;
-
 /** What `tf.loadGraphModel` takes. */
 export interface SparseIOHandler extends io.IOHandler {
+  /** Loads the model and swaps its attention. */
   load(): Promise<io.ModelArtifacts>;
   /** What the last load replaced and what it left; undefined before the first. */
   readonly report?: SwapReport;
@@ -16,7 +14,9 @@ export interface SparseIOHandler extends io.IOHandler {
 
 /** What `tf.loadGraphModelSync` takes. */
 export interface SparseIOHandlerSync {
+  /** Swaps the attention of the given model. */
   load(): io.ModelArtifacts;
+  /** As in `SparseIOHandler`. */
   readonly report?: SwapReport;
 }
 

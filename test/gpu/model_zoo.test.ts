@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
-import {full, prefix, slidingWindow, sparseIOHandler, type SparseIOOptions} from '../../src/index.js';
+import {full, prefix, slidingWindow, sparseIOHandler, type SwapOptions} from '../../src/index.js';
 import {zoo} from '../support/models/zoo.js';
 
 // One of each way to write attention; test/unit/model_zoo.test.ts runs all models on the CPU. The original runs on the same backend,
@@ -23,7 +23,7 @@ describe('a model of the zoo on WebGPU', () => {
       const zooModel = zoo.find((each) => each.title === title)!;
       const [batch, length] = zooModel.runs[0]!;
       const {artifacts, inputs} = zooModel.make(batch, length);
-      const run = async (backend: string, options?: SparseIOOptions): Promise<number[][]> => {
+      const run = async (backend: string, options?: SwapOptions): Promise<number[][]> => {
         await tf.setBackend(backend);
         const start = tf.memory().numTensors;
         const handler = options && sparseIOHandler(artifacts, options);

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModel, loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {env, io, ones, setBackend, type Tensor} from '@tensorflow/tfjs-core';
-import {sparseIOHandler, type SparseIOOptions, type SwapReport} from '../../src/model/index.js';
+import {sparseIOHandler, type SwapOptions, type SwapReport} from '../../src/model/index.js';
 import {causal, full} from '../../src/pattern/index.js';
 import {spellings} from '../support/attention_graphs.js';
 import {refusal} from '../support/errors.js';
@@ -94,7 +94,7 @@ describe('sparseIOHandler', () => {
 
   it('refuses a missing pattern', () => {
     for (const options of [undefined, {}, {pattern: 'causal'}]) {
-      const error = refusal(() => sparseIOHandler('model.json', options as unknown as SparseIOOptions));
+      const error = refusal(() => sparseIOHandler('model.json', options as unknown as SwapOptions));
       expect(error.thing).toBe('sparseIOHandler pattern');
       expect(error.expected).toBe('a Pattern, or an array of one for each attention');
       expect(error.cure).toContain('slidingWindow');
@@ -102,16 +102,16 @@ describe('sparseIOHandler', () => {
   });
 
   it('refuses an unknown option and names the nearest', () => {
-    const options = {pattern: full(), onreport: () => undefined} as unknown as SparseIOOptions;
+    const options = {pattern: full(), onreport: () => undefined} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', options)).message).toBe(
       "sparseIOHandler option: found 'onreport', expected pattern, implementation, onReport, strict. Did you mean 'onReport'?",
     );
-    const far = {pattern: full(), quantize: true} as unknown as SparseIOOptions;
+    const far = {pattern: full(), quantize: true} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', far)).cure).toBe('Leave it out.');
   });
 
   it('refuses an unknown implementation', () => {
-    const options = {pattern: full(), implementation: 'fuse'} as unknown as SparseIOOptions;
+    const options = {pattern: full(), implementation: 'fuse'} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', options)).cure).toBe("Did you mean 'fused'?");
   });
 
@@ -122,9 +122,9 @@ describe('sparseIOHandler', () => {
   });
 
   it('refuses a pattern of the wrong kind in an array, and what is no boolean', () => {
-    const patterns = {pattern: [full(), 'causal']} as unknown as SparseIOOptions;
+    const patterns = {pattern: [full(), 'causal']} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', patterns)).found).toBe('an array with something else in it');
-    const strict = {pattern: full(), strict: 'yes'} as unknown as SparseIOOptions;
+    const strict = {pattern: full(), strict: 'yes'} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', strict)).thing).toBe('sparseIOHandler strict');
   });
 });

@@ -14,7 +14,7 @@ import {
   zeros,
   type Tensor,
 } from '@tensorflow/tfjs-core';
-import {sparseIOHandler, type SparseIOOptions} from '../../src/model/index.js';
+import {sparseIOHandler, type SwapOptions} from '../../src/model/index.js';
 import {full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores, spellings} from '../support/attention_graphs.js';
 import {graphFixture, handMade, uniform, type GraphArtifacts} from '../support/graph_fixture.js';
@@ -25,7 +25,7 @@ const handlerOf = (artifacts: io.ModelArtifacts): io.IOHandler => ({load: () => 
 
 const plain = (artifacts: io.ModelArtifacts): Promise<GraphModel> => loadGraphModel(handlerOf(artifacts));
 
-const swapped = (artifacts: io.ModelArtifacts, options: Pattern | SparseIOOptions): Promise<GraphModel> =>
+const swapped = (artifacts: io.ModelArtifacts, options: Pattern | SwapOptions): Promise<GraphModel> =>
   loadGraphModel(sparseIOHandler(handlerOf(artifacts), 'pattern' in options ? options : {pattern: options}));
 
 /** All outputs of a model, as numbers. */
