@@ -106,15 +106,28 @@ Object.assign(splat, layers);
 `;
 
 /** `tf.splat.parts` hands the other scripts what they share with the first, under the name of this very build. */
-const wrapCore = (code, build) =>
-  wrap(
-    `import * as core from '${CORE}';
+const wrapCore = async (code, build) =>
+  once(
+    await wrap(
+      `import * as core from '${CORE}';
 const {sparseAttention, splat} = core;
 Object.defineProperty(splat, 'parts', {value: {'${build}': core}});
 export {sparseAttention, splat};`,
-    {[CORE]: code},
-    {format: 'umd', name: 'tf', extend: true, globals: GLOBALS},
+      {[CORE]: code},
+      {format: 'umd', name: 'tf', extend: true, globals: GLOBALS},
+    ),
+    build,
   );
+
+/**
+ * The first script as a page may load it: a second tag of the same build does nothing (its ops would look for the second script in a
+ * registry of their own), and one that comes too early says what is missing. A loader of modules (AMD, CommonJS) brings TensorFlow.js itself.
+ */
+export const once = (code, build) => `if (typeof exports !== 'object' && typeof define !== 'function' && !globalThis.tf?.registerOp)
+  throw new Error('tfjs-splat.min.js: found no tf, expected tf.min.js, or tf-core.min.js and tf-converter.min.js. Put its script tag first.');
+if (!globalThis.tf?.splat?.parts?.['${build}']) {
+${code}
+}`;
 
 const wrapOther = (code, build) => wrap(code, {}, {format: 'iife', globals: {...GLOBALS, core: `tf.splat.parts['${build}']`}});
 

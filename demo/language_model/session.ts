@@ -47,11 +47,12 @@ export function startSession(model: ByteModel, mode: Mode, maxLength: number): S
   /** The logits of the byte to come, [1, 256]. */
   let ahead: tf.Tensor2D | undefined;
   const read = (bytes: Uint8Array): void => {
-    ahead?.dispose();
-    ahead = tf.tidy(() => {
+    const next = tf.tidy(() => {
       const x = features(weights, config, tf.tensor1d(Int32Array.from(bytes), 'int32'), attend);
       return logits(weights, tf.slice(x, [bytes.length - 1, 0], [1, config.width]));
     });
+    ahead?.dispose();
+    ahead = next;
     length += bytes.length;
   };
   return {

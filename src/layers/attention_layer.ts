@@ -119,11 +119,7 @@ export abstract class AttentionLayer extends layers.Layer {
       this.invokeCallHook(inputs, kwargs);
       const args = readCallArgs(this.name, kwargs);
       const {query, key, value, attentionMask} = readInputs(this.name, inputs);
-      for (const [role, tokens] of Object.entries({query, key, value})) {
-        if (tokens.dtype === 'float32') continue;
-        const cure = "Token ids go through an Embedding first; numbers through tf.cast(x, 'float32').";
-        refuse(`${role} of ${this.name}`, `dtype ${tokens.dtype}`, 'dtype float32', cure);
-      }
+      this.#checkTokens({query, key, value});
       const mask = checkMaskTensor(this.name, args.attentionMask) ?? attentionMask;
       const band = bandOf(args.useCausalMask ?? this.#causal ?? false, this.slidingWindow);
       const masks = this.#readMasks({query, key, value}, mask, band);
@@ -184,6 +180,20 @@ export abstract class AttentionLayer extends layers.Layer {
 
   #project(tokens: Tensor, name: Projection): Tensor {
     return project(tokens, this.#kernels.get(name)!, this.#biases.get(name));
+  }
+
+  #checkTokens(inputs: Readonly<Record<'query' | 'key' | 'value', Tensor>>): void {
+    for (const role of ['query', 'value', 'key'] as const) {
+      const {dtype, shape} = inputs[role];
+      if (dtype !== 'float32') {
+        const cure = "Token ids go through an Embedding first; numbers through tf.cast(x, 'float32').";
+        refuse(`${role} of ${this.name}`, `dtype ${dtype}`, 'dtype float32', cure);
+      }
+      const features = this.#kernels.get(role)!.shape[0];
+      if (shape.length === 3 && shape[2] === features) continue;
+      const expected = `[batch, length, ${features}], for which its weights were made`;
+      refuse(`${role} of ${this.name}`, `shape ${say(shape)}`, expected, 'Tokens of another width need another layer.');
+    }
   }
 
   #readMasks(inputs: Readonly<Record<'query' | 'key' | 'value', Tensor>>, pairs: Tensor | undefined, band: Band): KerasMasks {

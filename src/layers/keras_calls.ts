@@ -6,8 +6,8 @@ const ATTENTION = ['MultiHeadAttention', 'GroupQueryAttention'];
 const ROLES = ['query', 'value', 'key', 'query_mask', 'value_mask', 'key_mask', 'attention_mask'];
 
 interface LayerCall {
-  /** By position. */
-  readonly tensors: readonly TensorKey[];
+  /** By position; null where Keras was given None. */
+  readonly tensors: readonly (TensorKey | null)[];
   readonly named: JsonObject;
 }
 
@@ -17,15 +17,15 @@ export function convertNodes(layer: JsonObject, nodes: readonly Json[]): Json {
     const call = readKeras3(layer, node) ?? readKeras2(layer, node);
     if (call === null) return node;
     const {tensors, named} = isAttention(layer) ? inOrder(layer, call) : call;
-    return tensors.map((key) => [...key, named]);
+    return tensors.filter((key) => key !== null).map((key) => [...key, named]);
   });
 }
 
 /** {args: [tensor or list of them, …], kwargs: {name: tensor or value}} */
 function readKeras3(layer: JsonObject, node: Json): LayerCall | null {
   if (!isObject(node) || !Array.isArray(node['args']) || !isObject(node['kwargs'])) return null;
-  const args = (node['args'] as readonly Json[]).flat().filter((arg) => arg !== null);
-  const tensors = args.map((arg) => historyOf(arg) ?? refuseCall(layer, 'a constant'));
+  const args = (node['args'] as readonly Json[]).flat();
+  const tensors = args.map((arg) => (arg === null ? null : (historyOf(arg) ?? refuseCall(layer, 'a constant'))));
   const kwargs = Object.entries(withoutNulls(node['kwargs'])).map(([name, value]) => [name, historyOf(value) ?? value] as const);
   if (!isAttention(layer) && kwargs.some(([, value]) => isTensorKey(value))) refuseCall(layer, 'a tensor by name');
   return {tensors, named: Object.fromEntries(kwargs)};
@@ -49,7 +49,7 @@ function readKeras2(layer: JsonObject, node: Json): LayerCall | null {
 /** The tensors that have names behind the others, in the order in which our layers take them. */
 function inOrder(layer: JsonObject, {tensors, named}: LayerCall): LayerCall {
   const byRole: Partial<Record<string, TensorKey>> = Object.fromEntries(
-    tensors.map((tensor, i) => [ROLES[i] ?? `input ${i}`, tensor]),
+    tensors.flatMap((tensor, i) => (tensor === null ? [] : [[ROLES[i] ?? `input ${i}`, tensor]])),
   );
   const rest: Record<string, Json> = {};
   for (const [name, value] of Object.entries(named)) {

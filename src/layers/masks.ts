@@ -92,6 +92,10 @@ export function readPairs(thing: string, given: Tensor, sizes: readonly [number,
  * (4.22, `Merge.computeMask`), and one more each time.
  */
 export function readRows(thing: string, given: Tensor, [batch, length]: readonly [number, number]): Tensor2D {
+  if (given.isDisposed) {
+    const cure = 'The model or tf.tidy that made the tensor freed it. Pass tensor.clone(), which has none, and an attentionMask.';
+    refuse(thing, 'a disposed one', 'one that lives as long as its tensor', cure);
+  }
   const spare = given.shape.slice(0, -2);
   const [rows, columns] = given.shape.slice(-2);
   if (rows !== batch || columns !== length || spare.some((size) => size !== 1)) {

@@ -22,7 +22,8 @@ export interface MultiHeadAttentionArgs extends AttentionLayerArgs {
  * It is applied to query [batch, queryLength, features], to [query, value], to [query, value, key], or, with a mask for all pairs, to
  * [query, value, key, attentionMask]; a value or key that is left out is the tensor before it. The second argument of `apply` is
  * `AttentionCallArgs`: attentionMask, useCausalMask, training. In a functional model its useCausalMask becomes the layer's default
- * for calls that do not say it. Masks of Embedding and Masking are used as in Keras: a query attends where they, the attention mask, the
+ * for calls that do not say it. Masks of Embedding and Masking are used as in Keras, where TensorFlow.js hands them on (its merging layers
+ * know the mask of their first input alone, a model inside a model knows none): a query attends where they, the attention mask, the
  * causal mask and the pattern all allow it. A query to which Keras's masks leave no key gets the mean of all values, as in Keras; one to
  * which only the pattern leaves none gets zeros before the output projection.
  *
@@ -71,6 +72,7 @@ function checkAxes(axes: unknown): void {
 }
 
 function checkOutputShape(shape: unknown): readonly number[] | null {
-  if (shape === undefined || shape === null) return null;
-  return [shape].flat().map((size) => checkCount('MultiHeadAttention.outputShape', size));
+  // Keras takes an empty one for none, too.
+  const sizes = [shape ?? []].flat().map((size) => checkCount('MultiHeadAttention.outputShape', size));
+  return sizes.length === 0 ? null : sizes;
 }

@@ -108,6 +108,16 @@ describe('the byte model', () => {
     model.dispose();
   });
 
+  it('says again why a text cannot grow, and stays as it was', async () => {
+    const model = smallModel('sparse');
+    const session = startSession(model, 'sparse', 5);
+    await session.prefill(TEXT.subarray(0, 5));
+    for (let i = 0; i < 2; i++) await expectAsync(session.next({temperature: 0, seed: 1})).toBeRejectedWithError(/maxLength/);
+    expect(session.length).toBe(5);
+    session.dispose();
+    model.dispose();
+  });
+
   it('has the gradients of its parts', () => {
     const numeric = (f: (x: tf.Tensor2D) => tf.Tensor, x: tf.Tensor2D, i: number): number => {
       const moved = (by: number): tf.Tensor2D =>

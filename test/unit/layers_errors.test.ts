@@ -53,6 +53,7 @@ describe('attention layers refuse', () => {
     });
     expect(layer.sizes).toEqual({heads: 2, keyHeads: 2, keyDim: 3, valueDim: 3, outputShape: null});
     expect(layer.useBias).toBeTrue();
+    expect(multi({outputShape: []}).sizes.outputShape).toBeNull();
     const cls = MultiHeadAttention as unknown as tf.serialization.SerializableConstructor<MultiHeadAttention>;
     expect(MultiHeadAttention.fromConfig(cls, {numHeads: 1, keyDim: 1, ofAFutureKeras: null}).sizes.heads).toBe(1);
     refusal(() => MultiHeadAttention.fromConfig(cls, {numHeads: 1, keyDim: 1, ofAFutureKeras: 1}));
@@ -72,6 +73,32 @@ describe('attention layers refuse', () => {
     );
     expect(apply([2, 3, 4], [1, 3, 4])).toContain('batch of key');
     expect(messageOf(() => multi({name: 'mha'}).apply(tf.input({shape: [3, null as never]})))).toContain('known features');
+  });
+
+  it('inputs of other features than the layer was built for', () => {
+    const layer = multi({name: 'mha'});
+    layer.apply([tf.zeros([1, 2, 4]), tf.zeros([1, 3, 5])]);
+    expect(messageOf(() => layer.apply([tf.zeros([1, 2, 4]), tf.zeros([1, 3, 4])]))).toContain(
+      'value of mha: found shape [1, 3, 4], expected [batch, length, 5], for which its weights were made',
+    );
+    expect(messageOf(() => layer.apply(tf.zeros([1, 2, 5])))).toContain(
+      'query of mha: found shape [1, 2, 5], expected [batch, length, 4]',
+    );
+  });
+
+  it('a tensor whose mask was freed, rather than attend to what the mask hid', () => {
+    const ids = tf.input({shape: [3], dtype: 'int32'});
+    const embedded = tf.layers.embedding({inputDim: 4, outputDim: 4, maskZero: true}).apply(ids) as tf.SymbolicTensor;
+    const encoder = tf.model({inputs: ids, outputs: multi({}).apply(multi({}).apply(embedded)) as tf.SymbolicTensor});
+    const head = multi({name: 'mha'});
+    head.apply(encoder.outputs[0]!);
+    const memory = encoder.apply(tf.tensor2d([[1, 2, 0]])) as tf.Tensor;
+    const query = tf.zeros([1, 2, 4]);
+    expect(messageOf(() => head.apply([query, memory]))).toContain('mask of the value of mha: found a disposed one');
+    const other = tf.tidy(() => encoder.layers[1]!.apply(tf.tensor2d([[1, 2, 0]])) as tf.Tensor);
+    expect(messageOf(() => head.apply(other))).toContain('mask of the query of mha: found a disposed one');
+    const attentionMask = tf.tensor3d([1, 1, 0], [1, 1, 3]);
+    expect((head.apply([query, memory.clone()], {attentionMask}) as tf.Tensor).shape).toEqual([1, 2, 4]);
   });
 
   it('call arguments that are unknown, wrong or impossible', () => {

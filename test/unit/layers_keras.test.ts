@@ -138,6 +138,17 @@ describe('kerasIOHandler', () => {
     expect((error as SplatError).message).toContain('kerasIOHandler');
   });
 
+  it('keeps the place of a tensor behind None', async () => {
+    const tensor = (name: string): object => ({class_name: '__keras_tensor__', config: {keras_history: [name, 0, 0]}});
+    const args = [tensor('x'), tensor('m'), null, null, null, null, tensor('mask')];
+    const layer = {class_name: 'MultiHeadAttention', name: 'l', config: {}, inbound_nodes: [{args, kwargs: {}}]};
+    const modelTopology = {class_name: 'Functional', config: {layers: [layer]}};
+    const read = await kerasIOHandler({load: () => Promise.resolve({modelTopology})}).load!();
+    const {config} = read.modelTopology as {config: {layers: {inbound_nodes: unknown}[]}};
+    const sources = ['x', 'm', 'm', 'mask'];
+    expect(config.layers[0]!.inbound_nodes).toEqual([sources.map((name) => [name, 0, 0, {}])]);
+  });
+
   it('refuses what it cannot load', async () => {
     const load = (topology: object | undefined): Promise<unknown> =>
       kerasIOHandler({load: () => Promise.resolve({modelTopology: topology!})}).load!();

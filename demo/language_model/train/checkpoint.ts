@@ -1,4 +1,4 @@
-import {existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -15,7 +15,8 @@ interface Stored extends State {
 }
 
 /** One file would be larger than some hosts let pass. */
-const FILES = ['weights.bin', 'first_moments.bin', 'second_moments.bin'];
+const GROUPS = ['weights', 'first_moments', 'second_moments'];
+const ENDING = '.bin';
 
 /** Writes variables and the state of the optimizer; a run that is killed meanwhile leaves the last checkpoint whole. */
 export async function saveCheckpoint(folder: string, state: State, optimizer: tf.AdamOptimizer, variables: readonly tf.Variable[]) {
@@ -26,21 +27,26 @@ export async function saveCheckpoint(folder: string, state: State, optimizer: tf
     moments.slice(0, half),
     moments.slice(half),
   ];
-  const next = join(folder, 'next');
-  mkdirSync(next, {recursive: true});
   const tensors = [];
   for (const [i, group] of groups.entries()) {
     const arrays = await Promise.all(group.map(({tensor}) => tensor.data()));
-    writeFileSync(
-      join(next, FILES[i]!),
-      Buffer.concat(arrays.map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength))),
-    );
-    tensors.push(...group.map(({name, tensor}) => ({name, shape: tensor.shape, file: FILES[i]!})));
+    const file = `${GROUPS[i]}.${state.step}${ENDING}`;
+    write(folder, file, Buffer.concat(arrays.map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength))));
+    tensors.push(...group.map(({name, tensor}) => ({name, shape: tensor.shape, file})));
   }
   const stored: Stored = {...state, tensors};
-  writeFileSync(join(next, 'state.json'), JSON.stringify(stored));
-  for (const file of [...FILES, 'state.json']) renameSync(join(next, file), join(folder, file));
+  // From here on the new files count.
+  write(folder, 'state.json', JSON.stringify(stored));
+  const current = new Set(tensors.map(({file}) => file));
+  for (const file of readdirSync(folder)) if (file.endsWith(ENDING) && !current.has(file)) rmSync(join(folder, file));
   iterations!.tensor.dispose();
+}
+
+/** All of a file or nothing. */
+function write(folder: string, file: string, content: Buffer | string): void {
+  const next = join(folder, 'next');
+  writeFileSync(next, content);
+  renameSync(next, join(folder, file));
 }
 
 /** Fills variables and optimizer from the last checkpoint; the first state when there is none. */
@@ -52,7 +58,8 @@ export async function loadCheckpoint(
   const path = join(folder, 'state.json');
   if (!existsSync(path)) return {step: 0, seconds: 0};
   const {tensors, ...state} = JSON.parse(readFileSync(path, 'utf8')) as Stored;
-  const loaded = FILES.flatMap((file) => {
+  const files = new Set(tensors.map(({file}) => file));
+  const loaded = [...files].flatMap((file) => {
     const bytes = readFileSync(join(folder, file));
     let offset = 0;
     return tensors
