@@ -5,6 +5,10 @@ import {refuse} from '../support/index.js';
 /** Letters of leading axes, the last ones first in use: h for heads, b for batch, then further ones. */
 export const LEADING = 'xyzabh';
 
+/** How many leading axes an attention has at least: the outermost letter tells, for no tensor need have all of them. */
+export const leadingOf = (axes: string): number =>
+  Math.max(0, ...[...axes].map((letter) => (LEADING.includes(letter) ? LEADING.length - LEADING.indexOf(letter) : 0)));
+
 /**
  * A tensor with its axes in another order. `axes` names those it has, a letter each (b, h and others for leading axes, l for queries or
  * keys, d for features); axes of `order` that it has not become 1.

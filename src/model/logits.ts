@@ -124,10 +124,14 @@ function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '
   }
   const inner = readLogits(context, factor === byRight ? left : right);
   if (typeof inner === 'string') return inner;
-  if (factor <= 0 && inner.terms.length > 0) return `'${node.name}' scales masked scores by ${factor}`;
+  const hides = inner.causal !== undefined || inner.terms.some(({kind}) => kind !== 'add');
+  if (hides && factor < LEAST_FACTOR) return `'${node.name}' scales masked scores by ${factor}`;
   const terms = inner.terms.map((term) => (term.kind === 'add' ? {...term, factor: term.factor * factor} : term));
   return through(node, inner, {scale: inner.scale * factor, terms});
 }
+
+/** What is hidden by `FAR` or more is still so after a scale of this: −1000 / 32 leaves e^−31. */
+const LEAST_FACTOR = 1 / 32;
 
 const reciprocal = (x: number | undefined): number | undefined => (x === undefined ? undefined : 1 / x);
 

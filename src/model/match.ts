@@ -1,11 +1,12 @@
 import type {Alignment} from './causal.js';
 import {contractionOf} from './contraction.js';
 import {leadsToProduct, reachesProduct} from './dense.js';
-import {dataInputs, parseEdge, type NodeDef} from './graph.js';
+import {dataInputs, parseEdge, passesThrough, type NodeDef} from './graph.js';
 import {chooseLayout, type Placement} from './layout.js';
 import {readLogits, unanswered, type Logits, type LogitsContext, type PathNode, type Term} from './logits.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
 import {partsOf, regroup, type Dims} from './regroup.js';
+import {queryAxis, unfitMask} from './score_axes.js';
 import {numberOf, type Size} from './size.js';
 import {softmaxesOf, type Softmax} from './softmax.js';
 
@@ -115,7 +116,7 @@ function readOutput({shapes}: LogitsContext, softmax: Softmax, logits: Logits): 
         : `its probabilities are read by ${names}; a swap never computes them`;
     }
     const inputs = dataInputs(reader);
-    if (reader.op === 'Identity' || reader.op === 'StopGradient') {
+    if (passesThrough(reader)) {
       at = reader.name;
     } else if (['Reshape', 'ExpandDims', 'Squeeze'].includes(reader.op)) {
       const target = shapes.of(reader.name);
@@ -170,7 +171,8 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const scoreLabels = single(logits.dims);
   const summed = query.labels.filter((label) => key.labels.includes(label) && !logits.contraction.out.includes(label));
   const own = scoreLabels.filter((label) => query.labels.includes(label) && !key.labels.includes(label));
-  const queryLabel = own.includes(scoreLabels.at(-2)!) ? scoreLabels.at(-2)! : own.length === 1 ? own[0]! : undefined;
+  const keys = shapes.of(key.input)?.[key.labels.indexOf(keyLabel)];
+  const queryLabel = queryAxis(shapes, logits.product, own, scoreLabels.at(-2)!, query, keys);
   if (summed.length !== 1) return `'${logits.product.name}' sums over ${summed.length} axes, not over one of features`;
   if (queryLabel === undefined) return `of the scores '${logits.product.name}' it cannot be told which axis are the queries`;
   const batch = scoreLabels.filter((label) => label !== queryLabel && label !== keyLabel);
@@ -212,7 +214,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const missing = missingOf(axes.output!, leading.length);
   if (missing !== undefined) return `the output '${output.node.name}' has no axis of its ${missing}`;
 
-  const unfit = unfitTerm(context, logits, scoreLabels, splits);
+  const unfit = unfitMask(shapes, logits, scoreLabels, [...batch, queryLabel, keyLabel], splits);
   if (unfit !== undefined) return unfit;
   const merge: Merge | undefined = heads === undefined ? undefined : {heads};
   const candidates = (role: 'query' | 'key' | 'value', input: string): Candidate[] =>
@@ -266,30 +268,10 @@ function headsOf({shapes}: LogitsContext, logits: Logits, {dims}: Output, label:
 
 function missingOf(axes: readonly string[], leading: number): string | undefined {
   if (axes.includes('m') || axes[0] === '*') return undefined;
-  if (leading >= 1 && !axes.includes('h')) return 'heads';
-  return leading >= 2 && !axes.includes('b') ? 'batch' : undefined;
-}
-
-/** Why a mask does not lie on the scores as the op reads them: [batch, heads, queries, keys]. */
-function unfitTerm(
-  {shapes}: LogitsContext,
-  {terms}: Logits,
-  scoreLabels: readonly string[],
-  splits: ReadonlyMap<string, readonly string[]>,
-): string | undefined {
-  const order = (at: Dims): string => at.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+')).join();
-  const expected = scoreLabels.join();
-  for (const term of terms) {
-    const name = parseEdge(term.input).name;
-    const shape = shapes.of(term.input);
-    if (shape !== undefined && shape.length > 4 && scoreLabels.length < shape.length)
-      return `the addend '${name}' has a rank above 4`;
-    if (order(term.dims) === expected) continue;
-    const pairsOnly = shape?.slice(0, -2).every((size) => numberOf(size) === 1) ?? false;
-    const sameEnd = order(term.dims).split(',').slice(-2).join() === scoreLabels.slice(-2).join();
-    if (!pairsOnly || !sameEnd) return `the addend '${name}' is added where batch and heads are one axis`;
-  }
-  return undefined;
+  const names = {h: 'heads', b: 'batch', a: 'outer batch'};
+  return Object.entries(names)
+    .slice(0, leading)
+    .find(([letter]) => !axes.includes(letter))?.[1];
 }
 
 /** Why the shapes, where the graph tells them, do not suit `sparseAttention`. The rest is checked when the op runs. */

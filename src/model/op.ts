@@ -5,7 +5,7 @@ import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
 import {parsePattern, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
-import {arrange, broadcastAxes, LEADING, restore} from './axes.js';
+import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
 
 /** A model has one pattern, or one per layer, a page a few models; beyond that, parsing again is cheap. */
 const MOST_PATTERNS = 64;
@@ -42,7 +42,9 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
     const terms = inputs.slice(3, 3 + kinds.length);
     const heads = Number(attrs['heads'] ?? 1);
     const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, specs[i]!, heads));
-    const leading = Math.max(2, ...given.map(({axes}) => axes.length - 2), ...terms.map(({rank}) => rank - 2));
+    const own = Math.max(...given.map(({axes}) => leadingOf(axes)));
+    const rank = Math.max(own, ...terms.map((term) => term.rank - 2));
+    const leading = Math.max(2, rank);
     const order = text('layout') === 'blhd' && leading === 2 ? 'blhd' : `${LEADING.slice(LEADING.length - leading)}ld`;
     const arranged = given.map(({tensor, axes}) => arrange(tensor, axes, order));
     const bias = biasOf(terms, kinds);
@@ -56,8 +58,9 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
       ...(attrs['query_offset'] !== undefined && {queryOffset: Number(attrs['query_offset'])}),
     });
     const unflat = leading > 2 ? tf.reshape(output, [...sizes, ...output.shape.slice(-2)]) : output;
-    const rank = Math.max(...given.map(({axes}) => axes.length - 2), ...terms.map((term) => term.rank - 2), 0);
-    return restore(unflat, order, written.startsWith('*') ? `${LEADING.slice(LEADING.length - rank)}${written.slice(1)}` : written);
+    // A mask of more axes than the operands gives them to the output.
+    const outer = LEADING.slice(LEADING.length - rank, written.startsWith('*') ? undefined : LEADING.length - own);
+    return restore(unflat, order, `${outer}${written.replace('*', '')}`);
   });
 }
 

@@ -8,7 +8,7 @@ export interface SwapReport {
   readonly einsums: number;
   /** What else is worth knowing: masks of all pairs that stay, Einsum nodes that stay. */
   readonly notes: readonly string[];
-  /** Why the model was not touched at all; empty when it could be. */
+  /** Why no attention was touched at all, such as that there is none; empty when one was found. */
   readonly problems: readonly string[];
 }
 

@@ -50,10 +50,11 @@ export function sliceShape(shapes: ShapeTable, node: NodeDef): Shape | undefined
   );
 }
 
-/** Negative positions count from the end. */
+/** Negative positions count from the end; where that would be before the first element is known for numbers only. */
 function fromEnd(at: Size | undefined, length: Size): Size | undefined {
   const number = numberOf(at);
-  if (number === undefined || number >= 0) return at;
+  if (number === undefined) return at !== undefined && [...at.values()].some((factor) => factor > 0) ? at : undefined;
+  if (number >= 0) return at;
   const whole = numberOf(length);
   return whole === undefined ? undefined : sizeOf(whole + number);
 }

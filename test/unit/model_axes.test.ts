@@ -1,0 +1,241 @@
+import '@tensorflow/tfjs-backend-cpu';
+import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
+import {setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
+import type {NodeDef} from '../../src/model/graph.js';
+import {rewriteGraphModel, type SwapReport} from '../../src/model/index.js';
+import {causal, full} from '../../src/pattern/index.js';
+import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
+import {uniform, type Constant} from '../support/graph_fixture.js';
+import {GraphBuilder} from '../support/models/graph_builder.js';
+import * as l from '../support/models/layers.js';
+
+type Inputs = Record<string, Tensor>;
+
+const einsum = (name: string, equation: string, ...input: string[]): NodeDef => ({
+  ...node(name, 'Einsum', ...input),
+  attr: {T: {type: 'DT_FLOAT'}, equation: {s: btoa(equation)}},
+});
+
+const draw = (shape: number[], seed: number): Tensor => {
+  const random = uniform(seed);
+  const count = shape.reduce((a, b) => a * b);
+  return tensor(
+    Float32Array.from({length: count}, () => 4 * random() - 2),
+    shape,
+  );
+};
+
+const run = async (artifacts: io.ModelArtifacts, inputs: Inputs): Promise<{shape: number[]; values: Float32Array}> => {
+  const output = loadGraphModelSync(artifacts).execute(inputs) as Tensor;
+  return {shape: output.shape, values: (await output.data()) as Float32Array};
+};
+
+/** Swaps with `full()`, compares numbers and shape with those of the original, and gives the report. */
+async function expectSame(artifacts: io.ModelArtifacts, inputs: Inputs): Promise<SwapReport> {
+  const {artifacts: swapped, report} = rewriteGraphModel(artifacts, {pattern: full()});
+  expect(report.found).toBe(1);
+  const [expected, found] = [await run(artifacts, inputs), await run(swapped, inputs)];
+  expect(found.shape).toEqual(expected.shape);
+  const error = found.values.reduce((most, value, i) => Math.max(most, Math.abs(value - expected.values[i]!)), 0);
+  expect(error).toBeLessThan(1e-5);
+  return report;
+}
+
+const reasons = ({left}: SwapReport): string[] => left.map(({reason}) => reason);
+
+const triangle: Constant = {shape: [3, 3], values: [0, -1e9, -1e9, 0, 0, -1e9, 0, 0, 0]};
+
+describe('scores whose queries come before their heads', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  const inputs = {q: draw([2, 3, 3, 4], 1), k: draw([2, 5, 3, 4], 2), v: draw([2, 5, 3, 4], 3)};
+  const masked = (shape: number[] | undefined): io.ModelArtifacts =>
+    attentionGraph(
+      [
+        einsum('scores', 'bqhd,bkhd->bqhk', 'q', 'k'),
+        node('masked', 'AddV2', 'scores', 'm'),
+        node('probs', 'Softmax', 'masked'),
+        einsum('out', 'bqhk,bkhd->bqhd', 'probs', 'v'),
+      ],
+      {},
+      ['out'],
+      shape && {m: shape},
+    );
+
+  it('take a padding mask, which has neither', async () => {
+    const report = await expectSame(masked([-1, 1, 1, -1]), {...inputs, m: draw([2, 1, 1, 5], 4)});
+    expect(report.replaced.map(({bias}) => bias)).toEqual([['m']]);
+  });
+
+  it('stay with a mask for each query or each head, which would be read the other way round', async () => {
+    const cases: [declared: number[] | undefined, mask: number[]][] = [
+      [
+        [1, -1, 1, -1],
+        [1, 3, 1, 5],
+      ],
+      [
+        [-1, -1, -1],
+        [3, 1, 5],
+      ],
+      [
+        [3, 5],
+        [3, 5],
+      ],
+      [undefined, [1, 1, 3, 5]],
+    ];
+    for (const [declared, mask] of cases) {
+      const report = await expectSame(masked(declared), {...inputs, m: draw(mask, 5)});
+      expect(reasons(report)).toEqual([jasmine.stringMatching(/'m' is added to scores of another order/) as unknown as string]);
+    }
+  });
+
+  it('stay with a triangle over heads and keys', async () => {
+    const graph = attentionGraph(
+      [
+        einsum('scores', 'bqhd,bkhd->bqhk', 'q', 'k'),
+        node('masked', 'AddV2', 'scores', 'triangle'),
+        node('probs', 'Softmax', 'masked'),
+        einsum('out', 'bqhk,bkhd->bqhd', 'probs', 'v'),
+      ],
+      {triangle},
+    );
+    const report = await expectSame(graph, {q: draw([2, 3, 3, 4], 1), k: draw([2, 3, 3, 4], 2), v: draw([2, 3, 3, 4], 3)});
+    expect(reasons(report)).toEqual([jasmine.stringMatching(/causal mask/) as unknown as string]);
+  });
+
+  it('stay where one key head could take either axis for its queries', () => {
+    const graph = (q: number[], k: number[]): io.ModelArtifacts =>
+      attentionGraph(
+        [
+          einsum('scores', 'bqhd,bkd->bqhk', 'q', 'k'),
+          node('probs', 'Softmax', 'scores'),
+          einsum('out', 'bqhk,bkd->bqhd', 'probs', 'v'),
+        ],
+        {},
+        ['out'],
+        {q, k, v: k},
+      );
+    for (const [q, k] of [
+      [
+        [-1, -1, 8, 4],
+        [-1, -1, 4],
+      ],
+      [
+        [1, 16, 8, 4],
+        [1, 16, 4],
+      ],
+    ]) {
+      const {report} = rewriteGraphModel(graph(q!, k!), {pattern: causal()});
+      expect(reasons(report)).toEqual([jasmine.stringMatching(/cannot be told which axis are the queries/) as unknown as string]);
+    }
+  });
+});
+
+describe('an attention that loses or gains axes', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('stays where the outermost of three leading axes is summed with the keys', async () => {
+    const graph = attentionGraph([
+      einsum('scores', 'abhqd,abhkd->abhqk', 'q', 'k'),
+      node('probs', 'Softmax', 'scores'),
+      einsum('out', 'abhqk,abhkd->bhqd', 'probs', 'v'),
+    ]);
+    const report = await expectSame(graph, {
+      q: draw([2, 2, 3, 3, 4], 1),
+      k: draw([2, 2, 3, 5, 4], 2),
+      v: draw([2, 2, 3, 5, 4], 3),
+    });
+    expect(reasons(report)).toEqual(["the output 'out' has no axis of its outer batch"]);
+  });
+
+  it('may have three leading axes of which no tensor has all', async () => {
+    const graph = attentionGraph([
+      einsum('scores', 'abqd,bhkd->abhqk', 'q', 'k'),
+      node('probs', 'Softmax', 'scores'),
+      einsum('out', 'abhqk,hkd->abhqd', 'probs', 'v'),
+    ]);
+    const inputs = {q: draw([2, 3, 3, 4], 1), k: draw([3, 2, 5, 4], 2), v: draw([2, 5, 4], 3)};
+    expect((await expectSame(graph, inputs)).replaced.map(({axes}) => axes)).toEqual(['abld,bhld,hld->abhld']);
+  });
+
+  it('has the rank of its mask', async () => {
+    const shapes = {q: [-1, -1, 4], k: [-1, -1, 4], v: [-1, -1, 4]};
+    const nodes = [
+      scores,
+      node('masked', 'AddV2', 'scores', 'm'),
+      node('probs', 'Softmax', 'masked'),
+      product('out', 'probs', 'v'),
+    ];
+    const inputs = {q: draw([3, 2, 4], 1), k: draw([3, 5, 4], 2), v: draw([3, 5, 4], 3)};
+    for (const mask of [
+      [1, 1, 1, 5],
+      [2, 1, 1, 5],
+      [2, 1, 3, 1, 5],
+    ]) {
+      const report = await expectSame(attentionGraph(nodes, {}, ['out'], shapes), {...inputs, m: draw(mask, 4)});
+      expect(report.replaced.length).toBe(1);
+    }
+  });
+});
+
+describe('between mask and softmax', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  const inputs = {q: draw([2, 2, 3, 4], 1), k: draw([2, 2, 3, 4], 2), v: draw([2, 2, 3, 4], 3)};
+  const scaledBy = (factor: number): io.ModelArtifacts =>
+    attentionGraph(
+      [
+        scores,
+        node('masked', 'AddV2', 'scores', 'triangle'),
+        node('scaled', 'Mul', 'masked', 'factor'),
+        node('probs', 'Softmax', 'scaled'),
+        product('out', 'probs', 'v'),
+      ],
+      {triangle, factor},
+    );
+
+  it('a scale leaves a causal mask what it is', async () => {
+    expect((await expectSame(scaledBy(0.125), inputs)).replaced.map(({causal}) => causal)).toEqual([true]);
+  });
+
+  it('a factor that turns a causal mask round, or undoes it, is left', async () => {
+    for (const factor of [-0.5, 1e-9]) {
+      expect(reasons(await expectSame(scaledBy(factor), inputs))).toEqual([
+        jasmine.stringMatching(/'scaled' scales masked scores by/) as unknown as string,
+      ]);
+    }
+  });
+});
+
+describe('probabilities in half precision', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('are float32 in TensorFlow.js, so the cast is nothing', async () => {
+    const cast = {...node('half', 'Cast', 'probs'), attr: {SrcT: {type: 'DT_FLOAT'}, DstT: {type: 'DT_HALF'}}};
+    const graph = attentionGraph([scores, node('probs', 'Softmax', 'scores'), cast, product('out', 'half', 'v')]);
+    const report = await expectSame(graph, {q: draw([2, 2, 3, 4], 1), k: draw([2, 2, 5, 4], 2), v: draw([2, 2, 5, 4], 3)});
+    expect(report.replaced.length).toBe(1);
+  });
+});
+
+describe('a slice that counts from the end by a size of the run', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('is not taken for a longer one', async () => {
+    const g = new GraphBuilder();
+    const INT = {T: 'DT_INT32'};
+    const [x, more] = [g.placeholder('x', [-1, 2, -1, 4]), g.placeholder('more', [-1, 2, -1, 4])];
+    // The queries are as many last rows of x as `more` has: not as many as the keys, x and more.
+    const count = l.sizeOf(g, more, 2);
+    const masks = {begin_mask: 11, end_mask: 15, ellipsis_mask: 0, new_axis_mask: 0, shrink_axis_mask: 0};
+    const zeros = g.ints([0, 0, 0, 0]);
+    const query = g.op('StridedSlice', [x, l.pack(g, [0, 0, g.op('Neg', [count], INT), 0]), zeros, g.ints([1, 1, 1, 1])], masks);
+    const key = g.op('ConcatV2', [x, more, g.int(2)], {N: 2});
+    const range = (size: string): string => g.op('Range', [g.int(0), size, g.int(1)], {Tidx: 'DT_INT32'});
+    const below = g.op('GreaterEqual', [l.expandDims(g, range(l.sizeOf(g, query, 2)), 1), range(l.sizeOf(g, key, 2))], INT);
+    const mask = l.farWhereZero(g, l.cast(g, below, 'DT_BOOL', 'DT_FLOAT'), -1e9);
+    const logits = l.add(g, l.matmul(g, query, key, {adjY: true}), mask);
+    const {artifacts} = g.build({y: l.matmul(g, g.op('Softmax', [logits]), key)});
+    await expectSame(artifacts, {x: draw([1, 2, 5, 4], 1), more: draw([1, 2, 3, 4], 2)});
+  });
+});
