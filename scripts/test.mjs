@@ -9,7 +9,7 @@ const {printFailures, runSteps} = await import('./steps.mjs');
 const npm = (script, name, minutes) => ({name, minutes, command: ['npm', 'run', '--silent', script]});
 
 const results = await runSteps([...CHECKS, npm('build', 'build'), npm('docs', 'documentation')]);
-// One after the other: each keeps both cores busy compiling and running shaders in software.
+// One after the other: they measure time, or keep both cores busy.
 const slow = [
   {name: 'package', command: ['node', 'scripts/check_pack.mjs']},
   {name: 'import time', command: ['node', 'scripts/test_import_time.mjs']},
