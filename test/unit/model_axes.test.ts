@@ -48,7 +48,7 @@ const triangle: Constant = {shape: [3, 3], values: [0, -1e9, -1e9, 0, 0, -1e9, 0
 describe('scores whose queries come before their heads', () => {
   beforeAll(() => setBackend('cpu'));
 
-  const inputs = {q: draw([2, 3, 3, 4], 1), k: draw([2, 5, 3, 4], 2), v: draw([2, 5, 3, 4], 3)};
+  const inputs = (): Inputs => ({q: draw([2, 3, 3, 4], 1), k: draw([2, 5, 3, 4], 2), v: draw([2, 5, 3, 4], 3)});
   const masked = (shape: number[] | undefined): io.ModelArtifacts =>
     attentionGraph(
       [
@@ -63,7 +63,7 @@ describe('scores whose queries come before their heads', () => {
     );
 
   it('take a padding mask, which has neither', async () => {
-    const report = await expectSame(masked([-1, 1, 1, -1]), {...inputs, m: draw([2, 1, 1, 5], 4)});
+    const report = await expectSame(masked([-1, 1, 1, -1]), {...inputs(), m: draw([2, 1, 1, 5], 4)});
     expect(report.replaced.map(({bias}) => bias)).toEqual([['m']]);
   });
 
@@ -84,7 +84,7 @@ describe('scores whose queries come before their heads', () => {
       [undefined, [1, 1, 3, 5]],
     ];
     for (const [declared, mask] of cases) {
-      const report = await expectSame(masked(declared), {...inputs, m: draw(mask, 5)});
+      const report = await expectSame(masked(declared), {...inputs(), m: draw(mask, 5)});
       expect(reasons(report)).toEqual([jasmine.stringMatching(/'m' is added to scores of another order/) as unknown as string]);
     }
   });
@@ -181,7 +181,7 @@ describe('an attention that loses or gains axes', () => {
 describe('between mask and softmax', () => {
   beforeAll(() => setBackend('cpu'));
 
-  const inputs = {q: draw([2, 2, 3, 4], 1), k: draw([2, 2, 3, 4], 2), v: draw([2, 2, 3, 4], 3)};
+  const inputs = (): Inputs => ({q: draw([2, 2, 3, 4], 1), k: draw([2, 2, 3, 4], 2), v: draw([2, 2, 3, 4], 3)});
   const scaledBy = (factor: number): io.ModelArtifacts =>
     attentionGraph(
       [
@@ -195,12 +195,12 @@ describe('between mask and softmax', () => {
     );
 
   it('a scale leaves a causal mask what it is', async () => {
-    expect((await expectSame(scaledBy(0.125), inputs)).replaced.map(({causal}) => causal)).toEqual([true]);
+    expect((await expectSame(scaledBy(0.125), inputs())).replaced.map(({causal}) => causal)).toEqual([true]);
   });
 
   it('a factor that turns a causal mask round, or undoes it, is left', async () => {
     for (const factor of [-0.5, 1e-9]) {
-      expect(reasons(await expectSame(scaledBy(factor), inputs))).toEqual([
+      expect(reasons(await expectSame(scaledBy(factor), inputs()))).toEqual([
         jasmine.stringMatching(/'scaled' scales masked scores by/) as unknown as string,
       ]);
     }
