@@ -111,8 +111,7 @@ function legendOf(series: readonly Series[]): HTMLElement {
 }
 
 /** 512, 1k, 16k */
-export const shortLength = (length: number): string =>
-  length >= 1024 && length % 512 === 0 ? `${length / 1024}k` : String(length);
+const shortLength = (length: number): string => (length >= 1024 && length % 512 === 0 ? `${length / 1024}k` : String(length));
 
 /** A bar of one value; null: there is none, and `label` says why. */
 export interface Bar {

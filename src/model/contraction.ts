@@ -52,7 +52,7 @@ function leading(rank: number | undefined): string[] {
 }
 
 /** `ab,bc->ac`, in letters of either case; undefined for the diagonals and traces of repeated letters. */
-export function parseEquation(
+function parseEquation(
   equation: string,
   inputs: readonly [string, string],
   rank: (input: string) => number | undefined,

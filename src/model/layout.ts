@@ -41,7 +41,7 @@ function withGroups({key, value, ...others}: Choices): Choices {
 }
 
 /** Whether a tensor has a layout, or gets it by a reshape, which is free. */
-export function isLaidOut(axes: readonly string[], layout: string, leading: number): boolean {
+function isLaidOut(axes: readonly string[], layout: string, leading: number): boolean {
   if (axes[0] === '*' || axes[0] === 'm') return layout === 'bhld' && axes.slice(-2).join('') === 'ld';
   const wanted = [...(leading === 2 ? layout : `${'abh'.slice(3 - leading)}ld`)].filter((letter) => axes.includes(letter));
   return wanted.join() === axes.join();
