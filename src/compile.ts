@@ -158,10 +158,10 @@ export function tuningOf(
   pattern: Pattern,
   problem: Problem,
   device: Device,
-  storage: Storage,
+  {features = PLAIN, storage = 'float32'}: Pick<CompileOptions, 'features' | 'storage'> = {},
 ): {readonly key: string; readonly names: readonly string[]} {
   const acsr = compress(pattern, problem);
-  return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, device, storage)};
+  return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, usable(device, features), storage)};
 }
 
 /** Kernels bind `scratch` and `rowSums` always, so they have at least 16 bytes. */

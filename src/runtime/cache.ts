@@ -2,7 +2,6 @@ import {
   compile,
   compileMaskTensor,
   compress,
-  PLAIN,
   type Acsr,
   type Compiled,
   type CompileOptions,
@@ -10,7 +9,7 @@ import {
   type Pattern,
   type Problem,
 } from '../compile.js';
-import {Lru} from '../support/index.js';
+import {keyOf, Lru} from '../support/index.js';
 
 const MAX_PLANS = 64;
 /** Patterns of any size cache well in this; a dense plan of n = 16384 alone takes 32 MiB of mask bits. */
@@ -21,7 +20,7 @@ const rows = new Lru<string, Acsr>({entries: MAX_PLANS, weight: MAX_BYTES, weigh
 
 /** The compiled plan of a call, from the cache when an equal call was planned before. */
 export function compiledPlan(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions): Compiled {
-  const key = [patternKey(pattern), problemKey(problem), deviceKey(device), optionsKey(options)].join('|');
+  const key = [patternKey(pattern), keyOf(problem), deviceKey(device), keyOf(options)].join('|');
   return plans.get(key) ?? plans.set(key, compile(pattern, problem, device, options));
 }
 
@@ -32,14 +31,15 @@ export function compiledMaskTensor(
   maskShape: readonly [number, number, number, number],
   options: CompileOptions,
 ): Compiled {
-  const key = ['a mask tensor', maskShape.join(), problemKey(problem), deviceKey(device), optionsKey(options)].join('|');
+  const key = ['a mask tensor', keyOf(maskShape), keyOf(problem), deviceKey(device), keyOf(options)].join('|');
   return plans.get(key) ?? plans.set(key, compileMaskTensor(problem, device, maskShape, options));
 }
 
 /** The rows of a call, for backends that need no plan. */
 export function compressedRows(pattern: Pattern, {queryLength, keyLength, queryOffset}: Problem): Acsr {
-  const key = [patternKey(pattern), queryLength, keyLength, queryOffset].join('|');
-  return rows.get(key) ?? rows.set(key, compress(pattern, {queryLength, keyLength, queryOffset}));
+  const shape = {queryLength, keyLength, queryOffset};
+  const key = [patternKey(pattern), keyOf(shape)].join('|');
+  return rows.get(key) ?? rows.set(key, compress(pattern, shape));
 }
 
 /** Entries of the two caches together, for tests. */
@@ -68,20 +68,13 @@ function holdsLongMask(node: Pattern['node']): boolean {
   return 'operands' in node && node.operands.some(holdsLongMask);
 }
 
-function problemKey({batch, heads, keyHeads, queryLength, keyLength, queryOffset, headDim, valueDim}: Problem): string {
-  return [batch, heads, keyHeads, queryLength, keyLength, queryOffset, headDim, valueDim].join();
-}
-
 const deviceKeys = new WeakMap<Device, string>();
 
 function deviceKey(device: Device): string {
   let key = deviceKeys.get(device);
-  if (key === undefined) deviceKeys.set(device, (key = JSON.stringify(device)));
+  if (key === undefined) deviceKeys.set(device, (key = keyOf(device)));
   return key;
 }
-
-const optionsKey = ({implementation = 'auto', features = PLAIN, storage = 'float32', aux}: CompileOptions): string =>
-  [implementation, storage, aux, ...Object.values(features)].join();
 
 function bytesOfPlan({plan, acsr}: Compiled): number {
   return plan.schedule.byteLength + (plan.maskWords?.byteLength ?? 0) + (acsr === null ? 0 : bytesOfRows(acsr));

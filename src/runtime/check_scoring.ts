@@ -59,6 +59,10 @@ export const featuresOf = ({tensors, softcap, dropout}: Scoring): Features => ({
   ring: false,
 });
 
+/** What a call brings that names none of these. */
+export const defaultNumbers = ({headDim}: Problem) =>
+  ({scale: 1 / Math.sqrt(headDim), layout: 'bhld', dropout: 0, seed: 0}) as const;
+
 export function checkScale(scale: number | undefined, headDim: number): number {
   if (scale === undefined) return 1 / Math.sqrt(headDim);
   // The kernels multiply with a float32, in units of log2.

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import {Lru, refuse} from '../support/index.js';
+import {keyOf, Lru, refuse} from '../support/index.js';
 import type {BindingRole, CallParams, Compiled, Launch, Program} from '../compile.js';
 import type {Dispatch, Host, Resident} from './backend.js';
 import {refusedProgram} from './pipelines.js';
@@ -134,6 +134,11 @@ export function residentOf(host: Host, runnable: Runnable): Resident {
   });
 }
 
+/** The same with the uniforms of a call, so that a call like it uploads nothing. */
+export function makeResident(host: Host, runnable: Runnable, call: CallParams): void {
+  uniformsOf(host, runnable, residentOf(host, runnable), call);
+}
+
 /** Scales and bias shapes that a plan remembers: a model has one of each. */
 const MAX_UNIFORMS = 8;
 /** Sets of buffers that a plan remembers: between two submits a chain of calls goes through about seven. */
@@ -141,7 +146,7 @@ const MAX_DISPATCHES = 16;
 
 /** The uniform buffer of each launch for a call, uploaded on the first call like it. */
 function uniformsOf(host: Host, {launches}: Runnable, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
-  const key = Object.values(call).join('|') + Object.keys(call).join();
+  const key = keyOf(call);
   const known = uniforms.get(key);
   if (known !== undefined) return known;
   const upload = ({program, params}: Launch): GPUBuffer =>

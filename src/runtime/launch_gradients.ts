@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {compileGradients, type BindingRole, type Compiled, type CompiledGradients, type ScoreSums} from '../compile.js';
+import {keyOf} from '../support/index.js';
 import type {Host} from './backend.js';
 import {callParams, runLaunches, type CallNumbers, type CallTensors} from './launch.js';
 
@@ -19,7 +20,7 @@ const backward = new WeakMap<Compiled, Map<string, CompiledGradients>>();
 export function gradientsOf(compiled: Compiled, dLogSumExp: boolean, sums?: ScoreSums): CompiledGradients {
   let variants = backward.get(compiled);
   if (variants === undefined) backward.set(compiled, (variants = new Map()));
-  const name = JSON.stringify([dLogSumExp, sums]);
+  const name = keyOf({dLogSumExp, sums});
   let gradients = variants.get(name);
   if (gradients === undefined) variants.set(name, (gradients = compileGradients(compiled, dLogSumExp, sums)));
   return gradients;

@@ -1,13 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {nearestName, refuse} from '../support/index.js';
-import {Pattern, problemOf, type CompileOptions, type Features, type Problem} from '../compile.js';
+import {Pattern, PLAIN, problemOf, type CompileOptions, type Features, type Problem} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
 import {oneOf, say} from './arguments.js';
 import {checkImplementation, checkPrecision} from './check.js';
+import {defaultNumbers} from './check_scoring.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
-import {checkFits, residentOf, type Runnable} from './launch.js';
+import {callParams, checkFits, makeResident, type Runnable} from './launch.js';
 import {gradientsOf} from './launch_gradients.js';
 
 /** The sizes and options of the calls to come. */
@@ -26,7 +27,7 @@ export interface PrepareShape {
   readonly queryOffset?: number;
   /** Heads of key and value. Default heads. */
   readonly keyHeads?: number;
-  /** The calls will be trained: their backward pass is prepared as well. Default false. */
+  /** The calls will be trained: what they need under a gradient is prepared beside what they need without. Default false. */
   readonly gradients?: boolean;
   /** The options that the calls will bring, such as ['bias', 'keyLengths']. Default none. */
   readonly options?: readonly ScoreOption[];
@@ -72,9 +73,11 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   }
   host.throwIfLost();
   const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
-  const compiled = compiledPlan(pattern, problem, host.limits, {...options, ...(gradients && {aux: 'rowSums'})});
-  await ready(host, compiled, {output: [batch, heads, queryLength, valueDim]});
+  const output = [batch, heads, queryLength, valueDim];
+  await ready(host, compiledPlan(pattern, problem, host.limits, options), {output});
   if (!gradients) return;
+  const compiled = compiledPlan(pattern, problem, host.limits, {...options, aux: 'rowSums'});
+  await ready(host, compiled, {output, rowSums: [batch, heads, queryLength, 2]});
   const shapes = {
     dQuery: [batch, heads, queryLength, headDim],
     dKey: [batch, keyHeads, keyLength, headDim],
@@ -88,7 +91,7 @@ async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof c
   await host.outcome(Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program))));
   // A lost device compiles everything, and nothing of it runs.
   host.throwIfLost();
-  residentOf(host, runnable);
+  makeResident(host, runnable, callParams({}, defaultNumbers(runnable.plan.problem)));
 }
 
 interface Prepared extends Required<Omit<CompileOptions, 'aux'>> {
@@ -119,7 +122,7 @@ export function checkPrepare(pattern: Pattern, shape: PrepareShape): Prepared {
     ? options
     : refuse('shape.options', say(options), 'an array of names', 'Leave it out for none.');
   for (const name of names) oneOf('name in shape.options', name, SCORE_OPTIONS, 'Remove it.');
-  const features = Object.fromEntries(SCORE_OPTIONS.map((name) => [FEATURE[name], names.includes(name)])) as unknown as Features;
+  const features = names.reduce<Features>((all, name) => ({...all, [FEATURE[name as ScoreOption]]: true}), PLAIN);
   return {problem: problemOf(sizes), gradients, implementation, features, storage};
 }
 

@@ -1,9 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {compile, TILES_VERSION, tuningOf, type Compiled, type Device, type Pattern, type Problem} from '../compile.js';
+import {
+  compile,
+  TILES_VERSION,
+  tuningOf,
+  type Compiled,
+  type Device,
+  type Features,
+  type Pattern,
+  type Problem,
+} from '../compile.js';
 import {Host} from './backend.js';
 import {say} from './arguments.js';
-import {launch} from './launch.js';
+import {defaultNumbers} from './check_scoring.js';
+import {launch, type CallNumbers, type CallTensors} from './launch.js';
 import {adapterText} from './open_device.js';
 import {checkPrepare, type PrepareShape} from './prepare.js';
 
@@ -50,13 +60,13 @@ export async function tune(pattern: Pattern, shape: PrepareShape): Promise<TuneR
   await tf.ready();
   const host = webgpuHost('tune');
   host.throwIfLost();
-  const {key: kind, names} = tuningOf(pattern, problem, host.limits, options.storage);
+  const {key: kind, names} = tuningOf(pattern, problem, host.limits, options);
   // Where only one suits there is nothing to time: software adapters, very wide values.
   const compete = names.length > 1 ? names : [];
   const plans = compete.map((tile) => compile(pattern, problem, tunedDevice(host.limits, {[kind]: tile}), options));
   const programs = new Map(plans.flatMap(({launches}) => launches.map(({program}) => [program.key, program])));
   await host.outcome(Promise.all([...programs.values()].map((program) => host.pipelines.compile(program))));
-  const milliseconds = plans.length === 0 ? [] : await host.outcome(time(host, plans));
+  const milliseconds = plans.length === 0 ? [] : await host.outcome(time(host, plans, callFor(problem, options.features)));
   host.throwIfLost();
   const timings = compete.map((tile, i) => ({tile, ms: milliseconds[i]!})).sort((x, y) => x.ms - y.ms);
   const chosen = timings[0]?.tile ?? names[0]!;
@@ -119,43 +129,68 @@ function webgpuHost(what: string): Host {
  * Milliseconds of a call of each plan: the fastest of some samples. The plans take turns, for the clock of an idle GPU takes a while to
  * rise: one after the other, the first of two equal kernels looked twice as slow (H200, 2026-11-20).
  */
-async function time(host: Host, plans: readonly Compiled[]): Promise<number[]> {
-  const {problem} = plans[0]!.plan;
-  const inputs = inputsFor(problem);
-  const numbers = {scale: 1 / Math.sqrt(problem.headDim)};
+async function time(host: Host, plans: readonly Compiled[], {tensors, numbers}: TimedCall): Promise<number[]> {
   const sample = async (compiled: Compiled, calls: number): Promise<number> => {
     const start = performance.now();
     for (let call = 0; call < calls; call++)
-      launch(host, compiled, inputs, numbers).forEach((output) => host.disposeTensor(output));
+      launch(host, compiled, tensors, numbers).forEach((output) => host.disposeTensor(output));
     host.flush();
     await host.device.queue.onSubmittedWorkDone();
     return (performance.now() - start) / calls;
   };
-  // The first call uploads, the next say how long one takes.
-  const calls: number[] = [];
-  for (const plan of plans) {
-    await sample(plan, 1);
-    calls.push(Math.min(MAX_CALLS, Math.ceil(SAMPLE_MS / (await sample(plan, 3)))));
+  try {
+    // The first call uploads, the next say how long one takes.
+    const calls: number[] = [];
+    for (const plan of plans) {
+      await sample(plan, 1);
+      calls.push(Math.min(MAX_CALLS, Math.ceil(SAMPLE_MS / (await sample(plan, 3)))));
+    }
+    const best = plans.map(() => Infinity);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [i, plan] of plans.entries()) best[i] = Math.min(best[i]!, await sample(plan, calls[i]!));
+    }
+    return best;
+  } finally {
+    tf.dispose(Object.values(tensors));
   }
-  const best = plans.map(() => Infinity);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, plan] of plans.entries()) best[i] = Math.min(best[i]!, await sample(plan, calls[i]!));
-  }
-  tf.dispose(Object.values(inputs));
-  return best;
 }
 
-function inputsFor({
-  batch,
-  heads,
-  queryLength,
-  keyLength,
-  headDim,
-  valueDim,
-}: Problem): Record<'query' | 'key' | 'value', tf.Tensor> {
+/** What a timed call brings: TensorFlow.js tensors, to be disposed. */
+interface TimedCall {
+  readonly tensors: {readonly [Role in keyof CallTensors]: tf.Tensor};
+  readonly numbers: CallNumbers;
+}
+
+/** Of each feature, what a call with it brings. What the tensors hold changes no time, but for lengths, which hide nothing here. */
+const BROUGHT: {
+  readonly [F in Exclude<keyof Features, 'ring'>]: (problem: Problem) => Partial<TimedCall['tensors'] & CallNumbers>;
+} = {
+  bias: ({keyLength}) => ({bias: tf.zeros([1, 1, 1, keyLength])}),
+  softcap: () => ({softcap: 50}),
+  alibi: ({heads}) => ({alibiSlopes: tf.zeros([heads])}),
+  relative: ({queryLength, keyLength}) => ({relativeBias: tf.zeros([1, queryLength + keyLength - 1])}),
+  lengths: ({batch, keyLength}) => ({keyLengths: tf.fill([batch], keyLength, 'int32')}),
+  segments: ({batch, queryLength, keyLength}) => ({
+    querySegments: tf.zeros([batch, queryLength], 'int32'),
+    keySegments: tf.zeros([batch, keyLength], 'int32'),
+  }),
+  sinks: ({heads}) => ({sinks: tf.zeros([heads])}),
+  dropout: () => ({dropout: 0.1}),
+};
+
+function callFor(problem: Problem, features: Features): TimedCall {
+  const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
+  const names = (Object.keys(BROUGHT) as (keyof typeof BROUGHT)[]).filter((name) => features[name]);
+  const {softcap, dropout, ...tensors} = Object.assign({}, ...names.map((name) => BROUGHT[name](problem))) as Partial<
+    TimedCall['tensors'] & CallNumbers
+  >;
   return {
-    query: tf.zeros([batch, heads, queryLength, headDim]),
-    key: tf.zeros([batch, heads, keyLength, headDim]),
-    value: tf.zeros([batch, heads, keyLength, valueDim]),
+    tensors: {
+      query: tf.zeros([batch, heads, queryLength, headDim]),
+      key: tf.zeros([batch, keyHeads, keyLength, headDim]),
+      value: tf.zeros([batch, keyHeads, keyLength, valueDim]),
+      ...tensors,
+    },
+    numbers: {...defaultNumbers(problem), ...(softcap !== undefined && {softcap}), ...(dropout !== undefined && {dropout})},
   };
 }

@@ -1,11 +1,11 @@
 import {scratchLayout, type Device, type Plan} from '../plan/index.js';
-import {Lru} from '../support/index.js';
+import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './append.js';
 import {attendProgram} from './attend.js';
 import {pairsPerRow, tailOf, type Features, type Tail} from './features.js';
 import {gatherGrid, gatherProgram, gathers} from './gather.js';
 import {launchOf, remembered} from './generate.js';
-import {kernelShape} from './kernel_shape.js';
+import {kernelShape, type Structure} from './kernel_shape.js';
 import {mergeGroups, mergeProgram} from './merge.js';
 import {RAGGED} from './params.js';
 import type {BindingRole, Launch, Program} from './program.js';
@@ -78,25 +78,19 @@ interface Programs {
 const written = new WeakMap<Device, Lru<string, Programs>>();
 
 function programsOf(plan: Plan, shape: AppendShape, features: Features): Programs {
-  const {device, tile, storage, implementation, problem} = plan;
+  const {device, tile, storage, implementation} = plan;
+  const {headDim, valueDim} = plan.problem;
   let programs = written.get(device);
   if (programs === undefined) written.set(device, (programs = new Lru({entries: 32})));
-  const name = [
-    tile.rows,
-    tile.threadsY,
-    storage,
-    implementation,
-    problem.headDim,
-    problem.valueDim,
-    ...Object.values(features),
-  ].join();
+  const structure: Omit<Structure, 'device'> = {tile, storage, implementation, problem: {headDim, valueDim}};
+  const name = keyOf({...structure, shape, features});
   return (
     programs.get(name) ??
     programs.set(name, {
       append: appendProgram(shape),
       gather: gathers(features) ? gatherProgram(features) : null,
-      attend: remembered(attendProgram, kernelShape(plan, features)),
-      merge: mergeProgram(plan, features),
+      attend: remembered(attendProgram, kernelShape({...structure, device}, features)),
+      merge: mergeProgram(structure, features),
     })
   );
 }

@@ -49,8 +49,13 @@ export interface Regions {
   readonly maximum: Region;
 }
 
+/** What the texts of a plan's kernels depend on. */
+export type Structure = Pick<Plan, 'tile' | 'storage' | 'implementation' | 'device'> & {
+  readonly problem: Pick<Plan['problem'], 'headDim' | 'valueDim'>;
+};
+
 /** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
-export function kernelShape({problem, tile, implementation, device, storage}: Plan, features: Features): KernelShape {
+export function kernelShape({problem, tile, implementation, device, storage}: Structure, features: Features): KernelShape {
   const {rows, keys, threadsX, threadsY} = tile;
   const {headDim, valueDim} = problem;
   const headColumns = columnsOf(headDim, storage);

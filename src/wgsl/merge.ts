@@ -1,7 +1,7 @@
-import type {Plan} from '../plan/index.js';
 import {ceilDiv} from '../support/index.js';
 import {program} from './make_program.js';
 import type {Features} from './features.js';
+import type {Structure} from './kernel_shape.js';
 import {LINES} from './lines.js';
 import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
@@ -13,13 +13,13 @@ import {lines} from './text.js';
 const INVOCATIONS = 256;
 
 /** Rows that a workgroup of a merge joins; all columns of a row lie in one workgroup. */
-const rowsPerGroup = ({problem}: Plan): number => Math.floor(INVOCATIONS / ceilDiv(problem.valueDim, 4));
+const rowsPerGroup = ({problem}: Pick<Structure, 'problem'>): number => Math.floor(INVOCATIONS / ceilDiv(problem.valueDim, 4));
 
 /** Workgroups per merge: an invocation joins one vec4 column of one row. */
-export const mergeGroups = (plan: Plan): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
+export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
 
 /** Joins the parts of long rows by their maximum and sum: w_p = sum_p · 2^(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
-export function mergeProgram(plan: Plan, {sinks}: Features): Program {
+export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, {sinks}: Features): Program {
   const columns = ceilDiv(plan.problem.valueDim, 4);
   const output = rowAccess('output', plan.problem.valueDim, true);
   return program({
