@@ -8,7 +8,7 @@ import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './op
 import {partsOf, regroup, type Dims} from './regroup.js';
 import {queryAxis, unfitMask} from './score_axes.js';
 import {numberOf, type Size} from './size.js';
-import {softmaxesOf, type Softmax} from './softmax.js';
+import {readersOutside, softmaxesOf, type Softmax} from './softmax.js';
 
 /** The largest headDim and valueDim of `sparseAttention`. */
 const MOST_FEATURES = 256;
@@ -66,7 +66,7 @@ function readAttention(context: LogitsContext, softmax: Softmax): Attention | st
   const logits = readLogits(context, softmax.logits);
   if (typeof logits === 'string') return logits;
   if (logits.multiplied !== undefined) return unanswered(logits.multiplied);
-  const outside = readersOutside(context, softmax);
+  const outside = readersOutside(context.shapes, softmax);
   if (outside !== undefined) return outside;
   const output = readOutput(context, softmax, logits);
   return typeof output === 'string' ? output : assemble(context, softmax, logits, output);
@@ -80,18 +80,6 @@ interface Output {
   /** Axes of the probabilities as the product reads them. */
   readonly dims: Dims;
   readonly path: readonly string[];
-}
-
-/** Whether a softmax that is written out gives away its insides to something else than their shape. */
-function readersOutside({shapes}: LogitsContext, {node, path}: Softmax): string | undefined {
-  const allowed = new Set([...path, node.name]);
-  for (const name of path.slice(1)) {
-    for (const reader of shapes.graph.consumers(name)) {
-      const sum = ['Sum', 'Max'].includes(reader.node.op) || allowed.has(reader.node.name);
-      if (!sum && !reader.control) return `'${reader.node.name}' reads '${name}', a part of its softmax`;
-    }
-  }
-  return undefined;
 }
 
 /** The one product that reads the probabilities, through reshapes and transposes, else why not. */
@@ -244,11 +232,14 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     ...(logits.causal && {causal: logits.causal}),
     ...(heads !== undefined && {heads}),
     path: [...new Set([...output.path.toReversed(), ...softmax.path, ...logits.path.map(({name}) => name)])],
-    pathAxes: pathAxes([{name: softmax.node.name, dims: logits.dims, masked: logits.terms.length > 0}, ...logits.path], {
-      ...Object.fromEntries(letters),
-      [queryLabel]: 'l',
-      [keyLabel]: 'k',
-    }),
+    pathAxes: pathAxes(
+      [...softmax.path.map((name) => ({name, dims: logits.dims, masked: logits.terms.length > 0})), ...logits.path],
+      {
+        ...Object.fromEntries(letters),
+        [queryLabel]: 'l',
+        [keyLabel]: 'k',
+      },
+    ),
   };
 }
 

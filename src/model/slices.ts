@@ -25,10 +25,15 @@ export function cutsOf(shapes: ShapeTable, node: NodeDef): readonly Cut[] | unde
     });
   }
   const step = shapes.integers(steps);
-  if (step === undefined || numberAttr(node, 'ellipsis_mask') !== 0) return undefined;
+  if (step === undefined) return undefined;
   const has = (mask: string, i: number): boolean => (numberAttr(node, mask) & (1 << i)) !== 0;
   let axis = 0;
-  const cuts = begin.map((at, i): Cut => {
+  const whole = (count: number): Cut[] =>
+    Array.from({length: count}, () => ({kind: 'range', from: axis, begin: sizeOf(0), size: shape[axis++]!}));
+  // The ellipsis stands for as many axes as the others leave.
+  const named = begin.filter((_, i) => !has('ellipsis_mask', i) && !has('new_axis_mask', i)).length;
+  const cuts = begin.flatMap((at, i): Cut | Cut[] => {
+    if (has('ellipsis_mask', i)) return whole(Math.max(0, shape.length - named));
     if (has('new_axis_mask', i)) return {kind: 'new'};
     const from = axis++;
     const length = shape[from];
@@ -39,7 +44,7 @@ export function cutsOf(shapes: ShapeTable, node: NodeDef): readonly Cut[] | unde
     const last = has('end_mask', i) ? length : clipped(fromEnd(end[i], length), length);
     return {kind: 'range', from, begin: first, size: first && last && minus(last, first)};
   });
-  return [...cuts, ...shape.slice(axis).map((size, i): Cut => ({kind: 'range', from: axis + i, begin: sizeOf(0), size}))];
+  return [...cuts, ...whole(shape.length - axis)];
 }
 
 /** The shape of a slice. */

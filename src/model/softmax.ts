@@ -1,4 +1,5 @@
-import {dataInputs, type NodeDef} from './graph.js';
+import {dataInputs, passesThrough, type NodeDef} from './graph.js';
+import {isInverse, restoredFrom} from './restored.js';
 import type {ShapeTable} from './shape_table.js';
 
 /** A softmax over the last axis, as one node or written out. */
@@ -7,8 +8,10 @@ export interface Softmax {
   readonly node: NodeDef;
   /** What the softmax reads. */
   readonly logits: string;
-  /** The nodes it consists of, by name. */
+  /** The nodes of the size of the scores that it consists of, by name. */
   readonly path: readonly string[];
+  /** The nodes that hold sums and maxima of its rows. */
+  readonly rows: readonly string[];
 }
 
 /** An Exp and a division that are no softmax over the last axis. */
@@ -20,58 +23,64 @@ export interface OtherQuotient {
 /** Every softmax of a graph in the order of its nodes, or, for one that is written out in another way, why it is none. */
 export function softmaxesOf(shapes: ShapeTable): readonly (Softmax | OtherQuotient)[] {
   return shapes.graph.inOrder().flatMap((node): readonly (Softmax | OtherQuotient)[] => {
-    if (node.op === 'Softmax') return [{node, logits: dataInputs(node)[0] ?? '', path: [node.name]}];
-    const quotient = quotientOf(shapes, node);
-    const exponential = quotient && shapes.graph.producer(quotient.numerator);
-    if (quotient === undefined || exponential?.op !== 'Exp') return [];
-    const reason = otherThanSum(shapes, exponential, quotient.denominator);
-    if (reason !== undefined) return [{node, reason}];
-    return [{node, ...shiftedLogits(shapes, exponential, [node.name, exponential.name])}];
+    const [first = ''] = dataInputs(node);
+    if (node.op === 'Softmax') return [{node, logits: first, path: [node.name], rows: []}];
+    const logarithm = node.op === 'Exp' ? shapes.graph.producer(first) : undefined;
+    if (logarithm?.op === 'LogSoftmax') {
+      return [{node, logits: dataInputs(logarithm)[0] ?? '', path: [node.name, logarithm.name], rows: []}];
+    }
+    return quotientsOf(shapes, node).map((quotient) => softmaxOf(shapes, node, quotient));
   });
 }
 
-function quotientOf({graph}: ShapeTable, node: NodeDef): {numerator: string; denominator: string} | undefined {
-  const [a = '', b = ''] = dataInputs(node);
-  if (node.op === 'RealDiv' || node.op === 'Div' || node.op === 'DivNoNan') return {numerator: a, denominator: b};
-  if (node.op !== 'Mul') return undefined;
-  const sides = [
-    [a, b],
-    [b, a],
-  ] as const;
-  for (const [numerator, factor] of sides) {
-    const reciprocal = graph.producer(factor);
-    if (reciprocal?.op === 'Reciprocal') return {numerator, denominator: dataInputs(reciprocal)[0] ?? ''};
-  }
-  return undefined;
+interface Quotient {
+  readonly numerator: string;
+  readonly denominator: string;
+  /** The denominator is already inverted, and multiplied with. */
+  readonly inverted: boolean;
 }
 
-/** Why a denominator is not the sum of the exponentials over the last axis. */
-function otherThanSum(shapes: ShapeTable, exponential: NodeDef, denominator: string): string | undefined {
-  const sum = shapes.graph.producer(denominator);
-  if (sum === undefined || !reduces(shapes, sum, 'Sum', exponential.name)) {
-    return `its exponentials '${exponential.name}' are not divided by their sum over the last axis alone`;
-  }
-  return undefined;
-}
-
-/** Whether a node takes the sum or maximum of a tensor over its last axis, and keeps the axis. */
-function reduces(shapes: ShapeTable, node: NodeDef, op: string, tensor: string): boolean {
-  const [first = '', axes = ''] = dataInputs(node);
-  if (node.op !== op || node.attr?.['keep_dims']?.b !== true) return false;
-  if (shapes.graph.source(first)?.input !== shapes.graph.source(tensor)?.input) return false;
-  const [axis, ...more] = shapes.integers(axes) ?? [];
-  const rank = shapes.rank(first);
-  return more.length === 0 && axis !== undefined && (axis === -1 || axis + 1 === rank);
-}
-
-/** What an exponential reads, without the shift by the maximum of each row, which softmax does not see. */
-function shiftedLogits(shapes: ShapeTable, exponential: NodeDef, path: readonly string[]): Pick<Softmax, 'logits' | 'path'> {
+function quotientsOf(shapes: ShapeTable, node: NodeDef): readonly Quotient[] {
   const {graph} = shapes;
+  const [a = '', b = ''] = dataInputs(node);
+  const of = (numerator: string, denominator: string, inverted: boolean): Quotient[] => {
+    if (graph.producer(numerator)?.op !== 'Exp' || (inverted && !isInverse(shapes, denominator))) return [];
+    return [{numerator, denominator, inverted}];
+  };
+  if (node.op === 'RealDiv' || node.op === 'Div' || node.op === 'DivNoNan') return of(a, b, false);
+  return node.op === 'Mul' ? [...of(a, b, true), ...of(b, a, true)] : [];
+}
+
+function softmaxOf(shapes: ShapeTable, node: NodeDef, {numerator, denominator, inverted}: Quotient): Softmax | OtherQuotient {
+  const exponential = shapes.graph.producer(numerator)!;
+  const sum = restoredFrom(shapes, denominator, 'Sum', exponential.name, inverted);
+  if (sum === undefined) {
+    return {node, reason: `its exponentials '${exponential.name}' are not divided by their sum over the last axis alone`};
+  }
+  if ('reason' in sum) return {node, reason: sum.reason};
   const [logits = ''] = dataInputs(exponential);
-  const shifted = graph.producer(logits);
-  if (shifted?.op !== 'Sub') return {logits, path};
+  const path = [node.name, exponential.name];
+  const shifted = shapes.graph.producer(logits);
+  if (shifted?.op !== 'Sub') return {node, logits, path, rows: sum.nodes};
+  // The shift by the maximum of each row, which softmax does not see.
   const [raw = '', shift = ''] = dataInputs(shifted);
-  const maximum = graph.producer(shift);
-  if (maximum === undefined || !reduces(shapes, maximum, 'Max', raw)) return {logits, path};
-  return {logits: raw, path: [...path, shifted.name]};
+  const maximum = restoredFrom(shapes, shift, 'Max', raw, false);
+  if (maximum === undefined) return {node, logits, path, rows: sum.nodes};
+  if ('reason' in maximum) return {node, reason: maximum.reason};
+  return {node, logits: raw, path: [...path, shifted.name], rows: [...sum.nodes, ...maximum.nodes]};
+}
+
+/** Whether a softmax that is written out gives away its insides to something else than their shape. */
+export function readersOutside({graph}: ShapeTable, {path, rows}: Softmax): string | undefined {
+  const own = new Set([...path, ...rows]);
+  const inside = [...path.slice(1), ...rows];
+  for (const name of inside) {
+    if (graph.outputs.has(name)) return `'${name}', a part of its softmax, is an output of the model`;
+    for (const {node, control} of graph.consumers(name)) {
+      if (control || node.op === 'Shape' || own.has(node.name)) continue;
+      if (!passesThrough(node)) return `'${node.name}' reads '${name}', a part of its softmax`;
+      if (!inside.includes(node.name)) inside.push(node.name);
+    }
+  }
+  return undefined;
 }

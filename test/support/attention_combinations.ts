@@ -11,7 +11,18 @@ export interface Combination {
   readonly scale: 'none' | 'query' | 'key' | 'multiply' | 'divide' | 'root of a size';
   readonly mask: 'none' | 'add' | 'subtract' | 'select' | 'select other' | 'multiply' | 'two';
   readonly causal: 'none' | 'add' | 'select' | 'multiply' | 'with padding' | 'constant' | 'slice';
-  readonly softmax: 'softmax' | 'shifted' | 'plain' | 'flattened';
+  readonly softmax:
+    | 'softmax'
+    | 'shifted'
+    | 'plain'
+    | 'flattened'
+    | 'logarithm'
+    | 'reshaped'
+    | 'expanded'
+    | 'new axis'
+    | 'broadcast'
+    | 'tiled'
+    | 'inverted';
 }
 
 export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combination[K][]} = {
@@ -21,7 +32,10 @@ export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combinat
   scale: ['none', 'query', 'key', 'multiply', 'divide', 'root of a size'],
   mask: ['none', 'add', 'subtract', 'select', 'select other', 'multiply', 'two'],
   causal: ['none', 'add', 'select', 'multiply', 'with padding', 'constant', 'slice'],
-  softmax: ['softmax', 'shifted', 'plain', 'flattened'],
+  softmax: [
+    ...(['softmax', 'shifted', 'plain', 'flattened', 'logarithm'] as const),
+    ...(['reshaped', 'expanded', 'new axis', 'broadcast', 'tiled', 'inverted'] as const),
+  ],
 };
 
 const WIDTH = 12;
@@ -38,17 +52,25 @@ export function fits({heads, repeat, product, mask, causal}: Combination): boole
   return repeat === 'none' && product === 'adjoint';
 }
 
+export interface Fixed {
+  readonly batch: number;
+  readonly queries: number;
+  readonly keys: number;
+}
+
 /**
- * One attention of x [batch, queries, 12] to c [batch, keys, 12], with 4 heads of 3 and bool `seen` [batch, keys]. `length`: all lengths,
- * where a constant mask bakes them in.
+ * One attention of x [batch, queries, 12] to c [batch, keys, 12], with 4 heads of 3 and bool `seen` [batch, keys]. `length`: that of the
+ * queries, where a constant mask bakes it in. `fixed`: the sizes that the inputs declare; without it only a run tells.
  */
-export function combined(combination: Combination, length: number): BuiltModel {
+export function combined(combination: Combination, length: number, fixed?: Fixed): BuiltModel {
   const {heads, scale, softmax} = combination;
+  const {batch = -1, queries = -1, keys = -1} = fixed ?? {};
+  const own = combination.causal === 'none';
   const root = new GraphBuilder();
-  const x = root.placeholder('x', [-1, -1, WIDTH]);
-  const c = combination.causal === 'none' ? root.placeholder('c', [-1, -1, WIDTH]) : x;
+  const x = root.placeholder('x', [batch, queries, WIDTH]);
+  const c = own ? root.placeholder('c', [batch, keys, WIDTH]) : x;
   const needsMask = combination.mask !== 'none' || combination.causal === 'with padding';
-  const seen = needsMask ? root.placeholder('seen', [-1, -1], 'DT_BOOL') : undefined;
+  const seen = needsMask ? root.placeholder('seen', [batch, own ? keys : queries], 'DT_BOOL') : undefined;
   const g = root.in('attention');
   const few = combination.repeat === 'none' ? HEADS : HEADS / 2;
   const query = project(g.in('query'), x, HEADS, heads, x);
@@ -193,10 +215,29 @@ function soft(g: GraphBuilder, logits: Ref, form: Combination['softmax']): Ref {
     const shape = l.shapeOf(g, logits);
     return g.op('Reshape', [g.op('Softmax', [l.reshape(g, logits, [-1, l.sizeOf(g, logits, 3, shape)])]), shape]);
   }
-  const axis = g.int(-1);
-  const shifted = form === 'plain' ? logits : l.sub(g, logits, g.op('Max', [logits, axis], {keep_dims: true}));
-  const exponentials = g.op('Exp', [shifted]);
-  return g.op('RealDiv', [exponentials, g.op('Sum', [exponentials, axis], {keep_dims: true})]);
+  if (form === 'logarithm') return g.op('Exp', [g.op('LogSoftmax', [logits])]);
+  const keeps = form === 'shifted' || form === 'plain';
+  const reduced = (op: string, x: Ref): Ref => {
+    const rows = g.op(op, [x, g.int(keeps ? -1 : 3)], {keep_dims: keeps});
+    return keeps ? rows : putBack(g, form === 'inverted' && op === 'Sum' ? g.op('Reciprocal', [rows]) : rows, x, form);
+  };
+  const exponentials = g.op('Exp', [form === 'plain' ? logits : l.sub(g, logits, reduced('Max', logits))]);
+  const sum = reduced('Sum', exponentials);
+  return form === 'inverted' ? l.mul(g, sum, exponentials) : g.op('RealDiv', [exponentials, sum]);
+}
+
+/** The last axis of `whole` put back behind the sums or maxima of its rows. */
+function putBack(g: GraphBuilder, rows: Ref, whole: Ref, form: Combination['softmax']): Ref {
+  if (form === 'expanded') return l.expandDims(g, rows, 3);
+  if (form === 'new axis') {
+    const masks = {begin_mask: 0, end_mask: 0, ellipsis_mask: 1, new_axis_mask: 2, shrink_axis_mask: 0};
+    return g.op('StridedSlice', [rows, g.ints([0, 0]), g.ints([0, 0]), g.ints([1, 1])], masks);
+  }
+  const shape = l.shapeOf(g, whole);
+  const size = (axis: number): Ref => l.sizeOf(g, whole, axis, shape);
+  const column = l.reshape(g, rows, [size(0), size(1), size(2), 1]);
+  if (form === 'broadcast') return g.op('BroadcastTo', [column, shape]);
+  return form === 'tiled' ? g.op('Tile', [column, l.pack(g, [1, 1, 1, size(3)])]) : column;
 }
 
 /** Probabilities times value, and heads side by side: [batch, queries, 12]. */

@@ -4,10 +4,11 @@ import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
 import {dispose, memory, setBackend, tensor2d, type io, type Tensor} from '@tensorflow/tfjs-core';
 import {sparseIOHandler} from '../../src/model/index.js';
 import {full, prefix, slidingWindow, type Pattern} from '../../src/pattern/index.js';
-import type {BuiltArtifacts, BuiltModel, BuiltNode} from '../support/models/graph_builder.js';
+import type {BuiltArtifacts} from '../support/models/graph_builder.js';
 import {handWritten} from '../support/models/generic.js';
 import {gpt2} from '../support/models/gpt2.js';
 import {zoo, type ZooModel, type ZooRun} from '../support/models/zoo.js';
+import {withPattern} from '../support/models/with_pattern.js';
 import {floats, padding, type Inputs} from '../support/models/zoo_inputs.js';
 
 /** Every query keeps key 0 whatever causal mask a model adds, so that no row is empty by the pattern. */
@@ -77,36 +78,6 @@ function errorOf(found: Output, {shape, values}: Output, rows = Infinity): numbe
 
 const largestDifference = (a: readonly Output[], b: readonly Output[]): number =>
   Math.max(...a.flatMap(({values}, i) => Array.from(values, (value, j) => Math.abs(value - b[i]!.values[j]!))));
-
-/** The same model with the pattern written into it: what it hides is −3e38, below any mask of a model, in front of every softmax. */
-function withPattern(
-  {artifacts, logits}: BuiltModel,
-  shapes: readonly (readonly number[])[],
-  pattern: Pattern,
-  queryOffset?: number,
-): BuiltArtifacts {
-  const masks = logits.map((name, i) => {
-    const [queryLength, keyLength] = shapes[i]!.slice(-2) as [number, number];
-    const sees = (index: number): boolean =>
-      pattern.attends(Math.floor(index / keyLength), index % keyLength, {queryLength, keyLength, queryOffset});
-    const values = Float32Array.from({length: queryLength * keyLength}, (_, index) => (sees(index) ? 0 : -3e38));
-    return {name, mask: `${name}/pattern`, shape: [queryLength, keyLength], values};
-  });
-  const nodes = artifacts.modelTopology.node.map((node) => ({
-    ...node,
-    input: node.input?.map((input) => (logits.includes(input) ? `${input}/masked` : input)),
-  }));
-  const added = masks.flatMap(({name, mask}): BuiltNode[] => [
-    {name: mask, op: 'Const', attr: {dtype: {type: 'DT_FLOAT'}}},
-    {name: `${name}/masked`, op: 'AddV2', input: [name, mask], attr: {T: {type: 'DT_FLOAT'}}},
-  ]);
-  return {
-    ...artifacts,
-    modelTopology: {...artifacts.modelTopology, node: [...nodes, ...added]},
-    weightSpecs: [...artifacts.weightSpecs!, ...masks.map(({mask, shape}) => ({name: mask, shape, dtype: 'float32' as const}))],
-    weightData: [...(artifacts.weightData as ArrayBuffer[]), ...masks.map(({values}) => values.buffer)],
-  };
-}
 
 /** Shapes of tensors of the model, by name. */
 async function shapesOf(zooModel: ZooModel, artifacts: io.ModelArtifacts, {inputs}: ZooRun, names: readonly string[]) {
