@@ -9,7 +9,7 @@ const MAY_IMPORT = {
   acsr: ['support', 'pattern'],
   plan: ['support', 'acsr'],
   wgsl: ['support', 'plan'],
-  explain: ['pattern', 'acsr', 'plan', 'wgsl'],
+  explain: ['support', 'pattern', 'acsr', 'plan', 'wgsl'],
   compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain'],
   plan_attention: ['support', 'acsr', 'plan', 'explain', 'compile'],
   runtime: ['support', 'compile'],

@@ -43,5 +43,7 @@ export default tseslint.config(
       ],
     },
   },
+  // Printing is what it is for.
+  {files: ['src/runtime/debug.ts'], rules: {'no-console': 'off'}},
   {files: ['**/*.cjs', 'karma.conf.js'], rules: {'@typescript-eslint/no-require-imports': 'off'}},
 );

@@ -14,6 +14,7 @@ const EXTRAS = {
   'src/runtime/merge.ts': null,
   'src/runtime/relative_bias.ts': null,
   'src/runtime/tune.ts': null,
+  'src/runtime/debug.ts': 'the flag SPLAT_DEBUG',
   'src/runtime/prepare.ts': null,
   'src/runtime/create_backend.ts': null,
   'src/runtime/pattern_from_mask.ts': null,

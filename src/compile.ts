@@ -32,10 +32,22 @@ import {
   type Tail,
 } from './wgsl/index.js';
 
-export {compress, positionOf, reachOf, repeatRows, slotOf, toSlots, type Acsr, type Reach, type SlotLayout} from './acsr/index.js';
-export {explain} from './explain.js';
+export {
+  checkAcsr,
+  compress,
+  positionOf,
+  reachOf,
+  repeatRows,
+  slotOf,
+  toSlots,
+  type Acsr,
+  type Reach,
+  type SlotLayout,
+} from './acsr/index.js';
+export {acsrText, explain, launchesText, patternText, planText} from './explain.js';
 export {Pattern, fromMask, parsePattern} from './pattern/index.js';
 export {
+  checkPlan,
   CORE_DEVICE,
   decodePlan,
   TILES_VERSION,

@@ -1,6 +1,7 @@
 import type {Acsr} from './acsr/index.js';
 import type {Pattern} from './pattern/index.js';
-import {draw, type Plan} from './plan/index.js';
+import {keyOf} from './support/index.js';
+import {CORE_DEVICE, draw, type Device, type Plan} from './plan/index.js';
 import type {Launch, Program} from './wgsl/index.js';
 
 /** The stages of one attention. Pattern and ACSR are null when the mask is a tensor. */
@@ -13,16 +14,17 @@ export interface Stages {
 
 /** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
 export function explain({pattern, acsr, plan, launches}: Stages): string {
-  return [
-    `pattern  ${pattern === null ? 'a mask tensor' : shorten(pattern.toString())}`,
-    acsr === null ? '' : summary(acsr),
-    planText(plan),
-    launches.map(launchText).join('\n'),
-    ...programsOf(launches).map(({key, code}) => `// ${key}\n${code}`),
-  ]
+  return [patternText(pattern), acsr === null ? '' : acsrText(acsr), planText(plan), launchesText(launches)]
     .filter((text) => text !== '')
     .join('\n\n');
 }
+
+export const patternText = (pattern: Pattern | null): string =>
+  `pattern  ${pattern === null ? 'a mask tensor' : shorten(pattern.toString())}`;
+
+/** What is launched, and the WGSL of each program. */
+export const launchesText = (launches: readonly Launch[]): string =>
+  [launches.map(launchText).join('\n'), ...programsOf(launches).map(({key, code}) => `// ${key}\n${code}`)].join('\n\n');
 
 /** The text of a mask has a word for every 32 pairs. */
 const shorten = (text: string): string => (text.length <= 200 ? text : `${text.slice(0, 160)}… (${text.length} characters)`);
@@ -38,7 +40,7 @@ function launchText({program: {name, bindings, invocations, workgroupBytes}, gri
 
 const MAX_SHOWN_RUNS = 6;
 
-function summary({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
+export function acsrText({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
   const picked = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
   const rows = picked.map((row) => {
     const runs = [];
@@ -60,12 +62,28 @@ export function planText(plan: Plan): string {
     `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
     `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
     kernelText(plan),
+    deviceText(plan.device),
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
     draw(plan),
   ]
     .filter((line) => line !== '')
     .join('\n')
     .trimEnd();
+}
+
+/** The device a plan was made for, as far as plans depend on it. */
+function deviceText(device: Device): string {
+  if (keyOf(device) === keyOf(CORE_DEVICE)) return '  planned for the limits that every WebGPU device guarantees';
+  const {vendor, software, maxWorkgroupBytes, maxBindingBytes, subgroups, float16, matrices, tuned} = device;
+  const whose = software ? 'a device played by the CPU' : vendor === '' ? 'a device that names no vendor' : `a device of ${vendor}`;
+  const features = [
+    subgroups === null ? '' : `subgroups of ${[...new Set([subgroups.min, subgroups.max])].join(' to ')}`,
+    float16 ? 'float16' : '',
+    matrices.length > 0 ? 'tensor cores' : '',
+    Object.keys(tuned).length > 0 ? 'tuned' : '',
+  ].filter((feature) => feature !== '');
+  const limits = `${maxWorkgroupBytes} bytes shared, ${maxBindingBytes} a binding`;
+  return `  planned for ${[whose, limits, ...features].join(', ')}`;
 }
 
 function kernelText({storage, matrix}: Plan): string {

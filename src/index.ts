@@ -24,6 +24,7 @@ export {
   type TuneReport,
   type Tuning,
   patternFromMask,
+  currentDevice,
   createWebGPUBackend,
   type WebGPUBackendOptions,
   type BackendReport,

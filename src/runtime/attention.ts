@@ -5,8 +5,11 @@ import type {Pattern} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
 import {checkCall, type Call} from './check.js';
+import {showCall, stopwatch} from './debug.js';
+import {debugLevel} from './debug_level.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
 import {featuresOf} from './check_scoring.js';
+import {shapeOf} from './arguments.js';
 import {KERNEL_NAME, registerKernelFor, type InputRole, type SparseAttentionAttrs} from './kernel.js';
 
 function sparseAttention_(
@@ -109,9 +112,23 @@ function run(call: Call, withAux: boolean): Tensor[] {
     ...(host === null ? rowsOf(call) : {compiled: planOf(call, host, aux)}),
   };
   const tensorsOf = inputs.map(([, tensor]) => tensor) as unknown as tf.NamedTensorMap;
+  const debug = debugLevel();
+  if (debug > 0) showCall(debug, spelled(call), roomsOf(call, attrs));
+  // On WebGPU each pass tells its own time.
+  const told = debug > 0 && attrs.compiled === undefined ? stopwatch(debug, KERNEL_NAME, host) : undefined;
   const outputs = tf.engine().runKernel(KERNEL_NAME, tensorsOf, attrs as unknown as tf.NamedAttrMap) as Tensor | Tensor[];
+  told?.();
   return Array.isArray(outputs) ? [outputs[0]!, outputs.at(-1)!] : [outputs];
 }
+
+/** What SPLAT_DEBUG shows of a call. */
+function roomsOf({pattern}: Call, {compiled, rows}: SparseAttentionAttrs): Parameters<typeof showCall>[2] {
+  const asked = pattern ?? null;
+  return compiled === undefined ? {pattern: asked, acsr: rows ?? null} : {pattern: asked, acsr: compiled.acsr, plan: compiled.plan};
+}
+
+const spelled = ({query, key, value, precision}: Call): string =>
+  `sparseAttention: query ${shapeOf(query)}, key ${shapeOf(key)}, value ${shapeOf(value)}, ${precision}, on '${tf.getBackend()}'`;
 
 /** Whether a gradient may be asked for. `isTapeOn` is private in TypeScript; without it we save what only a gradient needs. */
 const isTapeOn = (): boolean => (tf.engine() as unknown as {isTapeOn?(): boolean}).isTapeOn?.() ?? true;

@@ -8,5 +8,6 @@ export {relativePositionBias, type RelativePositionOptions} from './relative_bia
 export type {Precision, SegmentIds, SparseAttentionOptions} from './options.js';
 export {prepare, type PrepareShape, type ScoreOption} from './prepare.js';
 export {applyTuning, tune, type TuneReport, type Tuning} from './tune.js';
+export {currentDevice} from './current_device.js';
 export {patternFromMask} from './pattern_from_mask.js';
 export {createWebGPUBackend, type BackendReport, type DeviceLoss, type WebGPUBackendOptions} from './create_backend.js';

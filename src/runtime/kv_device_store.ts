@@ -14,6 +14,8 @@ import {
   type Step,
 } from '../compile.js';
 import {Host} from './backend.js';
+import {showLaunches} from './debug.js';
+import {debugLevel} from './debug_level.js';
 import type {Scores} from './kv_check.js';
 import {Frames} from './kv_frames.js';
 import {capacityOf, type Arrival, type KvStore, type StepTensors, type StoreSizes} from './kv_store.js';
@@ -87,6 +89,7 @@ export class DeviceStore implements KvStore {
     const plan = decodePlan(packed, problem, this.#host.limits, precision);
     const features = {...PLAIN, softcap: softcap !== undefined, alibi: alibiSlopes !== undefined, sinks: sinks !== undefined};
     const step = generateStep(plan, {features, ragged: rows.length > 1, held: this.#held(arrival)});
+    if (debugLevel() > 0) showLaunches(debugLevel(), {plan, launches: step.launches});
     const tensors = {query, newKey: key, newValue: value, ...(alibiSlopes && {alibiSlopes}), ...(sinks && {sinks})};
     const call = {scale, ...(softcap !== undefined && {softcap})};
     const [output] = this.#run(step, tensors, {output: [batch, heads, tokens, valueDim]}, call);

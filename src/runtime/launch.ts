@@ -3,6 +3,8 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {keyOf, Lru, refuse} from '../support/index.js';
 import type {BindingRole, CallParams, Compiled, Launch, Program} from '../compile.js';
 import type {Dispatch, Host, Resident} from './backend.js';
+import {showLaunches, stopwatch} from './debug.js';
+import {debugLevel} from './debug_level.js';
 import {refusedProgram} from './pipelines.js';
 
 /** The tensors of one call. `bias` and `mask` are of rank 4 with every dimension full size or 1, the others as users give them. */
@@ -83,6 +85,9 @@ export function runLaunches(
   const bindings = bind(host, runnable, resident, used);
 
   const {launches} = runnable;
+  const debug = debugLevel();
+  if (debug > 0) showLaunches(debug, runnable);
+  const told = debug > 0 ? stopwatch(debug, namesOf(launches), host) : undefined;
   const touched = Object.values(used);
   const encode = (): void => host.encode(dispatchesOf(host, runnable, resident, uniforms, bindings), touched);
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
@@ -91,11 +96,14 @@ export function runLaunches(
     resident.scoped = true;
     scoped(host, runnable, launches, encode);
   }
+  told?.();
 
   for (const tensor of temporary) tensor.dispose();
   host.endCall(new Set(touched.map(({shape}) => bytesOf(shape))));
   return made.map(([, tensor]) => tensor);
 }
+
+export const namesOf = (launches: readonly Launch[]): string => launches.map(({program}) => program.name).join(', ');
 
 /** What a call will take from the pool. */
 export function bytesToAllocate(
@@ -202,7 +210,7 @@ export function scoped(host: Host, runs: object, launches: readonly Launch[], en
     host.device.popErrorScope().then(
       (found) => {
         if (found === null) return;
-        const error = refusedProgram(launches.map(({program}) => program.name).join(', '), found.message);
+        const error = refusedProgram(namesOf(launches), found.message);
         host.broken.set(runs, error);
         for (const program of fresh) host.pipelines.markBroken(program, error);
         console.error(`SparseAttention: the output of this call is not valid. ${error.message}`);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import {registerDebugFlag} from './debug_level.js';
 import {KERNEL_NAME, registerKernelFor, sparseAttentionGradient} from './kernel.js';
 
 /** The backends of TensorFlow.js, whose packages may be imported after this one. Others are registered when the op first meets them. */
@@ -6,6 +7,7 @@ export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
 
 /** Makes `SparseAttention` known to TensorFlow.js. Doing it again changes nothing. */
 export function register(): void {
+  registerDebugFlag();
   for (const name of BACKENDS) registerKernelFor(name);
   if (tf.getGradient(KERNEL_NAME) == null)
     tf.registerGradient({
