@@ -22,6 +22,7 @@ import {
   generateScoreGradients,
   halvesBytes,
   PLAIN,
+  roundedBytes,
   suitsMatrices,
   tailOf,
   type BindingRole,
@@ -133,8 +134,8 @@ export interface CompiledGradients {
 }
 
 /**
- * Compiles the gradients of query, key and value, or with `sums` those of scores: plan and kernels of their own, in float32 whatever the
- * forward pass stores.
+ * Compiles the gradients of query, key and value, or with `sums` those of scores: plan and kernels of their own, which compute in float32
+ * with what the forward pass read.
  */
 export function compileGradients(
   {plan, acsr, features, maskShape}: Compiled,
@@ -147,7 +148,7 @@ export function compileGradients(
     plan: gradients.rows,
     launches: sums === undefined ? generateGradients(gradients, options) : generateScoreGradients(gradients, sums, options),
     tail: tailOf(gradients.rows, features, maskShape),
-    workBytes: {scratch: 16 * gradientScratch(gradients).total},
+    workBytes: {scratch: 16 * gradientScratch(gradients).total, ...(plan.storage === 'float16' && roundedBytes(plan))},
   });
 }
 

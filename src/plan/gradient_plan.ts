@@ -2,7 +2,7 @@ import type {Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
 import {makePlan, planMaskTensor} from './make_plan.js';
-import type {Plan, TileShape} from './plan.js';
+import type {Plan, Storage, TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {transpose, type KeySchedule} from './transpose.js';
 
@@ -12,11 +12,13 @@ export interface GradientPlan {
   readonly rows: Plan;
   /** Offsets are those in the schedule of `rows`. */
   readonly keys: Omit<KeySchedule, 'schedule'>;
+  /** What the forward pass read. Both plans store float32; gradients are those of what was read. */
+  readonly storage: Storage;
 }
 
 /** Plans the backward pass of a forward plan: with the same implementation, and the tiles that suit four products. */
 export function makeGradientPlan(forward: Plan, acsr: Acsr | null): GradientPlan {
-  const {problem, device, implementation} = forward;
+  const {problem, device, implementation, storage} = forward;
   const shape = gradientTile(acsr, problem, device);
   const planOn = (on: Device): Plan =>
     acsr === null ? planMaskTensor(problem, on, 'float32', shape) : makePlan(acsr, problem, on, implementation, {tile: shape});
@@ -29,7 +31,7 @@ export function makeGradientPlan(forward: Plan, acsr: Acsr | null): GradientPlan
   joined.set(rows.schedule);
   joined.set(schedule, rows.schedule.length);
   const moved = Object.fromEntries(Object.entries(offsets).map(([name, at]) => [name, at + base])) as typeof offsets;
-  return Object.freeze({rows: Object.freeze({...rows, schedule: joined}), keys: {passes, slots, offsets: moved}});
+  return Object.freeze({rows: Object.freeze({...rows, schedule: joined}), keys: {passes, slots, offsets: moved}, storage});
 }
 
 /**

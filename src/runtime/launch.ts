@@ -255,14 +255,14 @@ function identity(buffer: GPUBuffer): number {
   return number;
 }
 
-export function dispatchOf(host: Host, {program, grid}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
+export function dispatchOf(host: Host, {program, grid, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
   const {pipeline, layout} = host.pipelines.get(program);
   const bindGroup = host.device.createBindGroup({
     label: program.name,
     layout,
     entries: program.bindings.map((role, binding) => ({
       binding,
-      resource: role === 'params' ? params : bindings.get(role)!,
+      resource: role === 'params' ? params : bindings.get(instead?.[role] ?? role)!,
     })),
   });
   return {name: program.name, pipeline, grid, bindGroup};

@@ -17,7 +17,7 @@ export interface SparseAttentionOptions {
   /**
    * `float16` rounds query, key and value to float16 for the kernel to read (WebGPU only): half the memory traffic, and tensor cores
    * where `createWebGPUBackend({tensorCores: true})` found them. Scores, softmax and sums stay float32, and so do inputs and output;
-   * finite inputs past ±65504 count as that. Default `float32`.
+   * finite inputs past ±65504 count as that. Gradients are those of the rounded tensors. Default `float32`.
    */
   readonly precision?: Precision;
   /** `bhld` (default): [batch, heads, length, dim]; `blhd`: [batch, length, heads, dim], as most models have it before their transpose. */

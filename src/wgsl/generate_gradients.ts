@@ -7,6 +7,7 @@ import {gradientShape} from './gradient_shape.js';
 import {packGrid, packMaskProgram} from './pack_mask.js';
 import {CONTINUES, SUMS_BATCH, SUMS_HEADS} from './params.js';
 import type {Launch, Program} from './program.js';
+import {ROUNDED, roundGrid, roundProgram} from './round.js';
 import {rowStatsGrid, rowStatsProgram} from './row_stats.js';
 import {clearProgram, diagonalProgram, elementGrid} from './score_gradients.js';
 import {sumGroups, sumProgram, type Records} from './sum_records.js';
@@ -74,6 +75,7 @@ class Writer {
     this.slotBase = gradientScratch(plan).rowStats;
     this.launchRows = launchOf(rows, options, {slotBase: this.slotBase});
     const tail = tailOf(rows, features, maskShape ?? null);
+    if (plan.storage === 'float16') this.launches.push(this.launchRows(roundProgram(rows), roundGrid(rows), 0, 0));
     if (maskShape !== undefined) this.add(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs));
     if (gathers(features)) this.add(gatherProgram(features), gatherGrid(tail));
     this.add(rowStatsProgram(rows, dLogSumExp), rowStatsGrid(rows));
@@ -103,10 +105,10 @@ class Writer {
     for (const pass of keys.passes) {
       const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
       const first = keys.offsets.items + ITEM_PAIRS * itemBegin;
-      if (itemEnd > itemBegin) this.launches.push(launch(program, [heads, itemEnd - itemBegin, batch], first, flagsOf(pass)));
+      if (itemEnd > itemBegin) this.push(launch(program, [heads, itemEnd - itemBegin, batch], first, flagsOf(pass)));
       const grid: Launch['grid'] = [apart ? heads : keyHeads, (mergeEnd - mergeBegin) * sumGroups(records), batch];
       const merges = keys.offsets.merges + MERGE_PAIRS * mergeBegin;
-      if (mergeEnd > mergeBegin) this.launches.push(launchSum(sumProgram(records), grid, merges, flagsOf(pass)));
+      if (mergeEnd > mergeBegin) this.push(launchSum(sumProgram(records), grid, merges, flagsOf(pass)));
     }
   }
 
@@ -125,7 +127,11 @@ class Writer {
   }
 
   private add(program: Program, grid: Launch['grid'], first = 0, flags = 0): void {
-    this.launches.push(this.launchRows(program, grid, first, flags));
+    this.push(this.launchRows(program, grid, first, flags));
+  }
+
+  private push(launch: Launch): void {
+    this.launches.push(this.plan.storage === 'float16' ? {...launch, instead: ROUNDED} : launch);
   }
 }
 

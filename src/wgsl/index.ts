@@ -5,3 +5,4 @@ export {generateAppend, generateStep, type Step} from './generate_decode.js';
 export {generateGradients, generateScoreGradients, type GradientOptions, type ScoreSums} from './generate_gradients.js';
 export {generate, suitsMatrices, type GenerateOptions} from './generate.js';
 export {PARAMS_BYTES} from './params.js';
+export {roundedBytes} from './round.js';

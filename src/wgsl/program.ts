@@ -8,6 +8,10 @@ export type BindingRole =
   | 'queryHalves'
   | 'keyHalves'
   | 'valueHalves'
+  /** The same as floats: what a backward pass reads after a forward pass that read halves. */
+  | 'queryRounded'
+  | 'keyRounded'
+  | 'valueRounded'
   /** Keys and values of new tokens, on their way into a cache. */
   | 'newKey'
   | 'newValue'
@@ -58,6 +62,8 @@ export interface Program {
 export interface Launch {
   readonly program: Program;
   readonly grid: readonly [number, number, number];
+  /** Buffers that are bound in place of those of other roles. */
+  readonly instead?: Partial<Record<BindingRole, BindingRole>>;
   /** The bytes of the `params` uniform for a call. Sizes of the plan are in it already. */
   params(call: CallParams): ArrayBuffer;
 }

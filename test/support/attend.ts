@@ -77,7 +77,8 @@ export async function poison(...byteSizes: number[]): Promise<void> {
   for (const tensor of poisoned) tensor.dispose();
   // What calls need for themselves is not from the pool.
   const most = Math.max(16, ...byteSizes);
-  for (const role of ['scratch', 'rowSums', 'queryHalves', 'keyHalves', 'valueHalves'] as const) {
+  const halves = ['queryHalves', 'keyHalves', 'valueHalves', 'queryRounded', 'keyRounded', 'valueRounded'] as const;
+  for (const role of ['scratch', 'rowSums', ...halves] as const) {
     const buffer = host().workBuffer(role, most);
     host().device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
   }

@@ -10,7 +10,7 @@ export async function openCompiler(): Promise<Compiler> {
   const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
   // A collected instance takes the process down.
   ((globalThis as {nullInstances?: unknown[]}).nullInstances ??= []).push(gpu);
-  const device = await (await gpu.requestAdapter())!.requestDevice();
+  const device = await (await gpu.requestAdapter())!.requestDevice({requiredFeatures: ['shader-f16']});
   return {
     async faults(code) {
       device.pushErrorScope('validation');

@@ -50,8 +50,14 @@ const featured = (device: Device, storage: Storage, name: string): Program =>
 const staged = {...CORE_DEVICE, tuned: {'float32, long rows, 64 → 64 features': 'staged'}};
 
 /** Programs of a backward pass. */
-function backward(shape: typeof long, headDim: number, name: string, sums?: Parameters<typeof compileGradients>[2]): Program {
-  const forward = compile(causal(), problemFor(shape, {headDim}), CORE_DEVICE, {implementation: 'fused', aux: 'rowSums'});
+function backward(
+  shape: typeof long,
+  headDim: number,
+  name: string,
+  sums?: Parameters<typeof compileGradients>[2],
+  storage: Storage = 'float32',
+): Program {
+  const forward = compile(causal(), problemFor(shape, {headDim}), CORE_DEVICE, {implementation: 'fused', aux: 'rowSums', storage});
   const launch = compileGradients(forward, false, sums).launches.find(({program}) => program.name === `SparseAttention.${name}`);
   if (launch === undefined) throw new Error(`no ${name} in a backward pass`);
   return launch.program;
@@ -115,6 +121,11 @@ export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16-everything', says: 'with every option', program: programOf(everything, 'attend')},
   {name: 'gather', says: 'the small tensors of a call, behind the schedule', program: programOf(everything, 'gather')},
   {name: 'log-sum-exp', says: 'from maximum and sum', program: programOf(everything, 'logSumExp')},
+  {
+    name: 'round-64',
+    says: 'what a forward pass read as halves, for its backward pass',
+    program: backward(long, 64, 'round', undefined, 'float16'),
+  },
   {name: 'row-stats-16', says: 'what a backward pass needs of each row', program: backward(short, 16, 'rowStats')},
   {name: 'query-gradients-16', says: '32 × 32 tiles, owns rows', program: backward(short, 16, 'queryGradients')},
   {name: 'key-gradients-16', says: '32 × 32 tiles, owns keys', program: backward(short, 16, 'keyGradients')},

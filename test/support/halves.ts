@@ -14,8 +14,9 @@ export function toHalf(value: number): number {
   return Math.sign(value) * (rounded > LARGEST_HALF ? Infinity : rounded);
 }
 
-/** The inputs as the conversion to float16 leaves them. */
+/** The inputs as the conversion to float16 leaves them: finite floats past the largest half become it. */
 export function inHalves(inputs: AttentionInputs): AttentionInputs {
   const {query, key, value} = inputs;
-  return {...inputs, query: query.map(toHalf), key: key.map(toHalf), value: value.map(toHalf)};
+  const read = (x: number): number => toHalf(Number.isFinite(x) ? Math.max(-LARGEST_HALF, Math.min(x, LARGEST_HALF)) : x);
+  return {...inputs, query: query.map(read), key: key.map(read), value: value.map(read)};
 }

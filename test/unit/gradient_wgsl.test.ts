@@ -59,6 +59,7 @@ function programsOf(plan: GradientPlan, features: Features, dLogSumExp: boolean)
   const options = {features, dLogSumExp, ...(dense && {maskShape: [1, 4, 1000, 1000] as const})};
   const launches = [
     ...generateGradients(plan, options),
+    ...generateGradients({...plan, storage: 'float16'}, options),
     ...generateScoreGradients(plan, {kind: 'diagonals', shape: [1, 4, 1000, 1000]}, options),
     ...generateScoreGradients(plan, {kind: 'keys'}, options),
   ];
@@ -83,8 +84,8 @@ describe('every program of a backward pass', () => {
   it('is there in all its kinds', () => {
     const names = new Set([...programs.values()].map(({program}) => program.name.split('.')[1]));
     expect([...names].sort()).toEqual([
-      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyScoreGradients', 'packMask', 'queryGradients', 'rowStats'],
-      ...['scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
+      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyScoreGradients', 'packMask', 'queryGradients', 'round'],
+      ...['rowStats', 'scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
     ]);
     expect(new Set(cases.map(({plan}) => tileName(plan.rows.tile))).size).toBe(6);
   });

@@ -161,7 +161,7 @@ function expectRight(pattern: Pattern, problem: Problem): void {
         continue; // it has no tiling
       }
       const {schedule, ...keys} = transpose(whole, device);
-      check({rows: {...whole, schedule}, keys}, pairs);
+      check({rows: {...whole, schedule}, keys, storage: 'float32'}, pairs);
     }
   }
 }

@@ -1,0 +1,61 @@
+// what a forward pass read as halves, for its backward pass
+// 0 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> queryRounded: array<vec4f>;
+@group(0) @binding(3) var<storage, read> key: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> keyRounded: array<vec4f>;
+@group(0) @binding(5) var<storage, read> value: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> valueRounded: array<vec4f>;
+
+// query, key and value as the halves that a forward pass read, unpacked. An invocation rounds one element of a buffer.
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
+  scale: f32,       // of the scores, times log2(e)
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // times log2(e)
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
+}
+
+fn lower(eight: vec4u) -> vec4f { return vec4f(unpack2x16float(eight.x), unpack2x16float(eight.y)); }
+fn upper(eight: vec4u) -> vec4f { return vec4f(unpack2x16float(eight.z), unpack2x16float(eight.w)); }
+
+// Finite floats past the largest half become it: what a conversion makes of them is left open by WGSL. Infinity and NaN stay as they are.
+fn packed(four: vec4f) -> vec2u {
+  let large = (abs(four) > vec4f(65504.0)) & (abs(four) <= vec4f(3.4028234e38));
+  let safe = select(four, sign(four) * 65504.0, large);
+  return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));
+}
+
+fn rounded(four: vec4f) -> vec4f { return lower(vec4u(packed(four), 0u, 0u)); }
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = (group.y * 32768u + group.x) * 256u + lane;
+  switch group.z {
+    case 0u: { if (index < arrayLength(&queryRounded)) { queryRounded[index] = rounded(query[index]); } }
+    case 1u: { if (index < arrayLength(&keyRounded)) { keyRounded[index] = rounded(key[index]); } }
+    case 2u: { if (index < arrayLength(&valueRounded)) { valueRounded[index] = rounded(value[index]); } }
+    default: {}
+  }
+}
