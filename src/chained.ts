@@ -4,8 +4,8 @@
  * @module
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {Rank, Tensor, TensorLike} from '@tensorflow/tfjs-core';
-import {sparseAttention, type Pattern, type SparseAttentionOptions} from './index.js';
+import type {Rank, Tensor} from '@tensorflow/tfjs-core';
+import {sparseAttention, type NumberArray, type Pattern, type SparseAttentionOptions} from './index.js';
 
 declare module '@tensorflow/tfjs-core/dist/tensor' {
   interface Tensor<R extends Rank = Rank> {
@@ -20,8 +20,8 @@ declare module '@tensorflow/tfjs-core/dist/tensor' {
      * @throws SplatError as `sparseAttention` does.
      */
     sparseAttention(
-      key: Tensor | TensorLike,
-      value: Tensor | TensorLike,
+      key: Tensor | NumberArray,
+      value: Tensor | NumberArray,
       pattern: Pattern | Tensor,
       options?: SparseAttentionOptions,
     ): Tensor<R>;
@@ -30,8 +30,8 @@ declare module '@tensorflow/tfjs-core/dist/tensor' {
 
 function attend<R extends Rank>(
   this: Tensor<R>,
-  key: Tensor | TensorLike,
-  value: Tensor | TensorLike,
+  key: Tensor | NumberArray,
+  value: Tensor | NumberArray,
   pattern: Pattern | Tensor,
   options?: SparseAttentionOptions,
 ): Tensor<R> {

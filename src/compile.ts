@@ -15,7 +15,7 @@ import {
   type Problem,
   type Storage,
 } from './plan/index.js';
-import {refuse} from './support/index.js';
+import {refuse, type Given} from './support/index.js';
 import {
   generate,
   generateGradients,
@@ -192,23 +192,23 @@ export interface AttentionShape extends PatternShape {
   /** Features of a query and a key, 1 to 256. */
   readonly headDim: number;
   /** Features of a value. Default headDim. */
-  readonly valueDim?: number;
+  readonly valueDim?: number | null | undefined;
   /** Default 1. */
-  readonly heads?: number;
+  readonly heads?: number | null | undefined;
   /** Heads of key and value, a divisor of heads. Default heads. */
-  readonly keyHeads?: number;
+  readonly keyHeads?: number | null | undefined;
   /** Default 1. */
-  readonly batch?: number;
+  readonly batch?: number | null | undefined;
   /** Default: the limits every WebGPU device guarantees. */
-  readonly device?: Device;
+  readonly device?: Device | null | undefined;
   /** Default `auto`. */
-  readonly implementation?: Implementation | 'auto';
+  readonly implementation?: Implementation | 'auto' | null | undefined;
   /** What the kernel reads. Default `float32`. */
-  readonly precision?: Storage;
+  readonly precision?: Storage | null | undefined;
 }
 
 /** Fills in the defaults of a shape and refuses sizes that cannot be. */
-export function problemOf(shape: AttentionShape): Problem {
+export function problemOf(shape: PatternShape & Given<Omit<AttentionShape, keyof PatternShape>>): Problem {
   const {headDim, valueDim = headDim, heads = 1, keyHeads = heads, batch = 1} = shape;
   const whole = (name: string, value: number, from: number, to: number): void => {
     if (!Number.isInteger(value) || value < from || value > to) {

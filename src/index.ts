@@ -6,6 +6,7 @@
 export {
   sparseAttention,
   type SparseAttentionOptions,
+  type NumberArray,
   type Precision,
   type SegmentIds,
   sparseAttentionWithAux,
@@ -35,6 +36,7 @@ export {
   type PatternJSON,
   type PatternNode,
   type PatternShape,
+  type SizeList,
   full,
   causal,
   slidingWindow,

@@ -2,7 +2,7 @@ import {compress} from './acsr/index.js';
 import {compile, CORE_DEVICE, Pattern, problemOf, type AttentionShape} from './compile.js';
 import {explain, planText} from './explain.js';
 import {makePlan, toDense, type Plan} from './plan/index.js';
-import {nearestName, refuse} from './support/index.js';
+import {readOptions, refuse, type NamesOf, type OptionWords} from './support/index.js';
 
 /** A frozen plan that can show itself. */
 export interface AttentionPlan extends Plan {
@@ -14,19 +14,25 @@ export interface AttentionPlan extends Plan {
   explain(): string;
 }
 
-const SHAPE_NAMES = [
-  'queryLength',
-  'keyLength',
-  'queryOffset',
-  'headDim',
-  'valueDim',
-  'heads',
-  'keyHeads',
-  'batch',
-  'device',
-  'implementation',
-  'precision',
-];
+export const SHAPE_NAMES: NamesOf<AttentionShape> = {
+  queryLength: true,
+  keyLength: true,
+  queryOffset: true,
+  headDim: true,
+  valueDim: true,
+  heads: true,
+  keyHeads: true,
+  batch: true,
+  device: true,
+  implementation: true,
+  precision: true,
+};
+const WORDS: OptionWords = {
+  all: 'shape',
+  expected: 'an object {queryLength, keyLength, headDim}',
+  cure: 'Pass the sizes of the call.',
+  one: (name) => `shape.${name}`,
+};
 
 /**
  * Plans an attention without running it: what it would compute, with which kernel, why, and at what predicted cost.
@@ -41,18 +47,11 @@ const SHAPE_NAMES = [
  *
  * @throws SplatError when a size or an option is not what it says.
  */
-export function planAttention(pattern: Pattern, shape: AttentionShape): AttentionPlan {
+export function planAttention(pattern: Pattern, given: AttentionShape): AttentionPlan {
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Build one with slidingWindow(…), causal(), parsePattern(text) and their kin.');
   }
-  if (typeof shape !== 'object' || shape === null) {
-    refuse('shape', String(shape), 'an object {queryLength, keyLength, headDim}', 'Pass the sizes of the call.');
-  }
-  for (const name of Object.keys(shape)) {
-    if (SHAPE_NAMES.includes(name)) continue;
-    const near = nearestName(name, SHAPE_NAMES);
-    refuse(`shape.${name}`, 'an unknown name', SHAPE_NAMES.join(', '), near ? `Did you mean ${near}?` : 'Remove it.');
-  }
+  const shape = readOptions(given, SHAPE_NAMES, WORDS);
   const problem = problemOf(shape);
   const device = shape.device ?? CORE_DEVICE;
   for (const [name, core] of Object.entries(CORE_DEVICE)) {

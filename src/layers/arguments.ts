@@ -1,40 +1,61 @@
 import type {layers} from '@tensorflow/tfjs-layers';
 import {parsePattern, Pattern} from '../pattern/index.js';
-import {nearestName, refuse} from '../support/index.js';
+import {readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
 
-type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
+/** Those of TensorFlow.js, which may be null or undefined like ours. */
+type LayerArgs = {[name in keyof StockArgs]: StockArgs[name] | null | undefined};
+type StockArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
 type DenseArgs = Parameters<typeof layers.dense>[0];
 
 /** What both attention layers take, under Keras's names in camelCase; null means the default, as in Keras. */
 export interface AttentionLayerArgs extends LayerArgs {
   /** Who attends to whom, beside Keras's masks: a pattern or its text. Default `full()`. */
-  pattern?: Pattern | string | null;
+  pattern?: Pattern | string | null | undefined;
   /** The share of probabilities that training drops, 0 ≤ dropout < 1. Default 0. */
-  dropout?: number | null;
+  dropout?: number | null | undefined;
   /** Decides what is dropped, call by call; a whole number from 0 to 2³² − 1. Default: anew in every call. */
-  seed?: number | null;
+  seed?: number | null | undefined;
   /** Whether the four projections have biases. Default true. */
-  useBias?: boolean | null;
+  useBias?: boolean | null | undefined;
   /** Query i sees the keys j with |i − j| < slidingWindow, both counted from 0. Default null, all. */
-  slidingWindow?: number | null;
+  slidingWindow?: number | null | undefined;
   /** Default 'glorotUniform'. */
-  kernelInitializer?: DenseArgs['kernelInitializer'] | null;
+  kernelInitializer?: DenseArgs['kernelInitializer'] | null | undefined;
   /** Default 'zeros'. */
-  biasInitializer?: DenseArgs['biasInitializer'] | null;
-  kernelRegularizer?: DenseArgs['kernelRegularizer'] | null;
-  biasRegularizer?: DenseArgs['biasRegularizer'] | null;
-  kernelConstraint?: DenseArgs['kernelConstraint'] | null;
-  biasConstraint?: DenseArgs['biasConstraint'] | null;
+  biasInitializer?: DenseArgs['biasInitializer'] | null | undefined;
+  kernelRegularizer?: DenseArgs['kernelRegularizer'] | null | undefined;
+  biasRegularizer?: DenseArgs['biasRegularizer'] | null | undefined;
+  kernelConstraint?: DenseArgs['kernelConstraint'] | null | undefined;
+  biasConstraint?: DenseArgs['biasConstraint'] | null | undefined;
   /** Not supported by TensorFlow.js: null. */
-  activityRegularizer?: null;
+  activityRegularizer?: null | undefined;
 }
 
 /** Of every layer of TensorFlow.js; the last is what its loader adds. */
-const LAYER_NAMES = ['name', 'trainable', 'dtype', 'inputDType', 'inputShape', 'batchInputShape', 'batchSize', 'weights'];
-const SHARED_NAMES = [
-  ...['pattern', 'dropout', 'seed', 'useBias', 'slidingWindow'],
-  ...['kernelInitializer', 'biasInitializer', 'kernelRegularizer', 'biasRegularizer', 'kernelConstraint', 'biasConstraint'],
-];
+const LAYER_NAMES: NamesOf<StockArgs> = {
+  name: true,
+  trainable: true,
+  dtype: true,
+  inputDType: true,
+  inputShape: true,
+  batchInputShape: true,
+  batchSize: true,
+  weights: true,
+};
+/** Of both attention layers; activityRegularizer is below. */
+export const SHARED_NAMES: NamesOf<Omit<AttentionLayerArgs, keyof StockArgs | 'activityRegularizer'>> = {
+  pattern: true,
+  dropout: true,
+  seed: true,
+  useBias: true,
+  slidingWindow: true,
+  kernelInitializer: true,
+  biasInitializer: true,
+  kernelRegularizer: true,
+  biasRegularizer: true,
+  kernelConstraint: true,
+  biasConstraint: true,
+};
 /** In Keras's configs, and without meaning here: shapes come with the first call, and our softmax is robust to masks. */
 const IGNORED_NAMES = ['customObjects', 'queryShape', 'keyShape', 'valueShape', 'softmaxRobustMasking'];
 /** Of Keras, for layers that we cannot build when they say anything but this. */
@@ -44,22 +65,26 @@ const UNSUPPORTED: Readonly<Record<string, {readonly is: unknown; readonly cure:
 };
 
 /** The arguments without null ones, which stand for a default; refuses names that nobody knows and things that nobody can. */
-export function checkNames<Args extends object>(className: string, given: Args, own: readonly string[]): Partial<Args> {
-  if (typeof given !== 'object' || given === null) {
-    refuse(`${className} arguments`, say(given), `an object {${own.join(', ')}, …}`, 'Name each of them.');
+export function checkNames<Args extends AttentionLayerArgs>(
+  className: string,
+  given: Args,
+  own: NamesOf<Omit<Args, keyof AttentionLayerArgs>>,
+): Partial<Given<Args>> {
+  const read: Record<string, unknown> = readOptions(
+    given as Record<string, unknown>,
+    {...own, ...SHARED_NAMES, ...LAYER_NAMES},
+    {
+      all: `${className} arguments`,
+      expected: `an object {${Object.keys(own).join(', ')}, …}`,
+      cure: 'Name each of them.',
+      one: (name) => `${className} argument '${name}'`,
+      also: [...IGNORED_NAMES, ...Object.keys(UNSUPPORTED)],
+    },
+  );
+  for (const [name, {is, cure}] of Object.entries(UNSUPPORTED)) {
+    if (read[name] !== undefined && read[name] !== is) refuse(`${className}.${name}`, say(read[name]), String(is ?? null), cure);
   }
-  const known = [...own, ...SHARED_NAMES, ...LAYER_NAMES];
-  const entries = Object.entries(given).filter(([, value]) => value !== undefined && value !== null);
-  for (const [name, value] of entries) {
-    const unsupported = UNSUPPORTED[name];
-    if (unsupported !== undefined && value !== unsupported.is) {
-      refuse(`${className}.${name}`, say(value), String(unsupported.is ?? null), unsupported.cure);
-    }
-    if (unsupported !== undefined || known.includes(name) || IGNORED_NAMES.includes(name)) continue;
-    const near = nearestName(name, known);
-    refuse(`${className} argument`, `'${name}'`, known.join(', '), near ? `Did you mean '${near}'?` : 'Leave it out.');
-  }
-  return Object.fromEntries(entries) as Partial<Args>;
+  return read as Partial<Given<Args>>;
 }
 
 export function checkCount(thing: string, count: unknown): number {

@@ -1,6 +1,6 @@
 import {Tensor} from '@tensorflow/tfjs-core';
 import {layers, SymbolicTensor} from '@tensorflow/tfjs-layers';
-import {nearestName, refuse} from '../support/index.js';
+import {readOptions, refuse, type NamesOf} from '../support/index.js';
 import {say} from './arguments.js';
 
 /** What `apply` takes beside its inputs, as in Keras. */
@@ -9,16 +9,21 @@ export interface AttentionCallArgs {
    * [batch, queryLength, keyLength], with heads after the batch or without the batch; not 0 where a query attends to a key. In a
    * functional model a symbolic tensor.
    */
-  readonly attentionMask?: Tensor | SymbolicTensor | null;
+  readonly attentionMask?: Tensor | SymbolicTensor | null | undefined;
   /** Query i sees no key after key i, both counted from 0. Default false. */
-  readonly useCausalMask?: boolean | null;
+  readonly useCausalMask?: boolean | null | undefined;
   /** Whether to drop probabilities. Models say it themselves. Default false. */
-  readonly training?: boolean | null;
+  readonly training?: boolean | null | undefined;
   /** Not true: probabilities are never there as a whole. */
-  readonly returnAttentionScores?: false | null;
+  readonly returnAttentionScores?: false | null | undefined;
 }
 
-const NAMES = ['attentionMask', 'useCausalMask', 'training', 'returnAttentionScores'];
+export const CALL_NAMES: NamesOf<AttentionCallArgs> = {
+  attentionMask: true,
+  useCausalMask: true,
+  training: true,
+  returnAttentionScores: true,
+};
 
 /** Call arguments that are there, checked but for the shape of the mask. */
 export interface CallArgs {
@@ -29,20 +34,21 @@ export interface CallArgs {
 
 /** `mask` is what a model passes around; see `watchMasks` for why it is not read. */
 export function readCallArgs(layer: string, given: Readonly<Record<string, unknown>>): CallArgs {
-  const entries = Object.entries(given).filter(([name, value]) => value !== undefined && value !== null && name !== 'mask');
-  const args = Object.fromEntries(entries);
-  for (const [name, value] of entries) {
-    const thing = `call argument '${name}' of ${layer}`;
-    if (name === 'key' || name === 'value') {
-      const cure = 'Call apply([query, value, key]); a model.json from Keras loads by tf.loadLayersModel(kerasIOHandler(url)).';
-      refuse(thing, say(value), 'it among the inputs', cure);
-    }
-    if (!NAMES.includes(name)) {
-      const near = nearestName(name, NAMES);
-      refuse(thing, say(value), `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Leave it out.');
-    }
+  const thing = (name: string): string => `call argument '${name}' of ${layer}`;
+  for (const name of ['key', 'value']) {
+    const cure = 'Call apply([query, value, key]); a model.json from Keras loads by tf.loadLayersModel(kerasIOHandler(url)).';
+    if (given[name] != null) refuse(thing(name), say(given[name]), 'it among the inputs', cure);
+  }
+  const {mask: _, ...named} = Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
+  const args: Record<string, unknown> = readOptions(named, CALL_NAMES, {
+    all: `call arguments of ${layer}`,
+    expected: 'an object such as {useCausalMask: true}',
+    cure: 'Name each of them.',
+    one: thing,
+  });
+  for (const [name, value] of Object.entries(args)) {
     if (name !== 'attentionMask' && typeof value !== 'boolean')
-      refuse(thing, say(value), 'true or false', 'Leave it out for false.');
+      refuse(thing(name), say(value), 'true or false', 'Leave it out for false.');
   }
   if (args['returnAttentionScores'] === true) {
     const cure = 'Leave it out; the probabilities of a short input are softmax(scale · query · keyᵀ) of the projections.';

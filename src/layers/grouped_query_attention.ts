@@ -30,7 +30,7 @@ export class GroupedQueryAttention extends AttentionLayer {
   static readonly className: string = 'GroupQueryAttention';
 
   constructor(args: GroupedQueryAttentionArgs) {
-    const given = checkNames('GroupedQueryAttention', args, ['headDim', 'numQueryHeads', 'numKeyValueHeads']);
+    const given = checkNames('GroupedQueryAttention', args, {headDim: true, numQueryHeads: true, numKeyValueHeads: true});
     const heads = checkCount('GroupedQueryAttention.numQueryHeads', given.numQueryHeads);
     const keyHeads = checkCount('GroupedQueryAttention.numKeyValueHeads', given.numKeyValueHeads);
     if (heads % keyHeads !== 0) {

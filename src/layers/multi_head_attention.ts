@@ -1,5 +1,5 @@
 import {serialization} from '@tensorflow/tfjs-core';
-import {refuse} from '../support/index.js';
+import {refuse, type NamesOf} from '../support/index.js';
 import {checkCount, checkNames, say, type AttentionLayerArgs} from './arguments.js';
 import {AttentionLayer} from './attention_layer.js';
 
@@ -9,12 +9,20 @@ export interface MultiHeadAttentionArgs extends AttentionLayerArgs {
   /** Features of a head in query and key, 1 to 256. */
   keyDim: number;
   /** Features of a head in value. Default keyDim. */
-  valueDim?: number | null;
+  valueDim?: number | null | undefined;
   /** Shape of an output token. Default: that of a query token. */
-  outputShape?: number | readonly number[] | null;
+  outputShape?: number | readonly number[] | null | undefined;
   /** Only [1], which is the default: along the sequence. */
-  attentionAxes?: number | readonly number[] | null;
+  attentionAxes?: number | readonly number[] | null | undefined;
 }
+
+export const MULTI_HEAD_NAMES: NamesOf<Omit<MultiHeadAttentionArgs, keyof AttentionLayerArgs>> = {
+  numHeads: true,
+  keyDim: true,
+  valueDim: true,
+  outputShape: true,
+  attentionAxes: true,
+};
 
 /**
  * Keras's `MultiHeadAttention` with a sparsity pattern: the same config, weights and numbers, computed by `sparseAttention`.
@@ -47,7 +55,7 @@ export class MultiHeadAttention extends AttentionLayer {
   static readonly className: string = 'MultiHeadAttention';
 
   constructor(args: MultiHeadAttentionArgs) {
-    const given = checkNames('MultiHeadAttention', args, ['numHeads', 'keyDim', 'valueDim', 'outputShape', 'attentionAxes']);
+    const given = checkNames('MultiHeadAttention', args, MULTI_HEAD_NAMES);
     checkAxes(given.attentionAxes);
     const heads = checkCount('MultiHeadAttention.numHeads', given.numHeads);
     const keyDim = checkCount('MultiHeadAttention.keyDim', given.keyDim);

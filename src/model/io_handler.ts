@@ -9,7 +9,7 @@ export interface SparseIOHandler extends io.IOHandler {
   /** Loads the model and swaps its attention. */
   load(): Promise<io.ModelArtifacts>;
   /** What the last load replaced and what it left; undefined before the first. */
-  readonly report?: SwapReport;
+  readonly report?: SwapReport | undefined;
 }
 
 /** What `tf.loadGraphModelSync` takes. */
@@ -17,7 +17,7 @@ export interface SparseIOHandlerSync {
   /** Swaps the attention of the given model. */
   load(): io.ModelArtifacts;
   /** As in `SparseIOHandler`. */
-  readonly report?: SwapReport;
+  readonly report?: SwapReport | undefined;
 }
 
 /**

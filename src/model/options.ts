@@ -1,5 +1,5 @@
 import {Pattern} from '../pattern/index.js';
-import {nearestName, refuse} from '../support/index.js';
+import {nearestName, readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
 import type {SwapReport} from './report.js';
 
 /** What a swap takes. */
@@ -11,30 +11,30 @@ export interface SwapOptions {
    */
   readonly pattern: Pattern | readonly Pattern[];
   /** As in `sparseAttention`. Default 'auto'. */
-  readonly implementation?: 'auto' | 'fused' | 'dense';
+  readonly implementation?: 'auto' | 'fused' | 'dense' | null | undefined;
   /** Called with the report, before a model is built. */
-  readonly onReport?: (report: SwapReport) => void;
+  readonly onReport?: ((report: SwapReport) => void) | null | undefined;
   /**
    * Throw unless every attention that was found could be swapped, and there is one. Default false: what cannot be swapped stays as it
    * is, and the report says why.
    */
-  readonly strict?: boolean;
+  readonly strict?: boolean | null | undefined;
 }
 
-const OPTIONS = ['pattern', 'implementation', 'onReport', 'strict'];
+export const SWAP_NAMES: NamesOf<SwapOptions> = {pattern: true, implementation: true, onReport: true, strict: true};
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
 
 /** Throws a `SplatError` that names the option unless all of them make sense. `caller` is the function that was called. */
 export function checkOptions(
   caller: string,
-  options: SwapOptions | undefined,
-): Required<Omit<SwapOptions, 'onReport'>> & SwapOptions {
-  const given: Partial<SwapOptions> = options ?? {};
-  for (const name of Object.keys(given)) {
-    if (OPTIONS.includes(name)) continue;
-    const near = nearestName(name, OPTIONS);
-    refuse(`${caller} option`, `'${name}'`, OPTIONS.join(', '), near ? `Did you mean '${near}'?` : 'Leave it out.');
-  }
+  options: SwapOptions | null | undefined,
+): Required<Omit<Given<SwapOptions>, 'onReport'>> & Given<SwapOptions> {
+  const given = readOptions(options ?? ({} as SwapOptions), SWAP_NAMES, {
+    all: `${caller} options`,
+    expected: 'an object such as {pattern: slidingWindow({left: 64, right: 64})}',
+    cure: 'Name each option.',
+    one: (name) => `${caller} option '${name}'`,
+  });
   const {pattern, implementation = 'auto', strict = false} = given;
   if (!(pattern instanceof Pattern) && !(Array.isArray(pattern) && pattern.every((each) => each instanceof Pattern))) {
     const found = pattern === undefined ? 'none' : Array.isArray(pattern) ? 'an array with something else in it' : typeof pattern;

@@ -1,7 +1,10 @@
-import {refuse} from '../support/index.js';
+import {isList, refuse} from '../support/index.js';
 import {packMask} from './mask.js';
 import {Pattern} from './pattern.js';
 import {checkSize, readOptions, spell} from './sizes.js';
+
+/** Numbers of tokens, in an array or a typed array. A BigInt counts as the number it is, if 32 bits hold it. */
+export type SizeList = ArrayLike<number | bigint>;
 
 /**
  * Every query attends to every key.
@@ -33,7 +36,11 @@ export function causal(): Pattern {
  * slidingWindow({left: 2, dilation: 3}).attends(6, 0, {queryLength: 8, keyLength: 8}); // true
  */
 export function slidingWindow(
-  options: {readonly left?: number; readonly right?: number; readonly dilation?: number} = {},
+  options: {
+    readonly left?: number | undefined;
+    readonly right?: number | undefined;
+    readonly dilation?: number | undefined;
+  } = {},
 ): Pattern {
   return new Pattern({kind: 'slidingWindow', ...readOptions('slidingWindow', options)});
 }
@@ -71,8 +78,8 @@ export function blockLocal(options: {readonly size: number}): Pattern {
  * @example
  * globalTokens([0, 5]).attends(5, 3, {queryLength: 8, keyLength: 8}); // true
  */
-export function globalTokens(tokens: number | readonly number[]): Pattern {
-  if (typeof tokens === 'number')
+export function globalTokens(tokens: number | SizeList): Pattern {
+  if (typeof tokens === 'number' || typeof tokens === 'bigint')
     return new Pattern({kind: 'globalTokens', tokens: checkSize('globalTokens.tokens', tokens, {least: 0})});
   const indices = checkList('globalTokens.tokens', tokens, 'a number of tokens or an array of token indices');
   return new Pattern({kind: 'globalTokens', tokens: Object.freeze([...new Set(indices)].sort((a, b) => a - b))});
@@ -99,7 +106,7 @@ export function prefix(count: number): Pattern {
  * @example
  * documents([3, 5]).attends(2, 3, {queryLength: 8, keyLength: 8}); // false
  */
-export function documents(lengths: readonly number[]): Pattern {
+export function documents(lengths: SizeList): Pattern {
   return new Pattern({kind: 'documents', lengths: Object.freeze(checkList('documents.lengths', lengths, 'an array of lengths'))});
 }
 
@@ -113,13 +120,13 @@ export function documents(lengths: readonly number[]): Pattern {
  * fromMask([true, false, true, true], {queryLength: 2, keyLength: 2}).attends(0, 1, {queryLength: 2, keyLength: 2}); // false
  */
 export function fromMask(
-  mask: ArrayLike<number | boolean>,
+  mask: ArrayLike<number | bigint | boolean>,
   shape: {readonly queryLength: number; readonly keyLength: number},
 ): Pattern {
   return new Pattern(packMask(mask, shape));
 }
 
 function checkList(thing: string, list: unknown, expected: string): number[] {
-  if (!Array.isArray(list)) return refuse(thing, spell(list), expected, 'Array.from makes one of a typed array.');
+  if (!isList(list)) return refuse(thing, spell(list), expected, 'Put the numbers into an array.');
   return Array.from(list, (entry, i) => checkSize(`${thing}[${i}]`, entry, {least: 0}));
 }

@@ -3,6 +3,17 @@ export {attends} from './attends.js';
 export {checkFits, resolveShape} from './shape.js';
 export {Pattern} from './pattern.js';
 export type {PatternJSON} from './json.js';
-export {blockLocal, causal, documents, fromMask, full, globalTokens, prefix, slidingWindow, strided} from './builders.js';
+export {
+  blockLocal,
+  causal,
+  documents,
+  fromMask,
+  full,
+  globalTokens,
+  prefix,
+  slidingWindow,
+  strided,
+  type SizeList,
+} from './builders.js';
 export {parsePattern} from './parse.js';
 export {patternFromJSON} from './from_json.js';

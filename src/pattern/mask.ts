@@ -1,4 +1,4 @@
-import {ceilDiv, refuse} from '../support/index.js';
+import {ceilDiv, plainNumber, refuse} from '../support/index.js';
 import type {MaskNode} from './node.js';
 import {checkRecord, checkSize, spell} from './sizes.js';
 
@@ -21,10 +21,11 @@ export function maskWordCount(thing: string, queryLength: unknown, keyLength: un
 
 /** Packs one byte, number or boolean per pair, row-major [queryLength, keyLength], to one bit per pair. */
 export function packMask(
-  mask: ArrayLike<number | boolean>,
+  mask: ArrayLike<number | bigint | boolean>,
   shape: {readonly queryLength: number; readonly keyLength: number},
 ): MaskNode {
-  const {queryLength, keyLength} = checkRecord('fromMask', shape, ['queryLength', 'keyLength']) as unknown as typeof shape;
+  const given = checkRecord('fromMask', shape, ['queryLength', 'keyLength']);
+  const [queryLength, keyLength] = [plainNumber(given.queryLength), plainNumber(given.keyLength)] as [number, number];
   const words = new Uint32Array(maskWordCount('fromMask', queryLength, keyLength));
   if (typeof mask !== 'object' || mask === null || mask.length !== queryLength * keyLength) {
     const found = Number.isInteger(mask?.length) ? `${mask.length} entries` : spell(mask);
@@ -66,17 +67,18 @@ function packBytes(mask: Uint8Array, keyLength: number, words: Uint32Array): boo
   return (seen & 0xfefefefe) === 0;
 }
 
-function packAny(mask: ArrayLike<number | boolean>, keyLength: number, words: Uint32Array): void {
+function packAny(mask: ArrayLike<number | bigint | boolean>, keyLength: number, words: Uint32Array): void {
   words.fill(0);
   const wordsPerRow = ceilDiv(keyLength, 32);
   for (let row = 0, i = 0; i < mask.length; row += wordsPerRow) {
     for (let key = 0; key < keyLength; key++, i++) {
-      const entry = mask[i]!;
+      const given: unknown = mask[i];
+      const entry = typeof given === 'bigint' ? plainNumber(given) : given;
       if (entry === 0 || entry === false) continue;
-      if (entry !== true && !(entry > 0)) {
+      if (entry !== true && !(typeof entry === 'number' && entry > 0)) {
         refuse(
           `fromMask.mask[${i}]`,
-          spell(entry),
+          spell(given),
           '0 or false to hide a key, 1 or true to attend to it',
           'A mask of scores to add is a bias: pass it as options.bias.',
         );

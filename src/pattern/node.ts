@@ -32,7 +32,7 @@ export interface PatternShape {
   readonly queryLength: number;
   readonly keyLength: number;
   /** Position of query 0 among the keys. Default keyLength − queryLength: the last query aligns with the last key. */
-  readonly queryOffset?: number;
+  readonly queryOffset?: number | null | undefined;
 }
 
-export type ResolvedShape = Required<PatternShape>;
+export type ResolvedShape = {readonly [name in keyof PatternShape]-?: number};

@@ -89,9 +89,11 @@ export class Pattern {
   attends(query: number, key: number, shape: PatternShape): boolean {
     const resolved = resolveShape(shape);
     checkFits(this.node, resolved);
-    checkIndex('query', query, resolved.queryLength);
-    checkIndex('key', key, resolved.keyLength);
-    return attends(this.node, query, key, resolved);
+    const index = {
+      query: checkIndex('query', query, resolved.queryLength),
+      key: checkIndex('key', key, resolved.keyLength),
+    };
+    return attends(this.node, index.query, index.key, resolved);
   }
 
   /**
@@ -130,7 +132,8 @@ function depthOf({node}: {readonly node: PatternNode}): number {
   return 'operands' in node ? 1 + Math.max(...node.operands.map((operand) => depthOf({node: operand}))) : 0;
 }
 
-function checkIndex(thing: 'query' | 'key', index: number, length: number): void {
-  checkSize(thing, index, {least: 0});
-  if (index >= length) refuse(thing, String(index), `an index below ${thing}Length = ${length}`, 'Indices count from 0.');
+function checkIndex(thing: 'query' | 'key', given: number, length: number): number {
+  const index = checkSize(thing, given, {least: 0});
+  if (index < length) return index;
+  return refuse(thing, String(index), `an index below ${thing}Length = ${length}`, 'Indices count from 0.');
 }

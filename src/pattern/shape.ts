@@ -1,4 +1,4 @@
-import {refuse} from '../support/index.js';
+import {plainNumber, refuse} from '../support/index.js';
 import type {PatternNode, PatternShape, ResolvedShape} from './node.js';
 import {spell} from './sizes.js';
 
@@ -11,10 +11,9 @@ const MAX_QUERIES = 2 ** 24;
 export function resolveShape(shape: PatternShape): ResolvedShape {
   if (typeof shape !== 'object' || shape === null)
     refuse('shape', spell(shape), 'an object {queryLength, keyLength}', 'Pass the lengths of the call.');
-  const {queryLength, keyLength} = shape;
-  checkLength('queryLength', queryLength, MAX_QUERIES);
-  checkLength('keyLength', keyLength, MAX_INDEX);
-  const queryOffset = shape.queryOffset ?? keyLength - queryLength;
+  const queryLength = checkLength('queryLength', shape.queryLength, MAX_QUERIES);
+  const keyLength = checkLength('keyLength', shape.keyLength, MAX_INDEX);
+  const queryOffset = plainNumber(shape.queryOffset ?? keyLength - queryLength) as number;
   if (!Number.isInteger(queryOffset) || Math.abs(queryOffset) > MAX_INDEX) {
     refuse(
       'queryOffset',
@@ -26,9 +25,10 @@ export function resolveShape(shape: PatternShape): ResolvedShape {
   return Object.freeze({queryLength, keyLength, queryOffset: queryOffset + 0}); // + 0: −0 becomes 0
 }
 
-function checkLength(thing: string, length: unknown, most: number): void {
-  if (Number.isInteger(length) && (length as number) >= 0 && (length as number) <= most) return;
-  refuse(thing, spell(length), `a non-negative integer up to ${most}`, 'Pass the number of tokens.');
+function checkLength(thing: string, given: unknown, most: number): number {
+  const length = plainNumber(given);
+  if (Number.isInteger(length) && (length as number) >= 0 && (length as number) <= most) return length as number;
+  return refuse(thing, spell(length), `a non-negative integer up to ${most}`, 'Pass the number of tokens.');
 }
 
 /** Throws unless every part of the pattern that is written for certain lengths is written for these. */

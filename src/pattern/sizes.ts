@@ -1,4 +1,4 @@
-import {nearestName, refuse} from '../support/index.js';
+import {nearestName, plainNumber, refuse} from '../support/index.js';
 
 /** What a size may be. */
 export interface SizeRule {
@@ -23,8 +23,9 @@ export const OPTIONS = {
 export type OptionKind = keyof typeof OPTIONS;
 type Sizes<K extends OptionKind> = {readonly [name in keyof (typeof OPTIONS)[K]]: number};
 
-/** Returns `value` when it obeys `rule`. Larger than any sequence is fine: counts clip. */
-export function checkSize(thing: string, value: unknown, rule: SizeRule): number {
+/** The size that `given` says, when it obeys `rule`. Larger than any sequence is fine: counts clip. */
+export function checkSize(thing: string, given: unknown, rule: SizeRule): number {
+  const value = plainNumber(given);
   if (Number.isSafeInteger(value) && (value as number) >= rule.least) return (value as number) + 0; // + 0: −0 becomes 0
   if (value === Infinity && rule.infinite) return value;
   const kind = rule.least === 0 ? 'a non-negative integer' : 'a positive integer';
@@ -32,6 +33,7 @@ export function checkSize(thing: string, value: unknown, rule: SizeRule): number
 }
 
 function cureFor(value: unknown, rule: SizeRule): string {
+  if (value === null) return 'Leave it out for the default; JSON makes null of Infinity, which toJSON() writes as text.';
   if (value === undefined) return 'Give it; it has no default.';
   if (typeof value !== 'number') return 'Pass it as a number.';
   if (Number.isNaN(value)) return 'Look for the division or the missing value that it came from.';
@@ -81,6 +83,7 @@ export function spell(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'object' && value !== null) return 'an object';
   return Object.is(value, -0) ? '-0' : String(value);

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
-import {nearestName, refuse} from '../support/index.js';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
+import {isList, nearestName, readNumbers, refuse, say} from '../support/index.js';
 import type {Layout, Problem} from '../compile.js';
+import type {NumberArray} from './options.js';
 
 /** The sizes [batch, heads, length, dim] of a tensor of either layout. */
 export function sizesOf(shape: readonly number[], layout: Layout): [number, number, number, number] {
@@ -22,29 +23,20 @@ export function oneOf<Name extends string>(thing: string, given: string, names: 
 }
 
 /** The argument as a live float32 tensor. Nested arrays and typed arrays become one. */
-export function floats(name: string, given: Tensor | TensorLike): Tensor {
-  let tensor: Tensor;
-  if (given instanceof tf.Tensor) tensor = checkAlive(name, given);
-  else if (Array.isArray(given) || tf.util.isTypedArray(given)) tensor = fromArray(name, given);
-  else return refuse(name, say(given), 'a float32 tensor', 'Pass a tensor, or nested arrays of numbers.');
+export function floats(name: string, given: Tensor | NumberArray): Tensor {
+  const tensor = live(name, given, 'float32', 'a float32 tensor', 'Pass a tensor, or nested arrays of numbers.');
   if (tensor.dtype !== 'float32') {
     refuse(name, `dtype ${tensor.dtype}`, 'dtype float32', `Cast it: tf.cast(${name}, 'float32').`);
   }
   return tensor;
 }
 
-function fromArray(name: string, array: TensorLike): Tensor {
-  const tensor = tf.tensor(array);
-  // tf.tensor takes its shape from the first rows alone, and its dtype from the first entry: of the others it makes NaN or 0.
-  const entries: unknown[] = tf.util.flatten(array as number[]);
-  if (entries.length !== tensor.size) {
-    refuse(name, 'rows of different lengths', 'nested arrays that form a block of numbers', 'Pad the shorter rows.');
-  }
-  const stranger = entries.findIndex((entry) => typeof entry !== 'number');
-  if (tensor.dtype === 'float32' && stranger >= 0) {
-    refuse(name, `${say(entries[stranger])} among the numbers`, 'nested arrays of numbers', 'Fill the gaps.');
-  }
-  return tensor;
+/** The argument as a living tensor of whatever dtype it has; arrays become one of `kind`. */
+export function live(name: string, given: unknown, kind: 'float32' | 'int32', expected: string, cure: string): Tensor {
+  if (given instanceof tf.Tensor) return checkAlive(name, given);
+  if (!isList(given)) return refuse(name, say(given), expected, cure);
+  const {values, shape} = readNumbers(name, given, kind);
+  return tf.tensor(values, shape, kind);
 }
 
 export function checkAlive(name: string, tensor: Tensor): Tensor {
@@ -81,9 +73,3 @@ export function alignToScores(
 }
 
 export const shapeOf = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
-
-export function say(given: unknown): string {
-  if (typeof given === 'string') return `the text '${given.length > 60 ? `${given.slice(0, 60)}…` : given}'`;
-  if (Array.isArray(given)) return 'an array';
-  return typeof given === 'object' && given !== null ? 'an object' : String(given);
-}

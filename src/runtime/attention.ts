@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, TensorLike} from '@tensorflow/tfjs-core';
+import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 import type {Pattern} from '../compile.js';
 import {Host} from './backend.js';
@@ -7,15 +7,15 @@ import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
 import {checkCall, type Call} from './check.js';
 import {showCall, stopwatch} from './debug.js';
 import {debugLevel} from './debug_level.js';
-import type {Precision, SparseAttentionOptions} from './options.js';
+import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
 import {featuresOf} from './check_scoring.js';
 import {shapeOf} from './arguments.js';
 import {KERNEL_NAME, registerKernelFor, type InputRole, type SparseAttentionAttrs} from './kernel.js';
 
 function sparseAttention_(
-  query: Tensor | TensorLike,
-  key: Tensor | TensorLike,
-  value: Tensor | TensorLike,
+  query: Tensor | NumberArray,
+  key: Tensor | NumberArray,
+  value: Tensor | NumberArray,
   pattern: Pattern | Tensor,
   options: SparseAttentionOptions = {},
 ): Tensor {
@@ -64,9 +64,9 @@ export interface AttentionWithAux {
  * ```
  */
 export function sparseAttentionWithAux(
-  query: Tensor | TensorLike,
-  key: Tensor | TensorLike,
-  value: Tensor | TensorLike,
+  query: Tensor | NumberArray,
+  key: Tensor | NumberArray,
+  value: Tensor | NumberArray,
   pattern: Pattern | Tensor,
   options: SparseAttentionOptions = {},
 ): AttentionWithAux {

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
-import {nearestName, refuse} from '../support/index.js';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
+import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
 import {Pattern, type Layout, type Problem} from '../compile.js';
-import {alignToScores, checkAlive, floats, oneOf, say, shapeOf, sizesOf} from './arguments.js';
+import {alignToScores, checkAlive, floats, oneOf, shapeOf, sizesOf} from './arguments.js';
 import {checkScoring, type Scoring} from './check_scoring.js';
-import type {Precision, SparseAttentionOptions} from './options.js';
+import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
 
 /** The arguments of a call, found right. */
 export interface Call {
@@ -23,22 +23,23 @@ export interface Call {
   readonly precision: Precision;
 }
 
-const OPTIONS = [
-  'scale',
-  'queryOffset',
-  'bias',
-  'implementation',
-  'precision',
-  'layout',
-  'keyLengths',
-  'segmentIds',
-  'alibiSlopes',
-  'relativeBias',
-  'softcap',
-  'sinks',
-  'dropout',
-  'seed',
-] as const;
+/** Of `sparseAttention`. */
+export const OPTION_NAMES: NamesOf<SparseAttentionOptions> = {
+  scale: true,
+  queryOffset: true,
+  bias: true,
+  implementation: true,
+  precision: true,
+  layout: true,
+  keyLengths: true,
+  segmentIds: true,
+  alibiSlopes: true,
+  relativeBias: true,
+  softcap: true,
+  sinks: true,
+  dropout: true,
+  seed: true,
+};
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 const PRECISIONS = ['float32', 'float16'] as const;
 const LAYOUTS = ['bhld', 'blhd'] as const;
@@ -46,13 +47,13 @@ const MAX_DIM = 256;
 
 /** Throws a `SplatError` that names the argument unless all of them make sense together. */
 export function checkCall(
-  query: Tensor | TensorLike,
-  key: Tensor | TensorLike,
-  value: Tensor | TensorLike,
+  query: Tensor | NumberArray,
+  key: Tensor | NumberArray,
+  value: Tensor | NumberArray,
   pattern: Pattern | Tensor,
-  options: SparseAttentionOptions,
+  given: SparseAttentionOptions,
 ): Call {
-  checkOptions(options);
+  const options = readOptions(given, OPTION_NAMES, WORDS);
   const implementation = checkImplementation(options.implementation);
   const precision = checkPrecision(options.precision);
   const tensors = {query: floats('query', query), key: floats('key', key), value: floats('value', value)};
@@ -65,21 +66,12 @@ export function checkCall(
   return {...call, mask: alignToScores('mask', checkMask(pattern, implementation), rank, problem)};
 }
 
-function checkOptions(options: SparseAttentionOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    refuse('options', String(options), 'an object such as {scale: 0.125}', 'Leave it out for the defaults.');
-  }
-  for (const name of Object.keys(options)) {
-    if ((OPTIONS as readonly string[]).includes(name)) continue;
-    const near = nearestName(name, OPTIONS);
-    refuse(
-      `option '${name}'`,
-      'an unknown option',
-      `one of ${OPTIONS.join(', ')}`,
-      near ? `Did you mean '${near}'?` : 'Remove it.',
-    );
-  }
-}
+const WORDS: OptionWords = {
+  all: 'options',
+  expected: 'an object such as {scale: 0.125}',
+  cure: 'Leave it out for the defaults.',
+  one: (name) => `option '${name}'`,
+};
 
 export const checkImplementation = (implementation: string = 'auto'): Call['implementation'] =>
   oneOf('option implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");

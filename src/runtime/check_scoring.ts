@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor1D, Tensor2D, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
-import {refuse} from '../support/index.js';
+import type {DataType, Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
+import {isList, readNumbers, refuse, say, type Given} from '../support/index.js';
 import type {Features, Problem} from '../compile.js';
-import {alignToScores, checkAlive, floats, say, shapeOf} from './arguments.js';
-import type {SparseAttentionOptions} from './options.js';
+import {alignToScores, checkAlive, floats, shapeOf} from './arguments.js';
+import type {NumberArray, SparseAttentionOptions} from './options.js';
+import {paddingCure} from './padding.js';
 
 /** The small tensors of a call, by the names under which kernels know them. */
 export interface ScoringTensors {
@@ -26,20 +27,20 @@ export interface Scoring {
   readonly seed: number;
 }
 
-export function checkScoring(options: SparseAttentionOptions, rank: 3 | 4, problem: Problem): Scoring {
+export function checkScoring(options: Given<SparseAttentionOptions>, rank: 3 | 4, problem: Problem): Scoring {
   const {batch, heads, queryLength, keyLength, headDim} = problem;
   const {bias, keyLengths, segmentIds, alibiSlopes, relativeBias, sinks} = options;
-  const perHead = (name: string, given: Tensor | TensorLike): Tensor1D => shaped(name, floats(name, given), [heads], '[heads]');
+  const perHead = (name: string, given: Tensor | NumberArray): Tensor1D => shaped(name, floats(name, given), [heads], '[heads]');
   const tensors: ScoringTensors = {
-    ...(bias != null && {bias: alignToScores('bias', floats('bias', bias), rank, problem)}),
-    ...(keyLengths != null && {keyLengths: checkLengths(keyLengths, problem)}),
-    ...(segmentIds != null && {
+    ...(bias !== undefined && {bias: alignToScores('bias', floats('bias', bias), rank, problem)}),
+    ...(keyLengths !== undefined && {keyLengths: checkLengths(keyLengths, problem)}),
+    ...(segmentIds !== undefined && {
       querySegments: checkSegments('query', segmentIds, [batch, queryLength]),
       keySegments: checkSegments('key', segmentIds, [batch, keyLength]),
     }),
-    ...(alibiSlopes != null && {alibiSlopes: perHead('alibiSlopes', alibiSlopes)}),
-    ...(relativeBias != null && {relativeBias: checkRelative(relativeBias, problem)}),
-    ...(sinks != null && {sinks: perHead('sinks', sinks)}),
+    ...(alibiSlopes !== undefined && {alibiSlopes: checkSlopes(alibiSlopes, problem)}),
+    ...(relativeBias !== undefined && {relativeBias: checkRelative(relativeBias, problem)}),
+    ...(sinks !== undefined && {sinks: perHead('sinks', sinks)}),
   };
   const scale = checkScale(options.scale, headDim);
   const softcap = checkSoftcap(options.softcap);
@@ -73,53 +74,85 @@ export function checkScale(scale: number | undefined, headDim: number): number {
 }
 
 export function checkSoftcap(softcap: number | undefined): number | undefined {
-  if (softcap === undefined || softcap === null) return undefined;
+  if (softcap === undefined) return undefined;
   if (typeof softcap !== 'number' || !(softcap >= 1e-30) || !(softcap <= 1e30)) {
     refuse('option softcap', say(softcap), 'a positive number', 'Leave it out for scores without a cap.');
   }
   return softcap;
 }
 
-function checkDropout({dropout = 0, seed}: SparseAttentionOptions): {dropout: number; seed: number} {
+function checkDropout({dropout = 0, seed}: Given<SparseAttentionOptions>): {dropout: number; seed: number} {
   if (typeof dropout !== 'number' || !(dropout >= 0) || !(dropout < 1)) {
     const cure = 'It is the share that is dropped, not the share that is kept; leave it out for none.';
     refuse('option dropout', say(dropout), 'a number with 0 ≤ dropout < 1', cure);
   }
-  if (seed === undefined || seed === null) return {dropout, seed: dropout > 0 ? Math.floor(Math.random() * 2 ** 32) : 0};
+  if (seed === undefined) return {dropout, seed: dropout > 0 ? Math.floor(Math.random() * 2 ** 32) : 0};
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
     refuse('option seed', say(seed), 'a whole number from 0 to 2³² − 1', 'Leave it out for a new one in every call.');
   }
   return {dropout, seed};
 }
 
-function checkLengths(given: Tensor | TensorLike, {batch, keyLength}: Problem): Tensor1D {
-  if (Array.isArray(given)) {
-    const wrong = (given as unknown[]).find(
-      (length) => !Number.isInteger(length) || Number(length) < 0 || Number(length) > keyLength,
-    );
-    if (wrong !== undefined) {
-      refuse(
-        'option keyLengths',
-        say(wrong),
-        `whole numbers from 0 to keyLength, ${keyLength}`,
-        'They count the keys that are not padding.',
-      );
-    }
+function checkLengths(given: Tensor | NumberArray, {batch, queryLength, keyLength}: Problem): Tensor1D {
+  const name = 'option keyLengths';
+  const {shape, dtype, tensor} = whole(name, given);
+  if (isPaddingMask(shape, batch, keyLength)) {
+    const found = `shape [${shape.join(', ')}], a mask of all keys`;
+    refuse(name, found, `[batch] = [${batch}], how many keys each sequence has`, paddingCure(dtype, queryLength, keyLength));
   }
-  return shaped('option keyLengths', integers('option keyLengths', given), [batch], '[batch]');
+  return shaped(name, tensor(0, keyLength, 'They count the keys that are not padding.'), [batch], '[batch]');
+}
+
+/** One 0 or 1 for each key, where a count is wanted. The mask of a single sequence may come without its batch. */
+const isPaddingMask = (shape: readonly number[], batch: number, keyLength: number): boolean =>
+  shape.at(-1) === keyLength && (shape.length === 2 ? shape[0] === batch : shape.length === 1 && batch === 1 && keyLength > 1);
+
+/**
+ * An integer argument by its shape, and the tensor of it once that is found right. Host data is checked against a range; a tensor
+ * cannot be read without waiting for its device, so what it holds is left to the kernels.
+ */
+function whole(
+  name: string,
+  given: Tensor | NumberArray,
+): {shape: readonly number[]; dtype: DataType | null; tensor(least?: number, most?: number, cure?: string): Tensor} {
+  if (given instanceof tf.Tensor) {
+    const {shape, dtype} = checkAlive(name, given);
+    const tensor = (): Tensor =>
+      dtype === 'int32' ? given : refuse(name, `dtype ${dtype}`, 'dtype int32', "Cast it: tf.cast(x, 'int32').");
+    return {shape, dtype, tensor};
+  }
+  if (!isList(given)) return refuse(name, say(given), 'an int32 tensor or an array', 'Pass whole numbers.');
+  const {values, shape} = readNumbers(name, given, 'int32');
+  const tensor = (least = -Infinity, most = Infinity, cure = ''): Tensor => {
+    const wrong = values.find((value) => value < least || value > most);
+    if (wrong !== undefined) refuse(name, say(wrong), `whole numbers from ${least} to keyLength, ${most}`, cure);
+    return tf.tensor(values, shape, 'int32');
+  };
+  return {shape, dtype: null, tensor};
 }
 
 function checkSegments(which: 'query' | 'key', given: unknown, shape: readonly [number, number]): Tensor2D {
+  const name = `option segmentIds.${which}`;
   const ids = typeof given === 'object' && given !== null ? (given as Record<string, unknown>)[which] : undefined;
   if (ids == null) {
     const cure = 'Give both, as {query, key}; for self-attention the same tensor twice.';
-    refuse(`option segmentIds.${which}`, say(given), `int32 [batch, ${which}Length]`, cure);
+    refuse(name, say(given), `int32 [batch, ${which}Length]`, cure);
   }
-  const name = `option segmentIds.${which}`;
-  return shaped(name, integers(name, ids as Tensor | TensorLike), shape, `[batch, ${which}Length]`);
+  return shaped(name, whole(name, ids as Tensor | NumberArray).tensor(), shape, `[batch, ${which}Length]`);
 }
 
-function checkRelative(given: Tensor | TensorLike, {heads, queryLength, keyLength}: Problem): Tensor2D {
+function checkSlopes(given: Tensor | NumberArray, {batch, heads}: Problem): Tensor1D {
+  const tensor = floats('alibiSlopes', given);
+  if (tensor.rank > 1 && tensor.size === batch * heads) {
+    const cure =
+      'Slopes belong to heads, the same in all sequences: give one row of them. What differs by sequence is a bias: ' +
+      '−slope · |distance| of [batch, heads, queryLength, keyLength].';
+    refuse('alibiSlopes', `shape ${shapeOf(tensor)}`, `[heads] = [${heads}]`, cure);
+  }
+  return shaped('alibiSlopes', tensor, [heads], '[heads]');
+}
+
+function checkRelative(given: Tensor | NumberArray, {heads, queryLength, keyLength}: Problem): Tensor2D {
   const tensor = floats('relativeBias', given);
   const entries = queryLength + keyLength - 1;
   if (tensor.rank !== 2 || tensor.shape[1] !== entries || (tensor.shape[0] !== heads && tensor.shape[0] !== 1)) {
@@ -138,19 +171,4 @@ function shaped<T extends Tensor>(name: string, tensor: Tensor, shape: readonly 
     refuse(name, `shape ${shapeOf(tensor)}`, `${says} = [${shape.join(', ')}]`, 'Check its size.');
   }
   return tensor as T;
-}
-
-function integers(name: string, given: Tensor | TensorLike): Tensor {
-  if (given instanceof tf.Tensor) {
-    if (checkAlive(name, given).dtype !== 'int32')
-      refuse(name, `dtype ${given.dtype}`, 'dtype int32', "Cast it: tf.cast(x, 'int32').");
-    return given;
-  }
-  if (!Array.isArray(given) && !tf.util.isTypedArray(given)) {
-    return refuse(name, say(given), 'an int32 tensor or an array', 'Pass whole numbers.');
-  }
-  const entries: unknown[] = tf.util.flatten(given as unknown as number[]);
-  const stranger = entries.find((entry) => !Number.isInteger(entry));
-  if (stranger !== undefined) refuse(name, say(stranger), 'whole numbers', 'Round them.');
-  return tf.tensor(given, undefined, 'int32');
 }

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
-import {nearestName, refuse} from '../support/index.js';
+import {nearestName, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from '../support/index.js';
 import type {MatrixConfig} from '../compile.js';
 import {Host} from './backend.js';
-import {say} from './arguments.js';
 import {registerKernelFor} from './kernel.js';
 import {adapterText, EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
 import {BACKENDS} from './register.js';
@@ -11,24 +10,24 @@ import {BACKENDS} from './register.js';
 /** What to ask the GPU for; each feature is granted where the adapter has it. */
 export interface WebGPUBackendOptions {
   /** The name to register, without `_`. Default `webgpu`, which replaces the stock backend. */
-  readonly name?: string;
+  readonly name?: string | null | undefined;
   /** Numbers of 16 bits in shaders. Default true. */
-  readonly float16?: boolean;
+  readonly float16?: boolean | null | undefined;
   /** Exchange of numbers between neighbouring invocations. Default true. */
-  readonly subgroups?: boolean;
+  readonly subgroups?: boolean | null | undefined;
   /**
    * Multiplication of matrices in hardware; needs float16 and subgroups. Default false: it is an experiment of browsers, behind
    * `--enable-unsafe-webgpu` in Chrome.
    */
-  readonly tensorCores?: boolean;
+  readonly tensorCores?: boolean | null | undefined;
   /** Default `high-performance`, or `low-power` where the flag WEBGPU_USE_LOW_POWER_GPU of TensorFlow.js is set. */
-  readonly powerPreference?: 'high-performance' | 'low-power';
+  readonly powerPreference?: 'high-performance' | 'low-power' | null | undefined;
   /**
    * Called when the device is lost: a driver that restarts, a GPU that is unplugged, a system that runs out of memory. From then on every
    * call of this package on the backend throws, and its tensors are gone. Called once for each device that the backend gets, and not when
    * the backend is removed.
    */
-  readonly onLost?: (loss: DeviceLoss) => void;
+  readonly onLost?: ((loss: DeviceLoss) => void) | null | undefined;
 }
 
 /** What the browser says of a lost device. */
@@ -57,7 +56,20 @@ type OnLost = WebGPUBackendOptions['onLost'];
 type Factory = () => KernelBackend | Promise<KernelBackend>;
 type BackendClass = new (device: GPUDevice, info?: GPUAdapterInfo) => KernelBackend;
 
-const NAMES = ['name', 'powerPreference', 'onLost', ...EXTRAS] as const;
+export const BACKEND_NAMES: NamesOf<WebGPUBackendOptions> = {
+  name: true,
+  powerPreference: true,
+  onLost: true,
+  float16: true,
+  subgroups: true,
+  tensorCores: true,
+};
+const WORDS: OptionWords = {
+  all: 'options',
+  expected: 'an object such as {tensorCores: true}',
+  cure: 'Leave it out for the defaults.',
+  one: (name) => `option '${name}'`,
+};
 const POWER = ['high-performance', 'low-power'] as const;
 /** That of the stock backend. */
 const PRIORITY = 3;
@@ -96,8 +108,8 @@ let knownClass: BackendClass | null = null;
  * @throws SplatError (as a rejection) when an option is wrong, when @tensorflow/tfjs-backend-webgpu was not imported, when there is no
  *   GPU, and when a backend of that name still holds tensors, which would be lost.
  */
-export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): Promise<BackendReport> {
-  checkOptions(options);
+export async function createWebGPUBackend(given: WebGPUBackendOptions = {}): Promise<BackendReport> {
+  const options = readOptions(given, BACKEND_NAMES, WORDS);
   const name = checkName(options.name);
   const wishes = wishesOf(options);
   const onLost = checkOnLost(options.onLost);
@@ -222,17 +234,6 @@ function throwIfTensorsWouldBeLost(name: string): void {
   );
 }
 
-function checkOptions(options: WebGPUBackendOptions): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    refuse('options', say(options), 'an object such as {tensorCores: true}', 'Leave it out for the defaults.');
-  }
-  for (const name of Object.keys(options)) {
-    if ((NAMES as readonly string[]).includes(name)) continue;
-    const near = nearestName(name, NAMES);
-    refuse(`option '${name}'`, 'an unknown option', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
-  }
-}
-
 function checkName(name: unknown = 'webgpu'): string {
   if (typeof name !== 'string' || name === '' || name in {}) {
     refuse('option name', say(name), "a name such as 'splat'", "Leave it out for 'webgpu'.");
@@ -262,7 +263,7 @@ function checkOnLost(onLost: unknown): OnLost {
   );
 }
 
-function wishesOf(options: WebGPUBackendOptions): DeviceWishes {
+function wishesOf(options: Given<WebGPUBackendOptions>): DeviceWishes {
   const defaults = {float16: true, subgroups: true, tensorCores: false};
   for (const extra of EXTRAS) {
     const given: unknown = options[extra];

@@ -5,7 +5,7 @@ export {mergeAttention} from './merge.js';
 export {KvCache} from './kv_cache.js';
 export type {KvAttendOptions, KvCacheOptions} from './kv_check.js';
 export {relativePositionBias, type RelativePositionOptions} from './relative_bias.js';
-export type {Precision, SegmentIds, SparseAttentionOptions} from './options.js';
+export type {NumberArray, Precision, SegmentIds, SparseAttentionOptions} from './options.js';
 export {prepare, type PrepareShape, type ScoreOption} from './prepare.js';
 export {applyTuning, tune, type TuneReport, type Tuning} from './tune.js';
 export {currentDevice} from './current_device.js';

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 import {compress, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../compile.js';
 import {sparseAttention} from './attention.js';
 import {Host} from './backend.js';
-import type {Precision} from './options.js';
+import type {NumberArray, Precision} from './options.js';
 import {checkCache, checkCounts, checkStep, type KvAttendOptions, type KvCacheOptions, type Sizes, type Step} from './kv_check.js';
 import {DeviceStore} from './kv_device_store.js';
 import {TensorStore, type KvStore} from './kv_store.js';
@@ -79,9 +79,9 @@ export class KvCache {
    * @throws SplatError, with the cache as it was, when an argument is not as described or the tokens are more than `maxLength` allows.
    */
   attend(
-    query: Tensor | TensorLike,
-    key: Tensor | TensorLike,
-    value: Tensor | TensorLike,
+    query: Tensor | NumberArray,
+    key: Tensor | NumberArray,
+    value: Tensor | NumberArray,
     options: KvAttendOptions = {},
   ): Tensor4D {
     const store = this.#alive();
@@ -106,7 +106,7 @@ export class KvCache {
    *
    * @throws SplatError, with the cache as it was, when there are not so many, or older tokens that would come into reach again were given up.
    */
-  rollback(tokens: number | readonly number[]): void {
+  rollback(tokens: number | ArrayLike<number | bigint>): void {
     this.#alive();
     const counts = checkCounts('rollback', tokens, this.#lengths, (b, most) => `0 to ${most}, the tokens of sequence ${b}`);
     counts.forEach((count, b) => {

@@ -1,43 +1,43 @@
-import type {Tensor, Tensor1D, Tensor4D, TensorLike} from '@tensorflow/tfjs-core';
-import {nearestName, refuse} from '../support/index.js';
+import type {Tensor, Tensor1D, Tensor4D} from '@tensorflow/tfjs-core';
+import {isList, plainNumber, readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
 import {Pattern, reachOf, type Reach, type SlotLayout} from '../compile.js';
-import {floats, say, shapeOf} from './arguments.js';
+import {floats, shapeOf} from './arguments.js';
 import {checkPrecision} from './check.js';
-import type {Precision} from './options.js';
+import type {NumberArray, Precision} from './options.js';
 import {checkScale, checkSoftcap} from './check_scoring.js';
 
 /** The sizes of a `KvCache`, given once. */
 export interface KvCacheOptions {
   /** Sequences side by side. Default 1. */
-  readonly batch?: number;
+  readonly batch?: number | null | undefined;
   /** Heads of keys and values; queries may have a multiple of it. */
   readonly keyHeads: number;
   /** Features of a query and of a key, 1 to 256. */
   readonly headDim: number;
   /** Features of a value, 1 to 256. Default headDim. */
-  readonly valueDim?: number;
+  readonly valueDim?: number | null | undefined;
   /** Tokens that a sequence may grow to. Patterns that reach back without end need it; for others it only saves memory when small. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | null | undefined;
   /** How many tokens `rollback` can take a sequence back at least, counted from the longest that it has been. Default 0. */
-  readonly rollback?: number;
+  readonly rollback?: number | null | undefined;
   /** Tokens that are appended at a time; longer appends take several steps. Default 16. */
-  readonly maxStep?: number;
+  readonly maxStep?: number | null | undefined;
   /** `float16` halves the memory (WebGPU only). Default `float32`. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | null | undefined;
 }
 
 /** What `KvCache.attend` takes beside its tensors, as in `sparseAttention`. */
 export interface KvAttendOptions {
   /** Factor of query·key. Default 1/√headDim. */
-  readonly scale?: number;
+  readonly scale?: number | null | undefined;
   /** Scores s become softcap·tanh(s/softcap). */
-  readonly softcap?: number;
+  readonly softcap?: number | null | undefined;
   /** float32 [heads]; subtracts slope·distance from the scores. */
-  readonly alibiSlopes?: Tensor | TensorLike;
+  readonly alibiSlopes?: Tensor | NumberArray | null | undefined;
   /** float32 [heads]; a score that takes part in each softmax and has no value. */
-  readonly sinks?: Tensor | TensorLike;
+  readonly sinks?: Tensor | NumberArray | null | undefined;
   /** New tokens of each sequence; the rest is padding at the end, which is not kept and whose outputs are zeros. Default: all. */
-  readonly lengths?: readonly number[];
+  readonly lengths?: ArrayLike<number | bigint> | null | undefined;
 }
 
 /** What every tensor of a cache has in common. */
@@ -74,16 +74,39 @@ export interface Scores {
   readonly sinks?: Tensor1D;
 }
 
-const OPTIONS = ['batch', 'keyHeads', 'headDim', 'valueDim', 'maxLength', 'rollback', 'maxStep', 'precision'];
-const ATTEND_OPTIONS = ['scale', 'softcap', 'alibiSlopes', 'sinks', 'lengths'];
+/** Of a `KvCache`. */
+export const CACHE_NAMES: NamesOf<KvCacheOptions> = {
+  batch: true,
+  keyHeads: true,
+  headDim: true,
+  valueDim: true,
+  maxLength: true,
+  rollback: true,
+  maxStep: true,
+  precision: true,
+};
+/** Of `KvCache.attend`. */
+export const ATTEND_NAMES: NamesOf<KvAttendOptions> = {scale: true, softcap: true, alibiSlopes: true, sinks: true, lengths: true};
+const CACHE_WORDS: OptionWords = {
+  all: 'KvCache options',
+  expected: 'an object such as {keyHeads: 8, headDim: 64}',
+  cure: 'Name each option.',
+  one: (name) => `KvCache option '${name}'`,
+};
+const ATTEND_WORDS: OptionWords = {
+  all: 'options',
+  expected: 'an object such as {scale: 0.125}',
+  cure: 'Name each option.',
+  one: (name) => `option '${name}'`,
+};
 const MAX_DIM = 256;
 /** Positions are 32-bit integers. */
 const MAX_LENGTH = 2 ** 31 - 1;
 
 /** The shape of a cache, or a refusal. */
-export function checkCache(pattern: Pattern, options: KvCacheOptions): CacheShape {
+export function checkCache(pattern: Pattern, given: KvCacheOptions): CacheShape {
   const reach = checkPattern(pattern);
-  checkNames('KvCache options', options, OPTIONS, '{keyHeads: 8, headDim: 64}');
+  const options = readOptions(given, CACHE_NAMES, CACHE_WORDS);
   const size = (name: keyof KvCacheOptions, fallback: number | undefined, least: number, most = MAX_LENGTH): number => {
     const given = options[name] ?? fallback;
     if (Number.isInteger(given) && Number(given) >= least && Number(given) <= most) return given as number;
@@ -157,11 +180,11 @@ function layOut(
 
 /** The arguments of `attend`, or a refusal. */
 export function checkStep(
-  inputs: Readonly<Record<'query' | 'key' | 'value', Tensor | TensorLike>>,
-  options: KvAttendOptions,
+  inputs: Readonly<Record<'query' | 'key' | 'value', Tensor | NumberArray>>,
+  asked: KvAttendOptions,
   {batch, keyHeads, headDim, valueDim}: Sizes,
 ): Step {
-  checkNames('options', options, ATTEND_OPTIONS, '{scale: 0.125}');
+  const options = readOptions(asked, ATTEND_NAMES, ATTEND_WORDS);
   const [query, key, value] = (['query', 'key', 'value'] as const).map((name) => floats(name, inputs[name]));
   const tokens = query!.shape[2];
   const expect = (name: string, tensor: Tensor, names: string, shape: readonly unknown[], cure: string): void => {
@@ -211,29 +234,15 @@ export function checkCounts(
   most: readonly number[],
   range: (sequence: number, most: number) => string,
 ): number[] {
-  const counts: unknown = typeof given === 'number' && name === 'rollback' ? most.map(() => given) : given;
-  if (!Array.isArray(counts) || counts.length !== most.length) {
-    const found = Array.isArray(given) ? `${given.length} numbers` : say(given);
+  const single = plainNumber(given);
+  const counts: unknown = typeof single === 'number' && name === 'rollback' ? most.map(() => single) : given;
+  if (!isList(counts) || counts.length !== most.length) {
+    const found = isList(given) ? `${given.length} numbers` : say(given);
     return refuse(name, found, `an array of ${most.length}, one number for each sequence`, 'Sequences without new tokens get 0.');
   }
-  counts.forEach((count: unknown, b) => {
-    if (Number.isInteger(count) && Number(count) >= 0 && Number(count) <= most[b]!) return;
-    refuse(name, say(count), `a whole number from ${range(b, most[b]!)}`, 'Count tokens.');
+  return Array.from(counts, (entry, b) => {
+    const count = plainNumber(entry);
+    if (Number.isInteger(count) && Number(count) >= 0 && Number(count) <= most[b]!) return count as number;
+    return refuse(name, say(entry), `a whole number from ${range(b, most[b]!)}`, 'Count tokens.');
   });
-  return counts as number[];
-}
-
-function checkNames(thing: string, options: unknown, known: readonly string[], example: string): void {
-  if (typeof options !== 'object' || options === null)
-    refuse(thing, say(options), `an object such as ${example}`, 'Name each option.');
-  for (const name of Object.keys(options as object)) {
-    if (known.includes(name)) continue;
-    const near = nearestName(name, known);
-    refuse(
-      `${thing === 'options' ? 'option' : 'KvCache option'} '${name}'`,
-      'an unknown option',
-      `one of ${known.join(', ')}`,
-      near ? `Did you mean '${near}'?` : 'Remove it.',
-    );
-  }
 }

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {nearestName, refuse} from '../support/index.js';
+import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
 import {Pattern, PLAIN, problemOf, type CompileOptions, type Features, type Problem} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
-import {oneOf, say} from './arguments.js';
+import {oneOf} from './arguments.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
@@ -18,39 +18,46 @@ export interface PrepareShape {
   /** Features of a query and of a key, 1 to 256. */
   readonly headDim: number;
   /** Features of a value. Default headDim. */
-  readonly valueDim?: number;
+  readonly valueDim?: number | null | undefined;
   /** Default 1. */
-  readonly heads?: number;
+  readonly heads?: number | null | undefined;
   /** Default 1. */
-  readonly batch?: number;
+  readonly batch?: number | null | undefined;
   /** Default keyLength − queryLength. */
-  readonly queryOffset?: number;
+  readonly queryOffset?: number | null | undefined;
   /** Heads of key and value. Default heads. */
-  readonly keyHeads?: number;
+  readonly keyHeads?: number | null | undefined;
   /** The calls will be trained: what they need under a gradient is prepared beside what they need without. Default false. */
-  readonly gradients?: boolean;
+  readonly gradients?: boolean | null | undefined;
   /** The options that the calls will bring, such as ['bias', 'keyLengths']. Default none. */
-  readonly options?: readonly ScoreOption[];
+  readonly options?: readonly ScoreOption[] | null | undefined;
   /** Default `auto`. */
-  readonly implementation?: 'auto' | 'fused' | 'dense';
+  readonly implementation?: 'auto' | 'fused' | 'dense' | null | undefined;
   /** Default `float32`. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | null | undefined;
 }
 
-const NAMES = [
-  'queryLength',
-  'keyLength',
-  'headDim',
-  'valueDim',
-  'heads',
-  'batch',
-  'queryOffset',
-  'keyHeads',
-  'options',
-  'gradients',
-  'implementation',
-  'precision',
-];
+/** Of `prepare` and `tune`. */
+export const PREPARE_NAMES: NamesOf<PrepareShape> = {
+  queryLength: true,
+  keyLength: true,
+  headDim: true,
+  valueDim: true,
+  heads: true,
+  batch: true,
+  queryOffset: true,
+  keyHeads: true,
+  options: true,
+  gradients: true,
+  implementation: true,
+  precision: true,
+};
+const WORDS: OptionWords = {
+  all: 'shape',
+  expected: 'an object {queryLength, keyLength, headDim}',
+  cure: 'Pass the sizes of the calls to come.',
+  one: (name) => `shape.${name}`,
+};
 
 /**
  * Plans, compiles and uploads ahead for calls of this shape on the current backend, so that the first of them does not wait for the
@@ -100,17 +107,10 @@ interface Prepared extends Required<Omit<CompileOptions, 'aux'>> {
 }
 
 /** The sizes and options, found right. */
-export function checkPrepare(pattern: Pattern, shape: PrepareShape): Prepared {
+export function checkPrepare(pattern: Pattern, given: PrepareShape): Prepared {
+  const shape = readOptions(given, PREPARE_NAMES, WORDS);
   if (!(pattern instanceof Pattern)) {
     refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
-  }
-  if (typeof shape !== 'object' || shape === null) {
-    refuse('shape', String(shape), 'an object {queryLength, keyLength, headDim}', 'Pass the sizes of the calls to come.');
-  }
-  for (const name of Object.keys(shape)) {
-    if (NAMES.includes(name)) continue;
-    const near = nearestName(name, NAMES);
-    refuse(`shape.${name}`, 'an unknown name', `one of ${NAMES.join(', ')}`, near ? `Did you mean '${near}'?` : 'Remove it.');
   }
   const {options = [], gradients = false, implementation: asked, precision: askedPrecision, ...sizes} = shape;
   if (typeof gradients !== 'boolean') {

@@ -1,20 +1,32 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor2D} from '@tensorflow/tfjs-core';
-import {nearestName, refuse} from '../support/index.js';
+import {readOptions, refuse, type NamesOf, type OptionWords} from '../support/index.js';
 
 /** What `relativePositionBias` has to know of the model. */
 export interface RelativePositionOptions {
   readonly queryLength: number;
   readonly keyLength: number;
   /** Position of query 0 among the keys. Default keyLength − queryLength. */
-  readonly queryOffset?: number;
+  readonly queryOffset?: number | null | undefined;
   /** Keys after the query have buckets of their own, as in encoders. Without, they share the bucket of distance 0. Default true. */
-  readonly bidirectional?: boolean;
+  readonly bidirectional?: boolean | null | undefined;
   /** From here on all distances share a bucket. Default 128. */
-  readonly maxDistance?: number;
+  readonly maxDistance?: number | null | undefined;
 }
 
-const OPTIONS = ['queryLength', 'keyLength', 'queryOffset', 'bidirectional', 'maxDistance'];
+export const RELATIVE_NAMES: NamesOf<RelativePositionOptions> = {
+  queryLength: true,
+  keyLength: true,
+  queryOffset: true,
+  bidirectional: true,
+  maxDistance: true,
+};
+const WORDS: OptionWords = {
+  all: 'options',
+  expected: 'an object such as {queryLength: 512, keyLength: 512}',
+  cure: 'Pass the lengths.',
+  one: (name) => `option '${name}'`,
+};
 
 /**
  * The relative bias of T5 models: distances are put into buckets, the near half of them one by one, the far half in logarithmic steps up
@@ -58,16 +70,10 @@ function relativeBucket(
   return first + Math.min(near + Math.floor(fround(share * (count - near))), count - 1);
 }
 
-function checkOptions(options: RelativePositionOptions): Required<RelativePositionOptions> {
-  if (typeof options !== 'object' || options === null) {
-    refuse('options', String(options), 'an object such as {queryLength: 512, keyLength: 512}', 'Pass the lengths.');
-  }
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    const near = nearestName(name, OPTIONS);
-    const cure = near ? `Did you mean '${near}'?` : 'Remove it.';
-    refuse(`option '${name}'`, 'an unknown option', `one of ${OPTIONS.join(', ')}`, cure);
-  }
+function checkOptions(given: RelativePositionOptions): {
+  [name in keyof RelativePositionOptions]-?: NonNullable<RelativePositionOptions[name]>;
+} {
+  const options = readOptions(given, RELATIVE_NAMES, WORDS);
   for (const name of ['queryLength', 'keyLength'] as const) {
     const length: unknown = options[name];
     if (!Number.isInteger(length) || (length as number) < 1) {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {refuse} from '../support/index.js';
+import {refuse, say} from '../support/index.js';
 import {
   compile,
   TILES_VERSION,
@@ -11,7 +11,6 @@ import {
   type Problem,
 } from '../compile.js';
 import {Host} from './backend.js';
-import {say} from './arguments.js';
 import {defaultNumbers} from './check_scoring.js';
 import {launch, type CallNumbers, type CallTensors} from './launch.js';
 import {adapterText} from './open_device.js';

@@ -3,3 +3,6 @@ export {ceilDiv, gcd, mod} from './ints.js';
 export {Lru, type LruLimits} from './lru.js';
 export {hash} from './hash.js';
 export {keyOf} from './key.js';
+export {isList, plainNumber, readNumbers, type NumberBlock} from './numbers.js';
+export {say} from './say.js';
+export {readOptions, type Given, type NamesOf, type OptionWords} from './options.js';

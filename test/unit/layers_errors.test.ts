@@ -36,8 +36,8 @@ describe('attention layers refuse', () => {
     for (const [more, text] of wrong) expect(messageOf(() => multi(more))).toContain(text);
     expect(messageOf(() => grouped({numKeyValueHeads: 3}))).toContain('found 3, expected a divisor of numQueryHeads, 4');
     expect(messageOf(() => grouped({headDim: undefined}))).toContain('GroupedQueryAttention.headDim: found nothing');
-    expect(messageOf(() => grouped({numHeads: 4}))).toContain("GroupedQueryAttention argument: found 'numHeads'");
-    expect(messageOf(() => new MultiHeadAttention(undefined as never))).toContain('MultiHeadAttention arguments: found nothing');
+    expect(messageOf(() => grouped({numHeads: 4}))).toContain("GroupedQueryAttention argument 'numHeads': found an unknown option");
+    expect(messageOf(() => new MultiHeadAttention(undefined as never))).toContain('MultiHeadAttention arguments: found undefined');
     expect(messageOf(() => (multi({}).pattern = 1 as never))).toContain('MultiHeadAttention.pattern: found 1');
   });
 

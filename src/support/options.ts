@@ -1,0 +1,42 @@
+import {nearestName, refuse} from './errors.js';
+import {plainNumber} from './numbers.js';
+import {say} from './say.js';
+
+/** The names of an interface of options. The compiler asks for each of them and for no other, so that a new option cannot be forgotten. */
+export type NamesOf<T> = {readonly [name in keyof T]-?: true};
+
+/** Options as they are read: null is gone. */
+export type Given<T> = {[name in keyof T]: Exclude<T[name], null>};
+
+/** How messages speak of options. */
+export interface OptionWords {
+  /** All of them, such as `options` or `shape`. */
+  readonly all: string;
+  /** Of what is no object: what it should be, and the cure. */
+  readonly expected: string;
+  readonly cure: string;
+  /** One of them, by its name; `${all}.${name}` and the like. */
+  readonly one: (name: string) => string;
+  /** Names that are taken and not told of. */
+  readonly also?: readonly string[];
+}
+
+/**
+ * The options of a call, by the one rule for all of them: null and undefined mean that an option is left out, a BigInt of 32 bits is the
+ * number, and an unknown name is refused with the nearest known one.
+ */
+export function readOptions<T extends object>(given: T | null | undefined, names: NamesOf<T>, words: OptionWords): Given<T> {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    refuse(words.all, say(given), words.expected, words.cure);
+  const known = Object.keys(names);
+  const read: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (!known.includes(name) && words.also?.includes(name) !== true) {
+      const near = nearestName(name, known);
+      const cure = near === undefined ? 'Remove it.' : `Did you mean '${near}'?`;
+      refuse(words.one(name), 'an unknown option', `one of ${known.join(', ')}`, cure);
+    }
+    if (value !== undefined && value !== null) read[name] = plainNumber(value);
+  }
+  return read as Given<T>;
+}
