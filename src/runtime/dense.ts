@@ -83,19 +83,32 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
   const [batch, heads] = inputs.query.shape;
   const rows = chunk.rowEnd - chunk.rowBegin;
   if (chunk.keyEnd === chunk.keyBegin) {
-    const sum = sinks === undefined ? tf.scalar(-Infinity) : perHead(sinks);
+    const sum = sinks === undefined ? tf.fill([1], -Infinity) : perHead(sinks);
     return {
       output: tf.zeros([batch, heads, rows, inputs.value.shape[3]]),
       logSumExp: tf.add(tf.zeros<tf.Rank.R4>([batch, heads, rows, 1]), sum),
     };
   }
-  const {weights, max, sum, keep} = weigh(inputs, options, chunk);
+  const weighed = weigh(inputs, options, chunk);
+  const {weights, max, sum, keep} = weighed;
   const kept = keep === null ? weights : tf.mul(weights, keep);
   return {
-    output: tf.div(matMulByHead(kept, slice(inputs.value, 2, chunk.keyBegin, chunk.keyEnd)), divisor(sum)),
+    output: tf.div(matMulByHead(kept, weighedValues(inputs, weighed, chunk)), divisor(sum)),
     // Not every backend takes the logarithm of 0 for −∞.
-    logSumExp: tf.where(tf.equal(sum, 0), -Infinity, tf.add(max, tf.log(divisor(sum)))) as Tensor4D,
+    logSumExp: select(tf.notEqual(sum, 0), tf.add(max, tf.log(divisor(sum))), -Infinity),
   };
+}
+
+/** The values of a chunk, 0 where no row weighs them: padding may hold NaN or infinity, and 0 · NaN is NaN. */
+function weighedValues({bias, value: all}: HeadedInputs, {weights, attends}: Weights, {keyBegin, keyEnd}: Chunk): Tensor4D {
+  const value = slice(all, 2, keyBegin, keyEnd);
+  // Without a bias, who attends says it in fewer numbers: mostly one for all heads.
+  const pairs = bias === undefined ? attends : tf.notEqual(weights, 0);
+  if (pairs === null) return value;
+  const [batch, heads, , keys] = rank4(pairs.rank === 2 ? [1, ...pairs.shape] : pairs.shape);
+  const lines = heads === 1 ? 1 : value.shape[1];
+  const seen = tf.any(tf.reshape(pairs, [batch, lines, -1, keys]), 2);
+  return select(tf.reshape(seen, [batch, lines, keys, 1]), value, 0);
 }
 
 /** The softmax of the rows of a chunk, before the division. */
@@ -108,6 +121,8 @@ export interface Weights {
   readonly sum: Tensor;
   /** exp(sink − max), [batch, heads, rows, 1] */
   readonly sinkWeight: Tensor | null;
+  /** bool: the row weighs a key, [batch, heads, rows, 1] */
+  readonly weighs: Tensor;
   /** Broadcastable to the scores; null when every row attends to every key. */
   readonly attends: Tensor | null;
   /** tanh(raw score / softcap); anything where a pair is hidden. */
@@ -138,18 +153,28 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide (WebGL on phones) it is nearer.
   const least = tf.backend().floatPrecision() === 16 ? -65504 : -3.4028234663852886e38;
   // `where`, not an addition: NaN of a key must not reach rows that do not attend to it.
-  if (attends !== null) scores = tf.where(attends, scores, least);
+  if (attends !== null) scores = select(attends, scores, least);
   let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);
+  // A row with NaN has it in its sum. Its hidden pairs weigh 0 all the same.
+  max = select(tf.logicalNot(tf.isNaN(max)), max, 0);
   if (sinks !== undefined) max = tf.maximum(max, perHead(sinks));
   let weights: Tensor = tf.exp(tf.sub(scores, max));
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
   let sum: Tensor = tf.sum(weights, -1, true);
+  const weighs = tf.notEqual(sum, 0);
   const sinkWeight: Tensor | null = sinks === undefined ? null : tf.exp(tf.sub(perHead(sinks), max));
   if (sinkWeight !== null) sum = tf.add(sum, sinkWeight);
   const keep =
     dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
-  return {weights, max, sum, sinkWeight, attends, cap, keep};
+  return {weights, max, sum, sinkWeight, weighs, attends, cap, keep};
 }
+
+/**
+ * The tensor where `condition` holds, elsewhere a number. `fill` makes the number a tensor: of a scalar, WebGPU spreads all copies on the
+ * CPU (decisions.md has the seconds), and tfjs in debug mode refuses to upload −∞.
+ */
+export const select = <T extends Tensor>(condition: Tensor, tensor: T, otherwise: number): T =>
+  tf.where(condition, tensor, tf.fill(tensor.shape, otherwise)) as T;
 
 /** What to divide weights by: 1 where there is nothing to divide. */
 export const divisor = (sum: Tensor): Tensor => tf.add(sum, tf.cast(tf.equal(sum, 0), 'float32'));

@@ -10,6 +10,7 @@ import {
   fromHeads,
   headsFirst,
   matMulByHead,
+  select,
   slice,
   toHeads,
   weigh,
@@ -85,33 +86,45 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
   const [batch, heads, queryLength] = inputs.query.shape;
   const headedOutput = headsFirst(dOutput, options.layout);
   let mean: Tensor = tf.sum(tf.mul(headedOutput, headsFirst(output, options.layout)), -1, true);
-  if (dLogSumExp !== undefined) mean = tf.sub(mean, tf.reshape(dLogSumExp, [batch, heads, queryLength, 1]));
+  let asked = tf.any(tf.notEqual(headedOutput, 0), -1, true);
+  if (dLogSumExp !== undefined) {
+    const given = tf.reshape(dLogSumExp, [batch, heads, queryLength, 1]);
+    mean = tf.sub(mean, given);
+    asked = tf.logicalOr(asked, tf.notEqual(given, 0));
+  }
+  // Rows that nothing comes back for take part in nothing: they may be padding, and 0 · NaN is NaN.
+  const query = select(asked, inputs.query, 0);
   // Hidden pairs multiply these by 0, which does not stop NaN. Rows that attend to NaN have it in their probabilities.
-  const finite = (tensor: Tensor4D): Tensor4D => tf.where(tf.isFinite(tensor), tensor, 0) as Tensor4D;
-  return {inputs, options, dOutput: headedOutput, mean, finiteQuery: finite(inputs.query), finiteKey: finite(inputs.key)};
+  const finite = (tensor: Tensor4D): Tensor4D => select(tf.isFinite(tensor), tensor, 0);
+  return {
+    inputs: {...inputs, query},
+    options,
+    dOutput: headedOutput,
+    mean: select(asked, mean, 0),
+    finiteQuery: finite(query),
+    finiteKey: finite(inputs.key),
+  };
 }
 
 function chunkParts(call: Backward, chunk: Chunk): Parts {
   const {inputs, options} = call;
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
-  const {weights, sum, sinkWeight, attends, cap, keep} = weigh(inputs, options, chunk);
-  const [dOutput, query] = [call.dOutput, call.finiteQuery].map((tensor) => slice(tensor, 2, rowBegin, rowEnd)) as [
-    Tensor4D,
-    Tensor4D,
-  ];
+  const {weights, sum, sinkWeight, weighs, attends, cap, keep} = weigh(inputs, options, chunk);
+  const query = slice(call.finiteQuery, 2, rowBegin, rowEnd);
+  const dOutput = select(weighs, slice(call.dOutput, 2, rowBegin, rowEnd), 0);
   const [key, value] = [call.finiteKey, inputs.value].map((tensor) => slice(tensor, 2, keyBegin, keyEnd)) as [Tensor4D, Tensor4D];
   // Whatever comes back for the logSumExp of a row without keys, −∞, goes nowhere.
-  const mean = tf.where(tf.equal(sum, 0), 0, slice(call.mean, 2, rowBegin, rowEnd));
+  const mean = select(tf.notEqual(sum, 0), slice(call.mean, 2, rowBegin, rowEnd), 0);
   const probabilities = tf.div(weights, divisor(sum));
   const kept = keep === null ? probabilities : tf.mul(probabilities, keep);
   let products: Tensor = matMulByHead(dOutput, value, true);
   if (keep !== null) products = tf.mul(products, keep);
-  const dScores = tf.mul(probabilities, tf.sub(products, mean));
-  let dRaw = dScores;
-  if (cap !== null) {
-    dRaw = tf.mul(dScores, tf.sub(1, tf.square(cap)));
-    if (attends !== null) dRaw = tf.where(attends, dRaw, 0);
-  }
+  // NaN of a value, or of the tanh of a key, stays off the pairs that weigh nothing.
+  const hides = attends !== null || inputs.bias !== undefined;
+  const pairs = hides ? tf.notEqual(weights, 0) : null;
+  const weighed = (scores: Tensor): Tensor => (pairs === null ? scores : select(pairs, scores, 0));
+  const dScores = weighed(tf.mul(probabilities, tf.sub(products, mean)));
+  const dRaw = cap === null ? dScores : weighed(tf.mul(dScores, tf.sub(1, tf.square(cap))));
   return {
     query: tf.mul(matMulByHead(dRaw, key), options.scale),
     key: tf.mul(sumByKeyHead(dRaw, query, key.shape[1]), options.scale),
@@ -125,7 +138,7 @@ function chunkParts(call: Backward, chunk: Chunk): Parts {
 function emptyChunk({inputs, mean}: Backward, {rowBegin, rowEnd}: Chunk): Parts {
   if (inputs.sinks === undefined) return {};
   const sum = tf.neg(tf.sum(slice(mean, 2, rowBegin, rowEnd), [0, 2, 3]));
-  return {sinks: tf.where(tf.isFinite(inputs.sinks), sum, 0)};
+  return {sinks: select(tf.isFinite(inputs.sinks), sum, 0)};
 }
 
 /** What was added to the scores gets sums of their gradient. */

@@ -190,3 +190,44 @@ export function spell(given: DenseCase): Spelled {
     laidOut,
   };
 }
+
+/** Puts `bad` into all keys and values behind the lengths of a case, and says how many numbers it spoilt. */
+export function spoilPadding({inputs, tensors, laidOut}: Spelled, bad: number): {tensors: DenseInputs; spoilt: number} {
+  const {batch, keyHeads = inputs.heads, keyLength, headDim, valueDim} = inputs;
+  const lengths = tensors.keyLengths!.dataSync();
+  let spoilt = 0;
+  const spoil = (data: ArrayLike<number>, dim: number): tf.Tensor => {
+    const changed = Float32Array.from(data, (x, i) => {
+      const [sequence, key] = [Math.floor(i / (keyHeads * keyLength * dim)), Math.floor(i / dim) % keyLength];
+      if (key < lengths[sequence]!) return x;
+      spoilt++;
+      return bad;
+    });
+    expect(changed.length).toBe(batch * keyHeads * keyLength * dim);
+    return laidOut(changed, keyHeads, keyLength, dim);
+  };
+  return {tensors: {...tensors, key: spoil(inputs.key, headDim), value: spoil(inputs.value, valueDim)}, spoilt};
+}
+
+/** What stands beside lengths: each option, many of them, one query. */
+export const BESIDE_LENGTHS: readonly (readonly [string, Partial<DenseCase>])[] = [
+  ['nothing else', {pattern: null}],
+  ['a causal pattern', {}],
+  ['a window, heads after rows', {pattern: 'slidingWindow(left: 3, right: 1)', layout: 'blhd'}],
+  ['as many key heads', {pattern: 'strided(stride: 3)', group: 1}],
+  ['one head', {pattern: null, rank3: true, keyHeads: 1, group: 1}],
+  ['a mask of each head', {pattern: null, mask: [true, true, true, true]}],
+  ['a mask of keys', {mask: [false, false, false, true]}],
+  ['a bias that excludes keys', {bias: [true, false, false, true]}],
+  ['a bias of each pair', {pattern: null, bias: [true, true, true, true]}],
+  ['a softcap', {pattern: null, softcap: 0.7}],
+  ['sinks', {sinks: true}],
+  ['segments', {pattern: null, segments: true}],
+  ['slopes and a relative bias', {pattern: null, alibi: true, relative: 'heads'}],
+  ['dropout', {pattern: null, dropout: 0.4}],
+  ['one query', {pattern: null, queryLength: 1, queryOffset: 16}],
+  [
+    'everything',
+    {bias: [true, true, false, true], mask: [true, false, true, true], softcap: 2, sinks: true, segments: true, dropout: 0.2},
+  ],
+];

@@ -6,13 +6,15 @@ import {chunksOf, denseAttention, toHeads} from '../../src/runtime/dense.js';
 import {denseGradients} from '../../src/runtime/dense_gradients.js';
 import {mulberry32} from '../oracle.js';
 import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast, sumsOfDiagonals} from '../oracle_gradients.js';
-import {arbitraryDenseCase, PLAIN, spell, type DenseCase} from '../support/dense_cases.js';
+import {arbitraryDenseCase, BESIDE_LENGTHS, PLAIN, spell, spoilPadding, type DenseCase} from '../support/dense_cases.js';
 
 type Four = [number, number, number, number];
 
-/** Compares every gradient with the oracle's. */
-async function expectGradients(given: DenseCase, what: string, withSums = false): Promise<void> {
-  const {inputs, attends, says, options, tensors, plain, laidOut} = spell(given);
+/** Compares every gradient with the oracle's. With `bad`, keys and values behind the lengths hold that. */
+async function expectGradients(given: DenseCase, what: string, withSums = false, bad?: number): Promise<void> {
+  const spelled = spell(given);
+  const {inputs, attends, says, options, plain, laidOut} = spelled;
+  const tensors = bad === undefined ? spelled.tensors : spoilPadding(spelled, bad).tensors;
   const {batch, heads, queryLength, keyLength, valueDim} = inputs;
   const random = mulberry32(given.seed + 1);
   const draw = (length: number): Float32Array => Float32Array.from({length}, () => 2 * random() - 1);
@@ -153,6 +155,42 @@ for (const backend of ['cpu', 'wasm'])
         expect(await calls[0]![name]!.data())
           .withContext(name)
           .toEqual(await calls[1]![name]!.data());
+    });
+
+    for (const [name, changes] of BESIDE_LENGTHS)
+      it(`are those of the oracle though padding behind lengths holds anything, beside ${name}`, async () => {
+        for (const bad of [NaN, Infinity, -Infinity])
+          await expectGradients({...PLAIN, lengths: true, seed: 3, ...changes}, `${name}, ${bad}`, true, bad);
+      });
+
+    it('take nothing from a padded query that no loss looks at, whatever it holds', async () => {
+      const {inputs, options, tensors, laidOut} = spell({...PLAIN, pattern: null, sinks: true, relative: 'one'});
+      const rows = (data: ArrayLike<number>, dim: number, bad: number): Float32Array =>
+        Float32Array.from(data, (x, i) => (Math.floor(i / dim) % 13 < 10 ? x : bad));
+      const dOutput = laidOut(rows(new Float32Array(2 * 4 * 13 * 3).fill(0.5), 3, 0), 4, 13, 3);
+      const [spoilt, clean] = [NaN, 0].map((bad) => {
+        const given = {...tensors, query: laidOut(rows(inputs.query, 5, bad), 4, 13, 5)};
+        const {output} = denseAttention(given, options);
+        return denseGradients(given, options, {output, dOutput});
+      });
+      for (const name of ['query', 'key', 'value', 'relativeBias', 'sinks'] as const)
+        expect(await spoilt![name]!.data())
+          .withContext(name)
+          .toEqual(await clean![name]!.data());
+    });
+
+    it('take nothing from what comes back for a row without keys', async () => {
+      const {options, tensors} = spell({...PLAIN, pattern: null, softcap: 1});
+      const given = {...tensors, keyLengths: tf.tensor1d([0, 17], 'int32')};
+      const {output} = denseAttention(given, options);
+      const dOutput = tf.concat([tf.fill([1, 4, 13, 3], NaN), tf.ones([1, 4, 13, 3])]);
+      const found = denseGradients(given, options, {output, dOutput});
+      for (const [name, tensor] of Object.entries(found) as [string, tf.Tensor][]) {
+        const half = (await tensor.data()).slice(0, tensor.size / 2);
+        expect(half.every((x) => x === 0))
+          .withContext(name)
+          .toBeTrue();
+      }
     });
 
     it('take nothing from the logSumExp of a row without keys', async () => {

@@ -30,7 +30,7 @@ import {
   withinLengths,
   type AttentionInputs,
 } from '../oracle.js';
-import {arbitraryDenseCase, PLAIN, spell, type DenseCase} from '../support/dense_cases.js';
+import {arbitraryDenseCase, BESIDE_LENGTHS, PLAIN, spell, spoilPadding, type DenseCase} from '../support/dense_cases.js';
 
 const SIZES = {batch: 2, heads: 3, queryLength: 37, keyLength: 37, headDim: 8, valueDim: 5};
 
@@ -197,6 +197,25 @@ for (const backend of ['cpu', 'wasm'])
       const {output, logSumExp} = denseAttention({...given.tensors, key, keyLengths}, given.options);
       const attends = withinLengths(given.attends, [11, 17]);
       await expectAttentionWithAux({output, logSumExp}, given.inputs, attends, given.says);
+    });
+
+    for (const [name, changes] of BESIDE_LENGTHS)
+      it(`takes padding behind lengths that holds anything, beside ${name}`, async () => {
+        for (const bad of [NaN, Infinity, -Infinity]) {
+          const given = spell({...PLAIN, lengths: true, seed: 3, ...changes});
+          const {tensors, spoilt} = spoilPadding(given, bad);
+          expect(spoilt).toBeGreaterThan(0);
+          const {output, logSumExp} = denseAttention(tensors, given.options);
+          await expectAttentionWithAux({output: given.plain(output), logSumExp}, given.inputs, given.attends, given.says, `${bad}`);
+        }
+      });
+
+    it('lets NaN of a padded query reach its own row and no other, beside spoilt padding', async () => {
+      const inputs = randomInputs({...SIZES, batch: 1, heads: 1});
+      for (const data of [inputs.query, inputs.key, inputs.value]) data.fill(NaN, 30 * (data.length / 37));
+      const output = await sparseAttention(...tensorsOf(inputs), full(), {keyLengths: [30]}).data();
+      const finite = Array.from({length: 37}, (_, row) => output.slice(row * 5, row * 5 + 5).every(Number.isFinite));
+      expect(finite).toEqual(Array.from({length: 37}, (_, row) => row < 30));
     });
 
     it('keeps a softmax far from zero: every key pushed down alike', async () => {
