@@ -5,6 +5,7 @@ import type {Acsr, Compiled, Layout} from '../compile.js';
 import {Host} from './backend.js';
 import {denseAttention, type DenseInputs} from './dense.js';
 import {denseGradients} from './dense_gradients.js';
+import {firstOrder, registerFirstOrder} from './first_order.js';
 import {launch, type CallTensors} from './launch.js';
 import {launchGradients, type GradientTensors} from './launch_gradients.js';
 
@@ -70,24 +71,41 @@ export function sparseAttentionGradient(
   const inputs = byRole(saved, attrs);
   const [output, ...aux] = saved.slice(attrs.roles.length);
   const host = Host.of(tf.backend());
+  const compiled = host === null ? undefined : attrs.compiled;
   const [dOutput, dLogSumExp] = [dys[0]!, attrs.aux === 'logSumExp' ? dys.at(-1) : undefined];
-  const gradients: Partial<Record<InputRole, () => Tensor>> =
-    host !== null && attrs.compiled !== undefined
-      ? launchGradients(
-          host,
-          attrs.compiled,
-          {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientTensors,
-          attrs,
-        )
-      : lazily(
-          denseGradients(
-            inputs as unknown as DenseInputs,
-            {...attrs, rows: attrs.rows ?? null},
-            {output: output!, dOutput, dLogSumExp},
-          ),
-        );
-  return Object.fromEntries(attrs.roles.map((role, i) => [i, gradients[role] ?? ((): Tensor => refuseGradient(role))]));
+  const operands = [...saved, ...dys];
+  // On WebGPU those of biases and sinks take passes of their own, so they wait until they are asked for.
+  const eager = (role: InputRole): boolean => compiled === undefined || FEATURES.includes(role);
+  let gradients: Partial<Record<InputRole, () => Tensor>> = {};
+  let roles: InputRole[] = [];
+  const found = firstOrder('sparseAttention', operands, () => {
+    gradients =
+      compiled !== undefined
+        ? launchGradients(
+            host!,
+            compiled,
+            {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientTensors,
+            attrs,
+          )
+        : lazily(
+            denseGradients(
+              inputs as unknown as DenseInputs,
+              {...attrs, rows: attrs.rows ?? null},
+              {output: output!, dOutput, dLogSumExp},
+            ),
+          );
+    roles = (Object.keys(gradients) as InputRole[]).filter(eager);
+    return roles.map((role) => gradients[role]!());
+  });
+  const gradientOf = (role: InputRole): Tensor => {
+    if (roles.includes(role)) return found[roles.indexOf(role)]!;
+    const later = gradients[role];
+    return later === undefined ? refuseGradient(role) : firstOrder('sparseAttention', operands, () => [later()])[0]!;
+  };
+  return Object.fromEntries(attrs.roles.map((role, i) => [i, () => gradientOf(role)]));
 }
+
+const FEATURES: readonly InputRole[] = ['query', 'key', 'value'];
 
 const lazily = (gradients: object): Partial<Record<InputRole, () => Tensor>> =>
   Object.fromEntries(Object.entries(gradients as Record<string, Tensor>).map(([role, tensor]) => [role, () => tensor]));
@@ -104,8 +122,9 @@ const refuseGradient = (role: InputRole): never =>
     'Lengths, segments and masks are constants; trainable scores go into bias or relativeBias.',
   );
 
-/** Registers the kernel for one backend, unless it is there already (registering twice would warn). */
+/** Registers the kernel and that of gradients for one backend, unless they are there already (registering twice would warn). */
 export function registerKernelFor(backendName: string): void {
+  registerFirstOrder(backendName);
   if (tf.getKernel(KERNEL_NAME, backendName) != null) return;
   tf.registerKernel({kernelName: KERNEL_NAME, backendName, kernelFunc: sparseAttentionKernel});
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
+import {firstOrder} from './first_order.js';
 
 /**
  * Joins attention of the same queries over disjoint sets of keys into attention over all of them: what is computed chunk by chunk, or
@@ -29,15 +30,16 @@ export function mergeAttention(outputs: readonly Tensor[], logSumExps: readonly 
       const parts = given.slice(0, 2 * count) as Tensor[];
       const value = mergeOutputs(parts.slice(0, count), weightsOf(parts.slice(count)).shares);
       (given[2 * count] as Save)([...parts, value]);
-      return {value, gradFunc: (dOutput: Tensor, saved: Tensor[]) => outputGradients(dOutput, saved, count)};
+      const gradFunc = (dOutput: Tensor, saved: Tensor[]): Tensor[] =>
+        firstOrder('mergeAttention', [...saved, dOutput], () => outputGradients(dOutput, saved, count));
+      return {value, gradFunc};
     })(...outputs, ...logSumExps);
     const logSumExp = tf.customGrad((...given) => {
       const parts = given.slice(0, count) as Tensor[];
       (given[count] as Save)(parts);
-      return {
-        value: weightsOf(parts).logSumExp,
-        gradFunc: (dSum: Tensor, saved: Tensor[]) => weightsOf(saved).shares.map((share) => tf.mul(share, dSum)),
-      };
+      const gradFunc = (dSum: Tensor, saved: Tensor[]): Tensor[] =>
+        firstOrder('mergeAttention', [...saved, dSum], () => weightsOf(saved).shares.map((share) => tf.mul(share, dSum)));
+      return {value: weightsOf(parts).logSumExp, gradFunc};
     })(...logSumExps);
     return {output, logSumExp};
   });

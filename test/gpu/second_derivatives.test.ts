@@ -1,0 +1,4 @@
+import '@tensorflow/tfjs';
+import {specifySecondDerivatives} from '../support/second_derivatives.js';
+
+describe('second derivatives on WebGPU', specifySecondDerivatives);
