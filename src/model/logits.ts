@@ -1,55 +1,11 @@
 import {causalMaskOf, FAR, type Alignment, type CausalMask} from './causal.js';
-import {contractionOf, type Contraction} from './contraction.js';
+import {contractionOf} from './contraction.js';
 import {isProduct, leadsToProduct} from './dense.js';
-import {type Assumption, NOTHING, type Folder} from './fold.js';
+import {type Assumption, NOTHING} from './fold.js';
 import {dataInputs, textOf, type NodeDef} from './graph.js';
-import {regroup, type Dims} from './regroup.js';
-import type {ShapeTable} from './shape_table.js';
-import type {Size} from './size.js';
-
-/** Something that is added to the scores, or that says which of them count. */
-export interface Term {
-  readonly input: string;
-  /** `add`: the tensor times the factor. `keep`, `drop`: a condition, or ones and zeros; where it is false, or true, nothing is attended to. */
-  readonly kind: 'add' | 'keep' | 'drop';
-  readonly factor: number;
-  /** The axes of the scores where it was added. */
-  readonly dims: Dims;
-}
-
-/** The normal form of what a softmax of attention reads: scale · query·keyᵀ + Σ terms, and perhaps a causal mask. */
-export interface Logits {
-  readonly product: NodeDef;
-  readonly contraction: Contraction;
-  readonly dims: Dims;
-  readonly sizes: ReadonlyMap<string, Size>;
-  readonly splits: ReadonlyMap<string, readonly string[]>;
-  readonly scale: number;
-  readonly terms: readonly Term[];
-  /** Set when a causal mask was recognised and taken out. */
-  readonly causal?: Alignment;
-  /** A mask of ones and zeros that the scores were multiplied with; it needs an addend that pushes down what it makes 0. */
-  readonly multiplied?: string;
-  /** The nodes that computed it, from the softmax's operand to the product. */
-  readonly path: readonly PathNode[];
-}
-
-/** A node between product and softmax, with the axes of what it makes. */
-export interface PathNode {
-  readonly name: string;
-  readonly dims: Dims;
-  /** Something was added by then, which may have made it larger. */
-  readonly masked: boolean;
-}
-
-export interface LogitsContext {
-  readonly shapes: ShapeTable;
-  readonly folder: Folder;
-  /** By node: causal masks cost a look at a whole constant. */
-  readonly causalMasks: Map<string, CausalMask | undefined>;
-  /** By tensor: sums are tried on both sides. */
-  readonly logits: Map<string, Logits | string>;
-}
+import {through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
+import {regroup} from './regroup.js';
+import {LEAST_FACTOR, withScale} from './scale.js';
 
 /**
  * The logits that a softmax reads, or, when they are not of the normal form, why.
@@ -109,44 +65,40 @@ function readProduct({shapes}: LogitsContext, node: NodeDef): Logits | string {
   return {product: node, contraction, dims, sizes: new Map(), splits: new Map(), scale: 1, terms: [], path};
 }
 
-const through = (node: NodeDef, inner: Logits, changes: Partial<Logits>): Logits => {
-  const logits = {...inner, ...changes};
-  return {...logits, path: [{name: node.name, dims: logits.dims, masked: logits.terms.length > 0}, ...inner.path]};
-};
-
 function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '']: readonly string[]): Logits | string {
   const byRight = node.op === 'Mul' ? context.folder.number(right) : reciprocal(context.folder.number(right));
   const byLeft = node.op === 'Mul' ? context.folder.number(left) : undefined;
   const factor = byRight ?? byLeft;
-  if (factor === undefined || !Number.isFinite(factor)) {
-    if (node.op !== 'Mul') return `'${node.name}' divides by, or is divided from, something else than a constant scalar`;
-    return readMultiplied(context, node, left, right);
-  }
+  if (factor === undefined)
+    return node.op === 'Mul' ? readMultiplied(context, node, left, right) : readDivided(context, node, left, right);
+  if (!Number.isFinite(factor)) return `'${node.name}' scales the scores by ${factor}`;
   const inner = readLogits(context, factor === byRight ? left : right);
   if (typeof inner === 'string') return inner;
-  const hides = inner.causal !== undefined || inner.terms.some(({kind}) => kind !== 'add');
+  const hides = inner.causal !== undefined || inner.terms.some(({kind}) => kind === 'keep' || kind === 'drop');
   if (hides && factor < LEAST_FACTOR) return `'${node.name}' scales masked scores by ${factor}`;
   const terms = inner.terms.map((term) => (term.kind === 'add' ? {...term, factor: term.factor * factor} : term));
   return through(node, inner, {scale: inner.scale * factor, terms});
 }
 
-/** What is hidden by `FAR` or more is still so after a scale of this: −1000 / 32 leaves e^−31. */
-const LEAST_FACTOR = 1 / 32;
-
 const reciprocal = (x: number | undefined): number | undefined => (x === undefined ? undefined : 1 / x);
 
-/** Scores times a mask, as GPT-2 has it. */
+/** Scores times a scale for each row or key, or times a mask, as GPT-2 has it. */
 function readMultiplied(context: LogitsContext, node: NodeDef, left: string, right: string): Logits | string {
   const tries = [readLogits(context, left), readLogits(context, right)] as const;
   const at = tries.findIndex((logits) => typeof logits !== 'string');
   if (at < 0) return leadsToProduct(context.shapes, left) ? (tries[0] as string) : (tries[1] as string);
   const inner = tries[at] as Logits;
-  const mask = context.shapes.graph.source(at === 0 ? right : left)?.input ?? '';
-  if (!context.folder.isIndicator(mask)) {
-    return `'${node.name}' multiplies the scores by a tensor that is no mask of ones and zeros; a scale must be a constant`;
-  }
+  const other = at === 0 ? right : left;
+  const mask = context.shapes.graph.source(other)?.input ?? '';
+  if (!context.folder.isIndicator(mask)) return withScale(context, node, inner, other, 'times');
   if (inner.multiplied !== undefined) return `'${node.name}' multiplies the scores by a second mask`;
   return through(node, inner, {multiplied: mask});
+}
+
+function readDivided(context: LogitsContext, node: NodeDef, left: string, right: string): Logits | string {
+  const inner = readLogits(context, left);
+  if (typeof inner !== 'string') return withScale(context, node, inner, right, 'over');
+  return leadsToProduct(context.shapes, left) ? inner : `'${node.name}' divides by the scores`;
 }
 
 function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[]): Logits | string {
@@ -190,11 +142,6 @@ function withAddend(context: LogitsContext, logits: Logits, input: string, facto
   const whole = folder.fold(input, NOTHING)?.value;
   return withTerm(logits, {input: typeof whole === 'string' ? whole : input, kind: 'add', factor});
 }
-
-const withTerm = (logits: Logits, term: Omit<Term, 'dims'>): Logits => ({
-  ...logits,
-  terms: [...logits.terms, {...term, dims: logits.dims}],
-});
 
 /** scores · M + far · (1 − M): what M makes 0 is pushed down, so M selects. Undefined when the addend is something else. */
 function pushedDown(context: LogitsContext, logits: Logits, input: string, factor: number): Logits | undefined {
@@ -298,7 +245,7 @@ function readTranspose(context: LogitsContext, node: NodeDef, [input = '', permI
   if (perm?.length !== inner.dims.length || inner.dims[0]?.[0] === '*')
     return `the Transpose '${node.name}' of the scores has an unknown order`;
   if (inner.terms.length > 0 || inner.causal !== undefined || inner.multiplied !== undefined) {
-    return `the Transpose '${node.name}' turns scores that were masked before`;
+    return `the Transpose '${node.name}' turns scores that were masked before, or scaled by a tensor`;
   }
   return through(node, inner, {dims: perm.map((axis) => inner.dims[axis]!)});
 }

@@ -3,7 +3,9 @@ import {contractionOf} from './contraction.js';
 import {leadsToProduct, reachesProduct} from './dense.js';
 import {dataInputs, parseEdge, passesThrough, type NodeDef} from './graph.js';
 import {chooseLayout, type Placement} from './layout.js';
-import {readLogits, unanswered, type Logits, type LogitsContext, type PathNode, type Term} from './logits.js';
+import {readLogits, unanswered} from './logits.js';
+import {scalesKeysOfHeads} from './scale.js';
+import {isScale, type Logits, type LogitsContext, type PathNode, type Term} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
 import {partsOf, regroup, type Dims} from './regroup.js';
 import {queryAxis, unfitMask} from './score_axes.js';
@@ -213,10 +215,12 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
       role,
       merge,
     );
+  // Heads that share a key cannot each scale it.
+  const shared = !logits.terms.some((term) => isScale(term) && scalesKeysOfHeads(shapes.of(term.input)));
   const placement = chooseLayout(
     {
       query: candidates('query', query.input),
-      key: candidates('key', key.input),
+      key: candidates('key', key.input).filter(({group}) => shared || group === 1),
       value: candidates('value', output.value.input),
       exits: exitsOf(shapes, {node: output.node, axes: axes.output!} satisfies Exit, merge),
     },

@@ -26,8 +26,8 @@ export function registerGraphOp(): void {
 
 /**
  * Runs one `SparseAttention` node: inputs query, key, value and the terms of the scores; attributes `pattern`, `scale`,
- * `implementation`, `axes` (the axes of each tensor, see `arrange`), `layout`, `terms` (`add:factor`, `keep` or `drop` for each), and,
- * where they are needed, `heads` (of merged axes) and `query_offset`.
+ * `implementation`, `axes` (the axes of each tensor, see `arrange`), `layout`, `terms` (`add:factor`, `times`, `over`, `keep` or `drop` for
+ * each), and, where they are needed, `heads` (of merged axes) and `query_offset`.
  *
  * It stands for two batched matrix products, so leading dimensions of size 1 broadcast as theirs and those of an added mask do. (In
  * TensorFlow.js itself [2, 1] beside [2, 3] is multiplied wrongly: its matMul takes matrix i modulo their number.) The executor
@@ -46,7 +46,8 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
     const rank = Math.max(own, ...terms.map((term) => term.rank - 2));
     const leading = Math.max(2, rank);
     const order = text('layout') === 'blhd' && leading === 2 ? 'blhd' : `${LEADING.slice(LEADING.length - leading)}ld`;
-    const arranged = given.map(({tensor, axes}) => arrange(tensor, axes, order));
+    const plain = given.map(({tensor, axes}) => arrange(tensor, axes, order));
+    const arranged = scaled(plain, terms, kinds, order);
     const bias = biasOf(terms, kinds);
     const {tensors, sizes} = broadcastAxes(arranged, bias, order);
     const [query, key, value] = tensors.map((tensor) => flatten(tensor, leading)) as [Tensor, Tensor, Tensor];
@@ -76,6 +77,25 @@ function split(tensor: Tensor, spec: string, heads: number): {tensor: Tensor; ax
   return {tensor, axes: spec.startsWith('*') ? `${leading}${spec.slice(1)}` : spec};
 }
 
+/**
+ * Query and key times, or divided by, what the scores are: a tensor that broadcasts to them [.., queries, keys], and has one number for
+ * each row of them (then the query takes it) or for each key.
+ */
+function scaled(tensors: readonly Tensor[], terms: readonly Tensor[], kinds: readonly string[], order: string): Tensor[] {
+  const results = [...tensors];
+  terms.forEach((term, i) => {
+    if (kinds[i] !== 'times' && kinds[i] !== 'over') return;
+    const whole = [...Array<number>(order.length - term.rank).fill(1), ...term.shape];
+    const ofKey = whole.at(-1) !== 1;
+    const [queries, keys] = whole.splice(-2) as [number, number];
+    const column = tf.reshape(term, [...whole, ofKey ? keys : queries, 1]);
+    const factor = arrange(column, `${LEADING.slice(LEADING.length - whole.length)}ld`, order);
+    const role = Number(ofKey);
+    results[role] = kinds[i] === 'times' ? tf.mul(results[role]!, factor) : tf.div(results[role]!, factor);
+  });
+  return results;
+}
+
 /** The sum of the terms: what is added, and `HIDDEN` where a condition does not hold. */
 function biasOf(terms: readonly Tensor[], kinds: readonly string[]): Tensor | undefined {
   let sum: Tensor | undefined;
@@ -87,6 +107,7 @@ function biasOf(terms: readonly Tensor[], kinds: readonly string[]): Tensor | un
       sum = sum === undefined ? addend : tf.add(sum, addend);
       return;
     }
+    if (kind === 'times' || kind === 'over') return;
     const condition = tf.cast(term, 'bool');
     const holds = kind === 'keep' ? condition : tf.logicalNot(condition);
     attends = attends === undefined ? holds : tf.logicalAnd(attends, holds);

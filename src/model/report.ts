@@ -22,7 +22,7 @@ export interface ReplacedAttention {
   readonly query: string;
   readonly key: string;
   readonly value: string;
-  /** Tensors that say which scores count, or that are added to them, and stay runtime inputs. */
+  /** Tensors that say which scores count, that are added to them or scale them row by row, and stay runtime inputs. */
   readonly bias: readonly string[];
   /** A causal mask of the model was recognised and joined with the pattern, so that no tensor of all pairs is made for it. */
   readonly causal: boolean;

@@ -1,6 +1,6 @@
 import type {Operand} from './contraction.js';
 import {parseEdge, type NodeDef} from './graph.js';
-import type {Logits} from './logits.js';
+import {isScale, type Logits} from './normal_form.js';
 import {partsOf, type Dims} from './regroup.js';
 import type {ShapeTable} from './shape_table.js';
 import {numberOf, same, type Size} from './size.js';
@@ -45,10 +45,13 @@ export function unfitMask(
     return 'its causal mask lies on scores of another order than [batch, heads, queries, keys]';
   }
   const spelled = (dims: Dims): string[] => dims.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+'));
-  for (const {input, dims} of terms) {
+  for (const term of terms) {
+    const {input, dims} = term;
     const {name} = parseEdge(input);
+    const scales = isScale(term);
     const shape = shapes.of(input);
-    if (shape !== undefined && shape.length > 4 && order.length < shape.length) return `the addend '${name}' has a rank above 4`;
+    if (shape !== undefined && shape.length > 4 && order.length < shape.length)
+      return `the ${scales ? 'scale' : 'addend'} '${name}' has a rank above 4`;
     const axes = spelled(dims);
     if (axes.join() === expected.join()) continue;
     // From the last axis on, as it broadcasts: an axis of size 1 may be any.
@@ -56,7 +59,8 @@ export function unfitMask(
       const at = axis - shape.length;
       return numberOf(size) === 1 || axes.at(at) === expected.at(at);
     });
-    if (fits !== true) return `the addend '${name}' is added to scores of another order than [batch, heads, queries, keys]`;
+    const meets = scales ? `the scale '${name}' lies on` : `the addend '${name}' is added to`;
+    if (fits !== true) return `${meets} scores of another order than [batch, heads, queries, keys]`;
   }
   return undefined;
 }

@@ -8,7 +8,17 @@ export interface Combination {
   /** Repeated key heads of grouped queries. */
   readonly repeat: 'none' | 'tile' | 'broadcast' | 'gather';
   readonly product: 'adjoint' | 'turned' | 'einsum' | 'key first';
-  readonly scale: 'none' | 'query' | 'key' | 'multiply' | 'divide' | 'root of a size';
+  readonly scale:
+    | 'none'
+    | 'query'
+    | 'key'
+    | 'multiply'
+    | 'divide'
+    | 'root of a size'
+    | 'each head'
+    | 'each query'
+    | 'each key'
+    | 'each head, masked';
   readonly mask: 'none' | 'add' | 'subtract' | 'select' | 'select other' | 'multiply' | 'two';
   readonly causal: 'none' | 'add' | 'select' | 'multiply' | 'with padding' | 'constant' | 'slice';
   readonly softmax:
@@ -29,7 +39,10 @@ export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combinat
   heads: ['transpose', 'einsum', 'merged', 'channels'],
   repeat: ['none', 'tile', 'broadcast', 'gather'],
   product: ['adjoint', 'turned', 'einsum', 'key first'],
-  scale: ['none', 'query', 'key', 'multiply', 'divide', 'root of a size'],
+  scale: [
+    ...(['none', 'query', 'key', 'multiply', 'divide', 'root of a size'] as const),
+    ...(['each head', 'each query', 'each key', 'each head, masked'] as const),
+  ],
   mask: ['none', 'add', 'subtract', 'select', 'select other', 'multiply', 'two'],
   causal: ['none', 'add', 'select', 'multiply', 'with padding', 'constant', 'slice'],
   softmax: [
@@ -84,7 +97,9 @@ export function combined(combination: Combination, length: number, fixed?: Fixed
   // Masks have heads of their own; where they are merged with the batch, models reshape to and fro.
   const sizes = [l.sizeOf(g, x, 0), HEADS, l.sizeOf(g, x, 1), l.sizeOf(g, c, 1)] as const;
   const wide = heads === 'merged' ? l.reshape(g, scaled, sizes) : scaled;
-  const logits = g.logits(masked(g, wide, seen, combination, sizes, length));
+  const uneven = unevenlyScaled(g, wide, [x, c], scale, sizes);
+  const hidden = masked(g, uneven, seen, combination, sizes, length);
+  const logits = g.logits(scale === 'each head, masked' ? l.mul(g, headScales(g), hidden) : hidden);
   const probabilities = soft(g, logits, softmax);
   const narrow = heads === 'merged' ? l.reshape(g, probabilities, [-1, sizes[2], sizes[3]]) : probabilities;
   return root.build({y: merged(g, narrow, value!, heads, [sizes[0], sizes[2]])});
@@ -137,6 +152,17 @@ function scaledScores(g: GraphBuilder, scores: Ref, x: Ref, scale: Combination['
 }
 
 type Sizes = readonly [Ref, number, Ref, Ref];
+
+const headScales = (g: GraphBuilder): Ref =>
+  g.constant(Float32Array.of(0.5, 0.75, 1, 0.25), [1, HEADS, 1, 1], 'float32', 'temperature');
+
+/** Scales that are not the same for all scores. */
+function unevenlyScaled(g: GraphBuilder, scores: Ref, [x, c]: readonly [Ref, Ref], scale: Combination['scale'], sizes: Sizes): Ref {
+  if (scale === 'each head') return l.mul(g, scores, headScales(g));
+  const sharpness = (tokens: Ref): Ref => l.add(g, l.meanOf(g, tokens, 'sharpness'), g.float(1.5));
+  if (scale === 'each query') return g.op('RealDiv', [scores, l.reshape(g, sharpness(x), [sizes[0], 1, sizes[2], 1])]);
+  return scale === 'each key' ? l.mul(g, l.reshape(g, sharpness(c), [sizes[0], 1, 1, sizes[3]]), scores) : scores;
+}
 
 function masked(
   g: GraphBuilder,

@@ -178,6 +178,38 @@ export const spellings: readonly Spelling[] = [
     's',
     {n4: {shape: [], values: [4], int: true}},
   ),
+  spelling(
+    'a scale for each head',
+    {scale: 0.5, bias: ['c']},
+    [scores, node('h', 'Mul', 'scores', 'half'), node('s', 'Mul', 'c', 'h')],
+    's',
+    {
+      half: 0.5,
+      c: {shape: [1, 2, 1, 1], values: [0.7, -0.3]},
+    },
+  ),
+  spelling('a scale for each query', {scale: 1, bias: ['c']}, [scores, node('s', 'RealDiv', 'scores', 'c')], 's', {
+    c: {shape: [5, 1], values: [1, 2, 3, 4, 5]},
+  }),
+  spelling('a scale for each key of each head', {scale: 1, bias: ['c']}, [scores, node('s', 'Mul', 'scores', 'c')], 's', {
+    c: {shape: [2, 1, 7], values: Array.from({length: 14}, (_, i) => 0.2 + i / 10)},
+  }),
+  spelling('a scale for each key', {scale: 1, bias: ['c']}, [scores, node('s', 'Mul', 'scores', 'c')], 's', {
+    c: {shape: [7], values: [1, 2, 3, 4, 5, 6, 7]},
+  }),
+  spelling(
+    'a temperature that only a run tells, behind a mask',
+    {scale: 1, bias: ['s/part', 'tau']},
+    [
+      scores,
+      node('mean', 'Mean', 'v', 'axes'),
+      node('tau', 'Reshape', 'mean', 'one'),
+      node('sum', 'AddV2', 'scores', 'm'),
+      node('s', 'Mul', 'sum', 'tau'),
+    ],
+    's',
+    {axes: {shape: [4], values: [0, 1, 2, 3], int: true}, one: {shape: [4], values: [1, 1, 1, 1], int: true}},
+  ),
   spelling('a key that is already transposed', {scale: 1, turned: ['k']}, [product('scores', 'q', 'k')], 'scores'),
   spelling(
     'a query that is transposed',
@@ -269,16 +301,37 @@ const odd = (
 
 /** Attentions that the swap does not (yet) understand, or must not touch. */
 export const oddOnes: readonly OddOne[] = [
-  odd('a tensor that multiplies', /'s' multiplies the scores by a tensor/, [
+  odd('a tensor that multiplies', /'s' multiplies the scores by 'm', of which it is not known/, [
     scores,
     node('s', 'Mul', 'scores', 'm'),
     ...finish('s'),
   ]),
-  odd('a scale per head', /'s' multiplies the scores by a tensor/, [scores, node('s', 'Mul', 'scores', 'c'), ...finish('s')], {
-    c: {shape: [2, 1, 1], values: [0.5, 0.25]},
+  odd(
+    'a scale for each pair',
+    /'s' multiplies the scores by 'c', which may have a number for each pair/,
+    [scores, node('s', 'Mul', 'scores', 'c'), ...finish('s')],
+    {
+      c: {shape: [5, 7], values: Array.from({length: 35}, (_, i) => 1 + i / 35)},
+    },
+  ),
+  odd(
+    'masked scores scaled by a tensor that reaches 0',
+    /'s' scales masked scores by 'c'/,
+    [
+      scores,
+      node('positive', 'Greater', 'm', 'zero'),
+      node('chosen', 'SelectV2', 'positive', 'scores', 'far'),
+      node('s', 'Mul', 'chosen', 'c'),
+      ...finish('s'),
+    ],
+    {zero: 0, far: -1e9, c: {shape: [2, 1, 1], values: [0.5, 0.01]}},
+  ),
+  odd('a division by the scores', /'s' divides by the scores/, [scores, node('s', 'RealDiv', 'c', 'scores'), ...finish('s')], {
+    c: 1,
   }),
-  odd('a division by the scores', /'s' divides by/, [scores, node('s', 'RealDiv', 'c', 'scores'), ...finish('s')], {c: 1}),
-  odd('a division by zero', /'s' divides by/, [scores, node('s', 'RealDiv', 'scores', 'c'), ...finish('s')], {c: 0}),
+  odd('a division by zero', /'s' scales the scores by Infinity/, [scores, node('s', 'RealDiv', 'scores', 'c'), ...finish('s')], {
+    c: 0,
+  }),
   odd('subtracted scores', /'s' subtracts the scores/, [scores, node('s', 'Sub', 'm', 'scores'), ...finish('s')]),
   odd('a selection between two tensors', /'s' selects between the scores and another tensor/, [
     scores,

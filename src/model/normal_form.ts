@@ -1,0 +1,67 @@
+import type {Alignment, CausalMask} from './causal.js';
+import type {Contraction} from './contraction.js';
+import type {Folder} from './fold.js';
+import type {NodeDef} from './graph.js';
+import type {Dims} from './regroup.js';
+import type {ShapeTable} from './shape_table.js';
+import type {Size} from './size.js';
+
+/** A tensor that is added to the scores, that scales them, or that says which of them count. */
+export interface Term {
+  readonly input: string;
+  /**
+   * `add`: the tensor times the factor. `times`, `over`: what the product is multiplied with or divided by, one number for each row or each
+   * key, so that query or key can take it. `keep`, `drop`: a condition, or ones and zeros; where it is false, or true, nothing is attended to.
+   */
+  readonly kind: 'add' | 'times' | 'over' | 'keep' | 'drop';
+  readonly factor: number;
+  /** The axes of the scores where it came in. */
+  readonly dims: Dims;
+}
+
+export const isScale = ({kind}: Term): boolean => kind === 'times' || kind === 'over';
+
+/** The normal form of what a softmax of attention reads: scale · query·keyᵀ + Σ terms, and perhaps a causal mask. */
+export interface Logits {
+  readonly product: NodeDef;
+  readonly contraction: Contraction;
+  readonly dims: Dims;
+  readonly sizes: ReadonlyMap<string, Size>;
+  readonly splits: ReadonlyMap<string, readonly string[]>;
+  readonly scale: number;
+  readonly terms: readonly Term[];
+  /** Set when a causal mask was recognised and taken out. */
+  readonly causal?: Alignment;
+  /** A mask of ones and zeros that the scores were multiplied with; it needs an addend that pushes down what it makes 0. */
+  readonly multiplied?: string;
+  /** The nodes that computed it, from the softmax's operand to the product. */
+  readonly path: readonly PathNode[];
+}
+
+/** A node between product and softmax, with the axes of what it makes. */
+export interface PathNode {
+  readonly name: string;
+  readonly dims: Dims;
+  /** Something was added by then, which may have made it larger. */
+  readonly masked: boolean;
+}
+
+export interface LogitsContext {
+  readonly shapes: ShapeTable;
+  readonly folder: Folder;
+  /** By node: causal masks cost a look at a whole constant. */
+  readonly causalMasks: Map<string, CausalMask | undefined>;
+  /** By tensor: sums are tried on both sides. */
+  readonly logits: Map<string, Logits | string>;
+}
+
+/** The logits behind one more node. */
+export const through = (node: NodeDef, inner: Logits, changes: Partial<Logits>): Logits => {
+  const logits = {...inner, ...changes};
+  return {...logits, path: [{name: node.name, dims: logits.dims, masked: logits.terms.length > 0}, ...inner.path]};
+};
+
+export const withTerm = (logits: Logits, term: Omit<Term, 'dims'>): Logits => ({
+  ...logits,
+  terms: [...logits.terms, {...term, dims: logits.dims}],
+});
