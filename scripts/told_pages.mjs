@@ -1,0 +1,76 @@
+// Pages that tell a local server what happens on them, so that no program has to drive their browser.
+import {createServer} from 'node:http';
+
+/** The page sends JSON here, with a `kind`; the kind `done` is its last word. */
+export const TELL = '/tell';
+/** The page keeps a request open here. It breaks when the page's process does, which nothing else would tell. */
+export const ALIVE = '/alive';
+
+/**
+ * Serves pages and listens to them, one at a time.
+ *
+ * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void} serve everything else.
+ */
+export async function listenToPages(serve) {
+  let hear = () => {};
+  let gone = () => {};
+  const server = createServer((request, response) => {
+    if (request.url === TELL) {
+      const chunks = [];
+      request.on('data', (chunk) => chunks.push(chunk));
+      request.on('end', () => {
+        response.writeHead(204).end();
+        hear(JSON.parse(Buffer.concat(chunks).toString()));
+      });
+    } else if (request.url === ALIVE) {
+      response.writeHead(200, {'content-type': 'text/plain'}).flushHeaders();
+      response.on('close', () => gone());
+    } else serve(request, response);
+  });
+  // A page may compute for minutes between two words.
+  Object.assign(server, {requestTimeout: 0, headersTimeout: 0, timeout: 0});
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${server.address().port}`;
+
+  /**
+   * Opens a page and gives `told` what it says, until it is done.
+   *
+   * @param {(url: string) => {ended: Promise<string>, close: () => Promise<void>}} open a browser.
+   * @param {number} silence seconds without a word after which the page counts as hung.
+   * @returns {Promise<string | null>} why it did not come to an end, or null.
+   */
+  async function visit(path, {open, told, silence}) {
+    const browser = open(address + path);
+    try {
+      return await new Promise((resolve) => {
+        let watchdog;
+        const wait = () => {
+          clearTimeout(watchdog);
+          watchdog = setTimeout(() => resolve(`hung: not a word for ${silence} seconds`), silence * 1000);
+        };
+        const end = (why) => {
+          clearTimeout(watchdog);
+          resolve(why);
+        };
+        wait();
+        hear = (message) => {
+          wait();
+          told(message);
+          if (message.kind === 'done') end(null);
+        };
+        gone = () => end("crashed: the page's process is gone");
+        void browser.ended.then(end);
+      });
+    } finally {
+      hear = () => {};
+      gone = () => {};
+      await browser.close();
+    }
+  }
+
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return {address, visit, close};
+}
