@@ -2,10 +2,11 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../support/index.js';
 import type {BindingRole, Device} from '../compile.js';
-import {deviceRecord} from './device.js';
+import {deviceRecord, type AdapterWords} from './device.js';
 import {grantedFeatures} from './granted.js';
 import {Pipelines} from './pipelines.js';
 import {canBatch, canTrim, flag, isWebGPU, type BufferManager, type WebGPUBackend} from './tfjs_webgpu.js';
+import {untilLossIsTold, waitFor} from './wait.js';
 
 /** One dispatch, ready to encode. */
 export interface Dispatch {
@@ -30,9 +31,6 @@ const MAX_RESIDENT_PLANS = 64;
 /** Mask bits take n²/8 bytes a plan (32 MiB at n = 16384), everything else is small: 256 MiB hold eight of those. */
 const MAX_RESIDENT_BYTES = 2 ** 28;
 
-/** How long a loss may take to be told, after the work on the device has failed of it. */
-const TELLING_MS = 50;
-
 /** A tfjs WebGPU backend as this package uses it: where tensors live, how dispatches join the command queue, what stays resident. */
 export class Host {
   static readonly #hosts = new WeakMap<object, Host>();
@@ -44,6 +42,8 @@ export class Host {
     return host ?? null;
   }
 
+  /** Of `device.adapterInfo` where the browser has it, else from tfjs. */
+  readonly adapter: AdapterWords;
   limits: Device;
   pipelines: Pipelines;
   residents = this.#noResidents();
@@ -63,7 +63,8 @@ export class Host {
   private constructor(backend: WebGPUBackend) {
     this.#backend = backend;
     const {device} = backend;
-    this.limits = deviceRecord(device.limits, device.adapterInfo ?? backend.adapterInfo ?? {}, grantedFeatures(device));
+    this.adapter = device.adapterInfo ?? backend.adapterInfo ?? {};
+    this.limits = deviceRecord(device.limits, this.adapter, grantedFeatures(device));
     this.pipelines = new Pipelines(device);
     this.#canBatch = canBatch(backend);
     this.#canTrim = canTrim(backend.bufferManager);
@@ -124,9 +125,8 @@ export class Host {
 
   /** What work on the device comes to. Where it fails because the device is lost meanwhile, the error says that, whatever the work says. */
   outcome<T>(work: Promise<T>): Promise<T> {
-    return work.catch(async (error: unknown) => {
-      // Work may fail of a loss before the loss is told.
-      await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, TELLING_MS))]);
+    return waitFor(this.device.queue, work).catch(async (error: unknown) => {
+      await untilLossIsTold(this.device);
       this.throwIfLost();
       throw error;
     });

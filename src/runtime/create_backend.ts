@@ -2,9 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import {nearestName, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from '../support/index.js';
 import type {MatrixConfig} from '../compile.js';
+import {adapterText} from './adapter_text.js';
 import {Host} from './backend.js';
 import {registerKernelFor} from './kernel.js';
-import {adapterText, EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
+import {EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
 import {BACKENDS} from './register.js';
 
 /** What to ask the GPU for; each feature is granted where the adapter has it. */
@@ -162,9 +163,10 @@ function factoryOf(backendClass: BackendClass, opened: OpenDevice, wishes: Devic
 function construct(backendClass: BackendClass, {device, info}: OpenDevice, onLost: OnLost): KernelBackend {
   const backend = new backendClass(device, info);
   const host = Host.of(backend)!;
-  const [read, dispose] = [backend.read.bind(backend), backend.dispose.bind(backend)];
-  // Else a read that waits while the device is lost rejects without a word.
+  const [read, time, dispose] = [backend.read.bind(backend), backend.time.bind(backend), backend.dispose.bind(backend)];
+  // Else a read that waits while the device is lost rejects without a word, and one in Firefox waits for 100 ms.
   backend.read = (id) => host.outcome(read(id));
+  backend.time = (run) => host.outcome(time(run));
   let removed = false;
   backend.dispose = () => {
     removed = true;

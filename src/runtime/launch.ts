@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import {keyOf, Lru, refuse} from '../support/index.js';
+import {keyOf, Lru, refuse, type SplatError} from '../support/index.js';
 import type {BindingRole, CallParams, Compiled, Launch, Program} from '../compile.js';
 import type {Dispatch, Host, Resident} from './backend.js';
 import {showLaunches, stopwatch} from './debug.js';
 import {debugLevel} from './debug_level.js';
-import {refusedProgram} from './pipelines.js';
+import {refusedProgram, withComplaints} from './refused_program.js';
 
 /** The tensors of one call. `bias` and `mask` are of rank 4 with every dimension full size or 1, the others as users give them. */
 export interface CallTensors {
@@ -208,12 +208,19 @@ export function scoped(host: Host, runs: object, launches: readonly Launch[], en
     host.flush();
   } finally {
     host.device.popErrorScope().then(
-      (found) => {
+      async (found) => {
         if (found === null) return;
-        const error = refusedProgram(namesOf(launches), found.message);
-        host.broken.set(runs, error);
-        for (const program of fresh) host.pipelines.markBroken(program, error);
-        console.error(`SparseAttention: the output of this call is not valid. ${error.message}`);
+        const mark = (reason: string): SplatError => {
+          const error = refusedProgram(namesOf(launches), reason);
+          host.broken.set(runs, error);
+          for (const program of fresh) host.pipelines.markBroken(program, error);
+          return error;
+        };
+        let reason = found.message;
+        // At once: the compiler's words come later, and until then nobody may take old memory for results.
+        mark(reason);
+        for (const {code} of fresh) reason = await withComplaints(host.device, code, reason);
+        console.error(`SparseAttention: the output of this call is not valid. ${mark(reason).message}`);
       },
       () => undefined, // The device is lost, which every later call reports.
     );

@@ -1,8 +1,9 @@
 import {refuse} from '../support/index.js';
 import type {MatrixConfig} from '../compile.js';
-import type {AdapterWords} from './device.js';
 import {grant, type GrantedFeatures} from './granted.js';
+import {halvesFault} from './probe_halves.js';
 import {laneFault, type SubgroupSizes} from './probe_lanes.js';
+import {waitFor} from './wait.js';
 
 /** What may be asked for beyond what TensorFlow.js asks for, by the names of the public options. */
 const FEATURES = {
@@ -89,18 +90,20 @@ export async function openDevice(wishes: DeviceWishes): Promise<OpenDevice> {
     if (JSON.stringify(descriptor) === asked) continue;
     asked = JSON.stringify(descriptor);
 
-    const opened = await tryToOpen(adapter, descriptor, extras.includes('subgroups') ? offer.sizes : null);
+    const opened = await tryToOpen(adapter, descriptor, extras, offer.sizes);
     if (typeof opened === 'string') {
       failure = opened;
       continue;
     }
-    const {device, fault} = opened;
+    const {device, faults} = opened;
     const refused = new Map(offer.refused);
     for (const extra of promised) {
       if (!extras.includes(extra)) refused.set(extra, {why: `no device was to be had with it ("${failure}")`, promised: true});
       else if (!device.features.has(FEATURES[extra])) refused.set(extra, {why: 'the device came without it', promised: true});
     }
-    if (fault !== null) refused.set('subgroups', {why: fault, promised: true});
+    // Of casts there is no warning by default: in Firefox it would come to everybody, and packed halves give the same numbers.
+    if (faults.float16 !== null) refused.set('float16', {why: faults.float16, promised: false});
+    if (faults.subgroups !== null) refused.set('subgroups', {why: faults.subgroups, promised: true});
     if (extras.includes('tensorCores') && (refused.has('float16') || refused.has('subgroups'))) {
       refused.set('tensorCores', {why: NEEDS_BOTH, promised: false});
     }
@@ -140,12 +143,6 @@ function tell(refused: ReadonlyMap<Extra, Reason>, named: ReadonlySet<Extra>, wi
     console.warn(`tfjs-splat: the WebGPU backend goes on without what was asked for. ${unexpected.join(' ')}`);
   }
   return Object.freeze(sentences);
-}
-
-/** How adapters call themselves, for people. */
-export function adapterText(info: GPUAdapterInfo | undefined): string {
-  const {vendor, architecture, device, description}: AdapterWords = info ?? {};
-  return [vendor, architecture, device, description].filter(Boolean).join(' ') || 'unknown';
 }
 
 async function requestAdapter(powerPreference: GPUPowerPreference): Promise<GPUAdapter> {
@@ -249,24 +246,32 @@ function descriptorOf(adapter: GPUAdapter, extras: readonly Extra[], {limits, fe
   };
 }
 
-/** The device and what is wrong with its lanes, which are probed when it has subgroups; or why there is no device, as text. */
+/** What is wrong with extras that have to be probed, in a sentence each. */
+type Faults = Readonly<Record<'float16' | 'subgroups', string | null>>;
+
+/** The device and what is wrong with those of `extras` that it has; or why there is no device, as text. */
 async function tryToOpen(
   adapter: GPUAdapter,
   descriptor: Descriptor,
-  sizes: SubgroupSizes | null,
-): Promise<{device: GPUDevice; fault: string | null} | string> {
+  extras: readonly Extra[],
+  sizes: SubgroupSizes,
+): Promise<{device: GPUDevice; faults: Faults} | string> {
   let lost = '';
   try {
     const device = await adapter.requestDevice(descriptor);
     void device.lost.then(({message, reason}) => (lost = message || `the device was lost: ${reason}`));
-    const untilHeard = (): Promise<unknown> => device.queue.onSubmittedWorkDone().catch(() => undefined);
+    const untilHeard = (): Promise<unknown> => waitFor(device.queue, device.queue.onSubmittedWorkDone()).catch(() => undefined);
     // Where opening fails for want of memory, say, the standard has browsers give a device that is lost from the start.
     await untilHeard();
     if (lost !== '') return lost;
-    const probed = sizes !== null && device.features.has('subgroups');
-    const fault = probed ? await laneFault(device, sizes) : null;
-    if (fault !== null) await untilHeard();
-    return lost === '' ? {device, fault} : lost;
+    const isProbed = (extra: keyof Faults): boolean => extras.includes(extra) && device.features.has(FEATURES[extra]);
+    // One after the other: the two share a stack of error scopes.
+    const faults = {
+      float16: isProbed('float16') ? await halvesFault(device) : null,
+      subgroups: isProbed('subgroups') ? await laneFault(device, sizes) : null,
+    };
+    if (faults.float16 !== null || faults.subgroups !== null) await untilHeard();
+    return lost === '' ? {device, faults} : lost;
   } catch (error) {
     return textOf(error);
   }

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 import {fromMask, type Pattern} from '../compile.js';
+import {Host} from './backend.js';
 
 /**
  * Reads a boolean mask [queryLength, keyLength] back from its device, once, and returns it as a pattern that can be planned: calls with
@@ -23,6 +24,8 @@ export async function patternFromMask(mask: Tensor): Promise<Pattern> {
     refuse('mask', `shape [${mask.shape.join(', ')}]`, '[queryLength, keyLength]', cure);
   }
   const [queryLength, keyLength] = mask.shape as [number, number];
-  const values = mask.size === 0 ? new Uint8Array(0) : await mask.data();
+  const host = Host.of(tf.backend());
+  const read = (): Promise<ArrayLike<number>> => mask.data<'bool'>();
+  const values = mask.size === 0 ? new Uint8Array(0) : await (host === null ? read() : host.outcome(read()));
   return fromMask(values, {queryLength, keyLength});
 }

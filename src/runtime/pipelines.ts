@@ -1,5 +1,6 @@
-import {Lru, SplatError} from '../support/index.js';
+import {Lru, type SplatError} from '../support/index.js';
 import type {Program} from '../compile.js';
+import {refusedProgram, withComplaints} from './refused_program.js';
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
@@ -73,7 +74,7 @@ export class Pipelines {
     const reason =
       moduleError?.message ??
       (outcome.status === 'rejected' ? String((outcome.reason as Error).message ?? outcome.reason) : 'no reason given');
-    const error = refusedProgram(program.name, reason);
+    const error = refusedProgram(program.name, await withComplaints(this.#device, program.code, reason));
     this.markBroken(program, error);
     throw error;
   }
@@ -96,13 +97,4 @@ export class Pipelines {
       compute: {module: this.#device.createShaderModule({label: program.name, code: program.code}), entryPoint: 'main'},
     };
   }
-}
-
-export function refusedProgram(name: string, reason: string): SplatError {
-  return new SplatError({
-    thing: name,
-    found: `an error of the WebGPU device: ${reason.trim()}`,
-    expected: 'a program this device runs',
-    cure: "This plan will not run again here. Use implementation: 'dense' or another backend, and please report the message.",
-  });
 }

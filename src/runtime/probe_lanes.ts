@@ -1,3 +1,5 @@
+import {probe} from './probe.js';
+
 /** The sizes that the subgroups of a device may have. */
 export interface SubgroupSizes {
   readonly min: number;
@@ -16,18 +18,21 @@ const WORKGROUPS = [64, 128];
 export async function laneFault(device: GPUDevice, sizes: SubgroupSizes): Promise<string | null> {
   try {
     for (const workgroup of WORKGROUPS) {
-      const fault = readLanes(await run(device, workgroup, sizes), workgroup, sizes);
+      const masks = masksOf(sizes);
+      const seen = await probe(device, shader(workgroup, masks), workgroup * (3 + masks.length));
+      const fault = readLanes(seen, workgroup, sizes);
       if (fault !== null) return fault;
     }
     return null;
   } catch (error) {
-    return `the probe of its lanes failed ("${error instanceof Error ? error.message.trim() : String(error)}")`;
+    return `the probe of its lanes failed ("${error instanceof Error ? error.message : String(error)}")`;
   }
 }
 
 /** The exchanges that are right in every subgroup, whichever of its sizes a pipeline gets. */
 const masksOf = ({min}: SubgroupSizes): number[] => Array.from({length: Math.log2(min)}, (_, i) => 2 ** i);
 
+/** Each invocation writes one after another: subgroup size, its lane, the index of the first lane, then that of each neighbour. */
 function shader(workgroup: number, masks: readonly number[]): string {
   return `enable subgroups;
 @group(0) @binding(0) var<storage, read_write> seen: array<u32>;
@@ -44,45 +49,6 @@ fn main(
 ${masks.map((mask, i) => `  seen[at + ${3 + i}u] = subgroupShuffleXor(index, ${mask}u);`).join('\n')}
 }
 `;
-}
-
-/** What each invocation saw, one after another: subgroup size, its lane, the index of the first lane, then that of each neighbour. */
-async function run(device: GPUDevice, workgroup: number, sizes: SubgroupSizes): Promise<Uint32Array> {
-  const masks = masksOf(sizes);
-  const size = 4 * workgroup * (3 + masks.length);
-  const buffers: GPUBuffer[] = [];
-  const buffer = (usage: number): GPUBuffer => {
-    const made = device.createBuffer({label: 'tfjs-splat.probe', size, usage});
-    buffers.push(made);
-    return made;
-  };
-  device.pushErrorScope('validation');
-  let popped = false;
-  try {
-    const module = device.createShaderModule({label: 'tfjs-splat.probe', code: shader(workgroup, masks)});
-    const pipeline = await device.createComputePipelineAsync({layout: 'auto', compute: {module, entryPoint: 'main'}});
-    const seen = buffer(GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
-    const read = buffer(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(
-      0,
-      device.createBindGroup({layout: pipeline.getBindGroupLayout(0), entries: [{binding: 0, resource: {buffer: seen}}]}),
-    );
-    pass.dispatchWorkgroups(1);
-    pass.end();
-    encoder.copyBufferToBuffer(seen, 0, read, 0, size);
-    device.queue.submit([encoder.finish()]);
-    popped = true;
-    const error = await device.popErrorScope();
-    if (error !== null) throw new Error(error.message);
-    await read.mapAsync(GPUMapMode.READ);
-    return new Uint32Array(read.getMappedRange().slice(0));
-  } finally {
-    if (!popped) await device.popErrorScope().catch(() => null);
-    for (const each of buffers) each.destroy();
-  }
 }
 
 /** Exported for tests: no adapter at hand has misplaced lanes. */

@@ -10,17 +10,18 @@ import {
   type Pattern,
   type Problem,
 } from '../compile.js';
+import {deviceText} from './adapter_text.js';
 import {Host} from './backend.js';
 import {defaultNumbers} from './check_scoring.js';
 import {launch, type CallNumbers, type CallTensors} from './launch.js';
-import {adapterText} from './open_device.js';
 import {checkPrepare, type PrepareShape} from './prepare.js';
+import {waitFor} from './wait.js';
 
 /** What was found fastest on a device: plain data, to be kept wherever an app keeps its settings. */
 export interface Tuning {
   /** Of the tile shapes it chose from. */
   readonly version: string;
-  /** The adapter, in its own words. */
+  /** The adapter, in its own words; where it has none, its limits and the browser. */
   readonly device: string;
   /** Names of tile shapes by the kind of call they were timed for. */
   readonly choices: Readonly<Record<string, string>>;
@@ -99,8 +100,8 @@ export function applyTuning(tuning: Tuning): boolean {
 const tunedDevice = (device: Device, choices: Tuning['choices']): Device =>
   Object.freeze({...device, tuned: Object.freeze({...device.tuned, ...choices})});
 
-function tuningOn({device, limits}: Host): Tuning {
-  return {version: TILES_VERSION, device: adapterText(device.adapterInfo), choices: limits.tuned};
+function tuningOn({device, adapter, limits}: Host): Tuning {
+  return {version: TILES_VERSION, device: deviceText(device, adapter), choices: limits.tuned};
 }
 
 function checkTuning(tuning: Tuning): Tuning {
@@ -134,7 +135,7 @@ async function time(host: Host, plans: readonly Compiled[], {tensors, numbers}: 
     for (let call = 0; call < calls; call++)
       launch(host, compiled, tensors, numbers).forEach((output) => host.disposeTensor(output));
     host.flush();
-    await host.device.queue.onSubmittedWorkDone();
+    await waitFor(host.device.queue, host.device.queue.onSubmittedWorkDone());
     return (performance.now() - start) / calls;
   };
   try {

@@ -47,11 +47,22 @@ async function expectRightNumbers(): Promise<void> {
 }
 
 /** What must be granted here: each feature that the adapter has. */
+/** Firefox's compiler cannot, and its own words have to say so. */
+async function canCastHalves(adapter: GPUAdapter): Promise<boolean> {
+  const device = await adapter.requestDevice({requiredFeatures: ['shader-f16']});
+  const code = 'enable f16; fn cast(four: vec4f) -> vec2u { return bitcast<vec2u>(vec4<f16>(four)); }';
+  device.pushErrorScope('validation');
+  const {messages} = await device.createShaderModule({code}).getCompilationInfo();
+  await device.popErrorScope();
+  device.destroy();
+  return messages.every(({type}) => type !== 'error');
+}
+
 async function expectTrue(report: BackendReport): Promise<void> {
   const adapter = (await navigator.gpu.requestAdapter({powerPreference: 'high-performance'}))!;
   const {info, features} = adapter;
   expect(report.adapter).toContain(info.vendor);
-  expect(report.float16).toBe(features.has('shader-f16'));
+  expect(report.float16).toBe(features.has('shader-f16') && (await canCastHalves(adapter)));
   expect(report.subgroups).toEqual(features.has('subgroups') ? {min: info.subgroupMinSize!, max: info.subgroupMaxSize!} : null);
   expect(report.refused.length).toBe(Number(!report.float16) + Number(report.subgroups === null));
 }
@@ -74,7 +85,8 @@ describe('createWebGPUBackend', () => {
     expect(backend()).toBeInstanceOf(WebGPUBackend);
     const {device} = backend();
     expect(device).not.toBe(stock.device);
-    expect(device.features.has('shader-f16')).toBe(report.float16);
+    // Of float16 the report says less than the device where our casts do not compile.
+    if (report.float16) expect(device.features).toContain('shader-f16');
     expect(device.features.has('subgroups')).toBe(report.subgroups !== null);
     expect(device.features.has('timestamp-query')).toBe(stock.device.features.has('timestamp-query'));
     expect(device.limits.maxBufferSize).toBe(stock.device.limits.maxBufferSize);

@@ -143,6 +143,8 @@ describe('a device that is lost', () => {
     device.destroy();
     const outcomes = await Promise.allSettled(waiting);
     for (const [i, outcome] of outcomes.entries()) {
+      // Compiling on a lost device may succeed, in the standard and in Firefox: the next call tells.
+      if (i === 1 && outcome.status === 'fulfilled') continue;
       const reason: unknown = outcome.status === 'rejected' ? outcome.reason : 'none';
       expect(reason).withContext(`promise ${i}`).toBeInstanceOf(SplatError);
       expect(String(reason)).toMatch(/WebGPU device: found a lost one \(/);

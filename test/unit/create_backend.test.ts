@@ -37,6 +37,8 @@ interface FakeGPU {
   loses: (request: Request) => boolean;
   /** What invocation `index` of a probe saw of lanes, where it is not what it should be. */
   shuffled: boolean;
+  /** What becomes of casts between halves and words. */
+  casts: 'right' | 'wrong' | 'refused';
   requests: Request[];
   powers: (string | undefined)[];
   devices: FakeDevice[];
@@ -48,10 +50,12 @@ class FakeDevice {
   readonly features: Set<string>;
   readonly limits: Record<string, number>;
   readonly lost: Promise<{reason: string; message: string}>;
-  readonly queue = {onSubmittedWorkDone: () => Promise.resolve(), submit: () => undefined};
+  readonly queue = {onSubmittedWorkDone: () => Promise.resolve(), submit: (_: unknown[]): void => undefined};
   destroyed = false;
+  /** Nothing works any more; `lose` tells of it. */
+  dead = false;
   lose!: (message: string) => void;
-  #workgroup = 0;
+  #code = '';
 
   constructor({requiredFeatures, requiredLimits}: Request) {
     this.features = new Set(requiredFeatures);
@@ -64,14 +68,21 @@ class FakeDevice {
   }
   pushErrorScope(): void {}
   popErrorScope = () => Promise.resolve(null);
-  createShaderModule({code}: {code: string}): void {
-    this.#workgroup = Number(/@workgroup_size\((\d+)\)/.exec(code)![1]);
+  createShaderModule({code}: {code: string}): unknown {
+    this.#code = code;
+    const line = 1 + code.split('\n').findIndex((text) => text.includes('bitcast<vec2u>'));
+    const message = {type: 'error', message: 'Unable to cast', lineNum: line, linePos: 1};
+    return {getCompilationInfo: () => Promise.resolve({messages: this.#isRefused ? [message] : []})};
   }
-  createComputePipelineAsync = () => Promise.resolve({getBindGroupLayout: () => null});
+  get #isRefused(): boolean {
+    return gpu.casts === 'refused' && this.#code.includes('bitcast');
+  }
+  createComputePipelineAsync = () =>
+    this.#isRefused ? Promise.reject(new Error('Parsing error')) : Promise.resolve({getBindGroupLayout: () => null});
   createBindGroup = () => null;
   createBuffer = () => ({
-    mapAsync: () => Promise.resolve(),
-    getMappedRange: () => lanes(this.#workgroup, Number(gpu.info.subgroupMaxSize), gpu.shuffled).buffer,
+    mapAsync: () => (this.dead ? Promise.reject(new Error('Buffer unmapped')) : Promise.resolve()),
+    getMappedRange: () => this.#seen().buffer,
     destroy: () => undefined,
   });
   createCommandEncoder = () => ({
@@ -79,6 +90,11 @@ class FakeDevice {
     copyBufferToBuffer: () => undefined,
     finish: () => null,
   });
+  #seen(): Uint32Array {
+    const workgroup = Number(/@workgroup_size\((\d+)\)/.exec(this.#code)![1]);
+    if (!this.#code.includes('bitcast')) return lanes(workgroup, Number(gpu.info.subgroupMaxSize), gpu.shuffled);
+    return Uint32Array.from({length: workgroup}, (_, index) => (gpu.casts === 'wrong' && index === 9 ? 0 : 1));
+  }
 }
 
 /** What the probe reads where all subgroups have `size` invocations. */
@@ -104,6 +120,14 @@ class FakeBackend extends tf.KernelBackend {
     super();
   }
   runWebGPUProgram(): void {}
+  answer!: (values: unknown) => void;
+  override read({wait}: {wait?: boolean}): Promise<tf.backend_util.BackendValues> {
+    if (wait !== true) return Promise.reject(new Error('Buffer unmapped'));
+    return new Promise((resolve) => (this.answer = resolve as FakeBackend['answer']));
+  }
+  override time(_: () => void): Promise<tf.BackendTimingInfo> {
+    return Promise.reject(new Error('Buffer unmapped'));
+  }
   override numDataIds(): number {
     return this.tensors;
   }
@@ -163,6 +187,7 @@ describe('createWebGPUBackend', () => {
       refuses: () => null,
       loses: () => false,
       shuffled: false,
+      casts: 'right',
       requests: [],
       powers: [],
       devices: [],
@@ -390,10 +415,42 @@ describe('createWebGPUBackend', () => {
       }
     });
 
-    it('grants no subgroups where the probe fails', async () => {
+    it('grants nothing whose probe fails', async () => {
       put('GPUMapMode', undefined);
       const report = await createWebGPUBackend();
-      expect(report.refused).toEqual([jasmine.stringMatching(/^subgroups: the probe of its lanes failed \("/)]);
+      expect(report.refused).toEqual([
+        jasmine.stringMatching(/^float16: the probe of its casts between halves and words failed \("/),
+        jasmine.stringMatching(/^subgroups: the probe of its lanes failed \("/),
+      ]);
+    });
+
+    it('grants no halves that it cannot cast, without a warning for the default', async () => {
+      gpu.casts = 'refused';
+      const report = await createWebGPUBackend();
+      expect(report.float16).toBeFalse();
+      expect(report.subgroups).toEqual({min: 32, max: 32});
+      expect(report.refused).toEqual([
+        jasmine.stringMatching(
+          /^float16: the probe of its casts between halves and words failed \("Parsing error Unable to cast \(line 8: let written = bitcast<vec2u>/,
+        ),
+      ]);
+      const {device} = await backendOf('webgpu');
+      expect(device.features).toContain('shader-f16');
+      expect(grantedFeatures(device as unknown as GPUDevice).float16).toBeFalse();
+      expect(warnings).not.toHaveBeenCalled();
+      await createWebGPUBackend({float16: true});
+      expect(warnings).toHaveBeenCalledOnceWith(jasmine.stringContaining('float16: the probe of its casts'));
+    });
+
+    it('grants no halves whose casts give other bits, and no tensor cores then', async () => {
+      gpu.casts = 'wrong';
+      const report = await createWebGPUBackend({tensorCores: true});
+      expect(report.float16).toBeFalse();
+      expect(report.tensorCores).toEqual([]);
+      expect(report.refused).toEqual([
+        'float16: its casts between halves and words give wrong bits, the first at 9.',
+        'tensorCores: they need float16 and subgroups.',
+      ]);
     });
 
     it('says why when there is no device at all', async () => {
@@ -516,6 +573,46 @@ describe('createWebGPUBackend', () => {
       gpu.devices[0]!.lose('unplugged');
       await Promise.resolve();
       expect((await backendOf('splat')).device).toBe(gpu.devices[1]!);
+    });
+  });
+
+  describe('makes reads and times', () => {
+    /** The read fails of a loss that is told later. */
+    const loseAfter = async (milliseconds: number): Promise<FakeBackend> => {
+      await createWebGPUBackend({name: 'splat'});
+      const {device} = await backendOf('splat');
+      device.dead = true;
+      setTimeout(() => device.lose('unplugged'), milliseconds);
+      return tf.findBackend('splat') as FakeBackend;
+    };
+
+    for (const milliseconds of [0, 120, 600]) {
+      it(`say that the device is lost, when that is told ${milliseconds} ms later`, async () => {
+        const backend = await loseAfter(milliseconds);
+        for (const work of [backend.read({}), backend.time(() => undefined)]) {
+          await expectAsync<unknown, unknown>(work).toBeRejectedWithError(
+            SplatError,
+            /^WebGPU device: found a lost one \(unplugged\)/,
+          );
+        }
+      });
+    }
+
+    it('fail at once, with their own words, on a living device', async () => {
+      await createWebGPUBackend({name: 'splat'});
+      const start = performance.now();
+      await expectAsync((await backendOf('splat')).read({})).toBeRejectedWithError('Buffer unmapped');
+      expect(performance.now() - start).toBeLessThan(1000);
+    });
+
+    it('keep the queue moving while they wait', async () => {
+      await createWebGPUBackend({name: 'splat'});
+      const backend = await backendOf('splat');
+      const submit = spyOn(backend.device.queue, 'submit');
+      // As Firefox: what is done is told at the next submit.
+      submit.and.callFake(() => backend.answer('told'));
+      expect<unknown>(await backend.read({wait: true})).toBe('told');
+      expect(submit.calls.allArgs()).toEqual([[[]]]);
     });
   });
 
