@@ -13,7 +13,7 @@ const MAY_IMPORT = {
   compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain'],
   plan_attention: ['support', 'acsr', 'plan', 'explain', 'compile'],
   runtime: ['support', 'compile'],
-  model: ['support', 'pattern', 'runtime'],
+  model: ['support', 'pattern', 'acsr', 'runtime'],
   layers: ['support', 'pattern', 'runtime'],
 };
 

@@ -30,8 +30,8 @@ export interface SparseIOHandlerSync {
  * has as a constant, becomes part of the pattern, and no tensor of all pairs is made any more. (A query whose keys up to itself are all
  * padding attends to those then; the original may look at later keys. Nobody reads such a row.)
  *
- * Queries align with the last keys when there are fewer of them, as in `sparseAttention`, or with the first ones where a causal mask of
- * the model says so. A pattern made for fixed lengths (`documents`, `fromMask`) suits a model that is only run at that length.
+ * Where queries stand among keys of another number, `align` says: at the end, as in `sparseAttention`, unless told otherwise; where a
+ * causal mask of the model says it, that holds. Rows that see nothing there are named in the notes of the report. A pattern made for fixed lengths (`documents`, `fromMask`) suits a model that is only run at that length.
  *
  * Einsum nodes elsewhere become matrix products, in a model without attention too: TensorFlow.js runs them by broadcasting. The report
  * says what was found, what was swapped, and why the rest was not. Softmaxes that are no attention, such as class heads, are not in it.
@@ -50,15 +50,21 @@ export interface SparseIOHandlerSync {
 export function sparseIOHandler(source: string | io.IOHandler, options: SwapOptions): SparseIOHandler;
 export function sparseIOHandler(source: io.IOHandlerSync | io.ModelArtifacts, options: SwapOptions): SparseIOHandlerSync;
 export function sparseIOHandler(source: Source, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
-  const checked = checkOptions('sparseIOHandler', options);
-  const load = loaderOf(source);
+  return handlerOf('sparseIOHandler', source, options);
+}
+
+/** What a handler loads from. */
+export type Source = string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts;
+
+/** The handler of `sparseIOHandler`; `caller` is the function that was called, for messages. */
+export function handlerOf(caller: string, source: Source, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
+  const checked = checkOptions(caller, options);
+  const load = loaderOf(caller, source);
   let report: SwapReport | undefined;
   const keepReport = (told: SwapReport): void => {
     report = told;
-    checked.onReport?.(told);
   };
-  const swap = (artifacts: io.ModelArtifacts): io.ModelArtifacts =>
-    swapAttention('sparseIOHandler', artifacts, {...checked, onReport: keepReport}).artifacts;
+  const swap = (artifacts: io.ModelArtifacts): io.ModelArtifacts => swapAttention(caller, artifacts, checked, keepReport).artifacts;
   const handler = {
     get report(): SwapReport | undefined {
       return report;
@@ -71,30 +77,23 @@ export function sparseIOHandler(source: Source, options: SwapOptions): SparseIOH
   return handler as SparseIOHandler | SparseIOHandlerSync;
 }
 
-type Source = string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts;
-
-function loaderOf(source: Source): () => io.ModelArtifacts | Promise<io.ModelArtifacts> {
-  if (typeof source === 'string') return () => handlerFor(source).load!();
+function loaderOf(caller: string, source: Source): () => io.ModelArtifacts | Promise<io.ModelArtifacts> {
+  if (typeof source === 'string') return () => handlerFor(caller, source).load!();
   const given = source as (Partial<io.IOHandler> & io.ModelArtifacts) | null | undefined;
   if (typeof given?.load === 'function') return () => given.load!();
   if (given?.modelTopology !== undefined) return () => given;
   const found = given === null ? 'null' : typeof given;
-  return refuse(
-    'sparseIOHandler source',
-    found,
-    'a URL, a handler with load(), or model artifacts',
-    'Pass the URL of a model.json.',
-  );
+  return refuse(`${caller} source`, found, 'a URL, a handler with load(), or model artifacts', 'Pass the URL of a model.json.');
 }
 
 /**
  * The handler that `tf.loadGraphModel` itself would take for a URL: a registered one, else plain http, which knows relative URLs.
  */
-function handlerFor(url: string): io.IOHandler {
+function handlerFor(caller: string, url: string): io.IOHandler {
   const handlers = io.getLoadHandlers(url);
   if (handlers.length > 1) {
     const cure = 'Pass the handler itself, such as tf.io.http(url).';
-    refuse('sparseIOHandler source', `'${url}', which ${handlers.length} handlers claim`, 'a URL of one handler', cure);
+    refuse(`${caller} source`, `'${url}', which ${handlers.length} handlers claim`, 'a URL of one handler', cure);
   }
   return handlers[0] ?? io.http(url);
 }

@@ -1,6 +1,6 @@
 import {loadGraphModel as loadStock, type GraphModel} from '@tensorflow/tfjs-converter';
 import type {io} from '@tensorflow/tfjs-core';
-import {sparseIOHandler} from './io_handler.js';
+import {handlerOf, type SparseIOHandler} from './io_handler.js';
 import {checkOptions, type SwapOptions} from './options.js';
 import type {SwapReport} from './report.js';
 import {swapAttention} from './swap.js';
@@ -20,7 +20,7 @@ export type SwappedGraphModel = GraphModel & {readonly report: SwapReport};
  * model.execute(inputs);
  */
 export async function loadGraphModel(source: string | io.IOHandler, options: SwapOptions): Promise<SwappedGraphModel> {
-  const handler = sparseIOHandler(source, options);
+  const handler = handlerOf('loadGraphModel', source, options) as SparseIOHandler;
   const model = await loadStock(handler);
   return Object.assign(model, {report: handler.report!});
 }

@@ -24,6 +24,8 @@ export interface Attention extends Placement {
   readonly causal?: Alignment;
   /** Heads of axes `m`, where batch and heads are merged. */
   readonly heads?: number;
+  /** Why it is not known which axis are the queries; `full()` is right all the same. */
+  readonly unsure?: string;
   /** The nodes from the probabilities to the product of query and key. */
   readonly path: readonly string[];
   /** The axes of nodes of the path, where they are known: the letters of the query, k for keys. */

@@ -2,6 +2,9 @@ import {Pattern} from '../pattern/index.js';
 import {nearestName, readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
 import type {SwapReport} from './report.js';
 
+/** Where queries stand among keys: the last at the last key, or the first at the first. */
+export type Align = 'end' | 'start';
+
 /** What a swap takes. */
 export interface SwapOptions {
   /**
@@ -10,6 +13,12 @@ export interface SwapOptions {
    * the model stays in force besides.
    */
   readonly pattern: Pattern | readonly Pattern[];
+  /**
+   * Where the queries of an attention stand among its keys when there are more or fewer of them: the last query at the last key
+   * (`'end'`, as a decoder has it and `sparseAttention`), or the first at the first (`'start'`). One for all, or an array as that of the
+   * patterns. Default 'end'. Where a causal mask of the model itself says where queries stand, that holds, and a note tells.
+   */
+  readonly align?: 'end' | 'start' | readonly ('end' | 'start')[] | null | undefined;
   /** As in `sparseAttention`. Default 'auto'. */
   readonly implementation?: 'auto' | 'fused' | 'dense' | null | undefined;
   /** Called with the report, before a model is built. */
@@ -21,25 +30,41 @@ export interface SwapOptions {
   readonly strict?: boolean | null | undefined;
 }
 
-export const SWAP_NAMES: NamesOf<SwapOptions> = {pattern: true, implementation: true, onReport: true, strict: true};
+export const SWAP_NAMES: NamesOf<SwapOptions> = {
+  pattern: true,
+  align: true,
+  implementation: true,
+  onReport: true,
+  strict: true,
+};
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
+const ALIGNMENTS: readonly Align[] = ['end', 'start'];
 
 /** Throws a `SplatError` that names the option unless all of them make sense. `caller` is the function that was called. */
 export function checkOptions(
   caller: string,
   options: SwapOptions | null | undefined,
-): Required<Omit<Given<SwapOptions>, 'onReport'>> & Given<SwapOptions> {
+): Required<Omit<Given<SwapOptions>, 'onReport' | 'align'>> & Given<SwapOptions> {
+  refuseBarePattern(caller, options);
   const given = readOptions(options ?? ({} as SwapOptions), SWAP_NAMES, {
     all: `${caller} options`,
     expected: 'an object such as {pattern: slidingWindow({left: 64, right: 64})}',
     cure: 'Name each option.',
     one: (name) => `${caller} option '${name}'`,
   });
-  const {pattern, implementation = 'auto', strict = false} = given;
+  const {pattern, align, implementation = 'auto', strict = false} = given;
   if (!(pattern instanceof Pattern) && !(Array.isArray(pattern) && pattern.every((each) => each instanceof Pattern))) {
     const found = pattern === undefined ? 'none' : Array.isArray(pattern) ? 'an array with something else in it' : typeof pattern;
     const cure = 'Give one, such as {pattern: slidingWindow({left: 64, right: 64})}; full() keeps the attention as it is.';
     refuse(`${caller} pattern`, found, 'a Pattern, or an array of one for each attention', cure);
+  }
+  const alignments: readonly unknown[] = Array.isArray(align) ? align : [align];
+  const stray = align === undefined ? -1 : alignments.findIndex((each) => !ALIGNMENTS.includes(each as Align));
+  if (stray >= 0) {
+    const found = alignments[stray];
+    const near = nearestName(String(found), ALIGNMENTS);
+    const cure = near ? `Did you mean '${near}'?` : "Leave it out for 'end'.";
+    refuse(`${caller} align`, typeof found === 'string' ? `'${found}'` : String(found), `'end', 'start' or an array of them`, cure);
   }
   if (!IMPLEMENTATIONS.includes(implementation)) {
     const near = nearestName(String(implementation), IMPLEMENTATIONS);
@@ -49,3 +74,18 @@ export function checkOptions(
   if (typeof strict !== 'boolean') refuse(`${caller} strict`, String(strict), 'true or false', 'Leave it out for false.');
   return {...given, pattern: pattern as Pattern | readonly Pattern[], implementation, strict};
 }
+
+/** `loadGraphModel(url, full())`: a pattern is an object too, and its fields are no options. */
+function refuseBarePattern(caller: string, options: unknown): void {
+  const expected = 'an object such as {pattern: full()}';
+  if (options instanceof Pattern) {
+    const text = brief(String(options));
+    refuse(`${caller} options`, `the pattern ${text}`, expected, `Write ${caller}(…, {pattern: ${text}}).`);
+  }
+  if (Array.isArray(options)) refuse(`${caller} options`, 'an array', expected, 'Write {pattern: [first, second, …]}.');
+  if (typeof options === 'function') {
+    refuse(`${caller} options`, 'a function', expected, 'Call the builder, and write {pattern: causal()}.');
+  }
+}
+
+const brief = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}…` : text);

@@ -1,4 +1,4 @@
-/** What a swap did to a model. `found` = replaced + left. */
+/** What a swap did to a model. `found` = replaced + left. `String(report)` says all of it in lines of text. */
 export interface SwapReport {
   readonly found: number;
   /** In the order in which they are computed, which is that of an array of patterns; those in function bodies come last. */
@@ -41,12 +41,37 @@ export interface LeftAttention {
   readonly reason: string;
 }
 
+/** The parts of a report as one, which prints as text. */
+export function reportOf(parts: SwapReport): SwapReport {
+  const report = {...parts};
+  // Not enumerable: a report is data, and compares and prints as such.
+  Object.defineProperty(report, 'toString', {value: () => textOf(report)});
+  return report;
+}
+
 /** The report on a model that was not touched. */
-export const untouched = (problem: string): SwapReport => ({
-  found: 0,
-  replaced: [],
-  left: [],
-  einsums: 0,
-  notes: [],
-  problems: [problem],
-});
+export const untouched = (problem: string): SwapReport =>
+  reportOf({found: 0, replaced: [], left: [], einsums: 0, notes: [], problems: [problem]});
+
+function textOf({found, replaced, left, einsums, notes, problems}: SwapReport): string {
+  const attentions = `${replaced.length} of ${found} ${found === 1 ? 'attention' : 'attentions'} replaced`;
+  const products = einsums === 0 ? '' : `; ${einsums} Einsum ${einsums === 1 ? 'node' : 'nodes'} made matrix products`;
+  return [
+    `${attentions}${products}`,
+    ...replaced.map((each) => `  replaced '${each.name}': ${sentenceOf(each)}`),
+    ...left.map(({name, reason}) => `  left '${name}': ${reason}`),
+    ...notes.map((note) => `  note: ${note}`),
+    ...problems.map((problem) => `  problem: ${problem}`),
+  ].join('\n');
+}
+
+function sentenceOf({pattern, scale, causal, bias, kept}: ReplacedAttention): string {
+  const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
+  return [
+    pattern,
+    `scale ${Number(scale.toPrecision(6))}`,
+    ...(causal ? ['its causal mask in the pattern'] : []),
+    ...(bias.length > 0 ? [`with ${list(bias)}`] : []),
+    ...(kept.length > 0 ? [`${list(kept)} still computed for others`] : []),
+  ].join(', ');
+}

@@ -1,5 +1,6 @@
 import type {io} from '@tensorflow/tfjs-core';
-import {causal as causalPattern, type Pattern} from '../pattern/index.js';
+import type {Pattern} from '../pattern/index.js';
+import {assign, type Assigned} from './assign.js';
 import {GraphBuilder} from './builder.js';
 import type {CausalMask} from './causal.js';
 import type {Constants} from './constants.js';
@@ -16,7 +17,8 @@ import {
   type Signature,
 } from './graph.js';
 import {findAttentions, type Attention, type Found} from './match.js';
-import {untouched, type ReplacedAttention, type SwapReport} from './report.js';
+import type {Align} from './options.js';
+import {reportOf, untouched, type ReplacedAttention, type SwapReport} from './report.js';
 import {shapeWithout} from './scores_shape.js';
 import {Shapes} from './shapes.js';
 import {numberOf} from './size.js';
@@ -27,6 +29,8 @@ import {sweep} from './sweep.js';
 export interface RewriteOptions {
   /** One for all attentions, or one for each that can be swapped, in the order of the report. */
   readonly pattern: Pattern | readonly Pattern[];
+  /** The same of where queries stand. */
+  readonly align?: Align | readonly Align[];
   readonly implementation: string;
 }
 
@@ -36,6 +40,8 @@ export interface Rewritten {
   readonly weightSpecs: readonly io.WeightsManifestEntry[];
   readonly weightData: readonly ArrayBuffer[];
   readonly report: SwapReport;
+  /** What the caller asked for that cannot be, such as too few patterns. It is one of the problems. */
+  readonly mistake?: string;
 }
 
 /** The main graph or the body of a function, looked through. */
@@ -63,27 +69,24 @@ export function rewriteGraph(
 
   const conflict = scans.flatMap(({shapes}) => shapes.conflicts)[0];
   if (conflict !== undefined) return keep(untouched(`weights of the wrong shape: ${conflict}`));
-  const left = scans.flatMap(({found}) => found.misfits);
-  const swappable = scans.flatMap(({found}) => found.attentions);
-  const {pattern} = options;
-  if (Array.isArray(pattern) && pattern.length !== swappable.length) {
-    const problem = `${pattern.length} patterns were given, and ${swappable.length} attentions can be swapped; nothing was`;
-    const stayed = swappable.map(({softmax}) => ({name: softmax.name, reason: problem}));
-    return keep({...untouched(problem), found: left.length + stayed.length, left: [...left, ...stayed]});
+  const swappable = scans.flatMap(({found, shapes}) => found.attentions.map((attention) => ({attention, shapes})));
+  const {assigned, left: unassigned, mistake} = assign(swappable, options.pattern, options.align);
+  const left = [...scans.flatMap(({found}) => found.misfits), ...unassigned];
+  if (mistake !== undefined) {
+    const report = reportOf({...untouched(mistake), found: left.length, left});
+    return {...keep(report), mistake};
   }
-  let next = 0;
-  const patternOf = (): Pattern => (Array.isArray(pattern) ? (pattern as readonly Pattern[])[next++]! : (pattern as Pattern));
-  const done = scans.map((each) => apply(each, options.implementation, patternOf));
+  const done = scans.map((each) => apply(each, options.implementation, assigned));
 
   const replaced = done.flatMap((each) => each.replaced);
-  const report: SwapReport = {
+  const report = reportOf({
     found: replaced.length + left.length,
     replaced,
     left,
     einsums: done.reduce((sum, {einsums}) => sum + einsums, 0),
     notes: done.flatMap(({notes}) => notes),
     problems: [],
-  };
+  });
   if (done.every(({changed}) => !changed)) return keep(report);
   const library = functions.length === 0 ? {} : {library: {...topology.library, function: withBodies(functions, done.slice(1))}};
   const used = new Set(done.flatMap(({nodes}) => nodes.map(({name}) => name)));
@@ -119,12 +122,10 @@ interface Applied {
   readonly notes: readonly string[];
 }
 
-function apply({nodes, graph, shapes, builder, found}: Scan, implementation: string, patternOf: () => Pattern): Applied {
-  const {attentions} = found;
-  const swapped = attentions.map((attention) => ({attention, pattern: joined(patternOf(), attention)}));
-  const byName = new Map(
-    swapped.map(({attention, pattern}) => [attention.exit.node.name, nodeOf(attention, pattern, implementation)]),
-  );
+function apply({nodes, graph, shapes, builder, found}: Scan, implementation: string, assigned: readonly Assigned[]): Applied {
+  const swapped = assigned.filter(({attention}) => found.attentions.includes(attention));
+  const attentions = swapped.map(({attention}) => attention);
+  const byName = new Map(swapped.map((each) => [each.attention.exit.node.name, nodeOf(each, implementation)]));
   const waiting = new Map(attentions.flatMap(({path, query}) => path.map((name) => [name, parseEdge(query.input).name])));
   const replacedNodes = nodes.map((node) => byName.get(node.name) ?? rewired(node, waiting));
   const orphans = [...byName.keys()].flatMap((name) => graph.nodes.get(name)!.input ?? []).map((input) => parseEdge(input).name);
@@ -158,35 +159,28 @@ function apply({nodes, graph, shapes, builder, found}: Scan, implementation: str
   return {
     nodes: ordered,
     changed,
-    replaced: swapped.map(({attention, pattern}) => describe(attention, pattern, kept)),
+    replaced: swapped.map((each) => describe(each, kept)),
     einsums,
-    notes: [...attentions.flatMap((attention) => pairNotes(attention, shapes)), ...notes, ...stockNotes(shapes)],
+    notes: [...swapped.flatMap((each) => [...each.notes, ...pairNotes(each.attention, shapes)]), ...notes, ...stockNotes(shapes)],
   };
 }
 
-/** The pattern of an attention: the one given, and the causal mask that the model had. */
-function joined(pattern: Pattern, {causal}: Attention): string {
-  if (causal === undefined) return pattern.toString();
-  return (pattern.node.kind === 'full' ? causalPattern() : pattern.and(causalPattern())).toString();
-}
-
-function nodeOf(attention: Attention, pattern: string, implementation: string): NodeDef {
-  const {query, key, value, exit, terms, layout, scale, heads, causal} = attention;
+function nodeOf({attention, pattern, queryOffset}: Assigned, implementation: string): NodeDef {
+  const {query, key, value, exit, terms, layout, scale, heads} = attention;
   const kinds = terms.map(({kind, factor}) => (kind === 'add' ? `add:${factor}` : kind));
   return {
     name: exit.node.name,
     op: 'SparseAttention',
     input: [query.input, key.input, value.input, ...terms.map(({input}) => input), ...controlInputs(exit.node)],
     attr: {
-      pattern: {s: btoa(pattern)},
+      pattern: {s: btoa(pattern.toString())},
       scale: {f: scale},
       implementation: {s: btoa(implementation)},
       axes: {s: btoa(axesOf(attention))},
       layout: {s: btoa(layout)},
       terms: {s: btoa(kinds.join(' '))},
       ...(heads !== undefined && {heads: {i: heads}}),
-      // Where the mask of the model counts positions from the first key, so does the pattern.
-      ...(causal === 'first' && {query_offset: {i: 0}}),
+      ...(queryOffset !== undefined && {query_offset: {i: queryOffset}}),
     },
   };
 }
@@ -203,7 +197,7 @@ function rewired(node: NodeDef, waiting: ReadonlyMap<string, string>): NodeDef {
   return input === undefined || input.every((edge, i) => edge === node.input![i]) ? node : {...node, input};
 }
 
-function describe(attention: Attention, pattern: string, kept: ReadonlySet<string>): ReplacedAttention {
+function describe({attention, pattern}: Assigned, kept: ReadonlySet<string>): ReplacedAttention {
   const {exit, softmax, query, key, value, terms, causal, scale, path} = attention;
   return {
     name: exit.node.name,
@@ -215,7 +209,7 @@ function describe(attention: Attention, pattern: string, kept: ReadonlySet<strin
     causal: causal !== undefined,
     scale,
     axes: axesOf(attention),
-    pattern,
+    pattern: pattern.toString(),
     kept: path.filter((name) => kept.has(name) && name !== exit.node.name),
   };
 }

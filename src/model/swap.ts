@@ -4,12 +4,14 @@ import {Constants} from './constants.js';
 import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph.js';
 import {registerGraphOp} from './op.js';
 import type {checkOptions} from './options.js';
-import {untouched, type SwapReport} from './report.js';
+import {reportOf, untouched, type SwapReport} from './report.js';
 import {rewriteGraph} from './rewrite.js';
 
 export interface Swapped {
   readonly artifacts: io.ModelArtifacts;
   readonly report: SwapReport;
+  /** What the caller asked for that cannot be. */
+  readonly mistake?: string;
 }
 
 /** Options that were found right. */
@@ -17,14 +19,24 @@ export type CheckedOptions = ReturnType<typeof checkOptions>;
 
 /**
  * Artifacts with their attention swapped, and the report; the same artifacts where nothing could be. Tells `onReport`, and throws when
- * `strict` and not all went well.
+ * `strict` and not all went well. A mistake of the caller that nobody would hear of is printed as a warning.
  */
-export function swapAttention(caller: string, artifacts: io.ModelArtifacts, options: CheckedOptions): Swapped {
+export function swapAttention(
+  caller: string,
+  artifacts: io.ModelArtifacts,
+  options: CheckedOptions,
+  keepReport?: (report: SwapReport) => void,
+): Swapped {
   // Importing did this already, unless a bundler was told that imports have no effects.
   registerGraphOp();
   const swapped = trySwap(artifacts, options);
-  options.onReport?.(swapped.report);
-  if (options.strict) mustBeWhole(caller, swapped.report);
+  const {report, mistake} = swapped;
+  keepReport?.(report);
+  options.onReport?.(report);
+  if (options.strict) mustBeWhole(caller, report);
+  else if (mistake !== undefined && options.onReport === undefined) {
+    console.warn(`${caller}: ${mistake}. Give one for all, or one for each; strict throws instead, and onReport is told.`);
+  }
   return swapped;
 }
 
@@ -44,9 +56,10 @@ function trySwap(artifacts: io.ModelArtifacts, options: CheckedOptions): Swapped
       weightSpecs,
       weightData,
       report,
+      mistake,
     } = rewriteGraph(topology as GraphDef, constants, signature, options);
-    const told = report.found > 0 || report.problems.length > 0 ? report : {...report, problems: [NOTHING_FOUND]};
-    if (modelTopology === topology) return {artifacts, report: told};
+    const told = report.found > 0 || report.problems.length > 0 ? report : reportOf({...report, problems: [NOTHING_FOUND]});
+    if (modelTopology === topology) return {artifacts, report: told, ...(mistake !== undefined && {mistake})};
     if (weightSpecs.length === 0) return {artifacts: {...artifacts, modelTopology}, report: told};
     // TensorFlow.js reads past a buffer that is empty.
     const data = [artifacts.weightData ?? []].flat().filter(({byteLength}) => byteLength > 0);

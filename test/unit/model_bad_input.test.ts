@@ -98,6 +98,7 @@ describe('a model that is not as it should be', () => {
   });
 
   it('is given back as it is when there are more or fewer patterns than attentions', () => {
+    spyOn(console, 'warn');
     for (const pattern of [[], [full()], [full(), full(), full()]]) {
       const {artifacts, report} = rewriteGraphModel(two, {pattern});
       expect(artifacts).toBe(two);

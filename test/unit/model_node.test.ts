@@ -1,0 +1,116 @@
+import '@tensorflow/tfjs-backend-cpu';
+import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
+import {memory, ones, setBackend, type io, type Tensor} from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import type {AttrValue, GraphDef} from '../../src/model/graph.js';
+import {rewriteGraphModel} from '../../src/model/index.js';
+import {full} from '../../src/pattern/index.js';
+import {SplatError} from '../../src/support/index.js';
+import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
+
+const {artifacts} = rewriteGraphModel(
+  attentionGraph([scores, node('sum', 'AddV2', 'scores', 'm'), node('probs', 'Softmax', 'sum'), product('out', 'probs', 'v')]),
+  {pattern: full()},
+);
+
+/** The swapped model with other attributes in its node; undefined takes one away. */
+function changed(attr: Record<string, AttrValue | undefined>): io.ModelArtifacts {
+  const topology = artifacts.modelTopology as GraphDef;
+  const nodes = topology.node.map((each) => {
+    if (each.op !== 'SparseAttention') return each;
+    const all = Object.entries({...each.attr, ...attr}).filter(([, value]) => value !== undefined);
+    return {...each, attr: Object.fromEntries(all)};
+  });
+  return {...artifacts, modelTopology: {...topology, node: nodes}};
+}
+
+const text = (value: string): AttrValue => ({s: btoa(value)});
+const inputs = (): Record<string, Tensor> => ({
+  ...{q: ones([2, 3, 4, 2]), k: ones([2, 3, 4, 2]), v: ones([2, 3, 4, 2])},
+  m: ones([2, 1, 4, 4]),
+});
+
+function thrownBy(attr: Record<string, AttrValue | undefined>): unknown {
+  const model = loadGraphModelSync(changed(attr));
+  const given = inputs();
+  const start = memory().numTensors;
+  try {
+    (model.execute(given) as Tensor).dispose();
+  } catch (error) {
+    expect(memory().numTensors).toBe(start);
+    return error;
+  }
+  return undefined;
+}
+
+describe('a SparseAttention node that was changed by hand', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('runs as the swap wrote it', () => expect(thrownBy({})).toBeUndefined());
+
+  const hostile: Record<string, Record<string, AttrValue | undefined>> = {
+    'no axes': {axes: undefined},
+    'empty axes': {axes: text('')},
+    'axes that are a number': {axes: {i: 5}},
+    'axes that are a list': {axes: {list: {i: [1, 2]}}},
+    'axes of two tensors': {axes: text('bhld,bhld->bhld')},
+    'two outputs': {axes: text('bhld,bhld,bhld->bhld->bhld')},
+    'a letter twice': {axes: text('bhll,bhld,bhld->bhld')},
+    'a letter of its own': {axes: text('qhld,bhld,bhld->bhld')},
+    'no features': {axes: text('xbhl,bhld,bhld->bhld')},
+    'a star in the middle': {axes: text('l*d,bhld,bhld->bhld')},
+    'merged and apart': {axes: text('mhld,bhld,bhld->bhld')},
+    'axes by the thousand': {axes: text(`${'b'.repeat(5000)},bhld,bhld->bhld`)},
+    'fewer axes than the tensor': {axes: text('hld,bhld,bhld->bhld')},
+    'more axes than the tensor': {axes: text('abhld,bhld,bhld->bhld')},
+    'an output without its heads': {axes: text('bhld,bhld,bhld->bld')},
+    'an output without its batch': {axes: text('bhld,bhld,bhld->hld')},
+    'queries in place of features': {axes: text('bhdl,bhld,bhld->bhld')},
+    'heads in place of keys': {axes: text('bhld,blhd,bhld->bhld')},
+    'merged axes that no heads divide': {axes: text('mhld,mld,mld->mld'), heads: {i: 5}},
+    'no heads at all': {heads: {i: 0}},
+    'heads that are no number': {heads: text('many')},
+    'half a head': {heads: {f: 0.5}},
+    'unknown terms': {terms: text('multiply:2')},
+    'a term too many': {terms: text('add:1 add:1')},
+    'a term too few': {terms: text('')},
+    'a factor that is no number': {terms: text('add:x')},
+    'no factor': {terms: text('add:')},
+    'a scale that no query and no key has': {terms: text('times')},
+    'a word of every object': {terms: text('constructor')},
+    'an infinite factor': {terms: text('add:Infinity')},
+    'an unknown layout': {layout: text('lbhd')},
+    'no layout': {layout: undefined},
+    'an unknown implementation': {implementation: text('fastest')},
+    'a scale that is no number': {scale: text('half')},
+    'no scale': {scale: undefined},
+    'no pattern': {pattern: undefined},
+    'a pattern that is none': {pattern: text('causal(')},
+    'an offset between positions': {query_offset: {f: 0.5}},
+    'a broadcast that is none': {broadcast: text('1,x')},
+    'a broadcast that does not fit': {broadcast: text('3,1,1,1')},
+    'a broadcast of many axes': {broadcast: text('1,1,1,1,1,1,1,1,1')},
+  };
+  for (const [title, attr] of Object.entries(hostile)) {
+    it(`(${title}) is refused in words`, () => {
+      const error = thrownBy(attr);
+      expect(error).toBeInstanceOf(SplatError);
+      expect((error as SplatError).cure.length).toBeGreaterThan(10);
+      expect(String(error).length).toBeLessThan(1000);
+    });
+  }
+
+  it('never throws anything but a SplatError for its axes', () => {
+    const letters = fc.string({unit: fc.constantFrom(...'xyzabhmld*,->'), maxLength: 6});
+    const spec = fc.oneof(letters, fc.constantFrom('bhld', 'blhd', 'hld', 'mld', '*ld', 'bhdl', 'abhld'));
+    fc.assert(
+      fc.property(spec, spec, spec, spec, fc.constantFrom(1, 2, 3, 6), (query, key, value, output, heads) => {
+        const error = thrownBy({axes: text(`${query},${key},${value}->${output}`), heads: {i: heads}});
+        expect(error === undefined || error instanceof SplatError)
+          .withContext(String(error))
+          .toBeTrue();
+      }),
+      {numRuns: 300},
+    );
+  });
+});
