@@ -46,7 +46,7 @@ export {
   type SlotLayout,
 } from './acsr/index.js';
 export {acsrText, explain, launchesText, patternText, planText} from './explain.js';
-export {Pattern, fromMask, parsePattern} from './pattern/index.js';
+export {Pattern, fromMask, parsePattern, refusePattern} from './pattern/index.js';
 export {
   checkPlan,
   CORE_DEVICE,

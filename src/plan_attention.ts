@@ -1,5 +1,5 @@
 import {compress} from './acsr/index.js';
-import {compile, CORE_DEVICE, Pattern, problemOf, type AttentionShape} from './compile.js';
+import {compile, CORE_DEVICE, Pattern, problemOf, refusePattern, type AttentionShape} from './compile.js';
 import {explain, planText} from './explain.js';
 import {makePlan, toDense, type Plan} from './plan/index.js';
 import {readOptions, refuse, type NamesOf, type OptionWords} from './support/index.js';
@@ -48,9 +48,7 @@ const WORDS: OptionWords = {
  * @throws SplatError when a size or an option is not what it says.
  */
 export function planAttention(pattern: Pattern, given: AttentionShape): AttentionPlan {
-  if (!(pattern instanceof Pattern)) {
-    refuse('pattern', String(pattern), 'a Pattern', 'Build one with slidingWindow(…), causal(), parsePattern(text) and their kin.');
-  }
+  if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern);
   const shape = readOptions(given, SHAPE_NAMES, WORDS);
   const problem = problemOf(shape);
   const device = shape.device ?? CORE_DEVICE;

@@ -1,5 +1,4 @@
-import {checkFits, Pattern, resolveShape, type PatternNode, type PatternShape} from '../pattern/index.js';
-import {refuse} from '../support/index.js';
+import {checkFits, Pattern, refusePattern, resolveShape, type PatternNode, type PatternShape} from '../pattern/index.js';
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
@@ -20,7 +19,7 @@ import {rowsOf} from './expression.js';
  *
  * Throws `SplatError` when the shape is not one or the pattern was written for other lengths.
  */
-export function compress(pattern: Pattern | PatternNode, shape: PatternShape): Acsr {
+export function compress(pattern: Pattern, shape: PatternShape): Acsr {
   const node = nodeOf(pattern);
   const resolved = resolveShape(shape);
   checkFits(node, resolved);
@@ -40,9 +39,6 @@ export function compress(pattern: Pattern | PatternNode, shape: PatternShape): A
   return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
 }
 
-/** What a pattern says, whichever form it comes in. */
-export function nodeOf(pattern: Pattern | PatternNode): PatternNode {
-  if (pattern instanceof Pattern) return pattern.node;
-  if (typeof pattern === 'object' && pattern !== null && 'kind' in pattern) return pattern;
-  return refuse('pattern', `a ${typeof pattern}`, 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
-}
+/** What a pattern says. Its JSON looks alike and is unchecked, so it is refused. */
+export const nodeOf = (pattern: Pattern): PatternNode =>
+  pattern instanceof Pattern ? pattern.node : refusePattern('pattern', pattern);

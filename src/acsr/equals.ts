@@ -12,12 +12,12 @@ export type Equality =
  * Whether two patterns hold the same pairs at these lengths, with the first pair that only one of them holds when they do not: they are
  * the same when neither has a key that the other lacks, in any row. No dense mask is made.
  *
- * Throws `SplatError` when the shape is not one or a pattern was written for other lengths.
+ * Throws `SplatError` when one of them is no pattern, the shape is not one or a pattern was written for other lengths.
  *
  * @example
  * equals(prefix(2), globalTokens(2), {queryLength: 4, keyLength: 4}); // {equal: false, counterexample: {query: 0, key: 2}}
  */
-export function equals(a: Pattern | PatternNode, b: Pattern | PatternNode, shape: PatternShape): Equality {
+export function equals(a: Pattern, b: Pattern, shape: PatternShape): Equality {
   const resolved = resolveShape(shape);
   const [left, right] = [nodeOf(a), nodeOf(b)];
   checkFits(left, resolved);

@@ -27,7 +27,7 @@ export interface Reach {
  * @example
  * reachOf(prefix(4).or(slidingWindow({left: 15}))); // {sinks: 4, back: 15, ahead: 3, …}
  */
-export function reachOf(pattern: Pattern | PatternNode): Reach {
+export function reachOf(pattern: Pattern): Reach {
   const node = nodeOf(pattern);
   const facts = {candidates: new Set([0]), fixedLength: false, leastLength: 0};
   gather(node, facts);

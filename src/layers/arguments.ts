@@ -1,5 +1,5 @@
 import type {layers} from '@tensorflow/tfjs-layers';
-import {parsePattern, Pattern} from '../pattern/index.js';
+import {parsePattern, Pattern, refusePattern} from '../pattern/index.js';
 import {readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
 
 /** Those of TensorFlow.js, which may be null or undefined like ours. */
@@ -110,13 +110,7 @@ export function checkFlag(thing: string, flag: unknown, fallback: boolean): bool
 
 export function checkPattern(thing: string, pattern: unknown): Pattern {
   if (pattern instanceof Pattern) return pattern;
-  if (typeof pattern === 'string') return parsePattern(pattern);
-  return refuse(
-    thing,
-    say(pattern),
-    'a Pattern or its text',
-    "Make one with a builder such as slidingWindow({left: 64}), or write 'slidingWindow(left: 64)'.",
-  );
+  return typeof pattern === 'string' ? parsePattern(pattern) : refusePattern(thing, pattern, 'a Pattern or its text');
 }
 
 /** A value as an error message shows it. */

@@ -1,4 +1,4 @@
-import {Pattern} from '../pattern/index.js';
+import {Pattern, refusePattern} from '../pattern/index.js';
 import {nearestName, readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
 import type {SwapReport} from './report.js';
 
@@ -53,10 +53,11 @@ export function checkOptions(
     one: (name) => `${caller} option '${name}'`,
   });
   const {pattern, align, implementation = 'auto', strict = false} = given;
-  if (!(pattern instanceof Pattern) && !(Array.isArray(pattern) && pattern.every((each) => each instanceof Pattern))) {
-    const found = pattern === undefined ? 'none' : Array.isArray(pattern) ? 'an array with something else in it' : typeof pattern;
-    const cure = 'Give one, such as {pattern: slidingWindow({left: 64, right: 64})}; full() keeps the attention as it is.';
-    refuse(`${caller} pattern`, found, 'a Pattern, or an array of one for each attention', cure);
+  if (!(pattern instanceof Pattern)) {
+    const expected = 'a Pattern, or an array of one for each attention';
+    if (!Array.isArray(pattern)) refusePattern(`${caller} pattern`, pattern, expected);
+    const wrong = (pattern as readonly unknown[]).findIndex((each) => !(each instanceof Pattern));
+    if (wrong >= 0) refusePattern(`${caller} pattern[${wrong}]`, pattern[wrong]);
   }
   const alignments: readonly unknown[] = Array.isArray(align) ? align : [align];
   const stray = align === undefined ? -1 : alignments.findIndex((each) => !ALIGNMENTS.includes(each as Align));

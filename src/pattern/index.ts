@@ -17,3 +17,4 @@ export {
 } from './builders.js';
 export {parsePattern} from './parse.js';
 export {patternFromJSON} from './from_json.js';
+export {refusePattern} from './wrong_pattern.js';

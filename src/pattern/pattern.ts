@@ -4,7 +4,8 @@ import {nodeToJSON, type PatternJSON} from './json.js';
 import type {PatternNode, PatternShape} from './node.js';
 import {print} from './print.js';
 import {checkFits, resolveShape} from './shape.js';
-import {checkSize, spell} from './sizes.js';
+import {checkSize} from './sizes.js';
+import {refusePattern} from './wrong_pattern.js';
 
 /** Everything that walks a pattern recurses; this keeps the walks well inside any stack. */
 export const MAX_DEPTH = 1000;
@@ -118,8 +119,7 @@ export class Pattern {
   }
 
   #combine(kind: 'and' | 'or', other: Pattern): Pattern {
-    if (!(other instanceof Pattern))
-      refuse(`pattern.${kind}`, spell(other), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
+    if (!(other instanceof Pattern)) refusePattern(`pattern.${kind}`, other);
     return new Pattern({kind, operands: Object.freeze([this.node, other.node] as const)}, this, other);
   }
 }

@@ -3,6 +3,7 @@ import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, nearestName, readNumbers, refuse, say} from '../support/index.js';
 import type {Layout, Problem} from '../compile.js';
 import type {NumberArray} from './options.js';
+import {paddingCure} from './padding.js';
 
 /** The sizes [batch, heads, length, dim] of a tensor of either layout. */
 export function sizesOf(shape: readonly number[], layout: Layout): [number, number, number, number] {
@@ -65,11 +66,30 @@ export function alignToScores(
       name,
       `shape ${shapeOf(tensor)}`,
       `one that broadcasts to ${names} = [${scores.join(', ')}]`,
-      'Each dimension is full size or 1, aligned from the right.',
+      alignCure(name, tensor, scores, {batch, queryLength, keyLength}),
     );
   }
   const full = headless ? [padded[0]!, 1, padded[1]!, padded[2]!] : padded;
   return tensor.rank === 4 ? (tensor as Tensor4D) : tf.reshape(tensor, full as [number, number, number, number]);
+}
+
+/** The two slips that are seen most: a padding mask, and all pairs of each sequence without a dimension for heads. */
+function alignCure(
+  name: string,
+  {shape, dtype}: Tensor,
+  scores: readonly number[],
+  {batch, queryLength, keyLength}: Pick<Problem, 'batch' | 'queryLength' | 'keyLength'>,
+): string {
+  if (shape.length === 2 && shape[0] === batch && shape[1] === keyLength) {
+    const ones = Array<number>(scores.length - 2).fill(1);
+    const spread = `tf.reshape(${name}, [${[batch, ...ones, keyLength].join(', ')}])`;
+    return name === 'mask' ? paddingCure(dtype, queryLength, keyLength) : `A row for each sequence is ${spread}.`;
+  }
+  const [first, rows, keys] = shape;
+  if (shape.length === 3 && first === batch && (rows === 1 || rows === queryLength) && keys === keyLength) {
+    return `Give it a dimension for heads: tf.expandDims(${name}, 1).`;
+  }
+  return 'Each dimension is full size or 1, aligned from the right.';
 }
 
 export const shapeOf = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;

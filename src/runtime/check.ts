@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
-import {Pattern, type Layout, type Problem} from '../compile.js';
+import {isList, readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
+import {Pattern, refusePattern, type Layout, type Problem} from '../compile.js';
 import {alignToScores, checkAlive, floats, oneOf, shapeOf, sizesOf} from './arguments.js';
 import {checkScoring, type Scoring} from './check_scoring.js';
 import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
+import {paddingCure} from './padding.js';
 
 /** The arguments of a call, found right. */
 export interface Call {
@@ -63,7 +64,9 @@ export function checkCall(
   const scoring = checkScoring(options, rank, problem);
   const call = {problem, rank, layout, ...tensors, scoring, implementation, precision};
   if (pattern instanceof Pattern) return {...call, pattern};
-  return {...call, mask: alignToScores('mask', checkMask(pattern, implementation), rank, problem)};
+  const mask = checkMask(pattern, implementation, problem);
+  warnOfSquare(mask, problem);
+  return {...call, mask: alignToScores('mask', mask, rank, problem)};
 }
 
 const WORDS: OptionWords = {
@@ -131,17 +134,22 @@ function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: nu
   return {batch, heads, keyHeads, packedHeads: 1, queryLength, keyLength, queryOffset: offset, headDim, valueDim};
 }
 
-function checkMask(given: unknown, implementation: Call['implementation']): Tensor {
+function checkMask(given: unknown, implementation: Call['implementation'], {batch, queryLength, keyLength}: Problem): Tensor {
+  const isPadding = (shape: readonly unknown[]): boolean => shape.length === 2 && shape[0] === batch && shape[1] === keyLength;
   if (!(given instanceof tf.Tensor)) {
-    const cure =
-      typeof given === 'string'
-        ? 'Read text with parsePattern(text).'
-        : 'Make one with a builder such as causal(), or fromMask(array, shape).';
-    return refuse('pattern', say(given), 'a Pattern or a boolean tensor', cure);
+    if (isList(given) && isList(given[0]) && isPadding([given.length, given[0].length])) {
+      const cure = `${paddingCure(null, queryLength, keyLength)} The pattern is then full(), causal() or whatever attends to whom.`;
+      refuse('pattern', `an array [${batch}, ${keyLength}]`, 'a Pattern or a boolean tensor', cure);
+    }
+    return refusePattern('pattern', given, 'a Pattern or a boolean tensor');
   }
   const mask = checkAlive('mask', given);
   if (mask.dtype !== 'bool') {
-    refuse('mask', `dtype ${mask.dtype}`, 'dtype bool', "Cast it: tf.cast(mask, 'bool'); scores to add are options.bias.");
+    const cast = "Cast it: tf.cast(mask, 'bool'); scores to add are options.bias.";
+    const cure = isPadding(mask.shape)
+      ? `${paddingCure(mask.dtype, queryLength, keyLength)} For a mask of all pairs: ${cast}`
+      : cast;
+    refuse('mask', `dtype ${mask.dtype}`, 'dtype bool', cure);
   }
   if (implementation === 'fused') {
     refuse(
@@ -152,4 +160,20 @@ function checkMask(given: unknown, implementation: Call['implementation']): Tens
     );
   }
   return mask;
+}
+
+let warned = false;
+
+/**
+ * [batch, keyLength] and [queryLength, keyLength] are the same shape here, and nothing in the mask tells which is meant. Not an error:
+ * a program that is right must not stop at the batch that is as large as its sequences are long.
+ */
+function warnOfSquare({shape}: Tensor, {batch, queryLength, keyLength}: Problem): void {
+  if (warned || shape.length !== 2 || batch === 1 || batch !== queryLength || shape[0] !== batch || shape[1] !== keyLength) return;
+  warned = true;
+  console.warn(
+    `SparseAttention: a mask of [${shape.join(', ')}] is read as [queryLength, keyLength], the same for all ${batch} sequences. ` +
+      `If it is [batch, keyLength], an attention_mask: ${paddingCure('bool', queryLength, keyLength)} ` +
+      `If it is not, tf.reshape(mask, [1, 1, ${queryLength}, ${keyLength}]) says so. This is said once.`,
+  );
 }

@@ -135,7 +135,7 @@ function checkSegments(which: 'query' | 'key', given: unknown, shape: readonly [
   const name = `option segmentIds.${which}`;
   const ids = typeof given === 'object' && given !== null ? (given as Record<string, unknown>)[which] : undefined;
   if (ids == null) {
-    const cure = 'Give both, as {query, key}; for self-attention the same tensor twice.';
+    const cure = 'Give both, as {query: ids, key: ids}; for self-attention the same tensor twice.';
     refuse(name, say(given), `int32 [batch, ${which}Length]`, cure);
   }
   return shaped(name, whole(name, ids as Tensor | NumberArray).tensor(), shape, `[batch, ${which}Length]`);

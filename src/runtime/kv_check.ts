@@ -1,6 +1,6 @@
 import type {Tensor, Tensor1D, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, plainNumber, readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
-import {Pattern, reachOf, type Reach, type SlotLayout} from '../compile.js';
+import {Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../compile.js';
 import {floats, shapeOf} from './arguments.js';
 import {checkPrecision} from './check.js';
 import type {NumberArray, Precision} from './options.js';
@@ -132,9 +132,7 @@ export function checkCache(pattern: Pattern, given: KvCacheOptions): CacheShape 
 }
 
 function checkPattern(pattern: Pattern): Reach {
-  if (!(pattern instanceof Pattern)) {
-    refuse('pattern', say(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
-  }
+  if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern);
   const reach = reachOf(pattern);
   if (reach.fixedLength) {
     refuse(

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
-import {Pattern, PLAIN, problemOf, type CompileOptions, type Features, type Problem} from '../compile.js';
+import {Pattern, PLAIN, problemOf, refusePattern, type CompileOptions, type Features, type Problem} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
@@ -109,9 +109,7 @@ interface Prepared extends Required<Omit<CompileOptions, 'aux'>> {
 /** The sizes and options, found right. */
 export function checkPrepare(pattern: Pattern, given: PrepareShape): Prepared {
   const shape = readOptions(given, PREPARE_NAMES, WORDS);
-  if (!(pattern instanceof Pattern)) {
-    refuse('pattern', String(pattern), 'a Pattern', 'Make one with a builder such as causal(), or parsePattern(text).');
-  }
+  if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern);
   const {options = [], gradients = false, implementation: asked, precision: askedPrecision, ...sizes} = shape;
   if (typeof gradients !== 'boolean') {
     refuse('shape.gradients', say(gradients), 'true or false', 'Leave it out where nothing is trained.');

@@ -102,9 +102,9 @@ describe('the reach of a pattern', () => {
     for (const pattern of [globalTokens([]), globalTokens(9), prefix(9)]) expect(reachOf(pattern).leastLength).toBe(0);
   });
 
-  it('is the same for the JSON node of a pattern, and refuses what is none', () => {
-    expect(reachOf(causal().node)).toEqual(reachOf(causal()));
-    expect(() => reachOf('causal()' as never)).toThrowError(/found a string, expected a Pattern/);
+  it('refuses what is no pattern, its JSON node too', () => {
+    expect(() => reachOf(causal().node as never)).toThrowError(/found JSON, \{kind: 'causal'\}, expected a Pattern/);
+    expect(() => reachOf('causal()' as never)).toThrowError(/found the text 'causal\(\)', expected a Pattern/);
   });
 
   it('is found for all of the corpus', () => {

@@ -80,7 +80,7 @@ describe('planAttention', () => {
   });
 
   const REFUSED: readonly (readonly [string, unknown, unknown, RegExp])[] = [
-    ['a text in place of a pattern', 'causal()', SHAPE, /^pattern: found causal\(\), expected a Pattern.*parsePattern/],
+    ['a text in place of a pattern', 'causal()', SHAPE, /^pattern: found the text 'causal\(\)', expected a Pattern.*parsePattern/],
     ['no shape', causal(), undefined, /^shape: found undefined/],
     ['an unknown name', causal(), {...SHAPE, headDims: 3}, /^shape\.headDims: .*Did you mean 'headDim'\?/],
     ['an unknown name like no other', causal(), {...SHAPE, colour: 3}, /^shape\.colour: .*Remove it/],

@@ -158,7 +158,7 @@ describe('loadGraphModel', () => {
 
   it('refuses options as the handler does', async () => {
     await expectAsync(loadGraphModel('model.json', {} as unknown as {pattern: ReturnType<typeof full>})).toBeRejectedWithError(
-      /pattern: found none/,
+      /pattern: found undefined/,
     );
   });
 });

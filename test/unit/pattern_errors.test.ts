@@ -78,7 +78,9 @@ describe('a builder refuses', () => {
   });
 
   it('to combine a pattern with something else', () => {
-    expect(refusal(() => causal().or(wrong('full()'))).message).toContain('pattern.or: found "full()", expected a Pattern');
+    expect(refusal(() => causal().or(wrong('full()'))).message).toContain(
+      "pattern.or: found the text 'full()', expected a Pattern",
+    );
   });
 });
 
