@@ -11,10 +11,9 @@ if (adapter === null) {
   at('machine').textContent = `${NO_WEBGPU} The pages compute on the processor until then, at small sizes.`;
   at('machine').classList.add('lacking');
 } else {
-  const {name, software, device} = adapter;
-  at('machine').textContent = software
-    ? `This browser has WebGPU, on ${name}: the processor plays the GPU. All pages work, at small sizes.`
-    : `This browser has WebGPU, on ${name}. One binding holds up to ${bytes(device.maxBindingBytes)}.`;
+  const {where, software, device} = adapter;
+  const means = software ? 'All pages work, at small sizes' : `One binding holds up to ${bytes(device.maxBindingBytes)}`;
+  at('machine').textContent = `This browser has WebGPU, on ${where}. ${means}.`;
 }
 ready();
 report({ok: true, summary: at('machine').textContent ?? ''});

@@ -3,6 +3,8 @@ import {CORE_DEVICE, type Device} from '../../src/compile.js';
 /** The GPU behind this page, asked without TensorFlow.js. */
 export interface Adapter {
   readonly name: string;
+  /** The name as a sentence goes on with it: "WebGPU runs on …". */
+  readonly where: string;
   /** The processor plays the GPU: minutes where a GPU takes milliseconds. */
   readonly software: boolean;
   /** With the limits that a page gets which asks for all of them, as TensorFlow.js does. */
@@ -17,10 +19,14 @@ export async function findAdapter(): Promise<Adapter | null> {
 }
 
 export function describe(info: GPUAdapterInfo, limits: GPUSupportedLimits): Adapter {
-  const {description, vendor, architecture} = info;
+  const {description = '', vendor = '', architecture = ''} = info;
   const software = isSoftware(info);
+  // Firefox names no GPU.
+  const known = [description, `${vendor} ${architecture}`].map((words) => words.replace(/\bunknown\b/gi, '').trim()).find(Boolean);
+  const unnamed = software ? 'a processor that plays the GPU' : 'a GPU that this browser does not name';
   return {
-    name: description || [vendor, architecture].filter(Boolean).join(' ') || 'a GPU',
+    name: known ?? unnamed,
+    where: known !== undefined && software ? `${known}: software, the processor plays the GPU` : (known ?? unnamed),
     software,
     device: {
       ...CORE_DEVICE,

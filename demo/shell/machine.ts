@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-webgpu';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type {Device} from '../../src/index.js';
+import {waitFor} from '../../src/runtime/wait.js';
 import {describe, NO_WEBGPU} from './adapter.js';
 import {at, parameters} from './page.js';
 
@@ -33,14 +34,15 @@ async function webgpu(): Promise<Machine | null> {
   if (!('gpu' in navigator) || (await navigator.gpu.requestAdapter().catch(() => null)) === null) return null;
   if (!(await tf.setBackend('webgpu'))) return null;
   await tf.ready();
-  const device = webgpuBackend().device;
-  const {name, software, device: limits} = describe(device.adapterInfo, device.limits);
+  const backend = webgpuBackend();
+  const read = backend.read.bind(backend);
+  // In Firefox every read would else take 100 ms.
+  backend.read = (id) => waitFor(backend.queue, read(id));
+  const {name, where, software, device: limits} = describe(backend.device.adapterInfo, backend.device.limits);
   return {
     backend: 'webgpu',
     name,
-    description: software
-      ? `WebGPU runs on ${name}: software, the processor plays the GPU. Times compare the ways to compute; they say nothing about a GPU.`
-      : `WebGPU runs on ${name}.`,
+    description: `WebGPU runs on ${where}.${software ? ' Times compare the ways to compute; they say nothing about a GPU.' : ''}`,
     slow: software,
     device: limits,
   };
@@ -80,8 +82,14 @@ export function submit({backend}: Machine): void {
   webgpu.submitQueue();
 }
 
+/** Resolves when the queue has done all that was submitted. */
+export async function untilDone(): Promise<void> {
+  const {queue} = webgpuBackend();
+  await waitFor(queue, queue.onSubmittedWorkDone());
+}
+
 /** Resolves when the backend has done everything that was asked of it. */
 export async function finish(machine: Machine): Promise<void> {
   submit(machine);
-  if (machine.backend === 'webgpu') await webgpuBackend().queue.onSubmittedWorkDone();
+  if (machine.backend === 'webgpu') await untilDone();
 }

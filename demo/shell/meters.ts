@@ -1,4 +1,4 @@
-import {webgpuBackend, type Machine} from './machine.js';
+import {untilDone, webgpuBackend, type Machine} from './machine.js';
 
 /**
  * The most bytes of GPU buffers in use at one time. tf.memory() tells what is in use now; intermediates of a run come and go before
@@ -26,7 +26,7 @@ export async function peakBytes<T>({backend}: Machine, run: () => Promise<T>): P
 /** WebGPU reports a failed dispatch or allocation as an event, and TensorFlow.js does not listen: its results are then old memory. */
 export async function withGpuErrors<T>({backend}: Machine, run: () => Promise<T>): Promise<T> {
   if (backend !== 'webgpu') return run();
-  const {device, queue} = webgpuBackend();
+  const {device} = webgpuBackend();
   let message: string | null = null;
   const listen = ({error}: GPUUncapturedErrorEvent): void => {
     message ??= `${error.constructor.name}: ${error.message.split('\n')[0]}`;
@@ -34,7 +34,7 @@ export async function withGpuErrors<T>({backend}: Machine, run: () => Promise<T>
   device.addEventListener('uncapturederror', listen);
   try {
     const result = await run();
-    await queue.onSubmittedWorkDone();
+    await untilDone();
     if (message !== null) throw new Error(message);
     return result;
   } finally {

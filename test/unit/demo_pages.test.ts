@@ -2,6 +2,7 @@ import type {io} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {choicesOf, readable, SAMPLES, tail} from '../../demo/model/samples.js';
 import {lengthsMarkdown, tableOf, type LengthRow} from '../../demo/model/table.js';
+import {describe as describeAdapter} from '../../demo/shell/adapter.js';
 import {denseMisfit} from '../../demo/shell/dense_limits.js';
 import {bytes, duration, factor, percent, rate} from '../../demo/shell/format.js';
 import {binaryTicks, decimalTicks} from '../../demo/shell/ticks.js';
@@ -12,6 +13,28 @@ import {makeEncoder} from '../../demo/swap/example_model.js';
 import {planInputs} from '../../demo/swap/inputs.js';
 import {compare, runVerdicts, type Outcome} from '../../demo/swap/outcomes.js';
 import {describeSource, fromFiles} from '../../demo/swap/source.js';
+
+describe('the words for a GPU', () => {
+  const words = (info: object): string => describeAdapter(info as GPUAdapterInfo, {} as GPUSupportedLimits).where;
+
+  it('are its own, and say when the processor plays it', () => {
+    expect(words({vendor: 'nvidia', architecture: 'hopper', description: ''})).toBe('nvidia hopper');
+    expect(words({vendor: 'nvidia', architecture: 'hopper', description: 'NVIDIA H200'})).toBe('NVIDIA H200');
+    expect(words({vendor: 'google', architecture: 'swiftshader'})).toBe(
+      'google swiftshader: software, the processor plays the GPU',
+    );
+  });
+
+  it('are sentences where the browser has none', () => {
+    // As Firefox says it.
+    const unnamed = {vendor: '', architecture: '', device: 'unknown', description: ''};
+    expect(words(unnamed)).toBe('a GPU that this browser does not name');
+    expect(words({...unnamed, isFallbackAdapter: true})).toBe('a processor that plays the GPU');
+    expect(words({vendor: 'unknown', architecture: 'unknown', description: 'Unknown'})).toBe(
+      'a GPU that this browser does not name',
+    );
+  });
+});
 
 describe('numbers on pages', () => {
   it('have two digits and a unit that suits them', () => {
