@@ -1,9 +1,10 @@
 // Finds a Firefox that runs WebGPU without a display, and opens it on a page. No driver program: pages tell a local server what happens.
+// Run by itself, it says whether there is one.
 import {spawn} from 'node:child_process';
 import {accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {delimiter, join} from 'node:path';
-import {ROOT} from './steps.mjs';
+import {isMain, ROOT} from './steps.mjs';
 
 const NAMES = ['firefox-esr', 'firefox'];
 const PLACES = {
@@ -63,6 +64,16 @@ export function findFirefox() {
   return {program, env: {VK_DRIVER_FILES: driver, VK_ICD_FILENAMES: driver, MESA_SHADER_CACHE_DIR: SHADERS}};
 }
 
+/** @returns {string | null} what to install before Firefox can be used. */
+export function whyNoFirefox() {
+  try {
+    findFirefox();
+    return null;
+  } catch (error) {
+    return error.message;
+  }
+}
+
 const softwareDriver = () =>
   DRIVERS.filter(existsSync)
     .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
@@ -107,4 +118,10 @@ export function openFirefox({program, env}, url) {
     rmSync(home, {recursive: true, force: true, maxRetries: 20, retryDelay: 100});
   };
   return {ended, close};
+}
+
+if (isMain(import.meta.url)) {
+  const missing = whyNoFirefox();
+  console.log(missing ?? `Firefox is ${findFirefox().program}.`);
+  process.exitCode = missing === null ? 0 : 1;
 }

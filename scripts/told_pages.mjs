@@ -24,7 +24,8 @@ export async function listenToPages(serve) {
       });
     } else if (request.url === ALIVE) {
       response.writeHead(200, {'content-type': 'text/plain'}).flushHeaders();
-      response.on('close', () => gone());
+      // Of this visit: that of a page before breaks late.
+      response.on('close', gone);
     } else serve(request, response);
   });
   // A page may compute for minutes between two words.

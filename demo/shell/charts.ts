@@ -24,7 +24,10 @@ export interface LineChart {
 
 const drawings = new WeakMap<Element, () => Element[]>();
 const resized = new ResizeObserver((entries) => {
-  for (const {target} of entries) target.replaceChildren(...(drawings.get(target)?.() ?? []));
+  // Drawing changes heights that are observed here: done at once, that is a loop, which browsers report as an error.
+  requestAnimationFrame(() => {
+    for (const {target} of entries) target.replaceChildren(...(drawings.get(target)?.() ?? []));
+  });
 });
 
 /** Fills `host` with what `draw` makes for its width, now and whenever that changes. */
