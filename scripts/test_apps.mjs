@@ -16,7 +16,17 @@ const run = promisify(execFile);
 const tool = (path, ...args) => ['node', join(ROOT, 'node_modules', path), ...args];
 const tsc = (compiler, module) => {
   const resolution = module === 'esnext' ? ['--moduleResolution', 'bundler'] : [];
-  const options = ['--strict', '--skipLibCheck', '--noEmit', '--target', 'es2022', '--module', module, ...resolution];
+  const options = [
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--skipLibCheck',
+    '--noEmit',
+    '--target',
+    'es2022',
+    '--module',
+    module,
+    ...resolution,
+  ];
   return tool(`${compiler}/bin/tsc`, ...options, 'user.ts');
 };
 

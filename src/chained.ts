@@ -5,9 +5,17 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
-import {sparseAttention, type NumberArray, type Pattern, type SparseAttentionOptions} from './index.js';
+import {
+  sparseAttention,
+  type AttentionInput,
+  type AttentionOf,
+  type Attends,
+  type Pattern,
+  type SparseAttentionOptions,
+} from './index.js';
 
 declare module '@tensorflow/tfjs-core/dist/tensor' {
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- merged interfaces have the same parameters
   interface Tensor<R extends Rank = Rank> {
     /**
      * `sparseAttention(query, key, value, pattern, options)` with this tensor as the query.
@@ -19,23 +27,24 @@ declare module '@tensorflow/tfjs-core/dist/tensor' {
      *
      * @throws SplatError as `sparseAttention` does.
      */
-    sparseAttention(
-      key: Tensor | NumberArray,
-      value: Tensor | NumberArray,
+    sparseAttention<T extends Tensor, K extends AttentionInput, V extends AttentionInput>(
+      this: T & Attends<T>,
+      key: K & Attends<K, T>,
+      value: V & Attends<V, T>,
       pattern: Pattern | Tensor,
       options?: SparseAttentionOptions,
-    ): Tensor<R>;
+    ): AttentionOf<T>;
   }
 }
 
-function attend<R extends Rank>(
-  this: Tensor<R>,
-  key: Tensor | NumberArray,
-  value: Tensor | NumberArray,
+function attend(
+  this: Tensor,
+  key: AttentionInput,
+  value: AttentionInput,
   pattern: Pattern | Tensor,
   options?: SparseAttentionOptions,
-): Tensor<R> {
-  return sparseAttention(this, key, value, pattern, options) as Tensor<R>;
+): Tensor {
+  return sparseAttention(this, key as Tensor, value as Tensor, pattern, options);
 }
 
 /**
@@ -47,4 +56,4 @@ function tensorClasses(): Set<{prototype: Tensor}> {
   return new Set([tf.Tensor, (_tfGlobals?.get('Tensor') ?? tf.Tensor) as typeof tf.Tensor]);
 }
 
-for (const {prototype} of tensorClasses()) prototype.sparseAttention = attend;
+for (const {prototype} of tensorClasses()) prototype.sparseAttention = attend as Tensor['sparseAttention'];

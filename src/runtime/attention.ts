@@ -1,21 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor} from '@tensorflow/tfjs-core';
+import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 import type {Pattern} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
+import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';
 import {checkCall, type Call} from './check.js';
 import {showCall, stopwatch} from './debug.js';
 import {debugLevel} from './debug_level.js';
-import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
+import type {Precision, SparseAttentionOptions} from './options.js';
 import {featuresOf} from './check_scoring.js';
 import {shapeOf} from './arguments.js';
 import {KERNEL_NAME, registerKernelFor, type InputRole, type SparseAttentionAttrs} from './kernel.js';
 
 function sparseAttention_(
-  query: Tensor | NumberArray,
-  key: Tensor | NumberArray,
-  value: Tensor | NumberArray,
+  query: AttentionInput,
+  key: AttentionInput,
+  value: AttentionInput,
   pattern: Pattern | Tensor,
   options: SparseAttentionOptions = {},
 ): Tensor {
@@ -42,18 +43,29 @@ function sparseAttention_(
  * @returns float32 [batch, heads, queryLength, valueDim], of the rank and layout of the inputs.
  * @throws SplatError before any GPU work when an argument is not as described, when the device cannot hold it, and on every call after
  *   the device refused this plan or was lost.
- * @function
  */
-export const sparseAttention = tf.op({sparseAttention_});
+export function sparseAttention<Q extends AttentionInput, K extends AttentionInput, V extends AttentionInput>(
+  query: Q & Attends<Q>,
+  key: K & Attends<K, Q>,
+  value: V & Attends<V, Q>,
+  pattern: Pattern | Tensor,
+  options: SparseAttentionOptions = {},
+): AttentionOf<Q> {
+  return op(query, key, value, pattern, options) as AttentionOf<Q>;
+}
+
+/** With the scope and the name that ops of TensorFlow.js have. */
+const op = tf.op({sparseAttention_});
 
 /** Attention, and the logarithm of what it was divided by. */
-export interface AttentionWithAux {
-  readonly output: Tensor;
+export interface AttentionWithAux<R extends Rank = Rank> {
+  /** Of the rank and layout of the query. */
+  readonly output: Tensor<R>;
   /**
    * float32 [batch, heads, queryLength], [batch, queryLength] beside inputs of rank 3: natural log-sum-exp of the scores, sinks included;
    * −∞ where a query attends to nothing.
    */
-  readonly logSumExp: Tensor;
+  readonly logSumExp: Tensor<RankBelow<R>>;
 }
 
 /**
@@ -63,16 +75,15 @@ export interface AttentionWithAux {
  * const {output, logSumExp} = sparseAttentionWithAux(query, key, value, causal());
  * ```
  */
-export function sparseAttentionWithAux(
-  query: Tensor | NumberArray,
-  key: Tensor | NumberArray,
-  value: Tensor | NumberArray,
+export function sparseAttentionWithAux<Q extends AttentionInput, K extends AttentionInput, V extends AttentionInput>(
+  query: Q & Attends<Q>,
+  key: K & Attends<K, Q>,
+  value: V & Attends<V, Q>,
   pattern: Pattern | Tensor,
   options: SparseAttentionOptions = {},
-): AttentionWithAux {
-  return tf.tidy(
-    () => attend(checkCall(query, key, value, pattern, options), true) as tf.NamedTensorMap,
-  ) as unknown as AttentionWithAux;
+): AttentionWithAux<AttentionOf<Q>['rankType']> {
+  const tensors = tf.tidy(() => attend(checkCall(query, key, value, pattern, options), true) as tf.NamedTensorMap);
+  return tensors as unknown as AttentionWithAux<AttentionOf<Q>['rankType']>;
 }
 
 function attend(call: Call, withAux: boolean): {output: Tensor; logSumExp?: Tensor} {

@@ -1,6 +1,7 @@
 import './register.js';
 
 export {sparseAttention, sparseAttentionWithAux, type AttentionWithAux} from './attention.js';
+export type {AttentionInput, AttentionOf, Attends, RankBelow, RankOf} from './call_types.js';
 export {mergeAttention} from './merge.js';
 export {KvCache} from './kv_cache.js';
 export type {KvAttendOptions, KvCacheOptions} from './kv_check.js';

@@ -47,8 +47,7 @@ export interface SparseAttentionOptions {
  * Numbers that are no tensor yet, in nested or typed arrays. A BigInt counts as the number it is, if 32 bits hold it; rows of different
  * lengths, gaps and everything that is no number are refused.
  */
-export type NumberArray = TensorLike | BigInt64Array | BigUint64Array | NestedNumbers;
-type NestedNumbers = readonly (number | bigint | BigInt64Array | BigUint64Array | NestedNumbers)[];
+export type NumberArray = TensorLike | BigInt64Array | BigUint64Array | readonly (bigint | NumberArray)[];
 
 /** A number for each query and each key, int32 [batch, length]: a query attends to keys of its own number. */
 export interface SegmentIds {
