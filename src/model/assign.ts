@@ -86,10 +86,16 @@ function otherAlignment({causal, exit}: Attention, align: Align | undefined): st
 }
 
 /** Rows that a pattern leaves without a key, where the sizes are known: they give zeros. */
-function blindRows({exit, query, key, causal}: Attention, shapes: ShapeTable, pattern: Pattern, fromFirst: boolean): string[] {
-  const [queryLength, keyLength] = [query, key].map(({input, axes}) =>
-    numberOf(shapes.of(input)?.at(axes.indexOf('l') - axes.length)),
-  );
+function blindRows(
+  {exit, query, key, causal, broadcast}: Attention,
+  shapes: ShapeTable,
+  pattern: Pattern,
+  fromFirst: boolean,
+): string[] {
+  const [queryLength, keyLength] = [query, key].map(({input, axes}, role) => {
+    const own = numberOf(shapes.of(input)?.at(axes.indexOf('l') - axes.length));
+    return own === 1 ? (broadcast.at(role - 2) ?? 1) : own;
+  });
   if (queryLength === undefined || keyLength === undefined) return [];
   const count = (first: boolean): number => blind(pattern, {queryLength, keyLength, ...(first && {queryOffset: 0})});
   try {

@@ -95,18 +95,22 @@ function halves(
 ): {visible: number | undefined; hidden: number} | undefined {
   let [lowest, highest] = [Infinity, -Infinity];
   let [leastHidden, mostHidden] = [Infinity, -Infinity];
+  // Counted: what is hidden may be −∞ itself.
+  let [seen, unseen] = [0, 0];
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     const [key, query] = [i % columns, Math.floor(i / columns) % rows];
     if (key <= query + offset) {
+      seen++;
       lowest = Math.min(lowest, value);
       highest = Math.max(highest, value);
     } else {
+      unseen++;
       leastHidden = Math.min(leastHidden, value);
       mostHidden = Math.max(mostHidden, value);
     }
   }
-  if (mostHidden === -Infinity || lowest === Infinity) return undefined;
+  if (seen === 0 || unseen === 0) return undefined;
   const [far, near] = [mostHidden <= FAR, lowest > FAR];
   if (lowest === highest && (leastHidden === mostHidden || (far && near))) {
     return lowest === mostHidden ? undefined : {visible: lowest, hidden: mostHidden};

@@ -1,8 +1,8 @@
 import type {GraphBuilder} from './builder.js';
-import {dataInputs, tensorName, type NodeDef, type Source} from './graph.js';
-import {numberOf, same} from './size.js';
+import {dataInputs, parseEdge, tensorName, type NodeDef, type Source} from './graph.js';
+import {numberOf, same, sizeOf} from './size.js';
 import {keepsWholeBand} from './stock.js';
-import type {ShapeTable} from './shape_table.js';
+import type {Shape, ShapeTable} from './shape_table.js';
 import {cutsOf} from './slices.js';
 
 /** What is left of a tensor: one number for all its elements, or a tensor by name. */
@@ -17,10 +17,18 @@ export type Assumption = (tensor: string, node: NodeDef) => Folded | undefined;
 /** The assumption that changes nothing. */
 export const NOTHING: Assumption = () => undefined;
 
-interface Result {
+/** A tensor that is gone, by its name where it had it, and its shape. */
+export interface Lost {
+  readonly name?: string;
+  readonly shape: Shape | undefined;
+}
+
+export interface Result {
   readonly value: Folded;
   /** Whether the assumption was used. */
   readonly used: boolean;
+  /** What was folded had the shape to which the value and these broadcast. */
+  readonly lost: readonly Lost[];
 }
 
 /** How deep masks are read. */
@@ -34,6 +42,8 @@ const DEEPEST = 40;
  */
 export class Folder {
   private readonly clones = new Map<string, string>();
+  /** Of a clone, the tensors to whose shapes it broadcasts. */
+  private readonly parts = new Map<string, readonly string[]>();
 
   constructor(
     private readonly shapes: ShapeTable,
@@ -50,6 +60,11 @@ export class Folder {
     return this.visit(input, assume, new Map(), 0);
   }
 
+  /** Tensors that broadcast to the shape of one that is in the graph, or that was added to it; undefined where that is not known. */
+  partsOf(tensor: string): readonly string[] | undefined {
+    return this.shapes.graph.nodes.has(parseEdge(tensor).name) ? [tensor] : this.parts.get(tensor);
+  }
+
   /** The node once more, on other tensors. */
   again(node: NodeDef, inputs: readonly string[]): string {
     return this.clone(node, inputs);
@@ -57,7 +72,7 @@ export class Folder {
 
   private visit(input: string, assume: Assumption, seen: Map<string, Result | undefined>, depth: number): Result | undefined {
     const source = this.shapes.graph.source(input);
-    const opaque: Result = {value: source?.input ?? tensorName(input), used: false};
+    const opaque: Result = {value: source?.input ?? tensorName(input), used: false, lost: []};
     if (source === undefined || depth > DEEPEST) return opaque;
     if (!seen.has(source.input)) {
       // Tensors are shared, and a sum of sums would be walked again and again.
@@ -77,10 +92,10 @@ export class Folder {
     fold: (input: string) => Result | undefined,
   ): Result | undefined {
     const assumed = assume(source.input, source.node);
-    if (assumed !== undefined) return {value: assumed, used: true};
+    if (assumed !== undefined) return {value: assumed, used: true, lost: [this.gone(source.input)]};
     const known = this.shapes.valueOf(source.input);
     const whole = known?.scalar ? numberOf(known.elements[0]) : undefined;
-    if (whole !== undefined) return {value: whole, used: false};
+    if (whole !== undefined) return {value: whole, used: false, lost: []};
     return source.input === source.node.name ? this.node(source.node, opaque, fold) : opaque;
   }
 
@@ -88,25 +103,39 @@ export class Folder {
     const inputs = dataInputs(node);
     if (node.op === 'Const') {
       const value = this.shapes.constants.uniform(node.name);
-      return value === undefined ? opaque : {value, used: false};
+      return value === undefined ? opaque : {value, used: false, lost: [this.gone(node.name)]};
     }
-    if (node.op === 'Fill') return fold(inputs[1] ?? '');
-    if (node.op === 'OnesLike' || node.op === 'ZerosLike') return {value: Number(node.op === 'OnesLike'), used: false};
+    if (node.op === 'Fill') {
+      const filling = fold(inputs[1] ?? '');
+      return filling && {...filling, lost: [this.gone(node.name)]};
+    }
+    if (node.op === 'OnesLike' || node.op === 'ZerosLike')
+      return {value: Number(node.op === 'OnesLike'), used: false, lost: [this.gone(node.name)]};
     if (node.op === 'MatrixBandPart' && keepsWholeBand(this.shapes, node)) return fold(inputs[0] ?? '');
     if (VIEWS.includes(node.op)) return this.view(node, opaque, fold(inputs[0] ?? ''));
     if (!(node.op in UNARY) && !(node.op in BINARY) && !SELECTS.includes(node.op) && node.op !== 'Cast') return opaque;
 
     const results = inputs.map(fold);
-    if (results.some((result) => result === undefined)) return undefined;
-    const used = results.some((result) => result!.used);
-    const values = results.map((result) => result!.value);
+    if (!results.every((result) => result !== undefined)) return undefined;
+    const used = results.some((result) => result.used);
+    const values = results.map(({value}) => value);
     const simple = this.simplified(node, values);
-    if (simple !== undefined) return {value: simple, used};
+    if (simple !== undefined) return {value: simple, used, lost: this.lostBesides(inputs, results, simple)};
     const unchanged = values.every(
       (value, i) => value === this.shapes.graph.source(inputs[i]!)?.input || typeof value === 'number',
     );
     if (!used && unchanged) return opaque;
-    return {value: this.clone(node, values), used};
+    const kept = (input: string): boolean => this.shapes.graph.source(input)?.node.op === 'Const';
+    return {value: this.clone(node, values), used, lost: results.flatMap(({lost}, i) => (kept(inputs[i]!) ? [] : lost))};
+  }
+
+  /** What is gone when of some operands only one is left. */
+  private lostBesides(inputs: readonly string[], results: readonly Result[], left: Folded): Lost[] {
+    return results.flatMap(({value, lost}, i) => {
+      if (typeof value === 'number' || value === left) return lost;
+      const whole = this.shapes.graph.source(inputs[i]!)?.input ?? inputs[i]!;
+      return [...lost, ...(this.partsOf(value) ?? [whole]).map((part) => this.gone(part))];
+    });
   }
 
   private simplified(node: NodeDef, values: readonly Folded[]): Folded | undefined {
@@ -162,6 +191,8 @@ export class Folder {
     const key = [node.name, ...operands].join('\n');
     const known = this.clones.get(key) ?? this.builder.add(`${node.name}/part`, node.op, operands, node.attr);
     this.clones.set(key, known);
+    const parts = operands.map((operand, i) => (typeof values[i] === 'number' ? [] : this.partsOf(operand)));
+    if (!VIEWS.includes(node.op) && parts.every((part) => part !== undefined)) this.parts.set(known, parts.flat());
     return known;
   }
 
@@ -171,7 +202,8 @@ export class Folder {
     const [first = '', second = ''] = dataInputs(node);
     const source = this.shapes.graph.source(first)?.input;
     if (inner.used && !this.keepsPairs(node)) return undefined;
-    if (typeof inner.value === 'number') return inner;
+    const lost = this.lostBehind(node, inner.lost);
+    if (typeof inner.value === 'number') return {...inner, lost};
     const {shapes} = this;
     const sameRank = shapes.rank(inner.value) !== undefined && shapes.rank(inner.value) === shapes.rank(first);
     if (node.op === 'BroadcastTo' || node.op === 'Tile') {
@@ -180,11 +212,30 @@ export class Folder {
         .of(first)
         ?.every((size, i) => numberOf(size) === 1 || numberOf(shapes.valueOf(second)?.elements[i]) === 1);
       const drops = sameRank && (node.op === 'BroadcastTo' || onlyOnes);
-      return drops && shapes.rank(node.name) === shapes.rank(first) ? inner : inner.used ? undefined : opaque;
+      if (drops && shapes.rank(node.name) === shapes.rank(first)) return {...inner, lost: [this.gone(node.name)]};
+      return inner.used ? undefined : opaque;
     }
     if (inner.value === source) return opaque;
     if (node.op !== 'ExpandDims' || !sameRank) return inner.used ? undefined : opaque;
-    return {value: this.clone(node, [inner.value, shapes.integer(second) ?? second]), used: inner.used};
+    return {value: this.clone(node, [inner.value, shapes.integer(second) ?? second]), used: inner.used, lost};
+  }
+
+  private gone(name: string): Lost {
+    const {shapes} = this;
+    return {name, shape: shapes.of(name) ?? (shapes.valueOf(name)?.scalar ? [] : undefined)};
+  }
+
+  /** What is gone of the input of a view, as it broadcasts behind it. */
+  private lostBehind(node: NodeDef, lost: readonly Lost[]): readonly Lost[] {
+    if (lost.length === 0) return lost;
+    const rank = this.shapes.rank(node.name);
+    const axis = node.op === 'ExpandDims' ? this.shapes.integer(dataInputs(node)[1]) : undefined;
+    // Counted from the last axis, which all of them share.
+    const behind = axis === undefined || axis < 0 ? axis && -axis - 1 : rank && rank - 1 - axis;
+    if (behind === undefined || !lost.every(({shape}) => shape !== undefined)) return [this.gone(node.name)];
+    return lost.map(({shape}) => ({
+      shape: shape!.length < behind ? shape : shape!.toSpliced(shape!.length - behind, 0, sizeOf(1)),
+    }));
   }
 
   /** Whether a view leaves the last two axes, queries and keys, where they are. */

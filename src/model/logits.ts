@@ -1,9 +1,10 @@
 import {causalMaskOf, FAR, type Alignment, type CausalMask} from './causal.js';
 import {contractionOf} from './contraction.js';
 import {isProduct, leadsToProduct} from './dense.js';
-import {type Assumption, NOTHING} from './fold.js';
+import {type Assumption, type Folded, NOTHING, type Result} from './fold.js';
 import {dataInputs, textOf, type NodeDef} from './graph.js';
-import {through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
+import {without} from './growth.js';
+import {isMasked, through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
 import {LEAST_FACTOR, withScale} from './scale.js';
 
@@ -62,7 +63,7 @@ function readProduct({shapes}: LogitsContext, node: NodeDef): Logits | string {
   if (!isProduct(shapes, node)) return `the ${node.op} '${node.name}' multiplies with weights`;
   const dims = contraction.out.map((label) => [label]);
   const path = [{name: node.name, dims, masked: false}];
-  return {product: node, contraction, dims, sizes: new Map(), splits: new Map(), scale: 1, terms: [], path};
+  return {product: node, contraction, dims, sizes: new Map(), splits: new Map(), scale: 1, terms: [], growth: [], path};
 }
 
 function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '']: readonly string[]): Logits | string {
@@ -72,8 +73,11 @@ function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '
   if (factor === undefined)
     return node.op === 'Mul' ? readMultiplied(context, node, left, right) : readDivided(context, node, left, right);
   if (!Number.isFinite(factor)) return `'${node.name}' scales the scores by ${factor}`;
-  const inner = readLogits(context, factor === byRight ? left : right);
-  if (typeof inner === 'string') return inner;
+  const [scores, tensor] = factor === byRight ? [left, right] : [right, left];
+  const read = readLogits(context, scores);
+  if (typeof read === 'string') return read;
+  const inner = without(context, read, context.folder.fold(tensor, NOTHING)?.lost ?? [{shape: undefined}]);
+  if (inner === undefined) return withScale(context, node, read, tensor, node.op === 'Mul' ? 'times' : 'over');
   const hides = inner.causal !== undefined || inner.terms.some(({kind}) => kind === 'keep' || kind === 'drop');
   if (hides && factor < LEAST_FACTOR) return `'${node.name}' scales masked scores by ${factor}`;
   const terms = inner.terms.map((term) => (term.kind === 'add' ? {...term, factor: term.factor * factor} : term));
@@ -119,15 +123,16 @@ function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[
 /** The logits with a tensor added: as a mask if it is one, without what softmax does not see, or as it is. */
 function withAddend(context: LogitsContext, logits: Logits, input: string, factor: number): Logits {
   const {folder, shapes} = context;
-  const shift = folder.number(input);
-  if (shift !== undefined && Number.isFinite(shift)) return logits;
+  const whole = folder.fold(input, NOTHING);
+  const unshifted = Number.isFinite(whole?.value) ? without(context, logits, whole!.lost) : undefined;
+  if (unshifted !== undefined) return unshifted;
   const pushed = logits.multiplied === undefined ? undefined : pushedDown(context, logits, input, factor);
   if (pushed !== undefined) return pushed;
 
-  const split = splitCausal(context, logits, (assume) => folder.fold(input, assume)?.value);
+  const split = splitCausal(context, logits, (assume) => folder.fold(input, assume));
   if (split !== undefined && typeof split.hidden === 'number' && split.hidden * factor <= FAR) {
-    const causal = {...logits, causal: split.alignment};
-    return typeof split.visible === 'number' ? causal : withTerm(causal, {input: split.visible, kind: 'add', factor});
+    const rest = withRest(context, {...logits, causal: split.alignment}, split.visible, factor);
+    if (rest !== undefined) return rest;
   }
   const node = shapes.graph.producer(input);
   if (node !== undefined && ['Add', 'AddV2', 'AddN', 'Sub'].includes(node.op)) {
@@ -139,8 +144,15 @@ function withAddend(context: LogitsContext, logits: Logits, input: string, facto
     const fewer = parts.terms.length - logits.terms.length < 2;
     if (fewer || parts.causal !== logits.causal || parts.multiplied !== logits.multiplied) return parts;
   }
-  const whole = folder.fold(input, NOTHING)?.value;
-  return withTerm(logits, {input: typeof whole === 'string' ? whole : input, kind: 'add', factor});
+  const folded = typeof whole?.value === 'string' ? withRest(context, logits, whole, factor) : undefined;
+  return folded ?? withTerm(context, logits, {input, kind: 'add', factor});
+}
+
+/** The logits with what is left of an addend. */
+function withRest(context: LogitsContext, logits: Logits, {value, lost}: Result, factor: number): Logits | undefined {
+  if (typeof value === 'number') return without(context, logits, lost);
+  const grown = without(context, logits, lost, [value]);
+  return grown && withTerm(context, grown, {input: value, kind: 'add', factor});
 }
 
 /** scores · M + far · (1 − M): what M makes 0 is pushed down, so M selects. Undefined when the addend is something else. */
@@ -155,7 +167,9 @@ function pushedDown(context: LogitsContext, logits: Logits, input: string, facto
   const {multiplied: _, ...open} = logits;
   const selected = withCondition(context, open, mask, 'keep');
   if (typeof selected === 'string' || visible === undefined) return undefined;
-  return typeof visible.value === 'number' ? selected : withTerm(selected, {input: visible.value, kind: 'add', factor});
+  // The mask itself is there as a condition.
+  const lost = visible.lost.filter(({name}) => name !== mask);
+  return withRest(context, selected, {...visible, lost}, factor);
 }
 
 function readSelect(
@@ -166,28 +180,41 @@ function readSelect(
   const tries = [readLogits(context, yes), readLogits(context, no)];
   const at = tries.findIndex((logits) => typeof logits !== 'string');
   if (at < 0) return leadsToProduct(context.shapes, yes) ? (tries[0] as string) : (tries[1] as string);
-  const fill = context.folder.number(at === 0 ? no : yes);
-  if (fill === undefined || fill > FAR) {
+  const far = at === 0 ? no : yes;
+  const folded = context.folder.fold(far, NOTHING);
+  const fill = typeof folded?.value === 'number' ? folded.value : undefined;
+  if (folded === undefined || fill === undefined || !(fill <= FAR)) {
     return `'${node.name}' selects between the scores and ${fill === undefined ? 'another tensor' : `${fill}, which hides nothing`}`;
   }
   const inner = tries[at] as Logits;
   if (inner.multiplied !== undefined) return unanswered(inner.multiplied);
   const selected = withCondition(context, inner, condition, at === 0 ? 'keep' : 'drop');
-  return typeof selected === 'string' ? selected : through(node, selected, {});
+  if (typeof selected === 'string') return selected;
+  // A Select broadcasts nothing.
+  const filled = node.op === 'Select' ? selected : without(context, selected, folded.lost, [condition]);
+  return filled === undefined
+    ? `'${node.name}' selects between the scores and '${far}', which may be larger than they are`
+    : through(node, filled, {});
 }
 
 /** The logits where only the keys count for which a condition holds (`keep`), or does not (`drop`). */
 function withCondition(context: LogitsContext, logits: Logits, condition: string, kind: 'keep' | 'drop'): Logits | string {
   const {folder, shapes} = context;
   const [visible, hidden] = kind === 'keep' ? [1, 0] : [0, 1];
-  const take = (base: Logits, rest: number | string): Logits | string => {
-    if (typeof rest === 'string') return withTerm(base, {input: rest, kind, factor: 1});
-    return rest === visible ? base : `the condition '${condition}' hides every key`;
+  const take = (base: Logits, {value, lost}: Result): Logits | string | undefined => {
+    if (typeof value === 'number') {
+      return value === visible ? without(context, base, lost) : `the condition '${condition}' hides every key`;
+    }
+    const grown = without(context, base, lost, [value]);
+    return grown && withTerm(context, grown, {input: value, kind, factor: 1});
   };
-  const split = splitCausal(context, logits, (assume) => folder.fold(condition, assume)?.value);
-  if (split?.hidden === hidden) return take({...logits, causal: split.alignment}, split.visible);
-  const whole = folder.fold(condition, NOTHING)?.value ?? shapes.graph.source(condition)?.input ?? condition;
-  return take(logits, whole);
+  const split = splitCausal(context, logits, (assume) => folder.fold(condition, assume));
+  const taken = split?.hidden === hidden ? take({...logits, causal: split.alignment}, split.visible) : undefined;
+  if (taken !== undefined) return taken;
+  const source = {value: shapes.graph.source(condition)?.input ?? condition, used: false, lost: []};
+  return (
+    take(logits, folder.fold(condition, NOTHING) ?? source) ?? withTerm(context, logits, {input: source.value, kind, factor: 1})
+  );
 }
 
 /**
@@ -197,8 +224,8 @@ function withCondition(context: LogitsContext, logits: Logits, condition: string
 function splitCausal(
   context: LogitsContext,
   logits: Logits,
-  evaluate: (assume: Assumption) => number | string | undefined,
-): {alignment: Alignment; visible: number | string; hidden: number | string} | undefined {
+  evaluate: (assume: Assumption) => Result | undefined,
+): {alignment: Alignment; visible: Result; hidden: Folded} | undefined {
   let alignment: Alignment | undefined = logits.causal;
   let [found, mixed] = [false, false];
   const under =
@@ -214,7 +241,7 @@ function splitCausal(
   const [queries, keys] = logits.dims.slice(-2);
   if (queries?.length !== 1 || keys?.length !== 1) return undefined;
   const visible = evaluate(under('visible'));
-  const hidden = found ? evaluate(under('hidden')) : undefined;
+  const hidden = found ? evaluate(under('hidden'))?.value : undefined;
   if (!found || mixed || visible === undefined || hidden === undefined || alignment === undefined) return undefined;
   return {alignment, visible, hidden};
 }
@@ -244,7 +271,7 @@ function readTranspose(context: LogitsContext, node: NodeDef, [input = '', permI
   const perm = context.shapes.integers(permInput);
   if (perm?.length !== inner.dims.length || inner.dims[0]?.[0] === '*')
     return `the Transpose '${node.name}' of the scores has an unknown order`;
-  if (inner.terms.length > 0 || inner.causal !== undefined || inner.multiplied !== undefined) {
+  if (isMasked(inner) || inner.causal !== undefined || inner.multiplied !== undefined) {
     return `the Transpose '${node.name}' turns scores that were masked before, or scaled by a tensor`;
   }
   return through(node, inner, {dims: perm.map((axis) => inner.dims[axis]!)});

@@ -2,10 +2,11 @@ import type {Alignment} from './causal.js';
 import {contractionOf} from './contraction.js';
 import {leadsToProduct, reachesProduct} from './dense.js';
 import {dataInputs, parseEdge, passesThrough, type NodeDef} from './graph.js';
+import {broadcastOf} from './growth.js';
 import {chooseLayout, type Placement} from './layout.js';
 import {readLogits, unanswered} from './logits.js';
 import {scalesKeysOfHeads} from './scale.js';
-import {isScale, type Logits, type LogitsContext, type PathNode, type Term} from './normal_form.js';
+import {isMasked, isScale, type Logits, type LogitsContext, type PathNode, type Term} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
 import {partsOf, regroup, type Dims} from './regroup.js';
 import {queryAxis, unfitMask} from './score_axes.js';
@@ -22,6 +23,8 @@ export interface Attention extends Placement {
   readonly scale: number;
   readonly terms: readonly Term[];
   readonly causal?: Alignment;
+  /** What folded tensors broadcast the scores to; empty: nothing. */
+  readonly broadcast: readonly number[];
   /** Heads of axes `m`, where batch and heads are merged. */
   readonly heads?: number;
   /** Why it is not known which axis are the queries; `full()` is right all the same. */
@@ -235,17 +238,15 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     softmax: softmax.node,
     scale: logits.scale * placement.query.scale * placement.key.scale,
     terms: logits.terms,
+    broadcast: broadcastOf(logits.growth),
     ...(logits.causal && {causal: logits.causal}),
     ...(heads !== undefined && {heads}),
     path: [...new Set([...output.path.toReversed(), ...softmax.path, ...logits.path.map(({name}) => name)])],
-    pathAxes: pathAxes(
-      [...softmax.path.map((name) => ({name, dims: logits.dims, masked: logits.terms.length > 0})), ...logits.path],
-      {
-        ...Object.fromEntries(letters),
-        [queryLabel]: 'l',
-        [keyLabel]: 'k',
-      },
-    ),
+    pathAxes: pathAxes([...softmax.path.map((name) => ({name, dims: logits.dims, masked: isMasked(logits)})), ...logits.path], {
+      ...Object.fromEntries(letters),
+      [queryLabel]: 'l',
+      [keyLabel]: 'k',
+    }),
   };
 }
 

@@ -46,7 +46,8 @@ export function readAttributes(attrs: Readonly<Record<string, unknown>>, inputs:
   }
   const terms = text('terms').split(' ').filter(Boolean).map(kindOf);
   if (terms.includes(undefined)) wrong('terms', say(attrs['terms']), `words of 'add:1', ${Object.keys(WORDS).join(', ')}`);
-  if (inputs !== 3 + terms.length) {
+  // Nodes that it waits for come behind.
+  if (inputs < 3 + terms.length) {
     wrong('terms', `${terms.length} terms and ${inputs} inputs`, 'an input for query, key, value and each of the terms');
   }
   const broadcast = text('broadcast').split(',').filter(Boolean).map(Number);

@@ -21,6 +21,13 @@ export interface Term {
 
 export const isScale = ({kind}: Term): boolean => kind === 'times' || kind === 'over';
 
+/** Sizes that the scores were broadcast to by a tensor of which nothing else is left; 1 where they had that size. */
+export interface Growth {
+  readonly sizes: readonly number[];
+  /** The axes of the scores there. */
+  readonly dims: Dims;
+}
+
 /** The normal form of what a softmax of attention reads: scale · query·keyᵀ + Σ terms, and perhaps a causal mask. */
 export interface Logits {
   readonly product: NodeDef;
@@ -30,6 +37,8 @@ export interface Logits {
   readonly splits: ReadonlyMap<string, readonly string[]>;
   readonly scale: number;
   readonly terms: readonly Term[];
+  /** What folded tensors broadcast the scores to. */
+  readonly growth: readonly Growth[];
   /** Set when a causal mask was recognised and taken out. */
   readonly causal?: Alignment;
   /** A mask of ones and zeros that the scores were multiplied with; it needs an addend that pushes down what it makes 0. */
@@ -58,10 +67,22 @@ export interface LogitsContext {
 /** The logits behind one more node. */
 export const through = (node: NodeDef, inner: Logits, changes: Partial<Logits>): Logits => {
   const logits = {...inner, ...changes};
-  return {...logits, path: [{name: node.name, dims: logits.dims, masked: logits.terms.length > 0}, ...inner.path]};
+  return {...logits, path: [{name: node.name, dims: logits.dims, masked: isMasked(logits)}, ...inner.path]};
 };
 
-export const withTerm = (logits: Logits, term: Omit<Term, 'dims'>): Logits => ({
-  ...logits,
-  terms: [...logits.terms, {...term, dims: logits.dims}],
-});
+/** Whether the scores met a tensor, which may have made them larger. */
+export const isMasked = ({terms, growth}: Logits): boolean => terms.length > 0 || growth.length > 0;
+
+/** The logits with one more tensor, which may have more axes. */
+export function withTerm({shapes}: LogitsContext, logits: Logits, term: Omit<Term, 'dims'>): Logits {
+  const wide = withRank(logits, shapes.rank(term.input));
+  return {...wide, terms: [...wide.terms, {...term, dims: wide.dims}]};
+}
+
+/** Logits with further axes in front, where a tensor that is broadcast with them has more. */
+export function withRank(logits: Logits, rank: number | undefined): Logits {
+  const {dims, path} = logits;
+  if (rank === undefined || rank <= dims.length || dims[0]?.[0] === '*') return logits;
+  const more = Array.from({length: rank - dims.length}, (_, i) => [`${path[0]!.name}/axis${rank - i}`]);
+  return {...logits, dims: [...more, ...dims]};
+}

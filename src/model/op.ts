@@ -35,7 +35,7 @@ export function registerGraphOp(): void {
 export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   const {reads, writes, terms: kinds, broadcast, ...options} = readAttributes(attrs, inputs.length);
   return tf.tidy(() => {
-    const terms = inputs.slice(3);
+    const terms = inputs.slice(3, 3 + kinds.length);
     const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, options.heads));
     const own = Math.max(...given.map(({axes}) => leadingOf(axes)), leadingOf(writes.replace('m', 'bh')));
     const rank = Math.max(own, ...terms.map((term) => term.rank - 2), broadcast.length - 2);

@@ -1,5 +1,6 @@
 import type {Folder} from './fold.js';
 import {dataInputs, type NodeDef} from './graph.js';
+import {keepsShape} from './growth.js';
 import {numberOf, same, times} from './size.js';
 import type {ShapeTable} from './shape_table.js';
 
@@ -54,10 +55,10 @@ function step(
     case 'RealDiv':
     case 'Div': {
       if (role === 'value') return undefined;
-      const right = folder.number(second);
+      const right = keepsShape(shapes, second, first) ? folder.number(second) : undefined;
       const byRight = right === undefined ? undefined : node.op === 'Mul' ? right : 1 / right;
       if (byRight !== undefined && Number.isFinite(byRight)) return {...last, input: first, scale: last.scale * byRight};
-      const byLeft = node.op === 'Mul' ? folder.number(first) : undefined;
+      const byLeft = node.op === 'Mul' && keepsShape(shapes, first, second) ? folder.number(first) : undefined;
       return byLeft !== undefined && Number.isFinite(byLeft) ? {...last, input: second, scale: last.scale * byLeft} : undefined;
     }
     case 'Transpose': {

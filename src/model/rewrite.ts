@@ -166,7 +166,7 @@ function apply({nodes, graph, shapes, builder, found}: Scan, implementation: str
 }
 
 function nodeOf({attention, pattern, queryOffset}: Assigned, implementation: string): NodeDef {
-  const {query, key, value, exit, terms, layout, scale, heads} = attention;
+  const {query, key, value, exit, terms, layout, scale, heads, broadcast} = attention;
   const kinds = terms.map(({kind, factor}) => (kind === 'add' ? `add:${factor}` : kind));
   return {
     name: exit.node.name,
@@ -179,6 +179,7 @@ function nodeOf({attention, pattern, queryOffset}: Assigned, implementation: str
       axes: {s: btoa(axesOf(attention))},
       layout: {s: btoa(layout)},
       terms: {s: btoa(kinds.join(' '))},
+      ...(broadcast.length > 0 && {broadcast: {s: btoa(broadcast.join())}}),
       ...(heads !== undefined && {heads: {i: heads}}),
       ...(queryOffset !== undefined && {query_offset: {i: queryOffset}}),
     },

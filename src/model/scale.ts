@@ -35,7 +35,7 @@ export function withScale(
   const terms = inner.terms.map((term) =>
     term.kind === 'add' ? {...term, input: folder.again(node, [term.input, tensor])} : term,
   );
-  return through(node, withTerm({...inner, terms}, {input: tensor, kind, factor: 1}), {});
+  return through(node, withTerm(context, {...inner, terms}, {input: tensor, kind, factor: 1}), {});
 }
 
 /** Whether a scale has a number for each key of each head. */

@@ -36,7 +36,7 @@ export function queryAxis(
  */
 export function unfitMask(
   shapes: ShapeTable,
-  {terms, causal}: Logits,
+  {terms, growth, causal}: Logits,
   order: readonly string[],
   expected: readonly string[],
   splits: ReadonlyMap<string, readonly string[]>,
@@ -45,6 +45,14 @@ export function unfitMask(
     return 'its causal mask lies on scores of another order than [batch, heads, queries, keys]';
   }
   const spelled = (dims: Dims): string[] => dims.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+'));
+  // From the last axis on, as it broadcasts: an axis of size 1 may be any.
+  const lies = (axes: readonly string[], ones: readonly boolean[] | undefined): boolean =>
+    ones?.every((one, i) => one || axes.at(i - ones.length) === expected.at(i - ones.length)) ?? false;
+  for (const {sizes, dims} of growth) {
+    const ones = sizes.map((size) => size === 1);
+    if (lies(spelled(dims), ones)) continue;
+    return `a constant makes scores of another order than [batch, heads, queries, keys] larger`;
+  }
   for (const term of terms) {
     const {input, dims} = term;
     const {name} = parseEdge(input);
@@ -54,13 +62,9 @@ export function unfitMask(
       return `the ${scales ? 'scale' : 'addend'} '${name}' has a rank above 4`;
     const axes = spelled(dims);
     if (axes.join() === expected.join()) continue;
-    // From the last axis on, as it broadcasts: an axis of size 1 may be any.
-    const fits = shape?.every((size, axis) => {
-      const at = axis - shape.length;
-      return numberOf(size) === 1 || axes.at(at) === expected.at(at);
-    });
+    const ones = shape?.map((size) => numberOf(size) === 1);
     const meets = scales ? `the scale '${name}' lies on` : `the addend '${name}' is added to`;
-    if (fits !== true) return `${meets} scores of another order than [batch, heads, queries, keys]`;
+    if (!lies(axes, ones)) return `${meets} scores of another order than [batch, heads, queries, keys]`;
   }
   return undefined;
 }

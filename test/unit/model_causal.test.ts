@@ -128,6 +128,50 @@ const causalCases: readonly Case[] = [
       ),
   },
   {
+    title: 'a constant of 0 and −∞',
+    mask: ({g, scores}) =>
+      l.add(
+        g,
+        scores,
+        g.constant(
+          triangle(5, (k, q) => (k > q ? -Infinity : 0)),
+          [1, 1, 5, 5],
+          'float32',
+        ),
+      ),
+  },
+  {
+    title: 'a constant of 0 and ∞, subtracted',
+    mask: ({g, scores}) =>
+      l.sub(
+        g,
+        scores,
+        g.constant(
+          triangle(5, (k, q) => (k > q ? Infinity : 0)),
+          [5, 5],
+          'float32',
+        ),
+      ),
+  },
+  {
+    title: 'a Select of 0 and −∞',
+    mask: (parts) => {
+      const {g, scores} = parts;
+      return l.add(g, scores, g.op('SelectV2', [below(parts), g.float(0), g.float(-Infinity)]));
+    },
+  },
+  {
+    title: 'a part of a larger constant of −∞',
+    mask: ({g, queries, keys, scores}) => {
+      const lower = g.constant(
+        triangle(9, (k, q) => (k > q ? -Infinity : 0)),
+        [9, 9],
+        'float32',
+      );
+      return l.add(g, scores, g.op('Slice', [lower, g.ints([0, 0]), l.pack(g, [queries, keys])]));
+    },
+  },
+  {
     title: 'a boolean constant that is larger, cut to the lengths (nanoGPT)',
     mask: (parts) => {
       const {g, queries, keys, scores} = parts;
@@ -203,6 +247,19 @@ const others: readonly Case[] = [
         scores,
         g.constant(
           triangle(5, (k, q) => (k > q && k * q !== 12 ? -1e9 : 0)),
+          [5, 5],
+          'float32',
+        ),
+      ),
+  },
+  {
+    title: 'a triangle of −∞ with one key too few',
+    mask: ({g, scores}) =>
+      l.add(
+        g,
+        scores,
+        g.constant(
+          triangle(5, (k, q) => (k > q || (q === 4 && k === 2) ? -Infinity : 0)),
           [5, 5],
           'float32',
         ),
@@ -322,16 +379,18 @@ describe('a causal mask in a graph', () => {
     }
   });
 
-  it('that also holds other biases stays a constant, beside the pattern', async () => {
-    const table = (k: number, q: number): number => (k > q ? -1e9 : 0.3 * (q - k));
-    const report = await expectUnchanged({
-      title: 'T5',
-      mask: ({g, scores}) => l.add(g, scores, g.constant(triangle(5, table), [1, 1, 5, 5], 'float32', 'relative')),
+  for (const far of [-1e9, -Infinity]) {
+    it(`that also holds other biases stays a constant, beside the pattern (${far})`, async () => {
+      const table = (k: number, q: number): number => (k > q ? far : 0.3 * (q - k));
+      const report = await expectUnchanged({
+        title: 'T5',
+        mask: ({g, scores}) => l.add(g, scores, g.constant(triangle(5, table), [1, 1, 5, 5], 'float32', 'relative')),
+      });
+      expect(report.replaced[0]!.causal).toBeTrue();
+      expect(report.replaced[0]!.bias).toEqual(['relative']);
+      expect(report.notes).toEqual([jasmine.stringMatching(/'relative' has an element for each pair/) as unknown as string]);
     });
-    expect(report.replaced[0]!.causal).toBeTrue();
-    expect(report.replaced[0]!.bias).toEqual(['relative']);
-    expect(report.notes).toEqual([jasmine.stringMatching(/'relative' has an element for each pair/) as unknown as string]);
-  });
+  }
 });
 
 describe('what TensorFlow.js computes in another way than TensorFlow', () => {

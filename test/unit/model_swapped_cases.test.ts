@@ -45,6 +45,7 @@ const CASES: readonly {name: string; logits: string; sizes: readonly [number, nu
   {name: 'softmax_expand', logits: 'mul_6', sizes: [7, 7]},
   {name: 'softmax_broadcast', logits: 'mul_6', sizes: [7, 7]},
   {name: 'head_scales', logits: 'mul_6', sizes: [7, 7]},
+  {name: 'infinite_triangle', logits: 'addv2_8', sizes: [7, 7]},
 ];
 
 describe('a small graph on which a swap went wrong', () => {
