@@ -50,14 +50,14 @@ export class Recogniser {
     if (!out.overflow) out.sort();
   }
 
-  /** Learns from a sample of its rows what is usual in a mask. */
-  learn(words: Uint32Array, queryLength: number): void {
+  /** Learns from a sample of its rows what is usual in a mask. `baseOf` says where in `words` a row is, once it is called. */
+  learn(words: Uint32Array, queryLength: number, baseOf: (query: number) => number): void {
     const rowsWith = new Map<number, number>();
     const row = new RunList();
     let samples = 0;
     for (let i = 0; i < Math.min(SAMPLES, queryLength); i++) {
       const query = queryLength <= SAMPLES ? i : Math.floor(((i + 0.5) * queryLength) / SAMPLES);
-      const base = query * ceilDiv(this.keyLength, 32);
+      const base = baseOf(query);
       this.readRuns(words, base, 0, MIN_SEGMENT, row);
       if (row.overflow) {
         this.readRuns(words, base, 0, MIN_LONG_SEGMENT, row);

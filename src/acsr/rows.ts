@@ -127,14 +127,21 @@ function documentRows(lengths: readonly number[], {keyLength, queryOffset}: Reso
 function maskRows({words, queryLength, keyLength}: MaskNode, {queryOffset}: ResolvedShape): Rows {
   const wordsPerRow = ceilDiv(keyLength, 32);
   const recogniser = new Recogniser(keyLength);
-  recogniser.learn(words, queryLength);
+  // Of a mask that a text wrote in runs, one row is there at a time.
+  const held = words.all ?? new Uint32Array(wordsPerRow);
+  const baseOf = (query: number): number => {
+    if (words.all !== null) return query * wordsPerRow;
+    words.read(query * wordsPerRow, held);
+    return 0;
+  };
+  recogniser.learn(held, queryLength, baseOf);
   const row = new RunList();
   return {
     intervals: false, // not known before they are read
     runs(query) {
-      recogniser.read(words, query * wordsPerRow, query + queryOffset, row);
+      recogniser.read(held, baseOf(query), query + queryOffset, row);
       return row;
     },
-    bits: (query, out) => out.set(words.subarray(query * wordsPerRow, (query + 1) * wordsPerRow)),
+    bits: (query, out) => words.read(query * wordsPerRow, out.subarray(0, wordsPerRow)),
   };
 }

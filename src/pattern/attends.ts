@@ -31,7 +31,7 @@ export function attends(node: PatternNode, query: number, key: number, shape: Re
     case 'documents':
       return isAmongKeys(position, shape) && documentOf(position, node.lengths) === documentOf(key, node.lengths);
     case 'mask':
-      return ((node.words[query * Math.ceil(node.keyLength / 32) + Math.floor(key / 32)]! >>> (key % 32)) & 1) === 1;
+      return ((node.words.at(query * Math.ceil(node.keyLength / 32) + Math.floor(key / 32)) >>> (key % 32)) & 1) === 1;
     case 'and':
       return attends(node.operands[0], query, key, shape) && attends(node.operands[1], query, key, shape);
     case 'or':

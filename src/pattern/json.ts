@@ -1,4 +1,3 @@
-import {printWords} from './mask_text.js';
 import type {PatternNode} from './node.js';
 
 /** A pattern as plain JSON data. */
@@ -16,7 +15,7 @@ export function nodeToJSON(node: PatternNode): PatternJSON {
     case 'slidingWindow':
       return {...node, left: finite(node.left), right: finite(node.right)};
     case 'mask':
-      return {...node, words: printWords(node.words)};
+      return {kind: 'mask', queryLength: node.queryLength, keyLength: node.keyLength, words: node.words.toJSON()};
     default:
       return {...node};
   }

@@ -1,8 +1,9 @@
 import {ceilDiv, plainNumber, refuse} from '../support/index.js';
+import {MaskWords} from './mask_words.js';
 import type {MaskNode} from './node.js';
 import {checkRecord, checkSize, spell} from './sizes.js';
 
-/** 512 MiB of words, 65,536 × 65,536 pairs: a few characters of text must not ask for more. */
+/** 512 MiB of words, 65,536 × 65,536 pairs, where a pattern holds them all. */
 const MAX_WORDS = 2 ** 27;
 
 /** The number of 32-bit words that a mask of this shape takes, when it is one that may be held. */
@@ -38,7 +39,7 @@ export function packMask(
   }
   const packed = mask instanceof Uint8Array && keyLength % 4 === 0 && packBytes(mask, keyLength, words);
   if (!packed) packAny(mask, keyLength, words);
-  return Object.freeze({kind: 'mask', queryLength, keyLength, words});
+  return Object.freeze({kind: 'mask', queryLength, keyLength, words: MaskWords.of(words)});
 }
 
 /**

@@ -1,3 +1,5 @@
+import type {MaskWords} from './mask_words.js';
+
 /**
  * What a pattern says, as plain frozen data. `attends` (attends.ts) is its whole meaning; everything else in this package is a faster
  * way to the same answer.
@@ -24,7 +26,7 @@ export interface MaskNode {
   readonly queryLength: number;
   readonly keyLength: number;
   /** [queryLength · ⌈keyLength/32⌉]; bits past keyLength are 0. Treated as immutable. */
-  readonly words: Uint32Array;
+  readonly words: MaskWords;
 }
 
 /** The lengths that a call brings to a size-free pattern. */

@@ -80,16 +80,46 @@ function readCall(tokens: Tokens, name: Token): Pattern {
   }
   const [kind, leaf] = call;
   const fields: Record<string, unknown> = {};
-  /** Columns by field, so that an error points at the value it is about. */
-  const columns = new Map<string, number>();
+  const columns = new Columns(tokens);
   tokens.take('(', `Write ${kind}(…).`);
   if (!tokens.skip(')')) {
     if (leaf.positional) fields[leaf.fields[0]!] = readValue(tokens, leaf.fields[0]!, columns);
     else readOptions(tokens, kind, leaf.fields, fields, columns);
     tokens.take(')', `Close ${kind}( here.`);
   }
-  const columnOf = (thing: string) => columns.get(thing.slice(kind.length + 1)) ?? name.at;
-  return tokens.at(columnOf, () => leaf.make(fields));
+  return tokens.at(
+    (thing) => columns.of(thing.slice(kind.length + 1)) ?? name.at,
+    () => leaf.make(fields),
+  );
+}
+
+/** Where the values of fields are, so that an error points at the one it is about. */
+class Columns {
+  readonly #tokens: Tokens;
+  readonly #fields = new Map<string, number>();
+  /** Of the entries of lists; there may be spaces before each. */
+  readonly #lists = new Map<string, number[]>();
+
+  constructor(tokens: Tokens) {
+    this.#tokens = tokens;
+  }
+
+  field(name: string, column: number): void {
+    this.#fields.set(name, column);
+  }
+
+  list(name: string): number[] {
+    const columns: number[] = [];
+    this.#lists.set(name, columns);
+    return columns;
+  }
+
+  /** Of a field, or of an entry as `lengths[3]`. */
+  of(name: string): number | undefined {
+    const [, list = '', entry] = /^(.*)\[(\d+)\]$/.exec(name) ?? [];
+    const column = this.#lists.get(list)?.[Number(entry)];
+    return column === undefined ? this.#fields.get(name) : this.#tokens.skipSpace(column);
+  }
 }
 
 function readOptions(
@@ -97,7 +127,7 @@ function readOptions(
   kind: string,
   known: readonly string[],
   fields: Record<string, unknown>,
-  columns: Map<string, number>,
+  columns: Columns,
 ): void {
   do {
     const option = tokens.next();
@@ -112,14 +142,17 @@ function readOptions(
 }
 
 /** A number, `infinity`, a list of numbers, or the words of a mask. */
-function readValue(tokens: Tokens, field: string, columns: Map<string, number>): number | readonly number[] | string {
-  columns.set(field, tokens.peek().at);
+function readValue(tokens: Tokens, field: string, columns: Columns): number | readonly number[] | string {
+  columns.field(field, tokens.peek().at);
   if (tokens.peek().kind === 'bits') return readBits(tokens);
   if (!tokens.skip('[')) return readNumber(tokens);
   const list: number[] = [];
-  if (tokens.skip(']')) return list;
+  const begins = columns.list(field);
+  tokens.takeEntries(list, begins);
+  if (list.length === 0 && tokens.skip(']')) return list;
   do {
-    columns.set(`${field}[${list.length}]`, tokens.peek().at);
+    tokens.takeEntries(list, begins);
+    begins.push(tokens.peek().at);
     list.push(readNumber(tokens));
   } while (tokens.skip(','));
   tokens.take(']', 'Separate the numbers by commas and close the list.');

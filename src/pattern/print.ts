@@ -1,5 +1,4 @@
 import type {PatternNode} from './node.js';
-import {printWords} from './mask_text.js';
 import {OPTIONS, type OptionKind, type SizeRule} from './sizes.js';
 
 /** How tightly an operator binds; every other node is a call and never needs parentheses. */
@@ -26,7 +25,7 @@ export function print(node: PatternNode): string {
     case 'documents':
       return `documents(${printList(node.lengths)})`;
     case 'mask':
-      return `mask(queryLength: ${node.queryLength}, keyLength: ${node.keyLength}${node.words.length > 0 ? `, words: ${printWords(node.words)}` : ''})`;
+      return `mask(queryLength: ${node.queryLength}, keyLength: ${node.keyLength}${node.words.length > 0 ? `, words: ${node.words}` : ''})`;
     case 'slidingWindow':
     case 'strided':
     case 'blockLocal':
