@@ -14,7 +14,7 @@ const SILENCE = 180;
 function listener({tellPath, alivePath, minutes}) {
   const tell = (message) => void navigator.sendBeacon(tellPath, JSON.stringify(message));
   const complain = (text) => tell({kind: 'complaint', text});
-  fetch(alivePath).catch(() => {});
+  void fetch(alivePath).then((response) => response.text());
   const print = console.error;
   console.error = (...words) => {
     complain(`console: ${words.map((word) => word?.stack ?? String(word)).join(' ')}`);

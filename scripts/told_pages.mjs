@@ -3,7 +3,7 @@ import {createServer} from 'node:http';
 
 /** The page sends JSON here, with a `kind`; the kind `done` is its last word. */
 export const TELL = '/tell';
-/** The page keeps a request open here. It breaks when the page's process does, which nothing else would tell. */
+/** The page reads from here for as long as it lives. The connection breaks when its process does, which nothing else would tell. */
 export const ALIVE = '/alive';
 
 /**
@@ -24,8 +24,13 @@ export async function listenToPages(serve) {
       });
     } else if (request.url === ALIVE) {
       response.writeHead(200, {'content-type': 'text/plain'}).flushHeaders();
-      // Of this visit: that of a page before breaks late.
-      response.on('close', gone);
+      // Firefox notices that nobody reads any more when something arrives.
+      const beat = setInterval(() => response.write('.'), 1000);
+      const tellGone = gone; // Of this visit: the connection of a page before breaks late.
+      response.on('close', () => {
+        clearInterval(beat);
+        tellGone();
+      });
     } else serve(request, response);
   });
   // A page may compute for minutes between two words.

@@ -8,8 +8,8 @@ function tell(message: {readonly kind: string; readonly [what: string]: unknown}
   return (last = last.then(() => fetch('/tell', {method: 'POST', body})));
 }
 
-// Nobody reads it: it breaks when this page's process does.
-void fetch('/alive');
+// It breaks when this page's process does.
+void fetch('/alive').then((response) => response.text());
 
 for (const level of ['log', 'warn', 'error'] as const) {
   const print = console[level].bind(console);
