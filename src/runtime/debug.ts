@@ -12,6 +12,7 @@ import {
   type Plan,
 } from '../compile.js';
 import type {Host} from './backend.js';
+import {waitFor} from './wait.js';
 
 /** What there is to see of a call before anything is launched: without a plan TensorFlow.js ops compute it. */
 interface Rooms {
@@ -59,7 +60,7 @@ export function stopwatch(level: number, what: string, host: Host | null): () =>
     if (host === null) return tell();
     host.flush();
     // A lost device tells of itself at the next call.
-    host.device.queue.onSubmittedWorkDone().then(tell, () => undefined);
+    waitFor(host.device.queue, host.device.queue.onSubmittedWorkDone()).then(tell, () => undefined);
   };
 }
 
