@@ -4,6 +4,7 @@ import type {Pattern} from './pattern/index.js';
 import {
   candidates,
   gradientScratch,
+  isWide,
   makeGradientPlan,
   makePlan,
   planMaskTensor,
@@ -19,6 +20,7 @@ import {refuse, type Given} from './support/index.js';
 import {
   generate,
   generateGradients,
+  generateRounding,
   generateScoreGradients,
   halvesBytes,
   PLAIN,
@@ -49,8 +51,10 @@ export {acsrText, explain, launchesText, patternText, planText} from './explain.
 export {Pattern, fromMask, parsePattern, refusePattern} from './pattern/index.js';
 export {
   checkPlan,
+  CHUNK_PAIRS,
   CORE_DEVICE,
   decodePlan,
+  isWide,
   TILES_VERSION,
   type Device,
   type Implementation,
@@ -119,7 +123,7 @@ export function complete(plan: Plan, acsr: Acsr | null, options: GenerateOptions
     plan: Object.freeze(plan),
     features: options.features ?? PLAIN,
     maskShape: options.maskShape ?? null,
-    launches: generate(plan, options),
+    launches: isWide(plan.problem) ? generateRounding(plan) : generate(plan, options),
     tail: tailOf(plan, options.features ?? PLAIN, options.maskShape ?? null),
     workBytes: workBytes(plan),
   });
@@ -177,8 +181,9 @@ export function tuningOf(
   return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, usable(device, features), storage)};
 }
 
-/** Kernels bind `scratch` and `rowSums` always, so they have at least 16 bytes. */
+/** Nothing where TensorFlow.js ops compute. Kernels bind `scratch` and `rowSums` always, so they have at least 16 bytes. */
 export function workBytes(plan: Plan): WorkBytes {
+  if (isWide(plan.problem)) return {};
   const {batch, heads, queryLength} = plan.problem;
   const scratch = Math.max(16, 16 * scratchLayout(plan).total);
   const rowSums = plan.passes.length > 1 ? Math.max(16, 8 * batch * heads * queryLength) : 16;
@@ -189,7 +194,7 @@ export function workBytes(plan: Plan): WorkBytes {
 
 /** What the caller of `planAttention` knows of a call. Lengths in tokens. */
 export interface AttentionShape extends PatternShape {
-  /** Features of a query and a key, 1 to 256. */
+  /** Features of a query and a key. */
   readonly headDim: number;
   /** Features of a value. Default headDim. */
   readonly valueDim?: number | null | undefined;
@@ -207,6 +212,9 @@ export interface AttentionShape extends PatternShape {
   readonly precision?: Storage | null | undefined;
 }
 
+/** Elements of a tensor, whose indices are 32-bit integers. */
+const MOST_ELEMENTS = 2 ** 31 - 1;
+
 /** Fills in the defaults of a shape and refuses sizes that cannot be. */
 export function problemOf(shape: PatternShape & Given<Omit<AttentionShape, keyof PatternShape>>): Problem {
   const {headDim, valueDim = headDim, heads = 1, keyHeads = heads, batch = 1} = shape;
@@ -215,8 +223,8 @@ export function problemOf(shape: PatternShape & Given<Omit<AttentionShape, keyof
       refuse(name, String(value), `a whole number from ${from} to ${to}`, 'Check the shapes of query, key and value.');
     }
   };
-  whole('headDim', headDim, 1, 256);
-  whole('valueDim', valueDim, 1, 256);
+  whole('headDim', headDim, 1, MOST_ELEMENTS);
+  whole('valueDim', valueDim, 1, MOST_ELEMENTS);
   whole('heads', heads, 0, 65535);
   whole('batch', batch, 0, 65535);
   whole('keyHeads', keyHeads, 0, heads);

@@ -1,7 +1,7 @@
 import type {Acsr} from './acsr/index.js';
 import type {Pattern} from './pattern/index.js';
 import {keyOf} from './support/index.js';
-import {CORE_DEVICE, draw, type Device, type Plan} from './plan/index.js';
+import {CHUNK_PAIRS, CORE_DEVICE, draw, isWide, type Device, type Plan} from './plan/index.js';
 import type {Launch, Program} from './wgsl/index.js';
 
 /** The stages of one attention. Pattern and ACSR are null when the mask is a tensor. */
@@ -60,7 +60,9 @@ export function planText(plan: Plan): string {
     `plan     ${implementation}: ${reason}`,
     `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`,
     `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
-    `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
+    isWide(problem)
+      ? `  chunks of up to ${CHUNK_PAIRS} pairs`
+      : `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
     kernelText(plan),
     deviceText(plan.device),
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
@@ -86,7 +88,8 @@ function deviceText(device: Device): string {
   return `  planned for ${[whose, limits, ...features].join(', ')}`;
 }
 
-function kernelText({storage, matrix}: Plan): string {
+function kernelText({problem, storage, matrix}: Plan): string {
   if (matrix !== null) return `  ${storage} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
-  return storage === 'float16' ? '  float16 storage, float32 arithmetic' : '';
+  if (storage === 'float32') return '';
+  return isWide(problem) ? '  rounded to float16, float32 arithmetic' : '  float16 storage, float32 arithmetic';
 }

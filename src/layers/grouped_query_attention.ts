@@ -5,7 +5,7 @@ import {AttentionLayer} from './attention_layer.js';
 
 /** Keras's arguments in camelCase, and `pattern`. */
 export interface GroupedQueryAttentionArgs extends AttentionLayerArgs {
-  /** Features of a head, 1 to 256. */
+  /** Features of a head. */
   headDim: number;
   numQueryHeads: number;
   /** A divisor of numQueryHeads. */

@@ -6,7 +6,7 @@ import {AttentionLayer} from './attention_layer.js';
 /** Keras's arguments in camelCase, and `pattern`. */
 export interface MultiHeadAttentionArgs extends AttentionLayerArgs {
   numHeads: number;
-  /** Features of a head in query and key, 1 to 256. */
+  /** Features of a head in query and key. */
   keyDim: number;
   /** Features of a head in value. Default keyDim. */
   valueDim?: number | null | undefined;

@@ -1,5 +1,6 @@
 import {ceilDiv} from '../support/index.js';
 import type {Plan} from './plan.js';
+import {isWide} from './problem.js';
 import {forEachRun} from './visit.js';
 
 /** Most characters a line of a drawing has. */
@@ -19,7 +20,8 @@ interface Cell {
  */
 export function draw(plan: Plan): string {
   const {queryLength, keyLength} = plan.problem;
-  const unknown = plan.implementation === 'dense' && plan.maskWords === null; // a mask tensor comes with the call
+  // A mask tensor comes with the call. Wide features have the tiles of a pattern, unless that has none and too many bits.
+  const unknown = plan.maskWords === null && (isWide(plan.problem) ? plan.passes.length === 0 : plan.implementation === 'dense');
   if (unknown || queryLength === 0 || keyLength === 0) return '';
   const keys = 2 ** Math.ceil(Math.log2(Math.max(1, Math.max(queryLength, keyLength) / MAX_COLUMNS)));
   const queries = 2 * keys;

@@ -1,4 +1,4 @@
-export {CORE_DEVICE, type Device, type MatrixConfig, type Problem} from './problem.js';
+export {CHUNK_PAIRS, CORE_DEVICE, isWide, MOST_FEATURES, type Device, type MatrixConfig, type Problem} from './problem.js';
 export type {Implementation, Pass, Plan, Storage, TileShape} from './plan.js';
 export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';

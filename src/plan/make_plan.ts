@@ -5,7 +5,7 @@ import {tileDense} from './dense.js';
 import {tileFused, type Tiling} from './fused.js';
 import {toWords} from './bits.js';
 import type {Implementation, Plan, Storage, TileShape} from './plan.js';
-import type {Device, Problem} from './problem.js';
+import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
 import {scratchLayout} from './scratch.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
 
@@ -18,6 +18,7 @@ export function makePlan(
   {storage = 'float32', tile = chooseTile(acsr, problem, device, storage)}: {storage?: Storage; tile?: TileShape} = {},
 ): Plan {
   checkImplementation(implementation);
+  if (isWide(problem)) return planWide(acsr, problem, device, implementation, {tile, storage});
   const fused = implementation === 'dense' ? null : tileFused(acsr, problem, device, tile);
   if (fused === null && implementation === 'fused') {
     refuse(
@@ -46,6 +47,46 @@ export function makePlan(
   return {
     ...densePlan(acsr, problem, device, {tile, storage}),
     reason: implementation === 'dense' ? 'asked for' : irregularity(acsr),
+  };
+}
+
+/** Score tensors of a chunk that live at once, between one op of TensorFlow.js and the next submit. */
+const CHUNK_TENSORS = 8;
+
+/**
+ * More features than our kernels take: TensorFlow.js ops compute the call, as on other backends, and nothing is launched but the rounding to
+ * float16. The tiles, or the bits of a pattern without, only say which pairs attend.
+ */
+function planWide(
+  acsr: Acsr | null,
+  problem: Problem,
+  device: Device,
+  implementation: Implementation | 'auto',
+  {tile, storage}: Pick<Plan, 'tile' | 'storage'>,
+): Plan {
+  const {batch, heads, queryLength, keyLength, headDim, valueDim} = problem;
+  const widest = headDim > MOST_FEATURES ? `headDim ${headDim}` : `valueDim ${valueDim}`;
+  if (implementation === 'fused') {
+    const cure = "Use 'auto' or 'dense': TensorFlow.js ops compute wide features, in chunks. Or use more heads of fewer features.";
+    refuse("implementation 'fused'", widest, `headDim and valueDim of at most ${MOST_FEATURES}`, cure);
+  }
+  const none: Tiling = {
+    ...{keyTiles: 0, partialTiles: 0, items: 0, passes: [], schedule: new Int32Array(0), slots: 0},
+    offsets: {items: 0, spans: 0, intervals: 0, merges: 0},
+  };
+  const tiling = (acsr && tileFused(acsr, problem, device, tile)) ?? none;
+  const pairs = queryLength * keyLength;
+  const nnz = acsr?.nnz ?? pairs;
+  const lines = batch * heads;
+  const words = acsr !== null && tiling === none && maskBytesOf(problem) <= device.maxBindingBytes ? toWords(acsr) : null;
+  const plan = finish('dense', tiling, {tile, storage}, problem, device, nnz, words);
+  return {
+    ...plan,
+    reason: `${widest}: our kernels take up to ${MOST_FEATURES} features, so TensorFlow.js ops compute all pairs in chunks of queries`,
+    tileDensity: plan.density,
+    costMs: predictMs('dense', denseEstimate(problem, tile, tiling), tile, problem),
+    bytes: CHUNK_TENSORS * 4 * Math.max(Math.min(CHUNK_PAIRS, lines * pairs), lines * keyLength),
+    matrix: null,
   };
 }
 
@@ -85,6 +126,7 @@ export function planMaskTensor(
   storage: Storage = 'float32',
   tile = chooseTile(null, problem, device, storage),
 ): Plan {
+  if (isWide(problem)) return planWide(null, problem, device, 'dense', {tile, storage});
   const plan = finish(
     'dense',
     tileDense(problem, device, tile),

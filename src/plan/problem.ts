@@ -8,11 +8,24 @@ export interface Problem extends ResolvedShape {
   readonly keyHeads: number;
   /** Query heads whose rows follow one another in a head of this problem, for few queries of grouped heads; else 1. */
   readonly packedHeads: number;
-  /** Features of a query and of a key, 1 to 256. */
+  /** Features of a query and of a key. */
   readonly headDim: number;
-  /** Features of a value and of the output, 1 to 256. */
+  /** Features of a value and of the output. */
   readonly valueDim: number;
 }
+
+/**
+ * The most features of a head that our kernels take: an invocation holds its share of the output, and a backward pass that of the gradients
+ * of keys and values, in registers.
+ */
+export const MOST_FEATURES = 256;
+
+/** Calls with more features than our kernels take are computed by TensorFlow.js ops, on WebGPU too. */
+export const isWide = ({headDim, valueDim}: Pick<Problem, 'headDim' | 'valueDim'>): boolean =>
+  Math.max(headDim, valueDim) > MOST_FEATURES;
+
+/** Pairs of queries and keys, over all batches and heads, whose scores are alive at a time where TensorFlow.js ops compute: 16 MiB a tensor. */
+export const CHUNK_PAIRS = 2 ** 22;
 
 /** One shape of matrices that the tensor cores of a device multiply: [M, K] · [K, N], summed in `resultComponentType`. */
 export interface MatrixConfig {

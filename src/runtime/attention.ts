@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import type {Pattern} from '../compile.js';
+import type {Pattern, Problem} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
 import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';
@@ -35,10 +35,11 @@ function sparseAttention_(
  * const output = sparseAttention(query, key, value, slidingWindow({left: 128, right: 128}));
  * ```
  *
- * @param query float32 [batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head; headDim is 1 to 256.
+ * @param query float32 [batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head. On
+ *   WebGPU our kernels take up to 256 features, more are computed by TensorFlow.js ops.
  * @param key float32 [batch, keyHeads, keyLength, headDim], of the same rank; keyHeads divides heads, and query head h reads key head
  *   ⌊h · keyHeads / heads⌋ (grouped-query attention, arXiv 2305.13245).
- * @param value float32 [batch, keyHeads, keyLength, valueDim], of the same rank; valueDim is at most 256.
+ * @param value float32 [batch, keyHeads, keyLength, valueDim], of the same rank.
  * @param pattern A `Pattern`, or a boolean tensor broadcastable to [batch, heads, queryLength, keyLength], true where a query attends.
  * @returns float32 [batch, heads, queryLength, valueDim], of the rank and layout of the inputs.
  * @throws SplatError before any GPU work when an argument is not as described, when the device cannot hold it, and on every call after
@@ -87,23 +88,13 @@ export function sparseAttentionWithAux<Q extends AttentionInput, K extends Atten
 }
 
 function attend(call: Call, withAux: boolean): {output: Tensor; logSumExp?: Tensor} {
-  const {batch, heads, queryLength, keyLength, valueDim} = call.problem;
+  const {batch, queryLength, valueDim} = call.problem;
   if (withAux && valueDim === 0) {
     refuse('valueDim of value', '0', 'at least 1 beside a log-sum-exp', 'Give values of one feature, or take sparseAttention.');
   }
-  const [output, logSumExp] = keyLength > 0 && batch * heads * queryLength * valueDim > 0 ? run(call, withAux) : nothing(call);
+  const [output, logSumExp] = run(call, withAux);
   if (!withAux) return {output: output!};
   return {output: output!, logSumExp: call.rank === 3 ? tf.reshape(logSumExp!, [batch, queryLength]) : logSumExp!};
-}
-
-function nothing({pattern, problem, rank, layout, scoring}: Call): Tensor[] {
-  const {batch, heads, queryLength, valueDim} = problem;
-  // A pattern for other lengths is a mistake also where nothing is computed.
-  if (pattern !== undefined) compressedRows(pattern, problem);
-  const sinks = scoring.tensors.sinks === undefined ? tf.fill([heads], -Infinity) : scoring.tensors.sinks;
-  const shape = layout === 'bhld' ? [batch, heads, queryLength, valueDim] : [batch, queryLength, heads, valueDim];
-  const logSumExp = tf.tile(tf.reshape(sinks, [1, heads, 1]), [batch, 1, queryLength]);
-  return [tf.zeros(rank === 3 ? [batch, queryLength, valueDim] : shape), logSumExp];
 }
 
 /** [output], and the log-sum-exp where it is wanted. */
@@ -120,7 +111,7 @@ function run(call: Call, withAux: boolean): Tensor[] {
     queryOffset: problem.queryOffset,
     ...numbers,
     ...(aux && {aux}),
-    ...(host === null ? rowsOf(call) : {compiled: planOf(call, host, aux)}),
+    ...(isEmpty(problem) ? nothing(call) : host === null ? rowsOf(call) : {compiled: planOf(call, host, aux)}),
   };
   const tensorsOf = inputs.map(([, tensor]) => tensor) as unknown as tf.NamedTensorMap;
   const debug = debugLevel();
@@ -130,6 +121,16 @@ function run(call: Call, withAux: boolean): Tensor[] {
   const outputs = tf.engine().runKernel(KERNEL_NAME, tensorsOf, attrs as unknown as tf.NamedAttrMap) as Tensor | Tensor[];
   told?.();
   return Array.isArray(outputs) ? [outputs[0]!, outputs.at(-1)!] : [outputs];
+}
+
+const isEmpty = ({batch, heads, queryLength, keyLength, valueDim}: Problem): boolean =>
+  batch * heads * queryLength * keyLength * valueDim === 0;
+
+/** Zeros, which come from the kernel all the same: so they are on the tape, and gradients are zeros too. */
+function nothing({pattern, problem}: Call): Pick<SparseAttentionAttrs, 'empty'> {
+  // A pattern for other lengths is a mistake also where nothing is computed.
+  if (pattern !== undefined) compressedRows(pattern, problem);
+  return {empty: true};
 }
 
 /** What SPLAT_DEBUG shows of a call. */

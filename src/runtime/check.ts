@@ -44,7 +44,6 @@ export const OPTION_NAMES: NamesOf<SparseAttentionOptions> = {
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 const PRECISIONS = ['float32', 'float16'] as const;
 const LAYOUTS = ['bhld', 'blhd'] as const;
-const MAX_DIM = 256;
 
 /** Throws a `SplatError` that names the argument unless all of them make sense together. */
 export function checkCall(
@@ -122,11 +121,7 @@ function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: nu
   same('heads of value', valueHeads, keyHeads, 'key has', 'Every head of keys needs one of values.');
   same('headDim of key', keyDim, headDim, 'query has', 'Query and key are multiplied feature by feature.');
   same('keyLength of value', valueLength, keyLength, 'key has', 'Every key needs its value.');
-  if (headDim < 1 || headDim > MAX_DIM) {
-    refuse('headDim of query', String(headDim), `1 to ${MAX_DIM}`, 'Use more heads of fewer features.');
-  }
-  if (valueDim > MAX_DIM)
-    refuse('valueDim of value', String(valueDim), `at most ${MAX_DIM}`, 'Split the value by features and concatenate the outputs.');
+  if (headDim < 1) refuse('headDim of query', String(headDim), 'at least 1', 'Without features there is nothing to compare.');
   const offset = queryOffset ?? keyLength - queryLength;
   if (!Number.isInteger(offset) || Math.abs(offset) >= 2 ** 31) {
     refuse('option queryOffset', say(queryOffset), 'a whole number', 'It is the position of query 0 among the keys.');

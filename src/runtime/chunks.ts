@@ -12,10 +12,15 @@ export interface Chunk {
 const FEW_ROWS = 64;
 
 /**
- * Cuts the queries into chunks of at most `most` (row, key) pairs, at least one row each. Chunks also end where they would visit twice
+ * Cuts the queries into chunks of at most `most` (row, key) pairs and `mostRows` rows, at least one row each. Chunks also end where they would visit twice
  * the keys of their widest row, so that a window is not computed as a whole matrix. Without rows every query may attend to every key.
  */
-export function chunkRows(rows: Acsr | null, lengths: {queryLength: number; keyLength: number}, most: number): Chunk[] {
+export function chunkRows(
+  rows: Acsr | null,
+  lengths: {queryLength: number; keyLength: number},
+  most: number,
+  mostRows = Infinity,
+): Chunk[] {
   const {queryLength, keyLength} = lengths;
   const span = rows === null ? () => ({begin: 0, end: keyLength}) : keySpans(rows);
   const chunks: Chunk[] = [];
@@ -30,7 +35,7 @@ export function chunkRows(rows: Acsr | null, lengths: {queryLength: number; keyL
       const nextEnd = empty ? end : Math.max(end, row.end);
       widest = Math.max(widest, row.end - row.begin);
       const count = rowEnd + 1 - rowBegin;
-      if (count * (nextEnd - nextBegin) > most || (count > FEW_ROWS && nextEnd - nextBegin > 2 * widest)) break;
+      if (count > mostRows || count * (nextEnd - nextBegin) > most || (count > FEW_ROWS && nextEnd - nextBegin > 2 * widest)) break;
       [begin, end] = [nextBegin, nextEnd];
     }
     chunks.push({rowBegin, rowEnd, keyBegin: begin, keyEnd: end});

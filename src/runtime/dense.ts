@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import type {Acsr} from '../compile.js';
+import {CHUNK_PAIRS, type Acsr} from '../compile.js';
 import {rank4} from './arguments.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';
@@ -47,9 +47,6 @@ export type Layout = 'bhld' | 'blhd';
 /** The tensors with heads before rows. */
 export type HeadedInputs = Omit<DenseInputs, 'query' | 'key' | 'value'> & Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
 
-/** Scores alive at a time, in elements: 16 MiB each of the six or so tensors of a chunk. */
-const CHUNK_ELEMENTS = 2 ** 22;
-
 /**
  * Masked attention composed of tf ops, for backends without our kernels: the same results, in chunks of queries so that memory stays
  * bounded. A chunk reads only the keys between the first and the last that its rows attend to.
@@ -58,11 +55,19 @@ const CHUNK_ELEMENTS = 2 ** 22;
  *
  * @returns `output` in layout and rank of the query, `logSumExp` [batch, heads, queryLength].
  */
-export function denseAttention(inputs: DenseInputs, options: DenseOptions): {output: Tensor; logSumExp: Tensor3D} {
+export function denseAttention(
+  inputs: DenseInputs,
+  options: DenseOptions,
+  afterChunk?: () => void,
+): {output: Tensor; logSumExp: Tensor3D} {
   return tf.tidy(() => {
     const headed = toHeads(inputs, options.layout);
     const [batch, heads, queryLength] = headed.query.shape;
-    const parts = chunksOf(headed, options.rows).map((chunk) => tf.tidy(() => attendChunk(headed, options, chunk)));
+    const parts = chunksOf(headed, options.rows).map((chunk) => {
+      const part = tf.tidy(() => attendChunk(headed, options, chunk));
+      afterChunk?.();
+      return part;
+    });
     const output = tf.concat(
       parts.map((part) => part.output),
       2,
@@ -102,13 +107,13 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
 /** The values of a chunk, 0 where no row weighs them: padding may hold NaN or infinity, and 0 · NaN is NaN. */
 function weighedValues({bias, value: all}: HeadedInputs, {weights, attends}: Weights, {keyBegin, keyEnd}: Chunk): Tensor4D {
   const value = slice(all, 2, keyBegin, keyEnd);
-  // Without a bias, who attends says it in fewer numbers: mostly one for all heads.
-  const pairs = bias === undefined ? attends : tf.notEqual(weights, 0);
+  // Without a bias, who attends says it in fewer numbers: mostly one for all heads. Multiplied, for WebGPU transposes no booleans.
+  const pairs = bias === undefined ? attends && tf.mul(tf.cast(attends, 'float32'), 1) : weights;
   if (pairs === null) return value;
   const [batch, heads, , keys] = rank4(pairs.rank === 2 ? [1, ...pairs.shape] : pairs.shape);
   const lines = heads === 1 ? 1 : value.shape[1];
-  const seen = tf.any(tf.reshape(pairs, [batch, lines, -1, keys]), 2);
-  return select(tf.reshape(seen, [batch, lines, keys, 1]), value, 0);
+  const most = tf.max(tf.reshape(pairs, [batch, lines, -1, keys]), 2);
+  return select(tf.notEqual(tf.reshape(most, [batch, lines, keys, 1]), 0), value, 0);
 }
 
 /** The softmax of the rows of a chunk, before the division. */
@@ -215,12 +220,13 @@ export function distances({queryOffset}: DenseOptions, {rowBegin, rowEnd, keyBeg
 /** The entry of a relative bias that the last row of a chunk and its first key read. */
 export const firstDiagonal = (queryLength: number, {rowEnd, keyBegin}: Chunk): number => keyBegin - rowEnd + queryLength;
 
-export const chunksOf = ({query, key}: HeadedInputs, rows: Acsr | null): Chunk[] =>
-  chunkRows(
-    rows,
-    {queryLength: query.shape[2], keyLength: key.shape[2]},
-    Math.floor(CHUNK_ELEMENTS / (query.shape[0] * query.shape[1])),
-  );
+export function chunksOf({query, key, relativeBias}: HeadedInputs, rows: Acsr | null): Chunk[] {
+  const [batch, heads, queryLength] = query.shape;
+  const most = Math.floor(CHUNK_PAIRS / (batch * heads));
+  // A relative bias is spread over rows · (rows + keys) numbers on its way to rows · keys.
+  const mostRows = relativeBias === undefined ? Infinity : Math.max(1, Math.floor(Math.sqrt(most)));
+  return chunkRows(rows, {queryLength, keyLength: key.shape[2]}, most, mostRows);
+}
 
 export function toHeads(inputs: DenseInputs, layout: Layout): HeadedInputs {
   const [query, key, value] = [inputs.query, inputs.key, inputs.value].map((tensor) => headsFirst(tensor, layout));

@@ -63,7 +63,12 @@ interface Backward {
  * The probabilities are computed anew from the scores of a chunk, which holds whole rows. exp(score − logSumExp) would be the same on
  * paper, but logSumExp is rounded: beside padding of −1e9 nothing would be left of it.
  */
-export function denseGradients(inputs: DenseInputs, options: DenseOptions, outcome: DenseOutcome): DenseGradients {
+export function denseGradients(
+  inputs: DenseInputs,
+  options: DenseOptions,
+  outcome: DenseOutcome,
+  afterChunk?: () => void,
+): DenseGradients {
   return tf.tidy(() => {
     const {layout} = options;
     const headed = toHeads(inputs, layout);
@@ -73,6 +78,7 @@ export function denseGradients(inputs: DenseInputs, options: DenseOptions, outco
     for (const chunk of chunks) {
       const parts = tf.tidy(() => (chunk.keyEnd === chunk.keyBegin ? emptyChunk(call, chunk) : chunkParts(call, chunk)));
       for (const [name, part] of Object.entries(parts)) sums[name as Name]!.add(part, chunk);
+      afterChunk?.();
     }
     const totals = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum.total()])) as Parts;
     for (const name of ['query', 'key', 'value'] as const) {

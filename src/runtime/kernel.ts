@@ -1,13 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import type {Acsr, Compiled, Layout} from '../compile.js';
+import {isWide, type Acsr, type Compiled, type Layout} from '../compile.js';
 import {Host} from './backend.js';
 import {denseAttention, type DenseInputs} from './dense.js';
-import {denseGradients} from './dense_gradients.js';
+import {denseGradients, type DenseOutcome} from './dense_gradients.js';
+import {emptyAttention, emptyGradients} from './empty.js';
 import {firstOrder, registerFirstOrder} from './first_order.js';
 import {launch, type CallTensors} from './launch.js';
 import {launchGradients, type GradientTensors} from './launch_gradients.js';
+import {composeOnWebGPU, type Composed} from './wide.js';
 
 export const KERNEL_NAME = 'SparseAttention';
 
@@ -27,6 +29,8 @@ export interface SparseAttentionAttrs {
   readonly dropout: number;
   readonly seed: number;
   readonly aux?: 'rowSums' | 'logSumExp';
+  /** There is nothing to compute, and neither plan nor rows. */
+  readonly empty?: boolean;
   /** On WebGPU: what to run. */
   readonly compiled?: Compiled;
   /** On other backends: the rows of the pattern; without it the mask is a tensor. */
@@ -41,7 +45,7 @@ export function sparseAttentionKernel(params: {
 }): TensorInfo | TensorInfo[] {
   const attrs = (params.attrs ?? {}) as unknown as SparseAttentionAttrs;
   const host = Host.of(params.backend as KernelBackend);
-  if (attrs.roles === undefined || (host !== null && attrs.compiled === undefined)) {
+  if (attrs.roles === undefined || (host !== null && attrs.compiled === undefined && !attrs.empty)) {
     refuse(
       `kernel ${KERNEL_NAME}`,
       'attributes without a plan',
@@ -50,11 +54,44 @@ export function sparseAttentionKernel(params: {
     );
   }
   const inputs = byRole(Object.values(params.inputs), attrs);
-  if (host !== null) return launch(host, attrs.compiled!, inputs as unknown as CallTensors, attrs);
-  const {output, logSumExp} = denseAttention(inputs as unknown as DenseInputs, {...attrs, rows: attrs.rows ?? null});
+  if (host !== null && hasKernels(attrs)) return launch(host, attrs.compiled!, inputs as unknown as CallTensors, attrs);
+  const {output, logSumExp} = composedForward(host, inputs as unknown as DenseInputs, attrs);
   if (attrs.aux === 'logSumExp') return [output, logSumExp];
   logSumExp.dispose();
   return output;
+}
+
+/** Whether kernels of ours run the call on WebGPU. */
+const hasKernels = ({empty, compiled}: SparseAttentionAttrs): boolean => !empty && !isWide(compiled!.plan.problem);
+
+function composedForward(host: Host | null, inputs: DenseInputs, attrs: SparseAttentionAttrs): {output: Tensor; logSumExp: Tensor} {
+  if (attrs.empty) return emptyAttention(inputs, attrs.layout);
+  const output = [...inputs.query.shape.slice(0, -1), inputs.value.shape.at(-1)!];
+  return composed(host, attrs, inputs, {output}, (given, rows, afterChunk) => denseAttention(given, {...attrs, rows}, afterChunk));
+}
+
+function composedGradients(
+  host: Host | null,
+  inputs: DenseInputs,
+  attrs: SparseAttentionAttrs,
+  outcome: DenseOutcome,
+): Partial<Record<InputRole, Tensor>> {
+  if (attrs.empty) return emptyGradients(inputs, outcome.dLogSumExp);
+  const shapes = {dQuery: inputs.query.shape, dKey: inputs.key.shape, dValue: inputs.value.shape};
+  return composed(host, attrs, inputs, shapes, (given, rows, afterChunk) =>
+    denseGradients(given, {...attrs, rows}, outcome, afterChunk),
+  );
+}
+
+/** By TensorFlow.js ops: on other backends, and on WebGPU for features that our kernels do not take. */
+function composed<T extends object>(
+  host: Host | null,
+  {compiled, rows}: SparseAttentionAttrs,
+  inputs: DenseInputs,
+  outputs: Readonly<Record<string, readonly number[]>>,
+  compute: Composed<T>,
+): T {
+  return host === null ? compute(inputs, rows ?? null) : composeOnWebGPU(host, compiled!, inputs, outputs, compute);
 }
 
 /**
@@ -71,29 +108,22 @@ export function sparseAttentionGradient(
   const inputs = byRole(saved, attrs);
   const [output, ...aux] = saved.slice(attrs.roles.length);
   const host = Host.of(tf.backend());
-  const compiled = host === null ? undefined : attrs.compiled;
   const [dOutput, dLogSumExp] = [dys[0]!, attrs.aux === 'logSumExp' ? dys.at(-1) : undefined];
   const operands = [...saved, ...dys];
-  // On WebGPU those of biases and sinks take passes of their own, so they wait until they are asked for.
-  const eager = (role: InputRole): boolean => compiled === undefined || FEATURES.includes(role);
+  const launched = host !== null && hasKernels(attrs);
+  // Of kernels of ours, those for biases and sinks take passes of their own, so they wait until they are asked for.
+  const eager = (role: InputRole): boolean => !launched || FEATURES.includes(role);
   let gradients: Partial<Record<InputRole, () => Tensor>> = {};
   let roles: InputRole[] = [];
   const found = firstOrder('sparseAttention', operands, () => {
-    gradients =
-      compiled !== undefined
-        ? launchGradients(
-            host!,
-            compiled,
-            {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientTensors,
-            attrs,
-          )
-        : lazily(
-            denseGradients(
-              inputs as unknown as DenseInputs,
-              {...attrs, rows: attrs.rows ?? null},
-              {output: output!, dOutput, dLogSumExp},
-            ),
-          );
+    gradients = launched
+      ? launchGradients(
+          host,
+          attrs.compiled!,
+          {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientTensors,
+          attrs,
+        )
+      : lazily(composedGradients(host, inputs as unknown as DenseInputs, attrs, {output: output!, dOutput, dLogSumExp}));
     roles = (Object.keys(gradients) as InputRole[]).filter(eager);
     return roles.map((role) => gradients[role]!());
   });

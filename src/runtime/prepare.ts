@@ -1,6 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
-import {Pattern, PLAIN, problemOf, refusePattern, type CompileOptions, type Features, type Problem} from '../compile.js';
+import {
+  isWide,
+  Pattern,
+  PLAIN,
+  problemOf,
+  refusePattern,
+  type Compiled,
+  type CompileOptions,
+  type Features,
+  type Problem,
+} from '../compile.js';
 import {Host} from './backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
@@ -10,12 +20,13 @@ import {defaultNumbers} from './check_scoring.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
 import {callParams, checkFits, makeResident, type Runnable} from './launch.js';
 import {gradientsOf} from './launch_gradients.js';
+import {roundingOf} from './wide.js';
 
 /** The sizes and options of the calls to come. */
 export interface PrepareShape {
   readonly queryLength: number;
   readonly keyLength: number;
-  /** Features of a query and of a key, 1 to 256. */
+  /** Features of a query and of a key. */
   readonly headDim: number;
   /** Features of a value. Default headDim. */
   readonly valueDim?: number | null | undefined;
@@ -81,10 +92,12 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   host.throwIfLost();
   const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const output = [batch, heads, queryLength, valueDim];
-  await ready(host, compiledPlan(pattern, problem, host.limits, options), {output});
+  const launched = (compiled: Compiled): Runnable => (isWide(problem) ? roundingOf(compiled) : compiled);
+  await ready(host, launched(compiledPlan(pattern, problem, host.limits, options)), {output});
   if (!gradients) return;
   const compiled = compiledPlan(pattern, problem, host.limits, {...options, aux: 'rowSums'});
-  await ready(host, compiled, {output, rowSums: [batch, heads, queryLength, 2]});
+  await ready(host, launched(compiled), {output, rowSums: [batch, heads, queryLength, 2]});
+  if (isWide(problem)) return;
   const shapes = {
     dQuery: [batch, heads, queryLength, headDim],
     dKey: [batch, keyHeads, keyLength, headDim],

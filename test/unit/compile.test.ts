@@ -88,7 +88,7 @@ describe('planAttention', () => {
       'a missing headDim',
       causal(),
       {queryLength: 4, keyLength: 4},
-      /^headDim: found undefined, expected a whole number from 1 to 256/,
+      /^headDim: found undefined, expected a whole number from 1 to 2147483647/,
     ],
     ['a headDim of 0', causal(), {...SHAPE, headDim: 0}, /^headDim: found 0/],
     ['a headDim of 257', causal(), {...SHAPE, headDim: 257}, /^headDim: found 257/],

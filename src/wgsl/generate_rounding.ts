@@ -1,0 +1,8 @@
+import type {Plan} from '../plan/index.js';
+import {launchOf} from './generate.js';
+import type {Launch} from './program.js';
+import {roundGrid, roundProgram} from './round.js';
+
+/** What a plan launches whose features are too wide for our kernels: the rounding of query, key and value where they are read as float16. */
+export const generateRounding = (plan: Plan): Launch[] =>
+  plan.storage === 'float16' ? [launchOf(plan, {})(roundProgram(plan), roundGrid(plan), 0, 0)] : [];

@@ -1,0 +1,76 @@
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  causal,
+  KvCache,
+  mergeAttention,
+  planAttention,
+  prepare,
+  slidingWindow,
+  sparseAttention,
+  sparseAttentionWithAux,
+} from '../../src/index.js';
+import {SplatError} from '../../src/support/index.js';
+import {backend} from '../support/attend.js';
+import {expectGradients} from '../support/gradient_cases.js';
+import {expectCase} from '../support/option_cases.js';
+import {WIDE} from '../support/wide_cases.js';
+
+describe('on WebGPU, features past 256', () => {
+  beforeEach(() => tf.engine().startScope());
+  afterEach(() => tf.engine().endScope());
+
+  for (const [name, given] of WIDE)
+    it(`give outputs and gradients of the oracle: ${name}`, async () => {
+      await expectCase(given, name);
+      await expectGradients(given, name);
+    });
+
+  it('are rounded as asked, in both layouts', async () => {
+    for (const [name, given] of [WIDE[2]!, WIDE[3]!, WIDE[0]!]) {
+      await expectCase({...given, precision: 'float16'}, name);
+      await expectGradients({...given, precision: 'float16'}, name);
+    }
+  });
+
+  it('leave no tensor behind, and little memory however many lengths there are', async () => {
+    const before = tf.memory().numTensors;
+    const held = backend().bufferManager.numBytesUsed;
+    for (let length = 100; length < 124; length += 2) {
+      const x = tf.ones([1, 1, length, 260]);
+      tf.dispose([x, sparseAttention(x, x, x, causal())]);
+    }
+    await backend().device.queue.onSubmittedWorkDone();
+    expect(tf.memory().numTensors).toBe(before);
+    // A dozen of calls take a dozen times 25 tensors of 40 KB and more, all of different sizes.
+    const most = held + planAttention(causal(), {queryLength: 122, keyLength: 122, headDim: 260}).bytes + 4 * 122 * 260 * 8;
+    expect(backend().bufferManager.numBytesAllocated).toBeLessThan(2 * most);
+  });
+
+  it('can be prepared for, merged, and are refused to the fused kernel and to a cache', async () => {
+    await prepare(causal(), {queryLength: 6, keyLength: 6, headDim: 512, heads: 2, gradients: true, precision: 'float16'});
+    const x = tf.randomNormal([1, 2, 6, 300]);
+    const part = sparseAttentionWithAux(x, x, x, slidingWindow({left: 2}));
+    const {output} = mergeAttention([part.output], [part.logSumExp]);
+    expect(await output.data()).toEqual(await part.output.data());
+    expect(() => sparseAttention(x, x, x, causal(), {implementation: 'fused'})).toThrowError(
+      SplatError,
+      /implementation 'fused': found headDim 300, expected headDim and valueDim of at most 256.*'auto'/s,
+    );
+    expect(() => new KvCache(causal(), {keyHeads: 2, headDim: 300})).toThrowError(SplatError, /headDim: found 300, .* 256/);
+  });
+
+  it('are refused where the device cannot bind a tensor', () => {
+    const most = backend().device.limits.maxStorageBufferBindingSize;
+    const huge = tf.zeros([1, 1, 1, 1]);
+    const shape = [1, 1, most / 4 / 512 + 1, 512];
+    // A tensor that long is never made: its shape is what is checked.
+    Object.defineProperty(huge, 'shape', {value: shape});
+    Object.defineProperty(huge, 'rankType', {value: '4'});
+    const small = tf.zeros([1, 1, 1, 512]);
+    expect(() => sparseAttention(small, huge, huge, causal())).toThrowError(
+      SplatError,
+      /bytes of key.*maxStorageBufferBindingSize/s,
+    );
+  });
+});
