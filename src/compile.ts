@@ -55,6 +55,7 @@ export {
   CORE_DEVICE,
   decodePlan,
   isWide,
+  MOST_FEATURES,
   TILES_VERSION,
   type Device,
   type Implementation,

@@ -13,9 +13,6 @@ import {queryAxis, unfitMask} from './score_axes.js';
 import {numberOf, type Size} from './size.js';
 import {readersOutside, softmaxesOf, type Softmax} from './softmax.js';
 
-/** The largest headDim and valueDim of `sparseAttention`. */
-const MOST_FEATURES = 256;
-
 /** output = softmax(scale · query·keyᵀ + Σ terms, where causal) · value, found in a graph. */
 export interface Attention extends Placement {
   /** The node whose output are the probabilities. */
@@ -231,7 +228,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     },
     leading.length,
   );
-  const wrong = badShapes(context, placement) ?? writtenInPlace(context, placement.key);
+  const wrong = writtenInPlace(context, placement.key);
   if (wrong !== undefined) return wrong;
   return {
     ...placement,
@@ -270,18 +267,6 @@ function missingOf(axes: readonly string[], leading: number): string | undefined
   return Object.entries(names)
     .slice(0, leading)
     .find(([letter]) => !axes.includes(letter))?.[1];
-}
-
-/** Why the shapes, where the graph tells them, do not suit `sparseAttention`. The rest is checked when the op runs. */
-function badShapes({shapes}: LogitsContext, {query, value}: Placement): string | undefined {
-  for (const [role, {input, axes}] of Object.entries({query, value})) {
-    const features = numberOf(shapes.of(input)?.at(axes.indexOf('d') - axes.length));
-    const name = parseEdge(input).name;
-    if (features !== undefined && features > MOST_FEATURES) {
-      return `its ${role} '${name}' has ${features} features per head; the op takes ${MOST_FEATURES}`;
-    }
-  }
-  return undefined;
 }
 
 const WRITES: readonly string[] = [

@@ -1,6 +1,6 @@
 import type {Tensor, Tensor1D, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, plainNumber, readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
-import {Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../compile.js';
+import {MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../compile.js';
 import {floats, shapeOf} from './arguments.js';
 import {checkPrecision} from './check.js';
 import type {NumberArray, Precision} from './options.js';
@@ -99,7 +99,6 @@ const ATTEND_WORDS: OptionWords = {
   cure: 'Name each option.',
   one: (name) => `option '${name}'`,
 };
-const MAX_DIM = 256;
 /** Positions are 32-bit integers. */
 const MAX_LENGTH = 2 ** 31 - 1;
 
@@ -110,13 +109,15 @@ export function checkCache(pattern: Pattern, given: KvCacheOptions): CacheShape 
   const size = (name: keyof KvCacheOptions, fallback: number | undefined, least: number, most = MAX_LENGTH): number => {
     const given = options[name] ?? fallback;
     if (Number.isInteger(given) && Number(given) >= least && Number(given) <= most) return given as number;
-    const cure = given === undefined ? 'Give it; it has no default.' : 'Pass it as a whole number.';
+    const wide =
+      most === MOST_FEATURES && Number(given) > most ? 'Its kernels take no more: call sparseAttention on all keys.' : null;
+    const cure = given === undefined ? 'Give it; it has no default.' : (wide ?? 'Pass it as a whole number.');
     return refuse(`KvCache option ${name}`, say(given), `a whole number from ${least} to ${most}`, cure);
   };
   const batch = size('batch', 1, 1);
   const keyHeads = size('keyHeads', undefined, 1);
-  const headDim = size('headDim', undefined, 1, MAX_DIM);
-  const valueDim = size('valueDim', headDim, 1, MAX_DIM);
+  const headDim = size('headDim', undefined, 1, MOST_FEATURES);
+  const valueDim = size('valueDim', headDim, 1, MOST_FEATURES);
   const rollback = size('rollback', 0, 0);
   const maxStep = size('maxStep', 16, 1);
   const precision = checkPrecision(options.precision);

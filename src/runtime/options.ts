@@ -17,7 +17,8 @@ export interface SparseAttentionOptions {
   /**
    * `float16` rounds query, key and value to float16 for the kernel to read (WebGPU only): half the memory traffic, and tensor cores
    * where `createWebGPUBackend({tensorCores: true})` found them. Scores, softmax and sums stay float32, and so do inputs and output;
-   * finite inputs past ±65504 count as that. Gradients are those of the rounded tensors. Default `float32`.
+   * finite inputs past ±65504 count as that. Gradients are those of the rounded tensors. Past 256 features they are rounded alike, and
+   * read as float32. Default `float32`.
    */
   readonly precision?: Precision | null | undefined;
   /** `bhld` (default): [batch, heads, length, dim]; `blhd`: [batch, length, heads, dim], as most models have it before their transpose. */

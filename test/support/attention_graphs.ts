@@ -374,17 +374,6 @@ export const oddOnes: readonly OddOne[] = [
     node('kept', 'Mul', 'probs', 'm'),
     product('out', 'kept', 'v'),
   ]),
-  odd(
-    'a headDim above 256',
-    /its query 'wide' has 300 features per head/,
-    [
-      node('cut', 'Reshape', 'q', 'to'),
-      node('wide', 'Transpose', 'cut', 'perm'),
-      product('scores', 'wide', 'k', {adj_y: {b: true}}),
-      ...finish('scores'),
-    ],
-    {to: {shape: [4], values: [1, -1, 2, 300], int: true}, perm: {shape: [4], values: [0, 2, 1, 3], int: true}},
-  ),
   odd('softly capped scores', /the Tanh 's' stands between/, [scores, node('s', 'Tanh', 'scores'), ...finish('s')]),
   odd('control flow in it', /the Merge 's' stands between/, [
     scores,

@@ -91,7 +91,7 @@ describe('planAttention', () => {
       /^headDim: found undefined, expected a whole number from 1 to 2147483647/,
     ],
     ['a headDim of 0', causal(), {...SHAPE, headDim: 0}, /^headDim: found 0/],
-    ['a headDim of 257', causal(), {...SHAPE, headDim: 257}, /^headDim: found 257/],
+    ['a headDim of 2³¹', causal(), {...SHAPE, headDim: 2 ** 31}, /^headDim: found 2147483648/],
     ['a fractional valueDim', causal(), {...SHAPE, valueDim: 2.5}, /^valueDim: found 2\.5/],
     ['negative heads', causal(), {...SHAPE, heads: -1}, /^heads: found -1/],
     ['a NaN batch', causal(), {...SHAPE, batch: NaN}, /^batch: found NaN/],
