@@ -14,15 +14,26 @@ for (const name of existsSync('dist') ? readdirSync('dist') : []) {
   if (name === 'types' || name.startsWith('tfjs-splat')) rmSync(`dist/${name}`, {recursive: true});
 }
 
-/** The doors: `tfjs-splat`, `tfjs-splat/chained` and `tfjs-splat/layers`. Caches and registrations lie in chunks that they share. */
-const DOORS = {'': 'src/index.ts', '.chained': 'src/chained.ts', '.layers': 'src/layers/index.ts'};
+/** The doors: `tfjs-splat` and its like with a name behind it. Caches and registrations lie in chunks that they share. */
+const DOORS = {
+  '': 'src/index.ts',
+  '.chained': 'src/chained.ts',
+  '.layers': 'src/layers/index.ts',
+  '.register': 'src/register.ts',
+};
 const doors = (name) => Object.fromEntries(Object.entries(DOORS).map(([door, path]) => [name(door), path]));
-/** One chunk for whatever two doors share, and names in it as they are in the sources. */
+/**
+ * Two chunks for what doors share, and names in them as they are in the sources: patterns, which a bundler may keep alone, and everything
+ * else, which registers itself with TensorFlow.js where any of it is used.
+ */
 const files = (dir, shared, ending) => ({
   dir,
   entryFileNames: `[name]${ending}`,
   chunkFileNames: `[name]${ending}`,
-  manualChunks: (id) => (/\/src\/(layers\/|chained|index)/.test(id) ? null : shared),
+  manualChunks: (id) => {
+    if (/\/src\/(layers\/|chained|register|index)/.test(id)) return null;
+    return /\/src\/(pattern|support)\//.test(id) ? shared.replace('shared', 'patterns') : shared;
+  },
   minifyInternalExports: false,
 });
 

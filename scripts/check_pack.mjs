@@ -7,15 +7,24 @@ import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import vm from 'node:vm';
 import {gzipSync} from 'node:zlib';
+import {build} from 'esbuild';
 import {withPackedPackage} from './packed.mjs';
 import {ROOT} from './steps.mjs';
 
 const SCRIPTS = ['', '.extras', '.layers'].map((name) => `dist/tfjs-splat${name}.min.js`);
 const PROSE = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
 /** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
-const MOST_SCRIPT_BYTES = 40_000;
+const MOST_SCRIPT_BYTES = 45_000;
 /** Developers download the package; half of it is the map that shows them the sources. */
 const MOST_PACKAGE_BYTES = 1_048_576;
+
+/** What an app imports: the kernel it must have registered then, and the most its bundle may weigh beside TensorFlow.js. */
+const BUNDLES = [
+  {code: "import {slidingWindow} from 'tfjs-splat'; console.log(`${slidingWindow({left: 1})}`);", registers: false, most: 10_000},
+  {code: "import {causal, sparseAttention} from 'tfjs-splat'; console.log(`${causal()}`, sparseAttention.name);", registers: true},
+  {code: "import {causal, loadGraphModel} from 'tfjs-splat'; console.log(`${causal()}`, loadGraphModel.name);", registers: true},
+  {code: "import 'tfjs-splat/register';", registers: true},
+];
 
 await withPackedPackage(async ({home, installed, packed}) => {
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
@@ -25,10 +34,47 @@ await withPackedPackage(async ({home, installed, packed}) => {
   await checkModules(home, installed, manifest);
   checkScripts(home, read, Object.keys(await import(pathToFileURL(join(installed, manifest.module)).href)));
   checkTypes(home, manifest, read);
+  const bundles = await checkBundles(home);
   const scripts = SCRIPTS.map((path) => `${path.slice(5)} ${gzipSync(read(path), {level: 9}).length}`);
   console.log(`${packed.filename}: ${packed.files.length} files, ${kib(packed.size)} packed, ${kib(packed.unpackedSize)} unpacked`);
   console.log(`script tags, bytes after gzip: ${scripts.join(', ')}`);
+  console.log(`bundles, the same: ${bundles.join(', ')}`);
 });
+
+/** Bundlers drop what is not imported, and never the registration of what is. README.md says what the bundles weigh, give or take a tenth. */
+async function checkBundles(home) {
+  const quoted = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^\| `(import .*)` \| (\d+) KB \|$/gm)];
+  assert.equal(quoted.length, BUNDLES.length, 'rows of README.md about bundles');
+  return Promise.all(
+    BUNDLES.map(async ({code, registers, most = Infinity}, i) => {
+      const outfile = join(home, `bundle${i}.mjs`);
+      const stdin = {
+        contents: `${code}\nimport * as tf from '@tensorflow/tfjs-core'; console.log(Boolean(tf.getGradient('SparseAttention') && tf.getKernel('SparseAttention', 'webgpu')));`,
+        resolveDir: home,
+      };
+      await build({
+        stdin,
+        outfile,
+        bundle: true,
+        minify: true,
+        format: 'esm',
+        target: 'es2022',
+        external: ['@tensorflow/*'],
+        logLevel: 'error',
+      });
+      const printed = execFileSync('node', [outfile], {cwd: home, encoding: 'utf8'});
+      assert.equal(printed.trim().endsWith('true'), registers, `${code} registers the kernel`);
+      const bytes = gzipSync(readFileSync(outfile), {level: 9}).length;
+      assert.ok(bytes <= most, `${code} has ${bytes} bytes after gzip, expected at most ${most}`);
+      const [, said, kilobytes] = quoted[i];
+      assert.ok(
+        Math.abs(Number(kilobytes) - bytes / 1000) <= Math.max(1, bytes / 1e4),
+        `README.md says ${kilobytes} KB of ${said}, and there are ${bytes} bytes`,
+      );
+      return `${said} ${bytes}`;
+    }),
+  );
+}
 
 function kib(bytes) {
   return `${Math.ceil(bytes / 1024)} KiB`;
@@ -89,7 +135,7 @@ function sourceNames(path) {
 /** Each door as an ES module and as CommonJS has the names of its source. */
 async function checkModules(home, installed, {exports}) {
   const require = createRequire(join(home, 'index.js'));
-  const sources = {'.': 'src/index.ts', './chained': null, './layers': 'src/layers/index.ts'};
+  const sources = {'.': 'src/index.ts', './chained': null, './layers': 'src/layers/index.ts', './register': null};
   assert.deepEqual(Object.keys(exports), [...Object.keys(sources), './package.json']);
   for (const [door, source] of Object.entries(sources)) {
     const names = source === null ? [] : sourceNames(source).sort();

@@ -61,7 +61,8 @@ export function scripts({version, banner}) {
       return found && things.has(found.id) ? STAND_IN + found.id : found;
     },
     async load(id) {
-      const namesOf = async (path) => (await this.load({id: path})).exports;
+      // Only what is called can be stood in for: a module of the first script that imports a constant of the second has no such export.
+      const namesOf = async (path) => (await this.load({id: path})).exports.filter((name) => !/^[A-Z_]+$/.test(name));
       if (id === LAYERS_ENTRY) return layersDoor();
       if (id === EXTRAS_ENTRY)
         return extrasDoor(await Promise.all([...things.keys()].map(async (path) => [path, await namesOf(path)])));

@@ -5,11 +5,13 @@ import {execFile} from 'node:child_process';
 import {cpSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {join} from 'node:path';
+import {pathToFileURL} from 'node:url';
 import {promisify} from 'node:util';
 import {chromium} from 'playwright-core';
 import sirv from 'sirv';
 import {findBrowser} from './browser.mjs';
 import {withPackedPackage} from './packed.mjs';
+import {PROGRAMS} from '../test/apps/docs/programs.mjs';
 import {ROOT} from './steps.mjs';
 
 const run = promisify(execFile);
@@ -51,7 +53,25 @@ const APPS = {
   import_map: {build: [], pages: ['index.html']},
   script_tags: {build: [], pages: ['index.html', 'extras.html', 'core.html']},
   worker: {build: [tool('vite/bin/vite.js', 'build', '--logLevel', 'warn')], pages: ['dist/index.html']},
-  node: {build: [], pages: [], run: ['module.mjs', 'script.cjs', 'two_copies.mjs'].map((file) => ['node', file])},
+  node: {
+    build: [],
+    pages: [],
+    run: ['module.mjs', 'script.cjs', 'two_copies.mjs', 'train_core_alone.mjs'].map((file) => ['node', file]),
+  },
+  // The code blocks of README and guides, as they stand.
+  docs: {
+    build: [
+      [
+        'node',
+        '--import',
+        pathToFileURL(join(ROOT, 'node_modules/tsx/dist/loader.mjs')).href,
+        join(ROOT, 'test/apps/docs/build.ts'),
+        ROOT,
+      ],
+    ],
+    pages: [...PROGRAMS.map(({name}) => `dist/${name}.html`), 'dist/script_tags.html'],
+    run: PROGRAMS.filter((program) => program.process).map(({name}) => ['node', `${name}.mjs`]),
+  },
   types: {
     build: ['typescript', 'typescript-7'].flatMap((compiler) => [tsc(compiler, 'node16'), tsc(compiler, 'esnext')]),
     pages: [],
@@ -82,7 +102,9 @@ await withPackedPackage(async ({home}) => {
       built.catch(() => {});
       await report(name, async () => {
         const output = await ready;
-        const texts = await Promise.all(APPS[name].pages.map((page) => open(browser, server, `apps/${name}/${page}`)));
+        const texts = [];
+        // One after the other: ten pages that compile shaders at once took the GPU process down.
+        for (const page of APPS[name].pages) texts.push(await open(browser, server, `apps/${name}/${page}`));
         return [...output, ...texts];
       });
     }

@@ -5,4 +5,6 @@ export {loadGraphModel, rewriteGraphModel, type RewrittenGraphModel, type Swappe
 export type {SwapOptions} from './options.js';
 export type {LeftAttention, ReplacedAttention, SwapReport} from './report.js';
 
+export {registerGraphOp};
+
 registerGraphOp();

@@ -11,6 +11,7 @@ import {debugLevel} from './debug_level.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
 import {featuresOf} from './check_scoring.js';
 import {shapeOf} from './arguments.js';
+import {isTapeOn} from './tape.js';
 import {KERNEL_NAME, registerKernelFor, type InputRole, type SparseAttentionAttrs} from './kernel.js';
 
 function sparseAttention_(
@@ -141,9 +142,6 @@ function roomsOf({pattern}: Call, {compiled, rows}: SparseAttentionAttrs): Param
 
 const spelled = ({query, key, value, precision}: Call): string =>
   `sparseAttention: query ${shapeOf(query)}, key ${shapeOf(key)}, value ${shapeOf(value)}, ${precision}, on '${tf.getBackend()}'`;
-
-/** Whether a gradient may be asked for. `isTapeOn` is private in TypeScript; without it we save what only a gradient needs. */
-const isTapeOn = (): boolean => (tf.engine() as unknown as {isTapeOn?(): boolean}).isTapeOn?.() ?? true;
 
 function planOf(call: Call, host: Host, aux: SparseAttentionAttrs['aux']): SparseAttentionAttrs['compiled'] {
   const {pattern, mask, problem, scoring, implementation, precision} = call;

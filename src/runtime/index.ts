@@ -1,5 +1,4 @@
-import './register.js';
-
+export {register} from './register.js';
 export {sparseAttention, sparseAttentionWithAux, type AttentionWithAux} from './attention.js';
 export type {AttentionInput, AttentionOf, Attends, RankBelow, RankOf} from './call_types.js';
 export {mergeAttention} from './merge.js';

@@ -18,6 +18,6 @@ export function register(): void {
     });
 }
 
-// Importing the package registers the kernel. This is its one import with an effect (with the graph op of src/model/index.ts):
-// package.json's `sideEffects` has to tell bundlers so.
+// Whoever imports anything that computes has this in the same chunk (with the graph op of src/model/index.ts). src/register.ts calls it for
+// those who import nothing.
 register();
