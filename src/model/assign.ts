@@ -103,7 +103,8 @@ function blindRows(
     if (rows === 0) return [];
     const stands = fromFirst ? 'its first query stands at its first key' : 'its last query stands at its last key';
     const other = causal === undefined && count(!fromFirst) < rows ? `; align: '${fromFirst ? 'end' : 'start'}' leaves fewer` : '';
-    const what = `${rows} of the ${queryLength} queries of '${exit.node.name}' see none of its ${keyLength} keys and give zeros`;
+    const see = rows === 1 ? ['sees', 'gives'] : ['see', 'give'];
+    const what = `${rows} of the ${queryLength} queries of '${exit.node.name}' ${see[0]} none of its ${keyLength} keys and ${see[1]} zeros`;
     return [`${what} under ${pattern.toString()}: ${stands}${other}`];
   } catch (error) {
     if (!(error instanceof SplatError)) throw error;

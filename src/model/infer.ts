@@ -1,5 +1,5 @@
 import {dataInputs, numberAttr, textOf, type NodeDef} from './graph.js';
-import {numberOf, over, plus, product, same, sizeOf, times, type Size} from './size.js';
+import {isNeverOne, numberOf, over, plus, product, same, sizeOf, times, type Size} from './size.js';
 import {sliceShape} from './slices.js';
 import type {Shape, ShapeTable} from './shape_table.js';
 
@@ -148,8 +148,9 @@ function matmul(
     const [x, y] = [a[axis - longer.length + a.length], b[axis - longer.length + b.length]];
     if (x === undefined || y === undefined) return (x ?? y)!;
     if (numberOf(x) === 1 || same(x, y)) return y;
-    if (numberOf(y) === 1 || numberOf(x) !== undefined) return x;
-    return numberOf(y) === undefined ? shapes.unknown(node.name, axis) : y;
+    // One matrix is repeated; any other number of them is that of the result.
+    if (numberOf(y) === 1 || isNeverOne(x)) return x;
+    return isNeverOne(y) ? y : shapes.unknown(node.name, axis);
   });
   return [...leading, rows, columns];
 }

@@ -1,3 +1,5 @@
+import {gcd} from '../support/index.js';
+
 /**
  * A size that may depend on a run of the model: a polynomial with integer coefficients over unknown sizes. Keys are products of
  * unknowns, sorted and joined; the empty key is the constant.
@@ -19,6 +21,11 @@ export function numberOf(size: Size | undefined): number | undefined {
   if (size === undefined) return undefined;
   if (size.size === 0) return 0;
   return size.size === 1 ? size.get('') : undefined;
+}
+
+/** Whether a size is another than 1 in every run, such as batch · 2. */
+export function isNeverOne(size: Size): boolean {
+  return size.size === 0 || [...size.values()].map(Math.abs).reduce(gcd) !== 1 || (numberOf(size) ?? 1) !== 1;
 }
 
 export function same(a: Size | undefined, b: Size | undefined): boolean {

@@ -131,6 +131,39 @@ describe('scores whose queries come before their heads', () => {
   });
 });
 
+describe('two inputs with heads merged into their batches', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  const graph = (shapes: Record<string, number[]>): io.ModelArtifacts =>
+    attentionGraph(
+      [
+        scores,
+        node('apart', 'Reshape', 'scores', 'heads'),
+        node('masked', 'AddV2', 'apart', 'm'),
+        node('again', 'Reshape', 'masked', 'merged'),
+        node('probs', 'Softmax', 'again'),
+        product('out', 'probs', 'v'),
+      ],
+      {heads: {shape: [4], values: [-1, 2, 3, 5], int: true}, merged: {shape: [3], values: [-1, 3, 5], int: true}},
+      ['out'],
+      {...shapes, m: [-1, 1, 1, 5]},
+    );
+  const inputs = (): Inputs => ({q: draw([4, 3, 4], 1), k: draw([4, 5, 4], 2), v: draw([4, 5, 4], 3), m: draw([2, 1, 1, 5], 4)});
+
+  it('stay where these have two unknown sizes, and the reason names them', async () => {
+    const report = await expectSame(graph({q: [-1, 3, 4], k: [-1, 5, 4], v: [-1, 5, 4]}), inputs());
+    expect(reasons(report)).toEqual([
+      "the Reshape 'apart' of the scores cannot be proven to only regroup heads: 'q' and 'k', which 'scores' multiplies, have two " +
+        'unknown batch sizes, which may differ',
+    ]);
+  });
+
+  it('are swapped where one of them is known', async () => {
+    const report = await expectSame(graph({q: [4, 3, 4], k: [-1, 5, 4], v: [-1, 5, 4]}), inputs());
+    expect(report.replaced.map(({axes}) => axes)).toEqual(['mld,mld,mld->mld']);
+  });
+});
+
 describe('an attention that loses or gains axes', () => {
   beforeAll(() => setBackend('cpu'));
 

@@ -45,6 +45,7 @@ const CASES: readonly {name: string; logits: string; sizes: readonly [number, nu
   {name: 'softmax_expand', logits: 'mul_6', sizes: [7, 7]},
   {name: 'softmax_broadcast', logits: 'mul_6', sizes: [7, 7]},
   {name: 'head_scales', logits: 'mul_6', sizes: [7, 7]},
+  {name: 'merged_cross', logits: 'reshape_43', sizes: [7, 5]},
   {name: 'infinite_triangle', logits: 'addv2_8', sizes: [7, 7]},
   {name: 'wide_features', logits: 'batchmatmulv2_8', sizes: [7, 7], lists: true},
 ];
