@@ -26,6 +26,10 @@ export function readLogits(context: LogitsContext, input: string): Logits | stri
   return logits;
 }
 
+/** Whether a tensor comes from a product of two activations, or holds pairs of one. */
+export const leadsToScores = ({shapes, pairs}: LogitsContext, tensor: string): boolean =>
+  leadsToProduct(shapes, tensor) || pairs.has(tensor);
+
 function readNode(context: LogitsContext, input: string): Logits | string {
   const {shapes} = context;
   const node = shapes.graph.producer(input);
@@ -91,7 +95,7 @@ const reciprocal = (x: number | undefined): number | undefined => (x === undefin
 function readMultiplied(context: LogitsContext, node: NodeDef, left: string, right: string): Logits | string {
   const tries = [readLogits(context, left), readLogits(context, right)] as const;
   const at = tries.findIndex((logits) => typeof logits !== 'string');
-  if (at < 0) return leadsToProduct(context.shapes, left) ? (tries[0] as string) : (tries[1] as string);
+  if (at < 0) return leadsToScores(context, left) ? (tries[0] as string) : (tries[1] as string);
   const inner = tries[at] as Logits;
   const other = at === 0 ? right : left;
   const mask = context.shapes.graph.source(other)?.input ?? '';
@@ -103,7 +107,7 @@ function readMultiplied(context: LogitsContext, node: NodeDef, left: string, rig
 function readDivided(context: LogitsContext, node: NodeDef, left: string, right: string): Logits | string {
   const inner = readLogits(context, left);
   if (typeof inner !== 'string') return withScale(context, node, inner, right, 'over');
-  return leadsToProduct(context.shapes, left) ? inner : `'${node.name}' divides by the scores`;
+  return leadsToScores(context, left) ? inner : `'${node.name}' divides by the scores`;
 }
 
 function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[]): Logits | string {
@@ -112,7 +116,7 @@ function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[
   if (fitting.length > 1) return `'${node.name}' adds two products; which of them is query times key cannot be told`;
   const found = fitting[0];
   if (found === undefined) {
-    const scores = inputs.findIndex((input) => leadsToProduct(context.shapes, input));
+    const scores = inputs.findIndex((input) => leadsToScores(context, input));
     return terms[Math.max(scores, 0)] as string;
   }
   if (node.op === 'Sub' && found.index === 1) return `'${node.name}' subtracts the scores`;
@@ -180,7 +184,7 @@ function readSelect(
 ): Logits | string {
   const tries = [readLogits(context, yes), readLogits(context, no)];
   const at = tries.findIndex((logits) => typeof logits !== 'string');
-  if (at < 0) return leadsToProduct(context.shapes, yes) ? (tries[0] as string) : (tries[1] as string);
+  if (at < 0) return leadsToScores(context, yes) ? (tries[0] as string) : (tries[1] as string);
   const far = at === 0 ? no : yes;
   const folded = context.folder.fold(far, NOTHING);
   const fill = typeof folded?.value === 'number' ? folded.value : undefined;

@@ -1,10 +1,10 @@
 import type {Alignment} from './causal.js';
 import {contractionOf} from './contraction.js';
-import {leadsToProduct, reachesProduct} from './dense.js';
+import {isProduct, reachesProduct} from './dense.js';
 import {dataInputs, parseEdge, passesThrough, type NodeDef} from './graph.js';
 import {broadcastOf} from './growth.js';
 import {chooseLayout, type Placement} from './layout.js';
-import {readLogits, unanswered} from './logits.js';
+import {leadsToScores, readLogits, unanswered} from './logits.js';
 import {scalesKeysOfHeads} from './scale.js';
 import {isMasked, isScale, type Logits, type LogitsContext, type PathNode, type Term} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
@@ -46,19 +46,20 @@ export interface Found {
 }
 
 /**
- * Every attention in a graph: a softmax between two products of activations, with no dense layer or convolution between.
+ * Every attention in a graph: a softmax between two products of activations, with no dense layer or convolution between, unless it
+ * leaves the pairs of queries and keys what they are.
  *
  * Any other softmax (a class head, the box decoder of YOLO) is no attention and is not mentioned. Nodes are recognised by what they
  * compute; their names say nothing (grappler calls a score product `FoldTransposeIntoMatMul_MatMul` and a multiplication `truediv`).
  */
 export function findAttentions(context: LogitsContext): Found {
-  const {shapes} = context;
+  const {shapes, pairs} = context;
   const attentions: Attention[] = [];
   const misfits: Misfit[] = [];
   for (const softmax of softmaxesOf(shapes)) {
     const logits = 'logits' in softmax ? softmax.logits : softmax.node.name;
     const name = softmax.node.name;
-    if (!leadsToProduct(shapes, logits) || !reachesProduct(shapes, name)) continue;
+    if (!leadsToScores(context, logits) || !(reachesProduct(shapes, name) || pairs.areSummed(name))) continue;
     const match = 'reason' in softmax ? softmax.reason : readAttention(context, softmax);
     if (typeof match === 'string') misfits.push({name, reason: match});
     else attentions.push(match);
@@ -139,6 +140,7 @@ function readOutput({shapes}: LogitsContext, softmax: Softmax, logits: Logits): 
     if (product === undefined) {
       return `the ${node.op} '${node.name}' stands between the softmax and the product with the value`;
     }
+    if (!isProduct(shapes, node)) return `the ${node.op} '${node.name}' multiplies its probabilities with weights`;
     const mine = product.operands[side as 0 | 1]!;
     const value = product.operands[side === 0 ? 1 : 0];
     if (mine.labels.length !== before.dims.length) return `'${node.name}' reads the probabilities with other axes than they have`;

@@ -2,6 +2,7 @@ import type {Alignment, CausalMask} from './causal.js';
 import type {Contraction} from './contraction.js';
 import type {Folder} from './fold.js';
 import type {NodeDef} from './graph.js';
+import type {Pairs} from './pairs.js';
 import type {Dims} from './regroup.js';
 import type {ShapeTable} from './shape_table.js';
 import type {Size} from './size.js';
@@ -60,6 +61,8 @@ export interface LogitsContext {
   readonly folder: Folder;
   /** By node: causal masks cost a look at a whole constant. */
   readonly causalMasks: Map<string, CausalMask | undefined>;
+  /** Tensors that hold pairs, whatever mixes them. */
+  readonly pairs: Pairs;
   /** By tensor: sums are tried on both sides. */
   readonly logits: Map<string, Logits | string>;
 }

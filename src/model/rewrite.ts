@@ -18,6 +18,7 @@ import {
 } from './graph.js';
 import {findAttentions, type Attention, type Found} from './match.js';
 import type {Align} from './options.js';
+import {Pairs} from './pairs.js';
 import {reportOf, untouched, type ReplacedAttention, type SwapReport} from './report.js';
 import {shapeWithout} from './scores_shape.js';
 import {Shapes} from './shapes.js';
@@ -110,7 +111,13 @@ function scan(nodes: readonly NodeDef[], outputs: ReadonlySet<string>, constants
   const shapes = new Shapes(graph, constants);
   const builder = new GraphBuilder(taken);
   const causalMasks = new Map<string, CausalMask | undefined>();
-  const found = findAttentions({shapes, folder: new Folder(shapes, builder), causalMasks, logits: new Map()});
+  const found = findAttentions({
+    shapes,
+    folder: new Folder(shapes, builder),
+    causalMasks,
+    pairs: new Pairs(shapes),
+    logits: new Map(),
+  });
   return {nodes, graph, shapes, builder, found};
 }
 
