@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
+import {apart} from './letters.js';
 
 /** Letters of leading axes, the last ones first in use: h for heads, b for batch, then further ones. */
 export const LEADING = 'xyzabh';
@@ -25,9 +26,9 @@ export function arrange(tensor: Tensor, axes: string, order: string): Tensor {
   );
 }
 
-/** The inverse: a tensor of the axes `order` with those of `axes`, `m` being b and h merged. Axes that are left out have size 1. */
+/** The inverse: a tensor of the axes `order` with those of `axes`, merged letters included. Axes that are left out have size 1. */
 export function restore(tensor: Tensor, order: string, axes: string): Tensor {
-  const wanted = axes.replace('m', 'bh');
+  const wanted = apart(axes);
   const dropped = [...order].filter((letter) => !wanted.includes(letter));
   const lost = dropped.find((letter) => tensor.shape[order.indexOf(letter)] !== 1);
   if (lost !== undefined || ![...wanted].every((letter) => order.includes(letter))) {
@@ -36,8 +37,11 @@ export function restore(tensor: Tensor, order: string, axes: string): Tensor {
   const perm = [...dropped, ...wanted].map((letter) => order.indexOf(letter));
   const turned = perm.every((axis, i) => axis === i) ? tensor : tf.transpose(tensor, perm);
   const sizes = turned.shape.slice(turned.rank - wanted.length);
-  const at = axes.indexOf('m');
-  const merged = at < 0 ? sizes : sizes.toSpliced(at, 2, sizes[at]! * sizes[at + 1]!);
+  let at = 0;
+  const merged = [...axes].map((letter) => {
+    const own = sizes.slice(at, (at += apart(letter).length));
+    return own.reduce((a, b) => a * b, 1);
+  });
   return merged.length === turned.rank ? turned : tf.reshape(turned, merged);
 }
 

@@ -65,11 +65,6 @@ export class Folder {
     return this.shapes.graph.nodes.has(parseEdge(tensor).name) ? [tensor] : this.parts.get(tensor);
   }
 
-  /** The node once more, on other tensors. */
-  again(node: NodeDef, inputs: readonly string[]): string {
-    return this.clone(node, inputs);
-  }
-
   private visit(input: string, assume: Assumption, seen: Map<string, Result | undefined>, depth: number): Result | undefined {
     const source = this.shapes.graph.source(input);
     const opaque: Result = {value: source?.input ?? tensorName(input), used: false, lost: []};

@@ -1,3 +1,4 @@
+import {apart} from './letters.js';
 import type {Candidate, Exit} from './operands.js';
 
 /** What an attention reads and which node it becomes. */
@@ -42,7 +43,8 @@ function withGroups({key, value, ...others}: Choices): Choices {
 
 /** Whether a tensor has a layout, or gets it by a reshape, which is free. */
 function isLaidOut(axes: readonly string[], layout: string, leading: number): boolean {
-  if (axes[0] === '*' || axes[0] === 'm') return layout === 'bhld' && axes.slice(-2).join('') === 'ld';
-  const wanted = [...(leading === 2 ? layout : `${'abh'.slice(3 - leading)}ld`)].filter((letter) => axes.includes(letter));
-  return wanted.join() === axes.join();
+  if (axes[0] === '*') return layout === 'bhld' && axes.slice(-2).join('') === 'ld';
+  const letters = apart(axes.join(''));
+  const wanted = [...(leading === 2 ? layout : `${'abh'.slice(3 - leading)}ld`)].filter((letter) => letters.includes(letter));
+  return wanted.join('') === letters;
 }

@@ -6,11 +6,13 @@ import {broadcastOf} from './growth.js';
 import {chooseLayout, type Placement} from './layout.js';
 import {leadsToScores, readLogits, unanswered} from './logits.js';
 import {scalesKeysOfHeads} from './scale.js';
-import {isMasked, isScale, type Logits, type LogitsContext, type PathNode, type Term} from './normal_form.js';
+import {missingOf, NAMES, nameOf, partSizes, pathAxes} from './leading_axes.js';
+import {apart, isMerged, mergedLetter} from './letters.js';
+import {isMasked, isScale, type Logits, type LogitsContext} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
 import {partsOf, regroup, type Dims} from './regroup.js';
-import {queryAxis, unfitMask} from './score_axes.js';
-import {numberOf, type Size} from './size.js';
+import {placeTerms, queryAxis, type PlacedTerm} from './score_axes.js';
+import type {Size} from './size.js';
 import {readersOutside, softmaxesOf, type Softmax} from './softmax.js';
 
 /** output = softmax(scale · query·keyᵀ + Σ terms, where causal) · value, found in a graph. */
@@ -18,12 +20,12 @@ export interface Attention extends Placement {
   /** The node whose output are the probabilities. */
   readonly softmax: NodeDef;
   readonly scale: number;
-  readonly terms: readonly Term[];
+  readonly terms: readonly PlacedTerm[];
   readonly causal?: Alignment;
   /** What folded tensors broadcast the scores to; empty: nothing. */
   readonly broadcast: readonly number[];
-  /** Heads of axes `m`, where batch and heads are merged. */
-  readonly heads?: number;
+  /** The sizes of leading axes that are known, by letter. */
+  readonly parts: Readonly<Record<string, number>>;
   /** Why it is not known which axis are the queries; `full()` is right all the same. */
   readonly unsure?: string;
   /** The nodes from the probabilities to the product of query and key. */
@@ -82,6 +84,7 @@ interface Output {
   readonly value: {readonly input: string; readonly labels: readonly string[]};
   readonly labels: readonly string[];
   readonly splits: ReadonlyMap<string, readonly string[]>;
+  readonly sizes: ReadonlyMap<string, Size>;
   /** Axes of the probabilities as the product reads them. */
   readonly dims: Dims;
   readonly path: readonly string[];
@@ -122,12 +125,12 @@ function readOutput({shapes}: LogitsContext, softmax: Softmax, logits: Logits): 
       dims = shapes.integers(inputs[1])!.map((axis) => dims[axis]!);
       at = reader.name;
     } else {
-      return readLastProduct({dims, splits, path}, reader, at);
+      return readLastProduct({dims, sizes, splits, path}, reader, at);
     }
   }
 
   function readLastProduct(
-    before: Pick<Output, 'dims' | 'splits' | 'path'>,
+    before: Pick<Output, 'dims' | 'sizes' | 'splits' | 'path'>,
     node: NodeDef,
     probabilities: string,
   ): Output | string {
@@ -179,7 +182,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     const axes = labels.map((label) => {
       const parts = label.split('+').flatMap((part) => partsOf(part, splits));
       if (label === '*') return '*';
-      if (parts.length > 1) return parts.join() === leading.join() && leading.length === 2 ? 'm' : undefined;
+      if (parts.length > 1) return mergedLetter(parts.map((part) => letters.get(part) ?? ''));
       return named[parts[0]!] ?? letters.get(parts[0]!) ?? leadingLetter(parts[0]!);
     });
     return axes.includes(undefined) || new Set(axes).size !== axes.length ? undefined : (axes as string[]);
@@ -202,15 +205,19 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
       return `the axes of its ${role} in '${role === 'query' || role === 'key' ? logits.product.name : output.node.name}' are not those of attention`;
     }
   }
-  const merged = Object.values(axes).some((spec) => spec!.includes('m'));
-  const heads = merged ? numberOf(headsOf(context, logits, output, leading[1]!)) : undefined;
-  if (merged && heads === undefined) return 'batch and heads are merged into one axis, and the number of heads is not known';
+  const named = new Map([...letters, [queryLabel, 'l'], [keyLabel, 'k']]);
+  const terms = placeTerms(shapes, logits, scoreLabels, [...batch, queryLabel, keyLabel], named, splits);
+  if (typeof terms === 'string') return terms;
+  const parts = partSizes(shapes, logits, output.sizes, letters);
+  const specs = [...Object.values(axes), ...terms.map((term) => term.axes)];
+  for (const letter of new Set(specs.flatMap((spec) => spec?.filter(isMerged) ?? []))) {
+    const unknown = [...apart(letter)].filter((part) => parts[part] === undefined).map((part) => NAMES[part]!);
+    if (unknown.length > 1)
+      return `${nameOf(letter)} are merged into one axis, and the numbers of ${unknown.join(' and ')} are not known`;
+  }
   const missing = missingOf(axes.output!, leading.length);
   if (missing !== undefined) return `the output '${output.node.name}' has no axis of its ${missing}`;
-
-  const unfit = unfitMask(shapes, logits, scoreLabels, [...batch, queryLabel, keyLabel], splits);
-  if (unfit !== undefined) return unfit;
-  const merge: Merge | undefined = heads === undefined ? undefined : {heads};
+  const merge: Merge | undefined = parts['h'] === undefined ? undefined : {heads: parts['h']};
   const candidates = (role: 'query' | 'key' | 'value', input: string): Candidate[] =>
     candidatesOf(
       shapes,
@@ -236,39 +243,17 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     ...placement,
     softmax: softmax.node,
     scale: logits.scale * placement.query.scale * placement.key.scale,
-    terms: logits.terms,
+    terms,
     broadcast: broadcastOf(logits.growth),
     ...(logits.causal && {causal: logits.causal}),
-    ...(heads !== undefined && {heads}),
+    parts,
     path: [...new Set([...output.path.toReversed(), ...softmax.path, ...logits.path.map(({name}) => name)])],
-    pathAxes: pathAxes([...softmax.path.map((name) => ({name, dims: logits.dims, masked: isMasked(logits)})), ...logits.path], {
-      ...Object.fromEntries(letters),
-      [queryLabel]: 'l',
-      [keyLabel]: 'k',
-    }),
+    pathAxes: pathAxes(
+      [...softmax.path.map((name) => ({name, dims: logits.dims, masked: isMasked(logits)})), ...logits.path],
+      named,
+      splits,
+    ),
   };
-}
-
-function pathAxes(path: readonly PathNode[], letters: Readonly<Record<string, string>>): Map<string, readonly string[]> {
-  const axes = path
-    .filter(({masked}) => !masked)
-    .map(({name, dims}) => [name, dims.map((labels) => letters[labels.join('+')])] as const);
-  return new Map(axes.filter((entry): entry is [string, string[]] => !entry[1].includes(undefined)));
-}
-
-function headsOf({shapes}: LogitsContext, logits: Logits, {dims}: Output, label: string): Size | undefined {
-  const known = logits.sizes.get(label);
-  if (known !== undefined) return known;
-  const at = logits.contraction.out.indexOf(label);
-  return at < 0 || dims.length === 0 ? undefined : shapes.of(logits.product.name)?.[at];
-}
-
-function missingOf(axes: readonly string[], leading: number): string | undefined {
-  if (axes.includes('m') || axes[0] === '*') return undefined;
-  const names = {h: 'heads', b: 'batch', a: 'outer batch'};
-  return Object.entries(names)
-    .slice(0, leading)
-    .find(([letter]) => !axes.includes(letter))?.[1];
 }
 
 const WRITES: readonly string[] = [

@@ -1,11 +1,13 @@
 import {refuse} from '../support/index.js';
-import {LEADING} from './axes.js';
+import {apart, MERGED, PARTS} from './letters.js';
 import type {Term} from './normal_form.js';
 
-/** How a term of the scores is read; see `Term` of the normal form. */
-export type TermKind = {readonly kind: 'add'; readonly factor: number} | {readonly kind: Exclude<Term['kind'], 'add'>};
+type Kind = {readonly kind: 'add'; readonly factor: number} | {readonly kind: Exclude<Term['kind'], 'add'>};
 
-const WORDS: Readonly<Record<string, TermKind>> = {
+/** How a term of the scores is read; see `Term` of the normal form. `axes`: where they are not the last of those of the scores. */
+export type TermKind = Kind & {readonly axes?: string};
+
+const WORDS: Readonly<Record<string, Kind>> = {
   times: {kind: 'times'},
   over: {kind: 'over'},
   keep: {kind: 'keep'},
@@ -21,8 +23,8 @@ export interface NodeAttributes {
   readonly terms: readonly TermKind[];
   /** What the scores are broadcast to besides, as constants that were folded did; empty: nothing. */
   readonly broadcast: readonly number[];
-  /** Heads of axes `m`. */
-  readonly heads: number;
+  /** Of the parts of merged axes those that are known, by letter: at least all but one. */
+  readonly parts: Readonly<Record<string, number>>;
   readonly layout: 'bhld' | 'blhd';
   readonly pattern: string;
   readonly implementation: string;
@@ -31,7 +33,9 @@ export interface NodeAttributes {
 }
 
 /** Merged and leading axes, or `*` for those of any rank, in any order with l and d; tfjs turns tensors of up to 6 axes. */
-const AXES = /^(\*[ld]{2}|[xyzabhmld]{2,6})$/;
+const AXES = /^(\*[ld]{2}|[xyzabhmwgld]{2,6})$/;
+/** Of a term: k stands for keys. */
+const TERM_AXES = /^[xyzabhmwglk]{1,6}$/;
 const MOST_AXES = 8;
 
 /** The attributes of a node. A model.json may hold anything: throws a `SplatError` unless they are such as a swap writes. */
@@ -44,8 +48,9 @@ export function readAttributes(attrs: Readonly<Record<string, unknown>>, inputs:
   if (reads.length !== 3 || more.length > 0 || ![...reads, writes].every(isSpec)) {
     wrong('axes', say(attrs['axes']), "the axes of query, key, value and output, such as 'blhd,blhd,blhd->blhd'");
   }
-  const terms = text('terms').split(' ').filter(Boolean).map(kindOf);
-  if (terms.includes(undefined)) wrong('terms', say(attrs['terms']), `words of 'add:1', ${Object.keys(WORDS).join(', ')}`);
+  const terms = text('terms').split(' ').filter(Boolean).map(termOf);
+  if (terms.includes(undefined))
+    wrong('terms', say(attrs['terms']), `words of 'add:1', ${Object.keys(WORDS).join(', ')}, perhaps with axes: 'keep@whlk'`);
   // Nodes that it waits for come behind.
   if (inputs < 3 + terms.length) {
     wrong('terms', `${terms.length} terms and ${inputs} inputs`, 'an input for query, key, value and each of the terms');
@@ -54,12 +59,20 @@ export function readAttributes(attrs: Readonly<Record<string, unknown>>, inputs:
   if (broadcast.length > MOST_AXES || !broadcast.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     wrong('broadcast', say(attrs['broadcast']), 'at most 8 sizes');
   }
-  const heads = attrs['heads'] === undefined ? 1 : number('heads');
-  if (!Number.isSafeInteger(heads) || heads < 1) wrong('heads', say(attrs['heads']), 'a positive integer');
+  const parts: Record<string, number> = {};
+  for (const [letter, name] of Object.entries(PARTS)) {
+    if (attrs[name] === undefined) continue;
+    parts[letter] = number(name);
+    if (!Number.isSafeInteger(parts[letter]) || parts[letter]! < 1) wrong(name, say(attrs[name]), 'a positive integer');
+  }
+  for (const letter of [axes, ...terms.map((term) => term?.axes ?? '')].join('')) {
+    if (!(letter in MERGED) || [...MERGED[letter]!].filter((part) => !(part in parts)).length < 2) continue;
+    wrong('axes', say(attrs['axes']), `the sizes of all parts but one of ${letter}: ${Object.values(PARTS).join(', ')}`);
+  }
   const layout = text('layout');
   if (layout !== 'bhld' && layout !== 'blhd') wrong('layout', say(attrs['layout']), "'bhld' or 'blhd'");
   return {
-    ...{reads, writes, terms: terms as TermKind[], broadcast, heads, layout: layout as 'bhld' | 'blhd'},
+    ...{reads, writes, terms: terms as TermKind[], broadcast, parts, layout: layout as 'bhld' | 'blhd'},
     ...{pattern: text('pattern'), implementation: text('implementation'), scale: number('scale')},
     ...(attrs['query_offset'] !== undefined && {queryOffset: number('query_offset')}),
   };
@@ -71,12 +84,20 @@ export function wrong(attribute: string, found: string, expected: string): never
 }
 
 function isSpec(spec: string): boolean {
-  const letters = new Set(spec);
-  const apart = !letters.has('m') || ![...LEADING].some((letter) => letters.has(letter));
-  return AXES.test(spec) && letters.size === spec.length && letters.has('l') && letters.has('d') && apart;
+  const all = apart(spec);
+  const letters = new Set(all);
+  return AXES.test(spec) && letters.size === all.length && letters.has('l') && letters.has('d');
 }
 
-function kindOf(word: string): TermKind | undefined {
+function termOf(text: string): TermKind | undefined {
+  const [word = '', axes, ...more] = text.split('@');
+  const kind = kindOf(word);
+  if (kind === undefined || axes === undefined) return kind;
+  const all = apart(axes);
+  return more.length === 0 && TERM_AXES.test(axes) && new Set(all).size === all.length ? {...kind, axes} : undefined;
+}
+
+function kindOf(word: string): Kind | undefined {
   if (Object.hasOwn(WORDS, word)) return WORDS[word];
   const factor = word.startsWith('add:') ? Number(word.slice(4) || NaN) : NaN;
   return Number.isFinite(factor) ? {kind: 'add', factor} : undefined;

@@ -12,7 +12,7 @@ export interface Term {
   readonly input: string;
   /**
    * `add`: the tensor times the factor. `times`, `over`: what the product is multiplied with or divided by, one number for each row or each
-   * key, so that query or key can take it. `keep`, `drop`: a condition, or ones and zeros; where it is false, or true, nothing is attended to.
+   * key, so that query or key can take it, and with it what was added before. `keep`, `drop`: a condition, or ones and zeros; where it is false, or true, nothing is attended to.
    */
   readonly kind: 'add' | 'times' | 'over' | 'keep' | 'drop';
   readonly factor: number;
@@ -37,6 +37,7 @@ export interface Logits {
   readonly sizes: ReadonlyMap<string, Size>;
   readonly splits: ReadonlyMap<string, readonly string[]>;
   readonly scale: number;
+  /** In the order in which they come in. */
   readonly terms: readonly Term[];
   /** What folded tensors broadcast the scores to. */
   readonly growth: readonly Growth[];

@@ -6,7 +6,8 @@ import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
 import {parsePattern, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
 import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
-import {readAttributes, wrong, type TermKind} from './node_attributes.js';
+import {apart, isMerged, PARTS} from './letters.js';
+import {readAttributes, wrong, type NodeAttributes, type TermKind} from './node_attributes.js';
 
 /** A model has one pattern, or one per layer, a page a few models; beyond that, parsing again is cheap. */
 const MOST_PATTERNS = 64;
@@ -35,22 +36,24 @@ export function registerGraphOp(): void {
 export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   const {reads, writes, terms: kinds, broadcast, ...options} = readAttributes(attrs, inputs.length);
   return tf.tidy(() => {
-    const terms = inputs.slice(3, 3 + kinds.length);
-    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, options.heads));
-    const own = Math.max(...given.map(({axes}) => leadingOf(axes)), leadingOf(writes.replace('m', 'bh')));
-    const rank = Math.max(own, ...terms.map((term) => term.rank - 2), broadcast.length - 2);
+    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, options.parts));
+    const own = Math.max(...given.map(({axes}) => leadingOf(axes)), leadingOf(apart(writes)));
+    const axes = kinds.map((kind, i) => termAxes(inputs[3 + i]!, kind.axes));
+    const rank = Math.max(own, ...axes.map((spec) => leadingOf(apart(spec))), broadcast.length - 2);
     const leading = Math.max(2, rank);
     const order = options.layout === 'blhd' && leading === 2 ? 'blhd' : `${LEADING.slice(LEADING.length - leading)}ld`;
+    const terms = axes.map((spec, i) => inOrder(inputs[3 + i]!, spec, options.parts, leading));
     const plain = given.map(({tensor, axes}) => arrange(tensor, axes, order)) as [Tensor, Tensor, Tensor];
     const arranged = scaled(plain, terms, kinds, order);
     const {tensors, sizes} = broadcastAxes(arranged, [...terms.map(({shape}) => shape), broadcast], order);
-    const [query, key, value] = tensors.map((tensor) => flatten(tensor, leading)) as [Tensor, Tensor, Tensor];
     const bias = biasOf(terms, kinds);
+    const batched = leading > 2 ? batchedAxes(sizes, bias) : leading - 1;
+    const [query, key, value] = tensors.map((tensor) => flatten(tensor, leading, batched)) as [Tensor, Tensor, Tensor];
     const output = sparseAttention(query, key, value, cachedPattern(options.pattern), {
       scale: options.scale,
       implementation: options.implementation as 'auto' | 'fused' | 'dense',
       layout: order === 'blhd' ? 'blhd' : 'bhld',
-      ...(bias && {bias: flattenBias(bias, sizes)}),
+      ...(bias && {bias: flattenBias(bias, sizes, batched)}),
       ...(options.queryOffset !== undefined && {queryOffset: options.queryOffset}),
     });
     const unflat = leading > 2 ? tf.reshape(output, [...sizes, ...output.shape.slice(-2)]) : output;
@@ -60,19 +63,44 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   });
 }
 
-/** A tensor whose axis `m` is two, batch and heads, and whose `*` are letters. */
-function split(tensor: Tensor, spec: string, heads: number): {tensor: Tensor; axes: string} {
-  const at = spec.indexOf('m');
-  if (at >= 0) {
-    const merged = tensor.shape[at] ?? 0;
-    // One matrix beside many: it is that of every sequence and head.
-    const [batch, own] = merged === 1 ? [1, 1] : [merged / heads, heads];
-    if (!Number.isInteger(batch)) wrong('heads', `${heads}`, `a divisor of ${merged}, the merged axis of [${tensor.shape.join()}]`);
-    const sizes = [...tensor.shape.slice(0, at), batch, own, ...tensor.shape.slice(at + 1)];
-    return {tensor: tf.reshape(tensor, sizes), axes: spec.replace('m', 'bh')};
+/** A tensor whose merged axes lie apart, and whose `*` are letters. */
+function split(tensor: Tensor, spec: string, parts: NodeAttributes['parts']): {tensor: Tensor; axes: string} {
+  if (![...spec].some(isMerged)) {
+    const leading = LEADING.slice(LEADING.length - Math.max(0, tensor.rank - 2));
+    return {tensor, axes: spec.startsWith('*') ? `${leading}${spec.slice(1)}` : spec};
   }
-  const leading = LEADING.slice(LEADING.length - Math.max(0, tensor.rank - 2));
-  return {tensor, axes: spec.startsWith('*') ? `${leading}${spec.slice(1)}` : spec};
+  if (tensor.rank !== spec.length) wrong('axes', spec, `the axes of the shape [${tensor.shape.join()}]`);
+  const sizes = [...spec].flatMap((letter, axis) => {
+    const size = tensor.shape[axis]!;
+    const letters = [...apart(letter)];
+    // One matrix beside many: it is that of every sequence and head.
+    if (letters.length === 1 || size === 1) return letters.map(() => size);
+    const known = letters.reduce((product, part) => product * (parts[part] ?? 1), 1);
+    const rest = letters.every((part) => part in parts) ? 1 : size / known;
+    if (known * rest !== size || !Number.isInteger(rest)) {
+      wrong(
+        letters.map((part) => PARTS[part as keyof typeof PARTS]).join(),
+        `${known}`,
+        `a divisor of ${size}, of [${tensor.shape.join()}]`,
+      );
+    }
+    return letters.map((part) => parts[part] ?? rest);
+  });
+  return {tensor: tf.reshape(tensor, sizes), axes: apart(spec)};
+}
+
+/** The axes of a term: the last of the given ones, with any further axes before them. */
+function termAxes({rank}: Tensor, given = `${LEADING}lk`): string {
+  if (rank <= given.length) return given.slice(given.length - rank);
+  const outer = LEADING.length - leadingOf(apart(given));
+  return `${LEADING.slice(Math.max(0, outer + given.length - rank), outer)}${given}`;
+}
+
+/** A term as it broadcasts to the scores [.., queries, keys]. */
+function inOrder(term: Tensor, axes: string, parts: NodeAttributes['parts'], leading: number): Tensor {
+  const own = split(term, axes, parts);
+  const order = `${LEADING.slice(LEADING.length - leading)}lk`;
+  return order.endsWith(own.axes) ? own.tensor : arrange(own.tensor, own.axes, order);
 }
 
 /**
@@ -112,7 +140,11 @@ function biasOf(terms: readonly Tensor[], kinds: readonly TermKind[]): Tensor | 
       sum = sum === undefined ? addend : tf.add(sum, addend);
       return;
     }
-    if (as.kind === 'times' || as.kind === 'over') return;
+    if (as.kind === 'times' || as.kind === 'over') {
+      // What was added before is scaled with the scores.
+      sum = sum && (as.kind === 'times' ? tf.mul(sum, term) : tf.div(sum, term));
+      return;
+    }
     const condition = tf.cast(term, 'bool');
     const holds = as.kind === 'keep' ? condition : tf.logicalNot(condition);
     attends = attends === undefined ? holds : tf.logicalAnd(attends, holds);
@@ -122,17 +154,45 @@ function biasOf(terms: readonly Tensor[], kinds: readonly TermKind[]): Tensor | 
   return sum === undefined ? hidden : tf.add(sum, hidden);
 }
 
-/** All leading axes but the last as one: [batch, heads, length, dim]. */
-function flatten(tensor: Tensor, leading: number): Tensor {
-  if (leading <= 2) return tensor;
-  const [heads, length, dim] = tensor.shape.slice(-3) as [number, number, number];
-  return tf.reshape(tensor, [tensor.size / (heads * length * dim || 1), heads, length, dim]);
+/** As many leading axes as `batched` as one, the others as heads: [batch, heads, length, dim]. */
+function flatten(tensor: Tensor, leading: number, batched: number): Tensor {
+  return leading <= 2 ? tensor : tf.reshape(tensor, twoOf(tensor.shape, batched));
 }
 
-function flattenBias(bias: Tensor, sizes: readonly number[]): Tensor {
-  if (sizes.length <= 2 || bias.rank <= 3) return bias;
-  const full = tf.broadcastTo(bias, [...sizes, ...bias.shape.slice(-2)] as Tensor4D['shape']);
-  return flatten(full, sizes.length);
+function twoOf(shape: readonly number[], batched: number): [number, number, number, number] {
+  const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+  const [length, dim] = shape.slice(-2) as [number, number];
+  return [product(shape.slice(0, batched)), product(shape.slice(batched, -2)), length, dim];
+}
+
+/**
+ * How many leading axes become the batch: all but the last, the heads, unless that would repeat a bias more often. A mask for each window of
+ * an image is the same for all images, so windows and heads are taken for heads then.
+ */
+function batchedAxes(sizes: readonly number[], bias: Tensor | undefined): number {
+  const usual = sizes.length - 1;
+  const most = sizes.slice(-2).reduce((a, b) => a * b);
+  if (bias === undefined || bias.rank < 4 || most > MOST_HEADS) return usual;
+  const size = (batched: number): number => spread(bias.shape, sizes, batched).reduce((a, b) => a * b, 1);
+  return size(usual - 1) < size(usual) ? usual - 1 : usual;
+}
+
+/** Of WebGPU: heads are an axis of the grid. */
+const MOST_HEADS = 65535;
+
+/** The shape of a bias in which each of the two groups of leading axes is either all there or 1. */
+function spread(shape: readonly number[], sizes: readonly number[], batched: number): number[] {
+  const own = [...Array<number>(sizes.length + 2 - shape.length).fill(1), ...shape];
+  const whole = (from: number, to: number): number[] =>
+    own.slice(from, to).every((size) => size === 1) ? own.slice(from, to) : sizes.slice(from, to);
+  return [...whole(0, batched), ...whole(batched, sizes.length), ...own.slice(-2)];
+}
+
+function flattenBias(bias: Tensor, sizes: readonly number[], batched: number): Tensor {
+  if (sizes.length <= 2 || bias.rank <= 2) return bias;
+  const shape = spread(bias.shape, sizes, batched);
+  const full = shape.join() === bias.shape.join() ? bias : tf.broadcastTo(bias, shape as Tensor4D['shape']);
+  return tf.reshape(full, twoOf(shape, batched));
 }
 
 function cachedPattern(text: string): Pattern {

@@ -16,6 +16,7 @@ import {
   type NodeDef,
   type Signature,
 } from './graph.js';
+import {apart, isMerged, PARTS} from './letters.js';
 import {findAttentions, type Attention, type Found} from './match.js';
 import type {Align} from './options.js';
 import {Pairs} from './pairs.js';
@@ -173,8 +174,10 @@ function apply({nodes, graph, shapes, builder, found}: Scan, implementation: str
 }
 
 function nodeOf({attention, pattern, queryOffset}: Assigned, implementation: string): NodeDef {
-  const {query, key, value, exit, terms, layout, scale, heads, broadcast} = attention;
-  const kinds = terms.map(({kind, factor}) => (kind === 'add' ? `add:${factor}` : kind));
+  const {query, key, value, exit, terms, layout, scale, broadcast} = attention;
+  const kinds = terms.map(
+    ({kind, factor, axes}) => `${kind === 'add' ? `add:${factor}` : kind}${axes === undefined ? '' : `@${axes.join('')}`}`,
+  );
   return {
     name: exit.node.name,
     op: 'SparseAttention',
@@ -187,10 +190,18 @@ function nodeOf({attention, pattern, queryOffset}: Assigned, implementation: str
       layout: {s: btoa(layout)},
       terms: {s: btoa(kinds.join(' '))},
       ...(broadcast.length > 0 && {broadcast: {s: btoa(broadcast.join())}}),
-      ...(heads !== undefined && {heads: {i: heads}}),
+      ...partsOf(attention),
       ...(queryOffset !== undefined && {query_offset: {i: queryOffset}}),
     },
   };
+}
+
+/** The sizes that the op needs to take merged axes apart. */
+function partsOf(attention: Attention): Record<string, {i: number}> {
+  const specs = [axesOf(attention), ...attention.terms.flatMap(({axes}) => axes ?? [])].join('');
+  const merged = [...specs].filter(isMerged).flatMap((letter) => [...apart(letter)]);
+  const entries = Object.entries(PARTS).filter(([letter]) => merged.includes(letter) && attention.parts[letter] !== undefined);
+  return Object.fromEntries(entries.map(([letter, name]) => [name, {i: attention.parts[letter]!}]));
 }
 
 const axesOf = ({query, key, value, exit}: Attention): string =>

@@ -17,7 +17,7 @@ export function withScale(
   tensor: string,
   kind: 'times' | 'over',
 ): Logits | string {
-  const {shapes, folder} = context;
+  const {shapes} = context;
   const does = `'${node.name}' ${kind === 'times' ? 'multiplies' : 'divides'} the scores by '${tensor}'`;
   const shape = shapes.of(tensor);
   if (shape === undefined) return `${does}, of which it is not known whether it has a number for each pair of query and key`;
@@ -29,13 +29,7 @@ export function withScale(
   if (hides && !(leastFactor(context, tensor, kind) >= LEAST_FACTOR)) {
     return `'${node.name}' scales masked scores by '${tensor}', which may bring back what the mask hides`;
   }
-  if (inner.terms.some((term) => term.kind === 'add' && term.dims.join(' ') !== inner.dims.join(' '))) {
-    return `${does}, to which something was added while they had other axes`;
-  }
-  const terms = inner.terms.map((term) =>
-    term.kind === 'add' ? {...term, input: folder.again(node, [term.input, tensor])} : term,
-  );
-  return through(node, withTerm(context, {...inner, terms}, {input: tensor, kind, factor: 1}), {});
+  return through(node, withTerm(context, inner, {input: tensor, kind, factor: 1}), {});
 }
 
 /** Whether a scale has a number for each key of each head. */

@@ -1,6 +1,7 @@
 import type {Operand} from './contraction.js';
 import {parseEdge, type NodeDef} from './graph.js';
-import {isScale, type Logits} from './normal_form.js';
+import {mergedLetter} from './letters.js';
+import {isScale, type Logits, type Term} from './normal_form.js';
 import {partsOf, type Dims} from './regroup.js';
 import type {ShapeTable} from './shape_table.js';
 import {numberOf, same, type Size} from './size.js';
@@ -30,41 +31,61 @@ export function queryAxis(
   return likelier ? undefined : last;
 }
 
+/** A term, and its axes where they are not the last ones of [.., batch, heads, queries, keys]: a letter each, k for keys. */
+export type PlacedTerm = Term & {readonly axes?: readonly string[]};
+
 /**
- * Why a mask does not lie on the scores as the op reads them: [batch, heads, queries, keys], `expected` by name. `order` is that of the
- * axes of the scores, with all their parts.
+ * The terms with the axes that they have on the scores, or why one cannot be told. `order` are the axes of the scores with all their parts,
+ * `expected` those as the op reads them, and `letters` their letters.
  */
-export function unfitMask(
+export function placeTerms(
   shapes: ShapeTable,
   {terms, growth, causal}: Logits,
   order: readonly string[],
   expected: readonly string[],
+  letters: ReadonlyMap<string, string>,
   splits: ReadonlyMap<string, readonly string[]>,
-): string | undefined {
+): readonly PlacedTerm[] | string {
   if (causal !== undefined && order.at(-2) !== expected.at(-2)) {
     return 'its causal mask lies on scores of another order than [batch, heads, queries, keys]';
   }
-  const spelled = (dims: Dims): string[] => dims.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+'));
-  // From the last axis on, as it broadcasts: an axis of size 1 may be any.
-  const lies = (axes: readonly string[], ones: readonly boolean[] | undefined): boolean =>
-    ones?.every((one, i) => one || axes.at(i - ones.length) === expected.at(i - ones.length)) ?? false;
   for (const {sizes, dims} of growth) {
-    const ones = sizes.map((size) => size === 1);
-    if (lies(spelled(dims), ones)) continue;
-    return `a constant makes scores of another order than [batch, heads, queries, keys] larger`;
+    const fits = sizes.every(
+      (size, i) => size === 1 || spelledAs(dims, splits).at(i - sizes.length) === expected.at(i - sizes.length),
+    );
+    if (!fits) return `a constant makes scores of another order than [batch, heads, queries, keys] larger`;
   }
-  for (const term of terms) {
-    const {input, dims} = term;
-    const {name} = parseEdge(input);
-    const scales = isScale(term);
-    const shape = shapes.of(input);
-    if (shape !== undefined && shape.length > 4 && order.length < shape.length)
-      return `the ${scales ? 'scale' : 'addend'} '${name}' has a rank above 4`;
-    const axes = spelled(dims);
-    if (axes.join() === expected.join()) continue;
-    const ones = shape?.map((size) => numberOf(size) === 1);
-    const meets = scales ? `the scale '${name}' lies on` : `the addend '${name}' is added to`;
-    if (!lies(axes, ones)) return `${meets} scores of another order than [batch, heads, queries, keys]`;
+  const placed = terms.map((term) => placeTerm(shapes, term, order, expected, letters, splits));
+  return placed.find((each): each is string => typeof each === 'string') ?? (placed as PlacedTerm[]);
+}
+
+const spelledAs = (dims: Dims, splits: ReadonlyMap<string, readonly string[]>): string[] =>
+  dims.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+'));
+
+function placeTerm(
+  shapes: ShapeTable,
+  term: Term,
+  order: readonly string[],
+  expected: readonly string[],
+  letters: ReadonlyMap<string, string>,
+  splits: ReadonlyMap<string, readonly string[]>,
+): PlacedTerm | string {
+  const {name} = parseEdge(term.input);
+  const shape = shapes.of(term.input);
+  const what = isScale(term) ? `the scale '${name}'` : `the addend '${name}'`;
+  if (shape !== undefined && shape.length > 4 && order.length < shape.length) return `${what} has a rank above 4`;
+  const spelled = spelledAs(term.dims, splits);
+  if (spelled.join() === expected.join()) return term;
+  // From the last axis on, as it broadcasts: an axis of size 1 may be any.
+  const fits = shape?.every((size, axis) => {
+    const at = axis - shape.length;
+    return numberOf(size) === 1 || spelled.at(at) === expected.at(at);
+  });
+  if (fits) return term;
+  const axes = spelled.map((label) => mergedLetter(label.split('+').map((part) => letters.get(part) ?? ' ')));
+  if (!axes.every((letter) => letter !== undefined && letter !== ' ')) {
+    return `${what} lies on scores of another order than [batch, heads, queries, keys]`;
   }
-  return undefined;
+  // Where its shape is not known, the op counts from the last axis when it runs.
+  return {...term, axes: (axes as string[]).slice(Math.max(0, axes.length - (shape?.length ?? Infinity)))};
 }

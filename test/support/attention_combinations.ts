@@ -21,6 +21,8 @@ export interface Combination {
     | 'each head, masked';
   readonly mask: 'none' | 'add' | 'subtract' | 'select' | 'select other' | 'multiply' | 'two';
   readonly causal: 'none' | 'add' | 'select' | 'multiply' | 'with padding' | 'constant' | 'slice';
+  /** Windows of an image, one after the other in the batch, with a mask for each that is added in five axes. */
+  readonly windows: 'none' | 'masked' | 'by shape';
   readonly softmax:
     | 'softmax'
     | 'shifted'
@@ -45,6 +47,7 @@ export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combinat
   ],
   mask: ['none', 'add', 'subtract', 'select', 'select other', 'multiply', 'two'],
   causal: ['none', 'add', 'select', 'multiply', 'with padding', 'constant', 'slice'],
+  windows: ['none', 'masked', 'by shape'],
   softmax: [
     ...(['softmax', 'shifted', 'plain', 'flattened', 'logarithm'] as const),
     ...(['reshaped', 'expanded', 'new axis', 'broadcast', 'tiled', 'inverted'] as const),
@@ -54,12 +57,16 @@ export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combinat
 const WIDTH = 12;
 const HEADS = 4;
 const HEAD_DIM = 3;
+/** Of an image. */
+export const WINDOWS = 2;
 /** Of a mask that is a constant of the model. */
 export const LONGEST = 8;
 
 /** Masks of both kinds in one condition need a mask; merged and channels-first heads have one kind of product, and no groups here. */
-export function fits({heads, repeat, product, mask, causal}: Combination): boolean {
+export function fits({heads, repeat, product, mask, causal, windows}: Combination): boolean {
   if (causal === 'with padding' && mask !== 'none') return false;
+  // Of two inputs, nothing says that they have as many windows.
+  if (windows === 'by shape' && causal === 'none') return false;
   if (heads === 'einsum') return product === 'einsum' || product === 'key first';
   if (heads === 'transpose') return product !== 'key first';
   return repeat === 'none' && product === 'adjoint';
@@ -80,8 +87,13 @@ export function combined(combination: Combination, length: number, fixed?: Fixed
   const {batch = -1, queries = -1, keys = -1} = fixed ?? {};
   const own = combination.causal === 'none';
   const root = new GraphBuilder();
-  const x = root.placeholder('x', [batch, queries, WIDTH]);
-  const c = own ? root.placeholder('c', [batch, keys, WIDTH]) : x;
+  const tokens = (name: string, length: number): Ref => {
+    if (combination.windows === 'none') return root.placeholder(name, [batch, length, WIDTH]);
+    const images = root.placeholder(name, [batch < 0 ? -1 : batch / WINDOWS, WINDOWS, length, WIDTH]);
+    return l.reshape(root, images, [-1, length < 0 ? l.sizeOf(root, images, 2) : length, WIDTH]);
+  };
+  const x = tokens('x', queries);
+  const c = own ? tokens('c', keys) : x;
   const needsMask = combination.mask !== 'none' || combination.causal === 'with padding';
   const seen = needsMask ? root.placeholder('seen', [batch, own ? keys : queries], 'DT_BOOL') : undefined;
   const g = root.in('attention');
@@ -98,7 +110,8 @@ export function combined(combination: Combination, length: number, fixed?: Fixed
   const sizes = [l.sizeOf(g, x, 0), HEADS, l.sizeOf(g, x, 1), l.sizeOf(g, c, 1)] as const;
   const wide = heads === 'merged' ? l.reshape(g, scaled, sizes) : scaled;
   const uneven = unevenlyScaled(g, wide, [x, c], scale, sizes);
-  const hidden = masked(g, uneven, seen, combination, sizes, length);
+  const windowed = combination.windows === 'none' ? uneven : windowMasked(g, uneven, sizes, combination.windows);
+  const hidden = masked(g, windowed, seen, combination, sizes, length);
   const logits = g.logits(scale === 'each head, masked' ? l.mul(g, headScales(g), hidden) : hidden);
   const probabilities = soft(g, logits, softmax);
   const narrow = heads === 'merged' ? l.reshape(g, probabilities, [-1, sizes[2], sizes[3]]) : probabilities;
@@ -175,6 +188,17 @@ function masked(
   const apart = seen === undefined ? undefined : l.reshape(g, seen, [sizes[0], 1, 1, sizes[3]]);
   const padded = mask === 'none' ? scores : padding(g, scores, apart!, mask);
   return causal === 'none' ? padded : causally(g, padded, apart, causal, sizes, length);
+}
+
+/** Scores with a mask for each window: to five axes and back. */
+function windowMasked(g: GraphBuilder, scores: Ref, [batch, heads, queries, keys]: Sizes, windows: Combination['windows']): Ref {
+  const images = windows === 'masked' ? -1 : g.op('FloorDiv', [batch, g.int(WINDOWS)], {T: 'DT_INT32'});
+  const apart = l.reshape(g, scores, [images, WINDOWS, heads, queries, keys]);
+  const positions = (size: Ref): Ref =>
+    l.cast(g, g.op('Range', [g.int(0), size, g.int(1)], {Tidx: 'DT_INT32'}), 'DT_INT32', 'DT_FLOAT');
+  const pairs = l.mul(g, l.reshape(g, positions(queries), [queries, 1]), positions(keys));
+  const slopes = g.constant(Float32Array.of(0.1, -0.2), [1, WINDOWS, 1, 1, 1], 'float32', 'slopes');
+  return l.reshape(g, l.add(g, apart, l.mul(g, slopes, pairs)), [-1, heads, queries, keys]);
 }
 
 function padding(g: GraphBuilder, scores: Ref, seen: Ref, mask: Combination['mask']): Ref {

@@ -199,7 +199,7 @@ export const spellings: readonly Spelling[] = [
   }),
   spelling(
     'a temperature that only a run tells, behind a mask',
-    {scale: 1, bias: ['s/part', 'tau']},
+    {scale: 1, bias: ['m', 'tau']},
     [
       scores,
       node('mean', 'Mean', 'v', 'axes'),

@@ -4,7 +4,7 @@ import {dispose, memory, setBackend, tensor, type io, type Tensor} from '@tensor
 import fc from 'fast-check';
 import {rewriteGraphModel} from '../../src/model/index.js';
 import {full, prefix, slidingWindow} from '../../src/pattern/index.js';
-import {combined, COMBINATIONS, fits, LONGEST, type Combination, type Fixed} from '../support/attention_combinations.js';
+import {combined, COMBINATIONS, fits, LONGEST, WINDOWS, type Combination, type Fixed} from '../support/attention_combinations.js';
 import {uniform} from '../support/graph_fixture.js';
 import {withPattern} from '../support/models/with_pattern.js';
 
@@ -33,12 +33,12 @@ const runs = fc.record({
   later: fc.boolean(),
 });
 
-function inputsOf({mask, causal, softmax}: Combination, {batch, queries, keys, sparse}: Run): Record<string, Tensor> {
+function inputsOf({mask, causal, softmax, windows}: Combination, {batch, queries, keys, sparse}: Run): Record<string, Tensor> {
   const random = uniform(batch + 10 * queries + 100 * keys);
   const draw = (rows: number): Tensor =>
     tensor(
       Float32Array.from({length: batch * rows * 12}, () => 2 * random() - 1),
-      [batch, rows, 12],
+      windows === 'none' ? [batch, rows, 12] : [batch / WINDOWS, WINDOWS, rows, 12],
     );
   const length = causal === 'none' ? keys : queries;
   // Where no row may be empty, every sequence keeps key 0: written out without the shift by the maximum, an empty row is 0 / 0, and
@@ -64,7 +64,8 @@ async function outputOf(artifacts: io.ModelArtifacts, inputs: Record<string, Ten
 }
 
 /** Swaps and runs both. Returns the names of ops that are left. */
-async function check(combination: Combination, run: Run): Promise<void> {
+async function check(combination: Combination, {batch, ...others}: Run): Promise<void> {
+  const run = {...others, batch: combination.windows === 'none' ? batch : batch * WINDOWS};
   const about = JSON.stringify({...combination, ...run});
   const built = combined(combination, run.queries, run.known ? run : undefined);
   const pattern = run.sparse ? SPARSE : full();
@@ -78,8 +79,10 @@ async function check(combination: Combination, run: Run): Promise<void> {
     !(run.queries === 1 && combination.causal !== 'slice' && (run.known || combination.causal === 'constant'));
   expect(replaced!.causal).withContext(about).toBe(known);
   expect(replaced!.kept).withContext(about).toEqual([]);
-  if (combination.heads === 'einsum') expect(replaced!.axes).withContext(about).toBe('blhd,blhd,blhd->blhd');
-  if (combination.heads === 'transpose') expect(replaced!.axes).withContext(about).toBe('blhd,blhd,blhd->blhd');
+  // Windows and heads are taken for heads, so the op reads them side by side.
+  if (combination.windows === 'none' && ['einsum', 'transpose'].includes(combination.heads)) {
+    expect(replaced!.axes).withContext(about).toBe('blhd,blhd,blhd->blhd');
+  }
 
   const start = memory().numTensors;
   const inputs = inputsOf(combination, run);
@@ -113,11 +116,17 @@ describe('an attention of any spelling', () => {
     scale: 'divide',
     mask: 'none',
     causal: 'none',
+    windows: 'none',
     softmax: 'softmax',
   };
   for (const [part, values] of Object.entries(COMBINATIONS)) {
     for (const value of values) {
-      const combination = {...base, ...(value === 'key first' && {heads: 'einsum'}), [part]: value} as Combination;
+      const combination = {
+        ...base,
+        ...(value === 'key first' && {heads: 'einsum'}),
+        ...(value === 'by shape' && {causal: 'add'}),
+        [part]: value,
+      } as Combination;
       const fitting = fits(combination) ? combination : {...combination, product: 'einsum' as const};
       it(`is swapped with ${part}: ${value}`, () =>
         check(fitting, {batch: 2, queries: 5, keys: 7, known: false, sparse: true, later: true}));

@@ -68,6 +68,11 @@ describe('a SparseAttention node that was changed by hand', () => {
     'queries in place of features': {axes: text('bhdl,bhld,bhld->bhld')},
     'heads in place of keys': {axes: text('bhld,blhd,bhld->bhld')},
     'merged axes that no heads divide': {axes: text('mhld,mld,mld->mld'), heads: {i: 5}},
+    'merged axes of two unknown parts': {axes: text('mld,mld,mld->mld'), heads: undefined},
+    'a term of merged axes with unknown parts': {terms: text('add:1@wlk')},
+    'a term of no axes': {terms: text('add:1@')},
+    'a term with features': {terms: text('add:1@bhld')},
+    'a term of axes twice': {terms: text('add:1@bhlk@bhlk')},
     'no heads at all': {heads: {i: 0}},
     'heads that are no number': {heads: text('many')},
     'half a head': {heads: {f: 0.5}},
@@ -100,11 +105,11 @@ describe('a SparseAttention node that was changed by hand', () => {
   }
 
   it('never throws anything but a SplatError for its axes', () => {
-    const letters = fc.string({unit: fc.constantFrom(...'xyzabhmld*,->'), maxLength: 6});
-    const spec = fc.oneof(letters, fc.constantFrom('bhld', 'blhd', 'hld', 'mld', '*ld', 'bhdl', 'abhld'));
+    const letters = fc.string({unit: fc.constantFrom(...'xyzabhmwgld*,->'), maxLength: 6});
+    const spec = fc.oneof(letters, fc.constantFrom('bhld', 'blhd', 'hld', 'mld', '*ld', 'bhdl', 'abhld', 'whld', 'gld', 'amld'));
     fc.assert(
       fc.property(spec, spec, spec, spec, fc.constantFrom(1, 2, 3, 6), (query, key, value, output, heads) => {
-        const error = thrownBy({axes: text(`${query},${key},${value}->${output}`), heads: {i: heads}});
+        const error = thrownBy({axes: text(`${query},${key},${value}->${output}`), heads: {i: heads}, windows: {i: 2}});
         expect(error === undefined || error instanceof SplatError)
           .withContext(String(error))
           .toBeTrue();

@@ -48,6 +48,8 @@ const CASES: readonly {name: string; logits: string; sizes: readonly [number, nu
   {name: 'merged_cross', logits: 'reshape_43', sizes: [7, 5]},
   {name: 'infinite_triangle', logits: 'addv2_8', sizes: [7, 7]},
   {name: 'wide_features', logits: 'batchmatmulv2_8', sizes: [7, 7], lists: true},
+  {name: 'shifted_windows', logits: 'reshape_46', sizes: [9, 9]},
+  {name: 'shifted_windows', logits: 'reshape_46', sizes: [9, 9], batch: 1},
 ];
 
 describe('a small graph on which a swap went wrong', () => {
@@ -56,7 +58,7 @@ describe('a small graph on which a swap went wrong', () => {
   beforeEach(() => spyOn(console, 'warn'));
 
   for (const {name, logits, sizes, batch = 3, lists = false} of CASES) {
-    it(`${name} is swapped and computes the same, with full() and with a window`, async () => {
+    it(`${name} of ${batch} is swapped and computes the same, with full() and with a window`, async () => {
       const graph = graphCase(name);
       for (const pattern of [full(), slidingWindow({left: 1, right: 2})]) {
         const {artifacts, report} = rewriteGraphModel(graph.artifacts, {pattern, strict: true});

@@ -1,0 +1,19 @@
+/**
+ * Letters for leading axes that a graph has as one: batch and heads; batch and windows, as windows of images lie one after the other in the
+ * batch; all of these.
+ */
+export const MERGED: Readonly<Record<string, string>> = {m: 'bh', w: 'ab', g: 'abh'};
+
+/** Axes with merged ones as the letters that they stand for. */
+export const apart = (axes: string): string => [...axes].map((letter) => MERGED[letter] ?? letter).join('');
+
+export const isMerged = (letter: string | undefined): boolean => letter !== undefined && letter in MERGED;
+
+/** The letter of axes that lie side by side in one. */
+export function mergedLetter(letters: readonly string[]): string | undefined {
+  const all = letters.join('');
+  return letters.length === 1 ? all : Object.keys(MERGED).find((letter) => MERGED[letter] === all);
+}
+
+/** The attributes of a node with the sizes of parts of merged axes, by letter. */
+export const PARTS = {h: 'heads', b: 'windows', a: 'images'} as const;
