@@ -19,31 +19,26 @@ export async function runSpecFiles(files, {open, serve, silence = SILENCE, print
       const found = {specs: 0, failed: 0, pending: 0};
       const lines = [];
       let running = null;
-      const told = (message) => {
-        if (message.kind === 'started') running = message.name;
-        else if (message.kind === 'spec') {
-          running = null;
-          found.specs++;
-          if (message.status === 'pending') found.pending++;
-          if (message.status === 'failed') found.failed++;
-          lines.push(...message.failures.map((failure) => `    ${message.name}\n      ${failure.replaceAll('\n', '\n      ')}`));
-        } else if (message.kind === 'failure') {
-          // Of beforeAll and afterAll, or of a file that does not load.
-          found.failed++;
-          found.specs++;
-          lines.push(`    ${message.text}`);
-        } else if (message.kind === 'console') lines.push(`    console: ${message.text}`);
+      const fail = (text) => {
+        found.specs++;
+        found.failed++;
+        lines.push(`    ${text}`);
+      };
+      const told = ({kind, name, status, failures, text}) => {
+        if (kind === 'started') running = name;
+        if (kind === 'console') lines.push(`    console: ${text}`);
+        // Of beforeAll and afterAll, or of a file that does not load.
+        if (kind === 'failure') fail(text);
+        if (kind !== 'spec') return;
+        running = null;
+        found.specs++;
+        if (status === 'pending') found.pending++;
+        if (status === 'failed') found.failed++;
+        lines.push(...failures.map((failure) => `    ${name}\n      ${failure.replaceAll('\n', '\n      ')}`));
       };
       const broken = await visit(`/?file=${encodeURIComponent(file)}`, {open, told, silence});
-      if (broken !== null) {
-        found.failed++;
-        found.specs++;
-        lines.push(`    ${broken}${running === null ? '' : `\n    It was at: ${running}`}`);
-      } else if (found.specs === 0) {
-        found.failed++;
-        found.specs++;
-        lines.push('    no specs ran');
-      }
+      if (broken !== null) fail(running === null ? broken : `${broken}\n    It was at: ${running}`);
+      else if (found.specs === 0) fail('no specs ran');
       const seconds = ((Date.now() - start) / 1000).toFixed(1);
       const verdict = found.failed > 0 ? `${found.failed} failed` : '';
       print(
