@@ -74,6 +74,7 @@ export {
   type BindingRole,
   type CallParams,
   type Features,
+  type HeldSequence,
   type Launch,
   type Layout,
   type Program,

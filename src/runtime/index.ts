@@ -3,7 +3,7 @@ export {sparseAttention, sparseAttentionWithAux, type AttentionWithAux} from './
 export type {AttentionInput, AttentionOf, Attends, RankBelow, RankOf} from './call_types.js';
 export {mergeAttention} from './merge.js';
 export {KvCache} from './kv_cache.js';
-export type {KvAttendOptions, KvCacheOptions} from './kv_check.js';
+export type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
 export {relativePositionBias, type RelativePositionOptions} from './relative_bias.js';
 export type {NumberArray, Precision, SegmentIds, SparseAttentionOptions} from './options.js';
 export {prepare, type PrepareShape, type ScoreOption} from './prepare.js';

@@ -3,11 +3,16 @@ import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 import {compress, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../compile.js';
 import {sparseAttention} from './attention.js';
+import {fromHeads} from './dense.js';
 import {Host} from './backend.js';
 import type {NumberArray, Precision} from './options.js';
-import {checkCache, checkCounts, checkStep, type KvAttendOptions, type KvCacheOptions, type Sizes, type Step} from './kv_check.js';
+import {wholeBiases} from './kv_bias.js';
+import {checkCache, checkCounts, checkSequences, type Sizes} from './kv_check.js';
 import {DeviceStore} from './kv_device_store.js';
+import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
+import {checkStep, cutStep, type Step} from './kv_step.js';
 import {TensorStore, type KvStore} from './kv_store.js';
+import {TapeLinks} from './kv_tape.js';
 
 /**
  * Keys and values of the tokens so far, for decoding: each step brings the new tokens alone. Prefill and decoding together give what one
@@ -15,6 +20,8 @@ import {TensorStore, type KvStore} from './kv_store.js';
  *
  * It holds only what the pattern can still reach. A window takes a ring of its size, with slots of their own for the first tokens where
  * the pattern keeps those in reach, however long the sequence gets.
+ *
+ * A cache is for inference: a gradient through `attend` is refused. Train with `sparseAttention` over whole sequences.
  *
  * ```js
  * const cache = new KvCache(prefix(4).or(slidingWindow({left: 1023})).and(causal()), {keyHeads: 8, headDim: 64});
@@ -26,6 +33,7 @@ export class KvCache {
   readonly pattern: Pattern;
   /** Slots per sequence. */
   readonly capacity: number;
+  readonly #options: KvCacheOptions;
   readonly #sizes: Sizes;
   readonly #maxStep: number;
   readonly #precision: Precision;
@@ -34,9 +42,10 @@ export class KvCache {
   /** Tokens that a sequence may hold. */
   readonly #limit: number;
   #store: KvStore | null;
-  readonly #lengths: number[];
+  #lengths: readonly number[];
   /** One past the last position ever written, per sequence: what lies a ring before it is gone, also after a rollback. */
-  readonly #written: number[];
+  #written: readonly number[];
+  #links = new TapeLinks();
 
   /**
    * @throws SplatError when the pattern is not causal, is written for certain lengths (`documents`, masks) or reaches back without end and
@@ -46,17 +55,21 @@ export class KvCache {
     const {reach, layout, limit, maxStep, precision, ...sizes} = checkCache(pattern, options);
     this.pattern = pattern;
     this.capacity = layout.sinks + layout.ring;
+    this.#options = {...options};
     this.#reach = reach;
     this.#layout = layout;
     this.#limit = limit;
     this.#maxStep = maxStep;
     this.#precision = precision;
     this.#sizes = sizes;
-    const host = Host.of(tf.backend());
     const stored = {...sizes, layout, precision};
-    this.#store = host === null ? new TensorStore(stored) : new DeviceStore(host, stored);
+    const makeStore = (): KvStore => {
+      const host = Host.of(tf.backend());
+      return host === null ? new TensorStore(stored) : new DeviceStore(host, stored);
+    };
+    this.#store = forked.get(options) ?? makeStore();
     this.#lengths = new Array<number>(sizes.batch).fill(0);
-    this.#written = new Array<number>(sizes.batch).fill(0);
+    this.#written = this.#lengths;
   }
 
   /** Tokens so far, per sequence. */
@@ -64,7 +77,7 @@ export class KvCache {
     return [...this.#lengths];
   }
 
-  /** Device memory held. */
+  /** Device memory held; what a fork shares counts for both. */
   get bytes(): number {
     return this.#store?.bytes ?? 0;
   }
@@ -72,11 +85,13 @@ export class KvCache {
   /**
    * Appends the keys and values of new tokens and attends from their queries, to the past and to each other.
    *
-   * @param query float32 [batch, heads, tokens, headDim]; heads is a multiple of keyHeads.
-   * @param key float32 [batch, keyHeads, tokens, headDim].
-   * @param value float32 [batch, keyHeads, tokens, valueDim].
-   * @returns float32 [batch, heads, tokens, valueDim].
+   * @param query float32 [batch, heads, tokens, headDim], or [batch, tokens, heads, headDim] with layout `blhd`; heads is a multiple of
+   *   keyHeads.
+   * @param key float32 [batch, keyHeads, tokens, headDim], of the same layout.
+   * @param value float32 [batch, keyHeads, tokens, valueDim], of the same layout.
+   * @returns float32 [batch, heads, tokens, valueDim], of the same layout.
    * @throws SplatError, with the cache as it was, when an argument is not as described or the tokens are more than `maxLength` allows.
+   *   Also where a gradient through the output is asked for, when that is computed.
    */
   attend(
     query: Tensor | NumberArray,
@@ -87,17 +102,21 @@ export class KvCache {
     const store = this.#alive();
     store.ready();
     return tf.tidy(() => {
-      const step = checkStep({query, key, value}, options, this.#sizes);
+      const step = checkStep({query, key, value}, options, this.#sizes, this.#lengths);
       this.#checkRoom(step.counts);
-      const [batch, heads, tokens] = step.query.shape;
-      if (tokens === 0) return tf.zeros([batch, heads, 0, this.#sizes.valueDim]);
-      // A pattern that lists tokens past the prompt fits no call over the prompt alone.
-      if (this.#lengths.every((length) => length === 0) && tokens >= this.#reach.leastLength) return this.#prefill(store, step);
-      const outputs: Tensor4D[] = [];
-      for (let from = 0; from < tokens; from += this.#maxStep) {
-        outputs.push(this.#append(store, cut(step, from, Math.min(this.#maxStep, tokens - from))));
-      }
-      return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
+      const first = this.#lengths;
+      const output = this.#attend(store, step);
+      const [batch, heads, tokens, dim] = output.shape;
+      const {layout, scores} = step;
+      const given =
+        layout === 'blhd' && tokens <= 1 ? tf.reshape(output, [batch, tokens, heads, dim]) : fromHeads(output, layout, 4);
+      const {bias, relative, alibiSlopes, sinks} = scores;
+      const inputs = [step.query, step.key, step.value, bias, relative?.entries, alibiSlopes, sinks];
+      return this.#links.link(
+        given as Tensor4D,
+        inputs.filter((tensor) => tensor !== undefined),
+        first,
+      );
     });
   }
 
@@ -120,18 +139,70 @@ export class KvCache {
         'Make the cache with the option rollback: the tokens to forget at most.',
       );
     });
-    counts.forEach((count, b) => {
-      this.#lengths[b]! -= count;
-      // Nothing of the ring is left, so nothing of it is missing.
-      if (this.#lengths[b]! <= this.#layout.sinks) this.#written[b] = this.#lengths[b]!;
-    });
+    this.#goBack(this.#lengths.map((length, b) => length - counts[b]!));
   }
 
-  /** Forgets all tokens and keeps the memory. */
-  reset(): void {
+  /**
+   * Forgets all tokens and keeps the memory: of every sequence, or of those that are named, so that others may take their places while
+   * the rest of the batch goes on.
+   *
+   * ```js
+   * cache.reset(2); // sequence 2 has come to its end
+   * ```
+   */
+  reset(sequences?: number | ArrayLike<number | bigint>): void {
     this.#alive();
-    this.#lengths.fill(0);
-    this.#written.fill(0);
+    const {batch} = this.#sizes;
+    const all = Array.from({length: batch}, (_, b) => b);
+    const given: unknown = sequences ?? all;
+    const named = new Set(checkSequences('reset', typeof given === 'number' ? [given] : given, batch));
+    this.#goBack(this.#lengths.map((length, b) => (named.has(b) ? 0 : length)));
+  }
+
+  /**
+   * Sequence b goes on as what sequence `sequences[b]` is now, as beam search wants it: some are dropped, others go on several times.
+   *
+   * On WebGPU nothing is copied where each goes on once at most; of one that goes on several times the next `attend` copies the tokens
+   * held, on the device, into the places of those that were dropped. Elsewhere all slots are copied at once.
+   *
+   * ```js
+   * cache.reorder([0, 0, 1]); // beam 0 goes on twice, beam 2 is dropped
+   * ```
+   *
+   * @param sequences batch numbers, each from 0 to batch − 1. Indices in a tensor: `await indices.data()` first.
+   * @throws SplatError, with the cache as it was, when they are not as described.
+   */
+  reorder(sequences: ArrayLike<number | bigint>): void {
+    const store = this.#alive();
+    store.ready();
+    const {batch} = this.#sizes;
+    const order = checkSequences('reorder', sequences, batch, batch);
+    store.reorder(order);
+    this.#take(this, order);
+  }
+
+  /**
+   * A cache of its own with the same tokens. Both share memory until one of them appends, which then copies the tokens held to memory of
+   * its own, on the device; so a prompt is computed once for all that go on from it.
+   *
+   * ```js
+   * const answers = prompt.fork([0, 0, 0, 0]); // four sequences that begin with the one of `prompt`
+   * ```
+   *
+   * @param sequences Which sequence of this cache each one of the new cache is. Default: all of them, as they are.
+   * @throws SplatError when they are not as described, or when the device cannot hold so many.
+   */
+  fork(sequences?: ArrayLike<number | bigint>): KvCache {
+    const store = this.#alive();
+    store.ready();
+    const {batch} = this.#sizes;
+    const order = checkSequences('fork', sequences ?? Array.from({length: batch}, (_, b) => b), batch);
+    const options = {...this.#options, batch: order.length};
+    checkCache(this.pattern, options);
+    forked.set(options, store.fork(order));
+    const fork = new KvCache(this.pattern, options);
+    fork.#take(this, order);
+    return fork;
   }
 
   /** Releases the memory. The cache cannot be used any more. */
@@ -171,11 +242,26 @@ export class KvCache {
     return Math.max(0, length - (oldest + this.#reach.back));
   }
 
+  #attend(store: KvStore, step: Step): Tensor4D {
+    const [batch, heads, tokens] = step.query.shape;
+    if (tokens === 0) return tf.zeros([batch, heads, 0, this.#sizes.valueDim]);
+    // A pattern that lists tokens past the prompt fits no call over the prompt alone.
+    if (this.#lengths.every((length) => length === 0) && tokens >= this.#reach.leastLength) return this.#prefill(store, step);
+    const outputs: Tensor4D[] = [];
+    for (let from = 0; from < tokens; from += this.#maxStep) {
+      outputs.push(this.#append(store, cutStep(step, from, Math.min(this.#maxStep, tokens - from))));
+    }
+    return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
+  }
+
   #prefill(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
+    const {scale, softcap, alibiSlopes, sinks} = scores;
     const output = sparseAttention(query, key, value, this.pattern, {
-      ...scores,
-      queryOffset: 0,
-      precision: this.#precision,
+      ...{scale, queryOffset: 0, precision: this.#precision},
+      ...(softcap !== undefined && {softcap}),
+      ...(alibiSlopes && {alibiSlopes}),
+      ...(sinks && {sinks}),
+      ...wholeBiases(scores, query.shape[2]),
     }) as Tensor4D;
     store.write(key, value, {first: this.#lengths, counts});
     this.#count(counts);
@@ -187,7 +273,7 @@ export class KvCache {
   }
 
   #append(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
-    const first = [...this.#lengths];
+    const first = this.#lengths;
     const isSame = first.every((length, b) => length === first[0] && counts[b] === counts[0]);
     const sequences = isSame ? [0] : first.map((_, b) => b);
     const rows = sequences.map((b) => this.#rowsOf(first[b]!, counts[b]!, query.shape[2]));
@@ -204,18 +290,26 @@ export class KvCache {
   }
 
   #count(counts: readonly number[]): void {
-    counts.forEach((count, b) => {
-      this.#lengths[b]! += count;
-      this.#written[b] = Math.max(this.#written[b]!, this.#lengths[b]!);
-    });
+    this.#lengths = this.#lengths.map((length, b) => length + counts[b]!);
+    this.#written = this.#written.map((written, b) => Math.max(written, this.#lengths[b]!));
+  }
+
+  #goBack(lengths: readonly number[]): void {
+    this.#lengths = lengths;
+    // Nothing of the ring is left where a sequence ends in the sinks, so nothing of it is missing.
+    this.#written = this.#written.map((written, b) => (lengths[b]! <= this.#layout.sinks ? lengths[b]! : written));
+    this.#links.rolledBack(lengths);
+  }
+
+  /** Sequence b holds what sequence `sequences[b]` of `from` does. */
+  #take(from: KvCache, sequences: readonly number[]): void {
+    [this.#lengths, this.#written] = [from.#lengths, from.#written].map((counts) => sequences.map((b) => counts[b]!)) as [
+      number[],
+      number[],
+    ];
+    this.#links = from.#links.of(sequences);
   }
 }
 
-function cut(step: Step, from: number, tokens: number): Step {
-  const part = (tensor: Tensor4D): Tensor4D => {
-    const [batch, heads, all, dim] = tensor.shape;
-    return tokens === all ? tensor : tf.slice(tensor, [0, 0, from, 0], [batch, heads, tokens, dim]);
-  };
-  const counts = step.counts.map((count) => Math.min(Math.max(count - from, 0), tokens));
-  return {...step, query: part(step.query), key: part(step.key), value: part(step.value), counts};
-}
+/** The stores of caches that are about to be made, by their options. */
+const forked = new WeakMap<KvCacheOptions, KvStore>();

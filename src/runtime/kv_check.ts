@@ -1,44 +1,8 @@
-import type {Tensor, Tensor1D, Tensor4D} from '@tensorflow/tfjs-core';
-import {isList, plainNumber, readOptions, refuse, say, type NamesOf, type OptionWords} from '../support/index.js';
+import {isList, plainNumber, readOptions, refuse, say} from '../support/index.js';
 import {MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../compile.js';
-import {floats, shapeOf} from './arguments.js';
 import {checkPrecision} from './check.js';
-import type {NumberArray, Precision} from './options.js';
-import {checkScale, checkSoftcap} from './check_scoring.js';
-
-/** The sizes of a `KvCache`, given once. */
-export interface KvCacheOptions {
-  /** Sequences side by side. Default 1. */
-  readonly batch?: number | null | undefined;
-  /** Heads of keys and values; queries may have a multiple of it. */
-  readonly keyHeads: number;
-  /** Features of a query and of a key, 1 to 256. */
-  readonly headDim: number;
-  /** Features of a value, 1 to 256. Default headDim. */
-  readonly valueDim?: number | null | undefined;
-  /** Tokens that a sequence may grow to. Patterns that reach back without end need it; for others it only saves memory when small. */
-  readonly maxLength?: number | null | undefined;
-  /** How many tokens `rollback` can take a sequence back at least, counted from the longest that it has been. Default 0. */
-  readonly rollback?: number | null | undefined;
-  /** Tokens that are appended at a time; longer appends take several steps. Default 16. */
-  readonly maxStep?: number | null | undefined;
-  /** `float16` halves the memory (WebGPU only). Default `float32`. */
-  readonly precision?: Precision | null | undefined;
-}
-
-/** What `KvCache.attend` takes beside its tensors, as in `sparseAttention`. */
-export interface KvAttendOptions {
-  /** Factor of query·key. Default 1/√headDim. */
-  readonly scale?: number | null | undefined;
-  /** Scores s become softcap·tanh(s/softcap). */
-  readonly softcap?: number | null | undefined;
-  /** float32 [heads]; subtracts slope·distance from the scores. */
-  readonly alibiSlopes?: Tensor | NumberArray | null | undefined;
-  /** float32 [heads]; a score that takes part in each softmax and has no value. */
-  readonly sinks?: Tensor | NumberArray | null | undefined;
-  /** New tokens of each sequence; the rest is padding at the end, which is not kept and whose outputs are zeros. Default: all. */
-  readonly lengths?: ArrayLike<number | bigint> | null | undefined;
-}
+import {CACHE_NAMES, CACHE_WORDS, type KvCacheOptions} from './kv_options.js';
+import type {Precision} from './options.js';
 
 /** What every tensor of a cache has in common. */
 export interface Sizes {
@@ -57,48 +21,6 @@ export interface CacheShape extends Sizes {
   readonly limit: number;
 }
 
-/** The tensors of one `attend`, found right. */
-export interface Step {
-  readonly query: Tensor4D;
-  readonly key: Tensor4D;
-  readonly value: Tensor4D;
-  /** New tokens of each sequence. */
-  readonly counts: readonly number[];
-  readonly scores: Scores;
-}
-
-export interface Scores {
-  readonly scale: number;
-  readonly softcap?: number;
-  readonly alibiSlopes?: Tensor1D;
-  readonly sinks?: Tensor1D;
-}
-
-/** Of a `KvCache`. */
-export const CACHE_NAMES: NamesOf<KvCacheOptions> = {
-  batch: true,
-  keyHeads: true,
-  headDim: true,
-  valueDim: true,
-  maxLength: true,
-  rollback: true,
-  maxStep: true,
-  precision: true,
-};
-/** Of `KvCache.attend`. */
-export const ATTEND_NAMES: NamesOf<KvAttendOptions> = {scale: true, softcap: true, alibiSlopes: true, sinks: true, lengths: true};
-const CACHE_WORDS: OptionWords = {
-  all: 'KvCache options',
-  expected: 'an object such as {keyHeads: 8, headDim: 64}',
-  cure: 'Name each option.',
-  one: (name) => `KvCache option '${name}'`,
-};
-const ATTEND_WORDS: OptionWords = {
-  all: 'options',
-  expected: 'an object such as {scale: 0.125}',
-  cure: 'Name each option.',
-  one: (name) => `option '${name}'`,
-};
 /** Positions are 32-bit integers. */
 const MAX_LENGTH = 2 ** 31 - 1;
 
@@ -177,55 +99,6 @@ function layOut(
   return {layout: {sinks: kept, ring: maxLength - kept}, limit: maxLength};
 }
 
-/** The arguments of `attend`, or a refusal. */
-export function checkStep(
-  inputs: Readonly<Record<'query' | 'key' | 'value', Tensor | NumberArray>>,
-  asked: KvAttendOptions,
-  {batch, keyHeads, headDim, valueDim}: Sizes,
-): Step {
-  const options = readOptions(asked, ATTEND_NAMES, ATTEND_WORDS);
-  const [query, key, value] = (['query', 'key', 'value'] as const).map((name) => floats(name, inputs[name]));
-  const tokens = query!.shape[2];
-  const expect = (name: string, tensor: Tensor, names: string, shape: readonly unknown[], cure: string): void => {
-    if (tensor.rank === shape.length && shape.every((size, i) => size === tensor.shape[i])) return;
-    refuse(name, `shape ${shapeOf(tensor)}`, `${names} = [${shape.join(', ')}]`, cure);
-  };
-  const heads = query!.shape[1] ?? 0;
-  const cure = 'The sizes were given to the cache when it was made.';
-  expect('query', query!, '[batch, heads, tokens, headDim]', [batch, heads, tokens ?? 'tokens', headDim], cure);
-  if (heads === 0 || heads % keyHeads !== 0) {
-    refuse(
-      'heads of query',
-      String(heads),
-      `a multiple of ${keyHeads}, the keyHeads of the cache`,
-      'Several query heads may share one key head.',
-    );
-  }
-  const same = 'Every new token brings its query, its key and its value.';
-  expect('key', key!, '[batch, keyHeads, tokens, headDim]', [batch, keyHeads, tokens, headDim], same);
-  expect('value', value!, '[batch, keyHeads, tokens, valueDim]', [batch, keyHeads, tokens, valueDim], same);
-
-  const perHead = (name: 'alibiSlopes' | 'sinks'): Partial<Record<typeof name, Tensor1D>> => {
-    const given = options[name];
-    if (given === undefined) return {};
-    const tensor = floats(name, given);
-    expect(name, tensor, '[heads]', [heads], 'Give one number for each head of query.');
-    return {[name]: tensor as Tensor1D};
-  };
-  const softcap = checkSoftcap(options.softcap);
-  const scale = checkScale(options.scale, headDim);
-  const all = new Array<number>(batch).fill(tokens!);
-  const counts =
-    options.lengths === undefined
-      ? all
-      : checkCounts('option lengths', options.lengths, all, (b) => `0 to ${tokens}, the new tokens that sequence ${b} brings`);
-  return {
-    ...({query, key, value} as Record<'query' | 'key' | 'value', Tensor4D>),
-    counts,
-    scores: {scale, ...(softcap !== undefined && {softcap}), ...perHead('alibiSlopes'), ...perHead('sinks')},
-  };
-}
-
 /** One whole number for each sequence, from 0 to its entry of `most`. A number stands for a list of it, where one may be given. */
 export function checkCounts(
   name: string,
@@ -243,5 +116,23 @@ export function checkCounts(
     const count = plainNumber(entry);
     if (Number.isInteger(count) && Number(count) >= 0 && Number(count) <= most[b]!) return count as number;
     return refuse(name, say(entry), `a whole number from ${range(b, most[b]!)}`, 'Count tokens.');
+  });
+}
+
+/** Numbers of sequences of a batch, as an array or a typed array. */
+export function checkSequences(name: string, given: unknown, batch: number, count?: number): number[] {
+  const list = isList(given) ? Array.from(given, plainNumber) : [];
+  if (list.length === 0 || (count !== undefined && list.length !== count)) {
+    const isTensor = typeof given === 'object' && given !== null && 'dataId' in given;
+    refuse(
+      name,
+      isList(given) ? `${list.length} numbers` : isTensor ? 'a tensor' : say(given),
+      count === undefined ? 'an array of at least one number' : `an array of ${count}, one number for each sequence`,
+      isTensor ? 'Read it first: await indices.data().' : 'List the sequences to go on with, each by its number.',
+    );
+  }
+  return list.map((index) => {
+    if (Number.isInteger(index) && Number(index) >= 0 && Number(index) < batch) return index as number;
+    return refuse(name, say(index), `a whole number from 0 to ${batch - 1}, a sequence of the cache`, 'Sequences count from 0.');
   });
 }

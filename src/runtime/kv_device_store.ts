@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
-import {refuse, SplatError} from '../support/index.js';
+import type {Tensor2D, Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
+import {refuse} from '../support/index.js';
 import {
   decodePlan,
   generateAppend,
@@ -11,51 +11,69 @@ import {
   type Acsr,
   type BindingRole,
   type CallParams,
+  type HeldSequence,
   type Step,
 } from '../compile.js';
 import {Host} from './backend.js';
 import {showLaunches} from './debug.js';
 import {debugLevel} from './debug_level.js';
-import type {Scores} from './kv_check.js';
+import {relativeRows} from './kv_bias.js';
+import {checkBytes, DeviceMemory} from './kv_device_memory.js';
 import {Frames} from './kv_frames.js';
+import type {Scores} from './kv_step.js';
 import {capacityOf, type Arrival, type KvStore, type StepTensors, type StoreSizes} from './kv_store.js';
-import {asStored, bytesOf, bytesToAllocate, checkFits, compileAhead, dispatchOf, scoped, type Binding} from './launch.js';
+import {
+  asStored,
+  broadcastStrides,
+  bytesOf,
+  bytesToAllocate,
+  checkFits,
+  compileAhead,
+  dispatchOf,
+  scoped,
+  type Binding,
+} from './launch.js';
 
 type Tensors = Partial<Record<BindingRole, TensorInfo>>;
 
+/** A bias as kernels read it: where a pair of positions has its entry. */
+interface DeviceBias {
+  readonly tensor: Tensor4D | Tensor2D;
+  readonly strides: readonly [number, number, number, number];
+  /** Added to the index, of each sequence. */
+  readonly base: readonly number[];
+}
+
+/** Which row of the memory a sequence writes to, and the row that has its older tokens where that is another, else −1. */
+type Place = Pick<HeldSequence, 'row' | 'source'>;
+
 /**
- * Two buffers of its own, [batch, keyHeads, capacity, dim], written in place: a step copies nothing of the past. Attention over them is
- * the kernel that all attention takes, with slots for keys and the query heads of a key head as rows of one tile.
+ * Buffers on the device, written in place: a step copies nothing of the past. Attention over them is the kernel that all attention takes,
+ * with slots for keys and the query heads of a key head as rows of one tile.
+ *
+ * Sequences lie in rows of the memory, any in any. Several may lie in one, and several stores in one memory, until one of them is written.
  */
 export class DeviceStore implements KvStore {
-  readonly bytes: number;
   readonly #host: Host;
   readonly #sizes: StoreSizes;
-  readonly #buffers: readonly [key: GPUBuffer, value: GPUBuffer];
+  #memory: DeviceMemory;
+  /** Of each sequence. */
+  #rows: readonly number[];
   /** Programs that have run once inside an error scope. */
   readonly #tried = new Set<string>();
 
-  constructor(host: Host, sizes: StoreSizes) {
+  constructor(host: Host, sizes: StoreSizes, shared?: {readonly memory: DeviceMemory; readonly rows: readonly number[]}) {
     host.throwIfLost();
     this.#host = host;
     this.#sizes = sizes;
-    const {batch, keyHeads, headDim, valueDim, precision} = sizes;
-    // Rows of halves are padded to 16 of them.
-    const rowBytes = (dim: number): number => (precision === 'float16' ? 32 * Math.ceil(dim / 16) : 4 * dim);
-    const size = (dim: number): number => batch * keyHeads * capacityOf(sizes) * rowBytes(dim);
-    const [keyBytes, valueBytes] = [size(headDim), size(valueDim)];
-    const most = Math.min(host.device.limits.maxStorageBufferBindingSize, host.device.limits.maxBufferSize);
-    if (Math.max(keyBytes, valueBytes) > most) {
-      const cure = "Give a smaller maxLength, precision 'float16', or several caches of fewer sequences or heads.";
-      refuse(
-        'KvCache',
-        `${Math.max(keyBytes, valueBytes)} bytes of keys or values`,
-        `at most ${most}, a buffer of this device`,
-        cure,
-      );
-    }
-    this.bytes = keyBytes + valueBytes;
-    this.#buffers = this.#allocate(keyBytes, valueBytes);
+    // One that shares will need memory of its own.
+    checkBytes(host, sizes);
+    this.#memory = shared?.memory ?? new DeviceMemory(host, sizes);
+    this.#rows = shared?.rows ?? Array.from({length: sizes.batch}, (_, b) => b);
+  }
+
+  get bytes(): number {
+    return this.#memory.bytes;
   }
 
   ready(): void {
@@ -64,7 +82,7 @@ export class DeviceStore implements KvStore {
       refuse('KvCache', `the backend '${tf.getBackend()}'`, 'the WebGPU backend that the cache was made on', cure);
     }
     this.#host.throwIfLost();
-    const error = this.#host.broken.get(this);
+    const error = this.#host.broken.get(this) ?? this.#host.broken.get(this.#memory);
     if (error !== undefined) throw error;
   }
 
@@ -72,7 +90,10 @@ export class DeviceStore implements KvStore {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
     const shape = {headDim, valueDim, halves: precision === 'float16', nativeHalves: this.#host.limits.float16};
     const sizes = {batch, keyHeads, capacity: capacityOf(this.#sizes), tokens: key.shape[2]};
-    this.#run(generateAppend(shape, sizes, this.#held(arrival)), {newKey: key, newValue: value}, {}, {scale: 1});
+    const places = this.#ownRows(arrival);
+    const step = generateAppend(shape, sizes, this.#held(arrival, places));
+    this.#run(step, {newKey: key, newValue: value}, {}, {scale: 1});
+    this.#wrote(arrival, places);
   }
 
   step({query, key, value}: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
@@ -87,21 +108,80 @@ export class DeviceStore implements KvStore {
     };
     const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
     const plan = decodePlan(packed, problem, this.#host.limits, precision);
-    const features = {...PLAIN, softcap: softcap !== undefined, alibi: alibiSlopes !== undefined, sinks: sinks !== undefined};
-    const step = generateStep(plan, {features, ragged: rows.length > 1, held: this.#held(arrival)});
+    const bias = biasOf(scores, arrival, tokens);
+    const features = {
+      ...PLAIN,
+      ...{softcap: softcap !== undefined, alibi: alibiSlopes !== undefined, bias: bias !== null, sinks: sinks !== undefined},
+    };
+    const places = this.#ownRows(arrival);
+    const step = generateStep(plan, {features, ragged: rows.length > 1, held: this.#held(arrival, places, bias?.base)});
     if (debugLevel() > 0) showLaunches(debugLevel(), {plan, launches: step.launches});
-    const tensors = {query, newKey: key, newValue: value, ...(alibiSlopes && {alibiSlopes}), ...(sinks && {sinks})};
-    const call = {scale, ...(softcap !== undefined && {softcap})};
+    const tensors = {
+      ...{query, newKey: key, newValue: value},
+      ...(alibiSlopes && {alibiSlopes}),
+      ...(sinks && {sinks}),
+      ...(bias && {bias: bias.tensor}),
+    };
+    const call = {scale, ...(softcap !== undefined && {softcap}), ...(bias && {biasStrides: bias.strides})};
     const [output] = this.#run(step, tensors, {output: [batch, heads, tokens, valueDim]}, call);
+    this.#wrote(arrival, places);
     return tf.engine().makeTensorFromTensorInfo(output!) as Tensor4D;
   }
 
-  dispose(): void {
-    this.#host.destroy(this.#buffers);
+  reorder(sequences: readonly number[]): void {
+    this.#rows = sequences.map((b) => this.#rows[b]!);
   }
 
-  #held({first, counts}: Arrival) {
-    return {...this.#sizes.layout, sequences: first.map((position, b) => [position + counts[b]!, position] as const)};
+  fork(sequences: readonly number[]): DeviceStore {
+    const rows = sequences.map((b) => this.#rows[b]!);
+    const fork = new DeviceStore(this.#host, {...this.#sizes, batch: sequences.length}, {memory: this.#memory, rows});
+    this.#memory.owners++;
+    return fork;
+  }
+
+  dispose(): void {
+    this.#memory.release();
+  }
+
+  /** A row for each sequence that nobody else reads: of those that share one, the first keeps it and others go to rows that nobody has. */
+  #ownRows({first}: Arrival): Place[] {
+    const {batch} = this.#sizes;
+    const memory = this.#memory;
+    if (memory.owners > 1 || memory.written.length !== batch) {
+      const own = new DeviceMemory(this.#host, this.#sizes);
+      own.copyFrom(memory, this.#rows, first);
+      memory.release();
+      this.#memory = own;
+      this.#rows = first.map((_, b) => b);
+    }
+    const free = first.map((_, row) => row).filter((row) => !this.#rows.includes(row));
+    const taken = new Set<number>();
+    return this.#rows.map((row) => {
+      if (taken.has(row)) return {row: free.pop()!, source: row};
+      taken.add(row);
+      return {row, source: -1};
+    });
+  }
+
+  #held({first, counts}: Arrival, places: readonly Place[], biasBase?: readonly number[]) {
+    const {layout} = this.#sizes;
+    const capacity = capacityOf(this.#sizes);
+    const {written} = this.#memory;
+    const sequences = places.map(({row, source}, b): HeldSequence => {
+      const begin = first[b]!;
+      // A copy brings the slots that the tokens so far may have, and leaves the others as the row had them.
+      const end = source < 0 ? written[row]! : begin >= capacity ? written[source]! : Math.min(written[row]!, capacity);
+      // A ring later lie the new tokens themselves.
+      const deadEnd = Math.min(end, Math.max(layout.sinks, begin) + layout.ring);
+      return {tokens: begin + counts[b]!, first: begin, row, source, deadEnd, biasBase: biasBase?.[b] ?? 0};
+    });
+    return {...layout, sequences};
+  }
+
+  /** A step has written its tokens, and zeros to all that is dead. */
+  #wrote({first, counts}: Arrival, places: readonly Place[]): void {
+    this.#rows = places.map(({row}) => row);
+    places.forEach(({row}, b) => (this.#memory.written[row] = first[b]! + counts[b]!));
   }
 
   /** Runs the launches of a step, and returns new tensors of the given shapes. */
@@ -150,33 +230,28 @@ export class DeviceStore implements KvStore {
       bindings.set(role, {buffer: host.workBuffer(role, size), size});
     }
     for (const [role, tensor] of used) bindings.set(role, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
-    const [key, value] = this.#buffers;
+    const [key, value] = this.#memory.buffers;
     const suffix = this.#sizes.precision === 'float16' ? 'Halves' : '';
     bindings.set(`key${suffix}`, {buffer: key, size: key.size});
     return bindings.set(`value${suffix}`, {buffer: value, size: value.size});
   }
+}
 
-  /** Where the device has no memory left, the cache throws from soon after on: buffers come at once, errors later. */
-  #allocate(...sizes: [keyBytes: number, valueBytes: number]): readonly [key: GPUBuffer, value: GPUBuffer] {
-    const {device} = this.#host;
-    device.pushErrorScope('out-of-memory');
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    const [key, value] = sizes.map((size) => device.createBuffer({label: 'SparseAttention.cache', size, usage}));
-    device.popErrorScope().then(
-      (found) => {
-        if (found === null) return;
-        this.#host.broken.set(
-          this,
-          new SplatError({
-            thing: 'KvCache',
-            found: `no memory for ${this.bytes} bytes: ${found.message}`,
-            expected: 'a device that has them',
-            cure: "Give a smaller maxLength or precision 'float16'.",
-          }),
-        );
-      },
-      () => undefined, // The device is lost, which every later call reports.
-    );
-    return [key!, value!];
+/** The bias of positions. A relative one is one by strides: a query later means an entry before, a key later an entry after. */
+function biasOf({bias, relative}: Scores, {first}: Arrival, tokens: number): DeviceBias | null {
+  if (relative === undefined) {
+    return bias === undefined ? null : {tensor: bias, strides: broadcastStrides(bias.shape), base: first.map(() => 0)};
   }
+  const {entries, zero} = relative;
+  const [heads, count] = entries.shape;
+  if (bias === undefined) {
+    return {tensor: entries, strides: [0, heads === 1 ? 0 : count, -1, 1], base: first.map((position) => zero - position)};
+  }
+  // Kernels have one binding for both.
+  const columns = bias.shape[3] === 1 ? Math.max(...first) + tokens : bias.shape[3];
+  const positions = Int32Array.from({length: columns}, (_, k) => k);
+  const isSame = first.every((position) => position === first[0]);
+  const parts = (isSame ? [first[0]!] : first).map((position) => relativeRows(relative, {first: position, tokens, positions}));
+  const sum = tf.add(bias, parts.length === 1 ? parts[0]! : tf.concat(parts, 0)) as Tensor4D;
+  return {tensor: sum, strides: broadcastStrides(sum.shape), base: first.map(() => 0)};
 }

@@ -1,17 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor1D, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor4D} from '@tensorflow/tfjs-core';
 import {positionOf, slotOf, type Acsr, type SlotLayout} from '../compile.js';
 import {checkBackendPrecision} from './attention.js';
-import type {Precision} from './options.js';
 import {denseAttention} from './dense.js';
-import type {Scores} from './kv_check.js';
+import {biasRows} from './kv_bias.js';
+import type {Sizes} from './kv_check.js';
+import type {Scores} from './kv_step.js';
+import type {Precision} from './options.js';
 
 /** The sizes of a cache. */
-export interface StoreSizes {
-  readonly batch: number;
-  readonly keyHeads: number;
-  readonly headDim: number;
-  readonly valueDim: number;
+export interface StoreSizes extends Sizes {
   readonly precision: Precision;
   readonly layout: SlotLayout;
 }
@@ -32,6 +30,10 @@ export interface KvStore {
   write(key: Tensor4D, value: Tensor4D, arrival: Arrival): void;
   /** The same, and attends from query [batch, heads, m, headDim] over `rows` of slots: one for each sequence, or one for all. */
   step(tensors: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D;
+  /** Sequence b becomes what sequence `sequences[b]` is. */
+  reorder(sequences: readonly number[]): void;
+  /** Another store, whose sequence b is sequence `sequences[b]` of this one. */
+  fork(sequences: readonly number[]): KvStore;
   dispose(): void;
 }
 
@@ -39,72 +41,94 @@ export type StepTensors = Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
 
 export const capacityOf = ({layout}: Pick<StoreSizes, 'layout'>): number => layout.sinks + layout.ring;
 
+/** Whether sequences stay what and where they are. */
+export const isIdentity = (sequences: readonly number[], batch: number): boolean =>
+  sequences.length === batch && sequences.every((from, b) => from === b);
+
 /**
  * Two tensors [batch, keyHeads, capacity, dim], on any backend. Tensors cannot be written to, so each write makes new ones: a step costs
  * a copy of the slots, as much memory traffic as attending to all of them.
  */
 export class TensorStore implements KvStore {
   readonly bytes: number;
-  readonly #layout: SlotLayout;
+  readonly #sizes: StoreSizes;
   #key: Tensor4D;
   #value: Tensor4D;
 
-  constructor(sizes: StoreSizes) {
-    const {batch, keyHeads, headDim, valueDim, layout, precision} = sizes;
-    checkBackendPrecision(precision);
+  constructor(sizes: StoreSizes, held?: readonly [key: Tensor4D, value: Tensor4D]) {
+    const {batch, keyHeads, headDim, valueDim} = sizes;
+    checkBackendPrecision(sizes.precision);
     const capacity = capacityOf(sizes);
     this.bytes = 4 * batch * keyHeads * capacity * (headDim + valueDim);
-    this.#layout = layout;
-    this.#key = tf.keep(tf.zeros([batch, keyHeads, capacity, headDim]));
-    this.#value = tf.keep(tf.zeros([batch, keyHeads, capacity, valueDim]));
+    this.#sizes = sizes;
+    this.#key = tf.keep(held?.[0] ?? tf.zeros([batch, keyHeads, capacity, headDim]));
+    this.#value = tf.keep(held?.[1] ?? tf.zeros([batch, keyHeads, capacity, valueDim]));
   }
 
   /** Tensors move with the backend. */
   ready(): void {}
 
   write(key: Tensor4D, value: Tensor4D, {first, counts}: Arrival): void {
-    const placements = counts.flatMap((count, b) => placementsOf(b, first[b]!, count, this.#layout));
+    const placements = counts.flatMap((count, b) => placementsOf(b, first[b]!, count, this.#sizes.layout));
     if (placements.length === 0) return;
-    const next = tf.tidy(() => [place(this.#key, key, placements), place(this.#value, value, placements)]);
-    this.dispose();
-    [this.#key, this.#value] = next.map((tensor) => tf.keep(tensor)) as [Tensor4D, Tensor4D];
+    this.#replace(() => [place(this.#key, key, placements), place(this.#value, value, placements)]);
   }
 
   step({query, key, value}: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
     this.write(key, value, arrival);
+    const {layout} = this.#sizes;
+    const {scale, softcap, sinks} = scores;
+    const attend = (b: number, inputs: StepTensors, scores: Scores): Tensor4D => {
+      const tokens = arrival.first[b]! + arrival.counts[b]!;
+      const positions = Int32Array.from({length: capacityOf({layout})}, (_, slot) => positionOf(slot, tokens, layout));
+      const bias = biasRows(scores, {first: arrival.first[b]!, tokens: query.shape[2], positions});
+      const {output} = denseAttention(
+        {...inputs, ...(bias && {bias}), ...(sinks && {sinks})},
+        {rows: rows[b]!, scale, queryOffset: 0, layout: 'bhld', ...(softcap !== undefined && {softcap})},
+      );
+      return output as Tensor4D;
+    };
     return tf.tidy(() => {
-      const attend = (b: number, inputs: StepTensors): Tensor4D => {
-        const {scale, softcap, sinks, alibiSlopes} = scores;
-        const bias = alibiSlopes && alibiBias(alibiSlopes, b, query.shape[2], arrival, this.#layout);
-        const {output} = denseAttention(
-          {...inputs, ...(bias && {bias}), ...(sinks && {sinks})},
-          {rows: rows[b]!, scale, queryOffset: 0, layout: 'bhld', ...(softcap !== undefined && {softcap})},
-        );
-        return output as Tensor4D;
-      };
-      if (rows.length === 1) return attend(0, {query, key: this.#key, value: this.#value});
+      if (rows.length === 1) return attend(0, {query, key: this.#key, value: this.#value}, scores);
+      const only = (tensor: Tensor4D, b: number): Tensor4D => (tensor.shape[0] === 1 ? tensor : slice(tensor, 0, b, 1));
       const outputs = rows.map((_, b) =>
-        attend(b, {query: slice(query, 0, b, 1), key: slice(this.#key, 0, b, 1), value: slice(this.#value, 0, b, 1)}),
+        attend(
+          b,
+          {query: only(query, b), key: only(this.#key, b), value: only(this.#value, b)},
+          {...scores, ...(scores.bias && {bias: only(scores.bias, b)})},
+        ),
       );
       return tf.concat(outputs, 0);
     });
+  }
+
+  reorder(sequences: readonly number[]): void {
+    if (!isIdentity(sequences, this.#sizes.batch)) this.#replace(() => this.#gathered(sequences));
+  }
+
+  /** Without another order the tensors of both are one, until either writes. */
+  fork(sequences: readonly number[]): TensorStore {
+    const held = tf.tidy(() =>
+      isIdentity(sequences, this.#sizes.batch) ? [tf.clone(this.#key), tf.clone(this.#value)] : this.#gathered(sequences),
+    );
+    return new TensorStore({...this.#sizes, batch: sequences.length}, held as [Tensor4D, Tensor4D]);
   }
 
   dispose(): void {
     this.#key.dispose();
     this.#value.dispose();
   }
-}
 
-/** −slope·|p − key| as [1, heads, m, capacity], for slots say nothing of distance. Of slots that hold nothing, anything. */
-function alibiBias(slopes: Tensor1D, b: number, queryLength: number, {first, counts}: Arrival, layout: SlotLayout): Tensor4D {
-  const capacity = layout.sinks + layout.ring;
-  const distances = new Float32Array(queryLength * capacity);
-  for (let slot = 0; slot < capacity; slot++) {
-    const position = positionOf(slot, first[b]! + counts[b]!, layout);
-    for (let q = 0; q < queryLength; q++) distances[q * capacity + slot] = -Math.abs(first[b]! + q - position);
+  #gathered(sequences: readonly number[]): Tensor4D[] {
+    const order = tf.tensor1d([...sequences], 'int32');
+    return [tf.gather(this.#key, order), tf.gather(this.#value, order)];
   }
-  return tf.mul(tf.reshape(slopes, [1, -1, 1, 1]), tf.tensor4d(distances, [1, 1, queryLength, capacity]));
+
+  #replace(make: () => Tensor4D[]): void {
+    const next = tf.tidy(make);
+    this.dispose();
+    [this.#key, this.#value] = next.map((tensor) => tf.keep(tensor)) as [Tensor4D, Tensor4D];
+  }
 }
 
 /** New tokens `from ≤ i < from + count` of sequence `batch`, and the first of the slots they go to. */

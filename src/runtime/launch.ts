@@ -305,7 +305,7 @@ export function scheduleWords({plan: {schedule, maskWords, problem}, tail}: Runn
 }
 
 /** Strides in elements over (batch, head, query, key); 0 where the dimension is broadcast. */
-function broadcastStrides(shape: readonly number[]): [number, number, number, number] {
+export function broadcastStrides(shape: readonly number[]): [number, number, number, number] {
   const [, heads, queries, keys] = shape as [number, number, number, number];
   const strides = [heads * queries * keys, queries * keys, keys, 1];
   return strides.map((stride, i) => (shape[i] === 1 ? 0 : stride)) as [number, number, number, number];

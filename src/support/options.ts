@@ -17,6 +17,8 @@ export interface OptionWords {
   readonly cure: string;
   /** One of them, by its name; `${all}.${name}` and the like. */
   readonly one: (name: string) => string;
+  /** What other packages call an option: too far from its name to be taken for a typo of it. */
+  readonly elsewhere?: Readonly<Record<string, readonly string[]>>;
   /** Names that are taken and not told of. */
   readonly also?: readonly string[];
 }
@@ -32,7 +34,8 @@ export function readOptions<T extends object>(given: T | null | undefined, names
   const read: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
     if (!known.includes(name) && words.also?.includes(name) !== true) {
-      const near = nearestName(name, known);
+      const namesake = Object.entries(words.elsewhere ?? {}).find(([, names]) => names.includes(name))?.[0];
+      const near = namesake ?? nearestName(name, known);
       const cure = near === undefined ? 'Remove it.' : `Did you mean '${near}'?`;
       refuse(words.one(name), 'an unknown option', `one of ${known.join(', ')}`, cure);
     }

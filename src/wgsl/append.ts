@@ -1,4 +1,5 @@
 import {eightHalves, packedHalves} from './convert.js';
+import {HELD} from './held.js';
 import {program} from './make_program.js';
 import {packParams, PARAMS, type FixedParams} from './params.js';
 import type {BindingRole, Launch, Program} from './program.js';
@@ -7,7 +8,7 @@ import {lines} from './text.js';
 
 const INVOCATIONS = 64;
 /** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-const GRID_WIDTH = 32768;
+export const GRID_WIDTH = 32768;
 
 /** What the text of the program depends on. */
 export interface AppendShape {
@@ -29,17 +30,17 @@ export interface AppendSizes {
   readonly capacity: number;
   /** New tokens of each sequence, padding included. */
   readonly tokens: number;
-  /** Pair offset in the schedule of the slot layout and what each sequence holds; see `Features.ring`. */
+  /** Pair offset in the schedule of what the cache holds; see `heldPairs`. */
   readonly held: number;
+  /** Slots that are written in a line at most. */
+  readonly places: number;
 }
 
 /** One dispatch: keys and values into their slots, float16 queries where attention reads them. */
 export function appendLaunch(program: Program, shape: AppendShape, sizes: AppendSizes): Launch {
-  const {batch, heads, keyHeads, capacity, tokens, held} = sizes;
+  const {batch, heads, keyHeads, capacity, tokens, held, places} = sizes;
   const [query, key, value] = tensorsOf(shape).map(({to}) => to.columns) as [number, number, number];
-  const kept = batch * keyHeads * Math.min(tokens, capacity);
-  const columns = Math.max(kept * key, kept * value, shape.queries ? batch * heads * tokens * query : 0);
-  const groups = Math.ceil(columns / INVOCATIONS);
+  const columns = Math.max(batch * keyHeads * places * Math.max(key, value), shape.queries ? batch * heads * tokens * query : 0);
   const fixed: FixedParams = {
     ...NOTHING,
     batch,
@@ -51,18 +52,29 @@ export function appendLaunch(program: Program, shape: AppendShape, sizes: Append
   };
   return {
     program,
-    grid: [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), shape.queries ? 3 : 2],
+    grid: gridOf(columns, INVOCATIONS, shape.queries ? 3 : 2),
     params: (call) => packParams(fixed, call),
   };
 }
 
-const NOTHING = {
+export function gridOf(columns: number, invocations: number, layers: number): Launch['grid'] {
+  const groups = Math.max(1, Math.ceil(columns / invocations));
+  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), layers];
+}
+
+export const NOTHING = {
   ...{flags: 0, first: 0, spans: 0, intervals: 0, maskBits: 0, slotBase: 0, slots: 0, flagBase: 0, groupSize: 1, packedHeads: 1},
   ...{queryOffset: 0, pairs: 0, maskStrides: [0, 0, 0, 0] as const},
 } as const;
 
-/** What of each tensor is read and written. */
-function tensorsOf({headDim, valueDim, halves}: AppendShape): {from: RowAccess; to: RowAccess; role: BindingRole}[] {
+export interface AppendTensor {
+  readonly from: RowAccess;
+  readonly to: RowAccess;
+  readonly role: BindingRole;
+}
+
+/** What of query, key and value is read and written. */
+export function tensorsOf({headDim, valueDim, halves}: AppendShape): AppendTensor[] {
   const tensor = (from: BindingRole, name: 'query' | 'key' | 'value', features: number) => {
     const role: BindingRole = halves ? `${name}Halves` : name;
     return {from: rowAccess(from, features), to: halves ? halvesAccess(role, features) : rowAccess(role, features, true), role};
@@ -70,22 +82,26 @@ function tensorsOf({headDim, valueDim, halves}: AppendShape): {from: RowAccess; 
   return [tensor('query', 'query', headDim), tensor('newKey', 'key', headDim), tensor('newValue', 'value', valueDim)];
 }
 
-/** Writes the newest tokens of a step into the slots of a cache; of tokens that take turns in a slot the last. */
+/**
+ * Writes the newest tokens of a step into the slots of a cache; of tokens that take turns in a slot the last. Slots of tokens that were
+ * taken back become zeros: a kernel may read them with those around them, and a NaN times a probability of 0 is NaN.
+ */
 export function appendProgram(shape: AppendShape): Program {
-  const [query, key, value] = tensorsOf(shape) as [Tensor, Tensor, Tensor];
+  const [query, key, value] = tensorsOf(shape) as [AppendTensor, AppendTensor, AppendTensor];
   const queries = shape.queries ? [query] : [];
-  const convert = ({from, to}: Tensor): string => (shape.halves ? eightHalves(from, to) : from.load('base', 'column'));
-  const scatter = (tensor: Tensor, layer: number): string =>
+  const convert = ({from, to}: AppendTensor): string => (shape.halves ? eightHalves(from, to) : from.load('base', 'column'));
+  const scatter = (tensor: AppendTensor, layer: number): string =>
     lines(
       `case ${layer}u: {`,
       `let place = placeOf(index / ${tensor.to.columns}u);`,
-      'if (place.x < 0) { return; }',
+      'if (place.y < 0) { return; }',
       `let column = index % ${tensor.to.columns}u;`,
-      `let base = ${tensor.from.base('u32(place.x)')};`,
-      tensor.to.store(tensor.to.base('u32(place.y)'), 'column', convert(tensor)),
+      `let base = ${tensor.from.base('u32(max(place.x, 0))')};`,
+      `let zero = ${tensor.to.element === 'vec4u' ? 'vec4u()' : 'vec4f()'};`,
+      tensor.to.store(tensor.to.base('u32(place.y)'), 'column', `select(${convert(tensor)}, zero, place.x < 0)`),
       '}',
     );
-  const copy = (tensor: Tensor): string =>
+  const copy = (tensor: AppendTensor): string =>
     lines(
       'case 2u: {',
       `if (index >= arrayLength(&${tensor.role})) { return; }`,
@@ -117,6 +133,7 @@ export function appendProgram(shape: AppendShape): Program {
       }. An invocation writes one column.
 `,
       PARAMS,
+      HELD,
       ...[key, value, ...queries].flatMap(({from, to}) => [from.functions, to.functions]),
       `
 @compute @workgroup_size(${INVOCATIONS})
@@ -132,26 +149,31 @@ default: {}
 }
 }
 
-// The rows (from, to) of token number \`at\` among those of all heads that are kept, or (-1, -1).
+// The rows (from, to) of slot number \`at\` among those of all heads that are written, from -1 for zeros, or (-1, -1).
 fn placeOf(at: u32) -> vec2i {
-  let most = min(params.queryLength, params.keyLength);
+  let most = max(u32(schedule[params.keyLengths + 1u].x), 1u);
   let line = at / most;
-  if (line >= params.batch * params.keyHeads) { return vec2i(-1); }
+  let batch = line / params.keyHeads;
+  if (batch >= params.batch) { return vec2i(-1); }
   let number = i32(at % most);
   let room = schedule[params.keyLengths]; // (sinks, ring)
-  let held = schedule[params.keyLengths + 1u + line / params.keyHeads]; // (tokens, the first new one)
-  // First those with slots of their own, then those that nobody overwrites.
+  let held = heldBy(batch);
+  let row = rowOf(batch);
+  // First those with slots of their own, then those that nobody overwrites, then what is dead.
   let own = max(min(held.x, room.x) - held.y, 0);
   let turns = max(max(held.y, room.x), held.x - room.y);
-  let position = select(turns + number - own, held.y + number, number < own);
-  if (position >= held.x) { return vec2i(-1); }
+  let kept = own + max(held.x - turns, 0);
+  var position = select(turns + number - own, held.y + number, number < own);
+  if (number >= kept) {
+    position = held.x + number - kept;
+    if (position >= row.y) { return vec2i(-1); }
+  }
   let slot = select(room.x + (position - room.x) % room.y, position, position < room.x);
-  return vec2i(i32(line * params.queryLength) + position - held.y, i32(line * params.keyLength) + slot);
+  let source = select(i32(line * params.queryLength) + position - held.y, -1, number >= kept);
+  return vec2i(source, (row.x * i32(params.keyHeads) + i32(line % params.keyHeads)) * i32(params.keyLength) + slot);
 }
 `,
       shape.halves ? packedHalves(shape.nativeHalves) : '',
     ),
   });
 }
-
-type Tensor = ReturnType<typeof tensorsOf>[number];

@@ -2,7 +2,8 @@ import {attendSteps} from './attend_steps.js';
 import {placeBarriers, type Step} from './barriers.js';
 import type {KernelShape} from './kernel_shape.js';
 import {halves, NUMBERS} from './numbers.js';
-import {LINES} from './lines.js';
+import {HELD} from './held.js';
+import {HELD_LINES, LINES} from './lines.js';
 import {PARAMS} from './params.js';
 import {clipped, EXTRA, Scoring, SINK} from './scoring.js';
 import type {BindingRole, Program} from './program.js';
@@ -73,6 +74,7 @@ const TY = ${threadsY}u;
       PARAMS,
       features.alibi || features.relative || features.sinks ? EXTRA : '',
       features.sinks ? SINK : '',
+      features.ring ? HELD : '',
       this.scoring.functions,
       storage === 'float16' ? halves(this.shape.nativeHalves) : '',
       this.share.query.functions + this.share.key.functions + this.share.value.functions + this.share.output.functions,
@@ -88,7 +90,7 @@ let rowsOf = schedule[item];         // (firstRow, rowStride)
 let owned = schedule[item + 1u];     // (rows, slot)
 let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 `,
-      LINES,
+      features.ring ? HELD_LINES : LINES,
       this.declareRows(),
       this.continueRows(),
       ...steps.before.map(written),

@@ -1,4 +1,5 @@
 import type {Plan} from '../plan/index.js';
+import {heldPairs} from './held.js';
 
 /** What a call adds to the scores of a pattern, as far as the text of a kernel depends on it. */
 export interface Features {
@@ -10,7 +11,7 @@ export interface Features {
   readonly segments: boolean;
   readonly sinks: boolean;
   readonly dropout: boolean;
-  /** Keys are slots of a cache, and the tail says which positions they hold. Never together with `lengths`, whose place that takes. */
+  /** Keys are slots of a cache, and the tail says what they hold. Never together with `lengths`, whose place that takes, nor with `relative`. */
   readonly ring: boolean;
 }
 
@@ -54,7 +55,7 @@ export function tailOf(
   const maskPairs = implementation === 'dense' ? maskBatch! * maskHeads! * maskRows! * pairsPerRow(keyLength) : 0;
   const allHeads = heads * packedHeads;
   const words = [
-    features.ring ? 1 + batch : features.lengths ? batch : 0,
+    features.ring ? heldPairs(batch) : features.lengths ? batch : 0,
     features.segments ? batch * queryLength : 0,
     features.segments ? batch * keyLength : 0,
     features.alibi ? allHeads : 0,

@@ -92,14 +92,16 @@ export function launchOf(
 }
 
 /**
- * Kernels by their shape. Writing one out takes milliseconds, as long as planning 16,384 rows; models of many lengths need a handful.
+ * Kernels by what writes them and by their shape. Writing one out takes milliseconds, as long as planning 16,384 rows; models of many lengths need a handful.
  * A text derives from its shape alone, so remembering it changes nothing but time.
  */
-const written = new Lru<string, Program>({entries: 32});
+const written = new WeakMap<object, Lru<string, Program>>();
 
 export function remembered<Shape>(write: (shape: Shape) => Program, shape: Shape): Program {
+  let programs = written.get(write);
+  if (programs === undefined) written.set(write, (programs = new Lru({entries: 32})));
   const name = JSON.stringify(shape);
-  return written.get(name) ?? written.set(name, write(shape));
+  return programs.get(name) ?? programs.set(name, write(shape));
 }
 
 /** The kernels of a pass, in order. */

@@ -3,20 +3,15 @@ import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './append.js';
 import {attendProgram} from './attend.js';
 import {pairsPerRow, tailOf, type Features, type Tail} from './features.js';
+import {copyLaunch, copyProgram} from './copy_rows.js';
 import {gatherGrid, gatherProgram, gathers} from './gather.js';
 import {launchOf, remembered} from './generate.js';
+import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './held.js';
 import {kernelShape, type Structure} from './kernel_shape.js';
 import {mergeGroups, mergeProgram} from './merge.js';
 import {RAGGED} from './params.js';
 import type {BindingRole, Launch, Program} from './program.js';
 import {paddedDim} from './row_access.js';
-
-/** What a cache holds: where tokens go, and of each sequence its tokens, new ones included, and the first new one. */
-export interface Held {
-  readonly sinks: number;
-  readonly ring: number;
-  readonly sequences: readonly (readonly [tokens: number, first: number])[];
-}
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
 export interface Step {
@@ -35,7 +30,7 @@ export interface StepOptions {
   readonly held: Held;
 }
 
-/** The dispatches of a step: append the new tokens, gather the small tensors, attend, merge. */
+/** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
 export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOptions): Step {
   const {problem, offsets, passes, slots, storage, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
@@ -50,9 +45,17 @@ export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOp
   const halves = storage === 'float16';
   const shape: AppendShape = {headDim, valueDim, halves, nativeHalves: device.float16, queries: halves};
   const tokens = queryLength / packedHeads;
-  const sizes = {batch, heads: heads * packedHeads, keyHeads, capacity: keyLength, tokens, held: tail.at[0]};
+  const sizes = {
+    batch,
+    heads: heads * packedHeads,
+    keyHeads,
+    capacity: keyLength,
+    tokens,
+    held: tail.at[0],
+    places: placesOf(held),
+  };
   const {append, gather, attend, merge} = programsOf(plan, shape, features);
-  const launches = [appendLaunch(append, shape, sizes)];
+  const launches = [...copyLaunches(shape, sizes, held), appendLaunch(append, shape, sizes)];
   if (gather !== null) launches.push(launch(gather, gatherGrid(tail), 0, 0));
   launches.push(launch(attend, [heads, itemEnd, lines], offsets.items, flags));
   if (mergeEnd > 0) launches.push(launch(merge, [heads, mergeEnd * mergeGroups(plan), lines], offsets.merges, flags));
@@ -95,21 +98,31 @@ function programsOf(plan: Plan, shape: AppendShape, features: Features): Program
   );
 }
 
-/** The dispatch that appends tokens whose attention is computed elsewhere. */
-export function generateAppend(shape: Omit<AppendShape, 'queries'>, sizes: Omit<AppendSizes, 'held' | 'heads'>, held: Held): Step {
+/** The dispatches that append tokens whose attention is computed elsewhere. */
+export function generateAppend(
+  shape: Omit<AppendShape, 'queries'>,
+  sizes: Omit<AppendSizes, 'held' | 'heads' | 'places'>,
+  held: Held,
+): Step {
   const appended: AppendShape = {...shape, queries: false};
-  const words = new Int32Array(2 * (1 + held.sequences.length));
-  writeHeld(words, 0, held);
+  const placed = {...sizes, heads: sizes.keyHeads, held: 0, places: placesOf(held)};
+  const words = new Int32Array(2 * heldPairs(sizes.batch));
+  writeHeld(words, 0, held, sizes.capacity);
   return {
-    launches: [appendLaunch(remembered(appendProgram, appended), appended, {...sizes, heads: sizes.keyHeads, held: 0})],
+    launches: [...copyLaunches(appended, placed, held), appendLaunch(remembered(appendProgram, appended), appended, placed)],
     words,
     tail: {pairs: words.length / 2},
     workBytes: {},
   };
 }
 
+function copyLaunches(shape: AppendShape, sizes: AppendSizes, held: Held): Launch[] {
+  const copied = copiedOf(held, sizes.capacity);
+  return copied === 0 ? [] : [copyLaunch(remembered(copyProgram, shape), shape, sizes, copied)];
+}
+
 function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, at}: Tail, held: Held): Int32Array<ArrayBuffer> {
-  const words = new Int32Array(2 * (at[0] + 1 + held.sequences.length));
+  const words = new Int32Array(2 * (at[0] + heldPairs(held.sequences.length)));
   words.set(schedule);
   if (maskWords !== null) {
     // Rows of whole pairs.
@@ -119,11 +132,6 @@ function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, at}
       words.set(maskWords.subarray(row * perRow, (row + 1) * perRow), 2 * (maskBits + row * pairs));
     }
   }
-  writeHeld(words, at[0], held);
+  writeHeld(words, at[0], held, problem.keyLength);
   return words;
-}
-
-function writeHeld(words: Int32Array, pair: number, {sinks, ring, sequences}: Held): void {
-  words.set([sinks, ring], 2 * pair);
-  sequences.forEach((each, b) => words.set(each, 2 * (pair + 1 + b)));
 }

@@ -2,10 +2,14 @@
  * Which head of which sequence a workgroup works on, from its item: a line is one head of one sequence, and its rows are what the tensors
  * hold of it. Tensors of both layouts are reached by strides, in rows.
  */
-export const LINES = /* wgsl */ `
+const linesFrom = (row: string): string => /* wgsl */ `
 let head = group.x;
 let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
 let line = batch * params.heads + head;
 let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+let keyLine = ${row} * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 `;
+
+export const LINES = linesFrom('batch');
+/** Where keys lie in a cache, whose rows any sequence may have. */
+export const HELD_LINES = linesFrom('u32(rowOf(batch).x)');

@@ -1,4 +1,5 @@
 import type {Features} from './features.js';
+import {heldScores} from './held.js';
 import {lines} from './text.js';
 
 /**
@@ -13,8 +14,8 @@ export class Scoring {
 
   /** Functions of the module. */
   get functions(): string {
-    const {bias, relative, softcap, dropout, alibi, ring} = this.features;
-    return lines(bias || relative ? BIASED : '', softcap ? CAPPED : '', dropout ? KEPT : '', alibi && ring ? HELD : '');
+    const {bias, relative, softcap, dropout} = this.features;
+    return lines(bias || relative ? BIASED : '', softcap ? CAPPED : '', dropout ? KEPT : '', heldScores(this.features));
   }
 
   /** What query number `a` brings: `row` is its index as u32, `line` · queryLength + row its place among all rows. */
@@ -23,7 +24,10 @@ export class Scoring {
     const first = ring ? 'heldBy(batch).y' : 'params.queryOffset';
     const perHead = 'params.queryLength / params.packedHeads';
     return lines(
-      bias ? `let bias${a} = dot(vec3u(batch, head, ${row}), params.biasStrides.xyz);` : '',
+      bias && !ring ? `let bias${a} = dot(vec3u(batch, head, ${row}), params.biasStrides.xyz);` : '',
+      bias && ring
+        ? `let bias${a} = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + ${row} / (${perHead}), ${row} % (${perHead})), params.biasStrides.xyz);`
+        : '',
       alibi ? `let slope${a} = extra(params.alibiSlopes + head * params.packedHeads + ${row} / (${perHead})) * LOG2E;` : '',
       alibi ? `let position${a} = i32(${row} % (${perHead})) + ${first};` : '',
       relative
@@ -40,8 +44,8 @@ export class Scoring {
     if (!(bias || alibi || relative || segments || dropout)) return '';
     return lines(
       `let k${b} = ${key};`,
-      alibi && ring ? `let held${b} = heldAt(k${b}, heldBy(batch).x);` : '',
-      bias ? `let b${b} = u32(k${b}) * params.biasStrides.w;` : '',
+      (alibi || bias) && ring ? `let held${b} = heldAt(k${b}, heldBy(batch).x);` : '',
+      bias ? `let b${b} = u32(${ring ? 'held' : 'k'}${b}) * params.biasStrides.w;` : '',
       segments ? `let theirs${b} = schedule[params.keySegments + batch * params.keyLength + u32(k${b})].x;` : '',
     );
   }
@@ -107,17 +111,6 @@ fn mixed(number: u32) -> u32 {
 
 fn kept(random: u32, key: i32) -> f32 {
   return select(0.0, params.keptScale, mixed(random + u32(key) * 0x9e3779b9u) >= params.dropped);
-}
-`;
-
-/** Which positions the slots of a cache hold: `SlotLayout`, and per sequence its tokens and the position of query 0. */
-const HELD = /* wgsl */ `
-fn heldBy(batch: u32) -> vec2i { return schedule[params.keyLengths + 1u + batch]; }
-
-// As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
-fn heldAt(slot: i32, tokens: i32) -> i32 {
-  let room = schedule[params.keyLengths]; // (sinks, ring)
-  return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
 }
 `;
 

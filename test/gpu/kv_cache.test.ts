@@ -1,3 +1,4 @@
+import '@tensorflow/tfjs'; // registers gradients
 import * as tf from '@tensorflow/tfjs-core';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {blockLocal, causal, globalTokens, prefix, strided} from '../../src/index.js';
@@ -7,18 +8,20 @@ import {backend, host} from '../support/attend.js';
 import {refusal} from '../support/errors.js';
 import {takeUncapturedErrors} from '../support/gpu_setup.js';
 import {
+  BIASED,
   CACHE,
   CAUSAL_PATTERNS,
   decode,
   expectCausalRun,
-  play,
-  playMany,
   SIZES,
   split,
   tensorsOf,
   tokens,
+  wholeBiases,
   window,
 } from '../support/kv_cases.js';
+import {ASKED, filledCache, UNTOUCHED} from '../support/kv_gradient_cases.js';
+import {play, playMany, type HistoryEvent} from '../support/kv_histories.js';
 
 const SINKS = prefix(4).or(window(15)).and(causal());
 
@@ -92,6 +95,24 @@ function sequenceOf(inputs: AttentionInputs, b: number, first: number, count: nu
   };
 }
 
+/** The labels of what is bound while `run` runs. */
+async function dispatched(run: () => void): Promise<string[]> {
+  const {device} = backend();
+  const {createBindGroup} = device;
+  const labels: string[] = [];
+  device.createBindGroup = (descriptor) => {
+    labels.push(descriptor.label ?? '');
+    return createBindGroup.call(device, descriptor);
+  };
+  try {
+    run();
+    await backend().queue.onSubmittedWorkDone();
+  } finally {
+    delete (device as Partial<GPUDevice>).createBindGroup;
+  }
+  return labels;
+}
+
 describe('KvCache on WebGPU', () => {
   beforeAll(() => tf.env().set('IS_TEST', true)); // the engine then fails kernels that leave tensors behind
   afterAll(() => tf.env().set('IS_TEST', false));
@@ -158,6 +179,18 @@ describe('KvCache on WebGPU', () => {
       }
     });
 
+    it('with a bias of pairs or by distance, in either layout', async () => {
+      const [length, sizes] = [40, {heads: 4, keyHeads: 2}];
+      const steps = [11, 1, 1, 1, 5, 5, ...split(16, 1, 1)];
+      const pattern = prefix(2).or(window(9)).and(causal());
+      for (const [name, biased] of Object.entries(BIASED)) {
+        const run = biased(wholeBiases(2, 4, length));
+        const isAll = name.startsWith('all');
+        const more = isAll ? {cache: {precision: 'float16'} as const, layout: 'blhd' as const} : {};
+        await poisoned(() => expectCausalRun(pattern, {length, steps, sizes, ...run, ...more}, name));
+      }
+    });
+
     it('where long rows are cut into parts', async () => {
       for (const pattern of [prefix(4).or(window(300)).and(causal()), strided({stride: 3}).and(causal()).or(window(200))]) {
         const sizes = {batch: 1, heads: 4, keyHeads: 2};
@@ -179,8 +212,69 @@ describe('KvCache on WebGPU', () => {
 
   describe('sequences of different lengths', () => {
     it('equal attention over what is left of them, through appends and rollbacks', async () => {
-      const {rolledBack} = await playMany(12);
+      const {rolledBack, moved} = await playMany(14, {}, [{}, {bias: true}, {relative: true, layout: 'blhd'}]);
       expect(rolledBack).toBeGreaterThan(3);
+      expect(moved).toBeGreaterThan(3);
+    });
+
+    it('go on several times, are dropped and forked, however the ring lies; float16 too', async () => {
+      const append = (...counts: [number, number]): HistoryEvent => ({kind: 'append', counts, padding: 0});
+      const events: HistoryEvent[] = [
+        append(9, 7),
+        {kind: 'reorder', order: [1, 0]},
+        append(1, 1),
+        {kind: 'reorder', order: [1, 1]},
+        append(1, 1),
+        {kind: 'rollback', share: 2, which: 0},
+        {kind: 'reorder', order: [0, 0]},
+        {kind: 'reorder', order: [1, 0]},
+        append(0, 2),
+        {kind: 'fork', order: [1, 1]},
+        {kind: 'poison', at: 1},
+        append(2, 1),
+        {...append(1, 2), at: 1},
+        {kind: 'fork', order: [0, 1]},
+        {kind: 'reset', which: 1},
+        append(1, 9),
+        {kind: 'reorder', order: [1, 1]},
+        {...append(3, 1), at: 2},
+        append(2, 2),
+      ];
+      for (const precision of ['float32', 'float16'] as const) {
+        await poisoned(async () => {
+          for (const pattern of [window(4), prefix(3).or(window(2)).and(causal()), causal()]) {
+            const options = {rollback: 2, maxStep: 3, precision};
+            expect((await play(pattern, options, events, {relative: true})).moved).toBe(7);
+          }
+        });
+      }
+    });
+
+    it('are copied only where one goes on several times, or where a fork is written', async () => {
+      const step = (): tf.Tensor4D => tf.ones<tf.Rank.R4>([3, 1, 1, 4]);
+      const cache = new KvCache(window(5), {batch: 3, keyHeads: 1, headDim: 4});
+      const attend = (from = cache): void => void from.attend(step(), step(), step());
+      const copies = async (run: () => void): Promise<number> =>
+        (await dispatched(run)).filter((label) => label === 'SparseAttention.copy').length;
+      attend();
+      expect(await copies(attend)).toBe(0);
+      cache.reorder([2, 0, 1]);
+      expect(await copies(attend)).toBe(0);
+      cache.reorder([2, 2, 1]);
+      expect(await copies(attend)).toBe(1);
+      expect(await copies(attend)).toBe(0);
+
+      let fork!: KvCache;
+      expect(await madeBy(async () => void (fork = cache.fork()))).toEqual([]);
+      expect(fork.bytes).toBe(cache.bytes);
+      // The first to write goes on in memory of its own, the other in what both had.
+      const made = (label: string): boolean => label === 'buffer SparseAttention.cache';
+      expect((await madeBy(async () => attend(fork))).filter(made).length).toBe(2);
+      expect((await madeBy(async () => attend())).filter(made).length).toBe(0);
+      expect((await madeBy(async () => attend(fork))).filter(made).length).toBe(0);
+      cache.dispose();
+      expect(Array.from(await fork.attend(step(), step(), step()).data()).every((x) => x === 1)).toBeTrue();
+      fork.dispose();
     });
 
     it('with distances that count positions, not slots; cut into parts or not', async () => {
@@ -307,7 +401,39 @@ describe('KvCache on WebGPU', () => {
       {kind: 'rollback' as const, share: 4, which: 2},
     ]).flat();
     for (const pattern of [window(6), prefix(2).or(window(3)).and(causal())])
-      expect(await play(pattern, {rollback: 4, maxStep: 1}, [...events, ...all])).toEqual({refused: 0, rolledBack: 6});
+      expect(await play(pattern, {rollback: 4, maxStep: 1}, [...events, ...all])).toEqual(
+        jasmine.objectContaining({refused: 0, rolledBack: 6}),
+      );
+  });
+
+  it('has nothing of NaN and infinity that were taken back, also where the ring has wrapped', async () => {
+    const events = Array.from({length: 12}, (): HistoryEvent[] => [
+      {kind: 'append', counts: [3, 2], padding: 0},
+      {kind: 'poison'},
+    ]).flat();
+    for (const pattern of [window(6), prefix(2).or(window(5)).and(causal())])
+      expect((await play(pattern, {rollback: 4, maxStep: 3}, events)).poisoned).toBe(12);
+    // Rows of too many runs: all slots are visited, and bits say which are attended to.
+    const listed = globalTokens(Array.from({length: 70}, (_, i) => 2 * i))
+      .or(window(6))
+      .and(causal());
+    await play(listed, {rollback: 4, maxStep: 3}, [{kind: 'append', counts: [150, 149], padding: 0}, ...events]);
+    const again: HistoryEvent[] = [...events, {kind: 'poison'}, {kind: 'reset', which: 2}, ...events];
+    await play(window(6), {rollback: 4, maxStep: 3, precision: 'float16'}, again);
+  });
+
+  it('refuses gradients through it, and no others', async () => {
+    for (const [name, ask] of Object.entries(ASKED)) {
+      expect(refusal(() => ask(filledCache())).message)
+        .withContext(name)
+        .toMatch(/gradient of KvCache.attend.*sparseAttention\(/);
+    }
+    for (const [name, use] of Object.entries(UNTOUCHED)) {
+      const gradient = await use(filledCache()).data();
+      expect(gradient.every((x) => x === 2))
+        .withContext(name)
+        .toBeTrue();
+    }
   });
 
   it('compiles ahead where TensorFlow.js does', async () => {

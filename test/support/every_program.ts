@@ -6,11 +6,11 @@ import {problemFor} from './plans.js';
 /** The text of every kind of program: what goldens show, and what appends to a cache and attends over it. */
 export function everyProgram(): Map<string, string> {
   const texts = goldens();
-  const held = {sinks: 2, ring: 62, sequences: [[5, 4]] as const};
+  const held = {sinks: 2, ring: 62, sequences: [{tokens: 5, first: 4, row: 0, source: 1, deadEnd: 9, biasBase: 0}]};
   const shape = {queryLength: 4, keyLength: 64, queryOffset: 60};
   for (const storage of ['float32', 'float16'] as const) {
     const {plan} = compile(causal(), problemFor(shape), CORE_DEVICE, {implementation: 'fused', storage});
-    const step = generateStep(plan, {features: {...PLAIN, alibi: true, sinks: true}, ragged: false, held});
+    const step = generateStep(plan, {features: {...PLAIN, alibi: true, bias: true, sinks: true}, ragged: false, held});
     const halves = {headDim: 16, valueDim: 16, halves: storage === 'float16', nativeHalves: false};
     const prompt = generateAppend(halves, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
     for (const {program} of [...step.launches, ...prompt.launches]) texts.set(`${program.name}, ${storage}`, program.code);

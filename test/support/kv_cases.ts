@@ -1,19 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
-import fc from 'fast-check';
 import {reachOf} from '../../src/acsr/index.js';
 import {blockLocal, causal, globalTokens, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {KvCache} from '../../src/runtime/kv_cache.js';
-import type {KvAttendOptions, KvCacheOptions} from '../../src/runtime/kv_check.js';
+import {KvCache} from '../../src/index.js';
+import type {KvAttendOptions, KvCacheOptions} from '../../src/runtime/kv_options.js';
 import {
+  alibiBias,
+  broadcastBias,
   expectAttention,
-  expectWithin,
   mulberry32,
-  oracle,
   randomInputs,
+  relativeBiasOf,
+  sumOfBiases,
   type AttentionInputs,
+  type Bias,
   type OracleOptions,
 } from '../oracle.js';
-import {arbitraryPattern} from './arbitraries.js';
 import {inHalves} from './halves.js';
 
 export const window = (left: number, dilation = 1): Pattern => slidingWindow({left, dilation});
@@ -41,12 +42,15 @@ export function decode(
   tensors: Tensors,
   steps: readonly number[],
   options: KvAttendOptions = {},
-  around = (step: () => tf.Tensor4D): tf.Tensor4D => step(),
+  {around = (step) => step(), optionsOf = () => ({}), layout}: Pick<Run, 'around' | 'optionsOf' | 'layout'> = {},
 ): tf.Tensor4D {
+  const swapped = (tensor: tf.Tensor4D): tf.Tensor4D => (layout === undefined ? tensor : tf.transpose(tensor, [0, 2, 1, 3]));
   let from = 0;
   const outputs = steps.map((count, index) => {
-    const step = (): tf.Tensor4D => cache.attend(...tokens(tensors, from, count), options);
-    const output = index === 0 ? step() : around(step);
+    const [query, key, value] = tokens(tensors, from, count).map(swapped) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    const all = {...options, ...optionsOf(from, count), ...(layout && {layout})};
+    const step = (): tf.Tensor4D => cache.attend(query, key, value, all);
+    const output = swapped(index === 0 ? step() : around(step));
     from += count;
     return output;
   });
@@ -66,6 +70,9 @@ export interface Run {
   readonly cache?: Partial<KvCacheOptions>;
   readonly sizes?: Partial<typeof SIZES>;
   readonly options?: KvAttendOptions;
+  /** Further options of the step whose tokens these are. */
+  readonly optionsOf?: (first: number, count: number) => KvAttendOptions;
+  readonly layout?: 'blhd';
   readonly oracle?: OracleOptions;
   readonly around?: (step: () => tf.Tensor4D) => tf.Tensor4D;
 }
@@ -77,7 +84,7 @@ export async function expectCausalRun(pattern: Pattern, run: Run, what: string):
   const needsMax = reachOf(pattern).back === Infinity;
   const {heads, ...ofCache} = sizes;
   const cache = new KvCache(pattern, {...ofCache, ...(needsMax && {maxLength: length}), ...run.cache});
-  const output = decode(cache, tensorsOf(inputs), steps, run.options, run.around);
+  const output = decode(cache, tensorsOf(inputs), steps, run.options, run);
   expect(output.shape).toEqual([sizes.batch, heads, length, sizes.valueDim]);
   expect(cache.lengths).toEqual(new Array<number>(sizes.batch).fill(length));
   const seen = run.cache?.precision === 'float16' ? inHalves(inputs) : inputs;
@@ -100,108 +107,78 @@ export const CAUSAL_PATTERNS: [string, Pattern][] = [
   ['rows without keys', window(10).and(prefix(20).not()).and(causal())],
 ];
 
-const [heads, headDim, valueDim] = [1, 2, 2];
-
-/** What may happen to a cache of two sequences. */
-export type HistoryEvent =
-  | {readonly kind: 'append'; readonly counts: readonly [number, number]; readonly padding: number}
-  | {readonly kind: 'rollback'; readonly share: number; readonly which: number};
-const arbitraryEvent: fc.Arbitrary<HistoryEvent> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.record({kind: fc.constant('append' as const), counts: fc.tuple(fc.nat(9), fc.nat(9)), padding: fc.nat(2)}),
-  },
-  {weight: 1, arbitrary: fc.record({kind: fc.constant('rollback' as const), share: fc.nat(6), which: fc.nat(2)})},
-);
-
-/** Plays the events on a cache and on lists of tokens; every output is compared with attention over the lists. */
-export async function play(
-  pattern: Pattern,
-  options: Partial<KvCacheOptions>,
-  events: readonly HistoryEvent[],
-): Promise<{refused: number; rolledBack: number}> {
-  tf.engine().startScope();
-  const random = mulberry32(9);
-  const fresh = (size: number): number[] => Array.from({length: size}, () => 2 * random() - 1);
-  const cache = new KvCache(pattern, {batch: 2, keyHeads: 1, headDim, maxLength: 200, ...options});
-  const held: {key: number[]; value: number[]}[][] = [[], []];
-  let [refused, rolledBack] = [0, 0];
-  for (const each of events) {
-    if (each.kind === 'rollback') {
-      const counts = held.map((list, b) => (each.which === 2 || each.which === b ? Math.min(each.share, list.length) : 0));
-      const before = cache.lengths;
-      try {
-        cache.rollback(counts);
-      } catch {
-        // The last tokens that the option promises can be forgotten after each append; more than that may be gone.
-        expect(cache.lengths).toEqual(before);
-        refused++;
-        continue;
-      }
-      rolledBack++;
-      held.forEach((list, b) => list.splice(list.length - counts[b]!));
-    } else {
-      const m = Math.max(...each.counts) + each.padding;
-      const query = fresh(2 * m * headDim);
-      const added = held.map(() => Array.from({length: m}, () => ({key: fresh(headDim), value: fresh(valueDim)})));
-      const flat = (name: 'key' | 'value'): number[] => added.flatMap((list) => list.flatMap((token) => token[name]));
-      const output = cache.attend(
-        tf.tensor4d(query, [2, heads, m, headDim]),
-        tf.tensor4d(flat('key'), [2, 1, m, headDim]),
-        tf.tensor4d(flat('value'), [2, 1, m, valueDim]),
-        {lengths: [...each.counts]},
-      );
-      const data = await output.data();
-      held.forEach((list, b) => {
-        const count = each.counts[b]!;
-        const own = data.slice(b * m * valueDim, (b + 1) * m * valueDim);
-        expect(own.slice(count * valueDim).every((x) => x === 0))
-          .withContext('outputs of padding')
-          .toBeTrue();
-        list.push(...added[b]!.slice(0, count));
-        const shape = {queryLength: count, keyLength: list.length};
-        const expected = oracle(
-          {
-            ...{batch: 1, heads, headDim, valueDim, ...shape},
-            query: Float32Array.from(query.slice(b * m * headDim, (b * m + count) * headDim)),
-            key: Float32Array.from(list.flatMap(({key}) => key)),
-            value: Float32Array.from(list.flatMap(({value}) => value)),
-          },
-          (q, k) => pattern.attends(q, k, shape),
-        );
-        expectWithin(own.slice(0, count * valueDim), expected, 1e-5, `sequence ${b} of ${held.map((all) => all.length)} tokens`);
-      });
-    }
-    expect(cache.lengths).toEqual(held.map((list) => list.length));
-  }
-  cache.dispose();
-  tf.engine().endScope();
-  return {refused, rolledBack};
+/** The biases of one call over a whole sequence. */
+interface WholeBiases {
+  readonly length: number;
+  readonly heads: number;
+  /** [batch, heads, length, length], [heads, length], [heads, 2·length − 1], [2·length − 1], [heads] */
+  readonly pairs: Float32Array;
+  readonly columns: Float32Array;
+  readonly own: Float32Array;
+  readonly shared: Float32Array;
+  readonly slopes: readonly number[];
+  readonly ofPairs: Bias;
+  readonly ofDistance: Bias;
+  /** The bias of some queries. */
+  rows(first: number, count: number, keys: number): tf.Tensor4D;
+  entries(): tf.Tensor2D;
 }
 
-/** Plays random histories on caches of random patterns; `cache` may ask for more than they do. */
-export async function playMany(
-  numRuns: number,
-  cache: Partial<KvCacheOptions> = {},
-): Promise<{refused: number; rolledBack: number}> {
-  let [refused, rolledBack] = [0, 0];
-  const pattern = fc.oneof(
-    fc.constantFrom(causal(), window(5), prefix(2).or(window(4)).and(causal()), window(2, 3), globalTokens(3).and(causal())),
-    arbitraryPattern().map((any) => any.and(prefix(3).or(window(8))).and(causal())),
-  );
-  await fc.assert(
-    fc.asyncProperty(
-      pattern,
-      fc.nat(4),
-      fc.integer({min: 1, max: 5}),
-      fc.array(arbitraryEvent, {maxLength: 14}),
-      async (any, rollback, maxStep, events) => {
-        const result = await play(any, {rollback, maxStep, ...cache}, events);
-        refused += result.refused;
-        rolledBack += result.rolledBack;
-      },
-    ),
-    {numRuns},
-  );
-  return {refused, rolledBack};
+export function wholeBiases(batch: number, heads: number, length: number): WholeBiases {
+  const random = mulberry32(3);
+  const numbers = (count: number): Float32Array => Float32Array.from({length: count}, () => 2 * random() - 1);
+  const pairs = numbers(batch * heads * length * length);
+  // Every fifth key of head 0 is excluded, but for the query itself.
+  pairs.forEach((_, i) => {
+    const [h, q, k] = [Math.floor(i / length ** 2) % heads, Math.floor(i / length) % length, i % length];
+    if (h === 0 && k % 5 === 3 && k !== q) pairs[i] = -Infinity;
+  });
+  const own = numbers(heads * (2 * length - 1));
+  return {
+    ...{length, heads, pairs, own, columns: numbers(heads * length), shared: numbers(2 * length - 1)},
+    slopes: Array.from({length: heads}, (_, h) => 0.5 / (h + 1)),
+    ofPairs: broadcastBias(pairs, [batch, heads, length, length]),
+    ofDistance: relativeBiasOf(own, heads, length, length),
+    rows: (first, count, keys) =>
+      tf.slice(tf.tensor4d(pairs, [batch, heads, length, length]), [0, 0, first, 0], [batch, heads, count, keys]),
+    entries: () => tf.tensor2d(own, [heads, 2 * length - 1]),
+  };
 }
+
+type BiasedRun = Pick<Run, 'options' | 'optionsOf' | 'oracle'>;
+
+/** Ways to give them to the steps of a cache, and what the oracle makes of them. */
+export const BIASED: Readonly<Record<string, (whole: WholeBiases) => BiasedRun>> = {
+  'a bias of each pair': ({rows, ofPairs}) => ({
+    optionsOf: (first, count) => ({bias: rows(first, count, first + count)}),
+    oracle: {bias: ofPairs},
+  }),
+  'a bias with more columns than tokens': ({rows, ofPairs, length}) => ({
+    optionsOf: (first, count) => ({bias: rows(first, count, length)}),
+    oracle: {bias: ofPairs},
+  }),
+  'a bias of each key': ({columns, heads, length}) => ({
+    options: {bias: tf.tensor3d(columns, [heads, 1, length])},
+    oracle: {bias: broadcastBias(columns, [1, heads, 1, length])},
+  }),
+  'a bias by distance, the same in every step': ({entries, ofDistance}) => ({
+    options: {relativeBias: entries()},
+    oracle: {bias: ofDistance},
+  }),
+  'a bias by distance that heads share': ({shared, length}) => ({
+    options: {relativeBias: tf.tensor2d(shared, [1, 2 * length - 1])},
+    oracle: {bias: relativeBiasOf(shared, 1, length, length)},
+  }),
+  'a bias by distance of each step': ({entries, heads, length, ofDistance}) => ({
+    // Entry key − query + keyLength − 1, for keyLength = first + count.
+    optionsOf: (first, count) => ({
+      relativeBias: tf.slice(entries(), [0, length - first - count], [heads, first + 2 * count - 1]),
+    }),
+    oracle: {bias: ofDistance},
+  }),
+  'all of them, and ALiBi': ({entries, slopes, rows, length, ofPairs, ofDistance}) => ({
+    options: {relativeBias: entries(), alibiSlopes: [...slopes]},
+    optionsOf: (first, count) => ({bias: rows(first, count, length)}),
+    oracle: {bias: sumOfBiases(ofPairs, ofDistance, alibiBias(slopes, 0))},
+  }),
+};

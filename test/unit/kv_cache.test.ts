@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
 import {reachOf} from '../../src/acsr/index.js';
 import {
@@ -8,30 +9,32 @@ import {
   documents,
   fromMask,
   full,
+  globalTokens,
   prefix,
   slidingWindow,
   strided,
   type Pattern,
 } from '../../src/pattern/index.js';
-import {KvCache} from '../../src/runtime/kv_cache.js';
-import type {KvCacheOptions} from '../../src/runtime/kv_check.js';
+import {KvCache} from '../../src/index.js';
+import type {KvAttendOptions, KvCacheOptions} from '../../src/runtime/kv_options.js';
+import {relativePositionBias} from '../../src/runtime/relative_bias.js';
 import {CORPUS} from '../corpus.js';
-import {alibiBias, expectAttention, expectWithin, randomInputs} from '../oracle.js';
+import {alibiBias, expectAttention, expectWithin, oracle, randomInputs, relativeBiasOf} from '../oracle.js';
 import {refusal} from '../support/errors.js';
 import {
+  BIASED,
   CACHE,
   CAUSAL_PATTERNS,
   decode,
   expectCausalRun,
-  play,
-  playMany,
   SIZES,
   split,
   tensorsOf,
   tokens,
+  wholeBiases,
   window,
-  type HistoryEvent,
 } from '../support/kv_cases.js';
+import {play, playMany, type HistoryEvent} from '../support/kv_histories.js';
 
 describe('KvCache', () => {
   beforeAll(async () => {
@@ -107,6 +110,40 @@ describe('KvCache', () => {
       }
     });
 
+    for (const [name, biased] of Object.entries(BIASED)) {
+      it(`with ${name}, in either layout`, async () => {
+        const length = 50;
+        const run = biased(wholeBiases(2, 4, length));
+        for (const [pattern, steps, layout] of [
+          [prefix(2).or(window(9)).and(causal()), split(length, 0, 1), undefined],
+          [window(3, 2), split(length, 23, 4), 'blhd'],
+          [causal(), split(length, 3, 21), undefined],
+          [globalTokens([0, 17]).or(window(6)).and(causal()), split(length, 1, 5), 'blhd'],
+        ] as const) {
+          const sizes = {heads: 4, keyHeads: 2};
+          await expectCausalRun(pattern, {length, steps, sizes, ...run, ...(layout && {layout})}, `${pattern} in ${steps}`);
+        }
+      });
+    }
+
+    it("with T5's bias, as one call has it", async () => {
+      const [length, buckets] = [40, 8];
+      const table = tf.randomUniform<tf.Rank.R2>([buckets, 4], -1, 1, 'float32', 3);
+      const relative = relativePositionBias(table, {queryLength: length, keyLength: length, bidirectional: false, maxDistance: 20});
+      const bias = relativeBiasOf(await relative.data(), 4, length, length);
+      const pattern = prefix(1).or(window(20)).and(causal());
+      const sizes = {heads: 4, keyHeads: 2};
+      const whole = {options: {relativeBias: relative, scale: 1}, oracle: {bias, scale: 1}};
+      await expectCausalRun(pattern, {length, steps: [17, 1, 1, 5, 1, 15], sizes, ...whole}, 'made once');
+      const optionsOf = (first: number, count: number): KvAttendOptions => ({
+        relativeBias: relativePositionBias(table, {
+          ...{queryLength: count, keyLength: first + count, bidirectional: false, maxDistance: 20},
+        }),
+      });
+      const each = {options: {scale: 1}, optionsOf, oracle: {bias, scale: 1}};
+      await expectCausalRun(pattern, {length, steps: [17, 1, 1, 5, 1, 15], sizes, ...each}, 'made for each step');
+    });
+
     it('in fewer slots than the ring where maxLength is small', async () => {
       const pattern = prefix(4).or(window(31)).and(causal());
       for (const maxLength of [50, 20, 3]) {
@@ -119,10 +156,12 @@ describe('KvCache', () => {
 
   describe('a history of appends and rollbacks', () => {
     it('equals attention over what is left, for sequences of different lengths', async () => {
-      const {refused, rolledBack} = await playMany(150);
-      // Both ways were taken.
+      const {refused, rolledBack, poisoned, moved} = await playMany(150);
+      // All ways were taken.
       expect(rolledBack).toBeGreaterThan(50);
       expect(refused).toBeGreaterThan(5);
+      expect(poisoned).toBeGreaterThan(50);
+      expect(moved).toBeGreaterThan(50);
     });
 
     it('can always forget the tokens that the option promises, once as many are new', async () => {
@@ -130,8 +169,27 @@ describe('KvCache', () => {
       for (let i = 0; i < 20; i++)
         events.push({kind: 'append', counts: [5, 5], padding: 0}, {kind: 'rollback', share: 4, which: 2});
       for (const pattern of [window(6), prefix(2).or(window(3)).and(causal()), window(0)]) {
-        expect(await play(pattern, {rollback: 4, maxStep: 1}, events)).toEqual({refused: 0, rolledBack: 20});
+        expect(await play(pattern, {rollback: 4, maxStep: 1}, events)).toEqual(
+          jasmine.objectContaining({refused: 0, rolledBack: 20}),
+        );
       }
+    });
+
+    it('has nothing of NaN and infinity that were taken back, also where the ring has wrapped', async () => {
+      const events = Array.from({length: 24}, (): HistoryEvent[] => [
+        {kind: 'append', counts: [1, 2], padding: 0},
+        {kind: 'poison'},
+      ]).flat();
+      for (const [backend, pattern, scores] of [
+        ['cpu', window(6), {}],
+        ['cpu', prefix(2).or(window(3)).and(causal()), {relative: true, alibi: true}],
+        ['cpu', window(2, 3), {bias: true, layout: 'blhd'}],
+        ['wasm', window(6), {}],
+      ] as const) {
+        await tf.setBackend(backend);
+        expect((await play(pattern, {rollback: 4, maxStep: 2}, events, scores)).poisoned).toBe(24);
+      }
+      await tf.setBackend('cpu');
     });
 
     it('may go back to the beginning, or into the sinks', () => {
@@ -206,10 +264,81 @@ describe('KvCache', () => {
     });
   });
 
+  describe('of several sequences', () => {
+    const pattern = prefix(2).or(window(5)).and(causal());
+    const whole = randomInputs({...SIZES, batch: 1, queryLength: 30, keyLength: 30});
+    const all = (batch: number): ReturnType<typeof tensorsOf> =>
+      tensorsOf(whole).map((tensor) => tf.tile(tensor, [batch, 1, 1, 1])) as unknown as ReturnType<typeof tensorsOf>;
+    const expectRest = async (output: tf.Tensor4D, from: number): Promise<void> => {
+      for (const one of tf.split(output, output.shape[0])) {
+        const before = tf.zeros([1, SIZES.heads, from, SIZES.valueDim]);
+        const expected = oracle(whole, (q, k) => pattern.attends(q, k, whole));
+        expectWithin(await tf.concat([before, one as tf.Tensor4D], 2).data(), zeroed(expected, from), 1e-5);
+      }
+    };
+    /** The first tokens of each head as zeros. */
+    const zeroed = (data: ArrayLike<number>, from: number): Float64Array =>
+      Float64Array.from(data, (x, i) => (Math.floor(i / SIZES.valueDim) % 30 < from ? 0 : x));
+
+    it('a prompt is computed once for all forks of it, however many', async () => {
+      const prompt = new KvCache(pattern, {...CACHE, batch: 1});
+      prompt.attend(...tokens(all(1), 0, 17));
+      const answers = [prompt.fork([0, 0, 0]), prompt.fork()];
+      prompt.dispose();
+      for (const answer of answers) {
+        const batch = answer.lengths.length;
+        expect(answer.lengths).toEqual(new Array<number>(batch).fill(17));
+        await expectRest(
+          tf.concat([answer.attend(...tokens(all(batch), 17, 4)), answer.attend(...tokens(all(batch), 21, 9))], 2),
+          17,
+        );
+        answer.dispose();
+      }
+    });
+
+    it('one is reset while the others go on', async () => {
+      const cache = new KvCache(pattern, {...CACHE, batch: 3});
+      cache.attend(...tokens(all(3), 0, 20));
+      cache.reset(1);
+      cache.reset([2]);
+      expect(cache.lengths).toEqual([20, 0, 0]);
+      cache.attend(...tokens(all(3), 0, 20), {lengths: [0, 20, 20]});
+      await expectRest(cache.attend(...tokens(all(3), 20, 10)), 20);
+      cache.dispose();
+    });
+
+    it('typed arrays of indices are taken', () => {
+      const cache = new KvCache(pattern, CACHE);
+      cache.attend(...tokens(all(2), 0, 3), {lengths: [1, 3]});
+      cache.reorder(Int32Array.of(1, 1));
+      expect(cache.lengths).toEqual([3, 3]);
+      cache.dispose();
+    });
+
+    it('nothing leaks', () => {
+      const step = tokens(all(2), 0, 3);
+      const {numTensors} = tf.memory();
+      const cache = new KvCache(pattern, CACHE);
+      for (let i = 0; i < 3; i++) {
+        cache.attend(...step).dispose();
+        cache.reorder([1, 0]);
+        const fork = cache.fork([1]);
+        fork.dispose();
+        const other = cache.fork();
+        other.attend(...step).dispose();
+        other.dispose();
+      }
+      cache.dispose();
+      expect(tf.memory().numTensors).toBe(numTensors);
+    });
+  });
+
   it('takes a step without tokens', () => {
     const cache = new KvCache(window(3), CACHE);
     const empty = tensorsOf(randomInputs({...SIZES, queryLength: 0, keyLength: 0}));
     expect(cache.attend(...empty).shape).toEqual([2, 2, 0, 4]);
+    const [query, key, value] = empty.map((tensor) => tf.reshape(tensor, [2, 0, 2, tensor.shape[3]]));
+    expect(cache.attend(query!, key!, value!, {layout: 'blhd'}).shape).toEqual([2, 0, 2, 4]);
     expect(cache.lengths).toEqual([0, 0]);
   });
 
@@ -247,6 +376,10 @@ describe('KvCache', () => {
         [{keyHeads: 1, headDim: 2, maxStep: 0}, /maxStep: found 0/],
         [{keyHeads: 1, headDim: 2, maxLength: Infinity}, /maxLength: found Infinity/],
         [{keyHeads: 1, headDim: 2, maxlength: 5}, /'maxlength'.*Did you mean 'maxLength'/],
+        [{heads: 1, headDim: 2}, /'heads'.*Did you mean 'keyHeads'/],
+        [{numHeads: 1, headDim: 2}, /'numHeads'.*Did you mean 'keyHeads'/],
+        [{keyHeads: 1, headDim: 2, batchSize: 2}, /'batchSize'.*Did you mean 'batch'/],
+        [{keyHeads: 1, headDim: 2, dtype: 'float16'}, /'dtype'.*Did you mean 'precision'/],
         [{keyHeads: 1, headDim: 2, precision: 'float17'}, /float17.*Did you mean 'float16'/],
         [{keyHeads: 1, headDim: 2, precision: 'float16'}, /float16.*backend 'cpu'.*WebGPU backend/],
         [{keyHeads: 2 ** 20, headDim: 256, batch: 100}, /slots for each head of 100 sequences, expected fewer than 2³¹ numbers/],
@@ -282,7 +415,29 @@ describe('KvCache', () => {
         [() => cache.attend(q!, k!, v!, {lengths: [5]}), /lengths: found 1 numbers, expected an array of 2/],
         [() => cache.attend(q!, k!, v!, {lengths: [5, 6]}), /lengths: found 6, expected a whole number from 0 to 5/],
         [() => cache.attend(q!, k!, v!, {lengths: 5 as never}), /lengths: found 5/],
-        [() => cache.attend(q!, k!, v!, {bias: 1} as never), /'bias'.*unknown option/],
+        [() => cache.attend(q!, k!, v!, {segmentIds: 1} as never), /'segmentIds'.*unknown option.*Remove it/],
+        [() => cache.attend(q!, k!, v!, {keyLengths: [1, 1]} as never), /'keyLengths'.*Did you mean 'lengths'/],
+        [() => cache.attend(q!, k!, v!, {layout: 'bld'} as never), /layout: found the text 'bld'/],
+        [() => cache.attend(q!, k!, v!, {layout: 'blhd'}), /query: found shape \[2, 2, 5, 6\]|multiple of 2/],
+        [() => cache.attend(q!, k!, v!, {bias: 1 as never}), /bias: found 1/],
+        [
+          () => cache.attend(q!, k!, v!, {bias: tf.zeros([5, 11])}),
+          /bias: found shape \[5, 11\], expected one that broadcasts to \[batch, heads, tokens, keyLength\] = \[2, 2, 5, 12\], or has more/,
+        ],
+        [() => cache.attend(q!, k!, v!, {bias: tf.zeros([4, 12])}), /bias: found shape \[4, 12\]/],
+        [() => cache.attend(q!, k!, v!, {bias: tf.zeros([1, 1, 1, 1, 12])}), /bias: found shape/],
+        [
+          () => cache.attend(q!, k!, v!, {relativeBias: tf.zeros([2, 22])}),
+          /relativeBias: found shape \[2, 22\], expected .* a length of at least 12, .* = \[2, 16\]/,
+        ],
+        [() => cache.attend(q!, k!, v!, {relativeBias: tf.zeros([3, 23])}), /relativeBias: found shape \[3, 23\]/],
+        [() => cache.attend(q!, k!, v!, {relativeBias: tf.zeros([23])}), /relativeBias: found shape \[23\]/],
+        [() => cache.reorder([0]), /reorder: found 1 numbers, expected an array of 2/],
+        [() => cache.reorder([0, 2]), /reorder: found 2, expected a whole number from 0 to 1/],
+        [() => cache.reorder(tf.tensor1d([0, 1], 'int32') as never), /reorder: found a tensor.*await indices\.data/],
+        [() => cache.fork([]), /fork: found 0 numbers, expected an array of at least one/],
+        [() => cache.fork([0, 1.5]), /fork: found 1.5/],
+        [() => cache.reset(2), /reset: found 2, expected a whole number from 0 to 1/],
         [() => cache.attend(q!, k!, v!, null as never), /options: found null/],
         [() => cache.rollback(8), /rollback: found 8, expected a whole number from 0 to 7, the tokens of sequence 0/],
         [() => cache.rollback([0, -1]), /rollback: found -1/],
@@ -343,7 +498,13 @@ describe('KvCache', () => {
       const cache = new KvCache(window(3), CACHE);
       cache.dispose();
       const step = tensorsOf(randomInputs({...SIZES, queryLength: 1, keyLength: 1}));
-      for (const act of [() => cache.attend(...step), () => cache.rollback(0), () => cache.reset()])
+      for (const act of [
+        () => cache.attend(...step),
+        () => cache.rollback(0),
+        () => cache.reset(),
+        () => cache.reorder([0, 1]),
+        () => cache.fork(),
+      ])
         expect(refusal(act).message).toMatch(/KvCache: found a disposed cache/);
     });
   });

@@ -24,7 +24,7 @@ import {SWAP_NAMES} from '../../src/model/options.js';
 import {SHAPE_NAMES} from '../../src/plan_attention.js';
 import {OPTION_NAMES} from '../../src/runtime/check.js';
 import {BACKEND_NAMES} from '../../src/runtime/create_backend.js';
-import {ATTEND_NAMES, CACHE_NAMES} from '../../src/runtime/kv_check.js';
+import {ATTEND_NAMES, CACHE_NAMES} from '../../src/runtime/kv_options.js';
 import {PREPARE_NAMES} from '../../src/runtime/prepare.js';
 import {RELATIVE_NAMES} from '../../src/runtime/relative_bias.js';
 import {refusal} from '../support/errors.js';

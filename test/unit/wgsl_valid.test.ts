@@ -187,13 +187,13 @@ describe('every program is WGSL that Dawn takes:', () => {
 
   it('what appends to a cache in every width, and attends over its slots', async () => {
     const programs = new Programs();
-    const held = {sinks: 2, ring: 62, sequences: [[5, 4]] as const};
+    const held = {sinks: 2, ring: 62, sequences: [{tokens: 5, first: 4, row: 0, source: 1, deadEnd: 9, biasBase: 0}]};
     DIMS.forEach((dims, i) => {
       for (const storage of STORAGES) {
         const device = {...CORE_DEVICE, float16: i % 2 === 0};
         const problem = {...withDims(dims), queryLength: 4, keyLength: 64, packedHeads: 4};
         const plan = {...base, tile: TILES.decode4, problem, storage, device};
-        const step = generateStep(plan, {features: {...PLAIN, alibi: true, sinks: true}, ragged: false, held});
+        const step = generateStep(plan, {features: {...PLAIN, alibi: true, bias: true, sinks: true}, ragged: false, held});
         const shape = {headDim: dims[0], valueDim: dims[1], halves: storage === 'float16', nativeHalves: device.float16};
         const prompt = generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
         for (const {program} of [...step.launches, ...prompt.launches]) {
@@ -201,7 +201,7 @@ describe('every program is WGSL that Dawn takes:', () => {
         }
       }
     });
-    await expectValid(programs, 5 * DIMS.length);
+    await expectValid(programs, 7 * DIMS.length);
     const texts = [...programs.found.values()].map(({program}) => program.code);
     expect(texts.some((text) => text.includes('fn heldAt'))).toBeTrue();
   });

@@ -1,0 +1,60 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Relative, Scores} from './kv_step.js';
+
+/** Rows of one sequence, from the position of the first, and the position of each column. */
+export interface Rows {
+  readonly first: number;
+  readonly tokens: number;
+  readonly positions: ArrayLike<number>;
+}
+
+/** A bias by distance, spelled out: [1, heads or 1, tokens, columns]. Of columns after their row, anything. */
+export function relativeRows({entries, zero}: Relative, {first, tokens, positions}: Rows): Tensor4D {
+  const [heads, count] = entries.shape;
+  const columns = positions.length;
+  const chosen = new Int32Array(tokens * columns);
+  for (let i = 0; i < tokens; i++) {
+    for (let k = 0; k < columns; k++) chosen[i * columns + k] = clamp(zero - first - i + positions[k]!, count);
+  }
+  return tf.reshape(tf.gather(entries, tf.tensor1d(chosen, 'int32'), 1), [1, heads, tokens, columns]);
+}
+
+/** −slope·|p − key|: [1, heads, tokens, columns]. */
+function alibiRows(slopes: Tensor, {first, tokens, positions}: Rows): Tensor4D {
+  const columns = positions.length;
+  const distances = new Float32Array(tokens * columns);
+  for (let i = 0; i < tokens; i++) {
+    for (let k = 0; k < columns; k++) distances[i * columns + k] = -Math.abs(first + i - positions[k]!);
+  }
+  return tf.mul(tf.reshape(slopes, [1, -1, 1, 1]), tf.tensor4d(distances, [1, 1, tokens, columns]));
+}
+
+/** All biases of rows together, for columns in any order. `bias` has the rows alone. Undefined where there are none. */
+export function biasRows({alibiSlopes, bias, relative}: Scores, rows: Rows): Tensor4D | undefined {
+  const parts: Tensor4D[] = [];
+  if (alibiSlopes !== undefined) parts.push(alibiRows(alibiSlopes, rows));
+  if (relative !== undefined) parts.push(relativeRows(relative, rows));
+  if (bias !== undefined) parts.push(columnsOf(bias, rows.positions));
+  return parts.length === 0 ? undefined : parts.reduce((sum, part) => tf.add(sum, part));
+}
+
+function columnsOf(bias: Tensor4D, positions: ArrayLike<number>): Tensor4D {
+  const columns = bias.shape[3];
+  if (columns === 1) return bias;
+  const chosen = Int32Array.from(positions, (position) => clamp(position, columns));
+  return tf.gather(bias, tf.tensor1d(chosen, 'int32'), 3);
+}
+
+/** Empty slots hold a position before 0. */
+const clamp = (index: number, count: number): number => Math.min(Math.max(index, 0), count - 1);
+
+/** The biases of a whole call over `tokens` tokens, as `sparseAttention` takes them. */
+export function wholeBiases({bias, relative}: Scores, tokens: number): {bias?: Tensor4D; relativeBias?: Tensor2D} {
+  const keys = bias?.shape[3] ?? 0;
+  const isWide = keys > 1 && keys > tokens;
+  return {
+    ...(bias && {bias: isWide ? tf.slice(bias, [0, 0, 0, 0], [-1, -1, -1, tokens]) : bias}),
+    ...(relative && {relativeBias: tf.slice(relative.entries, [0, relative.zero - tokens + 1], [-1, 2 * tokens - 1])}),
+  };
+}

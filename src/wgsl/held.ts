@@ -1,0 +1,74 @@
+/** What a cache holds: where tokens go, and what each sequence has. */
+export interface Held {
+  readonly sinks: number;
+  readonly ring: number;
+  readonly sequences: readonly HeldSequence[];
+}
+
+export interface HeldSequence {
+  /** Tokens, new ones included. */
+  readonly tokens: number;
+  /** The position of the first new one. */
+  readonly first: number;
+  /** Where in the memory of the cache it lies. */
+  readonly row: number;
+  /** The row that holds its older tokens, or −1 when its own does. */
+  readonly source: number;
+  /** Slots of the positions from `tokens` up to this one hold tokens that were taken back, or those of another sequence. */
+  readonly deadEnd: number;
+  /** Added to the index of a bias. */
+  readonly biasBase: number;
+}
+
+/**
+ * How kernels read it, in pairs of the schedule: (sinks, ring), (places of a line that are written, slots that are copied), then of each
+ * sequence (tokens, first), (row, deadEnd), (biasBase, source).
+ */
+export const heldPairs = (batch: number): number => 2 + 3 * batch;
+
+export function writeHeld(words: Int32Array, pair: number, held: Held, capacity: number): void {
+  words.set([held.sinks, held.ring, placesOf(held), copiedOf(held, capacity)], 2 * pair);
+  held.sequences.forEach(({tokens, first, row, deadEnd, biasBase, source}, b) =>
+    words.set([tokens, first, row, deadEnd, biasBase, source], 2 * (pair + 2 + 3 * b)),
+  );
+}
+
+/** Slots that are written in a line at most: those of new tokens that no later one overwrites, and dead ones, which become zeros. */
+export const placesOf = ({sinks, ring, sequences}: Held): number =>
+  Math.max(
+    ...sequences.map(({tokens, first, deadEnd}) => {
+      const own = Math.max(Math.min(tokens, sinks) - first, 0);
+      const turns = Math.max(tokens - Math.max(first, sinks, tokens - ring), 0);
+      return own + turns + Math.max(deadEnd - tokens, 0);
+    }),
+  );
+
+/** Slots that are copied from one row to another, at most. */
+export const copiedOf = ({sequences}: Held, capacity: number): number =>
+  Math.max(...sequences.map(({first, source}) => (source < 0 ? 0 : Math.min(first, capacity))));
+
+/** What programs of a cache know of its sequences. */
+export const HELD = /* wgsl */ `
+fn sequenceAt(batch: u32) -> u32 { return params.keyLengths + 2u + 3u * batch; }
+// (tokens, the first new one)
+fn heldBy(batch: u32) -> vec2i { return schedule[sequenceAt(batch)]; }
+// (row in the cache, end of what is dead)
+fn rowOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 1u]; }
+`;
+
+/** What scores of slots need beside it. */
+export const heldScores = ({ring, alibi, bias}: Readonly<Record<'ring' | 'alibi' | 'bias', boolean>>): string => {
+  if (!ring || !(alibi || bias)) return '';
+  const position = /* wgsl */ `
+// As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
+fn heldAt(slot: i32, tokens: i32) -> i32 {
+  let room = schedule[params.keyLengths]; // (sinks, ring)
+  return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
+}
+`;
+  return bias
+    ? /* wgsl */ `${position}
+fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
+`
+    : position;
+};
