@@ -62,6 +62,12 @@ fn sinkAt(at: u32) -> vec2f {
   return select(vec2f(logit, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
 }
 
+fn sequenceAt(batch: u32) -> u32 { return params.keyLengths + 2u + 3u * batch; }
+// (tokens, the first new one)
+fn heldBy(batch: u32) -> vec2i { return schedule[sequenceAt(batch)]; }
+// (row in the cache, end of what is dead)
+fn rowOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 1u]; }
+
 fn biased(score: f32, bias: f32) -> f32 {
   let sum = fma(bias, 1.4426950408889634, score);
   return select(select(sum, LOWEST, sum < LOWEST), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
@@ -88,13 +94,13 @@ fn kept(random: u32, key: i32) -> f32 {
   return select(0.0, params.keptScale, mixed(random + u32(key) * 0x9e3779b9u) >= params.dropped);
 }
 
-fn heldBy(batch: u32) -> vec2i { return schedule[params.keyLengths + 1u + batch]; }
-
 // As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
 fn heldAt(slot: i32, tokens: i32) -> i32 {
   let room = schedule[params.keyLengths]; // (sinks, ring)
   return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
 }
+
+fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
 
 var<workgroup> memory: array<vec4f, 384>;
 
@@ -111,12 +117,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
   let line = batch * params.heads + head;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let keyLine = u32(rowOf(batch).x) * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
-  let bias0 = dot(vec3u(batch, head, row0), params.biasStrides.xyz);
+  let bias0 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row0 / (params.queryLength / params.packedHeads), row0 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope0 = extra(params.alibiSlopes + head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * LOG2E;
   let position0 = i32(row0 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
   let relative0 = params.relativeBias + (head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row0 % (params.queryLength / params.packedHeads);
@@ -127,7 +133,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 4u;
-  let bias1 = dot(vec3u(batch, head, row1), params.biasStrides.xyz);
+  let bias1 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row1 / (params.queryLength / params.packedHeads), row1 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope1 = extra(params.alibiSlopes + head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * LOG2E;
   let position1 = i32(row1 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
   let relative1 = params.relativeBias + (head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row1 % (params.queryLength / params.packedHeads);
@@ -138,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 4u;
-  let bias2 = dot(vec3u(batch, head, row2), params.biasStrides.xyz);
+  let bias2 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row2 / (params.queryLength / params.packedHeads), row2 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope2 = extra(params.alibiSlopes + head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * LOG2E;
   let position2 = i32(row2 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
   let relative2 = params.relativeBias + (head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row2 % (params.queryLength / params.packedHeads);
@@ -149,7 +155,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 4u;
-  let bias3 = dot(vec3u(batch, head, row3), params.biasStrides.xyz);
+  let bias3 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row3 / (params.queryLength / params.packedHeads), row3 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope3 = extra(params.alibiSlopes + head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * LOG2E;
   let position3 = i32(row3 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
   let relative3 = params.relativeBias + (head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row3 % (params.queryLength / params.packedHeads);
@@ -281,19 +287,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // scale and mask
       { let k0 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 0, y.y - 1);
         let held0 = heldAt(k0, heldBy(batch).x);
-        let b0 = u32(k0) * params.biasStrides.w;
+        let b0 = u32(held0) * params.biasStrides.w;
         let theirs0 = schedule[params.keySegments + batch * params.keyLength + u32(k0)].x;
         let k1 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 8, y.y - 1);
         let held1 = heldAt(k1, heldBy(batch).x);
-        let b1 = u32(k1) * params.biasStrides.w;
+        let b1 = u32(held1) * params.biasStrides.w;
         let theirs1 = schedule[params.keySegments + batch * params.keyLength + u32(k1)].x;
         let k2 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 16, y.y - 1);
         let held2 = heldAt(k2, heldBy(batch).x);
-        let b2 = u32(k2) * params.biasStrides.w;
+        let b2 = u32(held2) * params.biasStrides.w;
         let theirs2 = schedule[params.keySegments + batch * params.keyLength + u32(k2)].x;
         let k3 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 24, y.y - 1);
         let held3 = heldAt(k3, heldBy(batch).x);
-        let b3 = u32(k3) * params.biasStrides.w;
+        let b3 = u32(held3) * params.biasStrides.w;
         let theirs3 = schedule[params.keySegments + batch * params.keyLength + u32(k3)].x;
         s0_0 = select(HIDDEN, (biased(capped(s0_0 * params.scale), bias[bias0 + b0] + extra(relative0 + u32(k0))) - slope0 * f32(abs(position0 - held0))), segment0 == theirs0);
         s0_1 = select(HIDDEN, (biased(capped(s0_1 * params.scale), bias[bias0 + b1] + extra(relative0 + u32(k1))) - slope0 * f32(abs(position0 - held1))), segment0 == theirs1);
