@@ -1,12 +1,22 @@
-/** A table of text: the first column to the left, the others to the right, two spaces between. */
-export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Longer cells are sentences, and one of them would make its column too wide for a terminal. */
+const MOST_CELL = 28;
+
+/**
+ * A table of text: the first column, of names, to the left, the others to the right, two spaces between. What is too long for a cell stands
+ * below the table, under a number.
+ */
+export function textTable(header: readonly string[], given: readonly (readonly string[])[]): string {
+  const notes = [...new Set(given.flatMap(([, ...cells]) => cells.filter((cell) => cell.length > MOST_CELL)))];
+  const shown = (cell: string): string => (notes.includes(cell) ? `(${notes.indexOf(cell) + 1})` : cell);
+  const rows = given.map(([name, ...cells]) => [name!, ...cells.map(shown)]);
   const widths = header.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c]!.length)));
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
       .join('  ')
       .trimEnd();
-  return [line(header), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)].join('\n');
+  const below = notes.map((note, i) => `(${i + 1}) ${note}`);
+  return [line(header), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line), ...below].join('\n');
 }
 
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {

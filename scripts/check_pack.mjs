@@ -9,14 +9,17 @@ import vm from 'node:vm';
 import {gzipSync} from 'node:zlib';
 import {build} from 'esbuild';
 import {withPackedPackage} from './packed.mjs';
+import {lintPackage} from './release_check.mjs';
 import {ROOT} from './steps.mjs';
 
 const SCRIPTS = ['', '.extras', '.layers'].map((name) => `dist/tfjs-splat${name}.min.js`);
-const PROSE = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+const PROSE = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'];
+/** Pages and pictures that the README leads to, so that its links work also where the package is all one has. */
+const isDocument = (path) => /^(docs|demo)[/]/.test(path);
 /** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
 const MOST_SCRIPT_BYTES = 45_000;
-/** Developers download the package; half of it is the map that shows them the sources. */
-const MOST_PACKAGE_BYTES = 1_048_576;
+/** Developers download the package; a third of it is the map that shows them the sources, a third pages and a picture. */
+const MOST_PACKAGE_BYTES = 1_310_720;
 
 /** What an app imports: the kernel it must have registered then, and the most its bundle may weigh beside TensorFlow.js. */
 const BUNDLES = [
@@ -35,6 +38,7 @@ await withPackedPackage(async ({home, installed, packed}) => {
   checkScripts(home, read, Object.keys(await import(pathToFileURL(join(installed, manifest.module)).href)));
   checkTypes(home, manifest, read);
   const bundles = await checkBundles(home);
+  assert.deepEqual(lintPackage(), []);
   const scripts = SCRIPTS.map((path) => `${path.slice(5)} ${gzipSync(read(path), {level: 9}).length}`);
   console.log(`${packed.filename}: ${packed.files.length} files, ${kib(packed.size)} packed, ${kib(packed.unpackedSize)} unpacked`);
   console.log(`script tags, bytes after gzip: ${scripts.join(', ')}`);
@@ -103,7 +107,17 @@ function targetsOf(door) {
 function checkContents({files, size}, {exports, main, module, types, unpkg, jsdelivr}, read) {
   const doors = [...targetsOf(exports), main, module, types, unpkg, jsdelivr];
   const expected = new Set([...PROSE, ...SCRIPTS, ...reachable(doors, read)]);
-  assert.deepEqual(files.map(({path}) => path).sort(), [...expected].sort());
+  const paths = files.map(({path}) => path);
+  assert.deepEqual(paths.filter((path) => !isDocument(path)).sort(), [...expected].sort());
+  const links = [...read('README.md').matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)|src="([^":]+)"/g)].map(
+    ([, link, source]) => link ?? source,
+  );
+  assert.ok(links.length > 10, `${links.length} links in README.md`);
+  assert.deepEqual(
+    links.filter((link) => !paths.includes(link)),
+    [],
+    'links of the packed README.md',
+  );
   for (const file of files) assert.ok(file.size > 0, `${file.path} is empty`);
   const bytes = gzipSync(read(SCRIPTS[0]), {level: 9}).length;
   assert.ok(bytes <= MOST_SCRIPT_BYTES, `${SCRIPTS[0]} has ${bytes} bytes after gzip, expected at most ${MOST_SCRIPT_BYTES}`);

@@ -3,7 +3,7 @@ import {PATTERNS} from '../../bench/patterns.js';
 import type {BenchRecord} from '../../bench/records.js';
 import {benchInputs, fromHalves, growingKeys, halfInputs, sampledError, sampledErrors} from '../../bench/reference.js';
 import {replaceSection} from '../../bench/sections.js';
-import {digits, median} from '../../bench/table.js';
+import {digits, median, textTable} from '../../bench/table.js';
 import {neverSeen} from '../../bench/tier_op.js';
 import {parseTierOptions, type TierOptions} from '../../bench/tier_options.js';
 import {targetsText, tierTables} from '../../bench/tier_report.js';
@@ -59,6 +59,26 @@ describe('the benchmark', () => {
     expect([0.05312, 3.456, 123.4, 40157, 0].map(digits)).toEqual(['0.0531', '3.46', '123', '40157', '0']);
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
+  });
+});
+
+describe('a table for a terminal', () => {
+  it('puts sentences below itself, each once, so that no column grows wide', () => {
+    const why = 'does not fit: a matrix of 8 × 16384 × 16384 scores has 8 GiB, and a binding of this device 1 GiB';
+    const table = textTable(
+      ['pattern', 'ms', 'dense'],
+      [
+        ['a window of 513 keys around each query', '1.5', why],
+        ['full', '15.5', why],
+      ],
+    );
+    expect(table.split('\n')).toEqual([
+      'pattern                                   ms  dense',
+      '──────────────────────────────────────  ────  ─────',
+      'a window of 513 keys around each query   1.5    (1)',
+      'full                                    15.5    (1)',
+      `(1) ${why}`,
+    ]);
   });
 });
 
