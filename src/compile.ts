@@ -23,6 +23,7 @@ import {
   generateRounding,
   generateScoreGradients,
   halvesBytes,
+  keyResults,
   PLAIN,
   roundedBytes,
   suitsMatrices,
@@ -148,7 +149,7 @@ export function compileGradients(
   dLogSumExp: boolean,
   sums?: ScoreSums,
 ): CompiledGradients {
-  const gradients = makeGradientPlan(plan, acsr);
+  const gradients = makeGradientPlan(plan, acsr, keyResults(plan.problem, features, sums));
   const options = {features, dLogSumExp, ...(maskShape && {maskShape})};
   return Object.freeze({
     plan: gradients.rows,

@@ -2,7 +2,7 @@ export {CHUNK_PAIRS, CORE_DEVICE, isWide, MOST_FEATURES, type Device, type Matri
 export type {Implementation, Pass, Plan, Storage, TileShape} from './plan.js';
 export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';
-export {gradientScratch, makeGradientPlan, type GradientPlan} from './gradient_plan.js';
+export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type Share} from './gradient_plan.js';
 export {makePlan, planMaskTensor} from './make_plan.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS} from './schedule.js';

@@ -11,16 +11,24 @@ import {IntList, ITEM_PAIRS, longestFirst, MERGE_PAIRS, packSections, readItem, 
  *
  * Records mirror those of schedule.ts, keys in the place of rows:
  *
- *     item   4 pairs  (firstKey, keyStride) (keys, slot) (visitBegin, visitEnd) (y of the first key in its class, 0)
+ *     item   4 pairs  (firstKey, keyStride) (keys, slot | −1) (visitBegin, visitEnd) (y of the first key in its class, 0)
  *     visit  4 pairs  (firstRow, rowStride) (0, rows) (every row attends to every key, 0) (intervals, 0)
  *     merge  4 pairs  (firstKey, keyStride) (keys, slotBegin) (slotEnd, 0) (0, 0)
  */
 export interface KeySchedule {
+  /** In waves, which use the same slots one after another. */
   readonly passes: readonly Pass[];
   readonly schedule: Int32Array;
   readonly offsets: {readonly items: number; readonly visits: number; readonly intervals: number; readonly merges: number};
-  /** Key tiles of partial results per head and batch: every item has one. */
+  /** Key tiles of partial results per head and batch. */
   readonly slots: number;
+}
+
+export interface KeyTiling {
+  /** Key tiles of one part have no slot: they write what they leave themselves, zeros where nobody visits. */
+  readonly direct: boolean;
+  /** Where a pass would take more, it is done in waves. */
+  readonly mostSlots: number;
 }
 
 interface Visit {
@@ -41,40 +49,77 @@ interface KeyTile {
 }
 
 /** Transposes a plan whose rows are whole (no slots). */
-export function transpose(plan: Plan, device: Device): KeySchedule {
+export function transpose(plan: Plan, device: Device, tiling: KeyTiling): KeySchedule {
   const {problem, tile} = plan;
-  const items = new IntList();
-  const visits = new IntList();
-  const merges = new IntList();
-  let slots = 0;
-  const passes = plan.passes.map((pass, index): Pass => {
+  const draft = new Draft(tiling, tile.rows);
+  plan.passes.forEach((pass, index) => {
     const tiles = [...keyTiles(plan, pass, index === 0)];
-    const itemBegin = items.length / (2 * ITEM_PAIRS);
-    const mergeBegin = merges.length / (2 * MERGE_PAIRS);
-    const drafts = new IntList();
-    const weights: number[] = [];
     const lengths = tiles.map(({visits}) => chunks(visits, tile.rows));
     const {longest, part} = partsOf(lengths, problem, device, {...tile, keys: tile.rows});
-    tiles.forEach(({residue, stride, y, keys, visits: own}, at) => {
+    tiles.forEach((each, at) => {
       const length = lengths[at]!;
-      const parts = length === 0 ? [] : length <= longest ? [own] : cut(own, ceilDiv(length, ceilDiv(length, part)), tile.rows);
-      const firstKey = residue + stride * y;
-      merges.push(firstKey, stride, keys, slots, slots + parts.length, 0, 0, 0);
-      for (const some of parts) {
-        const begin = visits.length / 8;
-        for (const {firstRow, rowStride, rows, full, intervals} of some)
-          visits.push(firstRow, rowStride, 0, rows, full ? 1 : 0, 0, intervals, 0);
-        drafts.push(firstKey, stride, keys, slots++, begin, visits.length / 8, y, 0);
-        weights.push(chunks(some, tile.rows));
-      }
+      draft.add(each, length, length <= longest ? 1 : ceilDiv(length, part), index > 0);
     });
-    for (const draft of longestFirst(weights)) items.append(drafts.data.subarray(8 * draft, 8 * draft + 8));
-    const ends = {itemEnd: items.length / (2 * ITEM_PAIRS), mergeEnd: merges.length / (2 * MERGE_PAIRS)};
-    return {itemBegin, mergeBegin, ...ends, continues: index > 0};
+    draft.endWave(index > 0);
   });
-  const {schedule, at} = packSections([items.view(), visits.view(), merges.view(), intervalsOf(plan)]);
-  const [itemsAt, visitsAt, mergesAt, intervalsAt] = at as [number, number, number, number];
-  return {passes, schedule, offsets: {items: itemsAt, visits: visitsAt, merges: mergesAt, intervals: intervalsAt}, slots};
+  return draft.pack(intervalsOf(plan));
+}
+
+/** Key tiles as they come, cut into parts; a wave ends with its pass, or where no slot is left. */
+class Draft {
+  private readonly items = new IntList();
+  private readonly visits = new IntList();
+  private readonly merges = new IntList();
+  private readonly passes: Pass[] = [];
+  private slots = 0;
+  private wave = new Wave();
+
+  constructor(
+    private readonly tiling: KeyTiling,
+    private readonly chunk: number,
+  ) {}
+
+  add({residue, stride, y, keys, visits}: KeyTile, length: number, parts: number, continues: boolean): void {
+    const {direct, mostSlots} = this.tiling;
+    const count = Math.min(parts, mostSlots);
+    const cuts = length === 0 && !direct ? [] : count === 1 ? [visits] : cut(visits, ceilDiv(length, count), this.chunk);
+    const alone = direct && cuts.length === 1;
+    if (!alone && this.wave.slots + cuts.length > mostSlots) this.endWave(continues);
+    const {wave} = this;
+    const firstKey = residue + stride * y;
+    if (!alone) this.merges.push(firstKey, stride, keys, wave.slots, wave.slots + cuts.length, 0, 0, 0);
+    for (const some of cuts) {
+      const begin = this.visits.length / 8;
+      for (const {firstRow, rowStride, rows, full, intervals} of some)
+        this.visits.push(firstRow, rowStride, 0, rows, full ? 1 : 0, 0, intervals, 0);
+      wave.items.push(firstKey, stride, keys, alone ? -1 : wave.slots++, begin, this.visits.length / 8, y, 0);
+      wave.weights.push(chunks(some, this.chunk));
+    }
+  }
+
+  endWave(continues: boolean): void {
+    const {items, merges, wave} = this;
+    const [itemBegin, mergeBegin] = [items.length / (2 * ITEM_PAIRS), this.passes.at(-1)?.mergeEnd ?? 0];
+    for (const index of longestFirst(wave.weights)) items.append(wave.items.data.subarray(8 * index, 8 * index + 8));
+    const ends = {itemEnd: items.length / (2 * ITEM_PAIRS), mergeEnd: merges.length / (2 * MERGE_PAIRS)};
+    this.passes.push({itemBegin, mergeBegin, ...ends, continues});
+    this.slots = Math.max(this.slots, wave.slots);
+    this.wave = new Wave();
+  }
+
+  pack(intervals: Int32Array): KeySchedule {
+    const {passes, slots} = this;
+    const {schedule, at} = packSections([this.items.view(), this.visits.view(), this.merges.view(), intervals]);
+    const [itemsAt, visitsAt, mergesAt, intervalsAt] = at as [number, number, number, number];
+    return {passes, schedule, offsets: {items: itemsAt, visits: visitsAt, merges: mergesAt, intervals: intervalsAt}, slots};
+  }
+}
+
+/** Items that run at once, in the order they were found. */
+class Wave {
+  readonly items = new IntList();
+  readonly weights: number[] = [];
+  slots = 0;
 }
 
 const intervalsOf = ({schedule, offsets}: Plan): Int32Array => schedule.subarray(2 * offsets.intervals, 2 * offsets.merges);

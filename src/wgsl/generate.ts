@@ -82,6 +82,7 @@ export function launchOf(
     extras: tail.at,
     pairs: tail.maskPairs,
     batch,
+    share: [0, 0, heads],
     ...changes,
   };
   return (program, grid, first, flags) => ({

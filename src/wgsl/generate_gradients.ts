@@ -1,4 +1,13 @@
-import {gradientScratch, ITEM_PAIRS, MERGE_PAIRS, type GradientPlan, type Pass} from '../plan/index.js';
+import {
+  gradientScratch,
+  ITEM_PAIRS,
+  MERGE_PAIRS,
+  type GradientPlan,
+  type KeyResults,
+  type Pass,
+  type Problem,
+  type Share,
+} from '../plan/index.js';
 import {gatherGrid, gatherProgram, gathers} from './gather.js';
 import {PLAIN, tailOf, type Features} from './features.js';
 import {launchOf, remembered} from './generate.js';
@@ -19,6 +28,15 @@ export interface GradientOptions {
   readonly dLogSumExp?: boolean;
 }
 
+/**
+ * What the key tiles of a call leave. A kernel that writes gradients of keys and values binds eight storage buffers, all that a stock device
+ * has, so beside a bias they are summed from records, as where several query heads share a head of keys.
+ */
+export function keyResults({heads, keyHeads}: Problem, {bias}: Features, sums?: ScoreSums): KeyResults {
+  if (sums !== undefined) return sums.kind === 'keys' ? 'scores' : 'nothing';
+  return bias || heads !== keyHeads ? 'records' : 'gradients';
+}
+
 /** The dispatches of a backward pass, in order: what rows need, gradients of queries and their parts, of keys and values and their sums. */
 export function generateGradients(plan: GradientPlan, options: GradientOptions = {}): Launch[] {
   const {features = PLAIN} = options;
@@ -34,8 +52,13 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
       {role: 'dValue', features: valueDim},
     ],
   };
-  writer.rows(remembered(gradientProgram, gradientShape(rows, 'rows', features)), queries);
-  writer.keys(remembered(gradientProgram, gradientShape(rows, 'keys', features)), keys);
+  const [ofRows, ofKeys] = (['rows', 'keys'] as const).map((owns) =>
+    remembered(gradientProgram, gradientShape(plan, owns, features)),
+  ) as [Program, Program];
+  writer.eachShare((share) => {
+    writer.rows(share, ofRows, queries);
+    writer.keys(share, ofKeys, keys);
+  });
   return writer.launches;
 }
 
@@ -48,12 +71,14 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   const {features = PLAIN} = options;
   const {rows} = plan;
   const writer = new Writer(plan, options);
+  const owns = sums.kind === 'keys' ? 'keys' : 'rows';
+  const program = remembered(gradientProgram, gradientShape(plan, owns, features, 'scores'));
   if (sums.kind === 'keys') {
     const records: Records = {owns: 'keys', size: rows.tile.keys, outputs: [{role: 'dKeyScores', features: 1}]};
-    writer.keys(remembered(gradientProgram, gradientShape(rows, 'keys', features, 'scores')), records, true);
+    writer.eachShare((share) => writer.keys(share, program, records, true));
     return writer.launches;
   }
-  writer.pairs(remembered(gradientProgram, gradientShape(rows, 'rows', features, 'scores')), sums.shape);
+  writer.eachShare((share) => writer.pairs(share, program, sums.shape));
   if (sums.kind === 'diagonals') writer.diagonals(sums.shape[1]);
   return writer.launches;
 }
@@ -63,71 +88,101 @@ const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);
 /** Lists launches. Every backward pass begins with what all of them need. */
 class Writer {
   readonly launches: Launch[] = [];
-  private readonly launchRows: ReturnType<typeof launchOf>;
-  private readonly slotBase: number;
 
   constructor(
     private readonly plan: GradientPlan,
     private readonly options: GradientOptions,
   ) {
-    const {features = PLAIN, maskShape, dLogSumExp = false} = options;
-    const {rows} = plan;
-    this.slotBase = gradientScratch(plan).rowStats;
-    this.launchRows = launchOf(rows, options, {slotBase: this.slotBase});
+    const {features = PLAIN, maskShape} = options;
+    const {rows, storage} = plan;
+    const launch = launchOf(rows, options);
     const tail = tailOf(rows, features, maskShape ?? null);
-    if (plan.storage === 'float16') this.launches.push(this.launchRows(roundProgram(rows), roundGrid(rows), 0, 0));
-    if (maskShape !== undefined) this.add(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs));
-    if (gathers(features)) this.add(gatherProgram(features), gatherGrid(tail));
-    this.add(rowStatsProgram(rows, dLogSumExp), rowStatsGrid(rows));
+    if (storage === 'float16') this.launches.push(launch(roundProgram(rows), roundGrid(rows), 0, 0));
+    if (maskShape !== undefined) this.push(launch(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs), 0, 0));
+    if (gathers(features)) this.push(launch(gatherProgram(features), gatherGrid(tail), 0, 0));
   }
 
-  rows(program: Program, records: Records): void {
-    const {problem, offsets, passes} = this.plan.rows;
-    const {heads, batch} = problem;
+  /** The scratch belongs to one share after another. */
+  eachShare(write: (share: Share) => void): void {
+    const {rows} = this.plan;
+    const program = rowStatsProgram(rows, this.options.dLogSumExp ?? false);
+    for (const share of gradientScratch(this.plan).shares) {
+      this.push(this.launchOn(share)(program, rowStatsGrid(this.rowsIn(share)), 0, 0));
+      write(share);
+    }
+  }
+
+  rows(share: Share, program: Program, records: Records): void {
+    const {offsets, passes} = this.plan.rows;
+    const launch = this.launchOn(share);
     for (const pass of passes) {
-      const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
-      if (itemEnd > itemBegin)
-        this.add(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flagsOf(pass));
-      const merges = (mergeEnd - mergeBegin) * sumGroups(records);
-      if (merges > 0)
-        this.add(sumProgram(records), [heads, merges, batch], offsets.merges + MERGE_PAIRS * mergeBegin, flagsOf(pass));
+      const {itemBegin, itemEnd} = pass;
+      const grid: Launch['grid'] = [share.heads, itemEnd - itemBegin, share.batches];
+      if (itemEnd > itemBegin) this.push(launch(program, grid, offsets.items + ITEM_PAIRS * itemBegin, flagsOf(pass)));
+      this.sums(launch, records, [share.heads, share.batches], offsets.merges, pass, flagsOf(pass));
     }
   }
 
   /** `apart`: sums stay with their query head, in the layout [batch, heads, keyLength]. */
-  keys(program: Program, records: Records, apart = false): void {
+  keys(share: Share, program: Program, records: Records, apart = false): void {
     const {rows, keys} = this.plan;
-    const {batch, heads, keyHeads} = rows.problem;
-    const {visits: spans, intervals} = keys.offsets;
-    const own = {slotBase: this.slotBase, slots: keys.slots, spans, intervals};
-    const launch = launchOf(rows, this.options, own);
-    const launchSum = apart ? inHeads(launchOf(rows, this.options, {...own, keyHeads: heads, groupSize: 1})) : launch;
+    const {heads, keyHeads} = rows.problem;
+    const {items, visits: spans, intervals, merges} = keys.offsets;
+    const group = apart ? 1 : heads / keyHeads;
+    const own = {slots: keys.slots, spans, intervals};
+    const launch = this.launchOn(share, own);
+    const launchSum = apart ? inHeads(this.launchOn(share, {...own, keyHeads: heads, groupSize: 1})) : launch;
+    // The shares of a group add up, one after another.
+    const again = share.firstHead % group === 0 ? 0 : CONTINUES;
     for (const pass of keys.passes) {
-      const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
-      const first = keys.offsets.items + ITEM_PAIRS * itemBegin;
-      if (itemEnd > itemBegin) this.push(launch(program, [heads, itemEnd - itemBegin, batch], first, flagsOf(pass)));
-      const grid: Launch['grid'] = [apart ? heads : keyHeads, (mergeEnd - mergeBegin) * sumGroups(records), batch];
-      const merges = keys.offsets.merges + MERGE_PAIRS * mergeBegin;
-      if (mergeEnd > mergeBegin) this.push(launchSum(sumProgram(records), grid, merges, flagsOf(pass)));
+      const {itemBegin, itemEnd} = pass;
+      const grid: Launch['grid'] = [share.heads, itemEnd - itemBegin, share.batches];
+      if (itemEnd > itemBegin) this.push(launch(program, grid, items + ITEM_PAIRS * itemBegin, flagsOf(pass)));
+      this.sums(launchSum, records, [Math.ceil(share.heads / group), share.batches], merges, pass, flagsOf(pass) | again);
     }
   }
 
-  pairs(program: Program, [batch, heads, queries, keys]: ScoreShape): void {
+  pairs(share: Share, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
     const {problem, offsets, passes} = this.plan.rows;
-    this.add(clearProgram(), elementGrid(batch * heads * queries * keys));
+    const launch = this.launchOn(share);
+    this.push(launch(clearProgram(), elementGrid(batch * heads * queries * keys), 0, 0));
     const flags = (batch < problem.batch ? SUMS_BATCH : 0) | (heads < problem.heads ? SUMS_HEADS : 0);
     for (const {itemBegin, itemEnd} of passes)
       if (itemEnd > itemBegin)
-        this.add(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flags);
+        this.push(launch(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flags));
   }
 
   diagonals(heads: number): void {
     const {queryLength, keyLength} = this.plan.rows.problem;
-    this.add(diagonalProgram(), elementGrid(heads * (queryLength + keyLength - 1)));
+    const launch = launchOf(this.plan.rows, this.options);
+    this.push(launch(diagonalProgram(), elementGrid(heads * (queryLength + keyLength - 1)), 0, 0));
   }
 
-  private add(program: Program, grid: Launch['grid'], first = 0, flags = 0): void {
-    this.push(this.launchRows(program, grid, first, flags));
+  /** The merges of a pass, in as many dispatches as the limit of a grid takes. */
+  private sums(
+    launch: Launcher,
+    records: Records,
+    [heads, batches]: readonly [number, number],
+    merges: number,
+    {mergeBegin, mergeEnd}: Pass,
+    flags: number,
+  ): void {
+    const groups = sumGroups(records);
+    const most = Math.floor(this.plan.rows.device.maxWorkgroupsPerDimension / groups);
+    for (let first = mergeBegin; first < mergeEnd; first += most) {
+      const grid: Launch['grid'] = [heads, Math.min(most, mergeEnd - first) * groups, batches];
+      this.push(launch(sumProgram(records), grid, merges + MERGE_PAIRS * first, flags));
+    }
+  }
+
+  private launchOn(share: Share, changes: Parameters<typeof launchOf>[2] = {}): Launcher {
+    const {firstBatch, firstHead, heads} = share;
+    const own = {slotBase: this.rowsIn(share), share: [firstBatch, firstHead, heads] as const};
+    return launchOf(this.plan.rows, this.options, {...own, ...changes});
+  }
+
+  private rowsIn({batches, heads}: Share): number {
+    return batches * heads * this.plan.rows.problem.queryLength;
   }
 
   private push(launch: Launch): void {
@@ -135,11 +190,13 @@ class Writer {
   }
 }
 
+type Launcher = ReturnType<typeof launchOf>;
+
 type ScoreShape = readonly [number, number, number, number];
 
 /** The sums of a call in either layout lie head by head. */
 const inHeads =
-  (launch: ReturnType<typeof launchOf>): ReturnType<typeof launchOf> =>
+  (launch: Launcher): Launcher =>
   (...args) => {
     const {params, ...rest} = launch(...args);
     return {...rest, params: (call) => params({...call, layout: 'bhld'})};

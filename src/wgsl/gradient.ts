@@ -2,12 +2,12 @@ import {ceilDiv} from '../support/index.js';
 import {placeBarriers} from './barriers.js';
 import type {GradientShape} from './gradient_shape.js';
 import {gradientTensors, GradientTrip} from './gradient_steps.js';
-import {LINES} from './lines.js';
+import {SHARE_LINES} from './lines.js';
 import {program} from './make_program.js';
 import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {BindingRole, Program} from './program.js';
-import {rowAccess} from './row_access.js';
+import {rowAccess, type RowAccess} from './row_access.js';
 import {clipped, EXTRA} from './scoring.js';
 import {each, lines} from './text.js';
 
@@ -16,8 +16,9 @@ import {each, lines} from './text.js';
  * keys and visits rows). No atomics: every number has one writer, so results are the same in every run.
  */
 export function gradientProgram(shape: GradientShape): Program {
-  const {owns, wants, headDim, valueDim, features} = shape;
-  const {name, output} = KINDS[owns][wants];
+  const {owns, wants, headDim, valueDim, direct, features} = shape;
+  const {name, output: alone} = KINDS[owns][wants];
+  const output: BindingRole[] = direct ? ['dKey', 'dValue'] : alone;
   const bindings: BindingRole[] = ['params', 'query', 'key', 'value', 'dOutput', 'schedule', 'scratch', ...output];
   if (features.bias) bindings.push('bias');
   const text = owns === 'rows' ? rowsText(shape) : keysText(shape);
@@ -34,6 +35,8 @@ export function gradientProgram(shape: GradientShape): Program {
       schedule: 'vec2i',
       scratch: 'vec4f',
       dQuery: rowAccess('dQuery', headDim).element,
+      dKey: rowAccess('dKey', headDim).element,
+      dValue: rowAccess('dValue', valueDim).element,
       dScores: 'f32',
       bias: 'f32',
     },
@@ -48,7 +51,7 @@ const KINDS: Record<GradientShape['owns'], Record<GradientShape['wants'], {name:
   keys: {features: {name: 'keyGradients', output: []}, scores: {name: 'keyScoreGradients', output: []}},
 };
 
-function head({owns, wants, headDim, valueDim, size, threadsX, threadsY, memory, mask, features}: GradientShape): string {
+function head({owns, wants, headDim, valueDim, size, threadsX, threadsY, memory, mask, direct, features}: GradientShape): string {
   const reads = [
     rowAccess('query', headDim),
     rowAccess('key', headDim),
@@ -70,6 +73,7 @@ const TY = ${threadsY}u;
     features.softcap && wants === 'features' ? CAP_SLOPE : '',
     ...reads.map(({functions}) => functions),
     owns === 'rows' && wants === 'features' ? rowAccess('dQuery', headDim, true).functions : '',
+    direct ? rowAccess('dKey', headDim, true).functions + rowAccess('dValue', valueDim, true).functions : '',
     `
 var<workgroup> memory: array<vec4f, ${memory}>;
 
@@ -99,6 +103,12 @@ function ownColumns(width: number, threadsX: number, store: (column: string, c: 
   });
 }
 
+const CONTINUED = 'let continues = (params.flags & CONTINUES) != 0u;';
+
+/** A sum into a gradient, to what is there from an earlier pass. */
+const add = (to: RowAccess, base: string, column: string, sum: string): string =>
+  `if (continues) { ${to.store(base, column, `${to.load(base, column)} + ${sum}`)} } else { ${to.store(base, column, sum)} }`;
+
 /** From units of log2 back to those of scores: d(scale · q·k · log2 e) = log2 e · …, and P is not differentiated by 2^x but by e^x. */
 const NATURAL_SCALE = 'params.scale * 0.6931471805599453';
 
@@ -116,12 +126,11 @@ function rowsText(shape: GradientShape): string {
     lines(
       `let x${i} = ty + ${threadsY * i}u;`,
       `let row${i} = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
-      `let q${i} = line * params.queryLength + row${i};`,
       `let at${i} = queryLine + row${i} * params.queryStrides.y;`,
       `let query${i} = ${query.base(`at${i}`)};`,
       `let dOutput${i} = ${dOutput.base(`at${i}`)};`,
-      `let stats${i} = scratch[q${i}]; // (maximum, 1 / sum, D)`,
-      trip.scoring.query(i, `row${i}`, `q${i}`),
+      `let stats${i} = scratch[shareLine * params.queryLength + row${i}]; // (maximum, 1 / sum, D)`,
+      trip.scoring.query(i, `row${i}`, `line * params.queryLength + row${i}`),
       wants === 'scores' ? `let pairs${i} = (written * params.queryLength + row${i}) * params.keyLength;` : '',
       mask === 'bits' ? `let bits${i} = dot(vec3u(batch, head, row${i}), params.maskStrides.xyz);` : '',
     );
@@ -130,12 +139,9 @@ function rowsText(shape: GradientShape): string {
     return lines(
       `if (i32(x${i}) < owned.x) {`,
       'if (owned.y < 0) {',
-      ownColumns(width, threadsX, (column, c) => {
-        const sum = `g${i}_${c} * (${NATURAL_SCALE})`;
-        return `if (continues) { ${dQuery.store(to, column, `${dQuery.load(to, column)} + ${sum}`)} } else { ${dQuery.store(to, column, sum)} }`;
-      }),
+      ownColumns(width, threadsX, (column, c) => add(dQuery, to, column, `g${i}_${c} * (${NATURAL_SCALE})`)),
       '} else {',
-      `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + x${i}) * ${width}u;`,
+      `let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x${i}) * ${width}u;`,
       ownColumns(width, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * (${NATURAL_SCALE});`),
       '}\n}',
     );
@@ -162,20 +168,19 @@ let rowsOf = schedule[item];         // (firstRow, rowStride)
 let owned = schedule[item + 1u];     // (rows, slot)
 let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 `,
-    wants === 'scores'
-      ? lines(EVERY_LINE, visit, '}')
-      : lines(LINES, visit, 'let continues = (params.flags & CONTINUES) != 0u;', each(rows, write)),
+    wants === 'scores' ? lines(EVERY_LINE, visit, '}') : lines(SHARE_LINES, visit, CONTINUED, each(rows, write)),
     '}',
     trip.scoring.functions,
   );
 }
 
 function keysText(shape: GradientShape): string {
-  const {headDim, valueDim, threadsX, threadsY, mask, features, wants} = shape;
+  const {headDim, valueDim, threadsX, threadsY, mask, direct, features, wants} = shape;
   const trip = new GradientTrip(shape, gradientTensors(shape));
   const {rows} = trip.grid;
   const [headWidth, valueWidth] = [ceilDiv(headDim, 4), ceilDiv(valueDim, 4)];
   const [key, value] = [rowAccess('key', headDim), rowAccess('value', valueDim)];
+  const [dKey, dValue] = [rowAccess('dKey', headDim, true), rowAccess('dValue', valueDim, true)];
   const declare = (i: number): string =>
     lines(
       `let own${i} = ty + ${threadsY * i}u;`,
@@ -186,12 +191,21 @@ function keysText(shape: GradientShape): string {
       `let ownValue${i} = ${value.base(`at${i}`)};`,
       trip.scoring.key(i, `key${i}`),
     );
+  const record = (i: number): string =>
+    lines(
+      `let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own${i}) * ${headWidth + valueWidth}u;`,
+      ownColumns(headWidth, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * (${NATURAL_SCALE});`),
+      ownColumns(valueWidth, threadsX, (column, c) => `scratch[record + ${headWidth}u + ${column}] = v${i}_${c};`),
+    );
+  const gradients = (i: number): string =>
+    lines(
+      ownColumns(headWidth, threadsX, (column, c) => add(dKey, `ownKey${i}`, column, `g${i}_${c} * (${NATURAL_SCALE})`)),
+      ownColumns(valueWidth, threadsX, (column, c) => add(dValue, `ownValue${i}`, column, `v${i}_${c}`)),
+    );
   const write = (i: number): string =>
     lines(
       `if (i32(own${i}) < owned.x) {`,
-      `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own${i}) * ${headWidth + valueWidth}u;`,
-      ownColumns(headWidth, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * (${NATURAL_SCALE});`),
-      ownColumns(valueWidth, threadsX, (column, c) => `scratch[record + ${headWidth}u + ${column}] = v${i}_${c};`),
+      direct ? lines('if (owned.y < 0) {', gradients(i), '} else {', record(i), '}') : record(i),
       '}',
     );
   const meet = lines(
@@ -203,7 +217,7 @@ function keysText(shape: GradientShape): string {
     lines(
       `if (tx == 0u && i32(own${i}) < owned.x) {`,
       `var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own${i} * TX + x].x; }`,
-      `scratch[params.slotBase + (line * params.slots + u32(owned.y)) * u32(SIZE) + own${i}] = vec4f(sum, 0.0, 0.0, 0.0);`,
+      `scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own${i}] = vec4f(sum, 0.0, 0.0, 0.0);`,
       '}',
     );
   return lines(
@@ -213,7 +227,7 @@ let owned = schedule[item + 1u];      // (keys, slot)
 let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
 let first = schedule[item + 3u].x;    // number of the first key in its residue class
 `,
-    LINES,
+    SHARE_LINES,
     features.lengths ? 'let keysLeft = schedule[params.keyLengths + batch].x;' : '',
     each(rows, declare),
     ...(wants === 'features'
@@ -229,7 +243,7 @@ for (var begin = visited.x; begin < visited.y; begin += SIZE) {
 `,
     loopText(trip),
     '}\n}',
-    ...(wants === 'features' ? [each(rows, write)] : [meet, each(rows, writeSum)]),
+    ...(wants === 'features' ? [direct ? CONTINUED : '', each(rows, write)] : [meet, each(rows, writeSum)]),
     '}',
     trip.scoring.functions,
   );
@@ -246,6 +260,7 @@ for (var turn = 0u; turn < loopHeads * loopBatch; turn++) {
 let head = select(group.x, turn % loopHeads, loopHeads > 1u);
 let batch = select(group.z, turn / loopHeads, loopBatch > 1u);
 let line = batch * params.heads + head;
+let shareLine = line; // one share covers all
 let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
 let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 `;

@@ -1,4 +1,4 @@
-import type {Plan} from '../plan/index.js';
+import type {GradientPlan} from '../plan/index.js';
 import {ceilDiv} from '../support/index.js';
 import type {Region} from './barriers.js';
 import type {Features} from './features.js';
@@ -26,6 +26,8 @@ export interface GradientShape {
   readonly threadsX: number;
   readonly threadsY: number;
   readonly mask: 'interval' | 'bits';
+  /** Key tiles without a slot write gradients of keys and values themselves. */
+  readonly direct: boolean;
   readonly features: Features;
   readonly unroll: {readonly scores: number; readonly values: number};
   /** The products with staged keys (or queries), and with staged values (or gradients of the output), a range of columns at a time. */
@@ -40,7 +42,7 @@ export interface GradientShape {
 }
 
 export function gradientShape(
-  {problem, tile, implementation}: Plan,
+  {rows: {problem, tile, implementation}, results}: GradientPlan,
   owns: 'rows' | 'keys',
   features: Features,
   wants: 'features' | 'scores' = 'features',
@@ -66,6 +68,7 @@ export function gradientShape(
     threadsX,
     threadsY,
     mask: implementation === 'dense' ? 'bits' : 'interval',
+    direct: owns === 'keys' && wants === 'features' && results === 'gradients',
     features,
     unroll,
     headColumns,

@@ -192,9 +192,8 @@ export class GradientTrip {
     return lines(
       `let place${j} = min(begin + i32(${at}), visited.y - 1);`,
       `let row${j} = u32(rowsOf.x + rowsOf.y * place${j});`,
-      `let q${j} = line * params.queryLength + row${j};`,
-      `let stats${j} = scratch[q${j}];`,
-      this.scoring.query(j, `row${j}`, `q${j}`),
+      `let stats${j} = scratch[shareLine * params.queryLength + row${j}];`,
+      this.scoring.query(j, `row${j}`, `line * params.queryLength + row${j}`),
     );
   }
 

@@ -3,7 +3,7 @@ export type {BindingRole, CallParams, Launch, Layout, Program} from './program.j
 export {PLAIN, tailOf, type Features, type Tail} from './features.js';
 export {generateAppend, generateStep, type Step} from './generate_decode.js';
 export type {HeldSequence} from './held.js';
-export {generateGradients, generateScoreGradients, type GradientOptions, type ScoreSums} from './generate_gradients.js';
+export {generateGradients, generateScoreGradients, keyResults, type GradientOptions, type ScoreSums} from './generate_gradients.js';
 export {generateRounding} from './generate_rounding.js';
 export {generate, suitsMatrices, type GenerateOptions} from './generate.js';
 export {PARAMS_BYTES} from './params.js';

@@ -27,6 +27,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 `;
 
@@ -62,6 +64,8 @@ export interface FixedParams {
   readonly extras: readonly [number, number, number, number, number, number];
   readonly pairs: number;
   readonly batch: number;
+  /** (firstBatch, firstHead, heads) of the share of a backward pass. */
+  readonly share: readonly [number, number, number];
 }
 
 /** Exchanges neighbouring bits until they look random: lowbias32 of Chris Wellons' hash prospector. */
@@ -95,6 +99,9 @@ export function packParams(fixed: FixedParams, call: CallParams): ArrayBuffer {
   words.set([mix(seed), Math.floor(dropout * 2 ** 32)], 29);
   floats[31] = 1 / (1 - dropout);
   words.set(fixed.extras, 32);
-  words.set([relativeHeads === 1 ? 0 : queryLength / fixed.packedHeads + keyLength - 1, fixed.pairs, fixed.batch], 38);
+  words.set(
+    [relativeHeads === 1 ? 0 : queryLength / fixed.packedHeads + keyLength - 1, fixed.pairs, fixed.batch, ...fixed.share],
+    38,
+  );
   return bytes;
 }

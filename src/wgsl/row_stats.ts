@@ -11,8 +11,8 @@ const INVOCATIONS = 256;
 const SHARED = 8;
 const GRID_WIDTH = 32768;
 
-export function rowStatsGrid({problem: {batch, heads, queryLength}}: Plan): Launch['grid'] {
-  const groups = ceilDiv(batch * heads * queryLength, INVOCATIONS / SHARED);
+export function rowStatsGrid(rows: number): Launch['grid'] {
+  const groups = ceilDiv(rows, INVOCATIONS / SHARED);
   return [Math.min(groups, GRID_WIDTH), ceilDiv(groups, GRID_WIDTH), 1];
 }
 
@@ -36,11 +36,14 @@ var<workgroup> parts: array<f32, ${INVOCATIONS}>;
 
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let rows = arrayLength(&rowSums);
+let rows = params.slotBase; // of the share
 let own = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS / SHARED}u + lane / ${SHARED}u;
 let row = min(own, rows - 1u);
-let line = row / params.queryLength;
-let at = line / params.heads * params.heads * params.queryLength + line % params.heads * params.queryStrides.x + row % params.queryLength * params.queryStrides.y;
+let shareLine = row / params.queryLength;
+let batch = params.firstBatch + shareLine / params.shareHeads;
+let head = params.firstHead + shareLine % params.shareHeads;
+let query = row % params.queryLength;
+let at = batch * params.heads * params.queryLength + head * params.queryStrides.x + query * params.queryStrides.y;
 var sum = 0.0;
 for (var column = lane % ${SHARED}u; column < ${output.columns}u; column += ${SHARED}u) {
 sum += dot(${output.load(output.base('at'), 'column')}, ${dOutput.load(dOutput.base('at'), 'column')});
@@ -50,10 +53,11 @@ workgroupBarrier();
 if (lane % ${SHARED}u != 0u || own >= rows) { return; }
 var whole = 0.0;
 for (var i = 0u; i < ${SHARED}u; i++) { whole += parts[lane + i]; }
-let sums = rowSums[row]; // (maximum in log2, sum)
+let place = (batch * params.heads + head) * params.queryLength + query;
+let sums = rowSums[place]; // (maximum in log2, sum)
 // A row without keys keeps zeros, also where a gradient of its log-sum-exp, minus infinity, is not finite.
 let attends = sums.y != 0.0;
-scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole${withLogSumExp ? ' - dLogSumExp[row]' : ''}, 0.0), attends);
+scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole${withLogSumExp ? ' - dLogSumExp[place]' : ''}, 0.0), attends);
 }
 `,
     ),

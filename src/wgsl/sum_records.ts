@@ -1,5 +1,5 @@
 import {ceilDiv} from '../support/index.js';
-import {LINES} from './lines.js';
+import {SHARE_LINES} from './lines.js';
 import {program} from './make_program.js';
 import {NUMBERS} from './numbers.js';
 import {PARAMS} from './params.js';
@@ -61,7 +61,7 @@ let item = params.first + 4u * (group.y / ${sumGroups(records)}u);
 let tile = schedule[item];       // (first, stride)
 let owned = schedule[item + 1u]; // (${owns}, slotBegin)
 let slotEnd = schedule[item + 2u].x;
-${ownsKeys ? KEY_LINES : LINES}
+${ownsKeys ? KEY_LINES : SHARE_LINES}
 let own = (group.y % ${sumGroups(records)}u) * ${INVOCATIONS}u + lane;
 let x = own / ${columns}u;
 let column = own % ${columns}u;
@@ -69,9 +69,9 @@ if (i32(x) >= owned.x) { return; }
 let at = ${ownsKeys ? 'keyLine' : 'queryLine'} + u32(tile.x + tile.y * i32(x)) * params.${ownsKeys ? 'keyStrides' : 'queryStrides'}.y;
 let continues = (params.flags & CONTINUES) != 0u;
 var sum = vec4f();
-${ownsKeys ? 'for (var line = firstLine; line < firstLine + params.groupSize; line++) {' : '{'}
+${ownsKeys ? 'for (var shareLine = firstLine; shareLine < lineEnd; shareLine++) {' : '{'}
 for (var slot = owned.y; slot < slotEnd; slot++) {
-sum += scratch[params.slotBase + ((line * params.slots + u32(slot)) * ${size}u + x) * ${columns}u + column];
+sum += scratch[params.slotBase + ((shareLine * params.slots + u32(slot)) * ${size}u + x) * ${columns}u + column];
 }
 }
 `,
@@ -81,10 +81,11 @@ sum += scratch[params.slotBase + ((line * params.slots + u32(slot)) * ${size}u +
   });
 }
 
-/** A workgroup works on a head of keys. */
+/** A workgroup works on a head of keys: on all of its query heads, or on those that the share has. */
 const KEY_LINES = /* wgsl */ `
-let head = group.x;
-let batch = group.z;
-let firstLine = batch * params.heads + head * params.groupSize;
+let head = params.firstHead / params.groupSize + group.x;
+let batch = params.firstBatch + group.z;
+let firstLine = group.z * params.shareHeads + group.x * params.groupSize;
+let lineEnd = firstLine + min(params.groupSize, params.shareHeads);
 let keyLine = batch * params.keyHeads * params.keyLength + head * params.keyStrides.x;
 `;

@@ -55,9 +55,10 @@ function backward(
   headDim: number,
   name: string,
   sums?: Parameters<typeof compileGradients>[2],
-  storage: Storage = 'float32',
+  options: Parameters<typeof compile>[3] = {},
 ): Program {
-  const forward = compile(causal(), problemFor(shape, {headDim}), CORE_DEVICE, {implementation: 'fused', aux: 'rowSums', storage});
+  const problem = problemFor(shape, {headDim});
+  const forward = compile(causal(), problem, CORE_DEVICE, {implementation: 'fused', aux: 'rowSums', ...options});
   const launch = compileGradients(forward, false, sums).launches.find(({program}) => program.name === `SparseAttention.${name}`);
   if (launch === undefined) throw new Error(`no ${name} in a backward pass`);
   return launch.program;
@@ -124,13 +125,22 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'round-64',
     says: 'what a forward pass read as halves, for its backward pass',
-    program: backward(long, 64, 'round', undefined, 'float16'),
+    program: backward(long, 64, 'round', undefined, {storage: 'float16'}),
   },
   {name: 'row-stats-16', says: 'what a backward pass needs of each row', program: backward(short, 16, 'rowStats')},
   {name: 'query-gradients-16', says: '32 × 32 tiles, owns rows', program: backward(short, 16, 'queryGradients')},
   {name: 'key-gradients-16', says: '32 × 32 tiles, owns keys', program: backward(short, 16, 'keyGradients')},
   {name: 'key-gradients-64', says: '64 × 64 tiles', program: backward(long, 64, 'keyGradients')},
-  {name: 'sum-key-gradients-16', says: 'sums records', program: backward(short, 16, 'sumKeyGradients')},
+  {
+    name: 'key-gradients-16-bias',
+    says: 'leaves records, for a bias takes the binding of a gradient',
+    program: backward(short, 16, 'keyGradients', undefined, {features: {...PLAIN, bias: true}}),
+  },
+  {
+    name: 'sum-key-gradients-16',
+    says: 'sums records',
+    program: backward(short, 16, 'sumKeyGradients', undefined, {features: {...PLAIN, bias: true}}),
+  },
   {
     name: 'score-gradients-16',
     says: 'of a bias that rows and keys do not share',

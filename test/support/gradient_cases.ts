@@ -1,10 +1,10 @@
 // Gradients of cases of option_cases.ts, beside those of the oracle. Importers need the gradients of tf ops: '@tensorflow/tfjs'.
 import * as tf from '@tensorflow/tfjs-core';
-import {compress, type Pattern, type Problem} from '../../src/compile.js';
+import {compress, CORE_DEVICE, type Device, type Pattern, type Problem} from '../../src/compile.js';
 import {TILES} from '../../src/plan/configurations.js';
-import {gradientScratch, makeGradientPlan, type GradientPlan} from '../../src/plan/index.js';
+import {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults} from '../../src/plan/index.js';
 import {callParams, launch, runLaunches, type CallTensors} from '../../src/runtime/launch.js';
-import {generateGradients, generateScoreGradients, tailOf, type ScoreSums} from '../../src/wgsl/index.js';
+import {generateGradients, generateScoreGradients, keyResults, tailOf, type ScoreSums} from '../../src/wgsl/index.js';
 import {mulberry32} from '../oracle.js';
 import {
   expectGradient,
@@ -130,22 +130,33 @@ export async function expectSame(
 }
 
 /** A gradient plan as a GPU gets it, with kernels that a software adapter compiles fast. */
-export function gradientPlanInParts(pattern: Pattern, problem: Problem): GradientPlan {
+export function gradientPlanInParts(
+  pattern: Pattern,
+  problem: Problem,
+  results: KeyResults,
+  device: Device = CORE_DEVICE,
+): GradientPlan {
   const acsr = compress(pattern, problem);
-  const plan = makeGradientPlan(compileInParts(pattern, problem).plan, acsr);
+  const plan = makeGradientPlan({...compileInParts(pattern, problem).plan, device}, acsr, results);
   if (plan.rows.tile.rows !== 32)
     throw new Error(`tiles of ${plan.rows.tile.rows} rows take minutes to compile on a software adapter`);
   return {...plan, rows: {...plan.rows, tile: {...plan.rows.tile, unroll: TILES.software.unroll}}};
 }
 
 /** Gradients of query, key and value, and of each score, from plans that are cut into parts. */
-export function gradientsInParts(given: OptionCase, spelled: Spelled, pattern: Pattern, {dOutput, dLogSumExp}: Given): Tensors {
+export function gradientsInParts(
+  given: OptionCase,
+  spelled: Spelled,
+  pattern: Pattern,
+  {dOutput, dLogSumExp}: Given,
+  device: Device = CORE_DEVICE,
+): Tensors {
   const {inputs, options, laidOut} = spelled;
   const {batch, heads, queryLength, keyLength, valueDim} = inputs;
   const {layout, softcap, dropout, seed} = given;
   const features = featuresOfCase(given, spelled);
-  const forward = compileInParts(pattern, problemOfCase(given), {features, aux: 'rowSums'});
-  const plan = gradientPlanInParts(pattern, problemOfCase(given));
+  const problem = problemOfCase(given);
+  const forward = compileInParts(pattern, problem, {features, aux: 'rowSums'});
   const tensors = spelled.tensors as unknown as CallTensors;
   const numbers = {scale: options.scale, layout, ...(softcap !== null && {softcap}), dropout, seed, aux: 'rowSums' as const};
   const [output, rowSums] = launch(host(), forward, tensors, numbers);
@@ -154,9 +165,10 @@ export function gradientsInParts(given: OptionCase, spelled: Spelled, pattern: P
     ...{...tensors, output: output!, rowSums: rowSums!, dOutput: weights},
     ...(dLogSumExp && {dLogSumExp: tf.tensor3d(dLogSumExp, [batch, heads, queryLength])}),
   };
-  const run = (sums: ScoreSums | null, shapes: Record<string, number[]>): tf.Tensor[] => {
+  const run = (sums: ScoreSums | undefined, shapes: Record<string, number[]>): tf.Tensor[] => {
     const how = {features, dLogSumExp: dLogSumExp !== undefined};
-    const launches = sums === null ? generateGradients(plan, how) : generateScoreGradients(plan, sums, how);
+    const plan = gradientPlanInParts(pattern, problem, keyResults(problem, features, sums), device);
+    const launches = sums === undefined ? generateGradients(plan, how) : generateScoreGradients(plan, sums, how);
     const runnable = {
       ...{plan: plan.rows, launches, tail: tailOf(plan.rows, features, null)},
       workBytes: {scratch: 16 * gradientScratch(plan).total},
@@ -166,7 +178,7 @@ export function gradientsInParts(given: OptionCase, spelled: Spelled, pattern: P
     );
   };
   const {query, key, value} = tensors;
-  const [dQuery, dKey, dValue] = run(null, {dQuery: query.shape, dKey: key.shape, dValue: value.shape});
+  const [dQuery, dKey, dValue] = run(undefined, {dQuery: query.shape, dKey: key.shape, dValue: value.shape});
   const shape: Four = [batch, heads, queryLength, keyLength];
   const [dScores] = run({kind: 'pairs', shape}, {dScores: shape});
   const [dKeyScores] = run({kind: 'keys'}, {dKeyScores: [batch, heads, keyLength]});

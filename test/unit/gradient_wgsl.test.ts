@@ -43,8 +43,11 @@ for (const [name, device] of DEVICES) {
       for (const [headDim, valueDim] of DIMS) {
         const sizes = {queryLength: 1000, keyLength: 1000, queryOffset: 0};
         const problem = problemFor(sizes, {headDim, valueDim, heads: 4, keyHeads: 2});
-        const plan = makeGradientPlan(planFor(pattern, problem, device, implementation), compress(pattern, problem));
-        cases.push({what: `${name}, ${pattern}, ${implementation}, ${headDim} → ${valueDim} features`, device, plan});
+        const forward = planFor(pattern, problem, device, implementation);
+        for (const results of ['gradients', 'records'] as const) {
+          const plan = makeGradientPlan(forward, compress(pattern, problem), results);
+          cases.push({what: `${name}, ${pattern}, ${implementation}, ${headDim} → ${valueDim} features, ${results}`, device, plan});
+        }
       }
     }
   }
@@ -71,7 +74,7 @@ const programs = new Map<string, {readonly what: string; readonly device: Device
 for (const {what, device, plan} of cases)
   for (const [features, dLogSumExp] of [
     [PLAIN, true],
-    [MORE, false],
+    [plan.results === 'gradients' ? {...MORE, bias: false} : MORE, false],
   ] as const)
     for (const program of programsOf(plan, features, dLogSumExp))
       if (!programs.has(program.key)) programs.set(program.key, {what: `${program.name}: ${what}`, device, program});
@@ -126,7 +129,7 @@ interface Kernel {
 const kernels: Kernel[] = cases.flatMap(({what, plan}) =>
   (['rows', 'keys'] as const).flatMap((owns) =>
     (['features', 'scores'] as const).map((wants) => {
-      const shape = gradientShape(plan.rows, owns, MORE, wants);
+      const shape = gradientShape(plan, owns, MORE, wants);
       return {
         what: `${owns}, ${wants}, ${what}`,
         steps: new GradientTrip(shape, gradientTensors(shape)).steps(),

@@ -9,6 +9,7 @@ import {
   planMaskTensor,
   type Device,
   type GradientPlan,
+  type KeyResults,
   type Problem,
 } from '../../src/plan/index.js';
 import {transpose} from '../../src/plan/transpose.js';
@@ -88,47 +89,60 @@ function check(plan: GradientPlan, pairs: Uint8Array | null): void {
   const must = (law: boolean, message: string): void => {
     if (!law) throw new Error(message);
   };
-  const {rows, keys} = plan;
+  const {rows, keys, results} = plan;
   const {queryLength, keyLength} = rows.problem;
   const {schedule, tile} = rows;
-  const summed = new Uint8Array(keys.slots);
-  const written = new Uint8Array(keys.slots);
-  keys.passes.forEach(({itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, pass) => {
-    must(continues === pass > 0, `pass ${pass} continues: ${continues}`);
-    const owners = new Uint8Array(keyLength);
+  const first = new Uint8Array(keyLength);
+  let most = 0;
+  keys.passes.forEach(({itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, wave) => {
+    must(wave === 0 ? !continues : continues || !keys.passes[wave - 1]!.continues, `wave ${wave} continues: ${continues}`);
+    const owners = continues ? new Uint8Array(keyLength) : first;
+    const own = (firstKey: number, stride: number, count: number): void => {
+      must(count >= 1 && count <= tile.keys, `a tile of ${count} keys`);
+      must(firstKey + stride * (count - 1) < keyLength, `a tile of keys past the last`);
+      for (let key = 0; key < count; key++) owners[firstKey + stride * key]! += 1;
+    };
     const tileOf = new Map<number, string>();
     for (let merge = mergeBegin; merge < mergeEnd; merge++) {
       const words = schedule.subarray(2 * (keys.offsets.merges + 4 * merge)) as unknown as number[];
       const [firstKey, stride, count, slotBegin, slotEnd] = words as [number, number, number, number, number];
-      must(count >= 1 && count <= tile.keys, `merge ${merge} of ${count} keys`);
-      for (let own = 0; own < count; own++) owners[firstKey + stride * own]! += 1;
-      must(pass === 0 || slotEnd > slotBegin, `merge ${merge} of a later pass adds nothing`);
+      own(firstKey, stride, count);
+      must(!continues || slotEnd > slotBegin, `merge ${merge} of a later pass adds nothing`);
+      must(results !== 'gradients' || slotEnd > slotBegin + 1, `merge ${merge} of one part`);
       for (let slot = slotBegin; slot < slotEnd; slot++) {
-        summed[slot]! += 1;
+        must(!tileOf.has(slot), `slot ${slot} is summed twice in wave ${wave}`);
         tileOf.set(slot, [firstKey, stride, count].join());
       }
     }
-    owners.forEach((count, key) => must(pass === 0 ? count === 1 : count <= 1, `key ${key} has ${count} owners in pass ${pass}`));
+    const summed = tileOf.size;
+    most = Math.max(most, summed);
     let last = Infinity;
     for (const item of itemsOf(plan, itemBegin, itemEnd)) {
       const {firstKey, keyStride, keys: count, slot, y, visits} = item;
-      must(tileOf.get(slot) === [firstKey, keyStride, count].join(), `slot ${slot} is summed for other keys`);
-      written[slot]! += 1;
+      if (slot < 0) {
+        must(results === 'gradients', 'an item without a slot');
+        own(firstKey, keyStride, count);
+      } else
+        must(tileOf.get(slot) === [firstKey, keyStride, count].join(), `slot ${slot} is summed for other keys, or twice written`);
+      tileOf.delete(slot);
       must(
         firstKey === (firstKey % keyStride) + keyStride * y,
         `key ${firstKey} has number ${y} in its class of stride ${keyStride}`,
       );
-      must(firstKey + keyStride * (count - 1) < keyLength, `item of keys past the last`);
       const weight = weightOf(item, tile.rows);
-      must(weight >= 1 && weight <= last, `an item of ${weight} chunks after one of ${last}`);
+      must(weight >= (slot < 0 && !continues ? 0 : 1) && weight <= last, `an item of ${weight} chunks after one of ${last}`);
       last = weight;
       for (const {firstRow, rowStride, begin, end} of visits) {
         must(begin >= 0 && begin < end, `visit of rows ${begin} to ${end}`);
         must(firstRow + rowStride * (end - 1) < queryLength, 'visit of rows past the last');
       }
     }
+    must(tileOf.size === 0, `slots ${[...tileOf.keys()].join()} of wave ${wave} are summed, but not written`);
+    must(summed <= keys.slots, `${summed} slots of ${keys.slots} in wave ${wave}`);
+    if (continues) owners.forEach((count, key) => must(count <= 1, `key ${key} has ${count} owners in wave ${wave}`));
   });
-  must(summed.every((count) => count === 1) && written.every((count) => count === 1), 'every slot is written once and summed once');
+  must(most === keys.slots, `${keys.slots} slots, but no wave has more than ${most}`);
+  first.forEach((count, key) => must(count === 1, `key ${key} has ${count} owners in the first pass`));
   if (pairs === null) return;
   const found = computed(plan);
   const at = found.findIndex((times, pair) => times !== pairs[pair]);
@@ -137,8 +151,16 @@ function check(plan: GradientPlan, pairs: Uint8Array | null): void {
 
 const DEVICES: readonly Device[] = [CORE_DEVICE, SOFTWARE_DEVICE];
 
-function gradientPlan(pattern: Pattern, problem: Problem, device: Device, implementation: 'auto' | 'dense'): GradientPlan {
-  return makeGradientPlan(planFor(pattern, problem, device, implementation), compress(pattern, problem));
+const RESULTS = ['gradients', 'records'] as const;
+
+function gradientPlan(
+  pattern: Pattern,
+  problem: Problem,
+  device: Device,
+  implementation: 'auto' | 'dense',
+  results: KeyResults = 'gradients',
+): GradientPlan {
+  return makeGradientPlan(planFor(pattern, problem, device, implementation), compress(pattern, problem), results);
 }
 
 /** All that a dense plan visits: its bits are tested apart. */
@@ -148,11 +170,13 @@ function expectRight(pattern: Pattern, problem: Problem): void {
   const pairs = pairsOf(pattern, problem);
   for (const device of DEVICES) {
     for (const implementation of ['auto', 'dense'] as const) {
-      const plan = gradientPlan(pattern, problem, device, implementation);
-      check(plan, plan.rows.implementation === 'dense' ? every(problem) : pairs);
+      for (const results of RESULTS) {
+        const plan = gradientPlan(pattern, problem, device, implementation, results);
+        check(plan, plan.rows.implementation === 'dense' ? every(problem) : pairs);
+      }
     }
     const acsr = compress(pattern, problem);
-    // All tiles of a backward pass, whether the pattern would get them or not, with and without parts.
+    // All tiles of a backward pass, whether the pattern would get them or not, with and without parts, in one wave and in several.
     for (const name of ['software', 'wide'] as const) {
       let whole;
       try {
@@ -160,8 +184,13 @@ function expectRight(pattern: Pattern, problem: Problem): void {
       } catch {
         continue; // it has no tiling
       }
-      const {schedule, ...keys} = transpose(whole, device);
-      check({rows: {...whole, schedule}, keys, storage: 'float32'}, pairs);
+      for (const results of RESULTS) {
+        for (const mostSlots of [Infinity, 3]) {
+          const {schedule, ...keys} = transpose(whole, device, {direct: results === 'gradients', mostSlots});
+          expect(keys.slots).toBeLessThanOrEqual(mostSlots);
+          check({rows: {...whole, schedule}, keys, results, storage: 'float32'}, pairs);
+        }
+      }
     }
   }
 }
@@ -205,10 +234,8 @@ describe('the key tiles of a gradient plan', () => {
 
   it('are cut into parts where a device has more room than there are tiles, but not on a CPU', () => {
     const problem = problemFor({queryLength: 1000, keyLength: 1000, queryOffset: 0});
-    const parts = ({keys}: GradientPlan): number =>
-      keys.slots - keys.passes.reduce((sum, {mergeBegin, mergeEnd}) => sum + mergeEnd - mergeBegin, 0);
-    expect(parts(gradientPlan(globalTokens(4), problem, CORE_DEVICE, 'auto'))).toBeGreaterThan(0);
-    expect(parts(gradientPlan(globalTokens(4), problem, SOFTWARE_DEVICE, 'auto'))).toBe(0);
+    expect(gradientPlan(globalTokens(4), problem, CORE_DEVICE, 'auto').keys.slots).toBeGreaterThan(0);
+    expect(gradientPlan(globalTokens(4), problem, SOFTWARE_DEVICE, 'auto').keys.slots).toBe(0);
   });
 
   it('visit runs of rows, O(n) of them', () => {
@@ -232,7 +259,7 @@ describe('the key tiles of a gradient plan', () => {
 
   it('of a mask tensor visit all rows at once', () => {
     const problem = problemFor({queryLength: 300, keyLength: 100, queryOffset: 0});
-    const plan = makeGradientPlan(planMaskTensor(problem, SOFTWARE_DEVICE), null);
+    const plan = makeGradientPlan(planMaskTensor(problem, SOFTWARE_DEVICE), null, 'records');
     check(plan, every(problem));
     expect(itemsOf(plan, 0, 4).map(({visits}) => visits.length)).toEqual([1, 1, 1, 1]);
   });
