@@ -2,7 +2,7 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {parsePattern} from '../../src/index.js';
 import {CORE_DEVICE, type Device} from '../../src/compile.js';
-import {expectGradient, gradientTolerance, oracleGradients} from '../oracle_gradients.js';
+import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast} from '../oracle_gradients.js';
 import {host} from '../support/attend.js';
 import {spell} from '../support/dense_cases.js';
 import {
@@ -137,5 +137,10 @@ describe('on WebGPU, a backward pass whose scratch exceeds a binding', () => {
       const {scores, keyScores, ...found} = gradientsInParts(given, spelled, pattern, back, device);
       for (const name of ['query', 'key', 'value'] as const)
         await expectGradient(plain(found[name]!), expected[name], limits[name], `${name}, ${what}`);
+      await expectGradient(scores!, expected.scores, limits.scores, `scores, ${what}`);
+      const {heads, queryLength, keyLength} = inputs;
+      const overRows = (all: ArrayLike<number>): Float64Array =>
+        sumsOfBroadcast(all, [1, heads, queryLength, keyLength], [1, heads, 1, keyLength]);
+      await expectGradient(keyScores!, overRows(expected.scores), limits.sums(overRows), `scores of keys, ${what}`);
     });
 });

@@ -51,6 +51,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 fn biased(score: f32, bias: f32) -> f32 {

@@ -50,6 +50,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 var<workgroup> memory: array<vec4f, 1536>;

@@ -7,6 +7,8 @@
 @group(0) @binding(4) var<storage, read> dOutput: array<vec4f>;
 @group(0) @binding(5) var<storage, read> schedule: array<vec2i>;
 @group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> dKey: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dValue: array<vec4f>;
 
 // Gradients of keys and values: a workgroup owns SIZE keys and visits the rows of one head, SIZE at a time.
 // query, key [.., 16]  value, dOutput [.., 16].  Invocation (tx, ty) owns numbers ty + TY·i, and meets tx + TX·j.
@@ -46,6 +48,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 var<workgroup> memory: array<vec4f, 384>;
@@ -61,9 +65,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
   let first = schedule[item + 3u].x;    // number of the first key in its residue class
 
-  let head = group.x;
-  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let head = params.firstHead + group.x;
+  let batch = params.firstBatch + group.z;
   let line = batch * params.heads + head;
+  let shareLine = group.z * params.shareHeads + group.x;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 
@@ -244,20 +249,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       {
         let place0 = min(begin + i32(tx + 0u), visited.y - 1);
         let row0 = u32(rowsOf.x + rowsOf.y * place0);
-        let q0 = line * params.queryLength + row0;
-        let stats0 = scratch[q0];
+        let stats0 = scratch[shareLine * params.queryLength + row0];
         let place1 = min(begin + i32(tx + 8u), visited.y - 1);
         let row1 = u32(rowsOf.x + rowsOf.y * place1);
-        let q1 = line * params.queryLength + row1;
-        let stats1 = scratch[q1];
+        let stats1 = scratch[shareLine * params.queryLength + row1];
         let place2 = min(begin + i32(tx + 16u), visited.y - 1);
         let row2 = u32(rowsOf.x + rowsOf.y * place2);
-        let q2 = line * params.queryLength + row2;
-        let stats2 = scratch[q2];
+        let stats2 = scratch[shareLine * params.queryLength + row2];
         let place3 = min(begin + i32(tx + 24u), visited.y - 1);
         let row3 = u32(rowsOf.x + rowsOf.y * place3);
-        let q3 = line * params.queryLength + row3;
-        let stats3 = scratch[q3];
+        let stats3 = scratch[shareLine * params.queryLength + row3];
         s0_0 *= params.scale;
         s0_1 *= params.scale;
         s0_2 *= params.scale;
@@ -637,24 +638,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let continues = (params.flags & CONTINUES) != 0u;
   if (i32(own0) < owned.x) {
-    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own0) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); }
-    if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v0_0; }
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { if (continues) { dKey[ownKey0 + (tx + 0u)] = dKey[ownKey0 + (tx + 0u)] + g0_0 * (params.scale * 0.6931471805599453); } else { dKey[ownKey0 + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dValue[ownValue0 + (tx + 0u)] = dValue[ownValue0 + (tx + 0u)] + v0_0; } else { dValue[ownValue0 + (tx + 0u)] = v0_0; } }
+    } else {
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own0) * 8u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v0_0; }
+    }
   }
   if (i32(own1) < owned.x) {
-    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own1) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); }
-    if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v1_0; }
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { if (continues) { dKey[ownKey1 + (tx + 0u)] = dKey[ownKey1 + (tx + 0u)] + g1_0 * (params.scale * 0.6931471805599453); } else { dKey[ownKey1 + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dValue[ownValue1 + (tx + 0u)] = dValue[ownValue1 + (tx + 0u)] + v1_0; } else { dValue[ownValue1 + (tx + 0u)] = v1_0; } }
+    } else {
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own1) * 8u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v1_0; }
+    }
   }
   if (i32(own2) < owned.x) {
-    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own2) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); }
-    if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v2_0; }
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { if (continues) { dKey[ownKey2 + (tx + 0u)] = dKey[ownKey2 + (tx + 0u)] + g2_0 * (params.scale * 0.6931471805599453); } else { dKey[ownKey2 + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dValue[ownValue2 + (tx + 0u)] = dValue[ownValue2 + (tx + 0u)] + v2_0; } else { dValue[ownValue2 + (tx + 0u)] = v2_0; } }
+    } else {
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own2) * 8u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v2_0; }
+    }
   }
   if (i32(own3) < owned.x) {
-    let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + own3) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); }
-    if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v3_0; }
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { if (continues) { dKey[ownKey3 + (tx + 0u)] = dKey[ownKey3 + (tx + 0u)] + g3_0 * (params.scale * 0.6931471805599453); } else { dKey[ownKey3 + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dValue[ownValue3 + (tx + 0u)] = dValue[ownValue3 + (tx + 0u)] + v3_0; } else { dValue[ownValue3 + (tx + 0u)] = v3_0; } }
+    } else {
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own3) * 8u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v3_0; }
+    }
   }
 }

@@ -46,6 +46,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 var<workgroup> memory: array<vec4f, 256>;
@@ -61,9 +63,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
   let first = schedule[item + 3u].x;    // number of the first key in its residue class
 
-  let head = group.x;
-  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let head = params.firstHead + group.x;
+  let batch = params.firstBatch + group.z;
   let line = batch * params.heads + head;
+  let shareLine = group.z * params.shareHeads + group.x;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 
@@ -237,20 +240,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       {
         let place0 = min(begin + i32(tx + 0u), visited.y - 1);
         let row0 = u32(rowsOf.x + rowsOf.y * place0);
-        let q0 = line * params.queryLength + row0;
-        let stats0 = scratch[q0];
+        let stats0 = scratch[shareLine * params.queryLength + row0];
         let place1 = min(begin + i32(tx + 8u), visited.y - 1);
         let row1 = u32(rowsOf.x + rowsOf.y * place1);
-        let q1 = line * params.queryLength + row1;
-        let stats1 = scratch[q1];
+        let stats1 = scratch[shareLine * params.queryLength + row1];
         let place2 = min(begin + i32(tx + 16u), visited.y - 1);
         let row2 = u32(rowsOf.x + rowsOf.y * place2);
-        let q2 = line * params.queryLength + row2;
-        let stats2 = scratch[q2];
+        let stats2 = scratch[shareLine * params.queryLength + row2];
         let place3 = min(begin + i32(tx + 24u), visited.y - 1);
         let row3 = u32(rowsOf.x + rowsOf.y * place3);
-        let q3 = line * params.queryLength + row3;
-        let stats3 = scratch[q3];
+        let stats3 = scratch[shareLine * params.queryLength + row3];
         s0_0 *= params.scale;
         s0_1 *= params.scale;
         s0_2 *= params.scale;
@@ -371,18 +370,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   workgroupBarrier();
   if (tx == 0u && i32(own0) < owned.x) {
     var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own0 * TX + x].x; }
-    scratch[params.slotBase + (line * params.slots + u32(owned.y)) * u32(SIZE) + own0] = vec4f(sum, 0.0, 0.0, 0.0);
+    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own0] = vec4f(sum, 0.0, 0.0, 0.0);
   }
   if (tx == 0u && i32(own1) < owned.x) {
     var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own1 * TX + x].x; }
-    scratch[params.slotBase + (line * params.slots + u32(owned.y)) * u32(SIZE) + own1] = vec4f(sum, 0.0, 0.0, 0.0);
+    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own1] = vec4f(sum, 0.0, 0.0, 0.0);
   }
   if (tx == 0u && i32(own2) < owned.x) {
     var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own2 * TX + x].x; }
-    scratch[params.slotBase + (line * params.slots + u32(owned.y)) * u32(SIZE) + own2] = vec4f(sum, 0.0, 0.0, 0.0);
+    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own2] = vec4f(sum, 0.0, 0.0, 0.0);
   }
   if (tx == 0u && i32(own3) < owned.x) {
     var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own3 * TX + x].x; }
-    scratch[params.slotBase + (line * params.slots + u32(owned.y)) * u32(SIZE) + own3] = vec4f(sum, 0.0, 0.0, 0.0);
+    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own3] = vec4f(sum, 0.0, 0.0, 0.0);
   }
 }

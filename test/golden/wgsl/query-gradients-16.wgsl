@@ -47,6 +47,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 var<workgroup> memory: array<vec4f, 384>;
@@ -61,40 +63,37 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let owned = schedule[item + 1u];     // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 
-  let head = group.x;
-  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let head = params.firstHead + group.x;
+  let batch = params.firstBatch + group.z;
   let line = batch * params.heads + head;
+  let shareLine = group.z * params.shareHeads + group.x;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-  let q0 = line * params.queryLength + row0;
   let at0 = queryLine + row0 * params.queryStrides.y;
   let query0 = at0 * 4u;
   let dOutput0 = at0 * 4u;
-  let stats0 = scratch[q0]; // (maximum, 1 / sum, D)
+  let stats0 = scratch[shareLine * params.queryLength + row0]; // (maximum, 1 / sum, D)
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-  let q1 = line * params.queryLength + row1;
   let at1 = queryLine + row1 * params.queryStrides.y;
   let query1 = at1 * 4u;
   let dOutput1 = at1 * 4u;
-  let stats1 = scratch[q1]; // (maximum, 1 / sum, D)
+  let stats1 = scratch[shareLine * params.queryLength + row1]; // (maximum, 1 / sum, D)
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-  let q2 = line * params.queryLength + row2;
   let at2 = queryLine + row2 * params.queryStrides.y;
   let query2 = at2 * 4u;
   let dOutput2 = at2 * 4u;
-  let stats2 = scratch[q2]; // (maximum, 1 / sum, D)
+  let stats2 = scratch[shareLine * params.queryLength + row2]; // (maximum, 1 / sum, D)
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-  let q3 = line * params.queryLength + row3;
   let at3 = queryLine + row3 * params.queryStrides.y;
   let query3 = at3 * 4u;
   let dOutput3 = at3 * 4u;
-  let stats3 = scratch[q3]; // (maximum, 1 / sum, D)
+  let stats3 = scratch[shareLine * params.queryLength + row3]; // (maximum, 1 / sum, D)
   var g0_0 = vec4f();
   var g1_0 = vec4f();
   var g2_0 = vec4f();
@@ -475,7 +474,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { if (continues) { dQuery[at0 * 4u + (tx + 0u)] = dQuery[at0 * 4u + (tx + 0u)] + g0_0 * (params.scale * 0.6931471805599453); } else { dQuery[at0 * 4u + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); } }
     } else {
-      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + x0) * 4u;
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x0) * 4u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); }
     }
   }
@@ -483,7 +482,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { if (continues) { dQuery[at1 * 4u + (tx + 0u)] = dQuery[at1 * 4u + (tx + 0u)] + g1_0 * (params.scale * 0.6931471805599453); } else { dQuery[at1 * 4u + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); } }
     } else {
-      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + x1) * 4u;
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x1) * 4u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); }
     }
   }
@@ -491,7 +490,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { if (continues) { dQuery[at2 * 4u + (tx + 0u)] = dQuery[at2 * 4u + (tx + 0u)] + g2_0 * (params.scale * 0.6931471805599453); } else { dQuery[at2 * 4u + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); } }
     } else {
-      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + x2) * 4u;
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x2) * 4u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); }
     }
   }
@@ -499,7 +498,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { if (continues) { dQuery[at3 * 4u + (tx + 0u)] = dQuery[at3 * 4u + (tx + 0u)] + g3_0 * (params.scale * 0.6931471805599453); } else { dQuery[at3 * 4u + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); } }
     } else {
-      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(SIZE) + x3) * 4u;
+      let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x3) * 4u;
       if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); }
     }
   }

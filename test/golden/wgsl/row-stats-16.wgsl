@@ -31,17 +31,22 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 var<workgroup> parts: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let rows = arrayLength(&rowSums);
+  let rows = params.slotBase; // of the share
   let own = (group.y * 32768u + group.x) * 32u + lane / 8u;
   let row = min(own, rows - 1u);
-  let line = row / params.queryLength;
-  let at = line / params.heads * params.heads * params.queryLength + line % params.heads * params.queryStrides.x + row % params.queryLength * params.queryStrides.y;
+  let shareLine = row / params.queryLength;
+  let batch = params.firstBatch + shareLine / params.shareHeads;
+  let head = params.firstHead + shareLine % params.shareHeads;
+  let query = row % params.queryLength;
+  let at = batch * params.heads * params.queryLength + head * params.queryStrides.x + query * params.queryStrides.y;
   var sum = 0.0;
   for (var column = lane % 8u; column < 4u; column += 8u) {
     sum += dot(output[at * 4u + column], dOutput[at * 4u + column]);
@@ -51,7 +56,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane % 8u != 0u || own >= rows) { return; }
   var whole = 0.0;
   for (var i = 0u; i < 8u; i++) { whole += parts[lane + i]; }
-  let sums = rowSums[row]; // (maximum in log2, sum)
+  let place = (batch * params.heads + head) * params.queryLength + query;
+  let sums = rowSums[place]; // (maximum in log2, sum)
   // A row without keys keeps zeros, also where a gradient of its log-sum-exp, minus infinity, is not finite.
   let attends = sums.y != 0.0;
   scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole, 0.0), attends);

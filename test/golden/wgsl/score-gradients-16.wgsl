@@ -47,6 +47,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 var<workgroup> memory: array<vec4f, 128>;
@@ -70,40 +72,37 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let head = select(group.x, turn % loopHeads, loopHeads > 1u);
     let batch = select(group.z, turn / loopHeads, loopBatch > 1u);
     let line = batch * params.heads + head;
+    let shareLine = line; // one share covers all
     let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
     let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 
     let x0 = ty + 0u;
     let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-    let q0 = line * params.queryLength + row0;
     let at0 = queryLine + row0 * params.queryStrides.y;
     let query0 = at0 * 4u;
     let dOutput0 = at0 * 4u;
-    let stats0 = scratch[q0]; // (maximum, 1 / sum, D)
+    let stats0 = scratch[shareLine * params.queryLength + row0]; // (maximum, 1 / sum, D)
     let pairs0 = (written * params.queryLength + row0) * params.keyLength;
     let x1 = ty + 8u;
     let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-    let q1 = line * params.queryLength + row1;
     let at1 = queryLine + row1 * params.queryStrides.y;
     let query1 = at1 * 4u;
     let dOutput1 = at1 * 4u;
-    let stats1 = scratch[q1]; // (maximum, 1 / sum, D)
+    let stats1 = scratch[shareLine * params.queryLength + row1]; // (maximum, 1 / sum, D)
     let pairs1 = (written * params.queryLength + row1) * params.keyLength;
     let x2 = ty + 16u;
     let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-    let q2 = line * params.queryLength + row2;
     let at2 = queryLine + row2 * params.queryStrides.y;
     let query2 = at2 * 4u;
     let dOutput2 = at2 * 4u;
-    let stats2 = scratch[q2]; // (maximum, 1 / sum, D)
+    let stats2 = scratch[shareLine * params.queryLength + row2]; // (maximum, 1 / sum, D)
     let pairs2 = (written * params.queryLength + row2) * params.keyLength;
     let x3 = ty + 24u;
     let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-    let q3 = line * params.queryLength + row3;
     let at3 = queryLine + row3 * params.queryStrides.y;
     let query3 = at3 * 4u;
     let dOutput3 = at3 * 4u;
-    let stats3 = scratch[q3]; // (maximum, 1 / sum, D)
+    let stats3 = scratch[shareLine * params.queryLength + row3]; // (maximum, 1 / sum, D)
     let pairs3 = (written * params.queryLength + row3) * params.keyLength;
 
     for (var index = spanRange.x; index < spanRange.y; index++) {

@@ -40,6 +40,8 @@ struct Params {
   relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
 }
 
 @compute @workgroup_size(256)
@@ -49,9 +51,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let owned = schedule[item + 1u]; // (keys, slotBegin)
   let slotEnd = schedule[item + 2u].x;
 
-  let head = group.x;
-  let batch = group.z;
-  let firstLine = batch * params.heads + head * params.groupSize;
+  let head = params.firstHead / params.groupSize + group.x;
+  let batch = params.firstBatch + group.z;
+  let firstLine = group.z * params.shareHeads + group.x * params.groupSize;
+  let lineEnd = firstLine + min(params.groupSize, params.shareHeads);
   let keyLine = batch * params.keyHeads * params.keyLength + head * params.keyStrides.x;
 
   let own = (group.y % 1u) * 256u + lane;
@@ -61,9 +64,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let at = keyLine + u32(tile.x + tile.y * i32(x)) * params.keyStrides.y;
   let continues = (params.flags & CONTINUES) != 0u;
   var sum = vec4f();
-  for (var line = firstLine; line < firstLine + params.groupSize; line++) {
+  for (var shareLine = firstLine; shareLine < lineEnd; shareLine++) {
     for (var slot = owned.y; slot < slotEnd; slot++) {
-      sum += scratch[params.slotBase + ((line * params.slots + u32(slot)) * 32u + x) * 8u + column];
+      sum += scratch[params.slotBase + ((shareLine * params.slots + u32(slot)) * 32u + x) * 8u + column];
     }
   }
 
