@@ -10,6 +10,8 @@ import type {Timer} from './timer.js';
 export interface BackwardBench {
   readonly gpu: Gpu;
   readonly timer: Timer;
+  /** Sequences. */
+  readonly batch: number;
   readonly n: number;
   readonly heads: number;
   readonly headDim: number;
@@ -46,21 +48,21 @@ export async function denseBackwardRow(bench: BackwardBench, pattern: BenchPatte
 }
 
 async function measure(
-  {gpu, timer, n, heads, headDim}: BackwardBench,
+  {gpu, timer, batch, n, heads, headDim}: BackwardBench,
   pattern: BenchPattern,
   system: string,
   attend: Attend,
   large: boolean,
 ): Promise<BackwardRecord> {
-  const inputs = benchInputs(heads, n, headDim);
-  const shape: [number, number, number, number] = [1, heads, n, headDim];
+  const inputs = benchInputs(batch * heads, n, headDim);
+  const shape: [number, number, number, number] = [batch, heads, n, headDim];
   const [query, key, value] = [inputs.query, inputs.key, inputs.value].map((data) => tf.tensor4d(data, shape)) as [
     tf.Tensor4D,
     tf.Tensor4D,
     tf.Tensor4D,
   ];
   const given = tf.mul(value, 0.5);
-  const row = {kind: 'backward' as const, system, pattern: pattern.name, n, heads, headDim};
+  const row = {kind: 'backward' as const, system, pattern: pattern.name, ...(batch > 1 && {batch}), n, heads, headDim};
   const gradients = tf.grads(attend as (...xs: tf.Tensor[]) => tf.Tensor);
   /** Each call takes a result of the one before, so that calls cannot overlap on the device. */
   const chained =
@@ -78,7 +80,10 @@ async function measure(
     };
   try {
     const found = gradients([query, key, value], given);
-    const maxError = sampledError(inputs, pattern, await found[0]!.data(), await given.data(), {n, heads, headDim});
+    const maxError = sampledError(inputs, pattern, await found[0]!.data(), await given.data(), {
+      ...{n, headDim},
+      heads: batch * heads,
+    });
     tf.dispose(found);
     const forward = await timer.time(chained((last) => attend(last, key, value)));
     const both = await timer.time(chained((last) => gradients([last, key, value], given)[0]!));

@@ -119,6 +119,8 @@ export interface BackwardRecord {
   readonly kind: 'backward';
   readonly system: string;
   readonly pattern: string;
+  /** Sequences, where there are several. */
+  readonly batch?: number;
   readonly n: number;
   readonly heads: number;
   readonly headDim: number;

@@ -7,6 +7,7 @@ import {PATTERNS, type BenchPattern} from './patterns.js';
 import {denseMisfit} from './peers/tfjs_dense.js';
 import {backwardRow, denseBackwardRow} from './backward.js';
 import type {BackwardRecord, TrainingRecord} from './records.js';
+import {sizesOf} from './training_report.js';
 import {clockWords, describeRun, line} from './run_record.js';
 import {digits, textTable, times} from './table.js';
 import {openTimer} from './timer.js';
@@ -15,6 +16,7 @@ import {attentionOf, largestDifference, trainModel, type ModelSizes, type Traine
 const HELP = `npm run bench:training -- [options]
   --n 4096,16384           lengths of the gradients
   --patterns window,causal,dilated,longformer
+  --shapes 1x8x65536,512x16x16   batch × heads × length of more gradients, causal: what fills a binding of 128 MiB
   --steps 200              training steps of the loss curves
   --curve 1024             length of the loss curves
   --long 8192              length at which only sparse attention trains
@@ -24,6 +26,7 @@ const OPTIONS = {
   help: {type: 'boolean', default: false},
   n: {type: 'string'},
   patterns: {type: 'string', default: 'window,causal,dilated,longformer'},
+  shapes: {type: 'string'},
   steps: {type: 'string'},
   curve: {type: 'string'},
   long: {type: 'string'},
@@ -40,8 +43,8 @@ export async function main(args: readonly string[]): Promise<number> {
   const gpu = await openGpu();
   // A software adapter takes minutes for what a GPU does in milliseconds.
   const usual = gpu.software
-    ? {n: '512', steps: '5', curve: '128', long: '256'}
-    : {n: '4096,16384', steps: '200', curve: '1024', long: '8192'};
+    ? {n: '512', shapes: '32x4x16', steps: '5', curve: '128', long: '256'}
+    : {n: '4096,16384', shapes: '1x8x65536,512x16x16', steps: '200', curve: '1024', long: '8192'};
   const sizes: ModelSizes = gpu.software ? {layers: 1, heads: 2, width: 32} : {layers: 4, heads: 8, width: 512};
   const timer = await openTimer(gpu);
   const run = describeRun(gpu, timer.clock);
@@ -54,11 +57,16 @@ export async function main(args: readonly string[]): Promise<number> {
   };
 
   for (const n of list(values.n ?? usual.n).map((text) => positive('--n', text))) {
-    const bench = {gpu, timer, n, heads: 8, headDim: 64};
+    const bench = {gpu, timer, batch: 1, n, heads: 8, headDim: 64};
     const fits = denseMisfit(gpu, bench.heads, n) === null && n <= 4096;
     const dense = fits ? await denseBackwardRow(bench, patternOf('window')) : null;
     if (dense !== null) add(dense);
     for (const name of list(values.patterns)) add(await backwardRow(bench, patternOf(name), dense));
+  }
+  for (const text of list(values.shapes ?? usual.shapes)) {
+    const [batch, heads, n] = text.split('x').map((part) => positive('--shapes', part));
+    if (n === undefined) throw new Error(`--shapes: '${text}' is no batch x heads x length`);
+    add(await backwardRow({gpu, timer, batch: batch!, heads: heads!, n, headDim: 64}, patternOf('causal'), null));
   }
   const whole = (name: 'steps' | 'curve' | 'long'): number => positive(`--${name}`, values[name] ?? usual[name]);
   for (const record of await trainingRows(gpu, sizes, {steps: whole('steps'), curve: whole('curve'), long: whole('long')}))
@@ -101,10 +109,10 @@ function print(records: readonly (BackwardRecord | TrainingRecord)[]): void {
   const backward = records.filter((record): record is BackwardRecord => record.kind === 'backward');
   console.log(
     textTable(
-      ['pattern', 'n', 'system', 'forward ms', 'backward ms', 'backward / forward', 'both, × dense', 'max error'],
+      ['pattern', 'n, heads × headDim', 'system', 'forward ms', 'backward ms', 'backward / forward', 'both, × dense', 'max error'],
       backward.map((r) => [
         r.pattern,
-        String(r.n),
+        sizesOf(r),
         r.system,
         r.error ?? digits(r.forwardMs),
         digits(r.backwardMs),

@@ -8,6 +8,10 @@ export function trainingTables(records: readonly BenchRecord[]): string[] {
   return [...(backward.length > 0 ? [backwardTable(backward)] : []), ...(training.length > 0 ? trainingTable(training) : [])];
 }
 
+/** Length, and heads × headDim; sequences × those where there are several. */
+export const sizesOf = ({batch, n, heads, headDim}: BackwardRecord): string =>
+  `${n}, ${batch === undefined ? '' : `${batch} × `}${heads} × ${headDim}`;
+
 function backwardTable(rows: readonly BackwardRecord[]): string {
   return markdownTable(
     [
@@ -22,7 +26,7 @@ function backwardTable(rows: readonly BackwardRecord[]): string {
     ],
     rows.map((row) => [
       row.pattern,
-      `${row.n}, ${row.heads} × ${row.headDim}`,
+      sizesOf(row),
       row.system,
       row.error ?? digits(row.forwardMs),
       digits(row.backwardMs),
