@@ -24,7 +24,7 @@ export function isProduct(shapes: ShapeTable, node: NodeDef): boolean {
 }
 
 /** Whether a tensor is a constant, perhaps reshaped. */
-function isWeight({graph}: ShapeTable, input: string): boolean {
+export function isWeight({graph}: ShapeTable, input: string): boolean {
   for (let at = input, steps = 0; steps < 8; steps++) {
     const node = graph.producer(at);
     if (node?.op === 'Const') return true;

@@ -168,10 +168,11 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const scoreLabels = single(logits.dims);
   const summed = query.labels.filter((label) => key.labels.includes(label) && !logits.contraction.out.includes(label));
   const own = scoreLabels.filter((label) => query.labels.includes(label) && !key.labels.includes(label));
-  const keys = shapes.of(key.input)?.[key.labels.indexOf(keyLabel)];
-  const queryLabel = queryAxis(shapes, logits.product, own, scoreLabels.at(-2)!, query, keys);
   if (summed.length !== 1) return `'${logits.product.name}' sums over ${summed.length} axes, not over one of features`;
-  if (queryLabel === undefined) return `of the scores '${logits.product.name}' it cannot be told which axis are the queries`;
+  const features = summed[0]!;
+  const queries = queryAxis(shapes, logits.product.name, own, scoreLabels.at(-2)!, {query, key, keyLabel, features});
+  if (queries === undefined) return `of the scores '${logits.product.name}' it cannot be told which axis are the queries`;
+  const queryLabel = queries.label;
   const batch = scoreLabels.filter((label) => label !== queryLabel && label !== keyLabel);
   const leading = batch[0] === '*' ? [] : batch;
   if (leading.length > 3) return `its scores have ${leading.length + 2} axes; at most 5 are understood`;
@@ -191,7 +192,6 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const leadingLetter = (label: string): string | undefined =>
     batch[0] === '*' ? ({batch0: 'h', batch1: 'b', batch2: 'a'} as Record<string, string>)[label.replace('=', '')] : undefined;
 
-  const features = summed[0]!;
   const feature = output.labels.filter((label) => output.value.labels.includes(label) && label.endsWith('='));
   const ofValue = {[keyLabel]: 'l', [feature.at(-1) ?? '']: 'd'};
   const axes = {
@@ -244,6 +244,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
     softmax: softmax.node,
     scale: logits.scale * placement.query.scale * placement.key.scale,
     terms,
+    ...(queries.unsure !== undefined && {unsure: queries.unsure}),
     broadcast: broadcastOf(logits.growth),
     ...(logits.causal && {causal: logits.causal}),
     parts,

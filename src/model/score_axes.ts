@@ -1,34 +1,55 @@
 import type {Operand} from './contraction.js';
-import {parseEdge, type NodeDef} from './graph.js';
+import {parseEdge} from './graph.js';
 import {mergedLetter} from './letters.js';
 import {isScale, type Logits, type Term} from './normal_form.js';
+import {areHeads} from './origin.js';
 import {partsOf, type Dims} from './regroup.js';
 import type {ShapeTable} from './shape_table.js';
 import {numberOf, same, type Size} from './size.js';
 
+/** The axis of the queries. */
+export interface QueryAxis {
+  readonly label: string;
+  /** Why it may be another one. */
+  readonly unsure?: string;
+}
+
 /**
  * Which of the axes `own`, those that the query has and the key has not, is that of the queries; `last` stands next to the keys in the
- * scores. Keys without heads leave two to choose from, and a pattern must not lie over the heads: an Einsum may have them next to the
- * keys, so there the sizes must not speak for another axis. Undefined: it cannot be told.
+ * scores. Keys without heads, or with one that broadcasts, leave several to choose from, and a pattern must not lie over the heads.
+ * Whatever is proven to be heads is not it, and what has the unknown length of the keys is; equal numbers are no proof, for there may be as many heads as keys. Undefined: none of them stands next to the keys.
  */
 export function queryAxis(
   shapes: ShapeTable,
-  product: NodeDef,
+  scores: string,
   own: readonly string[],
   last: string,
-  query: Operand,
-  keys: Size | undefined,
-): string | undefined {
-  if (!own.includes(last)) return own.length === 1 ? own[0] : undefined;
-  if (product.op !== 'Einsum') return last;
-  const sizeOf = (label: string): Size | undefined => shapes.of(query.input)?.[query.labels.indexOf(label)];
-  const size = sizeOf(last);
-  if (size === undefined || same(size, keys)) return last;
-  const likelier = own.some((label) => {
-    const other = sizeOf(label);
-    return label !== last && (same(other, keys) || (numberOf(size) !== undefined && numberOf(other) === undefined));
-  });
-  return likelier ? undefined : last;
+  {query, key, keyLabel, features}: {query: Operand; key: Operand; keyLabel: string; features: string},
+): QueryAxis | undefined {
+  const sizeOf = ({input, labels}: Operand, label: string): Size | undefined => shapes.of(input)?.[labels.indexOf(label)];
+  const ones = key.labels.filter((label) => label !== features && label !== keyLabel && numberOf(sizeOf(key, label)) === 1);
+  // One head of both is no choice. Beside a query of unknown rank all that is known is that it may have such axes.
+  const [single, shared] = [true, false].map((one) =>
+    query.labels.filter(
+      (label) => (ones.includes(label) && (numberOf(sizeOf(query, label)) === 1) === one) || (label === '*' && ones.length > 0),
+    ),
+  ) as [string[], string[]];
+  const at = (label: string): number => query.labels.indexOf(label);
+  const open = [...own, ...shared];
+  const rest = open.filter((label) => !areHeads(shapes, query.input, at(label), at(features)));
+  const keys = sizeOf(key, keyLabel);
+  const proofs = [
+    rest.length === 0 && single.length === 0 ? open : rest,
+    rest.filter((label) => numberOf(keys) === undefined && same(sizeOf(query, label), keys)),
+  ];
+  const proven = proofs.find(({length}) => length === 1)?.[0];
+  if (proven !== undefined && own.includes(proven)) return {label: proven};
+  const label = own.includes(last) ? last : own.length === 1 ? own[0] : undefined;
+  const unsure =
+    proven === undefined
+      ? `of the scores '${scores}' it cannot be told which axis are the queries: its keys have no heads, and neither sizes nor weights tell`
+      : `the queries of the scores '${scores}' stand where the keys have one head for all`;
+  return label === undefined ? undefined : {label, unsure};
 }
 
 /** A term, and its axes where they are not the last ones of [.., batch, heads, queries, keys]: a letter each, k for keys. */
