@@ -98,12 +98,17 @@ async function copyAsset([from, to]) {
   if (existsSync(ROOT + from)) await cp(ROOT + from, `${FOLDER}/${to}`, {recursive: true});
 }
 
-function makeExample() {
+const makeExample = () => runNode('--import', 'tsx', 'demo/swap/make_example.ts', `${FOLDER}/swap/example`);
+
+/** The reference and the pages of docs/, which every page of the site links to. */
+export const buildDocs = () =>
+  runNode('node_modules/typedoc/bin/typedoc', '--options', 'scripts/typedoc.json', '--logLevel', 'Warn');
+
+function runNode(...command) {
   return new Promise((resolve, reject) => {
-    const command = ['--import', 'tsx', 'demo/swap/make_example.ts', `${FOLDER}/swap/example`];
     const child = spawn(process.execPath, command, {cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit']});
     child.on('error', reject);
-    child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`make_example.ts ended with ${code}`))));
+    child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command.join(' ')} ended with ${code}`))));
   });
 }
 

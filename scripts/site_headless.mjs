@@ -147,12 +147,10 @@ async function look(page, name, complaints) {
 /** Charts are drawn anew when their width has changed. */
 const settle = (page) => page.evaluate(() => new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), 200)));
 
-/** The documentation is built by a command of its own; its link is checked where it is there. */
 async function checkLinks(page, address, complaints) {
   const targets = await page.evaluate(() => [...document.querySelectorAll('a[href]')].map(({href}) => href.replace(/#.*/, '')));
   for (const target of new Set(targets)) {
     if (!target.startsWith(address)) complaints.push(`links away from the site: ${target}`);
-    else if (target.includes('/api/') && !existsSync(`${FOLDER}/api/index.html`)) continue;
     else if (!existsSync(`${FOLDER}/${target.slice(address.length).replace(/\?.*/, '')}`))
       complaints.push(`a dead link: ${target}`);
   }

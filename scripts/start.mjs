@@ -14,13 +14,13 @@ const USAGE = `npm start -- [options]
 const options = readArguments();
 ensureInstalled();
 // Not at the top: these import packages that a bare clone has to install first.
-const {buildSite, FOLDER, PAGES} = await import('./site_build.mjs');
+const {buildDocs, buildSite, FOLDER, PAGES} = await import('./site_build.mjs');
 const {serve} = await import('./site_serve.mjs');
 const names = PAGES.map(({name}) => name);
 if (options.page !== undefined && !names.includes(options.page))
   fail(`There is no page '${options.page}'; there are ${names.join(', ')}.`);
-console.log('Building the site…');
-await buildSite();
+console.log('Building the site and its documentation…');
+await Promise.all([buildSite(), buildDocs()]);
 const headless = options.headless || !process.stdout.isTTY || !hasDisplay();
 const {address, close} = await serve(FOLDER, Number(options.port ?? 0)).catch((error) => {
   if (error.code !== 'EADDRINUSE') throw error;
@@ -40,7 +40,12 @@ if (headless) {
 async function checkHeadless() {
   const {page: only, pictures = false, browser} = options;
   const {checkSite} = await import('./site_headless.mjs');
-  const good = browser === 'firefox' || (await checkSite(address, {only, pictures}));
+  const {checkDocs} = await import('./site_docs.mjs');
+  const inChromium = async () => [
+    await checkSite(address, {only, pictures}),
+    only !== undefined || pictures || (await checkDocs(address)),
+  ];
+  const good = browser === 'firefox' || !(await inChromium()).includes(false);
   if (browser === 'chromium' || pictures) return good;
   const {findFirefox, whyNoFirefox} = await import('./firefox.mjs');
   const missing = whyNoFirefox();

@@ -9,12 +9,13 @@ const {printFailures, runSteps} = await import('./steps.mjs');
 
 const npm = (script, name, minutes) => ({name, minutes, command: ['npm', 'run', '--silent', script]});
 
-const results = await runSteps([...CHECKS, npm('build', 'build'), npm('docs', 'documentation')]);
+const results = await runSteps([...CHECKS, npm('build', 'build')]);
 // One after the other: they measure time, or keep both cores busy.
 const slow = [
   {name: 'package', command: ['node', 'scripts/check_pack.mjs']},
   {name: 'import time', command: ['node', 'scripts/test_import_time.mjs']},
   {name: 'apps', command: ['node', 'scripts/test_apps.mjs']},
+  // With its documentation, whose warnings are errors.
   {name: 'site', command: ['node', 'scripts/start.mjs', '--headless']},
   {name: 'crash of the GPU process', command: ['node', 'scripts/test_gpu_crash.mjs']},
   {name: "tfjs-core's own specs", command: ['node', 'scripts/core_suite.mjs']},

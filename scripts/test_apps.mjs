@@ -69,7 +69,7 @@ const APPS = {
         ROOT,
       ],
     ],
-    pages: [...PROGRAMS.map(({name}) => `dist/${name}.html`), 'dist/script_tags.html'],
+    pages: [...PROGRAMS.map(({name}) => `dist/${name}.html`), 'dist/script_tags.html', 'dist/react.html', 'dist/worker_page.html'],
     run: PROGRAMS.filter((program) => program.process).map(({name}) => ['node', `${name}.mjs`]),
   },
   types: {

@@ -9,6 +9,7 @@ const GUIDES = readdirSync('docs/guides').map((name) => `docs/guides/${name}`);
 describe('the code blocks of documents', () => {
   it('are all run as they stand, each page in a fresh process or browser page, by scripts/test_apps.mjs', () => {
     for (const page of ['README.md', 'docs/choosing.md', ...GUIDES]) {
+      // test/apps/docs/build.ts makes the two of apps.md, which are not written in TypeScript.
       if (blocksOf(page).length > 0) expect(RUN_PAGES).withContext(page).toContain(page);
     }
     const alone = PROGRAMS.filter(({page}) => page === 'README.md').map(({block}) => block);

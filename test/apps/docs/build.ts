@@ -42,20 +42,41 @@ ${where === 'page' ? "document.querySelector('output').textContent" : 'globalThi
   return where === 'process' ? `${script}console.log(globalThis.done);\n` : script;
 }
 
-mkdirSync('dist', {recursive: true});
-for (const program of PROGRAMS) {
-  const {name} = program;
-  if (program.process) writeFileSync(`${name}.mjs`, programOf(program, 'process'));
-  writeFileSync(`dist/${name}.html`, pageOf(name, `<script type="module" src="${name}.js"></script>`));
-  await build({
-    stdin: {contents: programOf(program, 'page'), resolveDir: here, sourcefile: `${program.page}.js`},
+/** Bundles a module to dist/NAME.js. What the packed package does not bring, React, comes from the project. */
+const bundle = (name: string, contents: string, sourcefile: string, loader: 'js' | 'jsx' = 'js') =>
+  build({
+    stdin: {contents, resolveDir: here, sourcefile, loader},
     outfile: `dist/${name}.js`,
     bundle: true,
     format: 'esm',
     target: 'es2022',
+    jsx: 'automatic',
+    define: {'process.env.NODE_ENV': '"production"'},
+    nodePaths: [join(project, 'node_modules')],
     logLevel: 'error',
   });
+
+const writePage = (name: string): void =>
+  writeFileSync(`dist/${name}.html`, pageOf(name, `<script type="module" src="${name}.js"></script>`));
+
+mkdirSync('dist', {recursive: true});
+for (const program of PROGRAMS) {
+  const {name} = program;
+  if (program.process) writeFileSync(`${name}.mjs`, programOf(program, 'process'));
+  writePage(name);
+  await bundle(name, programOf(program, 'page'), `${program.page}.js`);
 }
+
+// The two applications of the guide, around which there is a page and nothing else.
+const apps = join(project, 'docs/guides/apps.md');
+const [component] = blocksOf(apps, 'jsx');
+writeFileSync('guide.jsx', component!);
+await bundle('react', readFileSync(join(project, 'test/apps/docs/react.jsx'), 'utf8'), 'react.jsx', 'jsx');
+writePage('react');
+const [worker, client] = blocksOf(apps, 'js');
+await bundle('worker', worker!, 'worker.js');
+await bundle('worker_page', client!, 'worker_page.js');
+writePage('worker_page');
 
 // Script tags as the guide has them, its files where npm puts them.
 const [tags] = blocksOf(join(project, 'docs/guides/plain-code.md'), 'html').filter((html) => html.includes('tfjs-splat.min.js'));
