@@ -1,5 +1,6 @@
 import type {layers} from '@tensorflow/tfjs-layers';
 import {parsePattern, Pattern, refusePattern} from '../pattern/index.js';
+import {currentDevice} from '../runtime/index.js';
 import {readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
 
 /** Those of TensorFlow.js, which may be null or undefined like ours. */
@@ -90,6 +91,18 @@ export function checkNames<Args extends AttentionLayerArgs>(
 export function checkCount(thing: string, count: unknown): number {
   if (Number.isInteger(count) && (count as number) > 0) return count as number;
   return refuse(thing, say(count), 'a positive whole number', 'Pass the number that the trained model has.');
+}
+
+/** TensorFlow.js counts the elements of a tensor in int32, on whatever backend. */
+const MOST_ELEMENTS = 2 ** 31 - 1;
+
+/** Refuses a weight that the device has no room for in one tensor, before anything is made of it. */
+export function checkWeight(layer: string, name: string, shape: readonly number[]): void {
+  const elements = shape.reduce((a, b) => a * b, 1);
+  const most = Math.min(MOST_ELEMENTS, Math.floor((currentDevice()?.maxBindingBytes ?? Infinity) / 4));
+  if (elements <= most) return;
+  const cure = 'Give the layer a smaller keyDim, valueDim or headDim, or fewer heads.';
+  refuse(`weight ${name} of ${layer}`, `${elements} numbers of shape ${say([...shape])}`, `at most ${most}, in one tensor`, cure);
 }
 
 export function checkDropout(thing: string, rate: unknown = 0): number {

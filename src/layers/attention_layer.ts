@@ -4,11 +4,21 @@ import {layers, type SymbolicTensor, type LayerVariable, type Shape} from '@tens
 import {full, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
 import {refuse} from '../support/index.js';
-import {checkCount, checkDropout, checkFlag, checkPattern, checkSeed, say, type AttentionLayerArgs} from './arguments.js';
+import {
+  checkCount,
+  checkDropout,
+  checkFlag,
+  checkPattern,
+  checkSeed,
+  checkWeight,
+  say,
+  type AttentionLayerArgs,
+} from './arguments.js';
 import {bandOf, bandPattern, isFull, type Band} from './bands.js';
-import {checkMaskTensor, isSymbolic, readCallArgs, readInputs, readSymbolicCall} from './call_arguments.js';
+import {checkCall, checkMaskTensor, isSymbolic, readCallArgs, readInputs, readSymbolicCall} from './call_arguments.js';
 import {hidingBias, readPairs, readRows, seesAny, type KerasMasks} from './masks.js';
 import {project, readWeightRules} from './projections.js';
+import {markPatterned} from './patterned.js';
 import {maskOf, watchMasks} from './watch_masks.js';
 
 /** How many numbers the projections make of a token. */
@@ -91,8 +101,9 @@ export abstract class AttentionLayer extends layers.Layer {
 
   override apply(
     inputs: Tensor | Tensor[] | SymbolicTensor | SymbolicTensor[],
-    kwargs: Kwargs = {},
+    given?: Kwargs | null,
   ): Tensor | Tensor[] | SymbolicTensor | SymbolicTensor[] {
+    const kwargs = checkCall(this.name, inputs, given);
     const args = readCallArgs(this.name, kwargs);
     if (!isSymbolic(inputs)) {
       if (this.inboundNodes.length === 0 && kwargs['mask'] != null) {
@@ -171,6 +182,7 @@ export abstract class AttentionLayer extends layers.Layer {
   #addProjection(name: Projection, from: readonly number[], to: readonly number[]): void {
     const {rules} = this.#weightRules;
     const add = (part: 'kernel' | 'bias', shape: number[]): LayerVariable => {
+      checkWeight(this.name, `${name}/${part}`, shape);
       const [initializer, regularizer] = [rules[`${part}Initializer`], rules[`${part}Regularizer`]];
       return this.addWeight(`${name}/${part}`, shape, 'float32', initializer, regularizer, true, rules[`${part}Constraint`]);
     };
@@ -241,6 +253,8 @@ export abstract class AttentionLayer extends layers.Layer {
     return this.seed === null ? {} : {seed: (this.seed + this.#draws++) % 2 ** 32};
   }
 }
+
+markPatterned(AttentionLayer);
 
 /** [batch, keyLength, keyHeads, dim] → [batch, 1, heads, dim] */
 function meanOfValues(value: Tensor4D, {heads, keyHeads}: HeadSizes): Tensor4D {

@@ -32,6 +32,36 @@ export interface CallArgs {
   readonly training?: boolean;
 }
 
+const CALLS = 'apply(query), apply([query, value]) or apply([query, value, key])';
+
+/** The arguments of `apply` besides its inputs; refuses calls that Keras would take in Python, or that nobody would. */
+export function checkCall(layer: string, inputs: unknown, args: unknown): Readonly<Record<string, unknown>> {
+  const list = Array.isArray(inputs) ? (inputs as unknown[]) : [inputs];
+  const wrong = Array.from(list).find((input) => !(input instanceof Tensor || input instanceof SymbolicTensor));
+  if (wrong !== undefined || list.includes(undefined)) {
+    const named = typeof wrong === 'object' && wrong !== null && ['query', 'value', 'key'].some((role) => role in wrong);
+    const numbers = Array.isArray(wrong) || typeof wrong === 'number' || ArrayBuffer.isView(wrong);
+    const cure = named
+      ? 'TensorFlow.js has no named inputs: put them into one array, in this order.'
+      : numbers
+        ? 'Make a tensor first: tf.tensor3d(values).'
+        : 'Await what is a promise, and leave out what is not there.';
+    refuse(`inputs of ${layer}`, named ? `an object {${Object.keys(wrong).join(', ')}}` : say(wrong), CALLS, cure);
+  }
+  const symbolic = list.filter((input) => input instanceof SymbolicTensor).length;
+  if (symbolic > 0 && symbolic < list.length) {
+    const cure = 'Make the tensor an input of the model: tf.input({shape: [length, features]}).';
+    refuse(`inputs of ${layer}`, 'tensors beside symbolic ones', 'all of one kind', cure);
+  }
+  if (args === undefined || args === null) return {};
+  if (typeof args !== 'object' || Array.isArray(args) || args instanceof Tensor || args instanceof SymbolicTensor) {
+    const found = args instanceof Tensor || args instanceof SymbolicTensor ? 'a tensor' : say(args);
+    const cure = `Value and key go with the query into one array: ${CALLS}.`;
+    refuse(`second argument of ${layer}.apply`, found, `{${Object.keys(CALL_NAMES).join(', ')}}`, cure);
+  }
+  return args as Readonly<Record<string, unknown>>;
+}
+
 /** `mask` is what a model passes around; see `watchMasks` for why it is not read. */
 export function readCallArgs(layer: string, given: Readonly<Record<string, unknown>>): CallArgs {
   const thing = (name: string): string => `call argument '${name}' of ${layer}`;

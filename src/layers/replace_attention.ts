@@ -1,25 +1,28 @@
-import type {layers} from '@tensorflow/tfjs-layers';
-import type {Pattern} from '../pattern/index.js';
+import type {layers, LayersModel} from '@tensorflow/tfjs-layers';
+import {full, type Pattern} from '../pattern/index.js';
 import {refuse} from '../support/index.js';
 import {checkPattern} from './arguments.js';
-import {AttentionLayer} from './attention_layer.js';
+import {dotStacksOf, type DotStack} from './dot_stacks.js';
+import {isPatterned, type PatternedLayer} from './patterned.js';
+import {replaceStack} from './replace_stack.js';
 
 type Layer = layers.Layer;
 
 /** What `replaceAttention` did, layer by layer, in the order of the model. */
 export interface AttentionReport {
   readonly replaced: readonly {readonly name: string; readonly from: Pattern; readonly to: Pattern}[];
-  /** Layers of other classes whose name speaks of attention. */
+  /** Layers of other classes whose name speaks of attention, and a softmax between two `dot` layers that stays. */
   readonly left: readonly {readonly name: string; readonly className: string; readonly reason: string}[];
 }
 
 /**
  * Gives the attention layers of a model another pattern: every `MultiHeadAttention` and `GroupedQueryAttention`, also in models inside
- * the model and in wrappers.
+ * the model and in wrappers, and also those of another copy of this package. Where stock layers compute attention, two `dot` layers around a
+ * softmax, one layer takes their place; before the last `dot` there may be Rescaling, an added mask and Dropout.
  *
- * It changes the model itself and makes no other one, because nothing but the pattern changes: weights, optimizer and compiled state stay
- * as they are, and `report.replaced[i].from` is what to set to go back. Nothing is changed when an argument is refused. Saving
- * the model saves the patterns.
+ * It changes the model itself and makes no other one: weights, optimizer and compiled state stay as they are, and
+ * `report.replaced[i].from` is what to set to go back, `full()` for stock layers. Nothing is changed when an argument is refused. Saving
+ * the model saves the patterns; import this package before loading it.
  *
  * @param pattern One for all layers, or an array with one for each in the order of `model.layers`; a pattern or its text.
  * @throws SplatError for what is no pattern, and for an array of another length than there are layers.
@@ -30,16 +33,27 @@ export interface AttentionReport {
  */
 export function replaceAttention(model: Layer, pattern: Pattern | string | readonly (Pattern | string)[]): AttentionReport {
   const all = [...new Set(layersOf(model))];
-  const ours = all.filter((layer) => layer instanceof AttentionLayer);
+  const stacks = all.filter(isModel).flatMap(dotStacksOf);
+  const ours = all.flatMap((layer): (PatternedLayer | DotStack)[] => [
+    ...(isPatterned(layer) ? [layer] : []),
+    ...(stacks.filter((stack) => 'node' in stack && stack.node.outboundLayer === layer) as DotStack[]),
+  ]);
+  const nameOf = (each: PatternedLayer | DotStack): string => ('node' in each ? each.node.outboundLayer.name : each.name);
   const patterns = Array.isArray(pattern) ? (pattern as unknown[]) : ours.map(() => pattern);
   if (patterns.length !== ours.length) {
-    const expected = `${ours.length}, one for each attention layer of ${model.name}: ${ours.map(({name}) => name).join(', ') || 'none'}`;
+    const expected = `${ours.length}, one for each attention layer of ${model.name}: ${ours.map(nameOf).join(', ') || 'none'}`;
     refuse('replaceAttention pattern', `${patterns.length} patterns`, expected, 'Pass a single pattern to give it to all of them.');
   }
   const to = patterns.map((each) => checkPattern('replaceAttention pattern', each));
-  const replaced = ours.map((layer, i) => ({name: layer.name, from: layer.pattern, to: to[i]!}));
-  ours.forEach((layer, i) => (layer.pattern = to[i]!));
-  return {replaced, left: all.filter(isStranger).map(leave)};
+  const replaced = ours.map((each, i) => {
+    const pattern = to[i]!;
+    if ('node' in each) return {name: replaceStack(each, pattern).name, from: full(), to: pattern};
+    const from = each.pattern;
+    each.pattern = pattern;
+    return {name: each.name, from, to: pattern};
+  });
+  const others = stacks.flatMap((stack) => ('node' in stack ? [] : [leave(stack.softmax, stack.reason)]));
+  return {replaced, left: [...all.filter(isStranger).map((layer) => leave(layer, NO_PATTERN)), ...others]};
 }
 
 function* layersOf(layer: Layer): Generator<Layer> {
@@ -48,11 +62,15 @@ function* layersOf(layer: Layer): Generator<Layer> {
   for (const inner of holder.layers ?? [holder.layer ?? []].flat()) yield* layersOf(inner);
 }
 
-/** Keras's `Attention` and `AdditiveAttention` keep their scores in other shapes; layers of users compute what they like. */
-const isStranger = (layer: Layer): boolean => !(layer instanceof AttentionLayer) && /attention/i.test(layer.getClassName());
+const isModel = (layer: Layer): layer is LayersModel => 'nodesByDepth' in layer;
 
-const leave = (layer: Layer): AttentionReport['left'][number] => ({
+/** Keras's `Attention` and `AdditiveAttention` keep their scores in other shapes; layers of users compute what they like. */
+const isStranger = (layer: Layer): boolean => !isPatterned(layer) && /attention/i.test(layer.getClassName());
+
+const NO_PATTERN = 'not a MultiHeadAttention or GroupedQueryAttention of this package, which alone have a pattern';
+
+const leave = (layer: Layer, reason: string): AttentionReport['left'][number] => ({
   name: layer.name,
   className: layer.getClassName(),
-  reason: 'not a MultiHeadAttention or GroupedQueryAttention of this package, which alone have a pattern',
+  reason,
 });

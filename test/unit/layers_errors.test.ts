@@ -117,6 +117,41 @@ describe('attention layers refuse', () => {
     expect(messageOf(() => multi({name: 'mha'}).apply(masked))).toContain('mask of the query of mha: found shape [1, 2]');
   });
 
+  it('inputs that are spread over the arguments, named, or no tensors', () => {
+    const [x, input] = [tf.zeros([1, 3, 4]), tf.input({shape: [3, 4]})];
+    const call = (...args: unknown[]): string =>
+      messageOf(() => Reflect.apply(multi({}).apply, multi({name: 'mha'}), args) as unknown);
+    for (const each of [x, input]) {
+      expect(call(each, each)).toContain('second argument of mha.apply: found a tensor, expected {attentionMask, useCausalMask');
+      expect(call(each, [each])).toContain('apply([query, value, key])');
+      expect(call({query: each, value: each})).toContain('inputs of mha: found an object {query, value}, expected apply(query)');
+      expect(call([{query: each}])).toContain('no named inputs');
+      expect(call([each, undefined])).toContain('inputs of mha: found nothing');
+      expect(call([each, null])).toContain('inputs of mha: found null');
+    }
+    expect(call()).toContain('inputs of mha: found nothing');
+    expect(call([x, input])).toContain('tensors beside symbolic ones');
+    expect(call(Promise.resolve(x))).toContain('Await what is a promise');
+    expect(call([[1, 2]])).toContain('tf.tensor3d(values)');
+    expect(call(new Float32Array(12))).toContain('tf.tensor3d(values)');
+    expect(call(x, 'causal')).toContain("second argument of mha.apply: found 'causal'");
+    expect(call(x, true)).toContain('second argument of mha.apply: found true');
+    expect((multi({}).apply(x, null as never) as tf.Tensor).shape).toEqual([1, 3, 4]);
+  });
+
+  it('widths for which no tensor has room, before they make one', () => {
+    const x = tf.zeros([1, 3, 4]);
+    const {numTensors} = tf.memory();
+    for (const layer of [multi({name: 'mha', keyDim: 2 ** 40}), grouped({name: 'mha', headDim: 2 ** 30})]) {
+      expect(messageOf(() => layer.apply(x))).toContain('weight query/kernel of mha: found');
+      expect(messageOf(() => layer.apply(tf.input({shape: [3, 4]})))).toContain('expected at most 2147483647, in one tensor');
+    }
+    expect(messageOf(() => multi({valueDim: 2 ** 31}).apply(x))).toContain('weight value/kernel');
+    expect(tf.memory().numTensors - numTensors).toBeLessThan(10);
+    const wide = multi({numHeads: 1, keyDim: 300}).apply(x) as tf.Tensor;
+    expect(wide.shape).toEqual([1, 3, 4]);
+  });
+
   it('symbolic calls that a model would not repeat', () => {
     const input = tf.input({shape: [3, 4]});
     const symbolic = (kwargs: object): string => messageOf(() => multi({name: 'mha'}).apply(input, {...kwargs}));
