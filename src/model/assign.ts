@@ -1,8 +1,10 @@
 import {compress} from '../acsr/index.js';
 import {causal as causalPattern, type Pattern} from '../pattern/index.js';
 import {SplatError} from '../support/index.js';
+import {parseEdge} from './graph.js';
 import type {Attention, Misfit} from './match.js';
 import type {Align} from './options.js';
+import {featuresIn} from './origin.js';
 import {numberOf} from './size.js';
 import type {ShapeTable} from './shape_table.js';
 
@@ -71,6 +73,7 @@ function placed(attention: Attention, shapes: ShapeTable, own: Pattern, align: A
   const offset = fromFirst ? ({queryOffset: 0} as const) : {};
   const notes = [
     ...(own.node.kind === 'full' ? [] : otherAlignment(attention, align)),
+    ...channels(attention, shapes),
     ...(pattern.node.kind === 'full' ? [] : blindRows(attention, shapes, pattern, fromFirst)),
   ];
   return {attention, pattern, ...offset, notes};
@@ -82,6 +85,15 @@ function otherAlignment({causal, exit}: Attention, align: Align | undefined): st
   if (own === undefined || align === undefined || align === own) return [];
   return [
     `the causal mask of '${exit.node.name}' aligns its queries at the ${own} of its keys, so its pattern does too, not at the ${align}`,
+  ];
+}
+
+/** Attention between features: what a pattern lies over are not positions. */
+function channels({exit, query, key}: Attention, shapes: ShapeTable): string[] {
+  const [ofQuery, ofKey] = [query, key].map(({input, axes}) => featuresIn(shapes, input, axes.indexOf('l')));
+  if (ofQuery === undefined || ofKey === undefined) return [];
+  return [
+    `queries and keys of '${exit.node.name}' are features of '${parseEdge(ofQuery).name}' (channels), not positions: a pattern lies over features`,
   ];
 }
 

@@ -1,6 +1,8 @@
 import {version_converter as version} from '@tensorflow/tfjs-converter';
+import {BATCH_MATMULS} from './contraction.js';
 import {dataInputs, type NodeDef} from './graph.js';
 import type {ShapeTable} from './shape_table.js';
+import {numberOf} from './size.js';
 
 /** The version that was looked at. Another one may have mended it: its masks stay the tensors that it makes. */
 const KNOWN = '4.22.0';
@@ -17,7 +19,7 @@ export function keepsWholeBand(shapes: ShapeTable, node: NodeDef): boolean {
   return (upper !== undefined && upper < 0) || version === KNOWN;
 }
 
-/** What TensorFlow.js computes in another way than TensorFlow, in nodes that masks are made of. */
+/** What TensorFlow.js computes in another way than TensorFlow, in products and in nodes that masks are made of. */
 export function stockNotes(shapes: ShapeTable): string[] {
   if (version !== KNOWN) return [];
   return [...shapes.graph.nodes.values()].flatMap((node) => {
@@ -34,6 +36,24 @@ export function stockNotes(shapes: ShapeTable): string[] {
           'it is kept as it is',
       ];
     }
-    return [];
+    return BATCH_MATMULS.includes(node.op) ? modulo(shapes, node) : [];
   });
+}
+
+/**
+ * Its matMul takes matrix i of an operand modulo their number. That repeats [2, 3] for [4, 2, 3], but of [2, 1] beside [2, 3] it takes
+ * both in turns, where each stands for three.
+ */
+function modulo(shapes: ShapeTable, node: NodeDef): string[] {
+  const leading = dataInputs(node).map((input) => shapes.of(input)?.slice(0, -2) ?? []);
+  const whole = shapes.of(node.name)?.slice(0, -2) ?? [];
+  const wrong = leading.findIndex((axes) => {
+    const first = axes.findIndex((size) => numberOf(size) !== 1);
+    return first >= 0 && axes.some((size, i) => i > first && numberOf(size) === 1 && numberOf(whole.at(i - axes.length)) !== 1);
+  });
+  if (wrong < 0) return [];
+  return [
+    `TensorFlow.js ${version} multiplies wrongly in ${node.op} '${node.name}' where '${dataInputs(node)[wrong]}' is broadcast behind an axis ` +
+      'of more than 1; a swap computes what TensorFlow does there, so its numbers differ from those of the model as it was',
+  ];
 }

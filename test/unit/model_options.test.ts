@@ -45,7 +45,7 @@ describe('options of a swap', () => {
   });
 
   it('name the function that was called', async () => {
-    await expectAsync(loadGraphModel('model.json', {} as SwapOptions)).toBeRejectedWithError(/^loadGraphModel pattern: found none/);
+    await expectAsync(loadGraphModel('model.json', {} as SwapOptions)).toBeRejectedWithError(/^loadGraphModel pattern: found /);
     const source = 7 as unknown as string;
     await expectAsync(loadGraphModel(source, {pattern: full()})).toBeRejectedWithError(/^loadGraphModel source: found number/);
   });
@@ -112,15 +112,15 @@ describe('a report as text', () => {
   });
 });
 
+const run = async (artifacts: io.ModelArtifacts, inputs: Record<string, Tensor>): Promise<number[][]> => {
+  const output = loadGraphModelSync(artifacts).execute(inputs) as Tensor;
+  const width = output.shape.at(-1)!;
+  const values = Array.from(await output.data());
+  return Array.from({length: values.length / width}, (_, row) => values.slice(row * width, (row + 1) * width));
+};
+
 describe('more or fewer queries than keys', () => {
   beforeAll(() => setBackend('cpu'));
-
-  const run = async (artifacts: io.ModelArtifacts, inputs: Record<string, Tensor>): Promise<number[][]> => {
-    const output = loadGraphModelSync(artifacts).execute(inputs) as Tensor;
-    const width = output.shape.at(-1)!;
-    const values = Array.from(await output.data());
-    return Array.from({length: values.length / width}, (_, row) => values.slice(row * width, (row + 1) * width));
-  };
 
   /** Softmax attention in float64, over the keys from query + offset − left to query + offset + right. */
   async function expectWindow(
@@ -221,5 +221,89 @@ describe('more or fewer queries than keys', () => {
     expect(notes([0, 0], 'start')).toEqual([]);
     expect(notes([4, 0], undefined)).toEqual([]);
     expect(notes([0, 0], 'end', full())).toEqual([]);
+  });
+});
+
+describe('a note of the report', () => {
+  beforeAll(() => setBackend('cpu'));
+  const notesOf = (artifacts: GraphArtifacts): readonly string[] => rewriteGraphModel(artifacts, {pattern: full()}).report.notes;
+
+  it('says that attention runs between channels', () => {
+    const words = "queries and keys of 'transpose_10' are features of 'x' (channels), not positions: a pattern lies over features";
+    expect(notesOf(graphCase('channels').artifacts)).toEqual([words]);
+    expect(rewriteGraphModel(graphCase('channels').artifacts, {pattern: causal()}).report.notes).toEqual([words]);
+  });
+
+  it('says so too where weights make the channels, and not of positions that a reshape cuts', () => {
+    const shapes = {q: [-1, 6, 4]};
+    const weights = (...shape: number[]) => ({
+      shape,
+      values: Array.from({length: shape.reduce((a, b) => a * b)}, (_, i) => Math.sin(i)),
+    });
+    const projected = (name: string): object[] => [
+      {name, op: 'Einsum', input: ['q', `${name}_w`], attr: {T: {type: 'DT_FLOAT'}, equation: {s: btoa('bnf,fhc->bhnc')}}},
+    ];
+    const constants = {a_w: weights(4, 2, 3), b_w: weights(4, 2, 3), c_w: weights(4, 2, 3)};
+    const nodes = [...projected('a'), ...projected('b'), ...projected('c')] as ReturnType<typeof node>[];
+    const between = (adjoint: {adj_x?: {b: true}; adj_y?: {b: true}}, last: ReturnType<typeof node>): GraphArtifacts =>
+      attentionGraph(
+        [...nodes, product('scores', 'a', 'b', adjoint), node('probs', 'Softmax', 'scores'), last],
+        constants,
+        ['out'],
+        shapes,
+      );
+    expect(notesOf(between({adj_x: {b: true}}, product('out', 'c', 'probs', {adj_y: {b: true}})))).toEqual([
+      jasmine.stringMatching(/^queries and keys of 'out' are features of 'a' \(channels\)/) as unknown as string,
+    ]);
+    expect(notesOf(between({adj_y: {b: true}}, product('out', 'probs', 'c')))).toEqual([]);
+    // Windows: [batch, 12 positions, 8 features] to [batch, 4 windows, 3 positions, 8].
+    const windows = attentionGraph(
+      [
+        node('x', 'Reshape', 'q', 'cut'),
+        product('scores', 'x', 'x', {adj_y: {b: true}}),
+        node('probs', 'Softmax', 'scores'),
+        product('out', 'probs', 'x'),
+      ],
+      {cut: {shape: [4], values: [-1, 4, 3, 8], int: true}},
+      ['out'],
+      {q: [-1, 12, 8]},
+    );
+    expect(notesOf(windows)).toEqual([]);
+  });
+
+  it('says where the product of TensorFlow.js itself is wrong, and the swap computes what TensorFlow does', async () => {
+    const {artifacts} = graphCase('one_key_head');
+    const notes = notesOf(artifacts);
+    expect(notes.length).toBe(2);
+    for (const [i, name] of ['batchmatmulv2_6', 'batchmatmulv2_10'].entries()) {
+      expect(notes[i]).toMatch(
+        new RegExp(`^TensorFlow.js 4.22.0 multiplies wrongly in BatchMatMulV2 '${name}' where 'reshape_1' is broadcast`),
+      );
+    }
+    const [x, y] = [draw([2, 7, 8], 1), draw([2, 7, 4], 2)];
+    const found = (await run(rewriteGraphModel(artifacts, {pattern: full()}).artifacts, {x, y})).flat();
+    const [xs, ys] = [await x.data(), await y.data()];
+    for (const [batch, head] of [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ] as const) {
+      const query = Array.from({length: 28}, (_, i) => xs[batch * 56 + Math.floor(i / 4) * 8 + head * 4 + (i % 4)]!);
+      const key = ys.slice(batch * 28, (batch + 1) * 28);
+      const rows = rowsOfAttention(query, key, key, 4, 0.5, () => true);
+      rows.forEach((row, r) => row.forEach((value, d) => expect(found[batch * 56 + r * 8 + head * 4 + d]!).toBeCloseTo(value, 5)));
+    }
+  });
+
+  it('is silent about products that TensorFlow.js multiplies rightly', () => {
+    const plain = [scores, node('probs', 'Softmax', 'scores'), product('out', 'probs', 'v')];
+    for (const k of [
+      [1, 1, -1, 4],
+      [1, 2, -1, 4],
+      [-1, 2, -1, 4],
+    ]) {
+      expect(notesOf(attentionGraph(plain, {}, ['out'], {q: [-1, 2, -1, 4], k, v: k}))).toEqual([]);
+    }
   });
 });
