@@ -20,7 +20,10 @@ export interface KerasMasks {
 /** What hides single keys, to be added to the scores: −∞ on a hidden key. The band is left to the pattern, which skips what it hides. */
 export function hidingBias({key, pairs}: KerasMasks): Tensor4D | undefined {
   const shown = both(pairs, key && expandKeys(key));
-  return shown && (tf.where(shown, 0, -Infinity) as Tensor4D);
+  if (shown === undefined) return undefined;
+  const shape: number[] = shown.shape;
+  // Not a number: in its debug mode TensorFlow.js uploads no −∞, and `fill` uploads nothing.
+  return tf.where<Tensor>(shown, tf.zeros(shape), tf.fill(shape, -Infinity)) as Tensor4D;
 }
 
 /**

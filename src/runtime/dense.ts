@@ -163,7 +163,9 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   // A row with NaN has it in its sum. Its hidden pairs weigh 0 all the same.
   max = select(tf.logicalNot(tf.isNaN(max)), max, 0);
   if (sinks !== undefined) max = tf.maximum(max, perHead(sinks));
-  let weights: Tensor = tf.exp(tf.sub(scores, max));
+  // WebGL packs four numbers a texel. Where a row has an odd number of keys one of them belongs to none, and exp(0 − max) of that would be
+  // infinity below −88, and NaN for the whole row in the product with values.
+  let weights: Tensor = tf.exp(tf.minimum(tf.sub(scores, max), 0));
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
   let sum: Tensor = tf.sum(weights, -1, true);
   const weighs = tf.notEqual(sum, 0);

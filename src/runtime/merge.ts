@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
+import {select} from './dense.js';
 import {firstOrder} from './first_order.js';
 
 /**
@@ -51,14 +52,14 @@ type Save = (tensors: Tensor[]) => void;
 /** The share of each part in the denominator of all, and the logarithm of that. */
 function weightsOf(logSumExps: readonly Tensor[]): {shares: Tensor[]; logSumExp: Tensor} {
   const most = logSumExps.reduce((a, b) => tf.maximum(a, b));
-  const max = tf.where(tf.equal(most, -Infinity), 0, most);
+  const max = select(tf.notEqual(most, tf.fill([1], -Infinity)), most, 0);
   const weights = logSumExps.map((sum) => tf.exp(tf.sub(sum, max)));
   const sum = tf.addN(weights);
   const empty = tf.equal(sum, 0);
   const divisor = tf.add(sum, tf.cast(empty, 'float32'));
   return {
     shares: weights.map((weight) => tf.div(weight, divisor)),
-    logSumExp: tf.where(empty, -Infinity, tf.add(max, tf.log(divisor))),
+    logSumExp: select(tf.logicalNot(empty), tf.add(max, tf.log(divisor)), -Infinity),
   };
 }
 
@@ -67,7 +68,7 @@ const mergeOutputs = (outputs: readonly Tensor[], shares: readonly Tensor[]): Te
   tf.addN(
     outputs.map((output, i) => {
       const share = tf.expandDims(shares[i]!, -1);
-      return tf.where(tf.notEqual(share, 0), tf.mul(output, share), 0);
+      return select(tf.notEqual(share, 0), tf.mul(output, share), 0);
     }),
   );
 
@@ -77,7 +78,7 @@ function outputGradients(dOutput: Tensor, saved: readonly Tensor[], count: numbe
   const output = saved[2 * count]!;
   const ofSums = shares.map((share, i) => {
     const moved = tf.mul(share, tf.sum(tf.mul(dOutput, tf.sub(saved[i]!, output)), -1));
-    return tf.where(tf.notEqual(share, 0), moved, 0);
+    return select(tf.notEqual(share, 0), moved, 0);
   });
   return [...shares.map((share) => tf.mul(tf.expandDims(share, -1), dOutput)), ...ofSums];
 }

@@ -16,7 +16,7 @@ import {
   type OracleGradients,
 } from '../oracle_gradients.js';
 import {compileInParts, host} from './attend.js';
-import {spell, type Spelled} from './dense_cases.js';
+import {spell, spoilPadding, type Spelled} from './dense_cases.js';
 import {callCase, featuresOfCase, inputsRead, problemOfCase, type OptionCase, type Tensors} from './option_cases.js';
 
 type Four = [number, number, number, number];
@@ -107,9 +107,10 @@ function reductions(
   };
 }
 
-/** Compares all gradients of a case with the oracle's. */
-export async function expectGradients(given: OptionCase, what = JSON.stringify(given)): Promise<void> {
-  const spelled = spell(given);
+/** Compares all gradients of a case with the oracle's. With `bad`, keys and values behind its lengths hold that. */
+export async function expectGradients(given: OptionCase, what = JSON.stringify(given), bad?: number): Promise<void> {
+  const clean = spell(given);
+  const spelled = bad === undefined ? clean : {...clean, tensors: spoilPadding(clean, bad).tensors};
   const back = drawGiven(given, spelled);
   await expectSame(gradientsOf(given, spelled, back), spelled, await expectedGradients(given, spelled, back), what);
 }

@@ -1,0 +1,4 @@
+import '@tensorflow/tfjs';
+import {specifyEmptyCalls} from '../support/empty_calls.js';
+
+describe('calls of nothing on WebGPU', specifyEmptyCalls);
