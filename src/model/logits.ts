@@ -7,6 +7,7 @@ import {without} from './growth.js';
 import {isMasked, through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
 import {numberOf, same} from './size.js';
+import {restoredFrom} from './restored.js';
 import {LEAST_FACTOR, withScale} from './scale.js';
 
 /**
@@ -120,16 +121,32 @@ function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[
     return terms[Math.max(scores, 0)] as string;
   }
   if (node.op === 'Sub' && found.index === 1) return `'${node.name}' subtracts the scores`;
+  if (node.op === 'Sub' && isMaximum(context, inputs[1]!, inputs[0]!)) return through(node, found.term, {shifted: true});
   const others = inputs.filter((_, index) => index !== found.index);
   const sum = others.reduce((logits, other) => withAddend(context, logits, other, node.op === 'Sub' ? -1 : 1), found.term);
   return through(node, sum, {});
 }
 
+/** Whether a tensor is the maximum of each row of another one. */
+function isMaximum({shapes}: LogitsContext, tensor: string, whole: string): boolean {
+  const maximum = restoredFrom(shapes, tensor, 'Max', whole, false);
+  return maximum !== undefined && 'nodes' in maximum;
+}
+
+/** Below this a number that is added to all scores is none: 1e-9 keeps divisions from 0 in other layers. */
+const NO_SHIFT = 1e-6;
+
+/** The logits of which a number was added to all, which softmax does not see. */
+const shiftedBy = (logits: Logits | undefined, number: number): Logits | undefined =>
+  logits === undefined || Math.abs(number) < NO_SHIFT ? logits : {...logits, shifted: true};
+
 /** The logits with a tensor added: as a mask if it is one, without what softmax does not see, or as it is. */
 function withAddend(context: LogitsContext, logits: Logits, input: string, factor: number): Logits {
   const {folder, shapes} = context;
   const whole = folder.fold(input, NOTHING);
-  const unshifted = Number.isFinite(whole?.value) ? without(context, logits, whole!.lost) : undefined;
+  const unshifted = Number.isFinite(whole?.value)
+    ? shiftedBy(without(context, logits, whole!.lost), Number(whole!.value) * factor)
+    : undefined;
   if (unshifted !== undefined) return unshifted;
   const pushed = logits.multiplied === undefined ? undefined : pushedDown(context, logits, input, factor);
   if (pushed !== undefined) return pushed;
@@ -155,7 +172,7 @@ function withAddend(context: LogitsContext, logits: Logits, input: string, facto
 
 /** The logits with what is left of an addend. */
 function withRest(context: LogitsContext, logits: Logits, {value, lost}: Result, factor: number): Logits | undefined {
-  if (typeof value === 'number') return without(context, logits, lost);
+  if (typeof value === 'number') return shiftedBy(without(context, logits, lost), value * factor);
   const grown = without(context, logits, lost, [value]);
   return grown && withTerm(context, grown, {input: value, kind: 'add', factor});
 }

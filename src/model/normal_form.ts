@@ -43,6 +43,8 @@ export interface Logits {
   readonly growth: readonly Growth[];
   /** Set when a causal mask was recognised and taken out. */
   readonly causal?: Alignment;
+  /** Something that is the same for all keys of a row was added and left out, because softmax does not see it. */
+  readonly shifted?: true;
   /** A mask of ones and zeros that the scores were multiplied with; it needs an addend that pushes down what it makes 0. */
   readonly multiplied?: string;
   /** The nodes that computed it, from the softmax's operand to the product. */

@@ -21,8 +21,8 @@ export interface Combination {
     | 'each head, masked';
   readonly mask: 'none' | 'add' | 'subtract' | 'select' | 'select other' | 'multiply' | 'two';
   readonly causal: 'none' | 'add' | 'select' | 'multiply' | 'with padding' | 'constant' | 'slice';
-  /** Windows of an image, one after the other in the batch, with a mask for each that is added in five axes. */
-  readonly windows: 'none' | 'masked' | 'by shape';
+  /** Windows of an image, one after the other in the batch, with a mask for each that is added in five axes, and perhaps the softmax there. */
+  readonly windows: 'none' | 'masked' | 'by shape' | 'up to the product';
   readonly softmax:
     | 'softmax'
     | 'shifted'
@@ -47,7 +47,7 @@ export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combinat
   ],
   mask: ['none', 'add', 'subtract', 'select', 'select other', 'multiply', 'two'],
   causal: ['none', 'add', 'select', 'multiply', 'with padding', 'constant', 'slice'],
-  windows: ['none', 'masked', 'by shape'],
+  windows: ['none', 'masked', 'by shape', 'up to the product'],
   softmax: [
     ...(['softmax', 'shifted', 'plain', 'flattened', 'logarithm'] as const),
     ...(['reshaped', 'expanded', 'new axis', 'broadcast', 'tiled', 'inverted'] as const),
@@ -110,10 +110,16 @@ export function combined(combination: Combination, length: number, fixed?: Fixed
   const sizes = [l.sizeOf(g, x, 0), HEADS, l.sizeOf(g, x, 1), l.sizeOf(g, c, 1)] as const;
   const wide = heads === 'merged' ? l.reshape(g, scaled, sizes) : scaled;
   const uneven = unevenlyScaled(g, wide, [x, c], scale, sizes);
-  const windowed = combination.windows === 'none' ? uneven : windowMasked(g, uneven, sizes, combination.windows);
+  const {windows} = combination;
+  const back = (apart: Ref): Ref => l.reshape(g, apart, [-1, HEADS, sizes[2], sizes[3]]);
+  const early = windows === 'masked' || windows === 'by shape';
+  const windowed = early ? back(windowMasked(g, uneven, sizes, windows)) : uneven;
   const hidden = masked(g, windowed, seen, combination, sizes, length);
-  const logits = g.logits(scale === 'each head, masked' ? l.mul(g, headScales(g), hidden) : hidden);
-  const probabilities = soft(g, logits, softmax);
+  const late = scale === 'each head, masked' ? l.mul(g, headScales(g), hidden) : hidden;
+  const toTheEnd = windows === 'up to the product';
+  const logits = g.logits(toTheEnd ? windowMasked(g, late, sizes, windows) : late);
+  const softened = soft(g, logits, softmax, toTheEnd ? 5 : 4);
+  const probabilities = toTheEnd ? back(softened) : softened;
   const narrow = heads === 'merged' ? l.reshape(g, probabilities, [-1, sizes[2], sizes[3]]) : probabilities;
   return root.build({y: merged(g, narrow, value!, heads, [sizes[0], sizes[2]])});
 }
@@ -190,15 +196,15 @@ function masked(
   return causal === 'none' ? padded : causally(g, padded, apart, causal, sizes, length);
 }
 
-/** Scores with a mask for each window: to five axes and back. */
+/** Scores with a mask for each window, in five axes. */
 function windowMasked(g: GraphBuilder, scores: Ref, [batch, heads, queries, keys]: Sizes, windows: Combination['windows']): Ref {
-  const images = windows === 'masked' ? -1 : g.op('FloorDiv', [batch, g.int(WINDOWS)], {T: 'DT_INT32'});
+  const images = windows !== 'by shape' ? -1 : g.op('FloorDiv', [batch, g.int(WINDOWS)], {T: 'DT_INT32'});
   const apart = l.reshape(g, scores, [images, WINDOWS, heads, queries, keys]);
   const positions = (size: Ref): Ref =>
     l.cast(g, g.op('Range', [g.int(0), size, g.int(1)], {Tidx: 'DT_INT32'}), 'DT_INT32', 'DT_FLOAT');
   const pairs = l.mul(g, l.reshape(g, positions(queries), [queries, 1]), positions(keys));
   const slopes = g.constant(Float32Array.of(0.1, -0.2), [1, WINDOWS, 1, 1, 1], 'float32', 'slopes');
-  return l.reshape(g, l.add(g, apart, l.mul(g, slopes, pairs)), [-1, heads, queries, keys]);
+  return l.add(g, apart, l.mul(g, slopes, pairs));
 }
 
 function padding(g: GraphBuilder, scores: Ref, seen: Ref, mask: Combination['mask']): Ref {
@@ -259,17 +265,17 @@ function causally(
   }
 }
 
-function soft(g: GraphBuilder, logits: Ref, form: Combination['softmax']): Ref {
+function soft(g: GraphBuilder, logits: Ref, form: Combination['softmax'], rank: number): Ref {
   if (form === 'softmax') return g.op('Softmax', [logits]);
   if (form === 'flattened') {
     const shape = l.shapeOf(g, logits);
-    return g.op('Reshape', [g.op('Softmax', [l.reshape(g, logits, [-1, l.sizeOf(g, logits, 3, shape)])]), shape]);
+    return g.op('Reshape', [g.op('Softmax', [l.reshape(g, logits, [-1, l.sizeOf(g, logits, rank - 1, shape)])]), shape]);
   }
   if (form === 'logarithm') return g.op('Exp', [g.op('LogSoftmax', [logits])]);
   const keeps = form === 'shifted' || form === 'plain';
   const reduced = (op: string, x: Ref): Ref => {
-    const rows = g.op(op, [x, g.int(keeps ? -1 : 3)], {keep_dims: keeps});
-    return keeps ? rows : putBack(g, form === 'inverted' && op === 'Sum' ? g.op('Reciprocal', [rows]) : rows, x, form);
+    const rows = g.op(op, [x, g.int(keeps ? -1 : rank - 1)], {keep_dims: keeps});
+    return keeps ? rows : putBack(g, form === 'inverted' && op === 'Sum' ? g.op('Reciprocal', [rows]) : rows, x, form, rank);
   };
   const exponentials = g.op('Exp', [form === 'plain' ? logits : l.sub(g, logits, reduced('Max', logits))]);
   const sum = reduced('Sum', exponentials);
@@ -277,17 +283,18 @@ function soft(g: GraphBuilder, logits: Ref, form: Combination['softmax']): Ref {
 }
 
 /** The last axis of `whole` put back behind the sums or maxima of its rows. */
-function putBack(g: GraphBuilder, rows: Ref, whole: Ref, form: Combination['softmax']): Ref {
-  if (form === 'expanded') return l.expandDims(g, rows, 3);
+function putBack(g: GraphBuilder, rows: Ref, whole: Ref, form: Combination['softmax'], rank: number): Ref {
+  if (form === 'expanded') return l.expandDims(g, rows, rank - 1);
   if (form === 'new axis') {
     const masks = {begin_mask: 0, end_mask: 0, ellipsis_mask: 1, new_axis_mask: 2, shrink_axis_mask: 0};
     return g.op('StridedSlice', [rows, g.ints([0, 0]), g.ints([0, 0]), g.ints([1, 1])], masks);
   }
   const shape = l.shapeOf(g, whole);
   const size = (axis: number): Ref => l.sizeOf(g, whole, axis, shape);
-  const column = l.reshape(g, rows, [size(0), size(1), size(2), 1]);
+  const outer = Array.from({length: rank - 1}, (_, axis) => axis);
+  const column = l.reshape(g, rows, [...outer.map(size), 1]);
   if (form === 'broadcast') return g.op('BroadcastTo', [column, shape]);
-  return form === 'tiled' ? g.op('Tile', [column, l.pack(g, [1, 1, 1, size(3)])]) : column;
+  return form === 'tiled' ? g.op('Tile', [column, l.pack(g, [...outer.map(() => 1), size(rank - 1)])]) : column;
 }
 
 /** Probabilities times value, and heads side by side: [batch, queries, 12]. */

@@ -198,6 +198,16 @@ export const spellings: readonly Spelling[] = [
     c: {shape: [7], values: [1, 2, 3, 4, 5, 6, 7]},
   }),
   spelling(
+    'a scale for each head behind a number that is added',
+    {scale: 1, bias: ['c']},
+    [scores, node('more', 'AddV2', 'scores', 'five'), node('s', 'Mul', 'more', 'c')],
+    's',
+    {
+      five: 5,
+      c: {shape: [2, 1, 1], values: [1, 2]},
+    },
+  ),
+  spelling(
     'a temperature that only a run tells, behind a mask',
     {scale: 1, bias: ['m', 'tau']},
     [
@@ -313,6 +323,12 @@ export const oddOnes: readonly OddOne[] = [
     {
       c: {shape: [5, 7], values: Array.from({length: 35}, (_, i) => 1 + i / 35)},
     },
+  ),
+  odd(
+    'a scale for each key behind a number that is added',
+    /'s' scales each key by 'c', after something was added to all scores/,
+    [scores, node('more', 'AddV2', 'scores', 'five'), node('s', 'Mul', 'more', 'c'), ...finish('s')],
+    {five: 5, c: {shape: [7], values: [1, 2, 3, 4, 5, 6, 7]}},
   ),
   odd(
     'masked scores scaled by a tensor that reaches 0',

@@ -42,8 +42,9 @@ function inputsOf({mask, causal, softmax, windows}: Combination, {batch, queries
     );
   const length = causal === 'none' ? keys : queries;
   // Where no row may be empty, every sequence keeps key 0: written out without the shift by the maximum, an empty row is 0 / 0, and
-  // under a causal mask the original looks at later keys then, and under a pattern at those that it hides.
-  const needed = causal !== 'none' || softmax === 'plain' || sparse;
+  // under a causal mask the original looks at later keys then, and under a pattern at those that it hides. Where something is added behind a mask
+  // of −1e4, an empty row weighs its keys by that; the op weighs them alike.
+  const needed = causal !== 'none' || softmax === 'plain' || sparse || windows === 'up to the product';
   const seen = Array.from({length: batch * length}, (_, i) =>
     Number((needed && i % length === 0) || (i >= length && random() < 0.6)),
   );

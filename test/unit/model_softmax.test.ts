@@ -47,4 +47,22 @@ describe('a softmax written out', () => {
     const signature = {inputs: {}, outputs: {out: {name: 'out:0'}, sum: {name: 'sum:0'}}};
     expect(reasonOf({...others, modelTopology, signature})).toContain("'sum', a part of its softmax, is an output");
   });
+
+  it('may be scaled between the shift by the maximum and the exponential', () => {
+    const nodes = [
+      scores,
+      node('highest', 'Max', 'scores', 'last'),
+      node('column', 'ExpandDims', 'highest', 'end'),
+      node('shifted', 'Sub', 'scores', 'column'),
+      node('scaled', 'Mul', 'shifted', 'half'),
+      node('exps', 'Exp', 'scaled'),
+      node('sum', 'Sum', 'exps', 'last'),
+      node('back', 'ExpandDims', 'sum', 'end'),
+      node('probs', 'RealDiv', 'exps', 'back'),
+      product('out', 'probs', 'v'),
+    ];
+    const scalar: Constant = {shape: [], values: [-1], int: true};
+    const {report} = rewriteGraphModel(attentionGraph(nodes, {last: scalar, end: scalar, half: 0.5}), {pattern: full()});
+    expect(report.replaced.map(({scale, bias, kept}) => ({scale, bias, kept}))).toEqual([{scale: 0.5, bias: [], kept: []}]);
+  });
 });
