@@ -68,10 +68,15 @@ export {
   type TileShape,
 } from './plan/index.js';
 export {
+  factorsOf,
+  FAR_UNIT,
   generateAppend,
   generateStep,
+  hasFarScores,
+  isFarScale,
   PARAMS_BYTES,
   PLAIN,
+  scoreUnit,
   type BindingRole,
   type CallParams,
   type Features,

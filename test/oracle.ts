@@ -19,6 +19,8 @@ export interface OracleRow {
   readonly probability: Float64Array;
   /** [keyLength] ∂score / ∂raw: 1 without softcap. */
   readonly slope: Float64Array;
+  /** The probability of the sink. */
+  readonly sink: number;
   /** −Infinity for a row without keys and sink. */
   readonly logSumExp: number;
 }
@@ -52,11 +54,12 @@ export function visitRows(
           max = Math.max(max, score[k]!);
         }
         const weight = (s: number): number => (s === -Infinity ? 0 : Math.exp(s - max));
-        let sum = weight(sink);
+        const ofSink = weight(sink);
+        let sum = ofSink;
         for (let k = 0; k < keyLength; k++) sum += probability[k] = weight(score[k]!);
         for (let k = 0; k < keyLength; k++) if (probability[k] !== 0) probability[k]! /= sum;
         const logSumExp = max === -Infinity ? -Infinity : max + Math.log(sum);
-        visit({batch: b, head: h, query: q, index, keyHead, probability, slope, logSumExp});
+        visit({batch: b, head: h, query: q, index, keyHead, probability, slope, sink: ofSink === 0 ? 0 : ofSink / sum, logSumExp});
       }
     }
   }

@@ -72,7 +72,7 @@ function sumTerms(
     inputs,
     attends,
     {scale, ...options},
-    ({batch: b, head: h, query: q, index, keyHead, probability, slope, logSumExp}) => {
+    ({batch: b, head: h, query: q, index, keyHead, probability, slope, sink, logSumExp}) => {
       if (logSumExp === -Infinity) return;
       // dOutput · value, of each key.
       const products = new Float64Array(keyLength);
@@ -96,7 +96,7 @@ function sumTerms(
           gradients.key[at]! += of(scale) * slope[k]! * dScore * of(query[index * headDim + d]!);
         }
       }
-      if (gradients.sinks !== null) gradients.sinks[h]! += minus * Math.exp(options.sinks![h]! - logSumExp) * mean;
+      if (gradients.sinks !== null) gradients.sinks[h]! += minus * sink * mean;
     },
   );
   return gradients;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {DataType, Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, readNumbers, refuse, say, type Given} from '../support/index.js';
-import type {Features, Problem} from '../compile.js';
+import {isFarScale, type Features, type Problem} from '../compile.js';
 import {alignToScores, checkAlive, floats, shapeOf} from './arguments.js';
 import type {NumberArray, SparseAttentionOptions} from './options.js';
 import {paddingCure} from './padding.js';
@@ -48,7 +48,7 @@ export function checkScoring(options: Given<SparseAttentionOptions>, rank: 3 | 4
 }
 
 /** What the text of kernels depends on. */
-export const featuresOf = ({tensors, softcap, dropout}: Scoring): Features => ({
+export const featuresOf = ({tensors, scale, softcap, dropout}: Scoring): Features => ({
   bias: tensors.bias !== undefined,
   softcap: softcap !== undefined,
   alibi: tensors.alibiSlopes !== undefined,
@@ -57,6 +57,7 @@ export const featuresOf = ({tensors, softcap, dropout}: Scoring): Features => ({
   segments: tensors.querySegments !== undefined,
   sinks: tensors.sinks !== undefined,
   dropout: dropout > 0,
+  farScale: isFarScale({scale, softcap}),
   ring: false,
 });
 

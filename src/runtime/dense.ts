@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, type Acsr} from '../compile.js';
+import {CHUNK_PAIRS, factorsOf, FAR_UNIT, hasFarScores, isFarScale, type Acsr} from '../compile.js';
 import {rank4} from './arguments.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';
 import {spreadDiagonals} from './diagonals.js';
+import {distances} from './distances.js';
 
 /** The tensors of one call, float32 unless another type is said. */
 export interface DenseInputs {
@@ -95,12 +96,16 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
     };
   }
   const weighed = weigh(inputs, options, chunk);
-  const {weights, max, sum, keep} = weighed;
-  const kept = keep === null ? weights : tf.mul(weights, keep);
+  const {weights, max, sum, keep, unit, apart} = weighed;
+  // Before the product: a sum of values may be past float32 where their mean is not.
+  const shares = tf.div(weights, divisor(sum));
+  const kept = keep === null ? shares : tf.mul(shares, keep);
+  let logSumExp: Tensor = tf.add(tf.mul(max, unit), tf.log(divisor(sum)));
+  if (apart !== null) logSumExp = tf.sub(logSumExp, apart);
   return {
-    output: tf.div(matMulByHead(kept, weighedValues(inputs, weighed, chunk)), divisor(sum)),
+    output: matMulByHead(kept, weighedValues(inputs, weighed, chunk)),
     // Not every backend takes the logarithm of 0 for −∞.
-    logSumExp: select(tf.notEqual(sum, 0), tf.add(max, tf.log(divisor(sum))), -Infinity),
+    logSumExp: select(tf.notEqual(sum, 0), logSumExp as Tensor4D, -Infinity),
   };
 }
 
@@ -120,6 +125,10 @@ function weighedValues({bias, value: all}: HeadedInputs, {weights, attends}: Wei
 export interface Weights {
   /** exp(score − max), 0 for hidden pairs, [batch, heads, rows, keys] */
   readonly weights: Tensor;
+  /** What scores, and `max`, count in: 16 where biases as large as float32 goes may sum up, else 1. */
+  readonly unit: number;
+  /** What ALiBi takes from the log-sum-exp of a row beside its scores, broadcastable to [batch, heads, rows, 1]; null for nothing. */
+  readonly apart: Tensor | null;
   /** The largest score of a row, the sink among them, [batch, heads, rows, 1] */
   readonly max: Tensor;
   /** Of the weights and that of the sink; 0 for a row without keys and sink, [batch, heads, rows, 1] */
@@ -141,40 +150,63 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   const [rows, keys] = [rowEnd - rowBegin, keyEnd - keyBegin];
   const [batch, heads, queryLength] = inputs.query.shape;
   const {bias, alibiSlopes, relativeBias, sinks} = inputs;
-  const {scale, softcap, dropout = 0, seed = 0} = options;
+  const {softcap, dropout = 0, seed = 0} = options;
+  const short = tf.backend().floatPrecision() === 16;
+  const far = hasFarScores({bias: !!bias, alibi: !!alibiSlopes, relative: !!relativeBias, sinks: !!sinks});
+  const unit = far && !short ? FAR_UNIT : 1;
+  const inUnits = (tensor: Tensor): Tensor => (unit === 1 ? tensor : tf.div(tensor, unit));
 
-  const queryRows = tf.mul(slice(inputs.query, 2, rowBegin, rowEnd), scale);
-  let scores: Tensor = matMulByHead(queryRows, slice(inputs.key, 2, keyBegin, keyEnd), true);
-  const cap: Tensor | null = softcap === undefined ? null : tf.tanh(tf.div(scores, softcap));
-  if (cap !== null) scores = tf.mul(cap, softcap!);
-  if (bias !== undefined) scores = tf.add(scores, sliceScores(bias, chunk));
-  if (alibiSlopes !== undefined) scores = tf.sub(scores, tf.mul(perHead(alibiSlopes), distances(options, chunk)));
+  const {product, side, softcap: cappedAt} = scaleOf(options, unit);
+  // Where it makes numbers smaller before they meet, else after: neither takes terms of a sum past float32.
+  const [before, after] = Math.abs(product) <= 1 ? [product, 1] : [1, product];
+  const queryRows = times(slice(inputs.query, 2, rowBegin, rowEnd), before * side);
+  let scores: Tensor = times(matMulByHead(queryRows, times(slice(inputs.key, 2, keyBegin, keyEnd), side), true), after);
+  const cap: Tensor | null = softcap === undefined ? null : tf.tanh(scores);
+  if (cap !== null) scores = tf.mul(cap, cappedAt);
+  if (bias !== undefined) scores = tf.add(scores, inUnits(sliceScores(bias, chunk)));
+  let apart: Tensor | null = null;
+  if (alibiSlopes !== undefined) {
+    const {near, beyond} = distances(inputs, options, chunk);
+    const slopes = perHead(alibiSlopes);
+    // Beside a sink, what all keys of a row share counts, too.
+    const distance = sinks !== undefined && beyond !== null ? tf.add(near, beyond) : near;
+    scores = tf.sub(scores, tf.mul(inUnits(slopes), distance));
+    if (sinks === undefined && beyond !== null) apart = tf.mul(slopes, beyond);
+  }
   if (relativeBias !== undefined) {
     const entries = slice(relativeBias, 1, firstDiagonal(queryLength, chunk), keyEnd - rowBegin + queryLength - 1);
-    scores = tf.add(scores, spreadDiagonals(entries, rows, keys));
+    scores = tf.add(scores, spreadDiagonals(inUnits(entries) as Tensor2D, rows, keys));
   }
 
   const attends = whoAttends(inputs, options.rows, chunk);
   // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide (WebGL on phones) it is nearer.
-  const least = tf.backend().floatPrecision() === 16 ? -65504 : -3.4028234663852886e38;
+  const least = short ? -65504 : -3.4028234663852886e38;
   // `where`, not an addition: NaN of a key must not reach rows that do not attend to it.
   if (attends !== null) scores = select(attends, scores, least);
   let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);
   // A row with NaN has it in its sum. Its hidden pairs weigh 0 all the same.
   max = select(tf.logicalNot(tf.isNaN(max)), max, 0);
-  if (sinks !== undefined) max = tf.maximum(max, perHead(sinks));
+  const sinkScores = sinks === undefined ? null : inUnits(perHead(sinks));
+  if (sinkScores !== null) max = tf.maximum(max, sinkScores);
   // WebGL packs four numbers a texel. Where a row has an odd number of keys one of them belongs to none, and exp(0 − max) of that would be
   // infinity below −88, and NaN for the whole row in the product with values.
-  let weights: Tensor = tf.exp(tf.minimum(tf.sub(scores, max), 0));
+  const power = (of: Tensor): Tensor => tf.exp(times(tf.minimum(tf.sub(of, max), 0), unit));
+  let weights: Tensor = power(scores);
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
   let sum: Tensor = tf.sum(weights, -1, true);
   const weighs = tf.notEqual(sum, 0);
-  const sinkWeight: Tensor | null = sinks === undefined ? null : tf.exp(tf.sub(perHead(sinks), max));
+  const sinkWeight: Tensor | null = sinkScores === null ? null : power(sinkScores);
   if (sinkWeight !== null) sum = tf.add(sum, sinkWeight);
   const keep =
     dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
-  return {weights, max, sum, sinkWeight, weighs, attends, cap, keep};
+  return {weights, unit, apart, max, sum, sinkWeight, weighs, attends, cap, keep};
 }
+
+/** The factors of the scale; see `isFarScale`. */
+export const scaleOf = ({scale, softcap}: DenseOptions, unit = 1): ReturnType<typeof factorsOf> =>
+  factorsOf({scale, softcap}, {unit, farScale: isFarScale({scale, softcap})});
+
+export const times = <T extends Tensor>(tensor: T, factor: number): T => (factor === 1 ? tensor : tf.mul(tensor, factor));
 
 /**
  * The tensor where `condition` holds, elsewhere a number. `fill` makes the number a tensor: of a scalar, WebGPU spreads all copies on the
@@ -209,14 +241,6 @@ function whoAttends(inputs: HeadedInputs, rows: Acsr | null, chunk: Chunk): Tens
 function maskOf(rows: Acsr, chunk: Chunk): Tensor2D | null {
   const {mask, pairs} = drawMask(rows, chunk);
   return pairs === mask.length ? null : tf.tensor2d(mask, [chunk.rowEnd - chunk.rowBegin, chunk.keyEnd - chunk.keyBegin], 'bool');
-}
-
-/** |p − key| of the pairs of a chunk, [rows, keys] */
-export function distances({queryOffset}: DenseOptions, {rowBegin, rowEnd, keyBegin, keyEnd}: Chunk): Tensor2D {
-  // Counted from the first key, so that float32 holds them exactly also far from position 0.
-  const first = rowBegin + queryOffset - keyBegin;
-  const positions = tf.reshape(tf.range(first, first + rowEnd - rowBegin), [-1, 1]);
-  return tf.abs(tf.sub(positions, tf.range(0, keyEnd - keyBegin)) as Tensor2D);
 }
 
 /** The entry of a relative bias that the last row of a chunk and its first key read. */

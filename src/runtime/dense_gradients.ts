@@ -3,15 +3,16 @@ import type {Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import type {Chunk} from './chunks.js';
 import {
   chunksOf,
-  distances,
   divisor,
   firstDiagonal,
   foldHeads,
   fromHeads,
   headsFirst,
   matMulByHead,
+  scaleOf,
   select,
   slice,
+  times,
   toHeads,
   weigh,
   type DenseInputs,
@@ -19,6 +20,7 @@ import {
   type HeadedInputs,
 } from './dense.js';
 import {diagonalSums} from './diagonals.js';
+import {distances} from './distances.js';
 
 /** What the forward pass gave, and what comes back. */
 export interface DenseOutcome {
@@ -50,6 +52,8 @@ interface Backward {
   readonly dOutput: Tensor4D;
   /** Σ dOutput·output − dLogSumExp, [batch, heads, queryLength, 1] */
   readonly mean: Tensor;
+  /** [batch, heads, queryLength, 1] */
+  readonly dLogSumExp: Tensor | null;
   readonly finiteQuery: Tensor4D;
   readonly finiteKey: Tensor4D;
 }
@@ -93,8 +97,9 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
   const headedOutput = headsFirst(dOutput, options.layout);
   let mean: Tensor = tf.sum(tf.mul(headedOutput, headsFirst(output, options.layout)), -1, true);
   let asked = tf.any(tf.notEqual(headedOutput, 0), -1, true);
+  let given: Tensor | null = null;
   if (dLogSumExp !== undefined) {
-    const given = tf.reshape(dLogSumExp, [batch, heads, queryLength, 1]);
+    given = tf.reshape(dLogSumExp, [batch, heads, queryLength, 1]);
     mean = tf.sub(mean, given);
     asked = tf.logicalOr(asked, tf.notEqual(given, 0));
   }
@@ -107,6 +112,7 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
     options,
     dOutput: headedOutput,
     mean: select(asked, mean, 0),
+    dLogSumExp: given,
     finiteQuery: finite(query),
     finiteKey: finite(inputs.key),
   };
@@ -131,13 +137,23 @@ function chunkParts(call: Backward, chunk: Chunk): Parts {
   const weighed = (scores: Tensor): Tensor => (pairs === null ? scores : select(pairs, scores, 0));
   const dScores = weighed(tf.mul(probabilities, tf.sub(products, mean)));
   const dRaw = cap === null ? dScores : weighed(tf.mul(dScores, tf.sub(1, tf.square(cap))));
+  const {side, gradient} = scaleOf(options);
+  const share = sinkWeight === null ? null : tf.div(sinkWeight, divisor(sum));
+  const given = call.dLogSumExp && select(tf.notEqual(sum, 0), slice(call.dLogSumExp, 2, rowBegin, rowEnd), 0);
   return {
-    query: tf.mul(matMulByHead(dRaw, key), options.scale),
-    key: tf.mul(sumByKeyHead(dRaw, query, key.shape[1]), options.scale),
+    query: tf.mul(matMulByHead(dRaw, times(key, side)), gradient),
+    key: tf.mul(sumByKeyHead(dRaw, times(query, side), key.shape[1]), gradient),
     value: sumByKeyHead(kept, dOutput, key.shape[1]),
-    ...scoreParts(call, chunk, dScores),
-    ...(sinkWeight !== null && {sinks: tf.neg(tf.sum(tf.mul(tf.div(sinkWeight, divisor(sum)), mean), [0, 2, 3]))}),
+    ...scoreParts(call, chunk, dScores, rowSums(share, mean, given)),
+    ...(share !== null && {sinks: tf.neg(tf.sum(tf.mul(share, mean), [0, 2, 3]))}),
   };
+}
+
+/** Σ dScores of each row: of its own, only a sink or a log-sum-exp makes it other than 0. `share` is the probability of the sink. */
+function rowSums(share: Tensor | null, mean: Tensor, dLogSumExp: Tensor | null): Tensor | null {
+  const through = share === null ? null : tf.mul(share, mean);
+  if (through === null || dLogSumExp === null) return through ?? dLogSumExp;
+  return tf.add(through, dLogSumExp);
 }
 
 /** Only sinks take part in the denominator of rows that the pattern leaves without keys. */
@@ -148,7 +164,7 @@ function emptyChunk({inputs, mean}: Backward, {rowBegin, rowEnd}: Chunk): Parts 
 }
 
 /** What was added to the scores gets sums of their gradient. */
-function scoreParts({inputs, options}: Backward, chunk: Chunk, dScores: Tensor): Parts {
+function scoreParts({inputs, options}: Backward, chunk: Chunk, dScores: Tensor, ofRows: Tensor | null): Parts {
   const {bias, relativeBias, alibiSlopes} = inputs;
   const [batch, heads] = inputs.query.shape;
   const parts: Parts = {};
@@ -170,7 +186,12 @@ function scoreParts({inputs, options}: Backward, chunk: Chunk, dScores: Tensor):
     const rows = tf.reshape(dScores, [(batch * heads) / count, count, ...dScores.shape.slice(2)]);
     parts.relativeBias = diagonalSums(tf.sum(rows, 0));
   }
-  if (alibiSlopes !== undefined) parts.alibiSlopes = tf.neg(tf.sum(tf.mul(dScores, distances(options, chunk)), [0, 2, 3]));
+  if (alibiSlopes !== undefined) {
+    const {near, beyond} = distances(inputs, options, chunk);
+    const sum = tf.sum(tf.mul(dScores, near), [0, 2, 3]);
+    const far = beyond === null || ofRows === null ? null : tf.sum(tf.mul(ofRows, beyond), [0, 2, 3]);
+    parts.alibiSlopes = tf.neg(far === null ? sum : tf.add(sum, far));
+  }
   return parts;
 }
 

@@ -5,6 +5,7 @@ import {
   decodePlan,
   generateAppend,
   generateStep,
+  isFarScale,
   PARAMS_BYTES,
   PLAIN,
   repeatRows,
@@ -111,7 +112,13 @@ export class DeviceStore implements KvStore {
     const bias = biasOf(scores, arrival, tokens);
     const features = {
       ...PLAIN,
-      ...{softcap: softcap !== undefined, alibi: alibiSlopes !== undefined, bias: bias !== null, sinks: sinks !== undefined},
+      ...{
+        farScale: isFarScale(scores),
+        softcap: softcap !== undefined,
+        alibi: alibiSlopes !== undefined,
+        bias: bias !== null,
+        sinks: sinks !== undefined,
+      },
     };
     const places = this.#ownRows(arrival);
     const step = generateStep(plan, {features, ragged: rows.length > 1, held: this.#held(arrival, places, bias?.base)});

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
-import {compileGradients, type BindingRole, type Compiled, type CompiledGradients, type ScoreSums} from '../compile.js';
+import {compileGradients, scoreUnit, type BindingRole, type Compiled, type CompiledGradients, type ScoreSums} from '../compile.js';
 import {keyOf} from '../support/index.js';
 import type {Host} from './backend.js';
 import {callParams, runLaunches, type CallNumbers, type CallTensors} from './launch.js';
@@ -80,13 +80,18 @@ class BackwardCall {
     return this.run({dScores: [...pairs], dRelative: shape}, {kind: 'diagonals', shape: pairs})[1]!;
   }
 
-  /** −Σ dS · |p − key|: what a relative bias would get, weighed by the distance along each diagonal. */
+  /**
+   * −Σ dS · |p − key|: what a relative bias would get, weighed by the distance along each diagonal. Distances count from the smallest:
+   * those of far positions are long, and Σ dS of a row, which multiplies what they share, is known without rounding.
+   */
   alibiSlopes({shape}: Tensor): Tensor {
     const {queryLength, keyLength, queryOffset} = this.compiled.plan.problem;
     const entries = queryLength + keyLength - 1;
-    const distances = Float32Array.from({length: entries}, (_, r) => -Math.abs(r - queryLength + 1 - queryOffset));
+    const all = Array.from({length: entries}, (_, r) => Math.abs(r - queryLength + 1 - queryOffset));
+    const least = Math.max(0, queryOffset - keyLength + 1, 1 - queryLength - queryOffset);
     const diagonals = this.relativeBias({shape: [shape[0]!, entries]});
-    return tf.sum(tf.mul(diagonals, tf.tensor1d(distances)), 1);
+    const near = tf.sum(tf.mul(diagonals, tf.tensor1d(all.map((distance) => least - distance))), 1);
+    return least === 0 ? near : tf.sub(near, tf.mul(tf.sum(this.rowSums(), [0, 2]), least));
   }
 
   sinks(): Tensor {
@@ -115,8 +120,10 @@ class BackwardCall {
     // Whatever comes back for the log-sum-exp of a row without keys, −∞, goes nowhere.
     const given = tf.where(attends, dLogSumExp === undefined ? products : tf.sub(products, dLogSumExp), 0);
     if (sinks === undefined) return {given, share: tf.zerosLike(given), attends};
-    const logit = tf.mul(tf.reshape(sinks, [1, heads, 1]), Math.LOG2E);
-    const power = tf.exp(tf.mul(tf.sub(logit, maximum), Math.LN2));
+    // Maxima are in the unit of scores.
+    const unit = scoreUnit(this.compiled.features);
+    const logit = tf.div(tf.reshape(sinks, [1, heads, 1]), unit);
+    const power = tf.exp(tf.mul(tf.sub(logit, maximum), unit));
     return {given, share: tf.div(power, tf.where(attends, sum, 1)), attends};
   }
 }

@@ -163,7 +163,7 @@ interface TimedCall {
 
 /** Of each feature, what a call with it brings. What the tensors hold changes no time, but for lengths, which hide nothing here. */
 const BROUGHT: {
-  readonly [F in Exclude<keyof Features, 'ring'>]: (problem: Problem) => Partial<TimedCall['tensors'] & CallNumbers>;
+  readonly [F in Exclude<keyof Features, 'ring' | 'farScale'>]: (problem: Problem) => Partial<TimedCall['tensors'] & CallNumbers>;
 } = {
   bias: ({keyLength}) => ({bias: tf.zeros([1, 1, 1, keyLength])}),
   softcap: () => ({softcap: 50}),

@@ -1,8 +1,10 @@
 import {repeat, type Path, type Step, type Steps} from './barriers.js';
+import {hasFarScores} from './features.js';
 import type {Columns, KernelShape} from './kernel_shape.js';
 import type {RowAccess} from './row_access.js';
 import {Scoring} from './scoring.js';
 import type {Share} from './share.js';
+import {power} from './numbers.js';
 import {each, lines, tree} from './text.js';
 import {copyTile, exchange, multiply, rotated, weigh, type Grid} from './tile_math.js';
 
@@ -27,7 +29,7 @@ class Trip {
 
   constructor(private readonly share: Share) {
     this.shape = share.shape;
-    this.scoring = new Scoring(this.shape.features);
+    this.scoring = new Scoring(this.shape.features, share.productScale);
   }
 
   steps(): AttendSteps {
@@ -71,13 +73,13 @@ class Trip {
     return copyTile(this.share.threads, rows, query.columns, (row, column, at) => {
       const tensorRow = `(queryLine + u32(rowsOf.x + rowsOf.y * min(i32${row}, owned.x - 1)) * params.queryStrides.y)`;
       const rotatedColumn = `(${column} + ${row}) % ${query.columns}u`;
-      return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${query.load(query.base(tensorRow), column)};`;
+      return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${query.load(query.base(tensorRow), column)}${this.share.sideScale};`;
     });
   }
 
   private stageKeys({first, count}: Columns): string {
     return copyTile(this.share.threads, this.shape.keys, count, (row, column, at) => {
-      const from = this.loadKeyRow(this.share.key, 'y0', row, first, column);
+      const from = `${this.loadKeyRow(this.share.key, 'y0', row, first, column)}${this.share.sideScale}`;
       return `memory[${this.shape.regions.key.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${from};`;
     });
   }
@@ -115,7 +117,7 @@ class Trip {
     const staged = regions.query;
     const load = (i: number, column: string): string =>
       staged === null
-        ? query.load(`query${i}`, column)
+        ? `${query.load(`query${i}`, column)}${this.share.sideScale}`
         : `memory[ownQuery + ${staged.begin + threadsY * i * query.columns}u + ${rotated(column, 'ty', threadsY * i, query.columns)}]`;
     const prelude = staged === null ? '' : ` let ownQuery = ty * ${query.columns}u;`;
     return multiply(this.grid, this.share, {name: 's', columns, region: regions.key, unroll: unroll.scores, prelude, load});
@@ -168,8 +170,8 @@ class Trip {
     const {dropout} = features;
     const row = (i: number): string =>
       lines(
-        `{ let next = max(m${i}, t${i}); let shrink = exp2(m${i} - next); m${i} = next;`,
-        each(this.share.keys, (j) => `s${i}_${j} = exp2(s${i}_${j} - next);`, ' '),
+        `{ let next = max(m${i}, ${this.reference(`t${i}`)}); let shrink = exp2(${power(`m${i} - next`, features)}); m${i} = next;`,
+        each(this.share.keys, (j) => `s${i}_${j} = exp2(${this.exponent(`s${i}_${j} - next`)});`, ' '),
         `l${i} = fma(l${i}, shrink, ${tree(this.scoresOf(i), (a, b) => `(${a} + ${b})`)});`,
         // What is dropped counts in the sum all the same.
         dropout ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
@@ -177,6 +179,19 @@ class Trip {
       );
     const keys = dropout ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
     return `{ ${this.share.collect('t', larger)}\n${lines(keys, each(this.share.rows, row))}\n}`;
+  }
+
+  /**
+   * Where a row is computed again, its probabilities are 2^headroom smaller. Far scores may be so far from 0 that adding to them does
+   * nothing, and their differences pass through a multiplication anyway; the others take it from the reference, once a row.
+   */
+  private reference(maximum: string): string {
+    return this.share.repairs && !hasFarScores(this.shape.features) ? `${maximum} + headroom` : maximum;
+  }
+
+  private exponent(difference: string): string {
+    const {features} = this.shape;
+    return this.share.repairs && hasFarScores(features) ? `fma(${difference}, LOG2_UNIT, -headroom)` : power(difference, features);
   }
 
   private storeProbabilities(group: number): string {

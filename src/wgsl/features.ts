@@ -11,6 +11,8 @@ export interface Features {
   readonly segments: boolean;
   readonly sinks: boolean;
   readonly dropout: boolean;
+  /** The scale is far from 1, so that each of query and key takes a part of it. */
+  readonly farScale: boolean;
   /** Keys are slots of a cache, and the tail says what they hold. Never together with `lengths`, whose place that takes, nor with `relative`. */
   readonly ring: boolean;
 }
@@ -24,8 +26,24 @@ export const PLAIN: Features = Object.freeze({
   segments: false,
   sinks: false,
   dropout: false,
+  farScale: false,
   ring: false,
 });
+
+/** What is added to scores may be as large as float32 goes: models hide keys by −3.4e38. */
+export type Added = Pick<Features, 'bias' | 'alibi' | 'relative' | 'sinks'>;
+
+/**
+ * Whether scores count in units of 16: a sum of four numbers of float32 is then above EMPTY, 4 · 3.4e38 / 16 = 8.5e37. Others count in units
+ * of log2, which saves a multiplication of each pair, and lie within ±3.2e38 of them, 2.2e38 as softmax counts.
+ */
+export const hasFarScores = ({bias, alibi, relative, sinks}: Added): boolean => bias || alibi || relative || sinks;
+
+/** Of far scores. */
+export const FAR_UNIT = 16;
+
+/** Scores as softmax counts in a unit of the kernels. */
+export const scoreUnit = (features: Added): number => (hasFarScores(features) ? FAR_UNIT : Math.LN2);
 
 /** The features that travel in the tail of the schedule, one word a pair: a binding each would be more than a stock device has. */
 export const EXTRAS = ['keyLengths', 'querySegments', 'keySegments', 'alibiSlopes', 'sinks', 'relativeBias'] as const;

@@ -2,7 +2,7 @@ import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, type Plan} from '../plan/index.j
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend.js';
 import {convertGrid, convertProgram} from './convert.js';
-import {PLAIN, pairsPerRow, tailOf, type Features} from './features.js';
+import {PLAIN, pairsPerRow, scoreUnit, tailOf, type Features} from './features.js';
 import {gatherGrid, gatherProgram, gathers} from './gather.js';
 import {kernelShape} from './kernel_shape.js';
 import {matrixProgram} from './matrix.js';
@@ -51,7 +51,7 @@ export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
       launches.push(launch(merge, grid, offsets.merges + MERGE_PAIRS * mergeBegin, flags));
     }
   });
-  if (aux === 'logSumExp') launches.push(launch(logSumExpProgram(), logSumExpGrid(plan), 0, 0));
+  if (aux === 'logSumExp') launches.push(launch(logSumExpProgram(features), logSumExpGrid(plan), 0, 0));
   return launches;
 }
 
@@ -83,6 +83,8 @@ export function launchOf(
     pairs: tail.maskPairs,
     batch,
     share: [0, 0, heads],
+    unit: scoreUnit(features),
+    farScale: features.farScale,
     ...changes,
   };
   return (program, grid, first, flags) => ({

@@ -4,7 +4,7 @@ import type {GradientShape} from './gradient_shape.js';
 import {gradientTensors, GradientTrip} from './gradient_steps.js';
 import {SHARE_LINES} from './lines.js';
 import {program} from './make_program.js';
-import {NUMBERS} from './numbers.js';
+import {NUMBERS, unitText} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {BindingRole, Program} from './program.js';
 import {rowAccess, type RowAccess} from './row_access.js';
@@ -66,7 +66,7 @@ const SIZE = ${size};
 const TX = ${threadsX}u;
 const TY = ${threadsY}u;
 `,
-    NUMBERS,
+    NUMBERS + unitText(features),
     PARAMS,
     features.alibi || features.relative ? EXTRA : '',
     mask === 'bits' ? BIT : '',
@@ -109,9 +109,6 @@ const CONTINUED = 'let continues = (params.flags & CONTINUES) != 0u;';
 const add = (to: RowAccess, base: string, column: string, sum: string): string =>
   `if (continues) { ${to.store(base, column, `${to.load(base, column)} + ${sum}`)} } else { ${to.store(base, column, sum)} }`;
 
-/** From units of log2 back to those of scores: d(scale · q·k · log2 e) = log2 e · …, and P is not differentiated by 2^x but by e^x. */
-const NATURAL_SCALE = 'params.scale * 0.6931471805599453';
-
 function rowsText(shape: GradientShape): string {
   const {headDim, valueDim, threadsX, threadsY, mask, features, wants} = shape;
   const trip = new GradientTrip(shape, gradientTensors(shape));
@@ -139,10 +136,10 @@ function rowsText(shape: GradientShape): string {
     return lines(
       `if (i32(x${i}) < owned.x) {`,
       'if (owned.y < 0) {',
-      ownColumns(width, threadsX, (column, c) => add(dQuery, to, column, `g${i}_${c} * (${NATURAL_SCALE})`)),
+      ownColumns(width, threadsX, (column, c) => add(dQuery, to, column, `g${i}_${c} * params.gradientScale`)),
       '} else {',
       `let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x${i}) * ${width}u;`,
-      ownColumns(width, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * (${NATURAL_SCALE});`),
+      ownColumns(width, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * params.gradientScale;`),
       '}\n}',
     );
   };
@@ -194,12 +191,12 @@ function keysText(shape: GradientShape): string {
   const record = (i: number): string =>
     lines(
       `let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own${i}) * ${headWidth + valueWidth}u;`,
-      ownColumns(headWidth, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * (${NATURAL_SCALE});`),
+      ownColumns(headWidth, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * params.gradientScale;`),
       ownColumns(valueWidth, threadsX, (column, c) => `scratch[record + ${headWidth}u + ${column}] = v${i}_${c};`),
     );
   const gradients = (i: number): string =>
     lines(
-      ownColumns(headWidth, threadsX, (column, c) => add(dKey, `ownKey${i}`, column, `g${i}_${c} * (${NATURAL_SCALE})`)),
+      ownColumns(headWidth, threadsX, (column, c) => add(dKey, `ownKey${i}`, column, `g${i}_${c} * params.gradientScale`)),
       ownColumns(valueWidth, threadsX, (column, c) => add(dValue, `ownValue${i}`, column, `v${i}_${c}`)),
     );
   const write = (i: number): string =>
@@ -271,10 +268,10 @@ fn bitOf(words: vec2i, key: u32) -> bool {
 }
 `;
 
-/** d softcap · tanh(x / softcap) / dx. */
+/** d softcap · tanh(x / softcap) / dx, of x / softcap. */
 const CAP_SLOPE = /* wgsl */ `
-fn capSlope(score: f32) -> f32 {
-  let t = hyperbolic(score / params.softcap);
+fn capSlope(x: f32) -> f32 {
+  let t = hyperbolic(x);
   return 1.0 - t * t;
 }
 `;

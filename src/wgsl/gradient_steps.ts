@@ -3,6 +3,7 @@ import {repeat} from './barriers.js';
 import type {GradientShape, Summation} from './gradient_shape.js';
 import type {Columns} from './kernel_shape.js';
 import {rowAccess, type RowAccess} from './row_access.js';
+import {power} from './numbers.js';
 import {Scoring} from './scoring.js';
 import {each, lines, tree} from './text.js';
 import {copyTile, exchange, FLOATS, multiply, weigh, type Grid} from './tile_math.js';
@@ -69,14 +70,16 @@ export class GradientTrip {
 
   private product(name: string, ranges: readonly Columns[], own: Side, staged: RowAccess, what: string): Step[] {
     const {product, size, unroll} = this.shape;
+    const side = name === 's' ? this.sideScale : '';
     return ranges.flatMap((columns, index): Step[] => {
       const {first, count} = columns;
       const copy = copyTile(this.threads, size, count, (row, column, at) => {
-        const from = staged.load(staged.base(this.tensors.stagedRow(row)), first === 0 ? column : `${column} + ${first}u`);
+        const loaded = staged.load(staged.base(this.tensors.stagedRow(row)), first === 0 ? column : `${column} + ${first}u`);
+        const from = loaded + side;
         return `memory[${product.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${from};`;
       });
       const zero = index === 0 ? each(this.grid.rows, (i) => each(this.grid.keys, (j) => `var ${name}${i}_${j} = 0.0;`, ' ')) : '';
-      const load = (i: number, column: string): string => own.access.load(own.own(i), column);
+      const load = (i: number, column: string): string => own.access.load(own.own(i), column) + side;
       const text = multiply(this.grid, FLOATS, {name, columns, region: product, unroll: unroll.scores, load});
       return [
         {name: `stage ${what}`, reads: [], writes: [product], code: copy},
@@ -88,6 +91,7 @@ export class GradientTrip {
   private sum(weights: string, name: string, sum: Summation, staged: RowAccess, what: string): Step[] {
     const {size, threadsX, unroll} = this.shape;
     const quads = this.grid.keys / sum.groups / 4;
+    const factor = name === 'g' ? this.sideScale : '';
     const steps: Step[] = [];
     for (let group = 0; group < sum.groups; group++) {
       const code = exchange(this.grid, FLOATS, {name: weights, region: sum.weights, quads, group});
@@ -99,7 +103,7 @@ export class GradientTrip {
         const copy = copyTile(this.threads, perGroup, width, (row, column, at) => {
           const there = group === 0 ? row : `(${row} + ${group * perGroup}u)`;
           const from = staged.load(staged.base(this.tensors.stagedRow(there)), begin === 0 ? column : `${column} + ${begin}u`);
-          return `memory[${sum.staged.begin}u + ${at} + ${column}] = ${from};`;
+          return `memory[${sum.staged.begin}u + ${at} + ${column}] = ${from}${factor};`;
         });
         const text = weigh(this.grid, FLOATS, {
           name,
@@ -115,6 +119,11 @@ export class GradientTrip {
       }
     }
     return steps;
+  }
+
+  /** A far scale that came only at the end would find products and sums past float32. */
+  private get sideScale(): string {
+    return this.shape.features.farScale ? ' * params.sideScale' : '';
   }
 
   /** Query and key of own i and staged j, by the numbers under which they are declared. */
@@ -137,7 +146,7 @@ export class GradientTrip {
       // What does not attend must bring in no NaN, of its value or of the sum of its row.
       const weight = features.dropout ? 'p * kept' : 'p';
       return lines(
-        `{ ${kept}let hides = ${s} == HIDDEN; let p = exp2(${s} - stats${a}.x) * stats${a}.y;`,
+        `{ ${kept}let hides = ${s} == HIDDEN; let p = exp2(${power(`${s} - stats${a}.x`, features)}) * stats${a}.y;`,
         `${t} = select(p * (${product} - stats${a}.z)${slope}, 0.0, hides);`,
         owns === 'keys' ? `${s} = select(${weight}, 0.0, hides); }` : '}',
       );

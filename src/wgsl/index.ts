@@ -1,6 +1,6 @@
 export {halvesBytes} from './convert.js';
 export type {BindingRole, CallParams, Launch, Layout, Program} from './program.js';
-export {PLAIN, tailOf, type Features, type Tail} from './features.js';
+export {FAR_UNIT, hasFarScores, PLAIN, scoreUnit, tailOf, type Added, type Features, type Tail} from './features.js';
 export {generateAppend, generateStep, type Step} from './generate_decode.js';
 export type {HeldSequence} from './held.js';
 export {generateGradients, generateScoreGradients, keyResults, type GradientOptions, type ScoreSums} from './generate_gradients.js';
@@ -8,3 +8,4 @@ export {generateRounding} from './generate_rounding.js';
 export {generate, suitsMatrices, type GenerateOptions} from './generate.js';
 export {PARAMS_BYTES} from './params.js';
 export {roundedBytes} from './round.js';
+export {factorsOf, isFarScale} from './scale.js';

@@ -1,10 +1,11 @@
 import {ceilDiv} from '../support/index.js';
 import {placeBarriers, type Path, type Step} from './barriers.js';
 import {program} from './make_program.js';
-import {matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
+import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {MatrixTrip, type MatrixSteps} from './matrix_steps.js';
+import {FAR_UNIT} from './features.js';
 import {LINES} from './lines.js';
-import {NUMBERS} from './numbers.js';
+import {NUMBERS, power, unitText} from './numbers.js';
 import {PARAMS} from './params.js';
 import {BIASED, clipped} from './scoring.js';
 import type {BindingRole, Program} from './program.js';
@@ -81,14 +82,14 @@ alias Result = subgroup_matrix_result<f32, ${matrix.N}, ${matrix.M}>;
 const ROWS = ${subgroups * lanes}u;
 const LANES = ${lanes}u;
 const KEYS = ${keys};
-// The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
+// The largest score of the first tile counts as 2^3, which is HEADROOM in the unit of scores. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than ENOUGH for each of its keys, or than PLENTY: below, ${component} would hold too many of its probabilities badly.
-const HEADROOM = 3.0;
+const HEADROOM = ${bias ? 3 / (FAR_UNIT * Math.LOG2E) : '3.0'};
 const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e30'};
 const ENOUGH = 0.000244140625;
 const PLENTY = 0.125;
 `,
-      NUMBERS,
+      NUMBERS + unitText(addedTo(shape)),
       PARAMS,
       bias ? BIASED : '',
       [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
@@ -182,6 +183,7 @@ ${body}
   /** What each row becomes: fresh = this pass, old = what earlier passes left; then who writes which row. */
   private finish(): string {
     const {exact, valueDim} = this.shape;
+    const exp = (difference: string): string => `exp2(${power(difference, addedTo(this.shape))})`;
     const record = ceilDiv(valueDim, 4) + 1;
     const slot = (x: string): string =>
       `params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + ${x}) * ${record}u`;
@@ -200,10 +202,10 @@ ${body}
       // The reference of a row without keys says nothing.
       'let mine = select(m, EMPTY, sum == 0.0);',
       'let top = max(mine, had.x);',
-      'let total = fma(sum, exp2(mine - top), had.y * exp2(had.x - top));',
+      `let total = fma(sum, ${exp('mine - top')}, had.y * ${exp('had.x - top')});`,
       'let inverse = select(1.0 / total, 0.0, total == 0.0);',
-      'let fresh = exp2(mine - top) * inverse;',
-      'let old = had.y * exp2(had.x - top) * inverse;',
+      `let fresh = ${exp('mine - top')} * inverse;`,
+      `let old = had.y * ${exp('had.x - top')} * inverse;`,
       'if (writes && i32(index) < owned.x) {',
       `if (owned.y >= 0) { scratch[${slot('index')} + ${record - 1}u] = vec4f(top, total, 0.0, 0.0); }`,
       'else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(top, total); }',

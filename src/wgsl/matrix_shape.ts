@@ -1,6 +1,6 @@
 import type {MatrixConfig, Plan, Storage} from '../plan/index.js';
 import type {Region} from './barriers.js';
-import type {Features} from './features.js';
+import type {Features, Added} from './features.js';
 import {halvesAccess, paddedDim, rowAccess, type RowAccess} from './row_access.js';
 
 /** Everything the text of the tensor-core kernel depends on. A subgroup owns as many rows as it has lanes: one lane, one row. */
@@ -70,6 +70,9 @@ export function matrixShape(
     memory: slices + key + value,
   };
 }
+
+/** The same kernel by what it adds to scores. */
+export const addedTo = ({bias}: MatrixShape): Added => ({bias, alibi: false, relative: false, sinks: false});
 
 /** How the kernel reaches its tensors. */
 export interface MatrixAccess {

@@ -1,6 +1,7 @@
 import {ceilDiv} from '../support/index.js';
 import {repeat, type Path, type Region, type Step, type Steps} from './barriers.js';
-import {SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
+import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
+import {power} from './numbers.js';
 import type {RowAccess} from './row_access.js';
 import {each, lines, tree} from './text.js';
 
@@ -248,7 +249,7 @@ export class MatrixTrip {
       // The scale goes into the exponent: 2 to 6 % of the kernel (H200, 2026-11-20).
       each(quads, (c) =>
         this.shape.bias
-          ? `let p${c} = exp2(scores${c} - m);`
+          ? `let p${c} = exp2(${power(`scores${c} - m`, addedTo(this.shape))});`
           : `let p${c} = exp2(fma(scores${c}, vec4f(params.scale), vec4f(-m)));`,
       ),
       stores,

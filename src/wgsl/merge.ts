@@ -3,7 +3,7 @@ import {program} from './make_program.js';
 import type {Features} from './features.js';
 import type {Structure} from './kernel_shape.js';
 import {LINES} from './lines.js';
-import {NUMBERS} from './numbers.js';
+import {FINITE, NUMBERS, power, unitText} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {Program} from './program.js';
 import {rowAccess} from './row_access.js';
@@ -18,8 +18,9 @@ const rowsPerGroup = ({problem}: Pick<Structure, 'problem'>): number => Math.flo
 /** Workgroups per merge: an invocation joins one vec4 column of one row. */
 export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
 
-/** Joins the parts of long rows by their maximum and sum: w_p = sum_p · 2^(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
-export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, {sinks}: Features): Program {
+/** Joins the parts of long rows by their maximum and sum: w_p = sum_p · exp(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
+export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features: Features): Program {
+  const {sinks} = features;
   const columns = ceilDiv(plan.problem.valueDim, 4);
   const output = rowAccess('output', plan.problem.valueDim, true);
   return program({
@@ -36,8 +37,9 @@ const ROWS = ${plan.tile.rows}u;
 const COLUMNS = ${columns}u;
 const RECORD = COLUMNS + 1u;
 `,
-      NUMBERS,
+      NUMBERS + unitText(features),
       PARAMS,
+      FINITE,
       sinks ? EXTRA + SINK : '',
       output.functions,
       `
@@ -78,7 +80,18 @@ let share = weight(scratch[record + COLUMNS].xy, largest);
 total += share;
 sum = fma(vec4f(share), scratch[record + column], sum);
 }
-${output.store('to', 'column', 'sum * select(1.0 / total, 0.0, total == 0.0)')}
+let inverse = select(1.0 / total, 0.0, total == 0.0);
+var mean = sum * inverse;
+if (!isFinite(sizeOf(sum))) {
+// Shares of 1, whose sums are not past the largest output. Not at once: tiny outputs would vanish.
+mean = vec4f();
+if (continues) { mean = (weight(before, largest) * inverse) * ${output.load('to', 'column')}; }
+for (var slot = owned.y; slot < slotEnd; slot++) {
+let record = recordOf(line, slot, x);
+mean = fma(vec4f(weight(scratch[record + COLUMNS].xy, largest) * inverse), scratch[record + column], mean);
+}
+}
+${output.store('to', 'column', 'mean')}
 if (column == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[row] = vec2f(largest, total); }
 }
 
@@ -88,7 +101,7 @@ return params.slotBase + ((line * params.slots + u32(slot)) * ROWS + x) * RECORD
 
 // Of a part with this (maximum, sum): 0 when it saw no key, for its sum is.
 fn weight(part: vec2f, largest: f32) -> f32 {
-return part.y * exp2(part.x - largest);
+return part.y * exp2(${power('part.x - largest', features)});
 }
 `,
     ),

@@ -1,15 +1,30 @@
+import {hasFarScores, FAR_UNIT, type Added} from './features.js';
+
 /**
- * Scores are in units of log2 and finite by construction. From the top: LOWEST is the lowest score a bias can push a pair to, EMPTY the
- * running maximum of a row that has seen no key, HIDDEN the score of a pair that does not attend. exp2(HIDDEN − EMPTY) is exactly 0, so
- * masked pairs and empty rows need no further case, and a row whose keys were all pushed to LOWEST is uniform, as softmax has it.
+ * Hidden pairs and empty rows have finite scores: EMPTY is the running maximum of a row that has seen no key, HIDDEN the score of a pair
+ * that does not attend. exp2 of their difference is exactly 0, so masked pairs and empty rows need no further case. Scores of pairs that
+ * attend lie above EMPTY, in one of two units: see `hasFarScores`.
  */
 export const NUMBERS = /* wgsl */ `
-const LOWEST = -1e38;
-const EMPTY = -2e38;
-const HIDDEN = -3e38;
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
+`;
+
+/** The power of two that a difference of scores is. */
+export const power = (difference: string, features: Added): string =>
+  hasFarScores(features) ? `(${difference}) * LOG2_UNIT` : difference;
+
+/** What `power` needs. */
+export const unitText = (features: Added): string =>
+  hasFarScores(features) ? `const LOG2_UNIT = ${FAR_UNIT * Math.LOG2E}; // of a score\n` : '';
+
+/** Whether a sum overflowed, or took in what is not finite: by its bits, for compilers may take it that no float is infinite. */
+export const FINITE = /* wgsl */ `
+fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z) + abs(four.w)); }
 `;
 
 /** Eight halves as two vec4 of floats. `unpack2x16float` is core WGSL; devices with `shader-f16` convert halves themselves. */

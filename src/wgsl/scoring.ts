@@ -1,35 +1,52 @@
-import type {Features} from './features.js';
+import {FAR_UNIT, type Features} from './features.js';
 import {heldScores} from './held.js';
 import {lines} from './text.js';
 
+/** Scores in their unit from numbers as calls give them. */
+const PER_UNIT = 1 / FAR_UNIT;
+
 /**
- * The text that makes a score of a product of query and key, in units of log2:
- * softcap(scale · product) + bias + relative bias − slope · |position − key|; pairs of other segments are hidden.
+ * The text that makes a score of a product of query and key, in the unit of scores (see `hasFarScores`):
+ * softcap(scale · product) − slope · |position − key| + bias + relative bias; pairs of other segments are hidden.
  *
  * Queries and keys have numbers `a` and `b`, one for each that an invocation owns or meets: `query(a)` and `key(b)` declare what belongs
  * to one of them, `pair(…, a, b)` uses it. So kernels that own rows and kernels that own keys speak the same text.
  */
 export class Scoring {
-  constructor(private readonly features: Features) {}
+  /** `farScale` follows the scale of products where query and key have not taken their parts of it. */
+  constructor(
+    private readonly features: Features,
+    private readonly farScale = '',
+  ) {}
 
   /** Functions of the module. */
   get functions(): string {
-    const {bias, relative, softcap, dropout} = this.features;
-    return lines(bias || relative ? BIASED : '', softcap ? CAPPED : '', dropout ? KEPT : '', heldScores(this.features));
+    const {bias, relative, softcap, dropout, alibi, ring, lengths} = this.features;
+    return lines(
+      bias || relative ? BIASED : '',
+      bias && relative ? BIASED_TWICE : '',
+      softcap ? CAPPED : '',
+      dropout ? KEPT : '',
+      alibi && !ring ? standing(lengths) : '',
+      heldScores(this.features),
+    );
   }
 
   /** What query number `a` brings: `row` is its index as u32, `line` · queryLength + row its place among all rows. */
   query(a: number, row: string, place: string): string {
-    const {bias, alibi, relative, segments, dropout, ring} = this.features;
-    const first = ring ? 'heldBy(batch).y' : 'params.queryOffset';
+    const {bias, alibi, relative, segments, sinks, dropout, ring} = this.features;
     const perHead = 'params.queryLength / params.packedHeads';
     return lines(
       bias && !ring ? `let bias${a} = dot(vec3u(batch, head, ${row}), params.biasStrides.xyz);` : '',
       bias && ring
         ? `let bias${a} = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + ${row} / (${perHead}), ${row} % (${perHead})), params.biasStrides.xyz);`
         : '',
-      alibi ? `let slope${a} = extra(params.alibiSlopes + head * params.packedHeads + ${row} / (${perHead})) * LOG2E;` : '',
-      alibi ? `let position${a} = i32(${row} % (${perHead})) + ${first};` : '',
+      alibi ? `let slope${a} = extra(params.alibiSlopes + head * params.packedHeads + ${row} / (${perHead})) * ${PER_UNIT};` : '',
+      alibi
+        ? `let position${a} = ${ring ? `i32(${row} % (${perHead})) + heldBy(batch).y` : `standsAt(${row} % (${perHead}), batch)`};`
+        : '',
+      // Without a sink, what is the same for all keys of a row is left to the log-sum-exp.
+      alibi && sinks && !ring ? `let beyond${a} = beyond(${row} % (${perHead}), batch);` : '',
       relative
         ? `let relative${a} = params.relativeBias + (head * params.packedHeads + ${row} / (${perHead})) * params.relativeStride + ${perHead} - 1u - ${row} % (${perHead});`
         : '',
@@ -52,13 +69,16 @@ export class Scoring {
 
   /** Turns the product `s` of query a and key b into its score. */
   pair(s: string, a: number, b: number): string {
-    const {bias, softcap, alibi, relative, segments, ring} = this.features;
-    let score = `${s} * params.scale`;
+    const {bias, softcap, alibi, relative, segments, sinks, ring} = this.features;
+    const scaled = `${s} * params.scale${this.farScale}`;
+    let score = scaled;
     if (softcap) score = `capped(${score})`;
-    // One sum, then one test: minus infinity in either hides the pair.
+    if (alibi) {
+      const distance = `f32(abs(position${a} - ${ring ? 'held' : 'k'}${b}))`;
+      score = `(${score} - slope${a} * ${sinks && !ring ? `(${distance} + beyond${a})` : distance})`;
+    }
     const added = [...(bias ? [`bias[bias${a} + b${b}]`] : []), ...(relative ? [`extra(relative${a} + u32(k${b}))`] : [])];
-    if (added.length > 0) score = `biased(${score}, ${added.join(' + ')})`;
-    if (alibi) score = `(${score} - slope${a} * f32(abs(position${a} - ${ring ? 'held' : 'k'}${b})))`;
+    if (added.length > 0) score = `biased${added.length === 2 ? 'Twice' : ''}(${[score, ...added].join(', ')})`;
     if (segments) score = `select(HIDDEN, ${score}, segment${a} == theirs${b})`;
     return score === `${s} * params.scale` ? `${s} *= params.scale;` : `${s} = ${score};`;
   }
@@ -79,18 +99,46 @@ export const clipped = (lengths: boolean): string =>
       )
     : '';
 
-/** The score of a pair with an additive bias. Minus infinity hides the pair; NaN passes through both selects. */
+/** The score of a pair with an additive bias. Minus infinity hides the pair; NaN passes through the select. */
 export const BIASED = /* wgsl */ `
 fn biased(score: f32, bias: f32) -> f32 {
-  let sum = fma(bias, 1.4426950408889634, score);
-  return select(select(sum, LOWEST, sum < LOWEST), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
+  return select(fma(bias, ${PER_UNIT}, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
 }
 `;
 
-/** WGSL leaves tanh of large numbers to the device, some of which return NaN; near zero the quotient would cancel. */
+/** Two biases, whose sum may be past float32 before it is a score. */
+const BIASED_TWICE = /* wgsl */ `
+fn biasedTwice(score: f32, bias: f32, other: f32) -> f32 {
+  let both = fma(bias, ${PER_UNIT}, other * ${PER_UNIT});
+  let shown = select(score + both, HIDDEN, bitcast<u32>(bias) == 0xff800000u);
+  return select(shown, HIDDEN, bitcast<u32>(other) == 0xff800000u); // no ||, a branch for each pair
+}
+`;
+
+/**
+ * Where a query stands for ALiBi: at the key nearest to it. Distances from there are small where it is far from all keys, and differences
+ * of distances are the same. `beyond` is the rest, the same for all keys of a row.
+ */
+export const standing = (lengths: boolean): string => /* wgsl */ `
+fn lastKey(batch: u32) -> i32 {
+  return ${lengths ? 'clamp(schedule[params.keyLengths + batch].x, 1, i32(params.keyLength))' : 'i32(params.keyLength)'} - 1;
+}
+
+fn standsAt(token: u32, batch: u32) -> i32 {
+  let first = clamp(params.queryOffset, -i32(params.queryLength), i32(params.keyLength)); // so that no sum wraps
+  return clamp(i32(token) + first, 0, lastKey(batch));
+}
+
+fn beyond(token: u32, batch: u32) -> f32 {
+  let position = f32(params.queryOffset) + f32(token);
+  return max(max(position - f32(lastKey(batch)), -position), 0.0);
+}
+`;
+
+/** `x` is the product in multiples of the softcap. WGSL leaves tanh of large numbers to the device, some of which return NaN; near zero the quotient would cancel. */
 const CAPPED = /* wgsl */ `
-fn capped(score: f32) -> f32 {
-  return params.softcap * hyperbolic(score / params.softcap);
+fn capped(x: f32) -> f32 {
+  return params.softcap * hyperbolic(x);
 }
 
 fn hyperbolic(x: f32) -> f32 {
@@ -116,7 +164,6 @@ fn kept(random: u32, key: i32) -> f32 {
 
 /** A float that travels in the tail of the schedule. */
 export const EXTRA = /* wgsl */ `
-const LOG2E = 1.4426950408889634;
 fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 `;
 
@@ -124,7 +171,6 @@ fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 export const SINK = /* wgsl */ `
 fn sinkAt(at: u32) -> vec2f {
   let word = schedule[at].x;
-  let logit = max(bitcast<f32>(word) * LOG2E, LOWEST);
-  return select(vec2f(logit, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
+  return select(vec2f(bitcast<f32>(word) * ${PER_UNIT}, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
 }
 `;

@@ -37,6 +37,21 @@ export class Share {
     this.threads = shape.threadsX * shape.threadsY;
   }
 
+  /** What a column of query and of key is multiplied by, ready to follow it. Halves could not hold it, nor need they. */
+  get sideScale(): string {
+    return this.shape.features.farScale && !this.words ? ' * params.sideScale' : '';
+  }
+
+  /** What is left for their product, where the scale is far. */
+  get productScale(): string {
+    return this.shape.features.farScale && this.words ? ' * params.sideScale * params.sideScale' : '';
+  }
+
+  /** Whether sums of values may be past float32 where their mean is not. Those of halves are not. */
+  get repairs(): boolean {
+    return !this.words;
+  }
+
   get memoryElement(): 'vec4u' | 'vec4f' {
     return this.words ? 'vec4u' : 'vec4f';
   }

@@ -14,8 +14,8 @@ import {inHalves, toHalf} from './halves.js';
 const UNITS = [1, 1.12, 1.3, 1.5, 1.75].map((unit) => 1 / unit);
 const FACTOR = 1.3;
 const BLOCK = 32;
-/** Where the kernels clamp a score that a bias pushes lower, so that float32 holds it in units of log2. */
-const LOWEST = -1e38;
+/** Scores of the kernels with a bias, which may be as low as float32 goes: in units of 16. Others are in units of log2. */
+const WIDE = 16;
 
 interface Outputs {
   readonly exact: Float64Array;
@@ -27,7 +27,8 @@ interface Outputs {
 function attend(inputs: AttentionInputs, attends: Attends, {scale, bias}: OracleOptions): Outputs {
   const {batch, heads, queryLength, keyLength, headDim, valueDim, query, key, value} = inputs;
   const factor = scale ?? 1 / Math.sqrt(headDim);
-  const inLog2 = Math.fround(factor * Math.LOG2E);
+  const unit = bias === undefined ? Math.LN2 : WIDE;
+  const inUnits = Math.fround(factor / unit);
   const zeros = (): Float64Array => new Float64Array(batch * heads * queryLength * valueDim);
   const outputs = {exact: zeros(), rounded: UNITS.map(zeros), single: zeros()};
   const scores = new Float64Array(keyLength);
@@ -49,7 +50,7 @@ function attend(inputs: AttentionInputs, attends: Attends, {scale, bias}: Oracle
         }
         keys.push(k);
         scores[k] = factor * dot + added;
-        singles[k] = Math.max(LOWEST, Math.fround(Math.fround(single * inLog2) + added * Math.LOG2E));
+        singles[k] = Math.fround(Math.fround(single * inUnits) + added / unit);
         most = Math.max(most, scores[k]!);
         mostSingle = Math.max(mostSingle, singles[k]!);
       }
@@ -57,7 +58,7 @@ function attend(inputs: AttentionInputs, attends: Attends, {scale, bias}: Oracle
       let [sum, singleSum] = [0, 0];
       for (const k of keys) {
         sum += scores[k] = Math.exp(scores[k]! - most);
-        singleSum += singles[k] = Math.fround(2 ** (singles[k]! - mostSingle));
+        singleSum += singles[k] = Math.fround(Math.exp((singles[k]! - mostSingle) * unit));
       }
       const weigh = (output: Float64Array, weight: (k: number) => number): void => {
         const to = (line * queryLength + q) * valueDim;
