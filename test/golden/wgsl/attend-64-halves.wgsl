@@ -18,9 +18,8 @@ const KEYS = 64;
 const TX = 8u;
 const TY = 16u;
 
-const LOWEST = -1e38;
-const EMPTY = -2e38;
-const HIDDEN = -3e38;
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
@@ -29,7 +28,7 @@ struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
   first: u32, spans: u32, intervals: u32, maskBits: u32,
-  scale: f32,       // of the scores, times log2(e)
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
@@ -40,7 +39,7 @@ struct Params {
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // times log2(e)
+  softcap: f32,       // in the unit of scores
   seed: u32,          // mixed
   dropped: u32,       // a pair is kept from this hash on
   keptScale: f32,     // 1 / (1 - rate of dropout)
@@ -52,6 +51,8 @@ struct Params {
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
 fn lower(eight: vec4u) -> vec4f { return vec4f(unpack2x16float(eight.x), unpack2x16float(eight.y)); }
@@ -77,59 +78,67 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 8u;
-  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f();
+  var m0 = EMPTY; var l0 = 0.0;
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 8u;
-  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f();
+  var m1 = EMPTY; var l1 = 0.0;
   let x2 = ty + 32u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 8u;
-  var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f(); var o2_1 = vec4f();
+  var m2 = EMPTY; var l2 = 0.0;
   let x3 = ty + 48u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 8u;
-  var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f(); var o3_1 = vec4f();
+  var m3 = EMPTY; var l3 = 0.0;
+  var o0_0 = vec4f(); var o0_1 = vec4f();
+  var o1_0 = vec4f(); var o1_1 = vec4f();
+  var o2_0 = vec4f(); var o2_1 = vec4f();
+  var o3_0 = vec4f(); var o3_1 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
+      let sum = had.y;
       m0 = had.x;
-      l0 = select(0.0, had.y, tx == 0u);
-      o0_0 = had.y * output[to + (2u * tx + 0u)];
-      o0_1 = had.y * output[to + (2u * tx + 1u)];
+      l0 = select(0.0, sum, tx == 0u);
+      o0_0 = sum * output[to + (2u * tx + 0u)];
+      o0_1 = sum * output[to + (2u * tx + 1u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
+      let sum = had.y;
       m1 = had.x;
-      l1 = select(0.0, had.y, tx == 0u);
-      o1_0 = had.y * output[to + (2u * tx + 0u)];
-      o1_1 = had.y * output[to + (2u * tx + 1u)];
+      l1 = select(0.0, sum, tx == 0u);
+      o1_0 = sum * output[to + (2u * tx + 0u)];
+      o1_1 = sum * output[to + (2u * tx + 1u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
+      let sum = had.y;
       m2 = had.x;
-      l2 = select(0.0, had.y, tx == 0u);
-      o2_0 = had.y * output[to + (2u * tx + 0u)];
-      o2_1 = had.y * output[to + (2u * tx + 1u)];
+      l2 = select(0.0, sum, tx == 0u);
+      o2_0 = sum * output[to + (2u * tx + 0u)];
+      o2_1 = sum * output[to + (2u * tx + 1u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
+      let sum = had.y;
       m3 = had.x;
-      l3 = select(0.0, had.y, tx == 0u);
-      o3_0 = had.y * output[to + (2u * tx + 0u)];
-      o3_1 = had.y * output[to + (2u * tx + 1u)];
+      l3 = select(0.0, sum, tx == 0u);
+      o3_0 = sum * output[to + (2u * tx + 0u)];
+      o3_1 = sum * output[to + (2u * tx + 1u)];
     }
   }
 
@@ -519,12 +528,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o0_0 * inverse;
       output[to + (2u * tx + 1u)] = o0_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
       scratch[record + (2u * tx + 0u)] = o0_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o0_1 * inverse;
-      if (tx == 0u) { scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }
   if (i32(x1) < owned.x) {
@@ -535,12 +542,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o1_0 * inverse;
       output[to + (2u * tx + 1u)] = o1_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
       scratch[record + (2u * tx + 0u)] = o1_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o1_1 * inverse;
-      if (tx == 0u) { scratch[record + 16u] = vec4f(m1, l1, 0.0, 0.0); }
     }
   }
   if (i32(x2) < owned.x) {
@@ -551,12 +556,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o2_0 * inverse;
       output[to + (2u * tx + 1u)] = o2_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
       scratch[record + (2u * tx + 0u)] = o2_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o2_1 * inverse;
-      if (tx == 0u) { scratch[record + 16u] = vec4f(m2, l2, 0.0, 0.0); }
     }
   }
   if (i32(x3) < owned.x) {
@@ -567,12 +570,48 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o3_0 * inverse;
       output[to + (2u * tx + 1u)] = o3_1 * inverse;
-      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
       scratch[record + (2u * tx + 0u)] = o3_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o3_1 * inverse;
-      if (tx == 0u) { scratch[record + 16u] = vec4f(m3, l3, 0.0, 0.0); }
+    }
+  }
+  if (tx == 0u) {
+    if (i32(x0) < owned.x) {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      if (owned.y >= 0) {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
+        scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0);
+      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+    }
+    if (i32(x1) < owned.x) {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      if (owned.y >= 0) {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
+        scratch[record + 16u] = vec4f(m1, l1, 0.0, 0.0);
+      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
+    }
+    if (i32(x2) < owned.x) {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      if (owned.y >= 0) {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
+        scratch[record + 16u] = vec4f(m2, l2, 0.0, 0.0);
+      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
+    }
+    if (i32(x3) < owned.x) {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      if (owned.y >= 0) {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
+        scratch[record + 16u] = vec4f(m3, l3, 0.0, 0.0);
+      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
     }
   }
 }

@@ -15,18 +15,18 @@ const SIZE = 32;
 const TX = 8u;
 const TY = 8u;
 
-const LOWEST = -1e38;
-const EMPTY = -2e38;
-const HIDDEN = -3e38;
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
+const LOG2_UNIT = 23.083120654223414; // of a score
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
   first: u32, spans: u32, intervals: u32, maskBits: u32,
-  scale: f32,       // of the scores, times log2(e)
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
@@ -37,7 +37,7 @@ struct Params {
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // times log2(e)
+  softcap: f32,       // in the unit of scores
   seed: u32,          // mixed
   dropped: u32,       // a pair is kept from this hash on
   keptScale: f32,     // 1 / (1 - rate of dropout)
@@ -49,6 +49,8 @@ struct Params {
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
 var<workgroup> memory: array<vec4f, 384>;
@@ -326,52 +328,52 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           s3_2 = select(HIDDEN, s3_2, begin + i32(tx) + 16 < visited.y);
           s3_3 = select(HIDDEN, s3_3, begin + i32(tx) + 24 < visited.y);
         }
-        { let hides = s0_0 == HIDDEN; let p = exp2(s0_0 - stats0.x) * stats0.y;
+        { let hides = s0_0 == HIDDEN; let p = exp2((s0_0 - stats0.x) * LOG2_UNIT) * stats0.y;
           t0_0 = select(p * (t0_0 - stats0.z), 0.0, hides);
           s0_0 = select(p, 0.0, hides); }
-        { let hides = s0_1 == HIDDEN; let p = exp2(s0_1 - stats1.x) * stats1.y;
+        { let hides = s0_1 == HIDDEN; let p = exp2((s0_1 - stats1.x) * LOG2_UNIT) * stats1.y;
           t0_1 = select(p * (t0_1 - stats1.z), 0.0, hides);
           s0_1 = select(p, 0.0, hides); }
-        { let hides = s0_2 == HIDDEN; let p = exp2(s0_2 - stats2.x) * stats2.y;
+        { let hides = s0_2 == HIDDEN; let p = exp2((s0_2 - stats2.x) * LOG2_UNIT) * stats2.y;
           t0_2 = select(p * (t0_2 - stats2.z), 0.0, hides);
           s0_2 = select(p, 0.0, hides); }
-        { let hides = s0_3 == HIDDEN; let p = exp2(s0_3 - stats3.x) * stats3.y;
+        { let hides = s0_3 == HIDDEN; let p = exp2((s0_3 - stats3.x) * LOG2_UNIT) * stats3.y;
           t0_3 = select(p * (t0_3 - stats3.z), 0.0, hides);
           s0_3 = select(p, 0.0, hides); }
-        { let hides = s1_0 == HIDDEN; let p = exp2(s1_0 - stats0.x) * stats0.y;
+        { let hides = s1_0 == HIDDEN; let p = exp2((s1_0 - stats0.x) * LOG2_UNIT) * stats0.y;
           t1_0 = select(p * (t1_0 - stats0.z), 0.0, hides);
           s1_0 = select(p, 0.0, hides); }
-        { let hides = s1_1 == HIDDEN; let p = exp2(s1_1 - stats1.x) * stats1.y;
+        { let hides = s1_1 == HIDDEN; let p = exp2((s1_1 - stats1.x) * LOG2_UNIT) * stats1.y;
           t1_1 = select(p * (t1_1 - stats1.z), 0.0, hides);
           s1_1 = select(p, 0.0, hides); }
-        { let hides = s1_2 == HIDDEN; let p = exp2(s1_2 - stats2.x) * stats2.y;
+        { let hides = s1_2 == HIDDEN; let p = exp2((s1_2 - stats2.x) * LOG2_UNIT) * stats2.y;
           t1_2 = select(p * (t1_2 - stats2.z), 0.0, hides);
           s1_2 = select(p, 0.0, hides); }
-        { let hides = s1_3 == HIDDEN; let p = exp2(s1_3 - stats3.x) * stats3.y;
+        { let hides = s1_3 == HIDDEN; let p = exp2((s1_3 - stats3.x) * LOG2_UNIT) * stats3.y;
           t1_3 = select(p * (t1_3 - stats3.z), 0.0, hides);
           s1_3 = select(p, 0.0, hides); }
-        { let hides = s2_0 == HIDDEN; let p = exp2(s2_0 - stats0.x) * stats0.y;
+        { let hides = s2_0 == HIDDEN; let p = exp2((s2_0 - stats0.x) * LOG2_UNIT) * stats0.y;
           t2_0 = select(p * (t2_0 - stats0.z), 0.0, hides);
           s2_0 = select(p, 0.0, hides); }
-        { let hides = s2_1 == HIDDEN; let p = exp2(s2_1 - stats1.x) * stats1.y;
+        { let hides = s2_1 == HIDDEN; let p = exp2((s2_1 - stats1.x) * LOG2_UNIT) * stats1.y;
           t2_1 = select(p * (t2_1 - stats1.z), 0.0, hides);
           s2_1 = select(p, 0.0, hides); }
-        { let hides = s2_2 == HIDDEN; let p = exp2(s2_2 - stats2.x) * stats2.y;
+        { let hides = s2_2 == HIDDEN; let p = exp2((s2_2 - stats2.x) * LOG2_UNIT) * stats2.y;
           t2_2 = select(p * (t2_2 - stats2.z), 0.0, hides);
           s2_2 = select(p, 0.0, hides); }
-        { let hides = s2_3 == HIDDEN; let p = exp2(s2_3 - stats3.x) * stats3.y;
+        { let hides = s2_3 == HIDDEN; let p = exp2((s2_3 - stats3.x) * LOG2_UNIT) * stats3.y;
           t2_3 = select(p * (t2_3 - stats3.z), 0.0, hides);
           s2_3 = select(p, 0.0, hides); }
-        { let hides = s3_0 == HIDDEN; let p = exp2(s3_0 - stats0.x) * stats0.y;
+        { let hides = s3_0 == HIDDEN; let p = exp2((s3_0 - stats0.x) * LOG2_UNIT) * stats0.y;
           t3_0 = select(p * (t3_0 - stats0.z), 0.0, hides);
           s3_0 = select(p, 0.0, hides); }
-        { let hides = s3_1 == HIDDEN; let p = exp2(s3_1 - stats1.x) * stats1.y;
+        { let hides = s3_1 == HIDDEN; let p = exp2((s3_1 - stats1.x) * LOG2_UNIT) * stats1.y;
           t3_1 = select(p * (t3_1 - stats1.z), 0.0, hides);
           s3_1 = select(p, 0.0, hides); }
-        { let hides = s3_2 == HIDDEN; let p = exp2(s3_2 - stats2.x) * stats2.y;
+        { let hides = s3_2 == HIDDEN; let p = exp2((s3_2 - stats2.x) * LOG2_UNIT) * stats2.y;
           t3_2 = select(p * (t3_2 - stats2.z), 0.0, hides);
           s3_2 = select(p, 0.0, hides); }
-        { let hides = s3_3 == HIDDEN; let p = exp2(s3_3 - stats3.x) * stats3.y;
+        { let hides = s3_3 == HIDDEN; let p = exp2((s3_3 - stats3.x) * LOG2_UNIT) * stats3.y;
           t3_3 = select(p * (t3_3 - stats3.z), 0.0, hides);
           s3_3 = select(p, 0.0, hides); }
       }
@@ -651,27 +653,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   if (i32(own0) < owned.x) {
     let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own0) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); }
+    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * params.gradientScale; }
     if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v0_0; }
   }
   if (i32(own1) < owned.x) {
     let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own1) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); }
+    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * params.gradientScale; }
     if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v1_0; }
   }
   if (i32(own2) < owned.x) {
     let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own2) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); }
+    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * params.gradientScale; }
     if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v2_0; }
   }
   if (i32(own3) < owned.x) {
     let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own3) * 8u;
-    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); }
+    if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * params.gradientScale; }
     if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v3_0; }
   }
 }
 
 fn biased(score: f32, bias: f32) -> f32 {
-  let sum = fma(bias, 1.4426950408889634, score);
-  return select(select(sum, LOWEST, sum < LOWEST), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
+  return select(fma(bias, 0.0625, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
 }

@@ -21,16 +21,15 @@ alias Result = subgroup_matrix_result<f32, 8, 8>;
 const ROWS = 128u;
 const LANES = 32u;
 const KEYS = 16;
-// The largest score of the first tile counts as 2^HEADROOM. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
+// The largest score of the first tile counts as 2^3, which is HEADROOM in the unit of scores. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than ENOUGH for each of its keys, or than PLENTY: below, f32 would hold too many of its probabilities badly.
 const HEADROOM = 3.0;
 const OVERFLOW = 1e30;
 const ENOUGH = 0.000244140625;
 const PLENTY = 0.125;
 
-const LOWEST = -1e38;
-const EMPTY = -2e38;
-const HIDDEN = -3e38;
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
@@ -39,7 +38,7 @@ struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
   first: u32, spans: u32, intervals: u32, maskBits: u32,
-  scale: f32,       // of the scores, times log2(e)
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
@@ -50,7 +49,7 @@ struct Params {
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // times log2(e)
+  softcap: f32,       // in the unit of scores
   seed: u32,          // mixed
   dropped: u32,       // a pair is kept from this hash on
   keptScale: f32,     // 1 / (1 - rate of dropout)
@@ -62,6 +61,8 @@ struct Params {
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
 var<workgroup> slices: array<array<vec4f, 160>, 4>;

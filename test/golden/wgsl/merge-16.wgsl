@@ -11,9 +11,8 @@ const ROWS = 32u;
 const COLUMNS = 4u;
 const RECORD = COLUMNS + 1u;
 
-const LOWEST = -1e38;
-const EMPTY = -2e38;
-const HIDDEN = -3e38;
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
@@ -22,7 +21,7 @@ struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
   first: u32, spans: u32, intervals: u32, maskBits: u32,
-  scale: f32,       // of the scores, times log2(e)
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
@@ -33,7 +32,7 @@ struct Params {
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // times log2(e)
+  softcap: f32,       // in the unit of scores
   seed: u32,          // mixed
   dropped: u32,       // a pair is kept from this hash on
   keptScale: f32,     // 1 / (1 - rate of dropout)
@@ -45,7 +44,12 @@ struct Params {
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
+
+fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z) + abs(four.w)); }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -88,7 +92,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     total += share;
     sum = fma(vec4f(share), scratch[record + column], sum);
   }
-  output[to + column] = sum * select(1.0 / total, 0.0, total == 0.0);
+  let inverse = select(1.0 / total, 0.0, total == 0.0);
+  var mean = sum * inverse;
+  if (!isFinite(sizeOf(sum))) {
+    // Shares of 1, whose sums are not past the largest output. Not at once: tiny outputs would vanish.
+    mean = vec4f();
+    if (continues) { mean = (weight(before, largest) * inverse) * output[to + column]; }
+    for (var slot = owned.y; slot < slotEnd; slot++) {
+      let record = recordOf(line, slot, x);
+      mean = fma(vec4f(weight(scratch[record + COLUMNS].xy, largest) * inverse), scratch[record + column], mean);
+    }
+  }
+  output[to + column] = mean;
   if (column == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[row] = vec2f(largest, total); }
 }
 

@@ -15,9 +15,8 @@ const SIZE = 32;
 const TX = 8u;
 const TY = 8u;
 
-const LOWEST = -1e38;
-const EMPTY = -2e38;
-const HIDDEN = -3e38;
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
@@ -26,7 +25,7 @@ struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
   first: u32, spans: u32, intervals: u32, maskBits: u32,
-  scale: f32,       // of the scores, times log2(e)
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
@@ -37,7 +36,7 @@ struct Params {
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // times log2(e)
+  softcap: f32,       // in the unit of scores
   seed: u32,          // mixed
   dropped: u32,       // a pair is kept from this hash on
   keptScale: f32,     // 1 / (1 - rate of dropout)
@@ -49,6 +48,8 @@ struct Params {
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
 var<workgroup> memory: array<vec4f, 384>;
@@ -472,34 +473,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let continues = (params.flags & CONTINUES) != 0u;
   if (i32(x0) < owned.x) {
     if (owned.y < 0) {
-      if ((tx + 0u) < 4u) { if (continues) { dQuery[at0 * 4u + (tx + 0u)] = dQuery[at0 * 4u + (tx + 0u)] + g0_0 * (params.scale * 0.6931471805599453); } else { dQuery[at0 * 4u + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dQuery[at0 * 4u + (tx + 0u)] = dQuery[at0 * 4u + (tx + 0u)] + g0_0 * params.gradientScale; } else { dQuery[at0 * 4u + (tx + 0u)] = g0_0 * params.gradientScale; } }
     } else {
       let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x0) * 4u;
-      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g0_0 * params.gradientScale; }
     }
   }
   if (i32(x1) < owned.x) {
     if (owned.y < 0) {
-      if ((tx + 0u) < 4u) { if (continues) { dQuery[at1 * 4u + (tx + 0u)] = dQuery[at1 * 4u + (tx + 0u)] + g1_0 * (params.scale * 0.6931471805599453); } else { dQuery[at1 * 4u + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dQuery[at1 * 4u + (tx + 0u)] = dQuery[at1 * 4u + (tx + 0u)] + g1_0 * params.gradientScale; } else { dQuery[at1 * 4u + (tx + 0u)] = g1_0 * params.gradientScale; } }
     } else {
       let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x1) * 4u;
-      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g1_0 * params.gradientScale; }
     }
   }
   if (i32(x2) < owned.x) {
     if (owned.y < 0) {
-      if ((tx + 0u) < 4u) { if (continues) { dQuery[at2 * 4u + (tx + 0u)] = dQuery[at2 * 4u + (tx + 0u)] + g2_0 * (params.scale * 0.6931471805599453); } else { dQuery[at2 * 4u + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dQuery[at2 * 4u + (tx + 0u)] = dQuery[at2 * 4u + (tx + 0u)] + g2_0 * params.gradientScale; } else { dQuery[at2 * 4u + (tx + 0u)] = g2_0 * params.gradientScale; } }
     } else {
       let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x2) * 4u;
-      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g2_0 * params.gradientScale; }
     }
   }
   if (i32(x3) < owned.x) {
     if (owned.y < 0) {
-      if ((tx + 0u) < 4u) { if (continues) { dQuery[at3 * 4u + (tx + 0u)] = dQuery[at3 * 4u + (tx + 0u)] + g3_0 * (params.scale * 0.6931471805599453); } else { dQuery[at3 * 4u + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); } }
+      if ((tx + 0u) < 4u) { if (continues) { dQuery[at3 * 4u + (tx + 0u)] = dQuery[at3 * 4u + (tx + 0u)] + g3_0 * params.gradientScale; } else { dQuery[at3 * 4u + (tx + 0u)] = g3_0 * params.gradientScale; } }
     } else {
       let record = params.slotBase + ((shareLine * params.slots + u32(owned.y)) * u32(SIZE) + x3) * 4u;
-      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * (params.scale * 0.6931471805599453); }
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * params.gradientScale; }
     }
   }
 }

@@ -10,7 +10,7 @@ struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
   first: u32, spans: u32, intervals: u32, maskBits: u32,
-  scale: f32,       // of the scores, times log2(e)
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
@@ -21,7 +21,7 @@ struct Params {
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // times log2(e)
+  softcap: f32,       // in the unit of scores
   seed: u32,          // mixed
   dropped: u32,       // a pair is kept from this hash on
   keptScale: f32,     // 1 / (1 - rate of dropout)
@@ -33,6 +33,8 @@ struct Params {
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
 var<workgroup> parts: array<f32, 256>;
