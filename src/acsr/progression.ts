@@ -116,9 +116,11 @@ export function subtract(a: RunList, i: number, b: RunList, j: number, out: RunL
   }
   const low = headAlone ? first + 1 : 0;
   const high = tailAlone ? last - 1 : count - 1;
-  for (let residue = 1; residue < k; residue++) {
-    // A head or tail shorter than k holds at most one step of each residue, which belongs to that residue's run.
-    const from = low + mod(first + residue - low, k);
-    if (from <= high) out.add(start + stride * from, stride * k, Math.floor((high - from) / k) + 1);
+  // A head or tail shorter than k holds at most one step of each residue, which belongs to that residue's run.
+  const gone = low + mod(first - low, k);
+  const end = Math.min(low + k, high + 1);
+  // Ascending, so that there is little to sort.
+  for (let from = low; from < end; from++) {
+    if (from !== gone) out.add(start + stride * from, stride * k, Math.floor((high - from) / k) + 1);
   }
 }

@@ -112,6 +112,8 @@ export class RunList {
     for (let j = 0; j < this.length - 1; j++) {
       const end = start[j]! + stride[j]! * count[j]!;
       for (let i = j + 1; i < this.length; i++) {
+        // The list ascends: of what follows, nothing starts at the end of a run that is passed, or lies past all.
+        if (count[j] !== 1 && (start[i]! > end || start[this.length - 1]! < end)) break;
         const appends = start[i] === end && (stride[i] === stride[j] || count[i] === 1);
         const prepends = count[j] === 1 && start[i]! - start[j]! === stride[i];
         if (!appends && !prepends) continue;

@@ -1,5 +1,4 @@
 import type {Acsr} from '../acsr/index.js';
-import {mod} from '../support/index.js';
 
 /** Rows `firstRow + rowStride·x, x < rows` whose runs of one stride have the same residues: to them the pattern is a dense band. */
 export interface RowTile {
@@ -97,23 +96,29 @@ function residueTiles(
   // Nearly all rows have one residue; those buckets are found by index, which is twice as fast as a map.
   const buckets: Bucket[] = [];
   const single: Bucket[] = [];
-  const several = new Map<string, Bucket>();
+  const several = new Map<number, Bucket[]>();
+  let found = new Int32Array(64);
   for (let row = 0; row < queryLength; row++) {
-    let residue = -1;
-    let residues: number[] | null = null;
+    let length = 0;
+    let ascending = true;
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
       if (owner[run] !== index) continue;
-      const value = mod(start[run]!, stride);
-      if (residue < 0) residue = value;
-      else if (value !== residue && !residues?.includes(value)) (residues ??= [residue]).push(value);
+      const key = start[run]!;
+      const value = key < stride ? key : key % stride;
+      if (length > 0 && value <= found[length - 1]!) {
+        if (value === found[length - 1]) continue;
+        ascending = false;
+      }
+      if (length === found.length) found = Int32Array.from({length: 2 * length}, (_, i) => found[i] ?? 0);
+      found[length++] = value;
     }
-    if (residue < 0) continue;
-    const name = residues?.sort((a, b) => a - b).join();
-    let bucket = name === undefined ? single[residue] : several.get(name);
+    if (length === 0) continue;
+    if (!ascending) length = sortedSet(found, length);
+    let bucket = length === 1 ? single[found[0]!] : bucketOf(several, found, length);
     if (bucket === undefined) {
-      buckets.push((bucket = {residues: residues ?? [residue], rows: []}));
-      if (name === undefined) single[residue] = bucket;
-      else several.set(name, bucket);
+      buckets.push((bucket = {residues: Array.from(found.subarray(0, length)), rows: []}));
+      if (length === 1) single[found[0]!] = bucket;
+      else several.get(hashOf(found, length))!.push(bucket);
     }
     bucket.rows.push(row);
   }
@@ -131,6 +136,31 @@ function residueTiles(
     }
   }
   return tiles;
+}
+
+/** Sorts the first numbers of a list and drops repeated ones; returns how many are left. */
+function sortedSet(list: Int32Array, length: number): number {
+  list.subarray(0, length).sort();
+  let end = 1;
+  for (let i = 1; i < length; i++) if (list[i] !== list[end - 1]) list[end++] = list[i]!;
+  return end;
+}
+
+/** FNV-1a, by 32 bits at a time. */
+function hashOf(list: Int32Array, length: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ list[i]!, 0x01000193);
+  return hash;
+}
+
+/** The bucket of these residues; makes room for it where there is none. */
+function bucketOf(buckets: Map<number, Bucket[]>, residues: Int32Array, length: number): Bucket | undefined {
+  const hash = hashOf(residues, length);
+  const candidates = buckets.get(hash);
+  if (candidates === undefined) return void buckets.set(hash, []);
+  return candidates.find(
+    (bucket) => bucket.residues.length === length && bucket.residues.every((value, i) => value === residues[i]),
+  );
 }
 
 /** Tiles without keys for the rows that no tile of the first class owns: the first pass writes every row. */

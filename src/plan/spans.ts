@@ -1,11 +1,14 @@
 import type {Acsr} from '../acsr/index.js';
 import {IntList} from './schedule.js';
+import {ResidueGroups} from './residue_groups.js';
 import type {RowTile, StrideClass} from './row_tiles.js';
 
 /** More than the intervals of a tile: MAX_RUNS · 64 rows. start · RANK stays an exact double. */
 const RANK = 65536;
 /** The cut of a span that ends where its keys do. */
 const NEVER = 0x7fffffff;
+/** Of intervals made ready at once: 16 MiB. */
+const MOST_READY = 2 ** 22;
 
 /**
  * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so a row of several needs several spans. There are two
@@ -34,6 +37,8 @@ export class SpanCutter {
   /** The span being built: [lo, hi) of each row, hi = −1 where the row has none yet. */
   private readonly spanLow: Int32Array;
   private readonly spanHigh: Int32Array;
+  /** Of tiles of several residues. */
+  private readonly group: ResidueGroups;
   /** Key tiles of the spans written since `cut` began. */
   private tiles = 0;
 
@@ -45,10 +50,12 @@ export class SpanCutter {
     {spans, intervals}: Partial<Record<'spans' | 'intervals', IntList>> = {},
   ) {
     this.spans = spans ?? new IntList();
-    this.intervals = intervals ?? new IntList(2 * acsr.start.length); // most runs are one interval of one span
+    // Most runs are one interval of one span; tiles of several residues share theirs.
+    this.intervals = intervals ?? new IntList(Math.min(2 * acsr.start.length, MOST_READY));
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);
     this.order = new Float64Array(tileRows * maxRuns);
+    this.group = new ResidueGroups(tileRows * maxRuns);
     this.from = new Int32Array(maxRuns);
     this.to = new Int32Array(maxRuns);
     this.spanLow = new Int32Array(tileRows);
@@ -57,8 +64,11 @@ export class SpanCutter {
 
   /** Appends the spans of a tile of rows to the list. */
   cut(tile: RowTile, strideClass: Omit<StrideClass, 'tiles'>): void {
-    for (const residue of tile.residues) {
-      this.gather(tile, strideClass, residue);
+    const {residues} = tile;
+    if (residues.length > 1) this.group.sort(tile, strideClass, this.acsr);
+    for (const [number, residue] of residues.entries()) {
+      if (residues.length > 1) this.gatherGroup(number, residue, strideClass.stride);
+      else this.gather(tile, strideClass, residue);
       if (this.layers === 0) continue;
       if (this.connected && this.layersAreGood()) {
         this.emitLayers(tile, residue, strideClass.stride);
@@ -75,18 +85,10 @@ export class SpanCutter {
     }
   }
 
-  /** Collects the intervals of the tile, in keys of the residue class. */
-  private gather(
-    {firstRow, rowStride, rows, residues}: RowTile,
-    {stride, owner, index}: Omit<StrideClass, 'tiles'>,
-    residue: number,
-  ): void {
+  /** Collects the intervals of a tile of one residue, in keys of the residue class. */
+  private gather({firstRow, rowStride, rows}: RowTile, {stride, owner, index}: Omit<StrideClass, 'tiles'>, residue: number): void {
     const {rowRuns, start, count} = this.acsr;
-    const {tileRows, tileKeys, low, high, from, to} = this;
-    const oneResidue = residues.length === 1;
-    high.fill(-1, 0, this.layers * tileRows);
-    let layers = 0;
-    let connected = true;
+    this.forget();
     for (let x = 0; x < rows; x++) {
       const row = firstRow + rowStride * x;
       const end = rowRuns[row + 1]!;
@@ -94,27 +96,49 @@ export class SpanCutter {
       for (let run = rowRuns[row]!; run < end; run++) {
         if (owner !== null && owner[run] !== index) continue;
         let lo = start[run]!;
-        if (stride !== 1) {
-          if (!oneResidue && lo % stride !== residue) continue;
-          lo = ((lo - residue) / stride) | 0;
-        }
-        const hi = lo + count[run]!;
-        if (layer === layers) {
-          layers++;
-          from[layer] = lo;
-          to[layer] = hi;
-        } else {
-          if (lo > to[layer]! + tileKeys || hi < from[layer]! - tileKeys) connected = false;
-          if (lo < from[layer]!) from[layer] = lo;
-          if (hi > to[layer]!) to[layer] = hi;
-        }
-        low[layer * tileRows + x] = lo;
-        high[layer * tileRows + x] = hi;
-        layer++;
+        if (stride !== 1) lo = ((lo - residue) / stride) | 0;
+        this.place(x, layer++, lo, lo + count[run]!);
       }
     }
-    this.layers = layers;
-    this.connected = connected;
+  }
+
+  /** The same of the residue of this number, among several. */
+  private gatherGroup(number: number, residue: number, stride: number): void {
+    const {ends, order, rowOf, runOf} = this.group;
+    const {start, count} = this.acsr;
+    this.forget();
+    let layer = 0;
+    let before = -1;
+    for (let i = number === 0 ? 0 : ends[number - 1]!; i < ends[number]!; i++) {
+      const x = rowOf[order[i]!]!;
+      const run = runOf[order[i]!]!;
+      layer = x === before ? layer + 1 : 0;
+      before = x;
+      const lo = ((start[run]! - residue) / stride) | 0;
+      this.place(x, layer, lo, lo + count[run]!);
+    }
+  }
+
+  private forget(): void {
+    this.high.fill(-1, 0, this.layers * this.tileRows);
+    this.layers = 0;
+    this.connected = true;
+  }
+
+  /** Interval number `layer` of row x. */
+  private place(x: number, layer: number, lo: number, hi: number): void {
+    const {from, to} = this;
+    if (layer === this.layers) {
+      this.layers++;
+      from[layer] = lo;
+      to[layer] = hi;
+    } else {
+      if (lo > to[layer]! + this.tileKeys || hi < from[layer]! - this.tileKeys) this.connected = false;
+      if (lo < from[layer]!) from[layer] = lo;
+      if (hi > to[layer]!) to[layer] = hi;
+    }
+    this.low[layer * this.tileRows + x] = lo;
+    this.high[layer * this.tileRows + x] = hi;
   }
 
   /**
@@ -190,7 +214,7 @@ export class SpanCutter {
 
   /** Writes the span whose row x has the interval at `base` + x of `low` and `high`, ended at `cut`. */
   private emit(
-    {rows}: RowTile,
+    {rows, residues}: RowTile,
     residue: number,
     stride: number,
     low: Int32Array,
@@ -227,6 +251,8 @@ export class SpanCutter {
     for (let x = rows; x < this.tileRows; x++) data.copyWithin(at + 2 * x, at + 2 * rows - 2, at + 2 * rows);
     if (missing || fullEnd < fullBegin) fullBegin = fullEnd = yBegin;
     this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
+    // Neighbours among several residues mostly have the same keys; a tile of one continues the one before, which the transpose relies on.
+    const held = residues.length > 1 ? this.shareLast(at) : at;
     const span = this.spans.grow(8);
     const words = this.spans.data;
     words[span] = residue;
@@ -235,8 +261,19 @@ export class SpanCutter {
     words[span + 3] = yEnd;
     words[span + 4] = fullBegin;
     words[span + 5] = fullEnd;
-    words[span + 6] = at / 2;
+    words[span + 6] = held / 2;
     words[span + 7] = -1;
+  }
+
+  /** Where the intervals just written at `at` lie: where the last ones do, if they are the same. */
+  private shareLast(at: number): number {
+    const {intervals, tileRows} = this;
+    const before = at - 2 * tileRows;
+    const {data} = intervals;
+    if (before < 0) return at;
+    for (let i = 0; i < 2 * tileRows; i++) if (data[before + i] !== data[at + i]) return at;
+    intervals.length = at;
+    return before;
   }
 }
 
