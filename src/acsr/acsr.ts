@@ -23,6 +23,8 @@ export interface Acsr {
   readonly irregularRows: Int32Array;
   /** [irregular rows · ⌈keyLength/32⌉] bit `key % 32` of word `⌊key/32⌋` of the row, as in a mask pattern */
   readonly bits: Uint32Array;
+  /** Rows q and q + period have the same runs, and there are two periods at least. Absent where none is known. */
+  readonly period?: number | undefined;
 }
 
 /** Beyond this a row is stored as bits: 64 runs cost 768 bytes, the bits of a row of 6144 keys. */

@@ -2,6 +2,7 @@ import {checkFits, Pattern, refusePattern, resolveShape, type PatternNode, type 
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
+import {periodOf} from './period.js';
 
 /**
  * The pattern as arithmetic: for every query the keys it attends to, as a few arithmetic progressions.
@@ -28,15 +29,42 @@ export function compress(pattern: Pattern, shape: PatternShape): Acsr {
   const rowRuns = new Int32Array(queryLength + 1);
   const runs = new Runs();
   const irregular = new Irregular(keyLength);
+  const period = periodOf(node);
   let nnz = 0;
+  let recurs = 2 * period <= queryLength;
   for (let query = 0; query < queryLength; query++) {
+    if (query === period && recurs) break;
     let row = rows.runs(query);
-    if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
+    if (row.overflow) {
+      // What bits turn out to be depends on the place of the query.
+      recurs = false;
+      row = irregular.settle(query, query + queryOffset, rows);
+    }
     nnz += runs.add(row);
     rowRuns[query + 1] = runs.length;
   }
+  if (recurs) {
+    nnz = repeat(rowRuns, period, runs, nnz);
+    return Object.freeze({
+      queryLength,
+      keyLength,
+      nnz,
+      rowRuns,
+      ...runs.finish(rowRuns[queryLength]),
+      ...irregular.finish(),
+      period,
+    });
+  }
   nnz += irregular.nnz;
   return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
+}
+
+/** Repeats the first `period` entries of rowRuns to its end; returns the keys of all rows, where those of one period are `keys`. */
+function repeat(rowRuns: Int32Array, period: number, runs: Runs, keys: number): number {
+  const queryLength = rowRuns.length - 1;
+  for (let query = period; query < queryLength; query++) rowRuns[query + 1] = rowRuns[query + 1 - period]! + runs.length;
+  const rest = queryLength % period;
+  return Math.floor(queryLength / period) * keys + runs.keysBefore(rowRuns[rest]!);
 }
 
 /** What a pattern says. Its JSON looks alike and is unchecked, so it is refused. */

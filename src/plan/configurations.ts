@@ -178,8 +178,9 @@ export function situationOf(acsr: Acsr | null, {queryLength, keyLength}: Problem
 /** Keys of an average row from which `long` wins: full n = 4096 and causal n = 8192 have 4,096, causal n = 4096 (where `wide` wins) half. */
 const LONG_ROW = 4000;
 
-function largestStride({stride, count}: Acsr): number {
+function largestStride({stride, count, rowRuns, period}: Acsr): number {
+  const runs = period === undefined ? stride.length : rowRuns[period]!;
   let largest = 1;
-  for (let run = 0; run < stride.length; run++) if (count[run]! > 1 && stride[run]! > largest) largest = stride[run]!;
+  for (let run = 0; run < runs; run++) if (count[run]! > 1 && stride[run]! > largest) largest = stride[run]!;
   return largest;
 }

@@ -8,7 +8,8 @@ import type {Device, Problem} from './problem.js';
 import type {StrideClass} from './row_tiles.js';
 import {IntList, ITEM_PAIRS, longestFirst, MERGE_PAIRS, packSections} from './schedule.js';
 import {scratchLayout} from './scratch.js';
-import {copyTiles, SpanCutter} from './spans.js';
+import {copyTiles} from './copy_tiles.js';
+import {SpanCutter} from './spans.js';
 
 /**
  * Plans one step of decoding: few rows, and a new plan for every step, so it looks for no better one. `rows` are those of each sequence,

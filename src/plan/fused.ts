@@ -5,7 +5,8 @@ import type {Device, Problem} from './problem.js';
 import {IntList, ITEM_PAIRS, longestFirst, MERGE_PAIRS, packSections, SPAN_PAIRS} from './schedule.js';
 import {partsOf} from './parts.js';
 import {strideClasses, type RowTile} from './row_tiles.js';
-import {copyTiles, SpanCutter} from './spans.js';
+import {copyTiles} from './copy_tiles.js';
+import {SpanCutter} from './spans.js';
 
 /** The tiles of a plan and what they amount to. */
 export type Tiling = Pick<Plan, 'passes' | 'schedule' | 'offsets' | 'slots'> & {

@@ -47,11 +47,13 @@ export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | nul
  * The strides of the runs of two keys or more, ascending, and the class of each run. A one-key run joins the class of its stride; where
  * there is none it joins class 1, which then exists. Null above MAX_CLASSES.
  */
-function classify({stride, count}: Acsr): {strides: number[]; owner: Uint8Array} | null {
+function classify({stride, count, rowRuns, period}: Acsr): {strides: number[]; owner: Uint8Array} | null {
   const seen: number[] = [];
   const several: boolean[] = [];
   const owner = new Uint8Array(stride.length);
-  for (let run = 0; run < stride.length; run++) {
+  // The runs of further periods are the same.
+  const runs = period === undefined ? stride.length : rowRuns[period]!;
+  for (let run = 0; run < runs; run++) {
     const value = stride[run]!;
     let index = 0;
     while (index < seen.length && seen[index] !== value) index++;
@@ -68,7 +70,8 @@ function classify({stride, count}: Acsr): {strides: number[]; owner: Uint8Array}
   if (strides.length > MAX_CLASSES) return null;
   strides.sort((a, b) => a - b);
   const classOf = seen.map((value) => Math.max(0, strides.indexOf(strides.includes(value) ? value : 1)));
-  if (classOf.some((index, own) => index !== own)) for (let run = 0; run < owner.length; run++) owner[run] = classOf[owner[run]!]!;
+  if (classOf.some((index, own) => index !== own)) for (let run = 0; run < runs; run++) owner[run] = classOf[owner[run]!]!;
+  for (let end = runs; end > 0 && end < owner.length; end *= 2) owner.copyWithin(end, 0, Math.min(end, owner.length - end));
   return {strides, owner};
 }
 
@@ -87,7 +90,7 @@ interface Bucket {
 
 /** Buckets the rows by the residues of their runs, then cuts each bucket into progressions of rows. */
 function residueTiles(
-  {queryLength, rowRuns, start}: Acsr,
+  {queryLength, rowRuns, start, period = queryLength}: Acsr,
   stride: number,
   owner: Uint8Array,
   index: number,
@@ -97,8 +100,13 @@ function residueTiles(
   const buckets: Bucket[] = [];
   const single: Bucket[] = [];
   const several = new Map<number, Bucket[]>();
+  const bucketOfRow: (Bucket | undefined)[] = [];
   let found = new Int32Array(64);
   for (let row = 0; row < queryLength; row++) {
+    if (row >= period) {
+      bucketOfRow[row % period]?.rows.push(row);
+      continue;
+    }
     let length = 0;
     let ascending = true;
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
@@ -112,7 +120,10 @@ function residueTiles(
       if (length === found.length) found = Int32Array.from({length: 2 * length}, (_, i) => found[i] ?? 0);
       found[length++] = value;
     }
-    if (length === 0) continue;
+    if (length === 0) {
+      bucketOfRow.push(undefined);
+      continue;
+    }
     if (!ascending) length = sortedSet(found, length);
     let bucket = length === 1 ? single[found[0]!] : bucketOf(several, found, length);
     if (bucket === undefined) {
@@ -121,6 +132,7 @@ function residueTiles(
       else several.get(hashOf(found, length))!.push(bucket);
     }
     bucket.rows.push(row);
+    bucketOfRow.push(bucket);
   }
   const tiles: RowTile[] = [];
   for (const {residues, rows} of buckets) {

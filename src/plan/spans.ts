@@ -37,6 +37,10 @@ export class SpanCutter {
   /** The span being built: [lo, hi) of each row, hi = −1 where the row has none yet. */
   private readonly spanLow: Int32Array;
   private readonly spanHigh: Int32Array;
+  /** All rows of the tile have the same keys. */
+  private alike = false;
+  /** The intervals that `emitAlike` wrote last. */
+  private last = {at: -1, lo: 0, hi: 0};
   /** Of tiles of several residues. */
   private readonly group: ResidueGroups;
   /** Key tiles of the spans written since `cut` began. */
@@ -64,16 +68,21 @@ export class SpanCutter {
 
   /** Appends the spans of a tile of rows to the list. */
   cut(tile: RowTile, strideClass: Omit<StrideClass, 'tiles'>): void {
-    const {residues} = tile;
-    if (residues.length > 1) this.group.sort(tile, strideClass, this.acsr);
+    const {residues, rows} = tile;
+    const {period} = this.acsr;
+    // A tile of rows that are all the same is looked at as one row.
+    this.alike = rows === 1 || (period !== undefined && tile.rowStride % period === 0);
+    const seen = this.alike && rows > 1 ? {...tile, rows: 1} : tile;
+    if (residues.length > 1) this.group.sort(seen, strideClass, this.acsr);
     for (const [number, residue] of residues.entries()) {
       if (residues.length > 1) this.gatherGroup(number, residue, strideClass.stride);
-      else this.gather(tile, strideClass, residue);
+      else this.gather(seen, strideClass, residue);
       if (this.layers === 0) continue;
       if (this.connected && this.layersAreGood()) {
         this.emitLayers(tile, residue, strideClass.stride);
         continue;
       }
+      if (this.alike) this.spread(rows);
       const spans = this.spans.length;
       const intervals = this.intervals.length;
       this.tiles = 0;
@@ -82,6 +91,15 @@ export class SpanCutter {
         this.intervals.length = intervals;
         this.emitLayers(tile, residue, strideClass.stride);
       }
+    }
+  }
+
+  /** Gives every row the intervals of row 0. */
+  private spread(rows: number): void {
+    const {low, high, tileRows} = this;
+    for (let at = 0; at < this.layers * tileRows; at += tileRows) {
+      low.fill(low[at]!, at, at + rows);
+      high.fill(high[at]!, at, at + rows);
     }
   }
 
@@ -163,9 +181,26 @@ export class SpanCutter {
   }
 
   private emitLayers(tile: RowTile, residue: number, stride: number): void {
-    for (let layer = 0; layer < this.layers; layer++) {
-      this.emit(tile, residue, stride, this.low, this.high, layer * this.tileRows, NEVER);
+    for (let at = 0; at < this.layers * this.tileRows; at += this.tileRows) {
+      if (this.alike) this.emitAlike(tile, residue, stride, this.low[at]!, this.high[at]!);
+      else this.emit(tile, residue, stride, this.low, this.high, at, NEVER);
     }
+  }
+
+  /** As `emit`, of rows that all have the interval [lo, hi). */
+  private emitAlike({residues}: RowTile, residue: number, stride: number, lo: number, hi: number): void {
+    const {intervals, tileRows, last} = this;
+    const before = intervals.length - 2 * tileRows;
+    if (residues.length === 1 || last.at !== before || last.lo !== lo || last.hi !== hi) {
+      const at = intervals.grow(2 * tileRows);
+      for (let i = at; i < at + 2 * tileRows; i += 2) {
+        intervals.data[i] = lo;
+        intervals.data[i + 1] = hi;
+      }
+      this.last = {at, lo, hi};
+    }
+    this.tiles += Math.ceil((hi - lo) / this.tileKeys);
+    this.writeSpan(residue, stride, lo, hi, lo, hi, this.last.at);
   }
 
   /**
@@ -224,6 +259,7 @@ export class SpanCutter {
   ): void {
     const at = this.intervals.grow(2 * this.tileRows);
     const {data} = this.intervals;
+    this.last.at = -1;
     let yBegin = 0x7fffffff;
     let yEnd = 0;
     let fullBegin = 0;
@@ -253,6 +289,18 @@ export class SpanCutter {
     this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
     // Neighbours among several residues mostly have the same keys; a tile of one continues the one before, which the transpose relies on.
     const held = residues.length > 1 ? this.shareLast(at) : at;
+    this.writeSpan(residue, stride, yBegin, yEnd, fullBegin, fullEnd, held);
+  }
+
+  private writeSpan(
+    residue: number,
+    stride: number,
+    yBegin: number,
+    yEnd: number,
+    fullBegin: number,
+    fullEnd: number,
+    intervals: number,
+  ): void {
     const span = this.spans.grow(8);
     const words = this.spans.data;
     words[span] = residue;
@@ -261,7 +309,7 @@ export class SpanCutter {
     words[span + 3] = yEnd;
     words[span + 4] = fullBegin;
     words[span + 5] = fullEnd;
-    words[span + 6] = held / 2;
+    words[span + 6] = intervals / 2;
     words[span + 7] = -1;
   }
 
@@ -274,33 +322,5 @@ export class SpanCutter {
     for (let i = 0; i < 2 * tileRows; i++) if (data[before + i] !== data[at + i]) return at;
     intervals.length = at;
     return before;
-  }
-}
-
-/** Appends to `out` what the spans `begin ≤ span < end` have of their key tiles [from, to), which are counted through all of them. */
-export function copyTiles(
-  spans: IntList,
-  begin: number,
-  end: number,
-  tileKeys: number,
-  from: number,
-  to: number,
-  out: IntList,
-): void {
-  const {data} = spans;
-  let at = 0;
-  for (let span = begin; span < end && at < to; span++) {
-    const yBegin = data[8 * span + 2]!;
-    const yEnd = data[8 * span + 3]!;
-    const tiles = Math.ceil((yEnd - yBegin) / tileKeys);
-    const first = Math.max(from - at, 0);
-    const last = Math.min(to - at, tiles);
-    if (first < last) {
-      const copy = out.grow(8);
-      out.data.set(data.subarray(8 * span, 8 * span + 8), copy);
-      out.data[copy + 2] = yBegin + first * tileKeys;
-      out.data[copy + 3] = Math.min(yEnd, yBegin + last * tileKeys);
-    }
-    at += tiles;
   }
 }

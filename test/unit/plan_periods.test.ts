@@ -1,0 +1,106 @@
+import fc from 'fast-check';
+import {checkAcsr, compress, type Acsr} from '../../src/acsr/index.js';
+import {full, planAttention, prefix, slidingWindow, strided, type Pattern} from '../../src/index.js';
+import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../src/plan/index.js';
+import {readInterval, readItem, readSpan} from '../../src/plan/schedule.js';
+import {expectSamePairs, pairsOf, problemFor} from '../support/plans.js';
+
+/** What a schedule says, wherever its intervals lie. */
+function sayings(plan: Plan): string[] {
+  return plan.passes.flatMap(({itemBegin, itemEnd}) =>
+    Array.from({length: itemEnd - itemBegin}, (_, i) => {
+      const {spanBegin, spanEnd, ...item} = readItem(plan, itemBegin + i);
+      const spans = Array.from({length: spanEnd - spanBegin}, (_, s) => {
+        const {intervals, ...span} = readSpan(plan, spanBegin + s);
+        return {...span, rows: Array.from({length: plan.tile.rows}, (_, x) => readInterval(plan, {...span, intervals}, x))};
+      });
+      return JSON.stringify({...item, spans});
+    }),
+  );
+}
+
+const alone = ({period: _, ...acsr}: Acsr): Acsr => acsr;
+
+describe('patterns whose rows recur', () => {
+  const stride = fc.integer({min: 1, max: 12});
+  const leaf = fc.oneof(
+    stride.map((each) => strided({stride: each})),
+    fc.constant(full()),
+    fc.integer({min: 0, max: 40}).map(prefix),
+    stride.map((dilation) => slidingWindow({left: Infinity, right: Infinity, dilation})),
+  );
+  const pattern = fc.letrec<{node: Pattern}>((tie) => ({
+    node: fc.oneof(
+      {depthSize: 'small'},
+      leaf,
+      tie('node').map((each) => each.not()),
+      fc.tuple(tie('node'), tie('node')).map(([a, b]) => a.and(b)),
+      fc.tuple(tie('node'), tie('node')).map(([a, b]) => a.or(b)),
+    ),
+  })).node;
+  const length = fc.integer({min: 1, max: 150});
+
+  it('are compressed to the rows that they would have one by one', () => {
+    let recurring = 0;
+    fc.assert(
+      fc.property(pattern, length, length, fc.integer({min: -50, max: 50}), (each, queryLength, keyLength, moved) => {
+        const shape = {queryLength, keyLength, queryOffset: moved};
+        const acsr = compress(each, shape);
+        checkAcsr(acsr);
+        if (acsr.period !== undefined) {
+          recurring++;
+          expect(2 * acsr.period <= queryLength).toBeTrue();
+        }
+        const problem = problemFor(shape);
+        const plan = makePlan(acsr, problem, CORE_DEVICE);
+        checkPlan(plan);
+        expectSamePairs(plan, pairsOf(each, shape));
+      }),
+      {numRuns: 80},
+    );
+    expect(recurring).toBeGreaterThan(10);
+  });
+
+  it('are planned as if nobody knew', () => {
+    const patterns = [
+      strided({stride: 7}).or(strided({stride: 9})),
+      strided({stride: 16}).or(strided({stride: 17})),
+      strided({stride: 3})
+        .and(strided({stride: 5}))
+        .or(strided({stride: 8})),
+      strided({stride: 12}).and(strided({stride: 5}).not()),
+      strided({stride: 4}).or(prefix(70)),
+      strided({stride: 21}).or(strided({stride: 20})),
+    ];
+    for (const each of patterns) {
+      for (const keyLength of [400, 1100]) {
+        const shape = {queryLength: 1000, keyLength, queryOffset: keyLength - 1000};
+        const acsr = compress(each, shape);
+        expect(acsr.period).withContext(String(each)).toBeGreaterThan(0);
+        const plans = [acsr, alone(acsr)].map((rows) => makePlan(rows, problemFor(shape), CORE_DEVICE, 'fused'));
+        plans.forEach((plan) => checkPlan(plan));
+        expect(sayings(plans[0]!)).withContext(String(each)).toEqual(sayings(plans[1]!));
+        expect(plans[0]!.schedule.length).toBeLessThanOrEqual(plans[1]!.schedule.length);
+      }
+    }
+  });
+
+  it('share what their residues have in common: 63 of them took 250 MiB at 262,144 tokens', () => {
+    const shape = {queryLength: 32768, keyLength: 32768, queryOffset: 0};
+    const plan = planAttention(strided({stride: 31}).or(strided({stride: 32})), {...shape, headDim: 64});
+    const spans = plan.offsets.intervals - plan.offsets.spans;
+    expect(plan.offsets.merges - plan.offsets.intervals).toBeLessThan(spans);
+  });
+
+  it('of two coprime strides are planned in time at 262,144 tokens', () => {
+    const shape = {queryLength: 262144, keyLength: 262144, headDim: 64, heads: 8};
+    const times = [1, 2].map(() => {
+      const begin = process.cpuUsage();
+      planAttention(strided({stride: 31}).or(strided({stride: 32})), shape);
+      const {user, system} = process.cpuUsage(begin);
+      return (user + system) / 1000;
+    });
+    // Of processor time, which other programs stretch; a quiet core takes less than half of this.
+    expect(Math.min(...times)).toBeLessThan(600);
+  });
+});
