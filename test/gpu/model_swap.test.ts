@@ -113,4 +113,51 @@ describe('a graph model on WebGPU', () => {
     await expectAttention(tf.transpose(output, [0, 2, 1, 3]), inputs, visible, {scale: 0.25, bias});
     model.dispose();
   });
+
+  it('keeps a mask for each window and a scale for each head, with windows of two images in the batch', async () => {
+    const attr = {T: {type: 'DT_FLOAT'}};
+    const dim = [4, 2, 33, 8].map((size) => ({size: String(size)}));
+    const placeholder = {dtype: {type: 'DT_FLOAT'}, shape: {shape: {dim}}};
+    const node = [
+      ...['q', 'k', 'v'].map((name) => ({name, op: 'Placeholder', attr: placeholder})),
+      ...['windows', 'scales'].map((name) => ({name, op: 'Const', attr: {dtype: {type: 'DT_FLOAT'}}})),
+      ...['apart', 'back'].map((name) => ({name, op: 'Const', attr: {dtype: {type: 'DT_INT32'}}})),
+      {name: 'scores', op: 'BatchMatMulV2', input: ['q', 'k'], attr: {...attr, adj_x: {b: false}, adj_y: {b: true}}},
+      {name: 'scaled', op: 'Mul', input: ['scores', 'scales'], attr},
+      {name: 'five', op: 'Reshape', input: ['scaled', 'apart'], attr},
+      {name: 'sum', op: 'AddV2', input: ['five', 'windows'], attr},
+      {name: 'four', op: 'Reshape', input: ['sum', 'back'], attr},
+      {name: 'probs', op: 'Softmax', input: ['four'], attr},
+      {name: 'out', op: 'BatchMatMulV2', input: ['probs', 'v'], attr: {...attr, adj_x: {b: false}, adj_y: {b: false}}},
+    ];
+    const mask = Float32Array.from({length: 2 * 33 * 33}, (_, i) => ((i * 7) % 5 === 0 && i % 34 !== 0 ? -100 : (i % 11) / 10));
+    const pattern = slidingWindow({left: 5, right: 2});
+    const model = await loadGraphModel(
+      {
+        load: () =>
+          Promise.resolve({
+            modelTopology: {node, library: {}, versions: {producer: 1}},
+            weightSpecs: [
+              {name: 'windows', shape: [1, 2, 1, 33, 33], dtype: 'float32' as const},
+              {name: 'scales', shape: [2, 1, 1], dtype: 'float32' as const},
+              {name: 'apart', shape: [5], dtype: 'int32' as const},
+              {name: 'back', shape: [4], dtype: 'int32' as const},
+            ],
+            weightData: [
+              ...[mask, Float32Array.of(0.25, -0.5)].map(({buffer}) => buffer),
+              ...[Int32Array.of(-1, 2, 2, 33, 33), Int32Array.of(-1, 2, 33, 33)].map(({buffer}) => buffer),
+            ],
+          }),
+      },
+      {pattern, strict: true},
+    );
+    const four = randomInputs({...SIZES, batch: 4});
+    const shape: [number, number, number, number] = [4, 2, 33, 8];
+    const [q, k, v] = [four.query, four.key, four.value].map((values) => tf.tensor4d(values, shape));
+    const output = model.execute({q: q!, k: k!, v: v!}) as tf.Tensor4D;
+    const scaled = {...four, query: four.query.map((value, i) => value * [0.25, -0.5][Math.floor(i / (33 * 8)) % 2]!)};
+    const ofWindows = broadcastBias(Float32Array.from([...mask, ...mask]), [4, 1, 33, 33]);
+    await expectAttention(output, scaled, (query, key) => pattern.attends(query, key, SIZES), {scale: 1, bias: ofWindows});
+    model.dispose();
+  });
 });
