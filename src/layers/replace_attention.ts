@@ -1,7 +1,7 @@
 import type {layers, LayersModel} from '@tensorflow/tfjs-layers';
-import {full, type Pattern} from '../pattern/index.js';
+import {full, Pattern} from '../pattern/index.js';
 import {refuse} from '../support/index.js';
-import {checkPattern} from './arguments.js';
+import {checkPattern, say} from './arguments.js';
 import {dotStacksOf, type DotStack} from './dot_stacks.js';
 import {isPatterned, type PatternedLayer} from './patterned.js';
 import {replaceStack} from './replace_stack.js';
@@ -25,13 +25,14 @@ export interface AttentionReport {
  * the model saves the patterns; import this package before loading it.
  *
  * @param pattern One for all layers, or an array with one for each in the order of `model.layers`; a pattern or its text.
- * @throws SplatError for what is no pattern, and for an array of another length than there are layers.
+ * @throws SplatError for what is no layers model or no pattern, and for an array of another length than there are layers.
  *
  * @example
  * const model = await tf.loadLayersModel(kerasIOHandler('model/model.json'));
  * replaceAttention(model, slidingWindow({left: 128, right: 128})).replaced.length; // 12
  */
 export function replaceAttention(model: Layer, pattern: Pattern | string | readonly (Pattern | string)[]): AttentionReport {
+  checkModel(model);
   const all = [...new Set(layersOf(model))];
   const stacks = all.filter(isModel).flatMap(dotStacksOf);
   const ours = all.flatMap((layer): (PatternedLayer | DotStack)[] => [
@@ -54,6 +55,19 @@ export function replaceAttention(model: Layer, pattern: Pattern | string | reado
   });
   const others = stacks.flatMap((stack) => ('node' in stack ? [] : [leave(stack.softmax, stack.reason)]));
   return {replaced, left: [...all.filter(isStranger).map((layer) => leave(layer, NO_PATTERN)), ...others]};
+}
+
+function checkModel(model: unknown): void {
+  const given = (model ?? {}) as {readonly getClassName?: unknown; readonly executeAsync?: unknown; readonly then?: unknown};
+  if (typeof given.getClassName === 'function' && !(model instanceof Pattern)) return;
+  const cure =
+    typeof given.executeAsync === 'function'
+      ? 'Attention of a graph model is replaced while it loads: loadGraphModel(url, {pattern}).'
+      : typeof given.then === 'function'
+        ? 'Await it first: const model = await tf.loadLayersModel(url).'
+        : 'Call replaceAttention(model, pattern).';
+  const found = typeof given.executeAsync === 'function' ? 'a graph model' : say(model);
+  refuse('replaceAttention model', found, 'a layers model, or a layer', cure);
 }
 
 function* layersOf(layer: Layer): Generator<Layer> {

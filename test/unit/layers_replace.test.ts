@@ -71,4 +71,13 @@ describe('replaceAttention', () => {
     refusal(() => replaceAttention(model, 3 as unknown as string));
     expect(replaceAttention(model, full()).replaced.map(({from}) => String(from))).toEqual(['full()', 'full()', 'causal()']);
   });
+
+  it('refuses what is no layers model', () => {
+    const messageOf = (model: unknown, pattern: unknown = full()): string =>
+      refusal(() => replaceAttention(model as tf.LayersModel, pattern as string)).message;
+    expect(messageOf(undefined)).toContain('replaceAttention model: found nothing, expected a layers model');
+    expect(messageOf(full(), nested())).toContain('Call replaceAttention(model, pattern)');
+    expect(messageOf(Promise.resolve(nested()))).toContain('Await it first');
+    expect(messageOf(new tf.GraphModel('model.json'))).toContain('found a graph model');
+  });
 });
