@@ -4,7 +4,7 @@ import {isProduct, leadsToProduct} from './dense.js';
 import {type Assumption, type Folded, NOTHING, type Result} from './fold.js';
 import {dataInputs, textOf, type NodeDef} from './graph.js';
 import {without} from './growth.js';
-import {isMasked, through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
+import {through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
 import {numberOf, same} from './size.js';
 import {restoredFrom} from './restored.js';
@@ -121,7 +121,9 @@ function readSum(context: LogitsContext, node: NodeDef, inputs: readonly string[
     return terms[Math.max(scores, 0)] as string;
   }
   if (node.op === 'Sub' && found.index === 1) return `'${node.name}' subtracts the scores`;
-  if (node.op === 'Sub' && isMaximum(context, inputs[1]!, inputs[0]!)) return through(node, found.term, {shifted: true});
+  if (node.op === 'Sub' && isMaximum(context, inputs[1]!, inputs[0]!)) {
+    return through(node, found.term, {shifted: true, maximum: found.term.dims.at(-1)!.join('+')});
+  }
   const others = inputs.filter((_, index) => index !== found.index);
   const sum = others.reduce((logits, other) => withAddend(context, logits, other, node.op === 'Sub' ? -1 : 1), found.term);
   return through(node, sum, {});
@@ -304,8 +306,8 @@ function readTranspose(context: LogitsContext, node: NodeDef, [input = '', permI
   const perm = context.shapes.integers(permInput);
   if (perm?.length !== inner.dims.length || inner.dims[0]?.[0] === '*')
     return `the Transpose '${node.name}' of the scores has an unknown order`;
-  if (isMasked(inner) || inner.causal !== undefined || inner.multiplied !== undefined) {
-    return `the Transpose '${node.name}' turns scores that were masked before, or scaled by a tensor`;
+  if (inner.causal !== undefined || inner.multiplied !== undefined) {
+    return `the Transpose '${node.name}' turns scores that were masked before, causally or by a product`;
   }
   return through(node, inner, {dims: perm.map((axis) => inner.dims[axis]!)});
 }

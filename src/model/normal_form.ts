@@ -18,6 +18,8 @@ export interface Term {
   readonly factor: number;
   /** The axes of the scores where it came in. */
   readonly dims: Dims;
+  /** Of a scale: the scores were shifted before, so that it must be the same for all keys. */
+  readonly shifted?: true;
 }
 
 export const isScale = ({kind}: Term): boolean => kind === 'times' || kind === 'over';
@@ -45,6 +47,8 @@ export interface Logits {
   readonly causal?: Alignment;
   /** Something that is the same for all keys of a row was added and left out, because softmax does not see it. */
   readonly shifted?: true;
+  /** The axis of which the maximum was subtracted and left out: that of the keys, if it is right. */
+  readonly maximum?: string;
   /** A mask of ones and zeros that the scores were multiplied with; it needs an addend that pushes down what it makes 0. */
   readonly multiplied?: string;
   /** The nodes that computed it, from the softmax's operand to the product. */

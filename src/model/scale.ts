@@ -25,14 +25,11 @@ export function withScale(
   if (![-1, -2].some((axis) => shape.length < -axis || numberOf(shape.at(axis)) === 1)) {
     return `${does}, which may have a number for each pair of query and key`;
   }
-  if (inner.shifted && shape.length > 0 && numberOf(shape.at(-1)) !== 1) {
-    return `'${node.name}' scales each key by '${tensor}', after something was added to all scores of a row`;
-  }
   const hides = inner.causal !== undefined || inner.terms.some((term) => term.kind === 'keep' || term.kind === 'drop');
   if (hides && !(leastFactor(context, tensor, kind) >= LEAST_FACTOR)) {
     return `'${node.name}' scales masked scores by '${tensor}', which may bring back what the mask hides`;
   }
-  return through(node, withTerm(context, inner, {input: tensor, kind, factor: 1}), {});
+  return through(node, withTerm(context, inner, {input: tensor, kind, factor: 1, ...(inner.shifted && {shifted: true})}), {});
 }
 
 /** Whether a scale has a number for each key of each head. */

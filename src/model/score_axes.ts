@@ -61,7 +61,7 @@ export type PlacedTerm = Term & {readonly axes?: readonly string[]};
  */
 export function placeTerms(
   shapes: ShapeTable,
-  {terms, growth, causal}: Logits,
+  {terms, growth, causal, maximum}: Logits,
   order: readonly string[],
   expected: readonly string[],
   letters: ReadonlyMap<string, string>,
@@ -75,6 +75,9 @@ export function placeTerms(
       (size, i) => size === 1 || spelledAs(dims, splits).at(i - sizes.length) === expected.at(i - sizes.length),
     );
     if (!fits) return `a constant makes scores of another order than [batch, heads, queries, keys] larger`;
+  }
+  if (maximum !== undefined && maximum !== expected.at(-1)) {
+    return 'the maximum that is subtracted from its scores is that of another axis than the keys';
   }
   const placed = terms.map((term) => placeTerm(shapes, term, order, expected, letters, splits));
   return placed.find((each): each is string => typeof each === 'string') ?? (placed as PlacedTerm[]);
@@ -96,6 +99,10 @@ function placeTerm(
   const what = isScale(term) ? `the scale '${name}'` : `the addend '${name}'`;
   if (shape !== undefined && shape.length > 4 && order.length < shape.length) return `${what} has a rank above 4`;
   const spelled = spelledAs(term.dims, splits);
+  const ofKeys = shape?.[spelled.indexOf(expected.at(-1)!) - spelled.length + shape.length];
+  if (term.shifted && ofKeys !== undefined && numberOf(ofKeys) !== 1) {
+    return `${what} has a number for each key, and something was added to all scores of a row before`;
+  }
   if (spelled.join() === expected.join()) return term;
   // From the last axis on, as it broadcasts: an axis of size 1 may be any.
   const fits = shape?.every((size, axis) => {

@@ -326,7 +326,7 @@ export const oddOnes: readonly OddOne[] = [
   ),
   odd(
     'a scale for each key behind a number that is added',
-    /'s' scales each key by 'c', after something was added to all scores/,
+    /the scale 'c' has a number for each key, and something was added/,
     [scores, node('more', 'AddV2', 'scores', 'five'), node('s', 'Mul', 'more', 'c'), ...finish('s')],
     {five: 5, c: {shape: [7], values: [1, 2, 3, 4, 5, 6, 7]}},
   ),

@@ -168,6 +168,54 @@ describe('two inputs with heads merged into their batches', () => {
   });
 });
 
+describe('scores with keys before queries, turned before the softmax', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  const inputs = (): Inputs => ({q: draw([2, 2, 3, 4], 1), k: draw([2, 2, 5, 4], 2), v: draw([2, 2, 5, 4], 3)});
+  const graph = (between: readonly NodeDef[], last: string, constants: Record<string, Constant>): io.ModelArtifacts =>
+    attentionGraph(
+      [
+        product('scores', 'k', 'q', {adj_y: {b: true}}),
+        ...between,
+        node('turned', 'Transpose', last, 'perm'),
+        node('probs', 'Softmax', 'turned'),
+        product('out', 'probs', 'v'),
+      ],
+      {perm: {shape: [4], values: [0, 1, 3, 2], int: true}, ...constants},
+      ['out'],
+      {q: [-1, 2, -1, 4], k: [-1, 2, -1, 4], v: [-1, 2, -1, 4]},
+    );
+  const column: Constant = {shape: [2, 5, 1], values: [0, 1, -1, 2, -1e9, 1, 0, -2, 0.5, 3]};
+  const pairs: Constant = {shape: [5, 3], values: Array.from({length: 15}, (_, i) => (i % 4) - 1.5)};
+
+  it('take masks and scales by their own axes', async () => {
+    for (const [between, last] of [
+      [[node('sum', 'AddV2', 'scores', 'column')], 'sum'],
+      [[node('sum', 'AddV2', 'scores', 'pairs')], 'sum'],
+      [[node('sum', 'Mul', 'scores', 'row'), node('more', 'AddV2', 'sum', 'column')], 'more'],
+      [[node('sum', 'AddV2', 'scores', 'five'), node('more', 'Mul', 'sum', 'row')], 'more'],
+    ] as const) {
+      const row: Constant = {shape: [3], values: [0.5, -1, 2]};
+      const report = await expectSame(graph(between, last, {column, pairs, row, five: 5}), inputs());
+      expect(report.left).toEqual([]);
+    }
+  });
+
+  it('stay where a shift is not the same for all keys of a row', async () => {
+    const perKey: Constant = {shape: [5, 1], values: [1, 2, 3, 4, 5]};
+    const shifted = [node('sum', 'AddV2', 'scores', 'five'), node('more', 'Mul', 'sum', 'perKey')];
+    const report = await expectSame(graph(shifted, 'more', {perKey, five: 5}), inputs());
+    expect(reasons(report)[0]).toContain("the scale 'perKey' has a number for each key, and something was added");
+    const maximum = [
+      node('highest', 'Max', 'scores', 'last'),
+      node('column', 'ExpandDims', 'highest', 'last'),
+      node('less', 'Sub', 'scores', 'column'),
+    ];
+    const other = await expectSame(graph(maximum, 'less', {last: {shape: [], values: [-1], int: true}}), inputs());
+    expect(reasons(other)).toEqual(['the maximum that is subtracted from its scores is that of another axis than the keys']);
+  });
+});
+
 describe('an attention that loses or gains axes', () => {
   beforeAll(() => setBackend('cpu'));
 
