@@ -14,6 +14,7 @@ import {SplatError} from '../../src/support/index.js';
 import {backend} from '../support/attend.js';
 import {expectGradients} from '../support/gradient_cases.js';
 import {expectCase} from '../support/option_cases.js';
+import {onSecondBackend} from '../support/second_backend.js';
 import {WIDE} from '../support/wide_cases.js';
 
 describe('on WebGPU, features past 256', () => {
@@ -31,20 +32,6 @@ describe('on WebGPU, features past 256', () => {
       await expectCase({...given, precision: 'float16'}, name);
       await expectGradients({...given, precision: 'float16'}, name);
     }
-  });
-
-  it('leave no tensor behind, and little memory however many lengths there are', async () => {
-    const before = tf.memory().numTensors;
-    const held = backend().bufferManager.numBytesUsed;
-    for (let length = 100; length < 124; length += 2) {
-      const x = tf.ones([1, 1, length, 260]);
-      tf.dispose([x, sparseAttention(x, x, x, causal())]);
-    }
-    await backend().device.queue.onSubmittedWorkDone();
-    expect(tf.memory().numTensors).toBe(before);
-    // A dozen of calls take a dozen times 25 tensors of 40 KB and more, all of different sizes.
-    const most = held + planAttention(causal(), {queryLength: 122, keyLength: 122, headDim: 260}).bytes + 4 * 122 * 260 * 8;
-    expect(backend().bufferManager.numBytesAllocated).toBeLessThan(2 * most);
   });
 
   it('can be prepared for, merged, and are refused to the fused kernel and to a cache', async () => {
@@ -75,5 +62,24 @@ describe('on WebGPU, features past 256', () => {
       SplatError,
       /bytes of key.*maxStorageBufferBindingSize/s,
     );
+  });
+});
+
+describe('on a WebGPU backend that has done nothing else, features past 256', () => {
+  // The pool may hold twice what the neediest call before had, and other specs have had more.
+  onSecondBackend();
+
+  it('leave no tensor behind, and little memory however many lengths there are', async () => {
+    const before = tf.memory().numTensors;
+    const held = backend().bufferManager.numBytesUsed;
+    for (let length = 100; length < 124; length += 2) {
+      const x = tf.ones([1, 1, length, 260]);
+      tf.dispose([x, sparseAttention(x, x, x, causal())]);
+    }
+    await backend().device.queue.onSubmittedWorkDone();
+    expect(tf.memory().numTensors).toBe(before);
+    // A dozen of calls take a dozen times 25 tensors of 40 KB and more, all of different sizes.
+    const most = held + planAttention(causal(), {queryLength: 122, keyLength: 122, headDim: 260}).bytes + 4 * 122 * 260 * 8;
+    expect(backend().bufferManager.numBytesAllocated).toBeLessThan(2 * most);
   });
 });
