@@ -89,6 +89,7 @@ export const CORPUS: readonly Case[] = [
   make('sinks', prefix(4).or(window(15, 0)).and(causal()), {queryLength: 75}),
   make('all-but-a-window', window(10).not(), {queryLength: 67}),
   make('two-strides', window(5, 5, 3).or(window(4, 4, 7)), {queryLength: 90, implementation: 'fused'}),
+  make('coprime-strides', strided({stride: 3}).or(strided({stride: 4})), {queryLength: 90, implementation: 'fused'}),
   make(
     'three-strides',
     window(9, 0, 2)
