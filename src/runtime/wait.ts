@@ -64,10 +64,10 @@ export async function untilLossIsTold(device: GPUDevice): Promise<void> {
   // Only a lost device refuses to map memory. In Firefox it also complains of that, to whoever listens.
   device.pushErrorScope('validation');
   const buffer = device.createBuffer({size: 16, usage: GPUBufferUsage.MAP_READ});
-  const mapped = buffer.mapAsync(GPUMapMode.READ);
+  const mapped = waitFor(device.queue, buffer.mapAsync(GPUMapMode.READ));
   device.popErrorScope().catch(() => null);
   try {
-    await waitFor(device.queue, mapped);
+    await mapped;
   } catch {
     await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, TELLING_MS))]);
   } finally {

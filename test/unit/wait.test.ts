@@ -1,3 +1,4 @@
+import {readdirSync, readFileSync} from 'node:fs';
 import {waitFor} from '../../src/runtime/wait.js';
 
 /** As Firefox: an answer that is ready is told at the next submit, or by the clock. */
@@ -73,5 +74,19 @@ describe('waiting for a device', () => {
     await expectAsync(waitFor(queue, Promise.reject(new Error('lost')))).toBeRejectedWithError('lost');
     await pause(10);
     expect(submits.length).toBe(0);
+  });
+
+  it('is what everybody does who asks the device, in the package and on the pages', () => {
+    const files = ['src', 'demo'].flatMap((folder) =>
+      readdirSync(folder, {recursive: true, encoding: 'utf8'}).map((file) => `${folder}/${file}`),
+    );
+    const asks: string[] = [];
+    for (const file of files.filter((name) => name.endsWith('.ts'))) {
+      for (const line of readFileSync(file, 'utf8').split('\n')) {
+        if (/\.(onSubmittedWorkDone|mapAsync)\(/.test(line)) asks.push(`${file}: ${line.trim()}`);
+      }
+    }
+    expect(asks.length).toBeGreaterThan(4);
+    expect(asks.filter((ask) => !ask.includes('waitFor('))).toEqual([]);
   });
 });
