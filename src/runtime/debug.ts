@@ -3,6 +3,7 @@ import {
   acsrText,
   checkAcsr,
   checkPlan,
+  isWide,
   launchesText,
   patternText,
   planText,
@@ -37,8 +38,9 @@ export function showCall(level: number, what: string, {pattern, acsr, plan}: Roo
   if (plan !== undefined) check(plan, checkPlan);
   print(`${what}\n${patternText(pattern)}`);
   if (level >= 2 && acsr !== null) print(acsrText(acsr));
-  if (level >= 3 && plan === undefined)
-    print(`plan     TensorFlow.js ops in chunks of queries, on the backend '${tf.getBackend()}'`);
+  if (level < 3) return;
+  if (plan === undefined) print(`plan     TensorFlow.js ops in chunks of queries, on the backend '${tf.getBackend()}'`);
+  else if (isWide(plan.problem)) print(planText(plan));
 }
 
 /** Prints the plan of launches (3) and their WGSL (4), of forward and backward passes and of decoding steps. */

@@ -110,16 +110,22 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
 }
 
 /** The values of a chunk, 0 where no row weighs them: padding may hold NaN or infinity, and 0 · NaN is NaN. */
-function weighedValues({bias, value: all}: HeadedInputs, {weights, attends}: Weights, {keyBegin, keyEnd}: Chunk): Tensor4D {
+function weighedValues({bias, value: all}: HeadedInputs, {weights, seen}: Weights, {keyBegin, keyEnd}: Chunk): Tensor4D {
   const value = slice(all, 2, keyBegin, keyEnd);
-  // Without a bias, who attends says it in fewer numbers: mostly one for all heads. Multiplied, for WebGPU transposes no booleans.
-  const pairs = bias === undefined ? attends && tf.mul(tf.cast(attends, 'float32'), 1) : weights;
-  if (pairs === null) return value;
-  const [batch, heads, , keys] = rank4(pairs.rank === 2 ? [1, ...pairs.shape] : pairs.shape);
-  const lines = heads === 1 ? 1 : value.shape[1];
-  const most = tf.max(tf.reshape(pairs, [batch, lines, -1, keys]), 2);
-  return select(tf.notEqual(tf.reshape(most, [batch, lines, keys, 1]), 0), value, 0);
+  // A bias may exclude more keys. Without one, who attends says it in fewer numbers: mostly one for all heads.
+  return onlySeen(value, bias === undefined ? seen : seenKeys(weights, value.shape[1]));
 }
+
+/** Which keys a pair that is not 0 belongs to: bool [batch, keyHeads, keys, 1], each of them full size or 1. */
+function seenKeys(pairs: Tensor, keyHeads: number): Tensor {
+  const [batch, heads, , keys] = rank4(pairs.rank === 2 ? [1, ...pairs.shape] : pairs.shape);
+  const lines = heads === 1 ? 1 : keyHeads;
+  const most = tf.max(tf.reshape(pairs, [batch, lines, -1, keys]), 2);
+  return tf.notEqual(tf.reshape(most, [batch, lines, keys, 1]), 0);
+}
+
+/** 0 for the keys that no row sees. */
+export const onlySeen = (tensor: Tensor4D, seen: Tensor | null): Tensor4D => (seen === null ? tensor : select(seen, tensor, 0));
 
 /** The softmax of the rows of a chunk, before the division. */
 export interface Weights {
@@ -139,6 +145,8 @@ export interface Weights {
   readonly weighs: Tensor;
   /** Broadcastable to the scores; null when every row attends to every key. */
   readonly attends: Tensor | null;
+  /** bool, broadcastable to [batch, keyHeads, keys, 1]: some row attends to the key; null when every row does to every key. */
+  readonly seen: Tensor | null;
   /** tanh(raw score / softcap); anything where a pair is hidden. */
   readonly cap: Tensor | null;
   /** What dropout multiplies by, [batch, heads, rows, keys] */
@@ -156,11 +164,16 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   const unit = far && !short ? FAR_UNIT : 1;
   const inUnits = (tensor: Tensor): Tensor => (unit === 1 ? tensor : tf.div(tensor, unit));
 
+  const attends = whoAttends(inputs, options.rows, chunk);
+  // Multiplied, for WebGPU transposes no booleans.
+  const seen = attends && seenKeys(tf.mul(tf.cast(attends, 'float32'), 1), inputs.key.shape[1]);
+  // The product of TensorFlow.js on WebGPU reads past the features of a key into the next one, and multiplies what it finds by 0.
+  const key = onlySeen(slice(inputs.key, 2, keyBegin, keyEnd), seen);
   const {product, side, softcap: cappedAt} = scaleOf(options, unit);
   // Where it makes numbers smaller before they meet, else after: neither takes terms of a sum past float32.
   const [before, after] = Math.abs(product) <= 1 ? [product, 1] : [1, product];
   const queryRows = times(slice(inputs.query, 2, rowBegin, rowEnd), before * side);
-  let scores: Tensor = times(matMulByHead(queryRows, times(slice(inputs.key, 2, keyBegin, keyEnd), side), true), after);
+  let scores: Tensor = times(matMulByHead(queryRows, times(key, side), true), after);
   const cap: Tensor | null = softcap === undefined ? null : tf.tanh(scores);
   if (cap !== null) scores = tf.mul(cap, cappedAt);
   if (bias !== undefined) scores = tf.add(scores, inUnits(sliceScores(bias, chunk)));
@@ -178,7 +191,6 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
     scores = tf.add(scores, spreadDiagonals(inUnits(entries) as Tensor2D, rows, keys));
   }
 
-  const attends = whoAttends(inputs, options.rows, chunk);
   // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide (WebGL on phones) it is nearer.
   const least = short ? -65504 : -3.4028234663852886e38;
   // `where`, not an addition: NaN of a key must not reach rows that do not attend to it.
@@ -199,7 +211,7 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   if (sinkWeight !== null) sum = tf.add(sum, sinkWeight);
   const keep =
     dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
-  return {weights, unit, apart, max, sum, sinkWeight, weighs, attends, cap, keep};
+  return {weights, unit, apart, max, sum, sinkWeight, weighs, attends, seen, cap, keep};
 }
 
 /** The factors of the scale; see `isFarScale`. */

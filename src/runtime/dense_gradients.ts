@@ -9,6 +9,7 @@ import {
   fromHeads,
   headsFirst,
   matMulByHead,
+  onlySeen,
   scaleOf,
   select,
   slice,
@@ -121,7 +122,7 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
 function chunkParts(call: Backward, chunk: Chunk): Parts {
   const {inputs, options} = call;
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
-  const {weights, sum, sinkWeight, weighs, attends, cap, keep} = weigh(inputs, options, chunk);
+  const {weights, sum, sinkWeight, weighs, attends, seen, cap, keep} = weigh(inputs, options, chunk);
   const query = slice(call.finiteQuery, 2, rowBegin, rowEnd);
   const dOutput = select(weighs, slice(call.dOutput, 2, rowBegin, rowEnd), 0);
   const [key, value] = [call.finiteKey, inputs.value].map((tensor) => slice(tensor, 2, keyBegin, keyEnd)) as [Tensor4D, Tensor4D];
@@ -129,7 +130,7 @@ function chunkParts(call: Backward, chunk: Chunk): Parts {
   const mean = select(tf.notEqual(sum, 0), slice(call.mean, 2, rowBegin, rowEnd), 0);
   const probabilities = tf.div(weights, divisor(sum));
   const kept = keep === null ? probabilities : tf.mul(probabilities, keep);
-  let products: Tensor = matMulByHead(dOutput, value, true);
+  let products: Tensor = matMulByHead(dOutput, onlySeen(value, seen), true);
   if (keep !== null) products = tf.mul(products, keep);
   // NaN of a value, or of the tanh of a key, stays off the pairs that weigh nothing.
   const hides = attends !== null || inputs.bias !== undefined;

@@ -11,9 +11,11 @@ import {
   sparseAttentionWithAux,
 } from '../../src/index.js';
 import {SplatError} from '../../src/support/index.js';
+import {expectAttention} from '../oracle.js';
 import {backend} from '../support/attend.js';
+import {BESIDE_LENGTHS, PLAIN, spell, spoilPadding} from '../support/dense_cases.js';
 import {expectGradients} from '../support/gradient_cases.js';
-import {expectCase} from '../support/option_cases.js';
+import {BASE, callCase, expectCase, type OptionCase, type Tensors} from '../support/option_cases.js';
 import {onSecondBackend} from '../support/second_backend.js';
 import {WIDE} from '../support/wide_cases.js';
 
@@ -25,6 +27,15 @@ describe('on WebGPU, features past 256', () => {
     it(`give outputs and gradients of the oracle: ${name}`, async () => {
       await expectCase(given, name);
       await expectGradients(given, name);
+    });
+
+  for (const [name, changes] of [0, 2, 5, 9, 14].map((i) => BESIDE_LENGTHS[i]!))
+    it(`take padding behind lengths that holds anything, beside ${name}`, async () => {
+      const given: OptionCase = {...BASE, ...PLAIN, implementation: 'auto', lengths: true, seed: 3, headDim: 260, ...changes};
+      const spelled = spell(given);
+      const {output} = callCase(given, spelled, spoilPadding(spelled, NaN).tensors as unknown as Tensors);
+      await expectAttention(spelled.plain(output), spelled.inputs, spelled.attends, spelled.says, name);
+      await expectGradients(given, name, NaN);
     });
 
   it('are rounded as asked, in both layouts', async () => {
@@ -48,6 +59,15 @@ describe('on WebGPU, features past 256', () => {
       SplatError,
       /headDim: found 300, .* 256\. Its kernels take no more/,
     );
+  });
+
+  it('show their plan to SPLAT_DEBUG', () => {
+    const log = spyOn(console, 'log');
+    tf.env().set('SPLAT_DEBUG', 3);
+    const x = tf.ones([1, 1, 4, 300]);
+    sparseAttention(x, x, x, causal());
+    tf.env().set('SPLAT_DEBUG', 0);
+    expect(log.calls.allArgs().flat().join('\n')).toContain('plan     dense: headDim 300: our kernels take up to 256');
   });
 
   it('are refused where the device cannot bind a tensor', () => {
