@@ -16,6 +16,7 @@ export function checkAcsr(acsr: Acsr): void {
     for (let i = 0; i < row.length; i++) keys += row.count[i]!;
   }
   checkIrregularRows(acsr);
+  checkPeriod(acsr);
   obey(keys === acsr.nnz, 'nnz is the number of pairs', `there are ${keys}, nnz says ${acsr.nnz}`);
 }
 
@@ -36,6 +37,23 @@ function checkArrays({queryLength, rowRuns, start, stride, count}: Acsr): void {
     'rowRuns ends with the number of runs',
     `it ends with ${runs} for ${sizes} runs`,
   );
+}
+
+function checkPeriod({queryLength, rowRuns, start, stride, count, irregularRows, period}: Acsr): void {
+  if (period === undefined) return;
+  obey(
+    Number.isInteger(period) && period >= 1 && 2 * period <= queryLength && irregularRows.length === 0,
+    'a period recurs and holds runs alone',
+    `it is ${period} for ${queryLength} queries, ${irregularRows.length} of them irregular`,
+  );
+  const runs = rowRuns[period]!;
+  for (let query = period; query < queryLength; query++) {
+    obey(rowRuns[query + 1]! === rowRuns[query + 1 - period]! + runs, 'rows recur', `query ${query} has another number of runs`);
+  }
+  for (let r = runs; r < start.length; r++) {
+    const same = start[r] === start[r - runs] && stride[r] === stride[r - runs] && count[r] === count[r - runs];
+    obey(same, 'rows recur', `run ${r} is not run ${r - runs}`);
+  }
 }
 
 const common = new RunList();

@@ -90,4 +90,15 @@ describe('decodeRow', () => {
     const acsr = {...SOUND, start: Int32Array.of(0, 1), stride: Int32Array.of(4, 4), count: Int32Array.of(3, 2)};
     expect(decodeRow(acsr, 0)).toEqual(Int32Array.of(0, 1, 4, 5, 8));
   });
+
+  it('refuses a period that is none', () => {
+    const acsr = compress(strided({stride: 3}).or(strided({stride: 4})), {queryLength: 30, keyLength: 40});
+    expect(acsr.period).toBe(12);
+    expect(() => checkAcsr(acsr)).not.toThrow();
+    for (const period of [6, 9, 16, 0, 1.5]) expect(() => checkAcsr({...acsr, period})).toThrowError(/recur/);
+    const moved = acsr.rowRuns.slice();
+    moved[20]!--;
+    expect(() => checkAcsr({...acsr, rowRuns: moved})).toThrowError(/rows recur|disjoint|ascend/);
+    expect(() => checkAcsr({...SOUND, period: 1})).toThrowError(/holds runs alone/);
+  });
 });
