@@ -6,8 +6,8 @@ import {broadcastOf} from './growth.js';
 import {chooseLayout, type Placement} from './layout.js';
 import {leadsToScores, readLogits, unanswered} from './logits.js';
 import {scalesKeysOfHeads} from './scale.js';
-import {missingOf, NAMES, nameOf, partSizes, pathAxes} from './leading_axes.js';
-import {apart, isMerged, mergedLetter} from './letters.js';
+import {missingOf, partSizes, pathAxes} from './leading_axes.js';
+import {mergedLetter} from './letters.js';
 import {isMasked, isScale, type Logits, type LogitsContext} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
 import {partsOf, regroup, type Dims} from './regroup.js';
@@ -209,12 +209,6 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const terms = placeTerms(shapes, logits, scoreLabels, [...batch, queryLabel, keyLabel], named, splits);
   if (typeof terms === 'string') return terms;
   const parts = partSizes(shapes, logits, output.sizes, letters);
-  const specs = [...Object.values(axes), ...terms.map((term) => term.axes)];
-  for (const letter of new Set(specs.flatMap((spec) => spec?.filter(isMerged) ?? []))) {
-    const unknown = [...apart(letter)].filter((part) => parts[part] === undefined).map((part) => NAMES[part]!);
-    if (unknown.length > 1)
-      return `${nameOf(letter)} are merged into one axis, and the numbers of ${unknown.join(' and ')} are not known`;
-  }
   const missing = missingOf(axes.output!, leading.length);
   if (missing !== undefined) return `the output '${output.node.name}' has no axis of its ${missing}`;
   const merge: Merge | undefined = parts['h'] === undefined ? undefined : {heads: parts['h']};

@@ -1,5 +1,5 @@
 import {refuse} from '../support/index.js';
-import {apart, MERGED, PARTS} from './letters.js';
+import {apart, PARTS} from './letters.js';
 import type {Term} from './normal_form.js';
 
 type Kind = {readonly kind: 'add'; readonly factor: number} | {readonly kind: Exclude<Term['kind'], 'add'>};
@@ -23,7 +23,7 @@ export interface NodeAttributes {
   readonly terms: readonly TermKind[];
   /** What the scores are broadcast to besides, as constants that were folded did; empty: nothing. */
   readonly broadcast: readonly number[];
-  /** Of the parts of merged axes those that are known, by letter: at least all but one. */
+  /** The sizes of parts of merged axes, by letter, where the graph tells. */
   readonly parts: Readonly<Record<string, number>>;
   readonly layout: 'bhld' | 'blhd';
   readonly pattern: string;
@@ -64,10 +64,6 @@ export function readAttributes(attrs: Readonly<Record<string, unknown>>, inputs:
     if (attrs[name] === undefined) continue;
     parts[letter] = number(name);
     if (!Number.isSafeInteger(parts[letter]) || parts[letter]! < 1) wrong(name, say(attrs[name]), 'a positive integer');
-  }
-  for (const letter of [axes, ...terms.map((term) => term?.axes ?? '')].join('')) {
-    if (!(letter in MERGED) || [...MERGED[letter]!].filter((part) => !(part in parts)).length < 2) continue;
-    wrong('axes', say(attrs['axes']), `the sizes of all parts but one of ${letter}: ${Object.values(PARTS).join(', ')}`);
   }
   const layout = text('layout');
   if (layout !== 'bhld' && layout !== 'blhd') wrong('layout', say(attrs['layout']), "'bhld' or 'blhd'");

@@ -36,13 +36,15 @@ export function registerGraphOp(): void {
 export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   const {reads, writes, terms: kinds, broadcast, ...options} = readAttributes(attrs, inputs.length);
   return tf.tidy(() => {
-    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, options.parts));
+    const parts = {...seenParts(inputs, [...reads, ...kinds.map((kind) => kind.axes ?? '')]), ...options.parts};
+    const known = (part: string): boolean => part in options.parts;
+    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, parts, known));
     const own = Math.max(...given.map(({axes}) => leadingOf(axes)), leadingOf(apart(writes)));
     const axes = kinds.map((kind, i) => termAxes(inputs[3 + i]!, kind.axes));
     const rank = Math.max(own, ...axes.map((spec) => leadingOf(apart(spec))), broadcast.length - 2);
     const leading = Math.max(2, rank);
     const order = options.layout === 'blhd' && leading === 2 ? 'blhd' : `${LEADING.slice(LEADING.length - leading)}ld`;
-    const terms = axes.map((spec, i) => inOrder(inputs[3 + i]!, spec, options.parts, leading));
+    const terms = axes.map((spec, i) => inOrder(inputs[3 + i]!, spec, leading, parts, known));
     const plain = given.map(({tensor, axes}) => arrange(tensor, axes, order)) as [Tensor, Tensor, Tensor];
     const arranged = scaled(plain, terms, kinds, order);
     const {tensors, sizes} = broadcastAxes(arranged, [...terms.map(({shape}) => shape), broadcast], order);
@@ -63,30 +65,48 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   });
 }
 
+type Parts = NodeAttributes['parts'];
+
+/** The sizes that leading axes have where they are not merged; 1 says nothing, for it broadcasts. */
+function seenParts(inputs: readonly Tensor[], specs: readonly string[]): Parts {
+  const sizes = specs.flatMap((spec, i) => {
+    const {shape} = inputs[i]!;
+    const axes = spec === '' ? termAxes(inputs[i]!) : spec;
+    return axes.includes('*')
+      ? []
+      : [...axes].map((letter, axis) => [letter, shape[axis - axes.length + shape.length] ?? 1] as const);
+  });
+  return Object.fromEntries(sizes.filter(([letter, size]) => LEADING.includes(letter) && size > 1));
+}
+
 /** A tensor whose merged axes lie apart, and whose `*` are letters. */
-function split(tensor: Tensor, spec: string, parts: NodeAttributes['parts']): {tensor: Tensor; axes: string} {
+function split(tensor: Tensor, spec: string, parts: Parts, known: (part: string) => boolean): {tensor: Tensor; axes: string} {
   if (![...spec].some(isMerged)) {
     const leading = LEADING.slice(LEADING.length - Math.max(0, tensor.rank - 2));
     return {tensor, axes: spec.startsWith('*') ? `${leading}${spec.slice(1)}` : spec};
   }
   if (tensor.rank !== spec.length) wrong('axes', spec, `the axes of the shape [${tensor.shape.join()}]`);
-  const sizes = [...spec].flatMap((letter, axis) => {
-    const size = tensor.shape[axis]!;
-    const letters = [...apart(letter)];
-    // One matrix beside many: it is that of every sequence and head.
-    if (letters.length === 1 || size === 1) return letters.map(() => size);
-    const known = letters.reduce((product, part) => product * (parts[part] ?? 1), 1);
-    const rest = letters.every((part) => part in parts) ? 1 : size / known;
-    if (known * rest !== size || !Number.isInteger(rest)) {
-      wrong(
-        letters.map((part) => PARTS[part as keyof typeof PARTS]).join(),
-        `${known}`,
-        `a divisor of ${size}, of [${tensor.shape.join()}]`,
-      );
-    }
-    return letters.map((part) => parts[part] ?? rest);
-  });
+  const sizes = [...spec].flatMap((letter, axis) => splitSize(tensor.shape[axis]!, [...apart(letter)], parts, known));
   return {tensor: tf.reshape(tensor, sizes), axes: apart(spec)};
+}
+
+/** The sizes of the parts of an axis. Where two are not known, what other tensors have decides, the last first. */
+function splitSize(size: number, letters: readonly string[], parts: Parts, known: (part: string) => boolean): number[] {
+  // One matrix beside many: it is that of every sequence and head.
+  if (letters.length === 1 || size === 1) return letters.map(() => size);
+  let rest = letters.filter(known).reduce((left, part) => left / parts[part]!, size);
+  const open = letters.filter((part) => !known(part));
+  if (!Number.isInteger(rest) || (open.length === 0 && rest !== 1)) {
+    const names = letters.map((part) => PARTS[part as keyof typeof PARTS]).join();
+    wrong(names, letters.map((part) => parts[part]).join(), `parts of an axis of ${size}`);
+  }
+  const sizes = new Map<string, number>();
+  for (const part of open.slice(1).reverse()) {
+    const seen = parts[part] ?? 1;
+    sizes.set(part, rest % seen === 0 ? seen : 1);
+    rest /= sizes.get(part)!;
+  }
+  return letters.map((part) => (known(part) ? parts[part]! : (sizes.get(part) ?? rest)));
 }
 
 /** The axes of a term: the last of the given ones, with any further axes before them. */
@@ -97,8 +117,8 @@ function termAxes({rank}: Tensor, given = `${LEADING}lk`): string {
 }
 
 /** A term as it broadcasts to the scores [.., queries, keys]. */
-function inOrder(term: Tensor, axes: string, parts: NodeAttributes['parts'], leading: number): Tensor {
-  const own = split(term, axes, parts);
+function inOrder(term: Tensor, axes: string, leading: number, parts: Parts, known: (part: string) => boolean): Tensor {
+  const own = split(term, axes, parts, known);
   const order = `${LEADING.slice(LEADING.length - leading)}lk`;
   return order.endsWith(own.axes) ? own.tensor : arrange(own.tensor, own.axes, order);
 }

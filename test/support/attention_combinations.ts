@@ -22,7 +22,7 @@ export interface Combination {
   readonly mask: 'none' | 'add' | 'subtract' | 'select' | 'select other' | 'multiply' | 'two';
   readonly causal: 'none' | 'add' | 'select' | 'multiply' | 'with padding' | 'constant' | 'slice';
   /** Windows of an image, one after the other in the batch, with a mask for each that is added in five axes, and perhaps the softmax there. */
-  readonly windows: 'none' | 'masked' | 'by shape' | 'up to the product';
+  readonly windows: 'none' | 'masked' | 'by shape' | 'up to the product' | 'of any number';
   readonly softmax:
     | 'softmax'
     | 'shifted'
@@ -47,7 +47,7 @@ export const COMBINATIONS: {readonly [K in keyof Combination]: readonly Combinat
   ],
   mask: ['none', 'add', 'subtract', 'select', 'select other', 'multiply', 'two'],
   causal: ['none', 'add', 'select', 'multiply', 'with padding', 'constant', 'slice'],
-  windows: ['none', 'masked', 'by shape', 'up to the product'],
+  windows: ['none', 'masked', 'by shape', 'up to the product', 'of any number'],
   softmax: [
     ...(['softmax', 'shifted', 'plain', 'flattened', 'logarithm'] as const),
     ...(['reshaped', 'expanded', 'new axis', 'broadcast', 'tiled', 'inverted'] as const),
@@ -65,8 +65,8 @@ export const LONGEST = 8;
 /** Masks of both kinds in one condition need a mask; merged and channels-first heads have one kind of product, and no groups here. */
 export function fits({heads, repeat, product, mask, causal, windows}: Combination): boolean {
   if (causal === 'with padding' && mask !== 'none') return false;
-  // Of two inputs, nothing says that they have as many windows.
-  if (windows === 'by shape' && causal === 'none') return false;
+  // Two inputs may have different numbers of windows.
+  if (windows === 'of any number' && causal === 'none') return false;
   if (heads === 'einsum') return product === 'einsum' || product === 'key first';
   if (heads === 'transpose') return product !== 'key first';
   return repeat === 'none' && product === 'adjoint';
@@ -89,7 +89,8 @@ export function combined(combination: Combination, length: number, fixed?: Fixed
   const root = new GraphBuilder();
   const tokens = (name: string, length: number): Ref => {
     if (combination.windows === 'none') return root.placeholder(name, [batch, length, WIDTH]);
-    const images = root.placeholder(name, [batch < 0 ? -1 : batch / WINDOWS, WINDOWS, length, WIDTH]);
+    const count = combination.windows === 'of any number' && batch < 0 ? -1 : WINDOWS;
+    const images = root.placeholder(name, [batch < 0 ? -1 : batch / WINDOWS, count, length, WIDTH]);
     return l.reshape(root, images, [-1, length < 0 ? l.sizeOf(root, images, 2) : length, WIDTH]);
   };
   const x = tokens('x', queries);
@@ -112,7 +113,7 @@ export function combined(combination: Combination, length: number, fixed?: Fixed
   const uneven = unevenlyScaled(g, wide, [x, c], scale, sizes);
   const {windows} = combination;
   const back = (apart: Ref): Ref => l.reshape(g, apart, [-1, HEADS, sizes[2], sizes[3]]);
-  const early = windows === 'masked' || windows === 'by shape';
+  const early = windows !== 'none' && windows !== 'up to the product';
   const windowed = early ? back(windowMasked(g, uneven, sizes, windows)) : uneven;
   const hidden = masked(g, windowed, seen, combination, sizes, length);
   const late = scale === 'each head, masked' ? l.mul(g, headScales(g), hidden) : hidden;
@@ -199,11 +200,15 @@ function masked(
 /** Scores with a mask for each window, in five axes. */
 function windowMasked(g: GraphBuilder, scores: Ref, [batch, heads, queries, keys]: Sizes, windows: Combination['windows']): Ref {
   const images = windows !== 'by shape' ? -1 : g.op('FloorDiv', [batch, g.int(WINDOWS)], {T: 'DT_INT32'});
-  const apart = l.reshape(g, scores, [images, WINDOWS, heads, queries, keys]);
+  const count = windows === 'of any number' ? l.sizeOf(g, 'x', 1) : WINDOWS;
+  const apart = l.reshape(g, scores, [images, count, heads, queries, keys]);
   const positions = (size: Ref): Ref =>
     l.cast(g, g.op('Range', [g.int(0), size, g.int(1)], {Tidx: 'DT_INT32'}), 'DT_INT32', 'DT_FLOAT');
   const pairs = l.mul(g, l.reshape(g, positions(queries), [queries, 1]), positions(keys));
-  const slopes = g.constant(Float32Array.of(0.1, -0.2), [1, WINDOWS, 1, 1, 1], 'float32', 'slopes');
+  const slopes =
+    typeof count === 'number'
+      ? g.constant(Float32Array.of(0.1, -0.2), [1, count, 1, 1, 1], 'float32', 'slopes')
+      : l.mul(g, l.reshape(g, positions(count), [1, count, 1, 1, 1]), g.float(-0.2));
   return l.add(g, apart, l.mul(g, slopes, pairs));
 }
 

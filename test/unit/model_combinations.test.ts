@@ -125,7 +125,7 @@ describe('an attention of any spelling', () => {
       const combination = {
         ...base,
         ...(value === 'key first' && {heads: 'einsum'}),
-        ...(value === 'by shape' && {causal: 'add'}),
+        ...(value === 'of any number' && {causal: 'add'}),
         [part]: value,
       } as Combination;
       const fitting = fits(combination) ? combination : {...combination, product: 'einsum' as const};

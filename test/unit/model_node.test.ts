@@ -68,8 +68,6 @@ describe('a SparseAttention node that was changed by hand', () => {
     'queries in place of features': {axes: text('bhdl,bhld,bhld->bhld')},
     'heads in place of keys': {axes: text('bhld,blhd,bhld->bhld')},
     'merged axes that no heads divide': {axes: text('mhld,mld,mld->mld'), heads: {i: 5}},
-    'merged axes of two unknown parts': {axes: text('mld,mld,mld->mld'), heads: undefined},
-    'a term of merged axes with unknown parts': {terms: text('add:1@wlk')},
     'a term of no axes': {terms: text('add:1@')},
     'a term with features': {terms: text('add:1@bhld')},
     'a term of axes twice': {terms: text('add:1@bhlk@bhlk')},
