@@ -161,13 +161,10 @@ export class DeviceStore implements KvStore {
       this.#memory = own;
       this.#rows = first.map((_, b) => b);
     }
-    const free = first.map((_, row) => row).filter((row) => !this.#rows.includes(row));
-    const taken = new Set<number>();
-    return this.#rows.map((row) => {
-      if (taken.has(row)) return {row: free.pop()!, source: row};
-      taken.add(row);
-      return {row, source: -1};
-    });
+    const taken = new Set(this.#rows);
+    if (taken.size === batch) return this.#rows.map((row) => ({row, source: -1}));
+    const free = first.map((_, row) => row).filter((row) => !taken.has(row));
+    return this.#rows.map((row) => (taken.delete(row) ? {row, source: -1} : {row: free.pop()!, source: row}));
   }
 
   #held({first, counts}: Arrival, places: readonly Place[], biasBase?: readonly number[]) {

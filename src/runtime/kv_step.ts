@@ -50,15 +50,17 @@ export function checkStep(
   const layout = checkLayout(options.layout);
   const [query, key, value] = (['query', 'key', 'value'] as const).map((name) => floats(name, inputs[name]));
   const [, heads, tokens] = query!.rank === 4 ? sizesOf(query!.shape, layout) : [0, 0, undefined];
-  const expect = (name: string, tensor: Tensor, of: string, shape: readonly unknown[], cure: string): void => {
-    const [names, sizes] = [['batch', of, 'tokens', name === 'value' ? 'valueDim' : 'headDim'], [...shape]].map((list) =>
-      layout === 'bhld' ? list : [list[0], list[2], list[1], list[3]],
-    ) as [string[], unknown[]];
-    if (tensor.rank === 4 && sizes.every((size, i) => size === tensor.shape[i])) return;
-    refuse(name, `shape ${shapeOf(tensor)}`, `[${names.join(', ')}] = [${sizes.join(', ')}]`, cure);
+  const expect = (name: string, tensor: Tensor, of: string, heads: unknown, tokens: unknown, dim: number, cure: string): void => {
+    const {rank, shape} = tensor;
+    const [at, end] = layout === 'bhld' ? [1, 2] : [2, 1];
+    if (rank === 4 && shape[0] === batch && shape[at] === heads && shape[end] === tokens && shape[3] === dim) return;
+    const laidOut = (head: unknown, token: unknown): string => (layout === 'bhld' ? [head, token] : [token, head]).join(', ');
+    const last = name === 'value' ? 'valueDim' : 'headDim';
+    const expected = `[batch, ${laidOut(of, 'tokens')}, ${last}] = [${batch}, ${laidOut(heads, tokens)}, ${dim}]`;
+    refuse(name, `shape ${shapeOf(tensor)}`, expected, cure);
   };
   const cure = 'The sizes were given to the cache when it was made.';
-  expect('query', query!, 'heads', [batch, tokens === undefined ? 'heads' : heads, tokens ?? 'tokens', headDim], cure);
+  expect('query', query!, 'heads', tokens === undefined ? 'heads' : heads, tokens ?? 'tokens', headDim, cure);
   if (heads === 0 || heads % keyHeads !== 0) {
     refuse(
       'heads of query',
@@ -68,8 +70,8 @@ export function checkStep(
     );
   }
   const same = 'Every new token brings its query, its key and its value.';
-  expect('key', key!, 'keyHeads', [batch, keyHeads, tokens, headDim], same);
-  expect('value', value!, 'keyHeads', [batch, keyHeads, tokens, valueDim], same);
+  expect('key', key!, 'keyHeads', keyHeads, tokens, headDim, same);
+  expect('value', value!, 'keyHeads', keyHeads, tokens, valueDim, same);
 
   const all = new Array<number>(batch).fill(tokens!);
   const counts =
@@ -83,8 +85,9 @@ export function checkStep(
 
 /** [batch, heads, tokens, dim]; of one token both layouts lie in memory alike. */
 function toHeads(tensor: Tensor, layout: Layout): Tensor4D {
+  if (layout === 'bhld') return tensor as Tensor4D;
   const [batch, heads, tokens, dim] = sizesOf(tensor.shape, layout);
-  return tokens <= 1 && layout === 'blhd' ? tf.reshape(tensor, [batch, heads, tokens, dim]) : headsFirst(tensor, layout);
+  return tokens <= 1 ? tf.reshape(tensor, [batch, heads, tokens, dim]) : headsFirst(tensor, layout);
 }
 
 function checkScores(

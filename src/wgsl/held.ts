@@ -27,25 +27,37 @@ export interface HeldSequence {
 export const heldPairs = (batch: number): number => 2 + 3 * batch;
 
 export function writeHeld(words: Int32Array, pair: number, held: Held, capacity: number): void {
-  words.set([held.sinks, held.ring, placesOf(held), copiedOf(held, capacity)], 2 * pair);
-  held.sequences.forEach(({tokens, first, row, deadEnd, biasBase, source}, b) =>
-    words.set([tokens, first, row, deadEnd, biasBase, source], 2 * (pair + 2 + 3 * b)),
-  );
+  let at = 2 * pair;
+  const write = (x: number, y: number): void => {
+    words[at++] = x;
+    words[at++] = y;
+  };
+  write(held.sinks, held.ring);
+  write(placesOf(held), copiedOf(held, capacity));
+  for (const {tokens, first, row, deadEnd, biasBase, source} of held.sequences) {
+    write(tokens, first);
+    write(row, deadEnd);
+    write(biasBase, source);
+  }
 }
 
 /** Slots that are written in a line at most: those of new tokens that no later one overwrites, and dead ones, which become zeros. */
-export const placesOf = ({sinks, ring, sequences}: Held): number =>
-  Math.max(
-    ...sequences.map(({tokens, first, deadEnd}) => {
-      const own = Math.max(Math.min(tokens, sinks) - first, 0);
-      const turns = Math.max(tokens - Math.max(first, sinks, tokens - ring), 0);
-      return own + turns + Math.max(deadEnd - tokens, 0);
-    }),
-  );
+export function placesOf({sinks, ring, sequences}: Held): number {
+  let most = 0;
+  for (const {tokens, first, deadEnd} of sequences) {
+    const own = Math.max(Math.min(tokens, sinks) - first, 0);
+    const turns = Math.max(tokens - Math.max(first, sinks, tokens - ring), 0);
+    most = Math.max(most, own + turns + Math.max(deadEnd - tokens, 0));
+  }
+  return most;
+}
 
 /** Slots that are copied from one row to another, at most. */
-export const copiedOf = ({sequences}: Held, capacity: number): number =>
-  Math.max(...sequences.map(({first, source}) => (source < 0 ? 0 : Math.min(first, capacity))));
+export function copiedOf({sequences}: Held, capacity: number): number {
+  let most = 0;
+  for (const {first, source} of sequences) if (source >= 0) most = Math.max(most, Math.min(first, capacity));
+  return most;
+}
 
 /** What programs of a cache know of its sequences. */
 export const HELD = /* wgsl */ `
