@@ -3,7 +3,8 @@ import {serialization, type Tensor, type Tensor3D} from '@tensorflow/tfjs-core';
 import {layers, type Shape} from '@tensorflow/tfjs-layers';
 import {full, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
-import {checkPattern} from './arguments.js';
+import {refuse} from '../support/index.js';
+import {checkDropout, checkPattern, say} from './arguments.js';
 import {markPatterned} from './patterned.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
@@ -37,6 +38,7 @@ export class DotAttention extends layers.Layer {
 
   constructor(args: DotAttentionArgs) {
     super(args);
+    checkArgs(args);
     this.#args = args;
     this.#pattern = checkPattern('DotAttention.pattern', args.pattern ?? full());
   }
@@ -67,6 +69,11 @@ export class DotAttention extends layers.Layer {
       this.invokeCallHook(inputs, kwargs);
       const {inputs: parts, axes, scale, biasScale, normalize, dropout} = this.#args;
       const given = [inputs].flat();
+      const last = Math.max(parts.query, parts.key, parts.value, parts.bias ?? 0);
+      if (last >= given.length) {
+        const cure = 'Call it with as many tensors as the model does.';
+        refuse(`inputs of ${this.name}`, `${given.length} tensors`, `${last + 1}`, cure);
+      }
       const read = (role: 'query' | 'key' | 'value'): Tensor3D => turned(given[parts[role]]! as Tensor3D, axes[role]);
       const [query, key] = [read('query'), read('key')].map((tensor) => (normalize ? unit(tensor) : tensor));
       const bias = parts.bias === null ? undefined : tf.expandDims(given[parts.bias]!, 1);
@@ -95,6 +102,22 @@ export class DotAttention extends layers.Layer {
 }
 serialization.registerClass(DotAttention);
 markPatterned(DotAttention);
+
+/** A model.json may hold anything: refuses arguments that `replaceAttention` does not write. */
+function checkArgs({inputs, axes, scale, biasScale, normalize, dropout}: Partial<DotAttentionArgs>): void {
+  const wrong = (name: string, found: unknown, expected: string): never =>
+    refuse(`DotAttention.${name}`, say(found), expected, 'The model was changed since it was saved: replace its attention anew.');
+  const isIndex = (index: unknown): boolean => Number.isInteger(index) && (index as number) >= 0 && (index as number) < 4;
+  const indices = [inputs?.query, inputs?.key, inputs?.value, inputs?.bias ?? 0];
+  if (!indices.every(isIndex)) wrong('inputs', indices, 'numbers of inputs for query, key, value and bias');
+  const orders = [axes?.query, axes?.key, axes?.value, axes?.output];
+  if (!orders.every((order) => order === 'ld' || order === 'dl')) wrong('axes', orders, "'ld' or 'dl' for each tensor");
+  for (const [name, factor] of Object.entries({scale, biasScale})) {
+    if (typeof factor !== 'number' || !Number.isFinite(factor)) wrong(name, factor, 'a number');
+  }
+  if (typeof normalize !== 'boolean') wrong('normalize', normalize, 'true or false');
+  checkDropout('DotAttention.dropout', dropout);
+}
 
 const turned = (tensor: Tensor3D, axes: string): Tensor3D => (axes === 'ld' ? tensor : tf.transpose(tensor, [0, 2, 1]));
 

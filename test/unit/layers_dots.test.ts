@@ -314,4 +314,40 @@ describe('replaceAttention of stock layers', () => {
     refusal(() => replaceAttention(model, 'slidingWindo(left: 1)'));
     expect(model.layers.filter((layer) => layer.getClassName() === 'Dot').length).toBe(2);
   });
+
+  it('drops probabilities in training alone', () => {
+    const model = modelOf((q, k, v) => STACKS.at(-1)!.build(q, k, v));
+    replaceAttention(model, full());
+    const layer = model.layers.at(-1)!;
+    const [q, k, v] = feed();
+    const inputs = [tf.transpose(q!, [0, 2, 1]), k!, v!];
+    const values = (training: boolean): number[] => Array.from((layer.apply(inputs, {training}) as tf.Tensor).dataSync());
+    expect(values(false)).toEqual(values(false));
+    const [kept, dropped] = [values(false), values(true)];
+    expect(dropped.some((value, i) => Math.abs(value - kept[i]!) > 1e-3)).toBeTrue();
+  });
+
+  it('refuses a model.json that was changed by hand', () => {
+    const model = modelOf((q, k, v) => STACKS[0]!.build(q, k, v));
+    replaceAttention(model, full());
+    const layer = model.layers.at(-1)!;
+    const config = layer.getConfig();
+    const make = layer.constructor as new (config: object) => tf.layers.Layer;
+    expect(new make({...config, name: 'again'}).getConfig()).toEqual({...config, name: 'again'});
+    const changes = [
+      ...[{inputs: null}, {inputs: {query: 0, key: 9, value: 1}}, {inputs: {query: 'q', key: 0, value: 0}}],
+      ...[
+        {axes: 'ld'},
+        {axes: {query: 'ld'}},
+        {scale: 'half'},
+        {scale: null},
+        {biasScale: Infinity},
+        {normalize: 1},
+        {dropout: 1},
+        {pattern: 'causl()'},
+      ],
+    ];
+    for (const change of changes) refusal(() => new make({...config, ...change}));
+    expect(refusal(() => layer.apply(feed()[0]!)).message).toContain('found 1 tensors, expected 3');
+  });
 });
