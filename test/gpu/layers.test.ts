@@ -1,7 +1,8 @@
 import * as tfjs from '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {GroupedQueryAttention, MultiHeadAttention} from '../../src/layers/index.js';
+import {GroupedQueryAttention, MultiHeadAttention, replaceAttention} from '../../src/layers/index.js';
 import {slidingWindow} from '../../src/pattern/index.js';
+import {expectAttention, randomInputs} from '../oracle.js';
 import {expectNumbers, kerasAttention, numbers, randomWeights, tensorOf, tokens} from '../support/keras_attention.js';
 
 describe('attention layers on WebGPU', () => {
@@ -74,5 +75,22 @@ describe('attention layers on WebGPU', () => {
     const {history} = await model.fit(inputs, tf.mean(inputs, -1, true), {epochs: 12, verbose: 0});
     const losses = history['loss'] as number[];
     expect(losses.at(-1)!).toBeLessThan(0.5 * losses[0]!);
+  });
+
+  it('take the place of stock dots', async () => {
+    // The sizes of test/gpu/runtime_op.test.ts, whose pipelines serve here as well.
+    const sizes = {batch: 2, heads: 1, queryLength: 33, keyLength: 33, headDim: 8, valueDim: 8};
+    const inputs = randomInputs(sizes);
+    const [query, key, value] = [1, 2, 3].map(() => tfjs.input({shape: [33, 8]}));
+    const dot = (axes: number | [number, number]): tfjs.layers.Layer => tfjs.layers.dot({axes} as never);
+    const scores = tfjs.layers.rescaling({scale: 0.25}).apply(dot(2).apply([query!, key!])) as tfjs.SymbolicTensor;
+    const probabilities = tfjs.layers.activation({activation: 'softmax'}).apply(scores) as tfjs.SymbolicTensor;
+    const outputs = dot([2, 1]).apply([probabilities, value!]) as tfjs.SymbolicTensor;
+    const model = tfjs.model({inputs: [query!, key!, value!], outputs});
+    const pattern = slidingWindow({left: 5, right: 2});
+    expect(replaceAttention(model, pattern).replaced.length).toBe(1);
+    const given = [inputs.query, inputs.key, inputs.value].map((values) => tf.tensor3d(values, [2, 33, 8]));
+    const output = model.predict(given) as tf.Tensor;
+    await expectAttention(output, inputs, (row, column) => pattern.attends(row, column, sizes), {scale: 0.25});
   });
 });
