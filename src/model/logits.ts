@@ -4,7 +4,7 @@ import {isProduct, leadsToProduct} from './dense.js';
 import {type Assumption, type Folded, NOTHING, type Result} from './fold.js';
 import {dataInputs, textOf, type NodeDef} from './graph.js';
 import {without} from './growth.js';
-import {through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
+import {through, withRank, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
 import {numberOf, same} from './size.js';
 import {restoredFrom} from './restored.js';
@@ -81,7 +81,7 @@ function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '
   if (!Number.isFinite(factor)) return `'${node.name}' scales the scores by ${factor}`;
   const [scores, tensor] = factor === byRight ? [left, right] : [right, left];
   const read = readLogits(context, scores);
-  if (typeof read === 'string') return read;
+  if (typeof read === 'string') return leadsToScores(context, scores) ? read : `'${tensor}' is the same whatever its scores are`;
   const inner = without(context, read, context.folder.fold(tensor, NOTHING)?.lost ?? [{shape: undefined}]);
   if (inner === undefined) return withScale(context, node, read, tensor, node.op === 'Mul' ? 'times' : 'over');
   const hides = inner.causal !== undefined || inner.terms.some(({kind}) => kind === 'keep' || kind === 'drop');
@@ -102,7 +102,7 @@ function readMultiplied(context: LogitsContext, node: NodeDef, left: string, rig
   const mask = context.shapes.graph.source(other)?.input ?? '';
   if (!context.folder.isIndicator(mask)) return withScale(context, node, inner, other, 'times');
   if (inner.multiplied !== undefined) return `'${node.name}' multiplies the scores by a second mask`;
-  return through(node, inner, {multiplied: mask});
+  return through(node, withRank(inner, context.shapes.rank(mask)), {multiplied: mask});
 }
 
 function readDivided(context: LogitsContext, node: NodeDef, left: string, right: string): Logits | string {
@@ -137,6 +137,8 @@ function isMaximum({shapes}: LogitsContext, tensor: string, whole: string): bool
 
 /** Below this a number that is added to all scores is none: 1e-9 keeps divisions from 0 in other layers. */
 const NO_SHIFT = 1e-6;
+/** Softmax does not see a shift of all scores, but float32 does: beside 128 scores are rounded to 8e-6, beside 1e9 nothing is left. */
+const LARGEST_SHIFT = 128;
 
 /** The logits of which a number was added to all, which softmax does not see. */
 const shiftedBy = (logits: Logits | undefined, number: number): Logits | undefined =>
@@ -146,9 +148,8 @@ const shiftedBy = (logits: Logits | undefined, number: number): Logits | undefin
 function withAddend(context: LogitsContext, logits: Logits, input: string, factor: number): Logits {
   const {folder, shapes} = context;
   const whole = folder.fold(input, NOTHING);
-  const unshifted = Number.isFinite(whole?.value)
-    ? shiftedBy(without(context, logits, whole!.lost), Number(whole!.value) * factor)
-    : undefined;
+  const isShift = typeof whole?.value === 'number' && Math.abs(whole.value) <= LARGEST_SHIFT;
+  const unshifted = isShift ? shiftedBy(without(context, logits, whole.lost), Number(whole.value) * factor) : undefined;
   if (unshifted !== undefined) return unshifted;
   const pushed = logits.multiplied === undefined ? undefined : pushedDown(context, logits, input, factor);
   if (pushed !== undefined) return pushed;
@@ -174,7 +175,9 @@ function withAddend(context: LogitsContext, logits: Logits, input: string, facto
 
 /** The logits with what is left of an addend. */
 function withRest(context: LogitsContext, logits: Logits, {value, lost}: Result, factor: number): Logits | undefined {
-  if (typeof value === 'number') return shiftedBy(without(context, logits, lost), value * factor);
+  if (typeof value === 'number') {
+    return Math.abs(value) > LARGEST_SHIFT ? undefined : shiftedBy(without(context, logits, lost), value * factor);
+  }
   const grown = without(context, logits, lost, [value]);
   return grown && withTerm(context, grown, {input: value, kind: 'add', factor});
 }
@@ -203,12 +206,15 @@ function readSelect(
 ): Logits | string {
   const tries = [readLogits(context, yes), readLogits(context, no)];
   const at = tries.findIndex((logits) => typeof logits !== 'string');
-  if (at < 0) return leadsToScores(context, yes) ? (tries[0] as string) : (tries[1] as string);
+  if (at < 0) {
+    const scores = [yes, no].findIndex((input) => leadsToScores(context, input));
+    return scores < 0 ? `'${node.name}' selects by the scores` : (tries[scores] as string);
+  }
   const far = at === 0 ? no : yes;
   const folded = context.folder.fold(far, NOTHING);
   const fill = typeof folded?.value === 'number' ? folded.value : undefined;
   if (folded === undefined || fill === undefined || !(fill <= FAR)) {
-    return `'${node.name}' selects between the scores and ${fill === undefined ? 'another tensor' : `${fill}, which hides nothing`}`;
+    return `'${node.name}' selects between the scores and ${fill === undefined ? 'another tensor' : `${fill}, which may not hide them`}`;
   }
   const inner = tries[at] as Logits;
   if (inner.multiplied !== undefined) return unanswered(inner.multiplied);
@@ -293,6 +299,8 @@ function readReshape(context: LogitsContext, node: NodeDef, input: string): Logi
 
 /** Cross attention with heads merged into the batch: two inputs may have two batch sizes, and then no size of the scores follows. */
 function unequalBatches({shapes}: LogitsContext, {product, contraction}: Logits): string {
+  // An Einsum takes equal sizes alone.
+  if (product.op === 'Einsum') return '';
   const [a, b] = contraction.operands;
   const shared = a.labels.find((label) => b.labels.includes(label) && contraction.out.includes(label)) ?? '';
   const [x, y] = [a, b].map(({input, labels}) => shapes.of(input)?.[labels.indexOf(shared)]);

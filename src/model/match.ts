@@ -7,7 +7,7 @@ import {chooseLayout, type Placement} from './layout.js';
 import {leadsToScores, readLogits, unanswered} from './logits.js';
 import {scalesKeysOfHeads} from './scale.js';
 import {missingOf, partSizes, pathAxes} from './leading_axes.js';
-import {mergedLetter} from './letters.js';
+import {isMerged, mergedLetter} from './letters.js';
 import {isMasked, isScale, type Logits, type LogitsContext} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
 import {partsOf, regroup, type Dims} from './regroup.js';
@@ -160,7 +160,8 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const single = (dims: Dims): string[] => dims.flat().flatMap((label) => partsOf(label, splits));
   const last = logits.dims.at(-1)!;
   const [keyLabel] = last;
-  if (last.length !== 1 || keyLabel === undefined || splits.has(keyLabel)) return 'its softmax runs over more than the keys';
+  if (last.length !== 1 || keyLabel === undefined || splits.has(keyLabel))
+    return 'its keys share an axis with others, or are cut into several axes';
   const [a, b] = logits.contraction.operands;
   const isKey = ({labels}: {labels: readonly string[]}): boolean => labels.includes(keyLabel);
   if (isKey(a) === isKey(b)) return 'its softmax does not run over the keys of its scores';
@@ -205,6 +206,13 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
       return `the axes of its ${role} in '${role === 'query' || role === 'key' ? logits.product.name : output.node.name}' are not those of attention`;
     }
   }
+  const turned = besideUnknown(axes.query!, axes.key!)
+    ? logits.product
+    : besideUnknown(axes.value!, axes.output!)
+      ? output.node
+      : undefined;
+  if (turned !== undefined)
+    return `'${turned.name}' multiplies a tensor of unknown rank by axes of another order than [batch, heads]`;
   const named = new Map([...letters, [queryLabel, 'l'], [keyLabel, 'k']]);
   const terms = placeTerms(shapes, logits, scoreLabels, [...batch, queryLabel, keyLabel], named, splits);
   if (typeof terms === 'string') return terms;
@@ -263,5 +271,13 @@ const WRITES: readonly string[] = [
 function writtenInPlace({shapes}: LogitsContext, key: Candidate): string | undefined {
   const node = shapes.graph.producer(key.input);
   if (node === undefined || !WRITES.includes(node.op)) return undefined;
-  return `its key '${node.name}' is a cache that is written in place (${node.op}); where a query stands among its keys only a run tells`;
+  const made = node.op === 'TensorListStack' ? 'is stacked from a list' : `is a cache that is written in place (${node.op})`;
+  return `its key '${node.name}' ${made}; where a query stands among its keys only a run tells`;
+}
+
+/** Whether a tensor of unknown rank, the axes of which are counted from the last, stands beside leading axes in another order. */
+function besideUnknown(a: readonly string[], b: readonly string[]): boolean {
+  const [known, ...more] = [a, b].filter((spec) => spec[0] !== '*');
+  const leading = known?.filter((letter) => letter !== 'l' && letter !== 'd').join('') ?? '';
+  return more.length === 0 && !isMerged(leading) && !'abh'.endsWith(leading);
 }
