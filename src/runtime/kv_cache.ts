@@ -1,17 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {compress, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../compile.js';
+import {compress, isWide, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../compile.js';
 import {sparseAttention} from './attention.js';
 import {fromHeads} from './dense.js';
 import {Host} from './backend.js';
 import type {NumberArray, Precision} from './options.js';
 import {wholeBiases} from './kv_bias.js';
 import {checkCache, checkCounts, checkSequences, type Sizes} from './kv_check.js';
+import {checkBytes} from './kv_device_memory.js';
 import {DeviceStore} from './kv_device_store.js';
 import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
 import {checkStep, cutStep, type Step} from './kv_step.js';
-import {TensorStore, type KvStore} from './kv_store.js';
+import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
 import {TapeLinks} from './kv_tape.js';
 
 /**
@@ -65,7 +66,9 @@ export class KvCache {
     const stored = {...sizes, layout, precision};
     const makeStore = (): KvStore => {
       const host = Host.of(tf.backend());
-      return host === null ? new TensorStore(stored) : new DeviceStore(host, stored);
+      if (host !== null && !isWide(sizes)) return new DeviceStore(host, stored);
+      checkMemory(stored);
+      return new TensorStore(stored);
     };
     this.#store = forked.get(options) ?? makeStore();
     this.#lengths = new Array<number>(sizes.batch).fill(0);
@@ -198,7 +201,7 @@ export class KvCache {
     const {batch} = this.#sizes;
     const order = checkSequences('fork', sequences ?? Array.from({length: batch}, (_, b) => b), batch);
     const options = {...this.#options, batch: order.length};
-    checkCache(this.pattern, options);
+    checkMemory(checkCache(this.pattern, options));
     forked.set(options, store.fork(order));
     const fork = new KvCache(this.pattern, options);
     fork.#take(this, order);
@@ -309,6 +312,12 @@ export class KvCache {
     ];
     this.#links = from.#links.of(sequences);
   }
+}
+
+/** TensorFlow.js checks no limit of a device. */
+function checkMemory(sizes: StoreSizes): void {
+  const host = Host.of(tf.backend());
+  if (host !== null) checkBytes(host, sizes);
 }
 
 /** The stores of caches that are about to be made, by their options. */

@@ -1,5 +1,5 @@
 import {isList, plainNumber, readOptions, refuse, say} from '../support/index.js';
-import {MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../compile.js';
+import {isWide, MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../compile.js';
 import {checkPrecision} from './check.js';
 import {CACHE_NAMES, CACHE_WORDS, type KvCacheOptions} from './kv_options.js';
 import type {Precision} from './options.js';
@@ -31,18 +31,21 @@ export function checkCache(pattern: Pattern, given: KvCacheOptions): CacheShape 
   const size = (name: keyof KvCacheOptions, fallback: number | undefined, least: number, most = MAX_LENGTH): number => {
     const given = options[name] ?? fallback;
     if (Number.isInteger(given) && Number(given) >= least && Number(given) <= most) return given as number;
-    const wide =
-      most === MOST_FEATURES && Number(given) > most ? 'Its kernels take no more: call sparseAttention on all keys.' : null;
-    const cure = given === undefined ? 'Give it; it has no default.' : (wide ?? 'Pass it as a whole number.');
+    const cure = given === undefined ? 'Give it; it has no default.' : 'Pass it as a whole number.';
     return refuse(`KvCache option ${name}`, say(given), `a whole number from ${least} to ${most}`, cure);
   };
   const batch = size('batch', 1, 1);
   const keyHeads = size('keyHeads', undefined, 1);
-  const headDim = size('headDim', undefined, 1, MOST_FEATURES);
-  const valueDim = size('valueDim', headDim, 1, MOST_FEATURES);
+  const headDim = size('headDim', undefined, 1);
+  const valueDim = size('valueDim', headDim, 1);
   const rollback = size('rollback', 0, 0);
   const maxStep = size('maxStep', 16, 1);
   const precision = checkPrecision(options.precision);
+  if (precision === 'float16' && isWide({headDim, valueDim})) {
+    const found = `'float16' beside ${Math.max(headDim, valueDim)} features`;
+    const cure = 'Leave it out: wider caches are kept by TensorFlow.js ops, which have no halves.';
+    refuse('KvCache option precision', found, `headDim and valueDim of at most ${MOST_FEATURES}`, cure);
+  }
   const maxLength = options.maxLength === undefined ? undefined : size('maxLength', undefined, 1);
 
   const {layout, limit} = layOut(pattern, reach, maxStep + rollback, maxLength);

@@ -9,9 +9,9 @@ export interface KvCacheOptions {
   readonly batch?: number | null | undefined;
   /** Heads of keys and values; queries may have a multiple of it. */
   readonly keyHeads: number;
-  /** Features of a query and of a key, 1 to 256. */
+  /** Features of a query and of a key. More than 256, here or of a value, are slower on WebGPU: TensorFlow.js ops keep them, copying all slots in each step. */
   readonly headDim: number;
-  /** Features of a value, 1 to 256. Default headDim. */
+  /** Features of a value. Default headDim. */
   readonly valueDim?: number | null | undefined;
   /** Tokens that a sequence may grow to. Patterns that reach back without end need it; for others it only saves memory when small. */
   readonly maxLength?: number | null | undefined;

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor4D} from '@tensorflow/tfjs-core';
 import {positionOf, slotOf, type Acsr, type SlotLayout} from '../compile.js';
 import {checkBackendPrecision} from './attention.js';
+import {Host} from './backend.js';
 import {denseAttention} from './dense.js';
 import {biasRows} from './kv_bias.js';
 import type {Sizes} from './kv_check.js';
@@ -66,7 +67,9 @@ export class TensorStore implements KvStore {
   }
 
   /** Tensors move with the backend. */
-  ready(): void {}
+  ready(): void {
+    Host.of(tf.backend())?.throwIfLost();
+  }
 
   write(key: Tensor4D, value: Tensor4D, {first, counts}: Arrival): void {
     const placements = counts.flatMap((count, b) => placementsOf(b, first[b]!, count, this.#sizes.layout));
@@ -75,7 +78,16 @@ export class TensorStore implements KvStore {
   }
 
   step({query, key, value}: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
+    const host = Host.of(tf.backend());
+    // On WebGPU, where features are too wide for our kernels, the pool of TensorFlow.js keeps buffers of every size that a step has.
+    host?.beginCall(2 * this.bytes);
     this.write(key, value, arrival);
+    const output = this.#attend(query, arrival, rows, scores);
+    host?.endCall(new Set());
+    return output;
+  }
+
+  #attend(query: Tensor4D, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
     const {layout} = this.#sizes;
     const {scale, softcap, sinks} = scores;
     const attend = (b: number, inputs: StepTensors, scores: Scores): Tensor4D => {

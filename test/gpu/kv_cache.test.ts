@@ -406,6 +406,17 @@ describe('KvCache on WebGPU', () => {
       );
   });
 
+  it('takes features past 256, of keys or of values', async () => {
+    const pattern = prefix(1).or(window(4)).and(causal());
+    for (const [headDim, valueDim] of [
+      [300, 260],
+      [8, 512],
+    ] as const) {
+      const sizes = {heads: 2, keyHeads: 1, headDim, valueDim};
+      await expectCausalRun(pattern, {length: 14, steps: [6, 1, 1, 4, 1, 1], sizes}, `${headDim} and ${valueDim}`);
+    }
+  });
+
   it('has nothing of NaN and infinity that were taken back, also where the ring has wrapped', async () => {
     const events = Array.from({length: 12}, (): HistoryEvent[] => [
       {kind: 'append', counts: [3, 2], padding: 0},
@@ -505,6 +516,13 @@ describe('KvCache on WebGPU', () => {
       const maxLength = Math.ceil(most / 1024) + 1;
       const {message} = refusal(() => new KvCache(causal(), {keyHeads: 1, headDim: 256, valueDim: 1, maxLength}));
       expect(message).toMatch(new RegExp(`found ${maxLength * 1024} bytes of keys or values, expected at most ${most}, a buffer`));
+      // Nor does TensorFlow.js hold it, which keeps wider features, nor does a fork to more sequences.
+      const wide = {keyHeads: 1, headDim: 512, valueDim: 1};
+      expect(refusal(() => new KvCache(causal(), {...wide, maxLength})).message).toMatch(/bytes of keys or values/);
+      const small = new KvCache(causal(), {...wide, maxLength: 8});
+      const copies = new Array<number>(Math.ceil(most / (8 * 2048)) + 1).fill(0);
+      expect(refusal(() => small.fork(copies)).message).toMatch(/bytes of keys or values/);
+      small.dispose();
     });
 
     it('to go on once the device has refused it, instead of giving old memory for results', async () => {

@@ -144,6 +144,11 @@ describe('KvCache', () => {
       await expectCausalRun(pattern, {length, steps: [17, 1, 1, 5, 1, 15], sizes, ...each}, 'made for each step');
     });
 
+    it('of any width', async () => {
+      const sizes = {heads: 2, keyHeads: 1, headDim: 300, valueDim: 512};
+      await expectCausalRun(window(9), {length: 30, steps: split(30, 11, 2), sizes}, '300 and 512 features');
+    });
+
     it('in fewer slots than the ring where maxLength is small', async () => {
       const pattern = prefix(4).or(window(31)).and(causal());
       for (const maxLength of [50, 20, 3]) {
@@ -368,7 +373,8 @@ describe('KvCache', () => {
         [null, /KvCache options: found null/],
         [{headDim: 2}, /keyHeads: found undefined.*no default/],
         [{keyHeads: 1}, /headDim: found undefined/],
-        [{keyHeads: 1, headDim: 257}, /headDim: found 257, expected a whole number from 1 to 256/],
+        [{keyHeads: 1, headDim: 0}, /headDim: found 0, expected a whole number from 1 to/],
+        [{keyHeads: 1, headDim: 257, precision: 'float16'}, /precision: found 'float16' beside 257 features.*at most 256/],
         [{keyHeads: 1, headDim: 2, valueDim: 0}, /valueDim: found 0/],
         [{keyHeads: 1.5, headDim: 2}, /keyHeads: found 1.5/],
         [{keyHeads: 1, headDim: 2, batch: 0}, /batch: found 0/],
