@@ -4,7 +4,7 @@
  *
  *     item      4 pairs  (firstRow, rowStride) (rows, slot | −1) (spanBegin, spanEnd) (rowMap | −1, scheduleIndex)
  *     span      4 pairs  (firstKey, keyStride) (yBegin, yEnd) (fullBegin, fullEnd) (intervals, bitmap | −1)
- *     interval  1 pair   (lo, hi) of one row of the tile, tile.rows of them per span
+ *     interval  1 pair   (lo, hi) of one row of the tile, tile.rows of them per span; spans of several residues may share them
  *     merge     4 pairs  (firstRow, rowStride) (rows, slotBegin) (slotEnd, 0) (0, 0)
  *
  * Row x of an item is query `firstRow + rowStride·x`; key y of a span is key `firstKey + keyStride·y`, and row x attends to it where
