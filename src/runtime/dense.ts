@@ -145,7 +145,7 @@ export interface Weights {
   readonly weighs: Tensor;
   /** Broadcastable to the scores; null when every row attends to every key. */
   readonly attends: Tensor | null;
-  /** bool, broadcastable to [batch, keyHeads, keys, 1]: some row attends to the key; null when every row does to every key. */
+  /** bool, broadcastable to [batch, keyHeads, keys, 1]: some row attends to the key; null where all keys are seen. */
   readonly seen: Tensor | null;
   /** tanh(raw score / softcap); anything where a pair is hidden. */
   readonly cap: Tensor | null;
@@ -164,9 +164,7 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   const unit = far && !short ? FAR_UNIT : 1;
   const inUnits = (tensor: Tensor): Tensor => (unit === 1 ? tensor : tf.div(tensor, unit));
 
-  const attends = whoAttends(inputs, options.rows, chunk);
-  // Multiplied, for WebGPU transposes no booleans.
-  const seen = attends && seenKeys(tf.mul(tf.cast(attends, 'float32'), 1), inputs.key.shape[1]);
+  const {attends, seen} = whoAttends(inputs, options.rows, chunk);
   // The product of TensorFlow.js on WebGPU reads past the features of a key into the next one, and multiplies what it finds by 0.
   const key = onlySeen(slice(inputs.key, 2, keyBegin, keyEnd), seen);
   const {product, side, softcap: cappedAt} = scaleOf(options, unit);
@@ -202,7 +200,8 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   if (sinkScores !== null) max = tf.maximum(max, sinkScores);
   // WebGL packs four numbers a texel. Where a row has an odd number of keys one of them belongs to none, and exp(0 − max) of that would be
   // infinity below −88, and NaN for the whole row in the product with values.
-  const power = (of: Tensor): Tensor => tf.exp(times(tf.minimum(tf.sub(of, max), 0), unit));
+  const below = (of: Tensor): Tensor => (packsTexels() ? tf.minimum(tf.sub(of, max), 0) : tf.sub(of, max));
+  const power = (of: Tensor): Tensor => tf.exp(times(below(of), unit));
   let weights: Tensor = power(scores);
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
   let sum: Tensor = tf.sum(weights, -1, true);
@@ -213,6 +212,9 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
     dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
   return {weights, unit, apart, max, sum, sinkWeight, weighs, attends, seen, cap, keep};
 }
+
+/** Whether the active backend is that of WebGL, under whatever name. */
+const packsTexels = (): boolean => 'gpgpu' in tf.backend();
 
 /** The factors of the scale; see `isFarScale`. */
 export const scaleOf = ({scale, softcap}: DenseOptions, unit = 1): ReturnType<typeof factorsOf> =>
@@ -230,13 +232,12 @@ export const select = <T extends Tensor>(condition: Tensor, tensor: T, otherwise
 /** What to divide weights by: 1 where there is nothing to divide. */
 export const divisor = (sum: Tensor): Tensor => tf.add(sum, tf.cast(tf.equal(sum, 0), 'float32'));
 
-/** bool, broadcastable to [batch, heads, rows, keys], or null when every row attends to every key. */
-function whoAttends(inputs: HeadedInputs, rows: Acsr | null, chunk: Chunk): Tensor | null {
-  const {mask, keyLengths, querySegments, keySegments} = inputs;
+function whoAttends(inputs: HeadedInputs, rows: Acsr | null, chunk: Chunk): Pick<Weights, 'attends' | 'seen'> {
+  const {key, mask, keyLengths, querySegments, keySegments} = inputs;
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const conditions: Tensor[] = [];
   const drawn = rows && maskOf(rows, chunk);
-  if (drawn) conditions.push(drawn);
+  if (drawn) conditions.push(drawn.attends);
   if (mask !== undefined) conditions.push(sliceScores(mask, chunk));
   if (keyLengths !== undefined) {
     conditions.push(tf.less(tf.range(keyBegin, keyEnd, 1, 'int32'), tf.reshape(keyLengths, [-1, 1, 1, 1])));
@@ -246,13 +247,24 @@ function whoAttends(inputs: HeadedInputs, rows: Acsr | null, chunk: Chunk): Tens
     const ofKeys = tf.reshape(slice(keySegments, 1, keyBegin, keyEnd), [-1, 1, 1, keyEnd - keyBegin]);
     conditions.push(tf.equal(ofQueries, ofKeys));
   }
-  return conditions.length === 0 ? null : conditions.reduce((all, condition) => tf.logicalAnd(all, condition));
+  if (conditions.length === 0) return {attends: null, seen: null};
+  if (drawn && conditions.length === 1) return drawn;
+  const attends = conditions.reduce((all, condition) => tf.logicalAnd(all, condition));
+  // Multiplied, for WebGPU transposes no booleans.
+  return {attends, seen: seenKeys(tf.mul(tf.cast(attends, 'float32'), 1), key.shape[1])};
 }
 
 /** bool [rows, keys] of a chunk, or null when every row attends to every key. */
-function maskOf(rows: Acsr, chunk: Chunk): Tensor2D | null {
+function maskOf(rows: Acsr, chunk: Chunk): (Pick<Weights, 'attends' | 'seen'> & {attends: Tensor2D}) | null {
   const {mask, pairs} = drawMask(rows, chunk);
-  return pairs === mask.length ? null : tf.tensor2d(mask, [chunk.rowEnd - chunk.rowBegin, chunk.keyEnd - chunk.keyBegin], 'bool');
+  if (pairs === mask.length) return null;
+  const keys = chunk.keyEnd - chunk.keyBegin;
+  const seen = new Uint8Array(keys);
+  mask.forEach((bit, pair) => (seen[pair % keys]! |= bit));
+  return {
+    attends: tf.tensor2d(mask, [chunk.rowEnd - chunk.rowBegin, keys], 'bool'),
+    seen: seen.includes(0) ? tf.tensor4d(seen, [1, 1, keys, 1], 'bool') : null,
+  };
 }
 
 /** The entry of a relative bias that the last row of a chunk and its first key read. */

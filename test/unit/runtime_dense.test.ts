@@ -210,6 +210,19 @@ for (const backend of ['cpu', 'wasm'])
         }
       });
 
+    it('takes anything in a key and a value that the pattern leaves to no row', async () => {
+      const inputs = randomInputs({...SIZES, queryLength: 6, keyLength: 8});
+      const attends = (_: number, key: number): boolean => key % 3 !== 1;
+      const pattern = fromMask(
+        Array.from({length: 48}, (_, i) => attends(0, i % 8)),
+        {queryLength: 6, keyLength: 8},
+      );
+      const spoil = (data: Float32Array, dim: number): Float32Array =>
+        data.map((x, i) => (attends(0, Math.floor(i / dim) % 8) ? x : NaN));
+      const spoilt = {...inputs, key: spoil(inputs.key, 8), value: spoil(inputs.value, 5)};
+      await expectAttention(sparseAttention(...tensorsOf(spoilt), pattern), inputs, attends);
+    });
+
     it('lets NaN of a padded query reach its own row and no other, beside spoilt padding', async () => {
       const inputs = randomInputs({...SIZES, batch: 1, heads: 1});
       for (const data of [inputs.query, inputs.key, inputs.value]) data.fill(NaN, 30 * (data.length / 37));
