@@ -77,7 +77,7 @@ export function checkScale(scale: number | undefined, headDim: number): number {
 export function checkSoftcap(softcap: number | undefined): number | undefined {
   if (softcap === undefined) return undefined;
   if (typeof softcap !== 'number' || !(softcap >= 1e-30) || !(softcap <= 1e30)) {
-    refuse('option softcap', say(softcap), 'a positive number', 'Leave it out for scores without a cap.');
+    refuse('option softcap', say(softcap), 'a positive number, 1e-30 to 1e30', 'Leave it out for scores without a cap.');
   }
   return softcap;
 }

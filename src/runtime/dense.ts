@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, factorsOf, FAR_UNIT, hasFarScores, isFarScale, type Acsr} from '../compile.js';
+import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Acsr} from '../compile.js';
 import {rank4} from './arguments.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';
 import {spreadDiagonals} from './diagonals.js';
 import {distances} from './distances.js';
+import {scaleOf, times} from './scaling.js';
 
 /** The tensors of one call, float32 unless another type is said. */
 export interface DenseInputs {
@@ -96,12 +97,16 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
     };
   }
   const weighed = weigh(inputs, options, chunk);
-  const {weights, max, sum, keep, unit, apart} = weighed;
+  const {weights, max, sum, keep, unit, apart, sinkScores} = weighed;
   // Before the product: a sum of values may be past float32 where their mean is not.
   const shares = tf.div(weights, divisor(sum));
   const kept = keep === null ? shares : tf.mul(shares, keep);
-  let logSumExp: Tensor = tf.add(tf.mul(max, unit), tf.log(divisor(sum)));
-  if (apart !== null) logSumExp = tf.sub(logSumExp, apart);
+  let most = tf.mul(max, unit);
+  if (apart !== null) most = tf.sub(most, apart);
+  // Its own logit is exact where the way is long.
+  if (apart !== null && sinkScores !== null && sinks !== undefined)
+    most = tf.where(tf.equal(max, sinkScores), tf.add(perHead(sinks), tf.zerosLike(most)), most);
+  const logSumExp = tf.add(most, tf.log(divisor(sum)));
   return {
     output: matMulByHead(kept, weighedValues(inputs, weighed, chunk)),
     // Not every backend takes the logarithm of 0 for −∞.
@@ -133,8 +138,10 @@ export interface Weights {
   readonly weights: Tensor;
   /** What scores, and `max`, count in: 16 where biases as large as float32 goes may sum up, else 1. */
   readonly unit: number;
-  /** What ALiBi takes from the log-sum-exp of a row beside its scores, broadcastable to [batch, heads, rows, 1]; null for nothing. */
+  /** What ALiBi takes from all scores of a row, and these do not have, broadcastable to [batch, heads, rows, 1]; null for nothing. */
   readonly apart: Tensor | null;
+  /** Of sinks, as the others, in units; broadcastable to [batch, heads, rows, 1]. */
+  readonly sinkScores: Tensor | null;
   /** The largest score of a row, the sink among them, [batch, heads, rows, 1] */
   readonly max: Tensor;
   /** Of the weights and that of the sink; 0 for a row without keys and sink, [batch, heads, rows, 1] */
@@ -179,10 +186,8 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   if (alibiSlopes !== undefined) {
     const {near, beyond} = distances(inputs, options, chunk);
     const slopes = perHead(alibiSlopes);
-    // Beside a sink, what all keys of a row share counts, too.
-    const distance = sinks !== undefined && beyond !== null ? tf.add(near, beyond) : near;
-    scores = tf.sub(scores, tf.mul(inUnits(slopes), distance));
-    if (sinks === undefined && beyond !== null) apart = tf.mul(slopes, beyond);
+    scores = tf.sub(scores, tf.mul(inUnits(slopes), near));
+    if (beyond !== null) apart = tf.mul(slopes, beyond);
   }
   if (relativeBias !== undefined) {
     const entries = slice(relativeBias, 1, firstDiagonal(queryLength, chunk), keyEnd - rowBegin + queryLength - 1);
@@ -196,7 +201,8 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);
   // A row with NaN has it in its sum. Its hidden pairs weigh 0 all the same.
   max = select(tf.logicalNot(tf.isNaN(max)), max, 0);
-  const sinkScores = sinks === undefined ? null : inUnits(perHead(sinks));
+  // Without the way that all keys of a row share, a sink stands higher by it.
+  const sinkScores = sinks === undefined ? null : inUnits(apart === null ? perHead(sinks) : tf.add(perHead(sinks), apart));
   if (sinkScores !== null) max = tf.maximum(max, sinkScores);
   // WebGL packs four numbers a texel. Where a row has an odd number of keys one of them belongs to none, and exp(0 − max) of that would be
   // infinity below −88, and NaN for the whole row in the product with values.
@@ -210,17 +216,11 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   if (sinkWeight !== null) sum = tf.add(sum, sinkWeight);
   const keep =
     dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
-  return {weights, unit, apart, max, sum, sinkWeight, weighs, attends, seen, cap, keep};
+  return {weights, unit, apart, sinkScores, max, sum, sinkWeight, weighs, attends, seen, cap, keep};
 }
 
 /** Whether the active backend is that of WebGL, under whatever name. */
 const packsTexels = (): boolean => 'gpgpu' in tf.backend();
-
-/** The factors of the scale; see `isFarScale`. */
-export const scaleOf = ({scale, softcap}: DenseOptions, unit = 1): ReturnType<typeof factorsOf> =>
-  factorsOf({scale, softcap}, {unit, farScale: isFarScale({scale, softcap})});
-
-export const times = <T extends Tensor>(tensor: T, factor: number): T => (factor === 1 ? tensor : tf.mul(tensor, factor));
 
 /**
  * The tensor where `condition` holds, elsewhere a number. `fill` makes the number a tensor: of a scalar, WebGPU spreads all copies on the

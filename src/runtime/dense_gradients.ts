@@ -10,10 +10,8 @@ import {
   headsFirst,
   matMulByHead,
   onlySeen,
-  scaleOf,
   select,
   slice,
-  times,
   toHeads,
   weigh,
   type DenseInputs,
@@ -22,6 +20,7 @@ import {
 } from './dense.js';
 import {diagonalSums} from './diagonals.js';
 import {distances} from './distances.js';
+import {scaleOf, times} from './scaling.js';
 
 /** What the forward pass gave, and what comes back. */
 export interface DenseOutcome {

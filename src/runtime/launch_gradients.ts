@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor1D, TensorInfo} from '@tensorflow/tfjs-core';
 import {compileGradients, scoreUnit, type BindingRole, type Compiled, type CompiledGradients, type ScoreSums} from '../compile.js';
 import {keyOf} from '../support/index.js';
 import type {Host} from './backend.js';
+import {standing} from './distances.js';
 import {callParams, runLaunches, type CallNumbers, type CallTensors} from './launch.js';
 
 /** The tensors of a forward pass, what it left, and the gradients given for its outputs. */
@@ -122,9 +123,20 @@ class BackwardCall {
     if (sinks === undefined) return {given, share: tf.zerosLike(given), attends};
     // Maxima are in the unit of scores.
     const unit = scoreUnit(this.compiled.features);
-    const logit = tf.div(tf.reshape(sinks, [1, heads, 1]), unit);
+    const logit = tf.div(this.standingSinks(tf.reshape(sinks, [1, heads, 1])), unit);
     const power = tf.exp(tf.mul(tf.sub(logit, maximum), unit));
     return {given, share: tf.div(power, tf.where(attends, sum, 1)), attends};
+  }
+
+  /** Sinks [1, heads, 1] as kernels have them: beside slopes that count from the key nearest to a query, higher by the way to that key. */
+  private standingSinks(sinks: Tensor): Tensor {
+    const {alibiSlopes, keyLengths} = this.tensors;
+    const {queryLength, keyLength, queryOffset} = this.compiled.plan.problem;
+    if (alibiSlopes === undefined) return sinks;
+    const keys = {key: {shape: [1, 1, keyLength]}, keyLengths: keyLengths as Tensor1D | undefined};
+    const {beyond} = standing(keys, {queryOffset}, {rowBegin: 0, rowEnd: queryLength, keyBegin: 0});
+    if (beyond === null) return sinks;
+    return tf.add(sinks, tf.mul(tf.reshape(alibiSlopes, [1, -1, 1]), tf.reshape(beyond, [-1, 1, queryLength])));
   }
 }
 

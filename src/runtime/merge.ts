@@ -77,7 +77,8 @@ function outputGradients(dOutput: Tensor, saved: readonly Tensor[], count: numbe
   const {shares} = weightsOf(saved.slice(count, 2 * count));
   const output = saved[2 * count]!;
   const ofSums = shares.map((share, i) => {
-    const moved = tf.mul(share, tf.sum(tf.mul(dOutput, tf.sub(saved[i]!, output)), -1));
+    // Outputs of both signs are far apart: their difference may be past float32.
+    const moved = tf.mul(share, tf.sum(tf.sub(tf.mul(dOutput, saved[i]!), tf.mul(dOutput, output)), -1));
     return select(tf.notEqual(share, 0), moved, 0);
   });
   return [...shares.map((share) => tf.mul(tf.expandDims(share, -1), dOutput)), ...ofSums];

@@ -1,16 +1,15 @@
 import {attendSteps} from './attend_steps.js';
 import {placeBarriers, type Step} from './barriers.js';
-import {hasFarScores} from './features.js';
 import type {KernelShape} from './kernel_shape.js';
-import {FINITE, halves, NUMBERS, unitText} from './numbers.js';
+import {halves, NUMBERS, unitText} from './numbers.js';
 import {HELD} from './held.js';
 import {HELD_LINES, LINES} from './lines.js';
 import {PARAMS} from './params.js';
-import {clipped, EXTRA, Scoring, SINK} from './scoring.js';
+import {clipped, EXTRA, Scoring, sinkText} from './scoring.js';
 import type {BindingRole, Program} from './program.js';
 import {program} from './make_program.js';
 import {Share} from './share.js';
-import {each, lines, tree} from './text.js';
+import {each, lines} from './text.js';
 
 /**
  * The attention kernel: one pass over the keys of a row tile with online softmax (FlashAttention, arXiv 2205.14135), output and running
@@ -71,13 +70,12 @@ const KEYS = ${keys};
 const TX = ${threadsX}u;
 const TY = ${threadsY}u;
 `,
-      NUMBERS + unitText(features) + (this.share.repairs ? REPAIR : ''),
+      NUMBERS + unitText(features),
       PARAMS,
       features.alibi || features.relative || features.sinks ? EXTRA : '',
-      features.sinks ? SINK : '',
+      features.sinks ? sinkText(features) : '',
       features.ring ? HELD : '',
       this.scoring.functions,
-      this.share.repairs ? FINITE : '',
       storage === 'float16' ? halves(this.shape.nativeHalves) : '',
       this.share.query.functions + this.share.key.functions + this.share.value.functions + this.share.output.functions,
       `
@@ -94,11 +92,8 @@ let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
 `,
       features.ring ? HELD_LINES : LINES,
       this.declareRows(),
+      this.continueRows(),
       ...steps.before.map(written),
-      this.share.repairs
-        ? 'var headroom = 0.0;\nvar written = 0u; // own rows, a bit each\nfor (var turn = 0u; turn < 2u; turn++) {'
-        : '',
-      this.beginRows(),
       `
 for (var index = spanRange.x; index < spanRange.y; index++) {
 let span = params.spans + 4u * u32(index);
@@ -113,14 +108,13 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       '}\n}',
       ...steps.after.map(written),
       this.writeRows(),
-      this.share.repairs ? REPAIRS_END : '',
-      this.writeSums(),
       '}',
     );
   }
 
   private declareRows(): string {
-    const {mask} = this.shape;
+    const {mask, features} = this.shape;
+    const sink = (i: number): string => `let sink${i} = sinkOf(head, row${i}, batch);`;
     return each(this.share.rows, (i) =>
       lines(
         `let x${i} = ty + ${this.shape.threadsY * i}u;`,
@@ -129,20 +123,10 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
         `let query${i} = ${this.share.query.base(`(queryLine + row${i} * params.queryStrides.y)`)};`,
         this.scoring.query(i, `row${i}`, `(line * params.queryLength + row${i})`),
         mask === 'bits' ? `let bits${i} = params.maskBits + dot(vec3u(batch, head, row${i}), params.maskStrides.xyz);` : '',
-        `var m${i} = EMPTY; var l${i} = 0.0;`,
+        features.sinks ? sink(i) : '',
+        `var m${i} = EMPTY; var l${i} = 0.0; ${each(this.share.columns, (c) => `var o${i}_${c} = vec4f();`, ' ')}`,
       ),
     );
-  }
-
-  /** What rows hold before their first key. */
-  private beginRows(): string {
-    const empty = each(this.share.rows, (i) =>
-      lines(
-        this.share.repairs ? `m${i} = EMPTY; l${i} = 0.0;` : '',
-        each(this.share.columns, (c) => `var o${i}_${c} = vec4f();`, ' '),
-      ),
-    );
-    return lines(empty, this.continueRows());
   }
 
   /** Where row i is among all rows, and in the output. */
@@ -155,32 +139,20 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   }
 
   private continueRows(): string {
-    const {repairs} = this.share;
-    const far = hasFarScores(this.shape.features);
     const row = (i: number): string =>
       lines(
         '{',
         this.place(i),
         'let had = rowSums[q]; // (maximum, sum)',
-        repairs ? 'let sum = had.y * exp2(-headroom);' : 'let sum = had.y;',
-        `m${i} = had.x${repairs && !far ? ' + headroom' : ''};`,
-        `l${i} = select(0.0, sum, tx == 0u);`,
-        each(this.share.columns, (c) => `o${i}_${c} = sum * ${this.share.output.load('to', this.share.column(c))};`),
+        `m${i} = had.x;`,
+        `l${i} = select(0.0, had.y, tx == 0u);`,
+        each(this.share.columns, (c) => `o${i}_${c} = had.y * ${this.share.output.load('to', this.share.column(c))};`),
         '}',
       );
     const continues = `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
     if (!this.shape.features.sinks) return continues;
     // A sink is one more key, of value zero, which the first to write a row has seen; of cut rows that is the merge.
-    const sink = (i: number): string =>
-      lines(
-        '{',
-        this.place(i),
-        'let sink = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads));',
-        `m${i} = sink.x;`,
-        `l${i} = select(0.0, sink.y${repairs ? ' * exp2(-headroom)' : ''}, tx == 0u);`,
-        '}',
-      );
-    const seen = each(this.share.rows, sink);
+    const seen = each(this.share.rows, (i) => `m${i} = sink${i}.x; l${i} = select(0.0, sink${i}.y, tx == 0u);`);
     return `${continues} else if (owned.y < 0) {\n${seen}\n}`;
   }
 
@@ -189,68 +161,20 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       each(this.share.columns, (c) =>
         this.share.isInside(c) ? store(c) : `if (${this.share.ownColumn(c)} < ${this.share.outputColumns}u) { ${store(c)} }`,
       );
-    const {repairs} = this.share;
-    const row = (i: number): string =>
-      lines(
-        `if (i32(x${i}) < owned.x${repairs ? ` && (written & ${1 << i}u) == 0u` : ''}) {`,
-        repairs
-          ? lines(
-              `let size = ${tree(this.sizes(i), add)};`,
-              'if (turn == 0u && !isFinite(size)) { again = 1u; } else {',
-              `written |= ${1 << i}u;`,
-            )
-          : '',
-        this.place(i),
-        `let inverse = select(1.0 / l${i}, 0.0, l${i} == 0.0);`,
-        'if (owned.y < 0) {',
-        columns((c) => this.share.output.store('to', this.share.ownColumn(c), `o${i}_${c} * inverse`)),
-        '} else {',
-        this.record(i),
-        columns((c) => `scratch[record + ${this.share.ownColumn(c)}] = o${i}_${c} * inverse;`),
-        '}\n}',
-        repairs ? '}' : '',
-      );
-    return each(this.share.rows, row);
-  }
-
-  private sizes(i: number): string[] {
-    return Array.from({length: this.share.columns}, (_, c) => `sizeOf(o${i}_${c})`);
-  }
-
-  private record(i: number): string {
-    return `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x${i}) * ${this.share.outputColumns + 1}u;`;
-  }
-
-  /** Maximum and sum of each row. */
-  private writeSums(): string {
-    // Far rows keep their maximum, and their sum is 2^headroom smaller.
-    const sum = (i: number): string =>
-      this.share.repairs && hasFarScores(this.shape.features) ? `l${i} * exp2(headroom)` : `l${i}`;
     const row = (i: number): string =>
       lines(
         `if (i32(x${i}) < owned.x) {`,
         this.place(i),
-        'if (owned.y >= 0) {',
-        this.record(i),
-        `scratch[record + ${this.share.outputColumns}u] = vec4f(m${i}, ${sum(i)}, 0.0, 0.0);`,
-        `} else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m${i}, ${sum(i)}); }`,
-        '}',
+        `let inverse = select(1.0 / l${i}, 0.0, l${i} == 0.0);`,
+        'if (owned.y < 0) {',
+        columns((c) => this.share.output.store('to', this.share.ownColumn(c), `o${i}_${c} * inverse`)),
+        `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m${i}, l${i}); }`,
+        '} else {',
+        `let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x${i}) * ${this.share.outputColumns + 1}u;`,
+        columns((c) => `scratch[record + ${this.share.ownColumn(c)}] = o${i}_${c} * inverse;`),
+        `if (tx == 0u) { scratch[record + ${this.share.outputColumns}u] = vec4f(m${i}, l${i}, 0.0, 0.0); }`,
+        '}\n}',
       );
-    return lines('if (tx == 0u) {', each(this.share.rows, row), '}');
+    return each(this.share.rows, row);
   }
 }
-
-const add = (a: string, b: string): string => `(${a} + ${b})`;
-
-/** The first turn of a kernel of float32: its sums of values may be past float32 where their mean is not. */
-const REPAIR = /* wgsl */ `
-// Rows whose sums of values overflow are computed again with probabilities so much smaller that no sum is past the largest value.
-// Not at once, for tiny values would vanish.
-var<workgroup> again: u32;
-`;
-
-const REPAIRS_END = /* wgsl */ `
-if (workgroupUniformLoad(&again) == 0u) { break; }
-headroom = f32(32u - countLeadingZeros(params.keyLength)); // in powers of two
-}
-`;

@@ -1,5 +1,4 @@
 import {repeat, type Path, type Step, type Steps} from './barriers.js';
-import {hasFarScores} from './features.js';
 import type {Columns, KernelShape} from './kernel_shape.js';
 import type {RowAccess} from './row_access.js';
 import {Scoring} from './scoring.js';
@@ -170,8 +169,8 @@ class Trip {
     const {dropout} = features;
     const row = (i: number): string =>
       lines(
-        `{ let next = max(m${i}, ${this.reference(`t${i}`)}); let shrink = exp2(${power(`m${i} - next`, features)}); m${i} = next;`,
-        each(this.share.keys, (j) => `s${i}_${j} = exp2(${this.exponent(`s${i}_${j} - next`)});`, ' '),
+        `{ let next = max(m${i}, t${i}); let shrink = exp2(${power(`m${i} - next`, features)}); m${i} = next;`,
+        each(this.share.keys, (j) => `s${i}_${j} = exp2(${power(`s${i}_${j} - next`, features)});`, ' '),
         `l${i} = fma(l${i}, shrink, ${tree(this.scoresOf(i), (a, b) => `(${a} + ${b})`)});`,
         // What is dropped counts in the sum all the same.
         dropout ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
@@ -179,19 +178,6 @@ class Trip {
       );
     const keys = dropout ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
     return `{ ${this.share.collect('t', larger)}\n${lines(keys, each(this.share.rows, row))}\n}`;
-  }
-
-  /**
-   * Where a row is computed again, its probabilities are 2^headroom smaller. Far scores may be so far from 0 that adding to them does
-   * nothing, and their differences pass through a multiplication anyway; the others take it from the reference, once a row.
-   */
-  private reference(maximum: string): string {
-    return this.share.repairs && !hasFarScores(this.shape.features) ? `${maximum} + headroom` : maximum;
-  }
-
-  private exponent(difference: string): string {
-    const {features} = this.shape;
-    return this.share.repairs && hasFarScores(features) ? `fma(${difference}, LOG2_UNIT, -headroom)` : power(difference, features);
   }
 
   private storeProbabilities(group: number): string {

@@ -85,7 +85,7 @@ const KEYS = ${keys};
 // The largest score of the first tile counts as 2^3, which is HEADROOM in the unit of scores. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than ENOUGH for each of its keys, or than PLENTY: below, ${component} would hold too many of its probabilities badly.
 const HEADROOM = ${bias ? 3 / (FAR_UNIT * Math.LOG2E) : '3.0'};
-const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e30'};
+const OVERFLOW = ${component === 'f16' ? '60000.0' : '1e9'};
 const ENOUGH = 0.000244140625;
 const PLENTY = 0.125;
 `,

@@ -7,7 +7,7 @@ import {FINITE, NUMBERS, power, unitText} from './numbers.js';
 import {PARAMS} from './params.js';
 import type {Program} from './program.js';
 import {rowAccess} from './row_access.js';
-import {EXTRA, SINK} from './scoring.js';
+import {EXTRA, sinkText, standing} from './scoring.js';
 import {lines} from './text.js';
 
 const INVOCATIONS = 256;
@@ -40,7 +40,7 @@ const RECORD = COLUMNS + 1u;
       NUMBERS + unitText(features),
       PARAMS,
       FINITE,
-      sinks ? EXTRA + SINK : '',
+      sinks ? EXTRA + sinkText(features) + (features.alibi && !features.ring ? standing(features.lengths) : '') : '',
       output.functions,
       `
 @compute @workgroup_size(${INVOCATIONS})
@@ -63,7 +63,7 @@ let to = ${output.base('(queryLine + own * params.queryStrides.y)')};
 let continues = (params.flags & CONTINUES) != 0u;
 var before = vec2f(EMPTY, 0.0);
 if (continues) { before = rowSums[row]; }
-${sinks ? 'else { before = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads)); }' : ''}
+${sinks ? 'else { before = sinkOf(head, own, batch); }' : ''}
 // All columns of a row read its old sum before one of them writes the new one.
 storageBarrier();
 if (!owns) { return; }

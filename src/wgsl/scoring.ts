@@ -34,7 +34,7 @@ export class Scoring {
 
   /** What query number `a` brings: `row` is its index as u32, `line` · queryLength + row its place among all rows. */
   query(a: number, row: string, place: string): string {
-    const {bias, alibi, relative, segments, sinks, dropout, ring} = this.features;
+    const {bias, alibi, relative, segments, dropout, ring} = this.features;
     const perHead = 'params.queryLength / params.packedHeads';
     return lines(
       bias && !ring ? `let bias${a} = dot(vec3u(batch, head, ${row}), params.biasStrides.xyz);` : '',
@@ -45,8 +45,6 @@ export class Scoring {
       alibi
         ? `let position${a} = ${ring ? `i32(${row} % (${perHead})) + heldBy(batch).y` : `standsAt(${row} % (${perHead}), batch)`};`
         : '',
-      // Without a sink, what is the same for all keys of a row is left to the log-sum-exp.
-      alibi && sinks && !ring ? `let beyond${a} = beyond(${row} % (${perHead}), batch);` : '',
       relative
         ? `let relative${a} = params.relativeBias + (head * params.packedHeads + ${row} / (${perHead})) * params.relativeStride + ${perHead} - 1u - ${row} % (${perHead});`
         : '',
@@ -69,13 +67,13 @@ export class Scoring {
 
   /** Turns the product `s` of query a and key b into its score. */
   pair(s: string, a: number, b: number): string {
-    const {bias, softcap, alibi, relative, segments, sinks, ring} = this.features;
+    const {bias, softcap, alibi, relative, segments, ring} = this.features;
     const scaled = `${s} * params.scale${this.farScale}`;
     let score = scaled;
     if (softcap) score = `capped(${score})`;
     if (alibi) {
       const distance = `f32(abs(position${a} - ${ring ? 'held' : 'k'}${b}))`;
-      score = `(${score} - slope${a} * ${sinks && !ring ? `(${distance} + beyond${a})` : distance})`;
+      score = `(${score} - slope${a} * ${distance})`;
     }
     const added = [...(bias ? [`bias[bias${a} + b${b}]`] : []), ...(relative ? [`extra(relative${a} + u32(k${b}))`] : [])];
     if (added.length > 0) score = `biased${added.length === 2 ? 'Twice' : ''}(${[score, ...added].join(', ')})`;
@@ -117,7 +115,7 @@ fn biasedTwice(score: f32, bias: f32, other: f32) -> f32 {
 
 /**
  * Where a query stands for ALiBi: at the key nearest to it. Distances from there are small where it is far from all keys, and differences
- * of distances are the same. `beyond` is the rest, the same for all keys of a row.
+ * of distances are the same. `beyond` is the rest, the same for all keys of a row: what sinks and the log-sum-exp have of it.
  */
 export const standing = (lengths: boolean): string => /* wgsl */ `
 fn lastKey(batch: u32) -> i32 {
@@ -167,10 +165,17 @@ export const EXTRA = /* wgsl */ `
 fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 `;
 
-/** A sink as (maximum, sum) of a row that has seen no other key; minus infinity is none. */
-export const SINK = /* wgsl */ `
-fn sinkAt(at: u32) -> vec2f {
-  let word = schedule[at].x;
-  return select(vec2f(bitcast<f32>(word) * ${PER_UNIT}, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
+/**
+ * A sink as (maximum, sum) of row `own` of a line that has seen no other key; minus infinity is none. Beside slopes that count from the
+ * nearest key, it stands as much higher as all of these do.
+ */
+export const sinkText = ({alibi, ring}: Pick<Features, 'alibi' | 'ring'>): string => /* wgsl */ `
+fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
+  let perHead = params.queryLength / params.packedHeads;
+  let query = head * params.packedHeads + own / perHead;
+  let word = schedule[params.sinks + query].x;
+  let logit = bitcast<f32>(word) * ${PER_UNIT};
+  ${alibi && !ring ? `let higher = fma(extra(params.alibiSlopes + query) * ${PER_UNIT}, beyond(own % perHead, batch), logit);` : 'let higher = logit;'}
+  return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
 }
 `;

@@ -47,11 +47,6 @@ export class Share {
     return this.shape.features.farScale && this.words ? ' * params.sideScale * params.sideScale' : '';
   }
 
-  /** Whether sums of values may be past float32 where their mean is not. Those of halves are not. */
-  get repairs(): boolean {
-    return !this.words;
-  }
-
   get memoryElement(): 'vec4u' | 'vec4f' {
     return this.words ? 'vec4u' : 'vec4f';
   }

@@ -17,9 +17,10 @@ import {
   type OracleOptions,
 } from '../oracle.js';
 import {oracleGradients} from '../oracle_gradients.js';
+import {inHalves} from './halves.js';
 
-const [HEADS, QUERIES, KEYS, DIM] = [2, 3, 6, 4];
-const SIZES = {batch: 1, heads: HEADS, queryLength: QUERIES, keyLength: KEYS, headDim: DIM, valueDim: DIM};
+export const [HEADS, QUERIES, KEYS, DIM] = [2, 3, 6, 4];
+export const SIZES = {batch: 1, heads: HEADS, queryLength: QUERIES, keyLength: KEYS, headDim: DIM, valueDim: DIM};
 
 /** Arrays are read over and over, so that a few numbers fill a tensor. */
 export interface FarCase {
@@ -40,11 +41,13 @@ export interface FarCase {
   readonly keyLength?: number;
   readonly keyLengths?: readonly number[];
   readonly pattern?: string;
+  /** Gradients of the log-sum-exp, too. */
+  readonly aux?: boolean;
   /** Gradients that float32 does not hold. */
   readonly without?: readonly string[];
 }
 
-const LOWEST = -3.4028234663852886e38;
+export const LOWEST = -3.4028234663852886e38;
 const FAR = 2 ** 31 - 1;
 
 const SCALES: readonly FarCase[] = [
@@ -104,6 +107,8 @@ const ALIBI: readonly FarCase[] = [
   {what: 'slopes at the farthest offset', alibiSlopes: [0.5, -0.25], queryOffset: FAR},
   {what: 'slopes at the farthest offset before the keys', alibiSlopes: [0.5, -0.25], queryOffset: -FAR},
   {what: 'slopes at offset 12,345,678', alibiSlopes: [0.5, 0.125], queryOffset: 12345678},
+  {what: 'slopes and the log-sum-exp at the farthest offset', alibiSlopes: [0.5, -0.25], queryOffset: FAR, aux: true},
+  {what: 'slopes and the log-sum-exp before the keys', alibiSlopes: [0.5, -0.25], queryOffset: -1234, aux: true},
   {what: 'slopes just past the keys', alibiSlopes: [0.5, 0.125], queryOffset: KEYS - 1},
   {what: 'far slopes of keys that the pattern hides', alibiSlopes: [1e36, 2e37], pattern: 'not slidingWindow(left: 5)'},
 ];
@@ -111,6 +116,12 @@ const ALIBI: readonly FarCase[] = [
 const ALIBI_LENGTHS: readonly FarCase[] = [
   {what: 'slopes far past short keys', alibiSlopes: [0.5, 0.25], queryOffset: FAR, keyLengths: [4]},
   {what: 'slopes beside no keys', alibiSlopes: [0.5, 0.25], queryOffset: FAR, keyLengths: [0]},
+];
+
+const ALIBI_SINKS: readonly FarCase[] = [
+  {what: 'slopes and sinks at the farthest offset', alibiSlopes: [0.5, 0.25], queryOffset: FAR, sinks: [1, -3e38]},
+  {what: 'slopes and sinks past the keys', alibiSlopes: [0.5, -0.25], queryOffset: 50, sinks: [-20, 10], aux: true},
+  {what: 'slopes and sinks before the keys', alibiSlopes: [0.5, -0.25], queryOffset: -50, sinks: [-20, 10]},
 ];
 
 const SINKS: readonly FarCase[] = [
@@ -124,11 +135,16 @@ const SINKS_BIASES: readonly FarCase[] = [
   {what: 'sinks equal to far biases', sinks: [1e38, -3e38], keyBias: [1e38, -3e38]},
 ];
 
-const VALUES: readonly FarCase[] = [
+/** Their sums are past float32, their means are not. Kernels of WebGPU do not hold them: docs/limits.md. */
+export const HUGE_VALUES: readonly FarCase[] = [
   {what: 'huge values', value: [1e38]},
   {what: 'the largest values', value: [3.4e38], pattern: 'full()'},
-  {what: 'tiny values', value: [1e-36], without: ['query', 'key']},
   {what: 'huge values beside small ones', value: [3e38, 1e-30, 1, 1e-33]},
+];
+
+const VALUES: readonly FarCase[] = [
+  {what: 'values whose sum float32 holds', value: [5e37, 1e-30, 1, 1e-33]},
+  {what: 'tiny values', value: [1e-36], without: ['query', 'key']},
 ];
 
 /** By what their kernels are, so that a spec takes few pipelines. */
@@ -140,12 +156,13 @@ export const FAR_CASES: Readonly<Record<string, readonly FarCase[]>> = {
   'two biases': BOTH,
   slopes: ALIBI,
   'slopes and lengths': ALIBI_LENGTHS,
+  'slopes and sinks': ALIBI_SINKS,
   sinks: SINKS,
   'sinks and biases': SINKS_BIASES,
   values: VALUES,
 };
 
-const filled = (numbers: readonly number[], length: number): Float32Array =>
+export const filled = (numbers: readonly number[], length: number): Float32Array =>
   Float32Array.from({length}, (_, i) => numbers[i % numbers.length]!);
 
 interface Spelled {
@@ -155,17 +172,20 @@ interface Spelled {
   readonly tensors: Readonly<Record<string, tf.Tensor>>;
 }
 
+/** Values of one sign, and of more than half their factor, feature by feature: nothing cancels. */
+export const withValues = (inputs: AttentionInputs, factors: readonly number[]): AttentionInputs => ({
+  ...inputs,
+  value: inputs.value.map((x, i) => (0.75 + x / 4) * factors[i % factors.length]!),
+});
+
 const TRAINED = ['query', 'key', 'value', 'bias', 'relativeBias', 'alibiSlopes', 'sinks'];
 
 function spell(given: FarCase): Spelled {
   const drawn = randomInputs(SIZES, 3);
-  const factors = given.value ?? [1];
-  // Values of one sign, and of more than half their factor: nothing cancels.
   const inputs: AttentionInputs = {
-    ...drawn,
+    ...(given.value ? withValues(drawn, given.value) : drawn),
     query: drawn.query.map((x) => x * (given.query ?? 1)),
     key: drawn.key.map((x) => x * (given.key ?? 1)),
-    value: given.value ? drawn.value.map((x, i) => (0.75 + x / 4) * factors[i % factors.length]!) : drawn.value,
   };
   const offset = given.queryOffset ?? KEYS - QUERIES;
   const pattern = parsePattern(given.pattern ?? 'full()');
@@ -228,7 +248,7 @@ function optionsOf({scale, softcap, queryOffset}: FarCase, tensors: Named, more:
 const patternOf = ({pattern}: FarCase): ReturnType<typeof full> => (pattern === undefined ? full() : parsePattern(pattern));
 
 /** The largest absolute value of each feature. */
-function largest(data: ArrayLike<number>, width: number): Float64Array {
+export function largest(data: ArrayLike<number>, width: number): Float64Array {
   const most = new Float64Array(width);
   for (let i = 0; i < data.length; i++) most[i % width] = Math.max(most[i % width]!, Math.abs(data[i]!));
   return most;
@@ -237,7 +257,7 @@ function largest(data: ArrayLike<number>, width: number): Float64Array {
 const PRECISION = 2 ** -17;
 
 /** In units of the largest number of its feature, each of which float32 holds. */
-function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, unit: ArrayLike<number>, what: string): void {
+export function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, unit: ArrayLike<number>, what: string): void {
   const scaled = (data: ArrayLike<number>): number[] =>
     Array.from(data, (x, i) => (unit[i % unit.length] === 0 ? x : x / unit[i % unit.length]!));
   expectWithin(scaled(found), scaled(expected), PRECISION, what);
@@ -245,12 +265,24 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, unit:
 
 /** Runs a case on the current backend and compares output and log-sum-exp with the oracle. */
 export async function expectFar(given: FarCase, more: SparseAttentionOptions = {}): Promise<void> {
-  const {inputs, attends, says, tensors} = spell(given);
+  const {inputs: whole, attends, says, tensors} = spell(given);
   const {query, key, value} = tensors;
-  const expected = oracleWithAux(inputs, attends, says);
+  const inputs = more.precision === 'float16' ? inHalves(whole) : whole;
   const options = optionsOf(given, tensors, more);
   const found = sparseAttentionWithAux(query!, key!, value!, patternOf(given), options);
-  expectNear(await found.output.data(), expected.output, largest(inputs.value, DIM), `output of ${given.what}`);
+  await expectFarAttention(found, inputs, attends, says, given.what);
+}
+
+/** The same for results that are there. */
+export async function expectFarAttention(
+  found: {readonly output: tf.Tensor; readonly logSumExp: tf.Tensor},
+  inputs: AttentionInputs,
+  attends: Attends,
+  says: OracleOptions,
+  what: string,
+): Promise<void> {
+  const expected = oracleWithAux(inputs, attends, says);
+  expectNear(await found.output.data(), expected.output, largest(inputs.value, inputs.valueDim), `output of ${what}`);
   const sums = await found.logSumExp.data();
   // Each row has a size of its own.
   const unit = Array.from(expected.logSumExp, (sum) => (Number.isFinite(sum) ? Math.max(1, Math.abs(sum)) : 1));
@@ -258,7 +290,7 @@ export async function expectFar(given: FarCase, more: SparseAttentionOptions = {
   // Past float32 only the infinity of its sign is right.
   const same = (row: number): boolean => !Number.isFinite(right[row]!) && sums[row] === right[row];
   const seen = (data: ArrayLike<number>): number[] => Array.from(data, (sum, row) => (same(row) ? 0 : sum / unit[row]!));
-  expectWithin(seen(sums), seen(right), PRECISION, `logSumExp of ${given.what}`);
+  expectWithin(seen(sums), seen(right), PRECISION, `logSumExp of ${what}`);
 }
 
 /** The same for gradients of a sum of the output. */
@@ -267,11 +299,16 @@ export async function expectFarGradients(given: FarCase, more: SparseAttentionOp
   const names = TRAINED.filter((name) => name in tensors);
   // Weights that no row sums to nothing: gradients of scores are then of the size of the values.
   const weights = Float32Array.from({length: HEADS * QUERIES * DIM}, (_, i) => ((i * 7) % 5) / 5 - 0.3);
-  const expected = oracleGradients(inputs, attends, says, weights);
+  const weightsOfSums = given.aux ? Float32Array.from({length: HEADS * QUERIES}, (_, i) => ((i * 3) % 7) / 7 - 0.2) : undefined;
+  const expected = oracleGradients(inputs, attends, says, weights, weightsOfSums);
   const loss = (...replaced: tf.Tensor[]): tf.Tensor => {
     const all = {...tensors, ...Object.fromEntries(names.map((name, i) => [name, replaced[i]!]))} as Named;
-    const output = sparseAttention(all['query']!, all['key']!, all['value']!, patternOf(given), optionsOf(given, all, more));
-    return tf.sum(tf.mul(output, tf.tensor4d(weights, [1, HEADS, QUERIES, DIM])));
+    const call = [all['query']!, all['key']!, all['value']!, patternOf(given), optionsOf(given, all, more)] as const;
+    const {output, logSumExp}: {output: tf.Tensor; logSumExp?: tf.Tensor} = given.aux
+      ? sparseAttentionWithAux(...call)
+      : {output: sparseAttention(...call)};
+    const sum = tf.sum(tf.mul(output, tf.tensor4d(weights, [1, HEADS, QUERIES, DIM])));
+    return weightsOfSums ? tf.add(sum, tf.sum(tf.mul(logSumExp!, tf.tensor3d(weightsOfSums, [1, HEADS, QUERIES])))) : sum;
   };
   const gradients = tf.grads(loss)(names.map((name) => tensors[name]!));
   const right = expectedOf(given, expected);
@@ -293,8 +330,7 @@ function expectedOf(given: FarCase, gradients: ReturnType<typeof oracleGradients
     const [k, q, h] = [i % KEYS, Math.floor(i / KEYS) % QUERIES, Math.floor(i / KEYS / QUERIES)];
     bias[i % bias.length]! += score;
     relativeBias[k - q + QUERIES - 1]! += score;
-    // Gradients of a row sum to nothing: far from the keys only the differences of distances count.
-    alibiSlopes[h]! -= score * (Math.abs(q + offset - k) - Math.abs(q + offset));
+    alibiSlopes[h]! -= score * Math.abs(q + offset - k);
   }
   const {query, key, value, sinks} = gradients;
   return {query, key, value, bias, relativeBias, alibiSlopes, ...(sinks && {sinks})};

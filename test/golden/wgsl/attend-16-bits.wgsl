@@ -24,10 +24,6 @@ const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
 
-// Rows whose sums of values overflow are computed again with probabilities so much smaller that no sum is past the largest value.
-// Not at once, for tiny values would vanish.
-var<workgroup> again: u32;
-
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
@@ -59,9 +55,6 @@ struct Params {
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
-fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
-fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z) + abs(four.w)); }
-
 var<workgroup> memory: array<vec4f, 384>;
 
 @compute @workgroup_size(64)
@@ -83,468 +76,402 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
   let bits0 = params.maskBits + dot(vec3u(batch, head, row0), params.maskStrides.xyz);
-  var m0 = EMPTY; var l0 = 0.0;
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 4u;
   let bits1 = params.maskBits + dot(vec3u(batch, head, row1), params.maskStrides.xyz);
-  var m1 = EMPTY; var l1 = 0.0;
+  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 4u;
   let bits2 = params.maskBits + dot(vec3u(batch, head, row2), params.maskStrides.xyz);
-  var m2 = EMPTY; var l2 = 0.0;
+  var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 4u;
   let bits3 = params.maskBits + dot(vec3u(batch, head, row3), params.maskStrides.xyz);
-  var m3 = EMPTY; var l3 = 0.0;
-  var headroom = 0.0;
-  var written = 0u; // own rows, a bit each
-  for (var turn = 0u; turn < 2u; turn++) {
-    m0 = EMPTY; l0 = 0.0;
-    var o0_0 = vec4f();
-    m1 = EMPTY; l1 = 0.0;
-    var o1_0 = vec4f();
-    m2 = EMPTY; l2 = 0.0;
-    var o2_0 = vec4f();
-    m3 = EMPTY; l3 = 0.0;
-    var o3_0 = vec4f();
-    if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m0 = had.x + headroom;
-        l0 = select(0.0, sum, tx == 0u);
-        o0_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m1 = had.x + headroom;
-        l1 = select(0.0, sum, tx == 0u);
-        o1_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m2 = had.x + headroom;
-        l2 = select(0.0, sum, tx == 0u);
-        o2_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m3 = had.x + headroom;
-        l3 = select(0.0, sum, tx == 0u);
-        o3_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-    }
-
-    for (var index = spanRange.x; index < spanRange.y; index++) {
-      let span = params.spans + 4u * u32(index);
-      let keysOf = schedule[span];         // (firstKey, keyStride)
-      let keyRows = keysOf * i32(params.keyStrides.y);
-      let y = schedule[span + 1u];         // [begin, end)
-
-      for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
-
-        // stage keys
-        workgroupBarrier();
-        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-        { let f = lane + 64u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-        // scores
-        workgroupBarrier();
-        var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
-        var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
-        var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
-        var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
-        { let own = tx * 4u;
-          for (var n = 0u; n < 2u; n++) {
-            { let d = n * 2u + 0u;
-              let k0_0 = memory[own + 0u + (d + tx) % 4u];
-              let k1_0 = memory[own + 32u + (d + tx) % 4u];
-              let k2_0 = memory[own + 64u + (d + tx) % 4u];
-              let k3_0 = memory[own + 96u + (d + tx) % 4u];
-              { let q0 = query[query0 + d];
-                s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
-                s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
-                s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
-                s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
-              { let q0 = query[query1 + d];
-                s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
-                s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
-                s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
-                s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
-              { let q0 = query[query2 + d];
-                s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
-                s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
-                s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
-                s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
-              { let q0 = query[query3 + d];
-                s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
-                s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
-                s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
-                s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
-            }
-            { let d = n * 2u + 1u;
-              let k0_0 = memory[own + 0u + (d + tx) % 4u];
-              let k1_0 = memory[own + 32u + (d + tx) % 4u];
-              let k2_0 = memory[own + 64u + (d + tx) % 4u];
-              let k3_0 = memory[own + 96u + (d + tx) % 4u];
-              { let q0 = query[query0 + d];
-                s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
-                s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
-                s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
-                s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
-              { let q0 = query[query1 + d];
-                s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
-                s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
-                s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
-                s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
-              { let q0 = query[query2 + d];
-                s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
-                s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
-                s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
-                s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
-              { let q0 = query[query3 + d];
-                s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
-                s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
-                s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
-                s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
-            }
-          }
-        }
-        // scale and mask
-        s0_0 *= params.scale;
-        s0_1 *= params.scale;
-        s0_2 *= params.scale;
-        s0_3 *= params.scale;
-        s1_0 *= params.scale;
-        s1_1 *= params.scale;
-        s1_2 *= params.scale;
-        s1_3 *= params.scale;
-        s2_0 *= params.scale;
-        s2_1 *= params.scale;
-        s2_2 *= params.scale;
-        s2_3 *= params.scale;
-        s3_0 *= params.scale;
-        s3_1 *= params.scale;
-        s3_2 *= params.scale;
-        s3_3 *= params.scale;
-        { let both = schedule[bits0 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-          s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-          s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-          s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-          s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        }
-        { let both = schedule[bits1 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-          s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-          s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-          s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-          s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        }
-        { let both = schedule[bits2 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-          s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-          s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-          s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-          s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        }
-        { let both = schedule[bits3 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-          s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-          s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-          s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-          s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        }
-        // maximum of each row
-        var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));
-        var t1 = max(max(s1_0, s1_1), max(s1_2, s1_3));
-        var t2 = max(max(s2_0, s2_1), max(s2_2, s2_3));
-        var t3 = max(max(s3_0, s3_1), max(s3_2, s3_3));
-        memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(t0, t1, t2, t3);
-        // probabilities
-        workgroupBarrier();
-        { let all0 = max(max(max(memory[128u + ty], memory[136u + ty]), max(memory[144u + ty], memory[152u + ty])), max(max(memory[160u + ty], memory[168u + ty]), max(memory[176u + ty], memory[184u + ty])));
-          t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
-          { let next = max(m0, t0 + headroom); let shrink = exp2(m0 - next); m0 = next;
-            s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
-            l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-            o0_0 *= shrink; }
-          { let next = max(m1, t1 + headroom); let shrink = exp2(m1 - next); m1 = next;
-            s1_0 = exp2(s1_0 - next); s1_1 = exp2(s1_1 - next); s1_2 = exp2(s1_2 - next); s1_3 = exp2(s1_3 - next);
-            l1 = fma(l1, shrink, ((s1_0 + s1_1) + (s1_2 + s1_3)));
-            o1_0 *= shrink; }
-          { let next = max(m2, t2 + headroom); let shrink = exp2(m2 - next); m2 = next;
-            s2_0 = exp2(s2_0 - next); s2_1 = exp2(s2_1 - next); s2_2 = exp2(s2_2 - next); s2_3 = exp2(s2_3 - next);
-            l2 = fma(l2, shrink, ((s2_0 + s2_1) + (s2_2 + s2_3)));
-            o2_0 *= shrink; }
-          { let next = max(m3, t3 + headroom); let shrink = exp2(m3 - next); m3 = next;
-            s3_0 = exp2(s3_0 - next); s3_1 = exp2(s3_1 - next); s3_2 = exp2(s3_2 - next); s3_3 = exp2(s3_3 - next);
-            l3 = fma(l3, shrink, ((s3_0 + s3_1) + (s3_2 + s3_3)));
-            o3_0 *= shrink; }
-        }
-        // exchange probabilities
-        workgroupBarrier();
-        { let own = ty * 8u;
-          memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
-          memory[own + 192u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
-          memory[own + 256u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
-          memory[own + 320u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
-        // stage values
-        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-        { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-        // weigh values
-        workgroupBarrier();
-        { let own = ty * 8u;
-          for (var n = 0u; n < 2u; n++) {
-            { let t = n * 4u + 0u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-            { let t = n * 4u + 1u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-            { let t = n * 4u + 2u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-            { let t = n * 4u + 3u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-          }
-        }
-      }
-    }
-    // sum of each row
-    workgroupBarrier();
-    memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
-    // whole sum
-    workgroupBarrier();
-    let all0 = (((memory[128u + ty] + memory[136u + ty]) + (memory[144u + ty] + memory[152u + ty])) + ((memory[160u + ty] + memory[168u + ty]) + (memory[176u + ty] + memory[184u + ty])));
-    l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
-    if (i32(x0) < owned.x && (written & 1u) == 0u) {
-      let size = sizeOf(o0_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 1u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
-        }
-      }
-    }
-    if (i32(x1) < owned.x && (written & 2u) == 0u) {
-      let size = sizeOf(o1_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 2u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o1_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
-        }
-      }
-    }
-    if (i32(x2) < owned.x && (written & 4u) == 0u) {
-      let size = sizeOf(o2_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 4u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o2_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
-        }
-      }
-    }
-    if (i32(x3) < owned.x && (written & 8u) == 0u) {
-      let size = sizeOf(o3_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 8u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o3_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }
-        }
-      }
-    }
-
-    if (workgroupUniformLoad(&again) == 0u) { break; }
-    headroom = f32(32u - countLeadingZeros(params.keyLength)); // in powers of two
-  }
-
-  if (tx == 0u) {
-    if (i32(x0) < owned.x) {
+  var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
+  if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
-        scratch[record + 4u] = vec4f(m0, l0, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
-    if (i32(x1) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
-        scratch[record + 4u] = vec4f(m1, l1, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
+      let had = rowSums[q]; // (maximum, sum)
+      m1 = had.x;
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
-    if (i32(x2) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
-        scratch[record + 4u] = vec4f(m2, l2, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
+      let had = rowSums[q]; // (maximum, sum)
+      m2 = had.x;
+      l2 = select(0.0, had.y, tx == 0u);
+      o2_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
-    if (i32(x3) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
-        scratch[record + 4u] = vec4f(m3, l3, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
+      let had = rowSums[q]; // (maximum, sum)
+      m3 = had.x;
+      l3 = select(0.0, had.y, tx == 0u);
+      o3_0 = had.y * output[to + min((tx + 0u), 3u)];
+    }
+  }
+
+  for (var index = spanRange.x; index < spanRange.y; index++) {
+    let span = params.spans + 4u * u32(index);
+    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keyRows = keysOf * i32(params.keyStrides.y);
+    let y = schedule[span + 1u];         // [begin, end)
+
+    for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
+
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      // scores
+      workgroupBarrier();
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
+      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
+      var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
+      var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
+      { let own = tx * 4u;
+        for (var n = 0u; n < 2u; n++) {
+          { let d = n * 2u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 4u];
+            let k1_0 = memory[own + 32u + (d + tx) % 4u];
+            let k2_0 = memory[own + 64u + (d + tx) % 4u];
+            let k3_0 = memory[own + 96u + (d + tx) % 4u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = query[query2 + d];
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = query[query3 + d];
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
+          { let d = n * 2u + 1u;
+            let k0_0 = memory[own + 0u + (d + tx) % 4u];
+            let k1_0 = memory[own + 32u + (d + tx) % 4u];
+            let k2_0 = memory[own + 64u + (d + tx) % 4u];
+            let k3_0 = memory[own + 96u + (d + tx) % 4u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = query[query2 + d];
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = query[query3 + d];
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
+        }
+      }
+      // scale and mask
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s1_0 *= params.scale;
+      s1_1 *= params.scale;
+      s1_2 *= params.scale;
+      s1_3 *= params.scale;
+      s2_0 *= params.scale;
+      s2_1 *= params.scale;
+      s2_2 *= params.scale;
+      s2_3 *= params.scale;
+      s3_0 *= params.scale;
+      s3_1 *= params.scale;
+      s3_2 *= params.scale;
+      s3_3 *= params.scale;
+      { let both = schedule[bits0 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+        s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+        s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+        s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+        s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+      }
+      { let both = schedule[bits1 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+        s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+        s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+        s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+        s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+      }
+      { let both = schedule[bits2 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+        s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+        s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+        s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+        s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+      }
+      { let both = schedule[bits3 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+        s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+        s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+        s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+        s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+      }
+      // maximum of each row
+      var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));
+      var t1 = max(max(s1_0, s1_1), max(s1_2, s1_3));
+      var t2 = max(max(s2_0, s2_1), max(s2_2, s2_3));
+      var t3 = max(max(s3_0, s3_1), max(s3_2, s3_3));
+      memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(t0, t1, t2, t3);
+      // probabilities
+      workgroupBarrier();
+      { let all0 = max(max(max(memory[128u + ty], memory[136u + ty]), max(memory[144u + ty], memory[152u + ty])), max(max(memory[160u + ty], memory[168u + ty]), max(memory[176u + ty], memory[184u + ty])));
+        t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
+        { let next = max(m0, t0); let shrink = exp2(m0 - next); m0 = next;
+          s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
+          l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+          o0_0 *= shrink; }
+        { let next = max(m1, t1); let shrink = exp2(m1 - next); m1 = next;
+          s1_0 = exp2(s1_0 - next); s1_1 = exp2(s1_1 - next); s1_2 = exp2(s1_2 - next); s1_3 = exp2(s1_3 - next);
+          l1 = fma(l1, shrink, ((s1_0 + s1_1) + (s1_2 + s1_3)));
+          o1_0 *= shrink; }
+        { let next = max(m2, t2); let shrink = exp2(m2 - next); m2 = next;
+          s2_0 = exp2(s2_0 - next); s2_1 = exp2(s2_1 - next); s2_2 = exp2(s2_2 - next); s2_3 = exp2(s2_3 - next);
+          l2 = fma(l2, shrink, ((s2_0 + s2_1) + (s2_2 + s2_3)));
+          o2_0 *= shrink; }
+        { let next = max(m3, t3); let shrink = exp2(m3 - next); m3 = next;
+          s3_0 = exp2(s3_0 - next); s3_1 = exp2(s3_1 - next); s3_2 = exp2(s3_2 - next); s3_3 = exp2(s3_3 - next);
+          l3 = fma(l3, shrink, ((s3_0 + s3_1) + (s3_2 + s3_3)));
+          o3_0 *= shrink; }
+      }
+      // exchange probabilities
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 192u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 256u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 320u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
+      // stage values
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      // weigh values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 2u; n++) {
+          { let t = n * 4u + 0u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 1u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 2u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 3u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+        }
+      }
+    }
+  }
+  // sum of each row
+  workgroupBarrier();
+  memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
+  // whole sum
+  workgroupBarrier();
+  let all0 = (((memory[128u + ty] + memory[136u + ty]) + (memory[144u + ty] + memory[152u + ty])) + ((memory[160u + ty] + memory[168u + ty]) + (memory[176u + ty] + memory[184u + ty])));
+  l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
+  if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m0, l0, 0.0, 0.0); }
+    }
+  }
+  if (i32(x1) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o1_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m1, l1, 0.0, 0.0); }
+    }
+  }
+  if (i32(x2) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o2_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m2, l2, 0.0, 0.0); }
+    }
+  }
+  if (i32(x3) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o3_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m3, l3, 0.0, 0.0); }
     }
   }
 }

@@ -26,10 +26,6 @@ const KEEPS_SUM = 2u;
 const RAGGED = 4u;
 const LOG2_UNIT = 23.083120654223414; // of a score
 
-// Rows whose sums of values overflow are computed again with probabilities so much smaller that no sum is past the largest value.
-// Not at once, for tiny values would vanish.
-var<workgroup> again: u32;
-
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
@@ -63,9 +59,13 @@ struct Params {
 
 fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
 
-fn sinkAt(at: u32) -> vec2f {
-  let word = schedule[at].x;
-  return select(vec2f(bitcast<f32>(word) * 0.0625, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
+fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
+  let perHead = params.queryLength / params.packedHeads;
+  let query = head * params.packedHeads + own / perHead;
+  let word = schedule[params.sinks + query].x;
+  let logit = bitcast<f32>(word) * 0.0625;
+  let higher = logit;
+  return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
 }
 
 fn sequenceAt(batch: u32) -> u32 { return params.keyLengths + 2u + 3u * batch; }
@@ -113,9 +113,6 @@ fn heldAt(slot: i32, tokens: i32) -> i32 {
 
 fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
 
-fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
-fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z) + abs(four.w)); }
-
 var<workgroup> memory: array<vec4f, 384>;
 
 @compute @workgroup_size(64)
@@ -142,7 +139,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative0 = params.relativeBias + (head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row0 % (params.queryLength / params.packedHeads);
   let segment0 = schedule[params.querySegments + batch * params.queryLength + row0].x;
   let random0 = mixed((line * params.queryLength + row0) + params.seed);
-  var m0 = EMPTY; var l0 = 0.0;
+  let sink0 = sinkOf(head, row0, batch);
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 4u;
@@ -152,7 +150,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative1 = params.relativeBias + (head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row1 % (params.queryLength / params.packedHeads);
   let segment1 = schedule[params.querySegments + batch * params.queryLength + row1].x;
   let random1 = mixed((line * params.queryLength + row1) + params.seed);
-  var m1 = EMPTY; var l1 = 0.0;
+  let sink1 = sinkOf(head, row1, batch);
+  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 4u;
@@ -162,7 +161,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative2 = params.relativeBias + (head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row2 % (params.queryLength / params.packedHeads);
   let segment2 = schedule[params.querySegments + batch * params.queryLength + row2].x;
   let random2 = mixed((line * params.queryLength + row2) + params.seed);
-  var m2 = EMPTY; var l2 = 0.0;
+  let sink2 = sinkOf(head, row2, batch);
+  var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 4u;
@@ -172,524 +172,431 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let relative3 = params.relativeBias + (head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row3 % (params.queryLength / params.packedHeads);
   let segment3 = schedule[params.querySegments + batch * params.queryLength + row3].x;
   let random3 = mixed((line * params.queryLength + row3) + params.seed);
-  var m3 = EMPTY; var l3 = 0.0;
-  var headroom = 0.0;
-  var written = 0u; // own rows, a bit each
-  for (var turn = 0u; turn < 2u; turn++) {
-    m0 = EMPTY; l0 = 0.0;
-    var o0_0 = vec4f();
-    m1 = EMPTY; l1 = 0.0;
-    var o1_0 = vec4f();
-    m2 = EMPTY; l2 = 0.0;
-    var o2_0 = vec4f();
-    m3 = EMPTY; l3 = 0.0;
-    var o3_0 = vec4f();
-    if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m0 = had.x;
-        l0 = select(0.0, sum, tx == 0u);
-        o0_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m1 = had.x;
-        l1 = select(0.0, sum, tx == 0u);
-        o1_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m2 = had.x;
-        l2 = select(0.0, sum, tx == 0u);
-        o2_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m3 = had.x;
-        l3 = select(0.0, sum, tx == 0u);
-        o3_0 = sum * output[to + min((tx + 0u), 3u)];
-      }
-    } else if (owned.y < 0) {
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let sink = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads));
-        m0 = sink.x;
-        l0 = select(0.0, sink.y * exp2(-headroom), tx == 0u);
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let sink = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads));
-        m1 = sink.x;
-        l1 = select(0.0, sink.y * exp2(-headroom), tx == 0u);
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let sink = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads));
-        m2 = sink.x;
-        l2 = select(0.0, sink.y * exp2(-headroom), tx == 0u);
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let sink = sinkAt(params.sinks + head * params.packedHeads + own / (params.queryLength / params.packedHeads));
-        m3 = sink.x;
-        l3 = select(0.0, sink.y * exp2(-headroom), tx == 0u);
-      }
-    }
-
-    for (var index = spanRange.x; index < spanRange.y; index++) {
-      let span = params.spans + 4u * u32(index);
-      let keysOf = schedule[span];         // (firstKey, keyStride)
-      let keyRows = keysOf * i32(params.keyStrides.y);
-      var y = schedule[span + 1u];         // [begin, end)
-      let keysLeft = schedule[params.keyLengths + batch].x - keysOf.x;
-      y.y = min(y.y, select((keysLeft + keysOf.y - 1) / keysOf.y, 0, keysLeft <= 0));
-      let full = schedule[span + 2u];      // keys that every row attends to
-      let intervals = params.intervals + u32(schedule[span + 3u].x);
-      for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
-
-        // stage keys
-        workgroupBarrier();
-        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.sideScale; }
-        { let f = lane + 64u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.sideScale; }
-        // scores
-        workgroupBarrier();
-        var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
-        var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
-        var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
-        var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
-        { let own = tx * 4u;
-          for (var n = 0u; n < 2u; n++) {
-            { let d = n * 2u + 0u;
-              let k0_0 = memory[own + 0u + (d + tx) % 4u];
-              let k1_0 = memory[own + 32u + (d + tx) % 4u];
-              let k2_0 = memory[own + 64u + (d + tx) % 4u];
-              let k3_0 = memory[own + 96u + (d + tx) % 4u];
-              { let q0 = query[query0 + d] * params.sideScale;
-                s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
-                s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
-                s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
-                s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
-              { let q0 = query[query1 + d] * params.sideScale;
-                s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
-                s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
-                s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
-                s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
-              { let q0 = query[query2 + d] * params.sideScale;
-                s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
-                s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
-                s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
-                s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
-              { let q0 = query[query3 + d] * params.sideScale;
-                s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
-                s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
-                s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
-                s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
-            }
-            { let d = n * 2u + 1u;
-              let k0_0 = memory[own + 0u + (d + tx) % 4u];
-              let k1_0 = memory[own + 32u + (d + tx) % 4u];
-              let k2_0 = memory[own + 64u + (d + tx) % 4u];
-              let k3_0 = memory[own + 96u + (d + tx) % 4u];
-              { let q0 = query[query0 + d] * params.sideScale;
-                s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
-                s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
-                s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
-                s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
-              { let q0 = query[query1 + d] * params.sideScale;
-                s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
-                s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
-                s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
-                s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
-              { let q0 = query[query2 + d] * params.sideScale;
-                s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
-                s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
-                s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
-                s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
-              { let q0 = query[query3 + d] * params.sideScale;
-                s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
-                s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
-                s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
-                s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
-            }
-          }
-        }
-        // scale and mask
-        { let k0 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 0, y.y - 1);
-          let held0 = heldAt(k0, heldBy(batch).x);
-          let b0 = u32(held0) * params.biasStrides.w;
-          let theirs0 = schedule[params.keySegments + batch * params.keyLength + u32(k0)].x;
-          let k1 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 8, y.y - 1);
-          let held1 = heldAt(k1, heldBy(batch).x);
-          let b1 = u32(held1) * params.biasStrides.w;
-          let theirs1 = schedule[params.keySegments + batch * params.keyLength + u32(k1)].x;
-          let k2 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 16, y.y - 1);
-          let held2 = heldAt(k2, heldBy(batch).x);
-          let b2 = u32(held2) * params.biasStrides.w;
-          let theirs2 = schedule[params.keySegments + batch * params.keyLength + u32(k2)].x;
-          let k3 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 24, y.y - 1);
-          let held3 = heldAt(k3, heldBy(batch).x);
-          let b3 = u32(held3) * params.biasStrides.w;
-          let theirs3 = schedule[params.keySegments + batch * params.keyLength + u32(k3)].x;
-          s0_0 = select(HIDDEN, biasedTwice((capped(s0_0 * params.scale) - slope0 * f32(abs(position0 - held0))), bias[bias0 + b0], extra(relative0 + u32(k0))), segment0 == theirs0);
-          s0_1 = select(HIDDEN, biasedTwice((capped(s0_1 * params.scale) - slope0 * f32(abs(position0 - held1))), bias[bias0 + b1], extra(relative0 + u32(k1))), segment0 == theirs1);
-          s0_2 = select(HIDDEN, biasedTwice((capped(s0_2 * params.scale) - slope0 * f32(abs(position0 - held2))), bias[bias0 + b2], extra(relative0 + u32(k2))), segment0 == theirs2);
-          s0_3 = select(HIDDEN, biasedTwice((capped(s0_3 * params.scale) - slope0 * f32(abs(position0 - held3))), bias[bias0 + b3], extra(relative0 + u32(k3))), segment0 == theirs3);
-          s1_0 = select(HIDDEN, biasedTwice((capped(s1_0 * params.scale) - slope1 * f32(abs(position1 - held0))), bias[bias1 + b0], extra(relative1 + u32(k0))), segment1 == theirs0);
-          s1_1 = select(HIDDEN, biasedTwice((capped(s1_1 * params.scale) - slope1 * f32(abs(position1 - held1))), bias[bias1 + b1], extra(relative1 + u32(k1))), segment1 == theirs1);
-          s1_2 = select(HIDDEN, biasedTwice((capped(s1_2 * params.scale) - slope1 * f32(abs(position1 - held2))), bias[bias1 + b2], extra(relative1 + u32(k2))), segment1 == theirs2);
-          s1_3 = select(HIDDEN, biasedTwice((capped(s1_3 * params.scale) - slope1 * f32(abs(position1 - held3))), bias[bias1 + b3], extra(relative1 + u32(k3))), segment1 == theirs3);
-          s2_0 = select(HIDDEN, biasedTwice((capped(s2_0 * params.scale) - slope2 * f32(abs(position2 - held0))), bias[bias2 + b0], extra(relative2 + u32(k0))), segment2 == theirs0);
-          s2_1 = select(HIDDEN, biasedTwice((capped(s2_1 * params.scale) - slope2 * f32(abs(position2 - held1))), bias[bias2 + b1], extra(relative2 + u32(k1))), segment2 == theirs1);
-          s2_2 = select(HIDDEN, biasedTwice((capped(s2_2 * params.scale) - slope2 * f32(abs(position2 - held2))), bias[bias2 + b2], extra(relative2 + u32(k2))), segment2 == theirs2);
-          s2_3 = select(HIDDEN, biasedTwice((capped(s2_3 * params.scale) - slope2 * f32(abs(position2 - held3))), bias[bias2 + b3], extra(relative2 + u32(k3))), segment2 == theirs3);
-          s3_0 = select(HIDDEN, biasedTwice((capped(s3_0 * params.scale) - slope3 * f32(abs(position3 - held0))), bias[bias3 + b0], extra(relative3 + u32(k0))), segment3 == theirs0);
-          s3_1 = select(HIDDEN, biasedTwice((capped(s3_1 * params.scale) - slope3 * f32(abs(position3 - held1))), bias[bias3 + b1], extra(relative3 + u32(k1))), segment3 == theirs1);
-          s3_2 = select(HIDDEN, biasedTwice((capped(s3_2 * params.scale) - slope3 * f32(abs(position3 - held2))), bias[bias3 + b2], extra(relative3 + u32(k2))), segment3 == theirs2);
-          s3_3 = select(HIDDEN, biasedTwice((capped(s3_3 * params.scale) - slope3 * f32(abs(position3 - held3))), bias[bias3 + b3], extra(relative3 + u32(k3))), segment3 == theirs3);
-        }
-        if (y0 < full.x || y0 + KEYS > min(full.y, y.y)) {
-          { let own = schedule[intervals + x0];
-            s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
-            s0_1 = select(HIDDEN, s0_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
-            s0_2 = select(HIDDEN, s0_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
-            s0_3 = select(HIDDEN, s0_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
-          { let own = schedule[intervals + x1];
-            s1_0 = select(HIDDEN, s1_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
-            s1_1 = select(HIDDEN, s1_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
-            s1_2 = select(HIDDEN, s1_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
-            s1_3 = select(HIDDEN, s1_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
-          { let own = schedule[intervals + x2];
-            s2_0 = select(HIDDEN, s2_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
-            s2_1 = select(HIDDEN, s2_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
-            s2_2 = select(HIDDEN, s2_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
-            s2_3 = select(HIDDEN, s2_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
-          { let own = schedule[intervals + x3];
-            s3_0 = select(HIDDEN, s3_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
-            s3_1 = select(HIDDEN, s3_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
-            s3_2 = select(HIDDEN, s3_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
-            s3_3 = select(HIDDEN, s3_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
-        }
-        // maximum of each row
-        var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));
-        var t1 = max(max(s1_0, s1_1), max(s1_2, s1_3));
-        var t2 = max(max(s2_0, s2_1), max(s2_2, s2_3));
-        var t3 = max(max(s3_0, s3_1), max(s3_2, s3_3));
-        memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(t0, t1, t2, t3);
-        // probabilities
-        workgroupBarrier();
-        { let all0 = max(max(max(memory[128u + ty], memory[136u + ty]), max(memory[144u + ty], memory[152u + ty])), max(max(memory[160u + ty], memory[168u + ty]), max(memory[176u + ty], memory[184u + ty])));
-          t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
-          let k0 = keysOf.x + keysOf.y * (y0 + i32(tx) + 0);
-          let k1 = keysOf.x + keysOf.y * (y0 + i32(tx) + 8);
-          let k2 = keysOf.x + keysOf.y * (y0 + i32(tx) + 16);
-          let k3 = keysOf.x + keysOf.y * (y0 + i32(tx) + 24);
-          { let next = max(m0, t0); let shrink = exp2((m0 - next) * LOG2_UNIT); m0 = next;
-            s0_0 = exp2(fma(s0_0 - next, LOG2_UNIT, -headroom)); s0_1 = exp2(fma(s0_1 - next, LOG2_UNIT, -headroom)); s0_2 = exp2(fma(s0_2 - next, LOG2_UNIT, -headroom)); s0_3 = exp2(fma(s0_3 - next, LOG2_UNIT, -headroom));
-            l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-            s0_0 *= kept(random0, k0);
-            s0_1 *= kept(random0, k1);
-            s0_2 *= kept(random0, k2);
-            s0_3 *= kept(random0, k3);
-            o0_0 *= shrink; }
-          { let next = max(m1, t1); let shrink = exp2((m1 - next) * LOG2_UNIT); m1 = next;
-            s1_0 = exp2(fma(s1_0 - next, LOG2_UNIT, -headroom)); s1_1 = exp2(fma(s1_1 - next, LOG2_UNIT, -headroom)); s1_2 = exp2(fma(s1_2 - next, LOG2_UNIT, -headroom)); s1_3 = exp2(fma(s1_3 - next, LOG2_UNIT, -headroom));
-            l1 = fma(l1, shrink, ((s1_0 + s1_1) + (s1_2 + s1_3)));
-            s1_0 *= kept(random1, k0);
-            s1_1 *= kept(random1, k1);
-            s1_2 *= kept(random1, k2);
-            s1_3 *= kept(random1, k3);
-            o1_0 *= shrink; }
-          { let next = max(m2, t2); let shrink = exp2((m2 - next) * LOG2_UNIT); m2 = next;
-            s2_0 = exp2(fma(s2_0 - next, LOG2_UNIT, -headroom)); s2_1 = exp2(fma(s2_1 - next, LOG2_UNIT, -headroom)); s2_2 = exp2(fma(s2_2 - next, LOG2_UNIT, -headroom)); s2_3 = exp2(fma(s2_3 - next, LOG2_UNIT, -headroom));
-            l2 = fma(l2, shrink, ((s2_0 + s2_1) + (s2_2 + s2_3)));
-            s2_0 *= kept(random2, k0);
-            s2_1 *= kept(random2, k1);
-            s2_2 *= kept(random2, k2);
-            s2_3 *= kept(random2, k3);
-            o2_0 *= shrink; }
-          { let next = max(m3, t3); let shrink = exp2((m3 - next) * LOG2_UNIT); m3 = next;
-            s3_0 = exp2(fma(s3_0 - next, LOG2_UNIT, -headroom)); s3_1 = exp2(fma(s3_1 - next, LOG2_UNIT, -headroom)); s3_2 = exp2(fma(s3_2 - next, LOG2_UNIT, -headroom)); s3_3 = exp2(fma(s3_3 - next, LOG2_UNIT, -headroom));
-            l3 = fma(l3, shrink, ((s3_0 + s3_1) + (s3_2 + s3_3)));
-            s3_0 *= kept(random3, k0);
-            s3_1 *= kept(random3, k1);
-            s3_2 *= kept(random3, k2);
-            s3_3 *= kept(random3, k3);
-            o3_0 *= shrink; }
-        }
-        // exchange probabilities
-        workgroupBarrier();
-        { let own = ty * 8u;
-          memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
-          memory[own + 192u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
-          memory[own + 256u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
-          memory[own + 320u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
-        // stage values
-        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-        { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-        // weigh values
-        workgroupBarrier();
-        { let own = ty * 8u;
-          for (var n = 0u; n < 2u; n++) {
-            { let t = n * 4u + 0u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-            { let t = n * 4u + 1u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-            { let t = n * 4u + 2u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-            { let t = n * 4u + 3u;
-              { let p0 = memory[own + 128u + (t + ty) % 8u];
-                let p1 = memory[own + 192u + (t + ty) % 8u];
-                let p2 = memory[own + 256u + (t + ty) % 8u];
-                let p3 = memory[own + 320u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
-                }
-                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
-                }
-              } }
-          }
-        }
-      }
-    }
-    // sum of each row
-    workgroupBarrier();
-    memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
-    // whole sum
-    workgroupBarrier();
-    let all0 = (((memory[128u + ty] + memory[136u + ty]) + (memory[144u + ty] + memory[152u + ty])) + ((memory[160u + ty] + memory[168u + ty]) + (memory[176u + ty] + memory[184u + ty])));
-    l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
-    if (i32(x0) < owned.x && (written & 1u) == 0u) {
-      let size = sizeOf(o0_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 1u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
-        }
-      }
-    }
-    if (i32(x1) < owned.x && (written & 2u) == 0u) {
-      let size = sizeOf(o1_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 2u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o1_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
-        }
-      }
-    }
-    if (i32(x2) < owned.x && (written & 4u) == 0u) {
-      let size = sizeOf(o2_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 4u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o2_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
-        }
-      }
-    }
-    if (i32(x3) < owned.x && (written & 8u) == 0u) {
-      let size = sizeOf(o3_0);
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 8u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 4u;
-        let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
-        if (owned.y < 0) {
-          if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o3_0 * inverse; }
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
-          if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }
-        }
-      }
-    }
-
-    if (workgroupUniformLoad(&again) == 0u) { break; }
-    headroom = f32(32u - countLeadingZeros(params.keyLength)); // in powers of two
-  }
-
-  if (tx == 0u) {
-    if (i32(x0) < owned.x) {
+  let sink3 = sinkOf(head, row3, batch);
+  var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
+  if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
-        scratch[record + 4u] = vec4f(m0, l0 * exp2(headroom), 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0 * exp2(headroom)); }
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
-    if (i32(x1) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
-        scratch[record + 4u] = vec4f(m1, l1 * exp2(headroom), 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1 * exp2(headroom)); }
+      let had = rowSums[q]; // (maximum, sum)
+      m1 = had.x;
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
-    if (i32(x2) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
-        scratch[record + 4u] = vec4f(m2, l2 * exp2(headroom), 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2 * exp2(headroom)); }
+      let had = rowSums[q]; // (maximum, sum)
+      m2 = had.x;
+      l2 = select(0.0, had.y, tx == 0u);
+      o2_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
-    if (i32(x3) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 4u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
-        scratch[record + 4u] = vec4f(m3, l3 * exp2(headroom), 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3 * exp2(headroom)); }
+      let had = rowSums[q]; // (maximum, sum)
+      m3 = had.x;
+      l3 = select(0.0, had.y, tx == 0u);
+      o3_0 = had.y * output[to + min((tx + 0u), 3u)];
+    }
+  } else if (owned.y < 0) {
+    m0 = sink0.x; l0 = select(0.0, sink0.y, tx == 0u);
+    m1 = sink1.x; l1 = select(0.0, sink1.y, tx == 0u);
+    m2 = sink2.x; l2 = select(0.0, sink2.y, tx == 0u);
+    m3 = sink3.x; l3 = select(0.0, sink3.y, tx == 0u);
+  }
+
+  for (var index = spanRange.x; index < spanRange.y; index++) {
+    let span = params.spans + 4u * u32(index);
+    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keyRows = keysOf * i32(params.keyStrides.y);
+    var y = schedule[span + 1u];         // [begin, end)
+    let keysLeft = schedule[params.keyLengths + batch].x - keysOf.x;
+    y.y = min(y.y, select((keysLeft + keysOf.y - 1) / keysOf.y, 0, keysLeft <= 0));
+    let full = schedule[span + 2u];      // keys that every row attends to
+    let intervals = params.intervals + u32(schedule[span + 3u].x);
+    for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
+
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.sideScale; }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.sideScale; }
+      // scores
+      workgroupBarrier();
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
+      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0;
+      var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0;
+      var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0;
+      { let own = tx * 4u;
+        for (var n = 0u; n < 2u; n++) {
+          { let d = n * 2u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 4u];
+            let k1_0 = memory[own + 32u + (d + tx) % 4u];
+            let k2_0 = memory[own + 64u + (d + tx) % 4u];
+            let k3_0 = memory[own + 96u + (d + tx) % 4u];
+            { let q0 = query[query0 + d] * params.sideScale;
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d] * params.sideScale;
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = query[query2 + d] * params.sideScale;
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = query[query3 + d] * params.sideScale;
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
+          { let d = n * 2u + 1u;
+            let k0_0 = memory[own + 0u + (d + tx) % 4u];
+            let k1_0 = memory[own + 32u + (d + tx) % 4u];
+            let k2_0 = memory[own + 64u + (d + tx) % 4u];
+            let k3_0 = memory[own + 96u + (d + tx) % 4u];
+            { let q0 = query[query0 + d] * params.sideScale;
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); }
+            { let q0 = query[query1 + d] * params.sideScale;
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); }
+            { let q0 = query[query2 + d] * params.sideScale;
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); }
+            { let q0 = query[query3 + d] * params.sideScale;
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); }
+          }
+        }
+      }
+      // scale and mask
+      { let k0 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 0, y.y - 1);
+        let held0 = heldAt(k0, heldBy(batch).x);
+        let b0 = u32(held0) * params.biasStrides.w;
+        let theirs0 = schedule[params.keySegments + batch * params.keyLength + u32(k0)].x;
+        let k1 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 8, y.y - 1);
+        let held1 = heldAt(k1, heldBy(batch).x);
+        let b1 = u32(held1) * params.biasStrides.w;
+        let theirs1 = schedule[params.keySegments + batch * params.keyLength + u32(k1)].x;
+        let k2 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 16, y.y - 1);
+        let held2 = heldAt(k2, heldBy(batch).x);
+        let b2 = u32(held2) * params.biasStrides.w;
+        let theirs2 = schedule[params.keySegments + batch * params.keyLength + u32(k2)].x;
+        let k3 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 24, y.y - 1);
+        let held3 = heldAt(k3, heldBy(batch).x);
+        let b3 = u32(held3) * params.biasStrides.w;
+        let theirs3 = schedule[params.keySegments + batch * params.keyLength + u32(k3)].x;
+        s0_0 = select(HIDDEN, biasedTwice((capped(s0_0 * params.scale) - slope0 * f32(abs(position0 - held0))), bias[bias0 + b0], extra(relative0 + u32(k0))), segment0 == theirs0);
+        s0_1 = select(HIDDEN, biasedTwice((capped(s0_1 * params.scale) - slope0 * f32(abs(position0 - held1))), bias[bias0 + b1], extra(relative0 + u32(k1))), segment0 == theirs1);
+        s0_2 = select(HIDDEN, biasedTwice((capped(s0_2 * params.scale) - slope0 * f32(abs(position0 - held2))), bias[bias0 + b2], extra(relative0 + u32(k2))), segment0 == theirs2);
+        s0_3 = select(HIDDEN, biasedTwice((capped(s0_3 * params.scale) - slope0 * f32(abs(position0 - held3))), bias[bias0 + b3], extra(relative0 + u32(k3))), segment0 == theirs3);
+        s1_0 = select(HIDDEN, biasedTwice((capped(s1_0 * params.scale) - slope1 * f32(abs(position1 - held0))), bias[bias1 + b0], extra(relative1 + u32(k0))), segment1 == theirs0);
+        s1_1 = select(HIDDEN, biasedTwice((capped(s1_1 * params.scale) - slope1 * f32(abs(position1 - held1))), bias[bias1 + b1], extra(relative1 + u32(k1))), segment1 == theirs1);
+        s1_2 = select(HIDDEN, biasedTwice((capped(s1_2 * params.scale) - slope1 * f32(abs(position1 - held2))), bias[bias1 + b2], extra(relative1 + u32(k2))), segment1 == theirs2);
+        s1_3 = select(HIDDEN, biasedTwice((capped(s1_3 * params.scale) - slope1 * f32(abs(position1 - held3))), bias[bias1 + b3], extra(relative1 + u32(k3))), segment1 == theirs3);
+        s2_0 = select(HIDDEN, biasedTwice((capped(s2_0 * params.scale) - slope2 * f32(abs(position2 - held0))), bias[bias2 + b0], extra(relative2 + u32(k0))), segment2 == theirs0);
+        s2_1 = select(HIDDEN, biasedTwice((capped(s2_1 * params.scale) - slope2 * f32(abs(position2 - held1))), bias[bias2 + b1], extra(relative2 + u32(k1))), segment2 == theirs1);
+        s2_2 = select(HIDDEN, biasedTwice((capped(s2_2 * params.scale) - slope2 * f32(abs(position2 - held2))), bias[bias2 + b2], extra(relative2 + u32(k2))), segment2 == theirs2);
+        s2_3 = select(HIDDEN, biasedTwice((capped(s2_3 * params.scale) - slope2 * f32(abs(position2 - held3))), bias[bias2 + b3], extra(relative2 + u32(k3))), segment2 == theirs3);
+        s3_0 = select(HIDDEN, biasedTwice((capped(s3_0 * params.scale) - slope3 * f32(abs(position3 - held0))), bias[bias3 + b0], extra(relative3 + u32(k0))), segment3 == theirs0);
+        s3_1 = select(HIDDEN, biasedTwice((capped(s3_1 * params.scale) - slope3 * f32(abs(position3 - held1))), bias[bias3 + b1], extra(relative3 + u32(k1))), segment3 == theirs1);
+        s3_2 = select(HIDDEN, biasedTwice((capped(s3_2 * params.scale) - slope3 * f32(abs(position3 - held2))), bias[bias3 + b2], extra(relative3 + u32(k2))), segment3 == theirs2);
+        s3_3 = select(HIDDEN, biasedTwice((capped(s3_3 * params.scale) - slope3 * f32(abs(position3 - held3))), bias[bias3 + b3], extra(relative3 + u32(k3))), segment3 == theirs3);
+      }
+      if (y0 < full.x || y0 + KEYS > min(full.y, y.y)) {
+        { let own = schedule[intervals + x0];
+          s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
+          s0_1 = select(HIDDEN, s0_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
+          s0_2 = select(HIDDEN, s0_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
+          s0_3 = select(HIDDEN, s0_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
+        { let own = schedule[intervals + x1];
+          s1_0 = select(HIDDEN, s1_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
+          s1_1 = select(HIDDEN, s1_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
+          s1_2 = select(HIDDEN, s1_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
+          s1_3 = select(HIDDEN, s1_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
+        { let own = schedule[intervals + x2];
+          s2_0 = select(HIDDEN, s2_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
+          s2_1 = select(HIDDEN, s2_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
+          s2_2 = select(HIDDEN, s2_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
+          s2_3 = select(HIDDEN, s2_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
+        { let own = schedule[intervals + x3];
+          s3_0 = select(HIDDEN, s3_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < min(own.y, y.y));
+          s3_1 = select(HIDDEN, s3_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < min(own.y, y.y));
+          s3_2 = select(HIDDEN, s3_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < min(own.y, y.y));
+          s3_3 = select(HIDDEN, s3_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < min(own.y, y.y)); }
+      }
+      // maximum of each row
+      var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));
+      var t1 = max(max(s1_0, s1_1), max(s1_2, s1_3));
+      var t2 = max(max(s2_0, s2_1), max(s2_2, s2_3));
+      var t3 = max(max(s3_0, s3_1), max(s3_2, s3_3));
+      memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(t0, t1, t2, t3);
+      // probabilities
+      workgroupBarrier();
+      { let all0 = max(max(max(memory[128u + ty], memory[136u + ty]), max(memory[144u + ty], memory[152u + ty])), max(max(memory[160u + ty], memory[168u + ty]), max(memory[176u + ty], memory[184u + ty])));
+        t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
+        let k0 = keysOf.x + keysOf.y * (y0 + i32(tx) + 0);
+        let k1 = keysOf.x + keysOf.y * (y0 + i32(tx) + 8);
+        let k2 = keysOf.x + keysOf.y * (y0 + i32(tx) + 16);
+        let k3 = keysOf.x + keysOf.y * (y0 + i32(tx) + 24);
+        { let next = max(m0, t0); let shrink = exp2((m0 - next) * LOG2_UNIT); m0 = next;
+          s0_0 = exp2((s0_0 - next) * LOG2_UNIT); s0_1 = exp2((s0_1 - next) * LOG2_UNIT); s0_2 = exp2((s0_2 - next) * LOG2_UNIT); s0_3 = exp2((s0_3 - next) * LOG2_UNIT);
+          l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+          s0_0 *= kept(random0, k0);
+          s0_1 *= kept(random0, k1);
+          s0_2 *= kept(random0, k2);
+          s0_3 *= kept(random0, k3);
+          o0_0 *= shrink; }
+        { let next = max(m1, t1); let shrink = exp2((m1 - next) * LOG2_UNIT); m1 = next;
+          s1_0 = exp2((s1_0 - next) * LOG2_UNIT); s1_1 = exp2((s1_1 - next) * LOG2_UNIT); s1_2 = exp2((s1_2 - next) * LOG2_UNIT); s1_3 = exp2((s1_3 - next) * LOG2_UNIT);
+          l1 = fma(l1, shrink, ((s1_0 + s1_1) + (s1_2 + s1_3)));
+          s1_0 *= kept(random1, k0);
+          s1_1 *= kept(random1, k1);
+          s1_2 *= kept(random1, k2);
+          s1_3 *= kept(random1, k3);
+          o1_0 *= shrink; }
+        { let next = max(m2, t2); let shrink = exp2((m2 - next) * LOG2_UNIT); m2 = next;
+          s2_0 = exp2((s2_0 - next) * LOG2_UNIT); s2_1 = exp2((s2_1 - next) * LOG2_UNIT); s2_2 = exp2((s2_2 - next) * LOG2_UNIT); s2_3 = exp2((s2_3 - next) * LOG2_UNIT);
+          l2 = fma(l2, shrink, ((s2_0 + s2_1) + (s2_2 + s2_3)));
+          s2_0 *= kept(random2, k0);
+          s2_1 *= kept(random2, k1);
+          s2_2 *= kept(random2, k2);
+          s2_3 *= kept(random2, k3);
+          o2_0 *= shrink; }
+        { let next = max(m3, t3); let shrink = exp2((m3 - next) * LOG2_UNIT); m3 = next;
+          s3_0 = exp2((s3_0 - next) * LOG2_UNIT); s3_1 = exp2((s3_1 - next) * LOG2_UNIT); s3_2 = exp2((s3_2 - next) * LOG2_UNIT); s3_3 = exp2((s3_3 - next) * LOG2_UNIT);
+          l3 = fma(l3, shrink, ((s3_0 + s3_1) + (s3_2 + s3_3)));
+          s3_0 *= kept(random3, k0);
+          s3_1 *= kept(random3, k1);
+          s3_2 *= kept(random3, k2);
+          s3_3 *= kept(random3, k3);
+          o3_0 *= shrink; }
+      }
+      // exchange probabilities
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 192u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 256u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 320u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
+      // stage values
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      // weigh values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 2u; n++) {
+          { let t = n * 4u + 0u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 1u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 2u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+          { let t = n * 4u + 3u;
+            { let p0 = memory[own + 128u + (t + ty) % 8u];
+              let p1 = memory[own + 192u + (t + ty) % 8u];
+              let p2 = memory[own + 256u + (t + ty) % 8u];
+              let p3 = memory[own + 320u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0);
+              }
+              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0);
+              }
+            } }
+        }
+      }
+    }
+  }
+  // sum of each row
+  workgroupBarrier();
+  memory[128u + (tx * 1u + 0u) * 8u + ty] = vec4f(l0, l1, l2, l3);
+  // whole sum
+  workgroupBarrier();
+  let all0 = (((memory[128u + ty] + memory[136u + ty]) + (memory[144u + ty] + memory[152u + ty])) + ((memory[160u + ty] + memory[168u + ty]) + (memory[176u + ty] + memory[184u + ty])));
+  l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
+  if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m0, l0, 0.0, 0.0); }
+    }
+  }
+  if (i32(x1) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o1_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o1_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m1, l1, 0.0, 0.0); }
+    }
+  }
+  if (i32(x2) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o2_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o2_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m2, l2, 0.0, 0.0); }
+    }
+  }
+  if (i32(x3) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o3_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o3_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m3, l3, 0.0, 0.0); }
     }
   }
 }

@@ -78,67 +78,59 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 8u;
-  var m0 = EMPTY; var l0 = 0.0;
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f();
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 8u;
-  var m1 = EMPTY; var l1 = 0.0;
+  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f();
   let x2 = ty + 32u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 8u;
-  var m2 = EMPTY; var l2 = 0.0;
+  var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f(); var o2_1 = vec4f();
   let x3 = ty + 48u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 8u;
-  var m3 = EMPTY; var l3 = 0.0;
-  var o0_0 = vec4f(); var o0_1 = vec4f();
-  var o1_0 = vec4f(); var o1_1 = vec4f();
-  var o2_0 = vec4f(); var o2_1 = vec4f();
-  var o3_0 = vec4f(); var o3_1 = vec4f();
+  var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f(); var o3_1 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
-      let sum = had.y;
       m0 = had.x;
-      l0 = select(0.0, sum, tx == 0u);
-      o0_0 = sum * output[to + (2u * tx + 0u)];
-      o0_1 = sum * output[to + (2u * tx + 1u)];
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * output[to + (2u * tx + 0u)];
+      o0_1 = had.y * output[to + (2u * tx + 1u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
-      let sum = had.y;
       m1 = had.x;
-      l1 = select(0.0, sum, tx == 0u);
-      o1_0 = sum * output[to + (2u * tx + 0u)];
-      o1_1 = sum * output[to + (2u * tx + 1u)];
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * output[to + (2u * tx + 0u)];
+      o1_1 = had.y * output[to + (2u * tx + 1u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
-      let sum = had.y;
       m2 = had.x;
-      l2 = select(0.0, sum, tx == 0u);
-      o2_0 = sum * output[to + (2u * tx + 0u)];
-      o2_1 = sum * output[to + (2u * tx + 1u)];
+      l2 = select(0.0, had.y, tx == 0u);
+      o2_0 = had.y * output[to + (2u * tx + 0u)];
+      o2_1 = had.y * output[to + (2u * tx + 1u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
-      let sum = had.y;
       m3 = had.x;
-      l3 = select(0.0, sum, tx == 0u);
-      o3_0 = sum * output[to + (2u * tx + 0u)];
-      o3_1 = sum * output[to + (2u * tx + 1u)];
+      l3 = select(0.0, had.y, tx == 0u);
+      o3_0 = had.y * output[to + (2u * tx + 0u)];
+      o3_1 = had.y * output[to + (2u * tx + 1u)];
     }
   }
 
@@ -528,10 +520,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o0_0 * inverse;
       output[to + (2u * tx + 1u)] = o0_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
       scratch[record + (2u * tx + 0u)] = o0_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o0_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }
   if (i32(x1) < owned.x) {
@@ -542,10 +536,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o1_0 * inverse;
       output[to + (2u * tx + 1u)] = o1_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
       scratch[record + (2u * tx + 0u)] = o1_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o1_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m1, l1, 0.0, 0.0); }
     }
   }
   if (i32(x2) < owned.x) {
@@ -556,10 +552,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o2_0 * inverse;
       output[to + (2u * tx + 1u)] = o2_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
       scratch[record + (2u * tx + 0u)] = o2_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o2_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m2, l2, 0.0, 0.0); }
     }
   }
   if (i32(x3) < owned.x) {
@@ -570,48 +568,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (owned.y < 0) {
       output[to + (2u * tx + 0u)] = o3_0 * inverse;
       output[to + (2u * tx + 1u)] = o3_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
       scratch[record + (2u * tx + 0u)] = o3_0 * inverse;
       scratch[record + (2u * tx + 1u)] = o3_1 * inverse;
-    }
-  }
-  if (tx == 0u) {
-    if (i32(x0) < owned.x) {
-      let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-      let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
-        scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
-    }
-    if (i32(x1) < owned.x) {
-      let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-      let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
-        scratch[record + 16u] = vec4f(m1, l1, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
-    }
-    if (i32(x2) < owned.x) {
-      let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-      let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
-        scratch[record + 16u] = vec4f(m2, l2, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
-    }
-    if (i32(x3) < owned.x) {
-      let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-      let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
-        scratch[record + 16u] = vec4f(m3, l3, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m3, l3, 0.0, 0.0); }
     }
   }
 }

@@ -25,10 +25,6 @@ const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
 
-// Rows whose sums of values overflow are computed again with probabilities so much smaller that no sum is past the largest value.
-// Not at once, for tiny values would vanish.
-var<workgroup> again: u32;
-
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
@@ -60,9 +56,6 @@ struct Params {
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
-fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
-fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z) + abs(four.w)); }
-
 var<workgroup> memory: array<vec4f, 1024>;
 
 @compute @workgroup_size(128)
@@ -83,518 +76,452 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 16u;
-  var m0 = EMPTY; var l0 = 0.0;
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f(); var o0_1 = vec4f();
   let x1 = ty + 16u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 16u;
-  var m1 = EMPTY; var l1 = 0.0;
+  var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f(); var o1_1 = vec4f();
   let x2 = ty + 32u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 16u;
-  var m2 = EMPTY; var l2 = 0.0;
+  var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f(); var o2_1 = vec4f();
   let x3 = ty + 48u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 16u;
-  var m3 = EMPTY; var l3 = 0.0;
-  var headroom = 0.0;
-  var written = 0u; // own rows, a bit each
-  for (var turn = 0u; turn < 2u; turn++) {
-    m0 = EMPTY; l0 = 0.0;
-    var o0_0 = vec4f(); var o0_1 = vec4f();
-    m1 = EMPTY; l1 = 0.0;
-    var o1_0 = vec4f(); var o1_1 = vec4f();
-    m2 = EMPTY; l2 = 0.0;
-    var o2_0 = vec4f(); var o2_1 = vec4f();
-    m3 = EMPTY; l3 = 0.0;
-    var o3_0 = vec4f(); var o3_1 = vec4f();
-    if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m0 = had.x + headroom;
-        l0 = select(0.0, sum, tx == 0u);
-        o0_0 = sum * output[to + (tx + 0u)];
-        o0_1 = sum * output[to + (tx + 8u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m1 = had.x + headroom;
-        l1 = select(0.0, sum, tx == 0u);
-        o1_0 = sum * output[to + (tx + 0u)];
-        o1_1 = sum * output[to + (tx + 8u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m2 = had.x + headroom;
-        l2 = select(0.0, sum, tx == 0u);
-        o2_0 = sum * output[to + (tx + 0u)];
-        o2_1 = sum * output[to + (tx + 8u)];
-      }
-      {
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let had = rowSums[q]; // (maximum, sum)
-        let sum = had.y * exp2(-headroom);
-        m3 = had.x + headroom;
-        l3 = select(0.0, sum, tx == 0u);
-        o3_0 = sum * output[to + (tx + 0u)];
-        o3_1 = sum * output[to + (tx + 8u)];
-      }
-    }
-
-    for (var index = spanRange.x; index < spanRange.y; index++) {
-      let span = params.spans + 4u * u32(index);
-      let keysOf = schedule[span];         // (firstKey, keyStride)
-      let keyRows = keysOf * i32(params.keyStrides.y);
-      let y = schedule[span + 1u];         // [begin, end)
-
-      let full = schedule[span + 2u];      // keys that every row attends to
-      let intervals = params.intervals + u32(schedule[span + 3u].x);
-      for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
-
-        // stage keys
-        workgroupBarrier();
-        { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        // scores
-        workgroupBarrier();
-        var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
-        var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0; var s1_4 = 0.0; var s1_5 = 0.0; var s1_6 = 0.0; var s1_7 = 0.0;
-        var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0; var s2_4 = 0.0; var s2_5 = 0.0; var s2_6 = 0.0; var s2_7 = 0.0;
-        var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0; var s3_4 = 0.0; var s3_5 = 0.0; var s3_6 = 0.0; var s3_7 = 0.0;
-        { let own = tx * 16u;
-          for (var n = 0u; n < 16u; n++) {
-            { let d = n * 1u + 0u;
-              let k0_0 = memory[own + 0u + (d + tx) % 16u];
-              let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
-              let k2_0 = memory[own + 256u + (d + tx) % 16u];
-              let k3_0 = memory[own + 384u + (d + tx + 8u) % 16u];
-              let k4_0 = memory[own + 512u + (d + tx) % 16u];
-              let k5_0 = memory[own + 640u + (d + tx + 8u) % 16u];
-              let k6_0 = memory[own + 768u + (d + tx) % 16u];
-              let k7_0 = memory[own + 896u + (d + tx + 8u) % 16u];
-              { let q0 = query[query0 + d];
-                s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
-                s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
-                s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
-                s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
-              { let q0 = query[query1 + d];
-                s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
-                s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
-                s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
-                s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
-              { let q0 = query[query2 + d];
-                s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
-                s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
-                s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
-                s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
-              { let q0 = query[query3 + d];
-                s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
-                s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
-                s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
-                s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
-            }
-          }
-        }
-        // scale and mask
-        s0_0 *= params.scale;
-        s0_1 *= params.scale;
-        s0_2 *= params.scale;
-        s0_3 *= params.scale;
-        s0_4 *= params.scale;
-        s0_5 *= params.scale;
-        s0_6 *= params.scale;
-        s0_7 *= params.scale;
-        s1_0 *= params.scale;
-        s1_1 *= params.scale;
-        s1_2 *= params.scale;
-        s1_3 *= params.scale;
-        s1_4 *= params.scale;
-        s1_5 *= params.scale;
-        s1_6 *= params.scale;
-        s1_7 *= params.scale;
-        s2_0 *= params.scale;
-        s2_1 *= params.scale;
-        s2_2 *= params.scale;
-        s2_3 *= params.scale;
-        s2_4 *= params.scale;
-        s2_5 *= params.scale;
-        s2_6 *= params.scale;
-        s2_7 *= params.scale;
-        s3_0 *= params.scale;
-        s3_1 *= params.scale;
-        s3_2 *= params.scale;
-        s3_3 *= params.scale;
-        s3_4 *= params.scale;
-        s3_5 *= params.scale;
-        s3_6 *= params.scale;
-        s3_7 *= params.scale;
-        if (y0 < full.x || y0 + KEYS > full.y) {
-          { let own = schedule[intervals + x0];
-            s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
-            s0_1 = select(HIDDEN, s0_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
-            s0_2 = select(HIDDEN, s0_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
-            s0_3 = select(HIDDEN, s0_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
-            s0_4 = select(HIDDEN, s0_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
-            s0_5 = select(HIDDEN, s0_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
-            s0_6 = select(HIDDEN, s0_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
-            s0_7 = select(HIDDEN, s0_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
-          { let own = schedule[intervals + x1];
-            s1_0 = select(HIDDEN, s1_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
-            s1_1 = select(HIDDEN, s1_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
-            s1_2 = select(HIDDEN, s1_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
-            s1_3 = select(HIDDEN, s1_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
-            s1_4 = select(HIDDEN, s1_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
-            s1_5 = select(HIDDEN, s1_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
-            s1_6 = select(HIDDEN, s1_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
-            s1_7 = select(HIDDEN, s1_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
-          { let own = schedule[intervals + x2];
-            s2_0 = select(HIDDEN, s2_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
-            s2_1 = select(HIDDEN, s2_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
-            s2_2 = select(HIDDEN, s2_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
-            s2_3 = select(HIDDEN, s2_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
-            s2_4 = select(HIDDEN, s2_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
-            s2_5 = select(HIDDEN, s2_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
-            s2_6 = select(HIDDEN, s2_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
-            s2_7 = select(HIDDEN, s2_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
-          { let own = schedule[intervals + x3];
-            s3_0 = select(HIDDEN, s3_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
-            s3_1 = select(HIDDEN, s3_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
-            s3_2 = select(HIDDEN, s3_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
-            s3_3 = select(HIDDEN, s3_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
-            s3_4 = select(HIDDEN, s3_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
-            s3_5 = select(HIDDEN, s3_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
-            s3_6 = select(HIDDEN, s3_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
-            s3_7 = select(HIDDEN, s3_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
-        }
-        // maximum of each row
-        workgroupBarrier();
-        var t0 = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
-        var t1 = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
-        var t2 = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
-        var t3 = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
-        t0 = max(t0, subgroupShuffleXor(t0, 1u)); t1 = max(t1, subgroupShuffleXor(t1, 1u)); t2 = max(t2, subgroupShuffleXor(t2, 1u)); t3 = max(t3, subgroupShuffleXor(t3, 1u));
-        t0 = max(t0, subgroupShuffleXor(t0, 2u)); t1 = max(t1, subgroupShuffleXor(t1, 2u)); t2 = max(t2, subgroupShuffleXor(t2, 2u)); t3 = max(t3, subgroupShuffleXor(t3, 2u));
-        if (tx % 4u == 0u) { memory[512u + ((tx / 4u) * 1u + 0u) * 16u + ty] = vec4f(t0, t1, t2, t3); }
-        // probabilities
-        workgroupBarrier();
-        { let all0 = max(memory[512u + ty], memory[528u + ty]);
-          t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
-          { let next = max(m0, t0 + headroom); let shrink = exp2(m0 - next); m0 = next;
-            s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next); s0_4 = exp2(s0_4 - next); s0_5 = exp2(s0_5 - next); s0_6 = exp2(s0_6 - next); s0_7 = exp2(s0_7 - next);
-            l0 = fma(l0, shrink, (((s0_0 + s0_1) + (s0_2 + s0_3)) + ((s0_4 + s0_5) + (s0_6 + s0_7))));
-            o0_0 *= shrink; o0_1 *= shrink; }
-          { let next = max(m1, t1 + headroom); let shrink = exp2(m1 - next); m1 = next;
-            s1_0 = exp2(s1_0 - next); s1_1 = exp2(s1_1 - next); s1_2 = exp2(s1_2 - next); s1_3 = exp2(s1_3 - next); s1_4 = exp2(s1_4 - next); s1_5 = exp2(s1_5 - next); s1_6 = exp2(s1_6 - next); s1_7 = exp2(s1_7 - next);
-            l1 = fma(l1, shrink, (((s1_0 + s1_1) + (s1_2 + s1_3)) + ((s1_4 + s1_5) + (s1_6 + s1_7))));
-            o1_0 *= shrink; o1_1 *= shrink; }
-          { let next = max(m2, t2 + headroom); let shrink = exp2(m2 - next); m2 = next;
-            s2_0 = exp2(s2_0 - next); s2_1 = exp2(s2_1 - next); s2_2 = exp2(s2_2 - next); s2_3 = exp2(s2_3 - next); s2_4 = exp2(s2_4 - next); s2_5 = exp2(s2_5 - next); s2_6 = exp2(s2_6 - next); s2_7 = exp2(s2_7 - next);
-            l2 = fma(l2, shrink, (((s2_0 + s2_1) + (s2_2 + s2_3)) + ((s2_4 + s2_5) + (s2_6 + s2_7))));
-            o2_0 *= shrink; o2_1 *= shrink; }
-          { let next = max(m3, t3 + headroom); let shrink = exp2(m3 - next); m3 = next;
-            s3_0 = exp2(s3_0 - next); s3_1 = exp2(s3_1 - next); s3_2 = exp2(s3_2 - next); s3_3 = exp2(s3_3 - next); s3_4 = exp2(s3_4 - next); s3_5 = exp2(s3_5 - next); s3_6 = exp2(s3_6 - next); s3_7 = exp2(s3_7 - next);
-            l3 = fma(l3, shrink, (((s3_0 + s3_1) + (s3_2 + s3_3)) + ((s3_4 + s3_5) + (s3_6 + s3_7))));
-            o3_0 *= shrink; o3_1 *= shrink; }
-        }
-        // exchange probabilities
-        workgroupBarrier();
-        { let own = ty * 8u;
-          memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
-          memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
-          memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
-          memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
-        // stage values
-        { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        // weigh values
-        workgroupBarrier();
-        { let own = ty * 8u;
-          for (var n = 0u; n < 4u; n++) {
-            { let t = n * 2u + 0u;
-              { let p0 = memory[own + 512u + (t + ty) % 8u];
-                let p1 = memory[own + 640u + (t + ty) % 8u];
-                let p2 = memory[own + 768u + (t + ty) % 8u];
-                let p3 = memory[own + 896u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-                }
-              } }
-            { let t = n * 2u + 1u;
-              { let p0 = memory[own + 512u + (t + ty) % 8u];
-                let p1 = memory[own + 640u + (t + ty) % 8u];
-                let p2 = memory[own + 768u + (t + ty) % 8u];
-                let p3 = memory[own + 896u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-                }
-              } }
-          }
-        }
-        // exchange probabilities
-        workgroupBarrier();
-        { let own = ty * 8u;
-          memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_4, s0_5, s0_6, s0_7);
-          memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_4, s1_5, s1_6, s1_7);
-          memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
-          memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
-        // stage values
-        { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-        // weigh values
-        workgroupBarrier();
-        { let own = ty * 8u;
-          for (var n = 0u; n < 4u; n++) {
-            { let t = n * 2u + 0u;
-              { let p0 = memory[own + 512u + (t + ty) % 8u];
-                let p1 = memory[own + 640u + (t + ty) % 8u];
-                let p2 = memory[own + 768u + (t + ty) % 8u];
-                let p3 = memory[own + 896u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-                }
-              } }
-            { let t = n * 2u + 1u;
-              { let p0 = memory[own + 512u + (t + ty) % 8u];
-                let p1 = memory[own + 640u + (t + ty) % 8u];
-                let p2 = memory[own + 768u + (t + ty) % 8u];
-                let p3 = memory[own + 896u + (t + ty) % 8u];
-                { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
-                }
-                { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
-                  o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
-                  o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
-                  o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
-                  o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
-                }
-              } }
-          }
-        }
-      }
-    }
-    // sum of each row
-    workgroupBarrier();
-    l0 = (l0 + subgroupShuffleXor(l0, 1u)); l1 = (l1 + subgroupShuffleXor(l1, 1u)); l2 = (l2 + subgroupShuffleXor(l2, 1u)); l3 = (l3 + subgroupShuffleXor(l3, 1u));
-    l0 = (l0 + subgroupShuffleXor(l0, 2u)); l1 = (l1 + subgroupShuffleXor(l1, 2u)); l2 = (l2 + subgroupShuffleXor(l2, 2u)); l3 = (l3 + subgroupShuffleXor(l3, 2u));
-    if (tx % 4u == 0u) { memory[512u + ((tx / 4u) * 1u + 0u) * 16u + ty] = vec4f(l0, l1, l2, l3); }
-    // whole sum
-    workgroupBarrier();
-    let all0 = (memory[512u + ty] + memory[528u + ty]);
-    l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
-    if (i32(x0) < owned.x && (written & 1u) == 0u) {
-      let size = (sizeOf(o0_0) + sizeOf(o0_1));
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 1u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
-        if (owned.y < 0) {
-          output[to + (tx + 0u)] = o0_0 * inverse;
-          output[to + (tx + 8u)] = o0_1 * inverse;
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
-          scratch[record + (tx + 0u)] = o0_0 * inverse;
-          scratch[record + (tx + 8u)] = o0_1 * inverse;
-        }
-      }
-    }
-    if (i32(x1) < owned.x && (written & 2u) == 0u) {
-      let size = (sizeOf(o1_0) + sizeOf(o1_1));
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 2u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
-        if (owned.y < 0) {
-          output[to + (tx + 0u)] = o1_0 * inverse;
-          output[to + (tx + 8u)] = o1_1 * inverse;
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
-          scratch[record + (tx + 0u)] = o1_0 * inverse;
-          scratch[record + (tx + 8u)] = o1_1 * inverse;
-        }
-      }
-    }
-    if (i32(x2) < owned.x && (written & 4u) == 0u) {
-      let size = (sizeOf(o2_0) + sizeOf(o2_1));
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 4u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
-        if (owned.y < 0) {
-          output[to + (tx + 0u)] = o2_0 * inverse;
-          output[to + (tx + 8u)] = o2_1 * inverse;
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
-          scratch[record + (tx + 0u)] = o2_0 * inverse;
-          scratch[record + (tx + 8u)] = o2_1 * inverse;
-        }
-      }
-    }
-    if (i32(x3) < owned.x && (written & 8u) == 0u) {
-      let size = (sizeOf(o3_0) + sizeOf(o3_1));
-      if (turn == 0u && !isFinite(size)) { again = 1u; } else {
-        written |= 8u;
-        let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
-        let q = line * params.queryLength + own;
-        let to = (queryLine + own * params.queryStrides.y) * 16u;
-        let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
-        if (owned.y < 0) {
-          output[to + (tx + 0u)] = o3_0 * inverse;
-          output[to + (tx + 8u)] = o3_1 * inverse;
-        } else {
-          let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
-          scratch[record + (tx + 0u)] = o3_0 * inverse;
-          scratch[record + (tx + 8u)] = o3_1 * inverse;
-        }
-      }
-    }
-
-    if (workgroupUniformLoad(&again) == 0u) { break; }
-    headroom = f32(32u - countLeadingZeros(params.keyLength)); // in powers of two
-  }
-
-  if (tx == 0u) {
-    if (i32(x0) < owned.x) {
+  var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f(); var o3_1 = vec4f();
+  if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
-        scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = select(0.0, had.y, tx == 0u);
+      o0_0 = had.y * output[to + (tx + 0u)];
+      o0_1 = had.y * output[to + (tx + 8u)];
     }
-    if (i32(x1) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
-        scratch[record + 16u] = vec4f(m1, l1, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
+      let had = rowSums[q]; // (maximum, sum)
+      m1 = had.x;
+      l1 = select(0.0, had.y, tx == 0u);
+      o1_0 = had.y * output[to + (tx + 0u)];
+      o1_1 = had.y * output[to + (tx + 8u)];
     }
-    if (i32(x2) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
-        scratch[record + 16u] = vec4f(m2, l2, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
+      let had = rowSums[q]; // (maximum, sum)
+      m2 = had.x;
+      l2 = select(0.0, had.y, tx == 0u);
+      o2_0 = had.y * output[to + (tx + 0u)];
+      o2_1 = had.y * output[to + (tx + 8u)];
     }
-    if (i32(x3) < owned.x) {
+    {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
       let to = (queryLine + own * params.queryStrides.y) * 16u;
-      if (owned.y >= 0) {
-        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
-        scratch[record + 16u] = vec4f(m3, l3, 0.0, 0.0);
-      } else if ((params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
+      let had = rowSums[q]; // (maximum, sum)
+      m3 = had.x;
+      l3 = select(0.0, had.y, tx == 0u);
+      o3_0 = had.y * output[to + (tx + 0u)];
+      o3_1 = had.y * output[to + (tx + 8u)];
+    }
+  }
+
+  for (var index = spanRange.x; index < spanRange.y; index++) {
+    let span = params.spans + 4u * u32(index);
+    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keyRows = keysOf * i32(params.keyStrides.y);
+    let y = schedule[span + 1u];         // [begin, end)
+
+    let full = schedule[span + 2u];      // keys that every row attends to
+    let intervals = params.intervals + u32(schedule[span + 3u].x);
+    for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
+
+      // stage keys
+      workgroupBarrier();
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 512u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 640u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 768u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 896u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      // scores
+      workgroupBarrier();
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
+      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0; var s1_4 = 0.0; var s1_5 = 0.0; var s1_6 = 0.0; var s1_7 = 0.0;
+      var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0; var s2_4 = 0.0; var s2_5 = 0.0; var s2_6 = 0.0; var s2_7 = 0.0;
+      var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0; var s3_4 = 0.0; var s3_5 = 0.0; var s3_6 = 0.0; var s3_7 = 0.0;
+      { let own = tx * 16u;
+        for (var n = 0u; n < 16u; n++) {
+          { let d = n * 1u + 0u;
+            let k0_0 = memory[own + 0u + (d + tx) % 16u];
+            let k1_0 = memory[own + 128u + (d + tx + 8u) % 16u];
+            let k2_0 = memory[own + 256u + (d + tx) % 16u];
+            let k3_0 = memory[own + 384u + (d + tx + 8u) % 16u];
+            let k4_0 = memory[own + 512u + (d + tx) % 16u];
+            let k5_0 = memory[own + 640u + (d + tx + 8u) % 16u];
+            let k6_0 = memory[own + 768u + (d + tx) % 16u];
+            let k7_0 = memory[own + 896u + (d + tx + 8u) % 16u];
+            { let q0 = query[query0 + d];
+              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
+              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
+              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
+              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
+            { let q0 = query[query1 + d];
+              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
+              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
+              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
+              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
+            { let q0 = query[query2 + d];
+              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
+              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
+              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
+              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
+            { let q0 = query[query3 + d];
+              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
+              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
+              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
+              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
+          }
+        }
+      }
+      // scale and mask
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s0_4 *= params.scale;
+      s0_5 *= params.scale;
+      s0_6 *= params.scale;
+      s0_7 *= params.scale;
+      s1_0 *= params.scale;
+      s1_1 *= params.scale;
+      s1_2 *= params.scale;
+      s1_3 *= params.scale;
+      s1_4 *= params.scale;
+      s1_5 *= params.scale;
+      s1_6 *= params.scale;
+      s1_7 *= params.scale;
+      s2_0 *= params.scale;
+      s2_1 *= params.scale;
+      s2_2 *= params.scale;
+      s2_3 *= params.scale;
+      s2_4 *= params.scale;
+      s2_5 *= params.scale;
+      s2_6 *= params.scale;
+      s2_7 *= params.scale;
+      s3_0 *= params.scale;
+      s3_1 *= params.scale;
+      s3_2 *= params.scale;
+      s3_3 *= params.scale;
+      s3_4 *= params.scale;
+      s3_5 *= params.scale;
+      s3_6 *= params.scale;
+      s3_7 *= params.scale;
+      if (y0 < full.x || y0 + KEYS > full.y) {
+        { let own = schedule[intervals + x0];
+          s0_0 = select(HIDDEN, s0_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
+          s0_1 = select(HIDDEN, s0_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
+          s0_2 = select(HIDDEN, s0_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
+          s0_3 = select(HIDDEN, s0_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
+          s0_4 = select(HIDDEN, s0_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
+          s0_5 = select(HIDDEN, s0_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
+          s0_6 = select(HIDDEN, s0_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
+          s0_7 = select(HIDDEN, s0_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
+        { let own = schedule[intervals + x1];
+          s1_0 = select(HIDDEN, s1_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
+          s1_1 = select(HIDDEN, s1_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
+          s1_2 = select(HIDDEN, s1_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
+          s1_3 = select(HIDDEN, s1_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
+          s1_4 = select(HIDDEN, s1_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
+          s1_5 = select(HIDDEN, s1_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
+          s1_6 = select(HIDDEN, s1_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
+          s1_7 = select(HIDDEN, s1_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
+        { let own = schedule[intervals + x2];
+          s2_0 = select(HIDDEN, s2_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
+          s2_1 = select(HIDDEN, s2_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
+          s2_2 = select(HIDDEN, s2_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
+          s2_3 = select(HIDDEN, s2_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
+          s2_4 = select(HIDDEN, s2_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
+          s2_5 = select(HIDDEN, s2_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
+          s2_6 = select(HIDDEN, s2_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
+          s2_7 = select(HIDDEN, s2_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
+        { let own = schedule[intervals + x3];
+          s3_0 = select(HIDDEN, s3_0, y0 + i32(tx) + 0 >= own.x && y0 + i32(tx) + 0 < own.y);
+          s3_1 = select(HIDDEN, s3_1, y0 + i32(tx) + 8 >= own.x && y0 + i32(tx) + 8 < own.y);
+          s3_2 = select(HIDDEN, s3_2, y0 + i32(tx) + 16 >= own.x && y0 + i32(tx) + 16 < own.y);
+          s3_3 = select(HIDDEN, s3_3, y0 + i32(tx) + 24 >= own.x && y0 + i32(tx) + 24 < own.y);
+          s3_4 = select(HIDDEN, s3_4, y0 + i32(tx) + 32 >= own.x && y0 + i32(tx) + 32 < own.y);
+          s3_5 = select(HIDDEN, s3_5, y0 + i32(tx) + 40 >= own.x && y0 + i32(tx) + 40 < own.y);
+          s3_6 = select(HIDDEN, s3_6, y0 + i32(tx) + 48 >= own.x && y0 + i32(tx) + 48 < own.y);
+          s3_7 = select(HIDDEN, s3_7, y0 + i32(tx) + 56 >= own.x && y0 + i32(tx) + 56 < own.y); }
+      }
+      // maximum of each row
+      workgroupBarrier();
+      var t0 = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
+      var t1 = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
+      var t2 = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
+      var t3 = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
+      t0 = max(t0, subgroupShuffleXor(t0, 1u)); t1 = max(t1, subgroupShuffleXor(t1, 1u)); t2 = max(t2, subgroupShuffleXor(t2, 1u)); t3 = max(t3, subgroupShuffleXor(t3, 1u));
+      t0 = max(t0, subgroupShuffleXor(t0, 2u)); t1 = max(t1, subgroupShuffleXor(t1, 2u)); t2 = max(t2, subgroupShuffleXor(t2, 2u)); t3 = max(t3, subgroupShuffleXor(t3, 2u));
+      if (tx % 4u == 0u) { memory[512u + ((tx / 4u) * 1u + 0u) * 16u + ty] = vec4f(t0, t1, t2, t3); }
+      // probabilities
+      workgroupBarrier();
+      { let all0 = max(memory[512u + ty], memory[528u + ty]);
+        t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
+        { let next = max(m0, t0); let shrink = exp2(m0 - next); m0 = next;
+          s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next); s0_4 = exp2(s0_4 - next); s0_5 = exp2(s0_5 - next); s0_6 = exp2(s0_6 - next); s0_7 = exp2(s0_7 - next);
+          l0 = fma(l0, shrink, (((s0_0 + s0_1) + (s0_2 + s0_3)) + ((s0_4 + s0_5) + (s0_6 + s0_7))));
+          o0_0 *= shrink; o0_1 *= shrink; }
+        { let next = max(m1, t1); let shrink = exp2(m1 - next); m1 = next;
+          s1_0 = exp2(s1_0 - next); s1_1 = exp2(s1_1 - next); s1_2 = exp2(s1_2 - next); s1_3 = exp2(s1_3 - next); s1_4 = exp2(s1_4 - next); s1_5 = exp2(s1_5 - next); s1_6 = exp2(s1_6 - next); s1_7 = exp2(s1_7 - next);
+          l1 = fma(l1, shrink, (((s1_0 + s1_1) + (s1_2 + s1_3)) + ((s1_4 + s1_5) + (s1_6 + s1_7))));
+          o1_0 *= shrink; o1_1 *= shrink; }
+        { let next = max(m2, t2); let shrink = exp2(m2 - next); m2 = next;
+          s2_0 = exp2(s2_0 - next); s2_1 = exp2(s2_1 - next); s2_2 = exp2(s2_2 - next); s2_3 = exp2(s2_3 - next); s2_4 = exp2(s2_4 - next); s2_5 = exp2(s2_5 - next); s2_6 = exp2(s2_6 - next); s2_7 = exp2(s2_7 - next);
+          l2 = fma(l2, shrink, (((s2_0 + s2_1) + (s2_2 + s2_3)) + ((s2_4 + s2_5) + (s2_6 + s2_7))));
+          o2_0 *= shrink; o2_1 *= shrink; }
+        { let next = max(m3, t3); let shrink = exp2(m3 - next); m3 = next;
+          s3_0 = exp2(s3_0 - next); s3_1 = exp2(s3_1 - next); s3_2 = exp2(s3_2 - next); s3_3 = exp2(s3_3 - next); s3_4 = exp2(s3_4 - next); s3_5 = exp2(s3_5 - next); s3_6 = exp2(s3_6 - next); s3_7 = exp2(s3_7 - next);
+          l3 = fma(l3, shrink, (((s3_0 + s3_1) + (s3_2 + s3_3)) + ((s3_4 + s3_5) + (s3_6 + s3_7))));
+          o3_0 *= shrink; o3_1 *= shrink; }
+      }
+      // exchange probabilities
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
+      // stage values
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      // weigh values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+        }
+      }
+      // exchange probabilities
+      workgroupBarrier();
+      { let own = ty * 8u;
+        memory[own + 512u + (tx + ty) % 8u] = vec4f(s0_4, s0_5, s0_6, s0_7);
+        memory[own + 640u + (tx + ty) % 8u] = vec4f(s1_4, s1_5, s1_6, s1_7);
+        memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
+        memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
+      // stage values
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      // weigh values
+      workgroupBarrier();
+      { let own = ty * 8u;
+        for (var n = 0u; n < 4u; n++) {
+          { let t = n * 2u + 0u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+          { let t = n * 2u + 1u;
+            { let p0 = memory[own + 512u + (t + ty) % 8u];
+              let p1 = memory[own + 640u + (t + ty) % 8u];
+              let p2 = memory[own + 768u + (t + ty) % 8u];
+              let p3 = memory[own + 896u + (t + ty) % 8u];
+              { let v0 = memory[0u + (t + 0u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 0u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.x), v0, o0_0); o0_1 = fma(vec4f(p0.x), v1, o0_1);
+                o1_0 = fma(vec4f(p1.x), v0, o1_0); o1_1 = fma(vec4f(p1.x), v1, o1_1);
+                o2_0 = fma(vec4f(p2.x), v0, o2_0); o2_1 = fma(vec4f(p2.x), v1, o2_1);
+                o3_0 = fma(vec4f(p3.x), v0, o3_0); o3_1 = fma(vec4f(p3.x), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 8u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 8u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.y), v0, o0_0); o0_1 = fma(vec4f(p0.y), v1, o0_1);
+                o1_0 = fma(vec4f(p1.y), v0, o1_0); o1_1 = fma(vec4f(p1.y), v1, o1_1);
+                o2_0 = fma(vec4f(p2.y), v0, o2_0); o2_1 = fma(vec4f(p2.y), v1, o2_1);
+                o3_0 = fma(vec4f(p3.y), v0, o3_0); o3_1 = fma(vec4f(p3.y), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 16u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 16u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.z), v0, o0_0); o0_1 = fma(vec4f(p0.z), v1, o0_1);
+                o1_0 = fma(vec4f(p1.z), v0, o1_0); o1_1 = fma(vec4f(p1.z), v1, o1_1);
+                o2_0 = fma(vec4f(p2.z), v0, o2_0); o2_1 = fma(vec4f(p2.z), v1, o2_1);
+                o3_0 = fma(vec4f(p3.z), v0, o3_0); o3_1 = fma(vec4f(p3.z), v1, o3_1);
+              }
+              { let v0 = memory[0u + (t + 24u) * 16u + tx + 0u]; let v1 = memory[0u + (t + 24u) * 16u + tx + 8u];
+                o0_0 = fma(vec4f(p0.w), v0, o0_0); o0_1 = fma(vec4f(p0.w), v1, o0_1);
+                o1_0 = fma(vec4f(p1.w), v0, o1_0); o1_1 = fma(vec4f(p1.w), v1, o1_1);
+                o2_0 = fma(vec4f(p2.w), v0, o2_0); o2_1 = fma(vec4f(p2.w), v1, o2_1);
+                o3_0 = fma(vec4f(p3.w), v0, o3_0); o3_1 = fma(vec4f(p3.w), v1, o3_1);
+              }
+            } }
+        }
+      }
+    }
+  }
+  // sum of each row
+  workgroupBarrier();
+  l0 = (l0 + subgroupShuffleXor(l0, 1u)); l1 = (l1 + subgroupShuffleXor(l1, 1u)); l2 = (l2 + subgroupShuffleXor(l2, 1u)); l3 = (l3 + subgroupShuffleXor(l3, 1u));
+  l0 = (l0 + subgroupShuffleXor(l0, 2u)); l1 = (l1 + subgroupShuffleXor(l1, 2u)); l2 = (l2 + subgroupShuffleXor(l2, 2u)); l3 = (l3 + subgroupShuffleXor(l3, 2u));
+  if (tx % 4u == 0u) { memory[512u + ((tx / 4u) * 1u + 0u) * 16u + ty] = vec4f(l0, l1, l2, l3); }
+  // whole sum
+  workgroupBarrier();
+  let all0 = (memory[512u + ty] + memory[528u + ty]);
+  l0 = all0.x; l1 = all0.y; l2 = all0.z; l3 = all0.w;
+  if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    if (owned.y < 0) {
+      output[to + (tx + 0u)] = o0_0 * inverse;
+      output[to + (tx + 8u)] = o0_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
+      scratch[record + (tx + 0u)] = o0_0 * inverse;
+      scratch[record + (tx + 8u)] = o0_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0); }
+    }
+  }
+  if (i32(x1) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    if (owned.y < 0) {
+      output[to + (tx + 0u)] = o1_0 * inverse;
+      output[to + (tx + 8u)] = o1_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x1) * 17u;
+      scratch[record + (tx + 0u)] = o1_0 * inverse;
+      scratch[record + (tx + 8u)] = o1_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m1, l1, 0.0, 0.0); }
+    }
+  }
+  if (i32(x2) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    if (owned.y < 0) {
+      output[to + (tx + 0u)] = o2_0 * inverse;
+      output[to + (tx + 8u)] = o2_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x2) * 17u;
+      scratch[record + (tx + 0u)] = o2_0 * inverse;
+      scratch[record + (tx + 8u)] = o2_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m2, l2, 0.0, 0.0); }
+    }
+  }
+  if (i32(x3) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    if (owned.y < 0) {
+      output[to + (tx + 0u)] = o3_0 * inverse;
+      output[to + (tx + 8u)] = o3_1 * inverse;
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x3) * 17u;
+      scratch[record + (tx + 0u)] = o3_0 * inverse;
+      scratch[record + (tx + 8u)] = o3_1 * inverse;
+      if (tx == 0u) { scratch[record + 16u] = vec4f(m3, l3, 0.0, 0.0); }
     }
   }
 }

@@ -2,7 +2,8 @@
 // 0 bytes of workgroup memory
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> rowSums: array<vec2f>;
-@group(0) @binding(2) var<storage, read_write> logSumExp: array<f32>;
+@group(0) @binding(2) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(3) var<storage, read_write> logSumExp: array<f32>;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
@@ -35,12 +36,48 @@ struct Params {
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
 }
 
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+const RAGGED = 4u;
+
+fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
+
+fn lastKey(batch: u32) -> i32 {
+  return clamp(schedule[params.keyLengths + batch].x, 1, i32(params.keyLength)) - 1;
+}
+
+fn standsAt(token: u32, batch: u32) -> i32 {
+  let first = clamp(params.queryOffset, -i32(params.queryLength), i32(params.keyLength)); // so that no sum wraps
+  return clamp(i32(token) + first, 0, lastKey(batch));
+}
+
+fn beyond(token: u32, batch: u32) -> f32 {
+  let position = f32(params.queryOffset) + f32(token);
+  return max(max(position - f32(lastKey(batch)), -position), 0.0);
+}
+
+fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
+  let perHead = params.queryLength / params.packedHeads;
+  let query = head * params.packedHeads + own / perHead;
+  let word = schedule[params.sinks + query].x;
+  let logit = bitcast<f32>(word) * 0.0625;
+  let higher = logit;
+  return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = (group.y * 32768u + group.x) * 256u + lane;
   if (row >= arrayLength(&logSumExp)) { return; }
   let sums = rowSums[row]; // (maximum, sum)
-
+  let head = row / params.queryLength % params.heads;
+  let batch = row / params.queryLength / params.heads;
+  let way = extra(params.alibiSlopes + head) * beyond(row % params.queryLength, batch);
+  let sink = sinkOf(head, row % params.queryLength, batch);
+  let ofSink = way != 0.0 && sink.y != 0.0 && sums.x - sink.x <= 1e-6 * abs(sink.x);
+  let logit = extra(params.sinks + head);
   // Infinity is not a constant of WGSL.
-  logSumExp[row] = select(sums.x * 16.0 + log(sums.y), bitcast<f32>(0xff800000u | (params.flags & 0u)), sums.y == 0.0);
+  logSumExp[row] = select(select(sums.x * 16.0 - way, logit, ofSink) + log(sums.y), bitcast<f32>(0xff800000u | (params.flags & 0u)), sums.y == 0.0);
 }

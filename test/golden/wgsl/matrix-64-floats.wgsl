@@ -24,7 +24,7 @@ const KEYS = 16;
 // The largest score of the first tile counts as 2^3, which is HEADROOM in the unit of scores. Rows are right while no tile sums to more than OVERFLOW, and the row to no less
 // than ENOUGH for each of its keys, or than PLENTY: below, f32 would hold too many of its probabilities badly.
 const HEADROOM = 3.0;
-const OVERFLOW = 1e30;
+const OVERFLOW = 1e9;
 const ENOUGH = 0.000244140625;
 const PLENTY = 0.125;
 
