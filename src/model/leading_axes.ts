@@ -20,6 +20,7 @@ export function pathAxes(
 
 /** What the letters of leading axes stand for in most models. */
 const NAMES: Readonly<Record<string, string>> = {h: 'heads', b: 'batch', a: 'outer batch'};
+
 /** The sizes of leading axes that are numbers, by letter. `letters` are those of the axes, `sizes` what reshapes told of them. */
 export function partSizes(
   shapes: ShapeTable,

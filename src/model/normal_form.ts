@@ -12,7 +12,8 @@ export interface Term {
   readonly input: string;
   /**
    * `add`: the tensor times the factor. `times`, `over`: what the product is multiplied with or divided by, one number for each row or each
-   * key, so that query or key can take it, and with it what was added before. `keep`, `drop`: a condition, or ones and zeros; where it is false, or true, nothing is attended to.
+   * key, so that query or key can take it, and with it what was added before. `keep`, `drop`: a condition, or ones and zeros; where it is
+   * false, or true, nothing is attended to.
    */
   readonly kind: 'add' | 'times' | 'over' | 'keep' | 'drop';
   readonly factor: number;
