@@ -6,7 +6,6 @@ import {dataInputs, textOf, type NodeDef} from './graph.js';
 import {without} from './growth.js';
 import {through, withRank, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
-import {numberOf, same} from './size.js';
 import {restoredFrom} from './restored.js';
 import {LEAST_FACTOR, withScale} from './scale.js';
 
@@ -291,21 +290,8 @@ function readReshape(context: LogitsContext, node: NodeDef, input: string): Logi
     if (label !== undefined && more.length === 0) sizes.set(label, size);
   });
   const next = target && regroup(inner.dims, sizes, target, node.name);
-  if (next === undefined) {
-    return `the ${node.op} '${node.name}' of the scores cannot be proven to only regroup heads${unequalBatches(context, inner)}`;
-  }
+  if (next === undefined) return `the ${node.op} '${node.name}' of the scores cannot be proven to only regroup heads`;
   return through(node, inner, {...next, splits: new Map([...inner.splits, ...next.splits])});
-}
-
-/** Cross attention with heads merged into the batch: two inputs may have two batch sizes, and then no size of the scores follows. */
-function unequalBatches({shapes}: LogitsContext, {product, contraction}: Logits): string {
-  // An Einsum takes equal sizes alone.
-  if (product.op === 'Einsum') return '';
-  const [a, b] = contraction.operands;
-  const shared = a.labels.find((label) => b.labels.includes(label) && contraction.out.includes(label)) ?? '';
-  const [x, y] = [a, b].map(({input, labels}) => shapes.of(input)?.[labels.indexOf(shared)]);
-  if (x === undefined || y === undefined || same(x, y) || numberOf(x) !== undefined || numberOf(y) !== undefined) return '';
-  return `: '${a.input}' and '${b.input}', which '${product.name}' multiplies, have two unknown batch sizes, which may differ`;
 }
 
 function readTranspose(context: LogitsContext, node: NodeDef, [input = '', permInput]: readonly string[]): Logits | string {

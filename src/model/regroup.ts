@@ -14,6 +14,37 @@ export interface Regrouped {
 
 /** How a reshape merges and splits axes, when their sizes prove that it does nothing else; undefined otherwise. */
 export function regroup(dims: Dims, sizes: ReadonlyMap<string, Size>, target: Shape, name: string): Regrouped | undefined {
+  return regroupFromLeft(dims, sizes, target, name) ?? regroupFromRight(dims, sizes, target, name);
+}
+
+/**
+ * Where the last axes stay, and one axis is left before them, or is to be: whatever the others are, a reshape can only split or merge it. So
+ * windows are taken out of a batch of any size.
+ */
+function regroupFromRight(dims: Dims, sizes: ReadonlyMap<string, Size>, target: Shape, name: string): Regrouped | undefined {
+  if (dims.some((labels) => labels.includes('*'))) return undefined;
+  const sizeOfAxis = (labels: readonly string[]): Size | undefined => {
+    const own = labels.map((label) => sizes.get(label));
+    return own.every((size) => size !== undefined) ? own.reduce(times, sizeOf(1)) : undefined;
+  };
+  let stay = 0;
+  while (stay < Math.min(dims.length, target.length) - 1) {
+    const size = sizeOfAxis(dims.at(-1 - stay)!);
+    // Of an empty axis nothing follows for the others.
+    if (!same(size, target.at(-1 - stay)) || numberOf(size) === 0) break;
+    stay++;
+  }
+  const [before, after] = [dims.slice(0, dims.length - stay), target.slice(0, target.length - stay)];
+  const kept = dims.slice(dims.length - stay);
+  if (after.length === 1) return {dims: [before.flat(), ...kept], splits: new Map(), sizes};
+  const [only, ...more] = before.flat();
+  if (only === undefined || more.length > 0) return undefined;
+  const parts = after.map((_, axis) => `${only}/${name}/${axis}`);
+  const known = new Map([...sizes, ...parts.map((part, i) => [part, after[i]!] as const)]);
+  return {dims: [...parts.map((part) => [part]), ...kept], splits: new Map([[only, parts]]), sizes: known};
+}
+
+function regroupFromLeft(dims: Dims, sizes: ReadonlyMap<string, Size>, target: Shape, name: string): Regrouped | undefined {
   const known = new Map(sizes);
   const splits = new Map<string, string[]>();
   const open = dims.flat();

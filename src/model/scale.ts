@@ -1,7 +1,7 @@
-import type {NodeDef} from './graph.js';
+import {dataInputs, type NodeDef} from './graph.js';
 import {through, withTerm, type Logits, type LogitsContext} from './normal_form.js';
-import type {Shape} from './shape_table.js';
-import {numberOf} from './size.js';
+import type {Shape, ShapeTable} from './shape_table.js';
+import {numberOf, same} from './size.js';
 
 /** What is hidden by `FAR` or more is still so after a scale of this: −1000 / 32 leaves e^−31. */
 export const LEAST_FACTOR = 1 / 32;
@@ -14,10 +14,11 @@ export function withScale(
   context: LogitsContext,
   node: NodeDef,
   inner: Logits,
-  tensor: string,
+  given: string,
   kind: 'times' | 'over',
 ): Logits | string {
   const {shapes} = context;
+  const tensor = unrepeated(shapes, given, inner.path[0]!.name);
   const does = `'${node.name}' ${kind === 'times' ? 'multiplies' : 'divides'} the scores by '${tensor}'`;
   const shape = shapes.of(tensor);
   if (shape === undefined) return `${does}, of which it is not known whether it has a number for each pair of query and key`;
@@ -30,6 +31,18 @@ export function withScale(
     return `'${node.name}' scales masked scores by '${tensor}', which may bring back what the mask hides`;
   }
   return through(node, withTerm(context, inner, {input: tensor, kind, factor: 1, ...(inner.shifted && {shifted: true})}), {});
+}
+
+/** A tensor before it was repeated to the size of the scores, which it would be anyway. */
+function unrepeated(shapes: ShapeTable, tensor: string, scores: string): string {
+  const node = shapes.graph.producer(tensor);
+  const [few = ''] = node === undefined ? [] : dataInputs(node);
+  if (node === undefined || (node.op !== 'BroadcastTo' && node.op !== 'Tile')) return tensor;
+  const [shape, whole, before] = [node.name, scores, few].map((each) => shapes.of(each));
+  const fits = shape !== undefined && shape.length === whole?.length && shape.every((size, axis) => same(size, whole[axis]));
+  // What a Tile repeats has to be one number along each axis.
+  const repeats = before?.every((size, i) => numberOf(size) === 1 || same(size, shape?.at(i - before.length)));
+  return fits && repeats ? few : tensor;
 }
 
 /** Whether a scale has a number for each key of each head. */

@@ -63,10 +63,8 @@ export const WINDOWS = 2;
 export const LONGEST = 8;
 
 /** Masks of both kinds in one condition need a mask; merged and channels-first heads have one kind of product, and no groups here. */
-export function fits({heads, repeat, product, mask, causal, windows}: Combination): boolean {
+export function fits({heads, repeat, product, mask, causal}: Combination): boolean {
   if (causal === 'with padding' && mask !== 'none') return false;
-  // Two inputs may have different numbers of windows.
-  if (windows === 'of any number' && causal === 'none') return false;
   if (heads === 'einsum') return product === 'einsum' || product === 'key first';
   if (heads === 'transpose') return product !== 'key first';
   return repeat === 'none' && product === 'adjoint';

@@ -154,17 +154,61 @@ describe('two inputs with heads merged into their batches', () => {
     );
   const inputs = (): Inputs => ({q: draw([4, 3, 4], 1), k: draw([4, 5, 4], 2), v: draw([4, 5, 4], 3), m: draw([2, 1, 1, 5], 4)});
 
-  it('stay where these have two unknown sizes, and the reason names them', async () => {
-    const report = await expectSame(graph({q: [-1, 3, 4], k: [-1, 5, 4], v: [-1, 5, 4]}), inputs());
-    expect(reasons(report)).toEqual([
-      "the Reshape 'apart' of the scores cannot be proven to only regroup heads: 'q' and 'k', which 'scores' multiplies, have two " +
-        'unknown batch sizes, which may differ',
-    ]);
+  it('are swapped where these have two unknown sizes, also with one matrix of queries for all', async () => {
+    const unknown = graph({q: [-1, 3, 4], k: [-1, 5, 4], v: [-1, 5, 4]});
+    for (const q of [draw([4, 3, 4], 1), draw([1, 3, 4], 1)]) {
+      const report = await expectSame(unknown, {...inputs(), q});
+      expect(report.replaced.map(({axes}) => axes)).toEqual(['mld,mld,mld->mld']);
+    }
+  });
+
+  it('stay where batch and heads are mixed anew', async () => {
+    const mixed = attentionGraph(
+      [scores, node('apart', 'Reshape', 'scores', 'other'), node('probs', 'Softmax', 'apart'), product('out', 'probs', 'v')],
+      {other: {shape: [4], values: [-1, 4, 3, 5], int: true}},
+      ['out'],
+      {q: [-1, 2, 3, 4], k: [-1, 2, 5, 4], v: [-1, 4, 5, 4]},
+    );
+    const report = await expectSame(mixed, {q: draw([2, 2, 3, 4], 1), k: draw([2, 2, 5, 4], 2), v: draw([1, 4, 5, 4], 3)});
+    expect(reasons(report)).toEqual(["the Reshape 'apart' of the scores cannot be proven to only regroup heads"]);
   });
 
   it('are swapped where one of them is known', async () => {
     const report = await expectSame(graph({q: [4, 3, 4], k: [-1, 5, 4], v: [-1, 5, 4]}), inputs());
     expect(report.replaced.map(({axes}) => axes)).toEqual(['mld,mld,mld->mld']);
+  });
+});
+
+describe('windows that are the batch', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('take a mask for each, whatever number of images a run has, and a scale repeated to all pairs', async () => {
+    const slopes: Constant = {shape: [1, 2, 1, 3, 5], values: Array.from({length: 30}, (_, i) => ((i * 7) % 11) / 4)};
+    const graph = attentionGraph(
+      [
+        scores,
+        node('size', 'Shape', 'scores'),
+        node('many', 'BroadcastTo', 'scale', 'size'),
+        node('scaled', 'Mul', 'scores', 'many'),
+        node('five', 'Reshape', 'scaled', 'apart'),
+        node('masked', 'AddV2', 'five', 'slopes'),
+        node('four', 'Reshape', 'masked', 'back'),
+        node('probs', 'Softmax', 'four'),
+        product('out', 'probs', 'v'),
+      ],
+      {
+        scale: {shape: [2, 1, 1], values: [0.5, -2]},
+        apart: {shape: [5], values: [-1, 2, 2, 3, 5], int: true},
+        back: {shape: [4], values: [-1, 2, 3, 5], int: true},
+        slopes,
+      },
+      ['out'],
+      {q: [-1, 2, 3, 4], k: [-1, 2, 5, 4], v: [-1, 2, 5, 4]},
+    );
+    const report = await expectSame(graph, {q: draw([6, 2, 3, 4], 1), k: draw([6, 2, 5, 4], 2), v: draw([6, 2, 5, 4], 3)});
+    expect(report.replaced.map(({axes, bias, kept}) => ({axes, bias, kept}))).toEqual([
+      {axes: 'whld,whld,whld->whld', bias: ['scale', 'slopes'], kept: []},
+    ]);
   });
 });
 

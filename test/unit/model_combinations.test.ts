@@ -125,7 +125,6 @@ describe('an attention of any spelling', () => {
       const combination = {
         ...base,
         ...(value === 'key first' && {heads: 'einsum'}),
-        ...(value === 'of any number' && {causal: 'add'}),
         [part]: value,
       } as Combination;
       const fitting = fits(combination) ? combination : {...combination, product: 'einsum' as const};

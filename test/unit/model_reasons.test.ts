@@ -228,14 +228,6 @@ const CLAIMS: readonly (readonly [words: RegExp, claim: Claim])[] = [
     (witness, op, name) => witness.node(name!).op === op && witness.isBefore(name!),
   ],
   [
-    /^the (?:Reshape|ExpandDims|Squeeze) '(.+)' of the scores cannot be proven .*: '(.+)' and '(.+)', which '(.+)' multiplies, have two unknown batch sizes, which may differ$/,
-    (witness, name, left, right, product) => {
-      const unknown = [left!, right!].every((input) => Number(witness.node(input).attr?.['shape']?.shape?.dim?.[0]?.size) < 0);
-      // An Einsum takes equal sizes alone.
-      return unknown && left !== right && witness.isBefore(name!) && witness.node(product!).op !== 'Einsum';
-    },
-  ],
-  [
     /^the (Reshape|ExpandDims|Squeeze) '(.+)' of its probabilities cannot be proven to only regroup heads$/,
     (witness, op, name) => witness.node(name!).op === op && isView(witness, 'probs', name!),
   ],
