@@ -3,13 +3,13 @@ import {ensureInstalled} from './ensure_installed.mjs';
 
 ensureInstalled();
 // Only now: these need what was installed.
-const {CHECKS} = await import('./check.mjs');
+const {CHECKS, LONG_UNIT_TESTS} = await import('./check.mjs');
 const {whyNoFirefox} = await import('./firefox.mjs');
 const {printFailures, runSteps} = await import('./steps.mjs');
 
 const npm = (script, name, minutes) => ({name, minutes, command: ['npm', 'run', '--silent', script]});
 
-const results = await runSteps([...CHECKS, npm('build', 'build')]);
+const results = await runSteps([LONG_UNIT_TESTS, ...CHECKS, npm('build', 'build')]);
 // One after the other: they measure time, or keep both cores busy.
 const slow = [
   {name: 'package', command: ['node', 'scripts/check_pack.mjs']},

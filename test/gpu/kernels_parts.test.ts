@@ -47,7 +47,7 @@ describe('rows in parts on WebGPU', () => {
 });
 
 describe('every program of the goldens', () => {
-  // What only other devices enable, test/unit/wgsl_valid.test.ts shows to Dawn without a device.
+  // What only other devices enable, test/unit/long/wgsl_valid.test.ts shows to Dawn without a device.
   for (const {name, program} of VARIANTS.filter(
     ({program: {code}}) => !code.startsWith('enable') && !code.startsWith('diagnostic'),
   )) {

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {full, prefix, slidingWindow, sparseIOHandler, type SwapOptions} from '../../src/index.js';
 import {zoo} from '../support/models/zoo.js';
 
-// One of each way to write attention; test/unit/model_zoo.test.ts runs all models on the CPU. The original runs on the same backend,
+// One of each way to write attention; test/unit/long/model_zoo.test.ts runs all models on the CPU. The original runs on the same backend,
 // whose tanh and pow differ from another's by more than two ways of attention do; but tf.tile of rank 5 is read back synchronously on
 // WebGPU, which Node cannot, so that grouped queries run on the CPU until they are swapped.
 const MODELS = [

@@ -2,8 +2,8 @@ import '@tensorflow/tfjs'; // registers gradients
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import {refusal} from '../support/errors.js';
-import {ASKED, filledCache, UNTOUCHED} from '../support/kv_gradient_cases.js';
+import {refusal} from '../../support/errors.js';
+import {ASKED, filledCache, UNTOUCHED} from '../../support/kv_gradient_cases.js';
 
 for (const backend of ['cpu', 'wasm']) {
   describe(`gradients and a KvCache on ${backend}`, () => {

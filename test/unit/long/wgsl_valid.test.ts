@@ -1,9 +1,9 @@
 import {create} from 'webgpu';
-import {slidingWindow} from '../../src/pattern/index.js';
-import {TILES} from '../../src/plan/configurations.js';
-import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../src/plan/index.js';
-import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../src/wgsl/index.js';
-import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../support/plans.js';
+import {slidingWindow} from '../../../src/pattern/index.js';
+import {TILES} from '../../../src/plan/configurations.js';
+import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../../src/plan/index.js';
+import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../../src/wgsl/index.js';
+import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
 async function openCompiler(): Promise<GPUDevice> {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {reachOf} from '../../src/acsr/index.js';
+import {reachOf} from '../../../src/acsr/index.js';
 import {
   blockLocal,
   causal,
@@ -14,13 +14,13 @@ import {
   slidingWindow,
   strided,
   type Pattern,
-} from '../../src/pattern/index.js';
-import {KvCache} from '../../src/index.js';
-import type {KvAttendOptions, KvCacheOptions} from '../../src/runtime/kv_options.js';
-import {relativePositionBias} from '../../src/runtime/relative_bias.js';
-import {CORPUS} from '../corpus.js';
-import {alibiBias, expectAttention, expectWithin, oracle, randomInputs, relativeBiasOf} from '../oracle.js';
-import {refusal} from '../support/errors.js';
+} from '../../../src/pattern/index.js';
+import {KvCache} from '../../../src/index.js';
+import type {KvAttendOptions, KvCacheOptions} from '../../../src/runtime/kv_options.js';
+import {relativePositionBias} from '../../../src/runtime/relative_bias.js';
+import {CORPUS} from '../../corpus.js';
+import {alibiBias, expectAttention, expectWithin, oracle, randomInputs, relativeBiasOf} from '../../oracle.js';
+import {refusal} from '../../support/errors.js';
 import {
   BIASED,
   CACHE,
@@ -33,8 +33,8 @@ import {
   tokens,
   wholeBiases,
   window,
-} from '../support/kv_cases.js';
-import {play, playMany, type HistoryEvent} from '../support/kv_histories.js';
+} from '../../support/kv_cases.js';
+import {play, playMany, type HistoryEvent} from '../../support/kv_histories.js';
 
 describe('KvCache', () => {
   beforeAll(async () => {

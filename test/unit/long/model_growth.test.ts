@@ -2,13 +2,13 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import type {NodeDef} from '../../src/model/graph.js';
-import {rewriteGraphModel, type SwapReport} from '../../src/model/index.js';
-import {full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
-import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
-import {graphCase} from '../support/graph_cases.js';
-import {uniform, type Constant, type GraphArtifacts} from '../support/graph_fixture.js';
-import {withPattern} from '../support/models/with_pattern.js';
+import type {NodeDef} from '../../../src/model/graph.js';
+import {rewriteGraphModel, type SwapReport} from '../../../src/model/index.js';
+import {full, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
+import {attentionGraph, node, product, scores} from '../../support/attention_graphs.js';
+import {graphCase} from '../../support/graph_cases.js';
+import {uniform, type Constant, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {withPattern} from '../../support/models/with_pattern.js';
 
 type Inputs = Record<string, Tensor>;
 

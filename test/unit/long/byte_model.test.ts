@@ -1,16 +1,16 @@
 import '@tensorflow/tfjs'; // With the gradients of all ops.
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {byteModelConfig, CONTEXT, patternsOf, type ModelConfig, type Variant} from '../../demo/language_model/config.js';
-import {fromArtifacts, type ByteModel} from '../../demo/language_model/load.js';
-import {dense, features, logits, normalize, weightShapes, type Attend} from '../../demo/language_model/network.js';
-import {sample} from '../../demo/language_model/sample.js';
-import {startSession} from '../../demo/language_model/session.js';
-import {heldOutBatch, heldOutCount, trainingBatch} from '../../demo/language_model/train/batches.js';
-import {toHalfBits} from '../../demo/language_model/train/half_bits.js';
-import {untrainedModel} from '../../demo/language_model/untrained.js';
-import {sparseAttention} from '../../src/index.js';
-import {toHalf} from '../support/halves.js';
+import {byteModelConfig, CONTEXT, patternsOf, type ModelConfig, type Variant} from '../../../demo/language_model/config.js';
+import {fromArtifacts, type ByteModel} from '../../../demo/language_model/load.js';
+import {dense, features, logits, normalize, weightShapes, type Attend} from '../../../demo/language_model/network.js';
+import {sample} from '../../../demo/language_model/sample.js';
+import {startSession} from '../../../demo/language_model/session.js';
+import {heldOutBatch, heldOutCount, trainingBatch} from '../../../demo/language_model/train/batches.js';
+import {toHalfBits} from '../../../demo/language_model/train/half_bits.js';
+import {untrainedModel} from '../../../demo/language_model/untrained.js';
+import {sparseAttention} from '../../../src/index.js';
+import {toHalf} from '../../support/halves.js';
 
 const TEXT = new TextEncoder().encode('export function sparse(attention: Pattern): Tensor {');
 

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {compress} from '../../src/compile.js';
+import {compress} from '../../../src/compile.js';
 import {
   blockLocal,
   causal,
@@ -14,12 +14,12 @@ import {
   slidingWindow,
   strided,
   type Pattern,
-} from '../../src/pattern/index.js';
-import {prepare, sparseAttention} from '../../src/runtime/index.js';
-import {chunkRows, drawMask} from '../../src/runtime/chunks.js';
-import {chunksOf, denseAttention, toHeads} from '../../src/runtime/dense.js';
-import {keepFactors} from '../../src/runtime/dropout.js';
-import {SplatError} from '../../src/support/index.js';
+} from '../../../src/pattern/index.js';
+import {prepare, sparseAttention} from '../../../src/runtime/index.js';
+import {chunkRows, drawMask} from '../../../src/runtime/chunks.js';
+import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/dense.js';
+import {keepFactors} from '../../../src/runtime/dropout.js';
+import {SplatError} from '../../../src/support/index.js';
 import {
   broadcastBias,
   dropoutKeep,
@@ -29,8 +29,8 @@ import {
   randomInputs,
   withinLengths,
   type AttentionInputs,
-} from '../oracle.js';
-import {arbitraryDenseCase, BESIDE_LENGTHS, PLAIN, spell, spoilPadding, type DenseCase} from '../support/dense_cases.js';
+} from '../../oracle.js';
+import {arbitraryDenseCase, BESIDE_LENGTHS, PLAIN, spell, spoilPadding, type DenseCase} from '../../support/dense_cases.js';
 
 const SIZES = {batch: 2, heads: 3, queryLength: 37, keyLength: 37, headDim: 8, valueDim: 5};
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import {checkAcsr, compress, type Acsr} from '../../src/acsr/index.js';
-import {full, planAttention, prefix, slidingWindow, strided, type Pattern} from '../../src/index.js';
-import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../src/plan/index.js';
-import {readInterval, readItem, readSpan} from '../../src/plan/schedule.js';
-import {expectSamePairs, pairsOf, problemFor} from '../support/plans.js';
+import {checkAcsr, compress, type Acsr} from '../../../src/acsr/index.js';
+import {full, planAttention, prefix, slidingWindow, strided, type Pattern} from '../../../src/index.js';
+import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../../src/plan/index.js';
+import {readInterval, readItem, readSpan} from '../../../src/plan/schedule.js';
+import {expectSamePairs, pairsOf, problemFor} from '../../support/plans.js';
 
 /** What a schedule says, wherever its intervals lie. */
 function sayings(plan: Plan): string[] {

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
-import {compress} from '../../src/acsr/index.js';
-import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {TILES, type TileName} from '../../src/plan/configurations.js';
-import {checkPlan, CORE_DEVICE, makePlan, scratchLayout, type Device, type Plan, type Problem} from '../../src/plan/index.js';
-import {tileFused} from '../../src/plan/fused.js';
-import {generate} from '../../src/wgsl/index.js';
-import {CORPUS, problemOfCase} from '../corpus.js';
-import {arbitraryCase} from '../support/arbitraries.js';
-import {expectSamePairs, featuredDevice, MATRIX_16, MATRIX_8, pairsOf, problemFor} from '../support/plans.js';
-import {readStruct, structLayout} from '../support/wgsl_layout.js';
+import {compress} from '../../../src/acsr/index.js';
+import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../../src/pattern/index.js';
+import {TILES, type TileName} from '../../../src/plan/configurations.js';
+import {checkPlan, CORE_DEVICE, makePlan, scratchLayout, type Device, type Plan, type Problem} from '../../../src/plan/index.js';
+import {tileFused} from '../../../src/plan/fused.js';
+import {generate} from '../../../src/wgsl/index.js';
+import {CORPUS, problemOfCase} from '../../corpus.js';
+import {arbitraryCase} from '../../support/arbitraries.js';
+import {expectSamePairs, featuredDevice, MATRIX_16, MATRIX_8, pairsOf, problemFor} from '../../support/plans.js';
+import {readStruct, structLayout} from '../../support/wgsl_layout.js';
 
 const FEATURED: readonly (readonly [string, Device, Plan['storage']])[] = [
   ['tensor cores of halves', featuredDevice(MATRIX_16), 'float16'],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import {compress} from '../../src/acsr/index.js';
-import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {TILES} from '../../src/plan/configurations.js';
+import {compress} from '../../../src/acsr/index.js';
+import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../../src/pattern/index.js';
+import {TILES} from '../../../src/plan/configurations.js';
 import {
   CORE_DEVICE,
   makeGradientPlan,
@@ -11,11 +11,11 @@ import {
   type GradientPlan,
   type KeyResults,
   type Problem,
-} from '../../src/plan/index.js';
-import {transpose} from '../../src/plan/transpose.js';
-import {CORPUS, problemOfCase} from '../corpus.js';
-import {arbitraryCase} from '../support/arbitraries.js';
-import {pairsOf, planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
+} from '../../../src/plan/index.js';
+import {transpose} from '../../../src/plan/transpose.js';
+import {CORPUS, problemOfCase} from '../../corpus.js';
+import {arbitraryCase} from '../../support/arbitraries.js';
+import {pairsOf, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
 
 interface KeyItem {
   readonly firstKey: number;

@@ -2,14 +2,14 @@ import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';
 import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
 import {dispose, memory, setBackend, tensor2d, type io, type Tensor} from '@tensorflow/tfjs-core';
-import {sparseIOHandler} from '../../src/model/index.js';
-import {full, prefix, slidingWindow, type Pattern} from '../../src/pattern/index.js';
-import type {BuiltArtifacts} from '../support/models/graph_builder.js';
-import {handWritten} from '../support/models/generic.js';
-import {gpt2} from '../support/models/gpt2.js';
-import {zoo, type ZooModel, type ZooRun} from '../support/models/zoo.js';
-import {withPattern} from '../support/models/with_pattern.js';
-import {floats, padding, type Inputs} from '../support/models/zoo_inputs.js';
+import {sparseIOHandler} from '../../../src/model/index.js';
+import {full, prefix, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
+import type {BuiltArtifacts} from '../../support/models/graph_builder.js';
+import {handWritten} from '../../support/models/generic.js';
+import {gpt2} from '../../support/models/gpt2.js';
+import {zoo, type ZooModel, type ZooRun} from '../../support/models/zoo.js';
+import {withPattern} from '../../support/models/with_pattern.js';
+import {floats, padding, type Inputs} from '../../support/models/zoo_inputs.js';
 
 /** Every query keeps key 0 whatever causal mask a model adds, so that no row is empty by the pattern. */
 const SPARSE = slidingWindow({left: 5, right: 3}).or(prefix(2));

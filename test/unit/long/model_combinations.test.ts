@@ -2,11 +2,19 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {dispose, memory, setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {rewriteGraphModel} from '../../src/model/index.js';
-import {full, prefix, slidingWindow} from '../../src/pattern/index.js';
-import {combined, COMBINATIONS, fits, LONGEST, WINDOWS, type Combination, type Fixed} from '../support/attention_combinations.js';
-import {uniform} from '../support/graph_fixture.js';
-import {withPattern} from '../support/models/with_pattern.js';
+import {rewriteGraphModel} from '../../../src/model/index.js';
+import {full, prefix, slidingWindow} from '../../../src/pattern/index.js';
+import {
+  combined,
+  COMBINATIONS,
+  fits,
+  LONGEST,
+  WINDOWS,
+  type Combination,
+  type Fixed,
+} from '../../support/attention_combinations.js';
+import {uniform} from '../../support/graph_fixture.js';
+import {withPattern} from '../../support/models/with_pattern.js';
 
 interface Run extends Fixed {
   /** Whether the inputs declare their sizes. */

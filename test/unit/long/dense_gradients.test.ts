@@ -2,11 +2,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {chunksOf, denseAttention, toHeads} from '../../src/runtime/dense.js';
-import {denseGradients} from '../../src/runtime/dense_gradients.js';
-import {mulberry32} from '../oracle.js';
-import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast, sumsOfDiagonals} from '../oracle_gradients.js';
-import {arbitraryDenseCase, BESIDE_LENGTHS, PLAIN, spell, spoilPadding, type DenseCase} from '../support/dense_cases.js';
+import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/dense.js';
+import {denseGradients} from '../../../src/runtime/dense_gradients.js';
+import {mulberry32} from '../../oracle.js';
+import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast, sumsOfDiagonals} from '../../oracle_gradients.js';
+import {arbitraryDenseCase, BESIDE_LENGTHS, PLAIN, spell, spoilPadding, type DenseCase} from '../../support/dense_cases.js';
 
 type Four = [number, number, number, number];
 

@@ -14,10 +14,10 @@ import {
   zeros,
   type Tensor,
 } from '@tensorflow/tfjs-core';
-import {sparseIOHandler, type SwapOptions} from '../../src/model/index.js';
-import {full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
-import {attentionGraph, node, product, scores, spellings} from '../support/attention_graphs.js';
-import {graphFixture, handMade, uniform, type GraphArtifacts} from '../support/graph_fixture.js';
+import {sparseIOHandler, type SwapOptions} from '../../../src/model/index.js';
+import {full, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
+import {attentionGraph, node, product, scores, spellings} from '../../support/attention_graphs.js';
+import {graphFixture, handMade, uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
 
 type Inputs = Record<string, Tensor>;
 

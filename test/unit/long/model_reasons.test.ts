@@ -2,11 +2,11 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {setBackend, tensor, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {dataInputs, parseEdge, textOf, type NodeDef} from '../../src/model/graph.js';
-import {rewriteGraphModel} from '../../src/model/index.js';
-import {full} from '../../src/pattern/index.js';
-import {uniform, type GraphArtifacts} from '../support/graph_fixture.js';
-import {BEFORE, BEHIND, INPUTS, LAST, oddAttention, PRODUCTS, SIZES, type OddAttention} from '../support/odd_attention.js';
+import {dataInputs, parseEdge, textOf, type NodeDef} from '../../../src/model/graph.js';
+import {rewriteGraphModel} from '../../../src/model/index.js';
+import {full} from '../../../src/pattern/index.js';
+import {uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {BEFORE, BEHIND, INPUTS, LAST, oddAttention, PRODUCTS, SIZES, type OddAttention} from '../../support/odd_attention.js';
 
 const draw = (shape: readonly number[], seed: number): Tensor => {
   const random = uniform(seed);

@@ -2,17 +2,17 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import {causal, planAttention, prepare, slidingWindow, sparseAttention} from '../../src/index.js';
-import {MultiHeadAttention} from '../../src/layers/index.js';
-import {compress, CORE_DEVICE, fromMask} from '../../src/compile.js';
-import {checkPlan} from '../../src/plan/index.js';
-import {chunksOf, denseAttention, toHeads} from '../../src/runtime/dense.js';
-import {denseGradients} from '../../src/runtime/dense_gradients.js';
-import {SplatError} from '../../src/support/index.js';
-import {mulberry32} from '../oracle.js';
-import {expectGradients} from '../support/gradient_cases.js';
-import {expectCase} from '../support/option_cases.js';
-import {WIDE} from '../support/wide_cases.js';
+import {causal, planAttention, prepare, slidingWindow, sparseAttention} from '../../../src/index.js';
+import {MultiHeadAttention} from '../../../src/layers/index.js';
+import {compress, CORE_DEVICE, fromMask} from '../../../src/compile.js';
+import {checkPlan} from '../../../src/plan/index.js';
+import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/dense.js';
+import {denseGradients} from '../../../src/runtime/dense_gradients.js';
+import {SplatError} from '../../../src/support/index.js';
+import {mulberry32} from '../../oracle.js';
+import {expectGradients} from '../../support/gradient_cases.js';
+import {expectCase} from '../../support/option_cases.js';
+import {WIDE} from '../../support/wide_cases.js';
 
 for (const backend of ['cpu', 'wasm'])
   describe(`features past 256 on the ${backend} backend`, () => {
