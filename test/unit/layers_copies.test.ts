@@ -2,6 +2,7 @@ import {createRequire} from 'node:module';
 import {fileURLToPath} from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import {build} from 'esbuild';
+import {DotAttention} from '../../src/layers/dot_attention.js';
 import * as layersOfOne from '../../src/layers/index.js';
 import {causal, full, slidingWindow} from '../../src/pattern/index.js';
 import {tensorOf, tokens} from '../support/keras_attention.js';
@@ -30,6 +31,13 @@ describe('two copies of the package', () => {
   beforeAll(async () => {
     await tf.setBackend('cpu');
     other = await anotherCopy();
+  });
+
+  // The second copy registered its classes over ours, which other specs load models with.
+  afterAll(() => {
+    tf.serialization.registerClass(layersOfOne.MultiHeadAttention);
+    tf.serialization.registerClass(layersOfOne.GroupedQueryAttention);
+    tf.serialization.registerClass(DotAttention);
   });
 
   it('know each other’s layers', () => {

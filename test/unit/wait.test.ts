@@ -54,7 +54,7 @@ describe('waiting for a device', () => {
     expect(await Promise.all(many)).toEqual(many.map(() => 'done'));
     // At most one in a millisecond.
     expect(submits.length).toBeLessThanOrEqual(1 + submits.at(-1)! - submits[0]!);
-    expect(submits.length).toBeGreaterThan(5);
+    expect(submits.length).toBeGreaterThan(2);
   });
 
   it('goes on for those who still wait, and again for those who come later', async () => {
