@@ -79,9 +79,10 @@ fn biased(score: f32, bias: f32) -> f32 {
 }
 
 fn biasedTwice(score: f32, bias: f32, other: f32) -> f32 {
-  let both = fma(bias, 0.0625, other * 0.0625);
+  let hides = bitcast<u32>(other) == 0xff800000u;
+  let both = fma(bias, 0.0625, select(other * 0.0625, 0.0, hides));
   let shown = select(score + both, HIDDEN, bitcast<u32>(bias) == 0xff800000u);
-  return select(shown, HIDDEN, bitcast<u32>(other) == 0xff800000u); // no ||, a branch for each pair
+  return select(shown, HIDDEN, hides); // no ||, a branch for each pair
 }
 
 fn capped(x: f32) -> f32 {
