@@ -49,12 +49,31 @@ function columnsOf(bias: Tensor4D, positions: ArrayLike<number>): Tensor4D {
 /** Empty slots hold a position before 0. */
 const clamp = (index: number, count: number): number => Math.min(Math.max(index, 0), count - 1);
 
-/** The biases of a whole call over `tokens` tokens, as `sparseAttention` takes them. */
+/**
+ * The biases of a whole call over `tokens` tokens, as `sparseAttention` takes them. Those of a step need not reach its padding, where
+ * they count for nothing.
+ */
 export function wholeBiases({bias, relative}: Scores, tokens: number): {bias?: Tensor4D; relativeBias?: Tensor2D} {
-  const keys = bias?.shape[3] ?? 0;
-  const isWide = keys > 1 && keys > tokens;
+  const isBroadcast = bias?.shape[3] === 1;
   return {
-    ...(bias && {bias: isWide ? tf.slice(bias, [0, 0, 0, 0], [-1, -1, -1, tokens]) : bias}),
-    ...(relative && {relativeBias: tf.slice(relative.entries, [0, relative.zero - tokens + 1], [-1, 2 * tokens - 1])}),
+    ...(bias && {bias: isBroadcast ? bias : columnsFrom(bias, 0, tokens)}),
+    ...(relative && {relativeBias: columnsFrom(relative.entries, relative.zero - tokens + 1, 2 * tokens - 1)}),
   };
+}
+
+/** `count` of the last dimension from `begin` on, zeros where the tensor has none. */
+function columnsFrom<T extends Tensor>(tensor: T, begin: number, count: number): T {
+  const columns = tensor.shape.at(-1)!;
+  if (begin === 0 && count === columns) return tensor;
+  const [from, to] = [Math.max(begin, 0), Math.min(begin + count, columns)];
+  const isOthers = (axis: number): boolean => axis < tensor.rank - 1;
+  const part = tf.slice(
+    tensor,
+    tensor.shape.map((_, axis) => (isOthers(axis) ? 0 : from)),
+    tensor.shape.map((size, axis) => (isOthers(axis) ? size : to - from)),
+  );
+  return tf.pad(
+    part,
+    tensor.shape.map((_, axis) => (isOthers(axis) ? [0, 0] : [from - begin, begin + count - to])),
+  ) as T;
 }

@@ -259,18 +259,20 @@ export class KvCache {
 
   #prefill(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
     const {scale, softcap, alibiSlopes, sinks} = scores;
+    const tokens = query.shape[2];
+    const isPadded = counts.some((count) => count < tokens);
     const output = sparseAttention(query, key, value, this.pattern, {
       ...{scale, queryOffset: 0, precision: this.#precision},
       ...(softcap !== undefined && {softcap}),
       ...(alibiSlopes && {alibiSlopes}),
       ...(sinks && {sinks}),
-      ...wholeBiases(scores, query.shape[2]),
+      // The padding comes after the tokens, so these never attend to it, but rows of a tile share a NaN in a value.
+      ...(isPadded && {keyLengths: counts}),
+      ...wholeBiases(scores, tokens),
     }) as Tensor4D;
     store.write(key, value, {first: this.#lengths, counts});
     this.#count(counts);
-    const tokens = query.shape[2];
-    if (counts.every((count) => count === tokens)) return output;
-    // The padding comes after the tokens, so these never see it.
+    if (!isPadded) return output;
     const isToken = counts.flatMap((count) => Array.from({length: tokens}, (_, i) => i < count));
     return tf.where(tf.tensor4d(isToken, [counts.length, 1, tokens, 1], 'bool'), output, tf.zerosLike(output));
   }

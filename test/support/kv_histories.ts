@@ -125,18 +125,34 @@ async function append(
 ): Promise<void> {
   const m = Math.max(...counts) + padding;
   const query = fresh(2 * heads * m * headDim);
-  const added = held.map(() => Array.from({length: m}, () => ({key: fresh(headDim), value: fresh(valueDim)})));
+  // Padding may hold anything.
+  const isPadding = (b: number, i: number): boolean => i >= counts[b]!;
+  query.forEach((_, at) => {
+    const row = Math.floor(at / headDim);
+    if (isPadding(Math.floor(row / (heads * m)), row % m)) query[at] = NaN;
+  });
+  const added = held.map((_, b) =>
+    Array.from({length: m}, (_, i) => {
+      const [key, value] = [fresh(headDim), fresh(valueDim)];
+      return isPadding(b, i) ? {key: key.fill(NaN), value: value.fill(Infinity)} : {key, value};
+    }),
+  );
   const flat = (name: 'key' | 'value'): number[] => added.flatMap((list) => list.flatMap((token) => token[name]));
   const swapped = (tensor: tf.Tensor4D): tf.Tensor4D => (layout === undefined ? tensor : tf.transpose(tensor, [0, 2, 1, 3]));
-  const [pairs, entries, slopes] = [fresh(heads * m * longest), fresh(heads * (2 * longest - 1)), [0.5, 0.1]];
+  // As many columns and entries as there may ever be, or as there are tokens by then; those of padding may be left out.
+  const most = Math.max(1, ...held.map((list, b) => list.length + counts[b]!));
+  const long = counts[0] % 2 === 0 ? longest : most;
+  // Later on, entries of so few may be taken for those of the step alone, which is refused.
+  const far = held.every((list) => list.length === 0) ? long : longest;
+  const [pairs, entries, slopes] = [fresh(heads * m * long), fresh(heads * (2 * far - 1)), [0.5, 0.1]];
   const output = cache.attend(
     swapped(tf.tensor4d(query, [2, heads, m, headDim])),
     swapped(tf.tensor4d(flat('key'), [2, 1, m, headDim])),
     swapped(tf.tensor4d(flat('value'), [2, 1, m, valueDim])),
     {
       lengths: [...counts],
-      ...(bias && {bias: tf.tensor3d(pairs, [heads, m, longest])}),
-      ...(relative && {relativeBias: tf.tensor2d(entries, [heads, 2 * longest - 1])}),
+      ...(bias && {bias: tf.tensor3d(pairs, [heads, m, long])}),
+      ...(relative && {relativeBias: tf.tensor2d(entries, [heads, 2 * far - 1])}),
       ...(alibi && {alibiSlopes: slopes}),
       ...(layout && {layout}),
     },
@@ -149,10 +165,8 @@ async function append(
     list.push(...added[b]!.slice(0, count));
     const shape = {queryLength: count, keyLength: list.length};
     const biases: Bias[] = [
-      ...(bias ? [(_: number, h: number, q: number, k: number) => pairs[(h * m + q) * longest + k]!] : []),
-      ...(relative
-        ? [(_: number, h: number, q: number, k: number) => entries[h * (2 * longest - 1) + k - q - first + longest - 1]!]
-        : []),
+      ...(bias ? [(_: number, h: number, q: number, k: number) => pairs[(h * m + q) * long + k]!] : []),
+      ...(relative ? [(_: number, h: number, q: number, k: number) => entries[h * (2 * far - 1) + k - q - first + far - 1]!] : []),
       ...(alibi ? [alibiBias(slopes, first)] : []),
     ];
     const rowsOf = (h: number): number => (b * heads + h) * m * headDim;
