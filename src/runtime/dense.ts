@@ -177,7 +177,8 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   const {product, side, softcap: cappedAt} = scaleOf(options, unit);
   // Where it makes numbers smaller before they meet, else after: neither takes terms of a sum past float32.
   const [before, after] = Math.abs(product) <= 1 ? [product, 1] : [1, product];
-  const queryRows = times(slice(inputs.query, 2, rowBegin, rowEnd), before * side);
+  // One after the other: both of them times each other may be below what float32 holds.
+  const queryRows = times(times(slice(inputs.query, 2, rowBegin, rowEnd), side), before);
   let scores: Tensor = times(matMulByHead(queryRows, times(key, side), true), after);
   const cap: Tensor | null = softcap === undefined ? null : tf.tanh(scores);
   if (cap !== null) scores = tf.mul(cap, cappedAt);

@@ -1,6 +1,9 @@
 /** Scales outside of this are far; no model has them. */
 const [SMALLEST, LARGEST] = [2 ** -12, 2 ** 60];
 
+/** Below it float32 has few digits, and GPUs have 0. What is left of a smaller scale multiplies the product. */
+const SMALLEST_SIDE = 2 ** -126;
+
 /**
  * Whether the scale, or what it is in units of the softcap, is so far from 1 that query and key take parts of it before they meet: their
  * product may be past float32 where the score is not. Within, products are past it for scores beyond 3.4e38 / 4096 = 8e34 alone.
@@ -27,6 +30,6 @@ export function factorsOf(
   {unit, farScale}: {readonly unit: number; readonly farScale: boolean},
 ): ScaleFactors {
   const whole = scale / (softcap ?? unit);
-  const side = farScale && scale !== 0 ? 2 ** Math.round(Math.log2(Math.abs(whole)) / 2) : 1;
+  const side = farScale && scale !== 0 ? Math.max(SMALLEST_SIDE, 2 ** Math.round(Math.log2(Math.abs(whole)) / 2)) : 1;
   return {product: whole / side / side, side, gradient: scale / side, softcap: (softcap ?? 0) / unit};
 }

@@ -69,6 +69,7 @@ const SOFTCAPS: readonly FarCase[] = [
   {what: 'a softcap of scores past float32', softcap: 5, scale: 1e6, query: 1e17, key: 1e17},
   {what: 'a huge softcap', softcap: 1e30, scale: 1, query: 1e-9, key: 1e9},
   {what: 'a tiny softcap', softcap: 1e-30, scale: 1},
+  {what: 'a huge softcap and a scale that float32 does not hold', softcap: 1e30, scale: 1e-60, query: 1e30, key: 1e30},
 ];
 
 const BIASES: readonly FarCase[] = [
