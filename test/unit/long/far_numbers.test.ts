@@ -2,8 +2,8 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import {expectFar, expectFarGradients, FAR_CASES, HUGE_VALUES} from '../support/far_cases.js';
-import {expectFarCaches, expectFarMerges} from '../support/far_parts.js';
+import {expectFar, expectFarGradients, FAR_CASES, HUGE_VALUES} from '../../support/far_cases.js';
+import {expectFarCaches, expectFarMerges} from '../../support/far_parts.js';
 
 for (const backend of ['cpu', 'wasm'])
   describe(`numbers near the ends of float32, on the ${backend} backend`, () => {

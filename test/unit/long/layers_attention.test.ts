@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
-import {GroupedQueryAttention, MultiHeadAttention, type MultiHeadAttentionArgs} from '../../src/layers/index.js';
-import {causal, full, globalTokens, prefix, slidingWindow, type Pattern} from '../../src/pattern/index.js';
-import {arbitraryPattern} from '../support/arbitraries.js';
-import {expectNumbers, kerasAttention, randomWeights, tensorOf, tokens} from '../support/keras_attention.js';
+import {GroupedQueryAttention, MultiHeadAttention, type MultiHeadAttentionArgs} from '../../../src/layers/index.js';
+import {causal, full, globalTokens, prefix, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
+import {arbitraryPattern} from '../../support/arbitraries.js';
+import {expectNumbers, kerasAttention, randomWeights, tensorOf, tokens} from '../../support/keras_attention.js';
 
 describe('attention layers', () => {
   beforeAll(async () => {

@@ -15,19 +15,19 @@ import {
   sparseAttention,
   sparseAttentionWithAux,
   SplatError,
-} from '../../src/index.js';
-import {GroupedQueryAttention, MultiHeadAttention} from '../../src/layers/index.js';
-import {SHARED_NAMES} from '../../src/layers/arguments.js';
-import {CALL_NAMES} from '../../src/layers/call_arguments.js';
-import {MULTI_HEAD_NAMES} from '../../src/layers/multi_head_attention.js';
-import {SWAP_NAMES} from '../../src/model/options.js';
-import {SHAPE_NAMES} from '../../src/plan_attention.js';
-import {OPTION_NAMES} from '../../src/runtime/check.js';
-import {BACKEND_NAMES} from '../../src/runtime/create_backend.js';
-import {ATTEND_NAMES, CACHE_NAMES} from '../../src/runtime/kv_options.js';
-import {PREPARE_NAMES} from '../../src/runtime/prepare.js';
-import {RELATIVE_NAMES} from '../../src/runtime/relative_bias.js';
-import {refusal} from '../support/errors.js';
+} from '../../../src/index.js';
+import {GroupedQueryAttention, MultiHeadAttention} from '../../../src/layers/index.js';
+import {SHARED_NAMES} from '../../../src/layers/arguments.js';
+import {CALL_NAMES} from '../../../src/layers/call_arguments.js';
+import {MULTI_HEAD_NAMES} from '../../../src/layers/multi_head_attention.js';
+import {SWAP_NAMES} from '../../../src/model/options.js';
+import {SHAPE_NAMES} from '../../../src/plan_attention.js';
+import {OPTION_NAMES} from '../../../src/runtime/check.js';
+import {BACKEND_NAMES} from '../../../src/runtime/create_backend.js';
+import {ATTEND_NAMES, CACHE_NAMES} from '../../../src/runtime/kv_options.js';
+import {PREPARE_NAMES} from '../../../src/runtime/prepare.js';
+import {RELATIVE_NAMES} from '../../../src/runtime/relative_bias.js';
+import {refusal} from '../../support/errors.js';
 
 type Options = Record<string, unknown>;
 

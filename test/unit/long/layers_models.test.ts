@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import {GroupedQueryAttention, MultiHeadAttention} from '../../src/layers/index.js';
-import {causal, slidingWindow} from '../../src/pattern/index.js';
-import {expectNumbers, kerasAttention, numbers, randomWeights, tensorOf, tokens} from '../support/keras_attention.js';
+import {GroupedQueryAttention, MultiHeadAttention} from '../../../src/layers/index.js';
+import {causal, slidingWindow} from '../../../src/pattern/index.js';
+import {expectNumbers, kerasAttention, numbers, randomWeights, tensorOf, tokens} from '../../support/keras_attention.js';
 
 const HEADS = {heads: 2, keyHeads: 2, keyDim: 3, valueDim: 3, outputSize: 4};
 const make = (more: object = {}): MultiHeadAttention => new MultiHeadAttention({numHeads: 2, keyDim: 3, ...more});
