@@ -17,9 +17,9 @@ const PROSE = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECUR
 /** Pages and pictures that the README leads to, so that its links work also where the package is all one has. */
 const isDocument = (path) => /^(docs|demo)[/]/.test(path);
 /** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
-const MOST_SCRIPT_BYTES = 45_000;
+const MOST_SCRIPT_BYTES = 49_500;
 /** Developers download the package; a third of it is the map that shows them the sources, a third pages and a picture. */
-const MOST_PACKAGE_BYTES = 1_310_720;
+const MOST_PACKAGE_BYTES = 1_572_864;
 
 /** What an app imports: the kernel it must have registered then, and the most its bundle may weigh beside TensorFlow.js. */
 const BUNDLES = [

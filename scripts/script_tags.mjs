@@ -32,6 +32,7 @@ const EXTRAS = {
   'src/plan/decode_plan.ts': 'KvCache',
   'src/wgsl/convert.ts': "precision 'float16'",
   'src/wgsl/generate_rounding.ts': "precision 'float16'",
+  'src/wgsl/generate_rounding.ts': "precision 'float16'",
   'src/wgsl/matrix.ts': 'tensor cores',
 };
 
