@@ -55,18 +55,18 @@ export class Pattern {
    * @example
    * causal().and(blockLocal({size: 2})).attends(3, 1, {queryLength: 4, keyLength: 4}); // false
    */
-  and(other: Pattern): Pattern {
-    return this.#combine('and', other);
+  and(other: Pattern, ...more: readonly Pattern[]): Pattern {
+    return this.#combine('and', [other, ...more]);
   }
 
   /**
-   * The pairs in either pattern. Throws `SplatError` when `other` is not a pattern.
+   * The pairs in any of the patterns. Throws `SplatError` when `other` is not a pattern.
    *
    * @example
    * causal().or(prefix(2)).attends(0, 1, {queryLength: 4, keyLength: 4}); // true
    */
-  or(other: Pattern): Pattern {
-    return this.#combine('or', other);
+  or(other: Pattern, ...more: readonly Pattern[]): Pattern {
+    return this.#combine('or', [other, ...more]);
   }
 
   /**
@@ -118,9 +118,11 @@ export class Pattern {
     return nodeToJSON(this.node);
   }
 
-  #combine(kind: 'and' | 'or', other: Pattern): Pattern {
-    if (!(other instanceof Pattern)) refusePattern(`pattern.${kind}`, other);
-    return new Pattern({kind, operands: Object.freeze([this.node, other.node] as const)}, this, other);
+  #combine(kind: 'and' | 'or', others: readonly Pattern[]): Pattern {
+    return others.reduce((all: Pattern, other) => {
+      if (!(other instanceof Pattern)) refusePattern(`pattern.${kind}`, other);
+      return new Pattern({kind, operands: Object.freeze([all.node, other.node] as const)}, all, other);
+    }, this);
   }
 }
 

@@ -73,7 +73,20 @@ const WORDS: OptionWords = {
   expected: 'an object such as {scale: 0.125}',
   cure: 'Leave it out for the defaults.',
   one: (name) => `option '${name}'`,
+  otherwise: {
+    ...spelled(
+      ['mask', 'attnMask', 'attentionMask'],
+      'A mask of pairs stands in the place of the pattern; padding is keyLengths or segmentIds.',
+    ),
+    ...spelled(['causal', 'isCausal', 'useCausalMask'], 'Say it by the pattern: causal(), or pattern.and(causal()).'),
+  },
 };
+
+/** One cure for names in both ways of writing them. */
+function spelled(names: readonly string[], cure: string): Record<string, string> {
+  const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(names.flatMap((name) => [name, snake(name)]).map((name) => [name, cure]));
+}
 
 export const checkImplementation = (implementation: string = 'auto'): Call['implementation'] =>
   oneOf('option implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");

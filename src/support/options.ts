@@ -19,6 +19,8 @@ export interface OptionWords {
   readonly one: (name: string) => string;
   /** What other packages call an option: too far from its name to be taken for a typo of it. */
   readonly elsewhere?: Readonly<Record<string, readonly string[]>>;
+  /** What no option says, but something else does: the cure by the name that other packages give it. */
+  readonly otherwise?: Readonly<Record<string, string>>;
   /** Names that are taken and not told of. */
   readonly also?: readonly string[];
 }
@@ -36,7 +38,7 @@ export function readOptions<T extends object>(given: T | null | undefined, names
     if (!known.includes(name) && words.also?.includes(name) !== true) {
       const namesake = Object.entries(words.elsewhere ?? {}).find(([, names]) => names.includes(name))?.[0];
       const near = namesake ?? nearestName(name, known);
-      const cure = near === undefined ? 'Remove it.' : `Did you mean '${near}'?`;
+      const cure = words.otherwise?.[name] ?? (near === undefined ? 'Remove it.' : `Did you mean '${near}'?`);
       refuse(words.one(name), 'an unknown option', `one of ${known.join(', ')}`, cure);
     }
     if (value !== undefined && value !== null) read[name] = plainNumber(value);

@@ -81,6 +81,12 @@ describe('a builder refuses', () => {
     expect(refusal(() => causal().or(wrong('full()'))).message).toContain(
       "pattern.or: found the text 'full()', expected a Pattern",
     );
+    expect(refusal(() => causal().and(prefix(1), wrong(3))).thing).toBe('pattern.and');
+  });
+
+  it('no operand of several: all of them count', () => {
+    expect(String(causal().or(prefix(4), documents([6])))).toBe('causal() or prefix(4) or documents([6])');
+    expect(String(causal().and(prefix(4), documents([6])))).toBe('causal() and prefix(4) and documents([6])');
   });
 });
 

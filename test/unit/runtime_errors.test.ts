@@ -104,6 +104,12 @@ describe('sparseAttention refuses', () => {
       /^option 'scales': found an unknown option.*Did you mean 'scale'\?/,
     ],
     [
+      'a mask among the options',
+      () => withOptions({attention_mask: [[1]]}),
+      /option 'attention_mask'.*stands in the place of the pattern/,
+    ],
+    ['causality among the options', () => withOptions({isCausal: true}), /option 'isCausal'.*causal\(\)/],
+    [
       'an option like nothing known',
       () => withOptions({temperature: 1}),
       /expected one of scale, queryOffset, bias, implementation, precision, layout, .* seed\. Remove it/,
