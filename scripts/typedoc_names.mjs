@@ -1,7 +1,12 @@
 // A plugin of TypeDoc: pages are called what their heading says, modules what one imports, and every page leads back to the demos.
 import {Converter, JSX} from 'typedoc';
 
-const DOORS = {index: 'tfjs-splat', layers: 'tfjs-splat/layers', chained: 'tfjs-splat/chained'};
+const DOORS = {
+  index: 'tfjs-splat',
+  layers: 'tfjs-splat/layers',
+  chained: 'tfjs-splat/chained',
+  register: 'tfjs-splat/register',
+};
 const HEADING = /^# (.+)\n+/;
 
 /** @param {import('typedoc').Application} app */
