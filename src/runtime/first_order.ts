@@ -3,7 +3,7 @@ import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
 
 /** Gradients are computed in a kernel of this name. */
-export const GRADIENT_KERNEL = 'SparseAttentionGradient';
+const GRADIENT_KERNEL = 'SparseAttentionGradient';
 
 interface Attrs {
   /** The op whose gradients they are. */

@@ -38,7 +38,8 @@ export function readOptions<T extends object>(given: T | null | undefined, names
     if (!known.includes(name) && words.also?.includes(name) !== true) {
       const namesake = Object.entries(words.elsewhere ?? {}).find(([, names]) => names.includes(name))?.[0];
       const near = namesake ?? nearestName(name, known);
-      const cure = words.otherwise?.[name] ?? (near === undefined ? 'Remove it.' : `Did you mean '${near}'?`);
+      const cure =
+        new Map(Object.entries(words.otherwise ?? {})).get(name) ?? (near === undefined ? 'Remove it.' : `Did you mean '${near}'?`);
       refuse(words.one(name), 'an unknown option', `one of ${known.join(', ')}`, cure);
     }
     if (value !== undefined && value !== null) read[name] = plainNumber(value);

@@ -108,6 +108,7 @@ describe('sparseAttention refuses', () => {
       () => withOptions({attention_mask: [[1]]}),
       /option 'attention_mask'.*stands in the place of the pattern/,
     ],
+    ['a name that every object has', () => withOptions({constructor: 1}), /option 'constructor'.*Remove it\.$/],
     ['causality among the options', () => withOptions({isCausal: true}), /option 'isCausal'.*causal\(\)/],
     [
       'an option like nothing known',
