@@ -1,6 +1,6 @@
 import type {BindingRole, Compiled, Program} from '../src/compile.js';
-import {scheduleWords} from '../src/runtime/launch.js';
-import type {Pipelines} from '../src/runtime/pipelines.js';
+import {scheduleWords} from '../src/runtime/launch/launch.js';
+import type {Pipelines} from '../src/runtime/host/pipelines.js';
 
 /** Which of a call's dispatches to run. */
 export type Part = 'all' | 'convert' | 'kernels' | 'without repair';

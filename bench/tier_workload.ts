@@ -1,5 +1,5 @@
 import {compile, type BindingRole, type Compiled, type Device, type Problem, type Storage} from '../src/compile.js';
-import {Pipelines} from '../src/runtime/pipelines.js';
+import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {halvesBytes} from '../src/wgsl/index.js';
 import {finish, type Gpu} from './gpu.js';
 import type {BenchPattern} from './patterns.js';

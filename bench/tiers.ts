@@ -1,7 +1,7 @@
 import {appendFileSync, writeFileSync} from 'node:fs';
 import type {BackendReport} from '../src/index.js';
-import {Host} from '../src/runtime/backend.js';
-import {Pipelines} from '../src/runtime/pipelines.js';
+import {Host} from '../src/runtime/host/backend.js';
+import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {callRecords} from './calls.js';
 import {openTiersGpu} from './gpu.js';
 import {PATTERNS} from './patterns.js';

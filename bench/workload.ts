@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {planAttention, sparseAttention} from '../src/index.js';
-import {Host} from '../src/runtime/backend.js';
+import {Host} from '../src/runtime/host/backend.js';
 import {finish, flush, type Gpu} from './gpu.js';
 import type {Implementation, Options} from './options.js';
 import type {BenchPattern} from './patterns.js';

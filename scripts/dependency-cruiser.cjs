@@ -17,6 +17,33 @@ const MAY_IMPORT = {
   layers: ['support', 'pattern', 'runtime'],
 };
 
+/** The same inside rooms that outgrew one sitting. The files that stand beside the sub-rooms put them together and may import all. */
+const SUB_ROOMS = {
+  wgsl: {
+    text: [],
+    tile: ['text'],
+    around: ['text', 'tile'],
+    attend: ['text', 'tile'],
+    matrix: ['text', 'tile'],
+    gradient: ['text', 'tile'],
+  },
+  runtime: {
+    host: [],
+    tf_ops: [],
+    launch: ['host', 'tf_ops'],
+    call: ['host', 'tf_ops', 'launch'],
+    helpers: ['host', 'tf_ops', 'call'],
+    kv: ['host', 'tf_ops', 'launch', 'call'],
+    open: ['host', 'call'],
+  },
+  model: {
+    graph: [],
+    read: ['graph'],
+    write: ['graph', 'read'],
+    run: ['graph', 'read'],
+  },
+};
+
 /** Matches every file of a room, whether it is a folder or one file. */
 const room = (name) => `^src/${name}(/|\\.ts$)`;
 const anyOf = (names) => `^src/(${names.join('|')})(/|\\.ts$)`;
@@ -28,6 +55,23 @@ const arrows = Object.entries(MAY_IMPORT).map(([name, others]) => ({
   from: {path: room(name)},
   to: {path: '^src/', pathNot: anyOf([name, ...others])},
 }));
+
+const subArrows = Object.entries(SUB_ROOMS).flatMap(([name, subs]) => [
+  ...Object.entries(subs).map(([sub, others]) => ({
+    name: `${name}-${sub}-imports-only-${others.join('-') || 'itself'}`,
+    comment: `Of src/${name}, ${sub} may import ${others.join(', ') || 'no other sub-room'}.`,
+    severity: 'error',
+    from: {path: `^src/${name}/${sub}/`},
+    to: {path: `^src/${name}/`, pathNot: `^src/${name}/(${[sub, ...others].join('|')})/`},
+  })),
+  {
+    name: `${name}-has-the-sub-rooms-that-it-has`,
+    comment: 'A new sub-room says in SUB_ROOMS what it may import.',
+    severity: 'error',
+    from: {path: `^src/${name}/`},
+    to: {path: `^src/${name}/[^/]+/`, pathNot: `^src/${name}/(${Object.keys(subs).join('|')})/`},
+  },
+]);
 
 const doors = [
   {
@@ -61,6 +105,7 @@ const doors = [
 module.exports = {
   forbidden: [
     ...arrows,
+    ...subArrows,
     {
       name: 'no-cycles',
       severity: 'error',

@@ -49,7 +49,7 @@ const ASSETS = [
   ['demo/text/tensorflowjs.txt', 'text/tensorflowjs.txt'],
   // Long texts for the model page: the project's own prose and code besides.
   ['docs/architecture.md', 'text/architecture.txt'],
-  ['src/runtime/kv_cache.ts', 'text/source.txt'],
+  ['src/runtime/kv/kv_cache.ts', 'text/source.txt'],
   ['demo/language_model/weights', 'model/weights'],
   ...['', '-simd', '-threaded-simd'].map((kind) => {
     const file = `tfjs-backend-wasm${kind}.wasm`;

@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-webgpu';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type {Device} from '../../src/index.js';
-import {waitFor} from '../../src/runtime/wait.js';
+import {waitFor} from '../../src/runtime/host/wait.js';
 import {describe, NO_WEBGPU} from './adapter.js';
 import {at, parameters} from './page.js';
 

@@ -1,7 +1,7 @@
 import {io} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {checkOptions, type SwapOptions} from './options.js';
-import type {SwapReport} from './report.js';
+import {checkOptions, type SwapOptions} from './write/options.js';
+import type {SwapReport} from './write/report.js';
 import {swapAttention} from './swap.js';
 
 /** What `tf.loadGraphModel` takes. */

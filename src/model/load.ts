@@ -1,8 +1,8 @@
 import {loadGraphModel as loadStock, type GraphModel} from '@tensorflow/tfjs-converter';
 import type {io} from '@tensorflow/tfjs-core';
 import {handlerOf, type SparseIOHandler} from './io_handler.js';
-import {checkOptions, type SwapOptions} from './options.js';
-import type {SwapReport} from './report.js';
+import {checkOptions, type SwapOptions} from './write/options.js';
+import type {SwapReport} from './write/report.js';
 import {swapAttention} from './swap.js';
 
 /** A graph model that says what was swapped in it. */

@@ -1,11 +1,11 @@
 import type {io} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {Constants} from './constants.js';
-import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph.js';
-import {registerGraphOp} from './op.js';
-import type {checkOptions} from './options.js';
-import {reportOf, untouched, type SwapReport} from './report.js';
-import {rewriteGraph} from './rewrite.js';
+import {Constants} from './graph/constants.js';
+import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph/graph.js';
+import {registerGraphOp} from './run/op.js';
+import type {checkOptions} from './write/options.js';
+import {reportOf, untouched, type SwapReport} from './write/report.js';
+import {rewriteGraph} from './write/rewrite.js';
 
 export interface Swapped {
   readonly artifacts: io.ModelArtifacts;

@@ -4,5 +4,6 @@ export {Lru, type LruLimits} from './lru.js';
 export {hash} from './hash.js';
 export {keyOf} from './key.js';
 export {isList, plainNumber, readNumbers, type NumberBlock} from './numbers.js';
+export {rank4} from './rank4.js';
 export {say} from './say.js';
 export {readOptions, type Given, type NamesOf, type OptionWords} from './options.js';

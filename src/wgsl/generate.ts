@@ -1,17 +1,17 @@
 import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, type Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
-import {attendProgram} from './attend.js';
-import {convertGrid, convertProgram} from './convert.js';
-import {PLAIN, pairsPerRow, scoreUnit, tailOf, type Features} from './features.js';
-import {gatherGrid, gatherProgram, gathers} from './gather.js';
-import {kernelShape} from './kernel_shape.js';
-import {matrixProgram} from './matrix.js';
-import {matrixShape} from './matrix_shape.js';
-import {mergeGroups, mergeProgram} from './merge.js';
-import {packGrid, packMaskProgram} from './pack_mask.js';
-import {logSumExpGrid, logSumExpProgram} from './log_sum_exp.js';
-import {CONTINUES, KEEPS_SUM, RAGGED, packParams, type FixedParams} from './params.js';
-import type {Launch, Program} from './program.js';
+import {attendProgram} from './attend/attend.js';
+import {convertGrid, convertProgram} from './around/convert.js';
+import {PLAIN, pairsPerRow, scoreUnit, tailOf, type Features} from './text/features.js';
+import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
+import {kernelShape} from './tile/kernel_shape.js';
+import {matrixProgram} from './matrix/matrix.js';
+import {matrixShape} from './matrix/matrix_shape.js';
+import {mergeGroups, mergeProgram} from './around/merge.js';
+import {packGrid, packMaskProgram} from './around/pack_mask.js';
+import {logSumExpGrid, logSumExpProgram} from './around/log_sum_exp.js';
+import {CONTINUES, KEEPS_SUM, RAGGED, packParams, type FixedParams} from './text/params.js';
+import type {Launch, Program} from './text/program.js';
 
 /** What the WGSL of a plan depends on beside the plan. */
 export interface GenerateOptions {

@@ -1,17 +1,17 @@
 import {scratchLayout, type Device, type Plan} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
-import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './append.js';
-import {attendProgram} from './attend.js';
-import {pairsPerRow, tailOf, type Features, type Tail} from './features.js';
-import {copyLaunch, copyProgram} from './copy_rows.js';
-import {gatherGrid, gatherProgram, gathers} from './gather.js';
+import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
+import {attendProgram} from './attend/attend.js';
+import {pairsPerRow, tailOf, type Features, type Tail} from './text/features.js';
+import {copyLaunch, copyProgram} from './around/copy_rows.js';
+import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {launchOf, remembered} from './generate.js';
-import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './held.js';
-import {kernelShape, type Structure} from './kernel_shape.js';
-import {mergeGroups, mergeProgram} from './merge.js';
-import {RAGGED} from './params.js';
-import type {BindingRole, Launch, Program} from './program.js';
-import {paddedDim} from './row_access.js';
+import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './text/held.js';
+import {kernelShape, type Structure} from './tile/kernel_shape.js';
+import {mergeGroups, mergeProgram} from './around/merge.js';
+import {RAGGED} from './text/params.js';
+import type {BindingRole, Launch, Program} from './text/program.js';
+import {paddedDim} from './text/row_access.js';
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
 export interface Step {

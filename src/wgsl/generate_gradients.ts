@@ -8,18 +8,18 @@ import {
   type Problem,
   type Share,
 } from '../plan/index.js';
-import {gatherGrid, gatherProgram, gathers} from './gather.js';
-import {PLAIN, tailOf, type Features} from './features.js';
+import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
+import {PLAIN, tailOf, type Features} from './text/features.js';
 import {launchOf, remembered} from './generate.js';
-import {gradientProgram} from './gradient.js';
-import {gradientShape} from './gradient_shape.js';
-import {packGrid, packMaskProgram} from './pack_mask.js';
-import {CONTINUES, SUMS_BATCH, SUMS_HEADS} from './params.js';
-import type {Launch, Program} from './program.js';
-import {ROUNDED, roundGrid, roundProgram} from './round.js';
-import {rowStatsGrid, rowStatsProgram} from './row_stats.js';
-import {clearProgram, diagonalProgram, elementGrid} from './score_gradients.js';
-import {sumGroups, sumProgram, type Records} from './sum_records.js';
+import {gradientProgram} from './gradient/gradient.js';
+import {gradientShape} from './gradient/gradient_shape.js';
+import {packGrid, packMaskProgram} from './around/pack_mask.js';
+import {CONTINUES, SUMS_BATCH, SUMS_HEADS} from './text/params.js';
+import type {Launch, Program} from './text/program.js';
+import {ROUNDED, roundGrid, roundProgram} from './around/round.js';
+import {rowStatsGrid, rowStatsProgram} from './gradient/row_stats.js';
+import {clearProgram, diagonalProgram, elementGrid} from './gradient/score_gradients.js';
+import {sumGroups, sumProgram, type Records} from './gradient/sum_records.js';
 
 export interface GradientOptions {
   readonly features?: Features;

@@ -1,7 +1,7 @@
 import type {Plan} from '../plan/index.js';
 import {launchOf} from './generate.js';
-import type {Launch} from './program.js';
-import {roundGrid, roundProgram} from './round.js';
+import type {Launch} from './text/program.js';
+import {roundGrid, roundProgram} from './around/round.js';
 
 /** What a plan launches whose features are too wide for our kernels: the rounding of query, key and value where they are read as float16. */
 export const generateRounding = (plan: Plan): Launch[] =>

@@ -3,9 +3,9 @@ import type {KernelBackend} from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {causal, createWebGPUBackend, slidingWindow, sparseAttention, SplatError, type BackendReport} from '../../src/index.js';
-import {Host} from '../../src/runtime/backend.js';
-import {grantedFeatures} from '../../src/runtime/granted.js';
-import {laneFault} from '../../src/runtime/probe_lanes.js';
+import {Host} from '../../src/runtime/host/backend.js';
+import {grantedFeatures} from '../../src/runtime/host/granted.js';
+import {laneFault} from '../../src/runtime/open/probe_lanes.js';
 import {expectAttention, expectWithin, randomInputs} from '../oracle.js';
 import {listenToErrors} from '../support/gpu_setup.js';
 

@@ -12,7 +12,7 @@ import {
   SplatError,
   type DeviceLoss,
 } from '../../src/index.js';
-import {Host} from '../../src/runtime/backend.js';
+import {Host} from '../../src/runtime/host/backend.js';
 import {expectAttention, randomInputs} from '../oracle.js';
 import {backend, host, tensorsOf} from '../support/attend.js';
 import {listenToErrors} from '../support/gpu_setup.js';

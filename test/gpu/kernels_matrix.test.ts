@@ -10,7 +10,7 @@ import {
   type SparseAttentionOptions,
 } from '../../src/index.js';
 import {checkPlan, makePlan} from '../../src/plan/index.js';
-import {launch} from '../../src/runtime/launch.js';
+import {launch} from '../../src/runtime/launch/launch.js';
 import {broadcastBias, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
 import {host, poison, tensorsOf} from '../support/attend.js';
 import {expectLaw} from '../support/half_law.js';

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs'; // registers gradients
 import * as tf from '@tensorflow/tfjs-core';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {blockLocal, causal, globalTokens, prefix, strided} from '../../src/index.js';
-import {KvCache} from '../../src/runtime/kv_cache.js';
+import {KvCache} from '../../src/runtime/kv/kv_cache.js';
 import {alibiBias, expectAttention, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
 import {backend, host} from '../support/attend.js';
 import {refusal} from '../support/errors.js';

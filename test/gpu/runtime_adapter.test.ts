@@ -3,8 +3,8 @@ import type {KernelBackend} from '@tensorflow/tfjs-core';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {causal, full, prepare, slidingWindow, sparseAttention, SplatError, strided} from '../../src/index.js';
 import type {Program} from '../../src/compile.js';
-import {Host} from '../../src/runtime/backend.js';
-import {launch} from '../../src/runtime/launch.js';
+import {Host} from '../../src/runtime/host/backend.js';
+import {launch} from '../../src/runtime/launch/launch.js';
 import {fakePlan, fakeProgram, runFake} from '../support/fake_plan.js';
 import {listenToErrors} from '../support/gpu_setup.js';
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {causal, prepare, sparseAttention, type ScoreOption, type SparseAttentionOptions} from '../../src/index.js';
-import {cacheSize} from '../../src/runtime/cache.js';
+import {cacheSize} from '../../src/runtime/call/cache.js';
 import {host} from '../support/attend.js';
 
 const [batch, heads, keyHeads, length, headDim] = [2, 4, 2, 12, 4];

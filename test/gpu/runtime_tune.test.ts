@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {applyTuning, causal, slidingWindow, tune} from '../../src/index.js';
 import {compile, PLAIN, tuningOf, type Device, type Features} from '../../src/compile.js';
-import {Pipelines} from '../../src/runtime/pipelines.js';
+import {Pipelines} from '../../src/runtime/host/pipelines.js';
 import {host} from '../support/attend.js';
 import {problemFor} from '../support/plans.js';
 

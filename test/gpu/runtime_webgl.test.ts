@@ -2,7 +2,7 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgl';
 import {full, slidingWindow, sparseAttention} from '../../src/index.js';
-import {denseAttention} from '../../src/runtime/dense.js';
+import {denseAttention} from '../../src/runtime/tf_ops/dense.js';
 import {broadcastBias, expectAttention, expectAttentionWithAux, randomInputs} from '../oracle.js';
 import {specifyDebugMode} from '../support/debug_mode.js';
 import {BESIDE_LENGTHS, PLAIN, spell, spoilPadding} from '../support/dense_cases.js';

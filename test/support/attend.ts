@@ -5,8 +5,8 @@ import {complete, compress, CORE_DEVICE, type CompileOptions, type Compiled, typ
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {makePlan} from '../../src/plan/index.js';
-import {Host} from '../../src/runtime/backend.js';
-import {launch} from '../../src/runtime/launch.js';
+import {Host} from '../../src/runtime/host/backend.js';
+import {launch} from '../../src/runtime/launch/launch.js';
 import {expectAttention, randomInputs, type AttentionInputs, type OracleOptions} from '../oracle.js';
 
 export const backend = (): WebGPUBackend => tf.backend() as WebGPUBackend;

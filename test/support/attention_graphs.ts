@@ -1,4 +1,4 @@
-import type {AttrValue, NodeDef} from '../../src/model/graph.js';
+import type {AttrValue, NodeDef} from '../../src/model/graph/graph.js';
 import {handMade, type Constant, type GraphArtifacts} from './graph_fixture.js';
 
 /**

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {compress, CORE_DEVICE, type Device, type Pattern, type Problem} from '../../src/compile.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults} from '../../src/plan/index.js';
-import {callParams, launch, runLaunches, type CallTensors} from '../../src/runtime/launch.js';
+import {callParams, launch, runLaunches, type CallTensors} from '../../src/runtime/launch/launch.js';
 import {generateGradients, generateScoreGradients, keyResults, tailOf, type ScoreSums} from '../../src/wgsl/index.js';
 import {mulberry32} from '../oracle.js';
 import {

@@ -1,6 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {io, type DataType} from '@tensorflow/tfjs-core';
-import type {GraphDef} from '../../src/model/graph.js';
+import type {GraphDef} from '../../src/model/graph/graph.js';
 import type {GraphArtifacts} from './graph_fixture.js';
 
 interface CaseFile {

@@ -1,6 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {io, util} from '@tensorflow/tfjs-core';
-import type {GraphDef, NodeDef} from '../../src/model/graph.js';
+import type {GraphDef, NodeDef} from '../../src/model/graph/graph.js';
 
 /** Artifacts whose topology is known to be a graph. */
 export type GraphArtifacts = io.ModelArtifacts & {modelTopology: GraphDef};

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {reachOf} from '../../src/acsr/index.js';
 import {blockLocal, causal, globalTokens, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {KvCache} from '../../src/index.js';
-import type {KvAttendOptions, KvCacheOptions} from '../../src/runtime/kv_options.js';
+import type {KvAttendOptions, KvCacheOptions} from '../../src/runtime/kv/kv_options.js';
 import {
   alibiBias,
   broadcastBias,

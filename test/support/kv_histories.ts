@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {causal, globalTokens, prefix, type Pattern} from '../../src/pattern/index.js';
 import {KvCache} from '../../src/index.js';
-import type {KvCacheOptions} from '../../src/runtime/kv_options.js';
+import type {KvCacheOptions} from '../../src/runtime/kv/kv_options.js';
 import {alibiBias, expectWithin, mulberry32, oracle, sumOfBiases, type Bias} from '../oracle.js';
 import {arbitraryPattern} from './arbitraries.js';
 import {toHalf} from './halves.js';

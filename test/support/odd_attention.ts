@@ -1,4 +1,4 @@
-import type {NodeDef} from '../../src/model/graph.js';
+import type {NodeDef} from '../../src/model/graph/graph.js';
 import {attentionGraph, node, product} from './attention_graphs.js';
 import type {Constant, GraphArtifacts} from './graph_fixture.js';
 

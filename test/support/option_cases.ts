@@ -9,8 +9,8 @@ import {
   type SparseAttentionOptions,
 } from '../../src/index.js';
 import type {Compiled, Features, Problem} from '../../src/compile.js';
-import {featuresOf} from '../../src/runtime/check_scoring.js';
-import {launch, type CallTensors} from '../../src/runtime/launch.js';
+import {featuresOf} from '../../src/runtime/call/check_scoring.js';
+import {launch, type CallTensors} from '../../src/runtime/launch/launch.js';
 import {expectAttention, expectAttentionWithAux, type AttentionInputs} from '../oracle.js';
 import {host} from './attend.js';
 import {spell, type DenseCase, type Spelled} from './dense_cases.js';

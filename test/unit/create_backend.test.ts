@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {createWebGPUBackend, SplatError, type WebGPUBackendOptions} from '../../src/index.js';
-import {grantedFeatures} from '../../src/runtime/granted.js';
-import {readLanes} from '../../src/runtime/probe_lanes.js';
+import {grantedFeatures} from '../../src/runtime/host/granted.js';
+import {readLanes} from '../../src/runtime/open/probe_lanes.js';
 
 const CORE = {
   maxComputeWorkgroupStorageSize: 16384,

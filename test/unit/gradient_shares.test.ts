@@ -3,7 +3,7 @@ import {compile, compileGradients, CORE_DEVICE, PLAIN, type Compiled, type Devic
 import {causal, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {gradientScratch, makeGradientPlan} from '../../src/plan/index.js';
 import {compress} from '../../src/acsr/index.js';
-import {PARAMS} from '../../src/wgsl/params.js';
+import {PARAMS} from '../../src/wgsl/text/params.js';
 import {planFor, problemFor} from '../support/plans.js';
 import {readStruct, structLayout} from '../support/wgsl_layout.js';
 

@@ -49,6 +49,18 @@ describe('import laws', () => {
     expect(await broken(files)).toContain('import-a-room-not-a-file-inside-it');
   });
 
+  it('catch an arrow between sub-rooms that points up, and a sub-room that no law knows', async () => {
+    const files = {
+      'src/wgsl/text/text.ts': "import {tile} from '../tile/tile.js'; export const text = tile;",
+      'src/wgsl/tile/tile.ts': 'export const tile = 1;',
+      'src/model/read/read.ts': "import {extra} from '../extra/extra.js'; export const read = extra;",
+      'src/model/extra/extra.ts': 'export const extra = 1;',
+    };
+    expect(await broken(files)).toEqual(
+      jasmine.arrayContaining(['wgsl-text-imports-only-itself', 'model-has-the-sub-rooms-that-it-has']),
+    );
+  });
+
   it('catch a cycle', async () => {
     const files = {
       'src/support/a.ts': "import {b} from './b.js'; export const a = b;",

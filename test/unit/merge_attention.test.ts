@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {mergeAttention} from '../../src/runtime/merge.js';
+import {mergeAttention} from '../../src/runtime/helpers/merge.js';
 import {SplatError} from '../../src/support/index.js';
 import {expectWithin, mulberry32, oracleWithAux, randomInputs, type AttentionInputs, type Attends} from '../oracle.js';
 import {oracleGradients} from '../oracle_gradients.js';

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import type {io} from '@tensorflow/tfjs-core';
 import {dispose, env, memory, ones, setBackend, type Tensor} from '@tensorflow/tfjs-core';
-import type {GraphDef} from '../../src/model/graph.js';
+import type {GraphDef} from '../../src/model/graph/graph.js';
 import {loadGraphModel, rewriteGraphModel, sparseIOHandler, type SwapReport} from '../../src/model/index.js';
 import {causal, full, slidingWindow} from '../../src/pattern/index.js';
 import {attentionGraph, node, oddOnes, product, scores, spellings} from '../support/attention_graphs.js';

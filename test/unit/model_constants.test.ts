@@ -1,5 +1,5 @@
 import {io} from '@tensorflow/tfjs-core';
-import {Constants} from '../../src/model/constants.js';
+import {Constants} from '../../src/model/graph/constants.js';
 
 const bytes = (...values: number[]): ArrayBuffer => Uint8Array.from(values).buffer;
 

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModel, loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {dispose, memory, setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
-import type {GraphDef, NodeDef} from '../../src/model/graph.js';
+import type {GraphDef, NodeDef} from '../../src/model/graph/graph.js';
 import {loadGraphModel as loadSwapped, rewriteGraphModel} from '../../src/model/index.js';
 import {causal, full} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';

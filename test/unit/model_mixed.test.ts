@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu';
 import {setBackend} from '@tensorflow/tfjs-core';
-import type {NodeDef} from '../../src/model/graph.js';
+import type {NodeDef} from '../../src/model/graph/graph.js';
 import {rewriteGraphModel, type SwapReport} from '../../src/model/index.js';
 import {full} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';

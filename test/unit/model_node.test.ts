@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {memory, ones, setBackend, type io, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import type {AttrValue, GraphDef} from '../../src/model/graph.js';
+import type {AttrValue, GraphDef} from '../../src/model/graph/graph.js';
 import {rewriteGraphModel} from '../../src/model/index.js';
 import {full} from '../../src/pattern/index.js';
 import {SplatError} from '../../src/support/index.js';

@@ -1,4 +1,4 @@
-import {withComplaints} from '../../src/runtime/refused_program.js';
+import {withComplaints} from '../../src/runtime/host/refused_program.js';
 
 const CODE = ['fn main() {', '  let words = bitcast<vec2u>(four);', '}'].join('\n');
 

@@ -1,7 +1,7 @@
-import {compiledPlan, cacheSize} from '../../src/runtime/cache.js';
+import {compiledPlan, cacheSize} from '../../src/runtime/call/cache.js';
 import {CORE_DEVICE, fromMask, Pattern, PLAIN} from '../../src/compile.js';
 import {slidingWindow} from '../../src/pattern/index.js';
-import {deviceRecord} from '../../src/runtime/device.js';
+import {deviceRecord} from '../../src/runtime/host/device.js';
 import {Lru} from '../../src/support/index.js';
 import {problemFor} from '../support/plans.js';
 

@@ -1,5 +1,5 @@
 import {readdirSync, readFileSync} from 'node:fs';
-import {waitFor} from '../../src/runtime/wait.js';
+import {waitFor} from '../../src/runtime/host/wait.js';
 
 /** As Firefox: an answer that is ready is told at the next submit, or by the clock. */
 function slowQueue(clock: number): {queue: GPUQueue; submits: number[]; ask: (ready: number) => Promise<string>} {

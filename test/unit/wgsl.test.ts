@@ -3,9 +3,9 @@ import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
 import {ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS, type Device, type Plan} from '../../src/plan/index.js';
 import {PLAIN} from '../../src/wgsl/index.js';
-import {kernelShape, type KernelShape} from '../../src/wgsl/kernel_shape.js';
+import {kernelShape, type KernelShape} from '../../src/wgsl/tile/kernel_shape.js';
 import {hash} from '../../src/support/index.js';
-import {indent, tree} from '../../src/wgsl/text.js';
+import {indent, tree} from '../../src/wgsl/text/text.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {EVERYTHING, planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 import {readStruct, structLayout} from '../support/wgsl_layout.js';

@@ -2,13 +2,13 @@ import {CORE_DEVICE} from '../../src/compile.js';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import type {Plan, TileShape} from '../../src/plan/index.js';
-import {attendSteps} from '../../src/wgsl/attend_steps.js';
-import {placeBarriers, type Region, type Step, type Steps} from '../../src/wgsl/barriers.js';
-import {kernelShape} from '../../src/wgsl/kernel_shape.js';
-import {MatrixTrip} from '../../src/wgsl/matrix_steps.js';
-import {matrixAccess, matrixShape} from '../../src/wgsl/matrix_shape.js';
+import {attendSteps} from '../../src/wgsl/attend/attend_steps.js';
+import {placeBarriers, type Region, type Step, type Steps} from '../../src/wgsl/tile/barriers.js';
+import {kernelShape} from '../../src/wgsl/tile/kernel_shape.js';
+import {MatrixTrip} from '../../src/wgsl/matrix/matrix_steps.js';
+import {matrixAccess, matrixShape} from '../../src/wgsl/matrix/matrix_shape.js';
 import {PLAIN} from '../../src/wgsl/index.js';
-import {Share} from '../../src/wgsl/share.js';
+import {Share} from '../../src/wgsl/tile/share.js';
 import {MATRIX_16, MATRIX_8, planFor, problemFor} from '../support/plans.js';
 
 interface Kernel {

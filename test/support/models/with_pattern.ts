@@ -1,5 +1,5 @@
 import type {io} from '@tensorflow/tfjs-core';
-import type {NodeDef} from '../../../src/model/graph.js';
+import type {NodeDef} from '../../../src/model/graph/graph.js';
 import type {Pattern} from '../../../src/pattern/index.js';
 import type {BuiltNode} from './graph_builder.js';
 

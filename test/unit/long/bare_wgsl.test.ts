@@ -46,7 +46,7 @@ describe('the WGSL of the script tags', () => {
     const {transform} = bareWgsl() as unknown as {
       transform(this: {parse(code: string): unknown}, code: string, id: string): {code: string} | null;
     };
-    const id = new URL('../../../src/wgsl/attend.ts', import.meta.url).pathname;
+    const id = new URL('../../../src/wgsl/attend/attend.ts', import.meta.url).pathname;
     const parse = (): unknown => ({type: 'TemplateElement', start: 1, end: 24});
     expect(transform.call({parse}, '`a // b\\nc\n  d // e\n f`;;', id)!.code).toBe('`a\\nc\nd\nf`;;');
     expect(transform.call({parse}, 'code', '/elsewhere.ts')).toBeNull();

@@ -1,9 +1,9 @@
 import {compress} from '../../../src/acsr/index.js';
 import {globalTokens, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
 import {CORE_DEVICE, makeGradientPlan, type Device, type GradientPlan, type TileShape} from '../../../src/plan/index.js';
-import {placeBarriers, type Region, type Step, type Steps} from '../../../src/wgsl/barriers.js';
-import {gradientShape} from '../../../src/wgsl/gradient_shape.js';
-import {gradientTensors, GradientTrip} from '../../../src/wgsl/gradient_steps.js';
+import {placeBarriers, type Region, type Step, type Steps} from '../../../src/wgsl/tile/barriers.js';
+import {gradientShape} from '../../../src/wgsl/gradient/gradient_shape.js';
+import {gradientTensors, GradientTrip} from '../../../src/wgsl/gradient/gradient_steps.js';
 import {generateGradients, generateScoreGradients, PLAIN, type Features, type Program} from '../../../src/wgsl/index.js';
 import {openCompiler, type Compiler} from '../../support/compiler.js';
 import {EVERYTHING, featuredDevice, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';

@@ -16,8 +16,8 @@ import {
   type Pattern,
 } from '../../../src/pattern/index.js';
 import {KvCache} from '../../../src/index.js';
-import type {KvAttendOptions, KvCacheOptions} from '../../../src/runtime/kv_options.js';
-import {relativePositionBias} from '../../../src/runtime/relative_bias.js';
+import type {KvAttendOptions, KvCacheOptions} from '../../../src/runtime/kv/kv_options.js';
+import {relativePositionBias} from '../../../src/runtime/helpers/relative_bias.js';
 import {CORPUS} from '../../corpus.js';
 import {alibiBias, expectAttention, expectWithin, oracle, randomInputs, relativeBiasOf} from '../../oracle.js';
 import {refusal} from '../../support/errors.js';

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {setBackend, tensor, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {dataInputs, parseEdge, textOf, type NodeDef} from '../../../src/model/graph.js';
+import {dataInputs, parseEdge, textOf, type NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {uniform, type GraphArtifacts} from '../../support/graph_fixture.js';

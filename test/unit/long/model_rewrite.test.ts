@@ -1,4 +1,4 @@
-import type {GraphDef, NodeDef} from '../../../src/model/graph.js';
+import type {GraphDef, NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel, type SwapReport} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {attentionGraph, node, oddOnes, product, scores, spellings} from '../../support/attention_graphs.js';

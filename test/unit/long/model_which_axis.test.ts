@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import type {NodeDef} from '../../../src/model/graph.js';
+import type {NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel, type SwapReport} from '../../../src/model/index.js';
 import {causal, full, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
 import {attentionGraph, node, product} from '../../support/attention_graphs.js';

@@ -20,13 +20,13 @@ import {GroupedQueryAttention, MultiHeadAttention} from '../../../src/layers/ind
 import {SHARED_NAMES} from '../../../src/layers/arguments.js';
 import {CALL_NAMES} from '../../../src/layers/call_arguments.js';
 import {MULTI_HEAD_NAMES} from '../../../src/layers/multi_head_attention.js';
-import {SWAP_NAMES} from '../../../src/model/options.js';
+import {SWAP_NAMES} from '../../../src/model/write/options.js';
 import {SHAPE_NAMES} from '../../../src/plan_attention.js';
-import {OPTION_NAMES} from '../../../src/runtime/check.js';
-import {BACKEND_NAMES} from '../../../src/runtime/create_backend.js';
-import {ATTEND_NAMES, CACHE_NAMES} from '../../../src/runtime/kv_options.js';
-import {PREPARE_NAMES} from '../../../src/runtime/prepare.js';
-import {RELATIVE_NAMES} from '../../../src/runtime/relative_bias.js';
+import {OPTION_NAMES} from '../../../src/runtime/call/check.js';
+import {BACKEND_NAMES} from '../../../src/runtime/open/create_backend.js';
+import {ATTEND_NAMES, CACHE_NAMES} from '../../../src/runtime/kv/kv_options.js';
+import {PREPARE_NAMES} from '../../../src/runtime/call/prepare.js';
+import {RELATIVE_NAMES} from '../../../src/runtime/helpers/relative_bias.js';
 import {refusal} from '../../support/errors.js';
 
 type Options = Record<string, unknown>;

@@ -16,9 +16,9 @@ import {
   type Pattern,
 } from '../../../src/pattern/index.js';
 import {prepare, sparseAttention} from '../../../src/runtime/index.js';
-import {chunkRows, drawMask} from '../../../src/runtime/chunks.js';
-import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/dense.js';
-import {keepFactors} from '../../../src/runtime/dropout.js';
+import {chunkRows, drawMask} from '../../../src/runtime/tf_ops/chunks.js';
+import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/tf_ops/dense.js';
+import {keepFactors} from '../../../src/runtime/tf_ops/dropout.js';
 import {SplatError} from '../../../src/support/index.js';
 import {
   broadcastBias,

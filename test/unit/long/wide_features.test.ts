@@ -6,8 +6,8 @@ import {causal, planAttention, prepare, slidingWindow, sparseAttention} from '..
 import {MultiHeadAttention} from '../../../src/layers/index.js';
 import {compress, CORE_DEVICE, fromMask} from '../../../src/compile.js';
 import {checkPlan} from '../../../src/plan/index.js';
-import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/dense.js';
-import {denseGradients} from '../../../src/runtime/dense_gradients.js';
+import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/tf_ops/dense.js';
+import {denseGradients} from '../../../src/runtime/tf_ops/dense_gradients.js';
 import {SplatError} from '../../../src/support/index.js';
 import {mulberry32} from '../../oracle.js';
 import {expectGradients} from '../../support/gradient_cases.js';

@@ -1,0 +1,154 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
+import {
+  isWide,
+  Pattern,
+  PLAIN,
+  problemOf,
+  refusePattern,
+  type Compiled,
+  type CompileOptions,
+  type Features,
+  type Problem,
+} from '../../compile.js';
+import {Host} from '../host/backend.js';
+import {compiledPlan, compressedRows} from './cache.js';
+import {checkBackendPrecision} from './attention.js';
+import {oneOf} from './arguments.js';
+import {checkImplementation, checkPrecision} from './check.js';
+import {defaultNumbers} from './check_scoring.js';
+import type {Precision, SparseAttentionOptions} from './options.js';
+import {callParams, checkFits, makeResident, type Runnable} from '../launch/launch.js';
+import {gradientsOf} from '../launch/launch_gradients.js';
+import {roundingOf} from './wide.js';
+
+/** The sizes and options of the calls to come. */
+export interface PrepareShape {
+  readonly queryLength: number;
+  readonly keyLength: number;
+  /** Features of a query and of a key. */
+  readonly headDim: number;
+  /** Features of a value. Default headDim. */
+  readonly valueDim?: number | null | undefined;
+  /** Default 1. */
+  readonly heads?: number | null | undefined;
+  /** Default 1. */
+  readonly batch?: number | null | undefined;
+  /** Default keyLength − queryLength. */
+  readonly queryOffset?: number | null | undefined;
+  /** Heads of key and value. Default heads. */
+  readonly keyHeads?: number | null | undefined;
+  /** The calls will be trained: what they need under a gradient is prepared beside what they need without. Default false. */
+  readonly gradients?: boolean | null | undefined;
+  /** The options that the calls will bring, such as ['bias', 'keyLengths']. Default none. */
+  readonly options?: readonly ScoreOption[] | null | undefined;
+  /** Default `auto`. */
+  readonly implementation?: 'auto' | 'fused' | 'dense' | null | undefined;
+  /** Default `float32`. */
+  readonly precision?: Precision | null | undefined;
+}
+
+/** Of `prepare` and `tune`. */
+export const PREPARE_NAMES: NamesOf<PrepareShape> = {
+  queryLength: true,
+  keyLength: true,
+  headDim: true,
+  valueDim: true,
+  heads: true,
+  batch: true,
+  queryOffset: true,
+  keyHeads: true,
+  options: true,
+  gradients: true,
+  implementation: true,
+  precision: true,
+};
+const WORDS: OptionWords = {
+  all: 'shape',
+  expected: 'an object {queryLength, keyLength, headDim}',
+  cure: 'Pass the sizes of the calls to come.',
+  one: (name) => `shape.${name}`,
+};
+
+/**
+ * Plans, compiles and uploads ahead for calls of this shape on the current backend, so that the first of them does not wait for the
+ * shader compiler, and so that what the device refuses is thrown here instead of being logged later.
+ *
+ * ```js
+ * await prepare(pattern, {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
+ * ```
+ *
+ * @throws SplatError (as a rejection) when a size is wrong, or the device cannot run the plan.
+ */
+export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<void> {
+  const {problem, gradients, ...options} = checkPrepare(pattern, shape);
+  await tf.ready();
+  const host = Host.of(tf.backend());
+  if (host === null) {
+    checkBackendPrecision(options.storage);
+    compressedRows(pattern, problem);
+    return;
+  }
+  host.throwIfLost();
+  const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
+  const output = [batch, heads, queryLength, valueDim];
+  const launched = (compiled: Compiled): Runnable => (isWide(problem) ? roundingOf(compiled) : compiled);
+  await ready(host, launched(compiledPlan(pattern, problem, host.limits, options)), {output});
+  if (!gradients) return;
+  const compiled = compiledPlan(pattern, problem, host.limits, {...options, aux: 'rowSums'});
+  await ready(host, launched(compiled), {output, rowSums: [batch, heads, queryLength, 2]});
+  if (isWide(problem)) return;
+  const shapes = {
+    dQuery: [batch, heads, queryLength, headDim],
+    dKey: [batch, keyHeads, keyLength, headDim],
+    dValue: [batch, keyHeads, keyLength, valueDim],
+  };
+  await ready(host, gradientsOf(compiled, false), shapes);
+}
+
+async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof checkFits>[3]): Promise<void> {
+  checkFits(host, runnable, {}, shapes);
+  await host.outcome(Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program))));
+  // A lost device compiles everything, and nothing of it runs.
+  host.throwIfLost();
+  makeResident(host, runnable, callParams({}, defaultNumbers(runnable.plan.problem)));
+}
+
+interface Prepared extends Required<Omit<CompileOptions, 'aux'>> {
+  readonly problem: Problem;
+  readonly gradients: boolean;
+}
+
+/** The sizes and options, found right. */
+export function checkPrepare(pattern: Pattern, given: PrepareShape): Prepared {
+  const shape = readOptions(given, PREPARE_NAMES, WORDS);
+  if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern);
+  const {options = [], gradients = false, implementation: asked, precision: askedPrecision, ...sizes} = shape;
+  if (typeof gradients !== 'boolean') {
+    refuse('shape.gradients', say(gradients), 'true or false', 'Leave it out where nothing is trained.');
+  }
+  const implementation = checkImplementation(asked);
+  const storage = checkPrecision(askedPrecision);
+  const names: readonly string[] = Array.isArray(options)
+    ? options
+    : refuse('shape.options', say(options), 'an array of names', 'Leave it out for none.');
+  for (const name of names) oneOf('name in shape.options', name, SCORE_OPTIONS, 'Remove it.');
+  const features = names.reduce<Features>((all, name) => ({...all, [FEATURE[name as ScoreOption]]: true}), PLAIN);
+  return {problem: problemOf(sizes), gradients, implementation, features, storage};
+}
+
+/** Options that change the text of kernels, and what kernels call them. */
+const FEATURE = {
+  bias: 'bias',
+  softcap: 'softcap',
+  alibiSlopes: 'alibi',
+  relativeBias: 'relative',
+  keyLengths: 'lengths',
+  segmentIds: 'segments',
+  sinks: 'sinks',
+  dropout: 'dropout',
+} as const satisfies Partial<Record<keyof SparseAttentionOptions, keyof Features>>;
+
+/** An option of `sparseAttention` that changes the kernel. */
+export type ScoreOption = keyof typeof FEATURE;
+const SCORE_OPTIONS = Object.keys(FEATURE) as ScoreOption[];

@@ -1,0 +1,63 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {refuse} from '../../support/index.js';
+import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../compile.js';
+import type {Host} from '../host/backend.js';
+import type {DenseInputs} from '../tf_ops/dense.js';
+import {defaultNumbers} from './check_scoring.js';
+import {callParams, checkFits, runLaunches, type Runnable} from '../launch/launch.js';
+
+/** What TensorFlow.js ops compute on WebGPU: with these tensors, the rows of the pattern, and something to do after each chunk. */
+export type Composed<T> = (inputs: DenseInputs, rows: Acsr | null, afterChunk?: () => void) => T;
+
+/**
+ * Computes a call on WebGPU by TensorFlow.js ops, whose features are more than our kernels take. TensorFlow.js checks no limits and its
+ * pool keeps every buffer of every size, of which a causal pattern makes new ones in each chunk, so both are done here.
+ */
+export function composeOnWebGPU<T extends object>(
+  host: Host,
+  compiled: Compiled,
+  inputs: DenseInputs,
+  outputs: Readonly<Record<string, readonly number[]>>,
+  compute: Composed<T>,
+): T {
+  host.throwIfLost();
+  const {acsr, plan, launches} = compiled;
+  const {batch, heads, keyHeads, keyLength} = plan.problem;
+  const scratch = 4 * Math.max(CHUNK_PAIRS, batch * heads * keyLength);
+  checkFits(host, {launches, workBytes: {scratch}, tail: {pairs: 0}}, {...inputs}, outputs);
+  const {maxComputeWorkgroupsPerDimension: mostLines} = host.device.limits;
+  if (batch * keyHeads > mostLines) {
+    const cure = 'Split the batch over several calls.';
+    refuse('batch · heads of wide features', String(batch * keyHeads), `at most ${mostLines}, a grid of this device`, cure);
+  }
+  host.beginCall(plan.bytes);
+  const trim = (): void => host.endCall(NO_SIZES);
+  const result = tf.tidy(() => compute({...inputs, ...roundedOf(host, compiled, inputs)}, acsr, trim) as tf.TensorContainer) as T;
+  trim();
+  return result;
+}
+
+const NO_SIZES: ReadonlySet<number> = new Set();
+
+const roundings = new WeakMap<Compiled, Runnable>();
+
+/** What rounds query, key and value for a plan that stores float16, and nothing for one that does not. No tile is read. */
+export function roundingOf(compiled: Compiled): Runnable {
+  let rounding = roundings.get(compiled);
+  if (rounding === undefined) {
+    const plan = {...compiled.plan, schedule: new Int32Array(0), maskWords: null};
+    rounding = {plan, launches: compiled.launches, tail: {...compiled.tail, pairs: 0}, workBytes: {}};
+    roundings.set(compiled, rounding);
+  }
+  return rounding;
+}
+
+/** Query, key and value as the plan stores them. */
+function roundedOf(host: Host, compiled: Compiled, {query, key, value}: DenseInputs): Partial<DenseInputs> {
+  if (compiled.launches.length === 0) return {};
+  const shapes = {queryRounded: query.shape, keyRounded: key.shape, valueRounded: value.shape};
+  const params = callParams({}, defaultNumbers(compiled.plan.problem));
+  const made = runLaunches(host, roundingOf(compiled), {query, key, value}, shapes, params);
+  const [newQuery, newKey, newValue] = made.map((info) => tf.engine().makeTensorFromTensorInfo(info));
+  return {query: newQuery!, key: newKey!, value: newValue!};
+}

@@ -1,0 +1,317 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import {Lru, refuse, type SplatError} from '../../support/index.js';
+import type {BindingRole, Device} from '../../compile.js';
+import {deviceRecord, type AdapterWords} from './device.js';
+import {grantedFeatures} from './granted.js';
+import {Pipelines} from './pipelines.js';
+import {canBatch, canTrim, flag, isWebGPU, type BufferManager, type WebGPUBackend} from './tfjs_webgpu.js';
+import {untilLossIsTold, waitFor} from './wait.js';
+
+/** One dispatch, ready to encode. */
+export interface Dispatch {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly grid: readonly [number, number, number];
+  readonly bindGroup: GPUBindGroup;
+}
+
+/** What stays on the device for a plan, uploaded once. */
+export interface Resident {
+  readonly schedule: GPUBuffer;
+  /** The uniform of each launch, by what calls add to the plan: written anew they cost half of a call's CPU time above tf.matMul. */
+  readonly uniforms: Lru<string, readonly GPUBuffer[]>;
+  /** By the buffers they bind, which a steady model gets from the pool again and again. */
+  readonly dispatches: Lru<string, readonly Dispatch[]>;
+  /** The plan has run once inside an error scope. */
+  scoped: boolean;
+}
+
+const MAX_RESIDENT_PLANS = 64;
+/** Mask bits take n²/8 bytes a plan (32 MiB at n = 16384), everything else is small: 256 MiB hold eight of those. */
+const MAX_RESIDENT_BYTES = 2 ** 28;
+
+/** A tfjs WebGPU backend as this package uses it: where tensors live, how dispatches join the command queue, what stays resident. */
+export class Host {
+  static readonly #hosts = new WeakMap<object, Host>();
+
+  /** The host of a backend, or null when the backend does not run on WebGPU. */
+  static of(backend: KernelBackend): Host | null {
+    let host = Host.#hosts.get(backend);
+    if (host === undefined && isWebGPU(backend)) Host.#hosts.set(backend, (host = new Host(backend)));
+    return host ?? null;
+  }
+
+  /** Of `device.adapterInfo` where the browser has it, else from tfjs. */
+  readonly adapter: AdapterWords;
+  limits: Device;
+  pipelines: Pipelines;
+  residents = this.#noResidents();
+  /** Plans the device refused. */
+  readonly broken = new WeakMap<object, SplatError>();
+  readonly #work = new Map<BindingRole, GPUBuffer>();
+  readonly #backend: WebGPUBackend;
+  readonly #canBatch: boolean;
+  readonly #canTrim: boolean;
+  /** Why the device is gone, from soon after the loss on. */
+  lost: string | null = null;
+  /** Bytes that lived when a call of ours needed the most; see `beginCall`. */
+  #highWater = 0;
+  /** The batch of commands that our last call joined: tfjs makes a new set for each batch. */
+  #lastBatch: object | null = null;
+
+  private constructor(backend: WebGPUBackend) {
+    this.#backend = backend;
+    const {device} = backend;
+    this.adapter = device.adapterInfo ?? backend.adapterInfo ?? {};
+    this.limits = deviceRecord(device.limits, this.adapter, grantedFeatures(device));
+    this.pipelines = new Pipelines(device);
+    this.#canBatch = canBatch(backend);
+    this.#canTrim = canTrim(backend.bufferManager);
+    void device.lost.then(({reason, message}) => {
+      this.lost = message === '' ? reason : message;
+      this.#forget();
+    });
+  }
+
+  #noResidents(): Lru<object, Resident> {
+    return new Lru({
+      entries: MAX_RESIDENT_PLANS,
+      weight: MAX_RESIDENT_BYTES,
+      weigh: ({schedule}) => schedule.size,
+      evicted: ({schedule, uniforms}) => this.destroy([schedule, ...[...uniforms.values()].flat()]),
+    });
+  }
+
+  /**
+   * Lets go of everything on the lost device, and lets nobody read from it: in browsers tfjs would read something synchronously, also to
+   * move a tensor to the backend that comes next, and never notice. What the backend has on the CPU as well can still be read.
+   */
+  #forget(): void {
+    this.pipelines = new Pipelines(this.device);
+    this.residents = this.#noResidents();
+    this.#work.clear();
+    const backend = this.#backend;
+    const {read, readSync} = backend;
+    const throwIfGone = (id: DataId): void => {
+      const {values, complexTensorInfos} = backend.tensorMap.has(id) ? backend.tensorMap.get(id) : {};
+      if (values == null && complexTensorInfos == null) this.throwIfLost();
+    };
+    backend.readSync = (id) => {
+      throwIfGone(id as DataId);
+      return readSync.call(backend, id);
+    };
+    backend.read = async (id) => {
+      throwIfGone(id as DataId);
+      return read.call(backend, id);
+    };
+  }
+
+  get device(): GPUDevice {
+    return this.#backend.device;
+  }
+
+  /** tfjs itself goes on silently after device loss, until data() rejects with an empty message. */
+  throwIfLost(): void {
+    if (this.lost === null) return;
+    refuse(
+      'WebGPU device',
+      `a lost one (${this.lost})`,
+      'a living device',
+      'Its tensors are gone. Call createWebGPUBackend() and tf.setBackend() again, or tf.removeBackend() and register the stock backend ' +
+        'anew; then load the model again.',
+    );
+  }
+
+  /** What work on the device comes to. Where it fails because the device is lost meanwhile, the error says that, whatever the work says. */
+  outcome<T>(work: Promise<T>): Promise<T> {
+    return waitFor(this.device.queue, work).catch(async (error: unknown) => {
+      await untilLossIsTold(this.device);
+      this.throwIfLost();
+      throw error;
+    });
+  }
+
+  /** While tfjs compiles pipelines in parallel (`WEBGPU_ENGINE_COMPILE_ONLY`), nothing may be dispatched. */
+  get compileOnly(): boolean {
+    return flag('WEBGPU_ENGINE_COMPILE_ONLY') === true;
+  }
+
+  /** Makes `checkCompileCompletionAsync` of the backend wait for this pipeline. */
+  awaitInCompileOnly(key: string, compiling: Promise<GPUComputePipeline>): void {
+    if (this.#canBatch) this.#backend.pipelineCache[key] = compiling;
+    // tfjs awaits it later, and a failure is remembered by `pipelines`: this only keeps it from counting as unhandled until then.
+    compiling.catch(() => undefined);
+  }
+
+  makeTensor(shape: number[], dtype: 'float32' | 'int32'): TensorInfo {
+    return this.#backend.makeTensorInfo(shape, dtype);
+  }
+
+  /** Releases a tensor of ours; its buffer returns to the pool once the commands that use it are submitted. */
+  disposeTensor(tensor: TensorInfo): void {
+    this.#backend.disposeData(tensor.dataId);
+  }
+
+  /**
+   * The dtype of the stored elements. A cast to a wider type keeps the buffer, so a "float32" tensor made from a bool one holds int32.
+   */
+  storedDtype(tensor: TensorInfo): tf.DataType {
+    return this.#backend.tensorMap.get(tensor.dataId).dtype;
+  }
+
+  /** Whether the tensor lives in a buffer of the device already; otherwise `buffer` uploads it. */
+  isOnDevice(tensor: TensorInfo): boolean {
+    return this.#backend.tensorMap.get(tensor.dataId).resource != null;
+  }
+
+  /** The buffer of a tensor, uploaded or allocated when there is none yet. */
+  buffer(tensor: TensorInfo): GPUBuffer {
+    this.#backend.uploadToGPU(tensor.dataId);
+    return this.#backend.tensorMap.get(tensor.dataId).resource as GPUBuffer;
+  }
+
+  /** Data on the device, outside of the pool and of tf.memory(). */
+  upload(
+    words: Int32Array | Uint32Array,
+    label: string,
+    bytes = words.byteLength,
+    usage: GPUBufferUsageFlags = GPUBufferUsage.STORAGE,
+  ): GPUBuffer {
+    const buffer = this.device.createBuffer({
+      label,
+      size: Math.max(16, bytes),
+      usage,
+      mappedAtCreation: true,
+    });
+    new Uint32Array(buffer.getMappedRange()).set(words);
+    buffer.unmap();
+    return buffer;
+  }
+
+  /**
+   * A buffer that a call needs for itself: scratch, packed masks, converted tensors. One for all calls, for the queue runs them in turn.
+   * From the pool every call between two submits had its own, and they left the cache (H200: causal n = 1024 .056 instead of .052 ms).
+   */
+  workBuffer(role: BindingRole, bytes: number): GPUBuffer {
+    const held = this.#work.get(role);
+    if (held !== undefined && held.size >= bytes) return held;
+    if (held !== undefined) this.destroy([held]);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    this.#work.set(role, this.device.createBuffer({label: role, size: bytes, usage}));
+    return this.#work.get(role)!;
+  }
+
+  /** Destroys buffers of our own. Commands that read them may still wait in the queue; after submit it is safe. */
+  destroy(buffers: readonly GPUBuffer[]): void {
+    this.flush();
+    for (const buffer of buffers) buffer.destroy();
+  }
+
+  /** The commands that wait in tfjs's queue: another object after each submit, null where ours never wait. */
+  get waiting(): object | null {
+    return this.#canBatch ? this.#backend.commandQueueOwnedIds : null;
+  }
+
+  /** Submits what waits in tfjs's queue. */
+  flush(): void {
+    this.#backend.ensureCommandEncoderReady();
+    this.#backend.endComputePassEncoder();
+    this.#backend.submitQueue();
+  }
+
+  /** Adds dispatches to tfjs's current pass, in order; each sees what the earlier ones wrote. `touched` are the tensors they use. */
+  encode(dispatches: readonly Dispatch[], touched: readonly TensorInfo[]): void {
+    for (const dispatch of dispatches) {
+      if (this.#canBatch) this.#encodeInBatch(dispatch, touched);
+      else this.#encodeAlone(dispatch);
+    }
+    if (this.#canBatch && this.#backend.dispatchCountInPass >= Number(flag('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') ?? 15))
+      this.flush();
+  }
+
+  /** As `recordAndSubmit` of the backend does, so that batching, tf.time and tf.profile see our dispatches like its own. */
+  #encodeInBatch(dispatch: Dispatch, touched: readonly TensorInfo[]): void {
+    const backend = this.#backend;
+    // A submit below forgets these, and the next dispatch may use the same tensors: said again each time.
+    for (const tensor of touched) backend.commandQueueOwnedIds.add(tensor.dataId);
+    this.#lastBatch = backend.commandQueueOwnedIds;
+
+    const timers = backend.activeTimers ?? null;
+    backend.ensureCommandEncoderReady();
+    if (timers !== null && backend.supportTimestampQuery) {
+      backend.endComputePassEncoder();
+      backend.querySet ??= this.device.createQuerySet({type: 'timestamp', count: backend.querySetCount});
+      backend.computePassEncoder = backend.commandEncoder!.beginComputePass({
+        timestampWrites: {querySet: backend.querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1},
+      });
+    } else {
+      backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass();
+    }
+    record(backend.computePassEncoder, dispatch);
+    backend.dispatchCountInPass++;
+    if (timers !== null) {
+      backend.endComputePassEncoder();
+      timers.push({name: dispatch.name, query: backend.getQueryTime()});
+    }
+  }
+
+  /** With public members only: right, but one submit more per dispatch, and invisible to tf.time. */
+  #encodeAlone(dispatch: Dispatch): void {
+    this.flush();
+    const encoder = this.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    record(pass, dispatch);
+    pass.end();
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Before a call takes `bytes` from the pool.
+   *
+   * The pool of tfjs keeps freed buffers by exact size and never lets one go, so a model whose lengths vary would grow without bound.
+   * So the pool is kept within twice what lived at our neediest call: waiting commands are submitted early, which frees what our
+   * earlier calls used, and when that is not enough, free buffers are destroyed. What waits of other ops counts as alive, or a model
+   * whose other layers need more than its attention would lose its pool in every layer.
+   */
+  beginCall(bytes: number): void {
+    const {bufferManager, commandQueueOwnedIds} = this.#backend;
+    const oursWait = this.#canBatch && this.#lastBatch === commandQueueOwnedIds;
+    if (oursWait && bufferManager.numBytesUsed + bytes <= 2 * this.#highWater) return;
+    if (oursWait) this.flush();
+    this.#highWater = Math.max(this.#highWater, bufferManager.numBytesUsed + bytes);
+  }
+
+  /**
+   * After the dispatches of a call are encoded and its scratch is disposed. Destroys free buffers while the pool is larger than twice the
+   * high water, those of `sizes` (bytes the call itself took) last: the next call of the same length wants them again. Destroying all at
+   * once would empty the pool in every call of a steady model: 16 new buffers for 9 chained calls instead of 1. The largest go first:
+   * the rest of a larger model that ran before would else stay, and in its stead the buffers of every step be made and destroyed.
+   */
+  endCall(sizes: ReadonlySet<number>): void {
+    const {bufferManager} = this.#backend;
+    if (!this.#canTrim || bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
+    // Waiting commands may use buffers that are free already; after submit none does, and more are free.
+    this.flush();
+    for (const wanted of [false, true]) {
+      for (const buffers of largestFirst(bufferManager)) {
+        while (buffers.length > 0 && sizes.has(buffers[0]!.size) === wanted) {
+          if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
+          const buffer = buffers.pop()!;
+          bufferManager.numFreeBuffers--;
+          bufferManager.numBytesAllocated -= buffer.size;
+          buffer.destroy();
+        }
+      }
+    }
+  }
+}
+
+const largestFirst = ({freeBuffers}: BufferManager): GPUBuffer[][] =>
+  [...freeBuffers.values()].sort((a, b) => (b[0]?.size ?? 0) - (a[0]?.size ?? 0));
+
+function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(...grid);
+}

@@ -1,0 +1,326 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
+import {refuse} from '../../support/index.js';
+import {compress, isWide, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../../compile.js';
+import {sparseAttention} from '../call/attention.js';
+import {fromHeads} from '../tf_ops/dense.js';
+import {Host} from '../host/backend.js';
+import type {NumberArray, Precision} from '../call/options.js';
+import {wholeBiases} from './kv_bias.js';
+import {checkCache, checkCounts, checkSequences, type Sizes} from './kv_check.js';
+import {checkBytes} from './kv_device_memory.js';
+import {DeviceStore} from './kv_device_store.js';
+import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
+import {checkStep, cutStep, type Step} from './kv_step.js';
+import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
+import {TapeLinks} from './kv_tape.js';
+
+/**
+ * Keys and values of the tokens so far, for decoding: each step brings the new tokens alone. Prefill and decoding together give what one
+ * causal call over the whole sequence gives.
+ *
+ * It holds only what the pattern can still reach. A window takes a ring of its size, with slots of their own for the first tokens where
+ * the pattern keeps those in reach, however long the sequence gets.
+ *
+ * A cache is for inference: a gradient through `attend` is refused. Train with `sparseAttention` over whole sequences.
+ *
+ * ```js
+ * const cache = new KvCache(prefix(4).or(slidingWindow({left: 1023})).and(causal()), {keyHeads: 8, headDim: 64});
+ * cache.attend(query, key, value);              // the prompt, [1, heads, length, 64] and [1, 8, length, 64] twice
+ * cache.attend(nextQuery, nextKey, nextValue);  // one token more
+ * ```
+ */
+export class KvCache {
+  readonly pattern: Pattern;
+  /** Slots per sequence. */
+  readonly capacity: number;
+  readonly #options: KvCacheOptions;
+  readonly #sizes: Sizes;
+  readonly #maxStep: number;
+  readonly #precision: Precision;
+  readonly #reach: Reach;
+  readonly #layout: SlotLayout;
+  /** Tokens that a sequence may hold. */
+  readonly #limit: number;
+  #store: KvStore | null;
+  #lengths: readonly number[];
+  /** One past the last position ever written, per sequence: what lies a ring before it is gone, also after a rollback. */
+  #written: readonly number[];
+  #links = new TapeLinks();
+
+  /**
+   * @throws SplatError when the pattern is not causal, is written for certain lengths (`documents`, masks) or reaches back without end and
+   *   no `maxLength` is given, and when an option is not as described.
+   */
+  constructor(pattern: Pattern, options: KvCacheOptions) {
+    const {reach, layout, limit, maxStep, precision, ...sizes} = checkCache(pattern, options);
+    this.pattern = pattern;
+    this.capacity = layout.sinks + layout.ring;
+    this.#options = {...options};
+    this.#reach = reach;
+    this.#layout = layout;
+    this.#limit = limit;
+    this.#maxStep = maxStep;
+    this.#precision = precision;
+    this.#sizes = sizes;
+    const stored = {...sizes, layout, precision};
+    const makeStore = (): KvStore => {
+      const host = Host.of(tf.backend());
+      if (host !== null && !isWide(sizes)) return new DeviceStore(host, stored);
+      checkMemory(stored);
+      return new TensorStore(stored);
+    };
+    this.#store = forked.get(options) ?? makeStore();
+    this.#lengths = new Array<number>(sizes.batch).fill(0);
+    this.#written = this.#lengths;
+  }
+
+  /** Tokens so far, per sequence. */
+  get lengths(): readonly number[] {
+    return [...this.#lengths];
+  }
+
+  /** Device memory held; what a fork shares counts for both. */
+  get bytes(): number {
+    return this.#store?.bytes ?? 0;
+  }
+
+  /**
+   * Appends the keys and values of new tokens and attends from their queries, to the past and to each other.
+   *
+   * @param query float32 [batch, heads, tokens, headDim], or [batch, tokens, heads, headDim] with layout `blhd`; heads is a multiple of
+   *   keyHeads.
+   * @param key float32 [batch, keyHeads, tokens, headDim], of the same layout.
+   * @param value float32 [batch, keyHeads, tokens, valueDim], of the same layout.
+   * @returns float32 [batch, heads, tokens, valueDim], of the same layout.
+   * @throws SplatError, with the cache as it was, when an argument is not as described or the tokens are more than `maxLength` allows.
+   *   Also where a gradient through the output is asked for, when that is computed.
+   */
+  attend(
+    query: Tensor | NumberArray,
+    key: Tensor | NumberArray,
+    value: Tensor | NumberArray,
+    options: KvAttendOptions = {},
+  ): Tensor4D {
+    const store = this.#alive();
+    store.ready();
+    return tf.tidy(() => {
+      const step = checkStep({query, key, value}, options, this.#sizes, this.#lengths);
+      this.#checkRoom(step.counts);
+      const first = this.#lengths;
+      const output = this.#attend(store, step);
+      const [batch, heads, tokens, dim] = output.shape;
+      const {layout, scores} = step;
+      const given =
+        layout === 'blhd' && tokens <= 1 ? tf.reshape(output, [batch, tokens, heads, dim]) : fromHeads(output, layout, 4);
+      const {bias, relative, alibiSlopes, sinks} = scores;
+      const inputs = [step.query, step.key, step.value, bias, relative?.entries, alibiSlopes, sinks];
+      return this.#links.link(
+        given as Tensor4D,
+        inputs.filter((tensor) => tensor !== undefined),
+        first,
+      );
+    });
+  }
+
+  /**
+   * Forgets the newest tokens, as many in each sequence, or as many as the list says for each. The next ones take their places.
+   *
+   * @throws SplatError, with the cache as it was, when there are not so many, or older tokens that would come into reach again were given up.
+   */
+  rollback(tokens: number | ArrayLike<number | bigint>): void {
+    this.#alive();
+    const counts = checkCounts('rollback', tokens, this.#lengths, (b, most) => `0 to ${most}, the tokens of sequence ${b}`);
+    counts.forEach((count, b) => {
+      const most = this.#rollbackOf(b);
+      // Back inside the sinks nothing of the ring is in reach.
+      if (count <= most || this.#lengths[b]! - count <= this.#layout.sinks) return;
+      refuse(
+        'rollback',
+        `${count} tokens of sequence ${b}, past the window`,
+        `at most ${most}, for tokens that ${String(this.pattern)} would reach again are overwritten`,
+        'Make the cache with the option rollback: the tokens to forget at most.',
+      );
+    });
+    this.#goBack(this.#lengths.map((length, b) => length - counts[b]!));
+  }
+
+  /**
+   * Forgets all tokens and keeps the memory: of every sequence, or of those that are named, so that others may take their places while
+   * the rest of the batch goes on.
+   *
+   * ```js
+   * cache.reset(2); // sequence 2 has come to its end
+   * ```
+   */
+  reset(sequences?: number | ArrayLike<number | bigint>): void {
+    this.#alive();
+    const {batch} = this.#sizes;
+    const all = Array.from({length: batch}, (_, b) => b);
+    const given: unknown = sequences ?? all;
+    const named = new Set(checkSequences('reset', typeof given === 'number' ? [given] : given, batch));
+    this.#goBack(this.#lengths.map((length, b) => (named.has(b) ? 0 : length)));
+  }
+
+  /**
+   * Sequence b goes on as what sequence `sequences[b]` is now, as beam search wants it: some are dropped, others go on several times.
+   *
+   * On WebGPU nothing is copied where each goes on once at most; of one that goes on several times the next `attend` copies the tokens
+   * held, on the device, into the places of those that were dropped. Elsewhere all slots are copied at once.
+   *
+   * ```js
+   * cache.reorder([0, 0, 1]); // beam 0 goes on twice, beam 2 is dropped
+   * ```
+   *
+   * @param sequences batch numbers, each from 0 to batch − 1. Indices in a tensor: `await indices.data()` first.
+   * @throws SplatError, with the cache as it was, when they are not as described.
+   */
+  reorder(sequences: ArrayLike<number | bigint>): void {
+    const store = this.#alive();
+    store.ready();
+    const {batch} = this.#sizes;
+    const order = checkSequences('reorder', sequences, batch, batch);
+    store.reorder(order);
+    this.#take(this, order);
+  }
+
+  /**
+   * A cache of its own with the same tokens. Both share memory until one of them appends, which then copies the tokens held to memory of
+   * its own, on the device; so a prompt is computed once for all that go on from it.
+   *
+   * ```js
+   * const answers = prompt.fork([0, 0, 0, 0]); // four sequences that begin with the one of `prompt`
+   * ```
+   *
+   * @param sequences Which sequence of this cache each one of the new cache is. Default: all of them, as they are.
+   * @throws SplatError when they are not as described, or when the device cannot hold so many.
+   */
+  fork(sequences?: ArrayLike<number | bigint>): KvCache {
+    const store = this.#alive();
+    store.ready();
+    const {batch} = this.#sizes;
+    const order = checkSequences('fork', sequences ?? Array.from({length: batch}, (_, b) => b), batch);
+    const options = {...this.#options, batch: order.length};
+    checkMemory(checkCache(this.pattern, options));
+    forked.set(options, store.fork(order));
+    const fork = new KvCache(this.pattern, options);
+    fork.#take(this, order);
+    return fork;
+  }
+
+  /** Releases the memory. The cache cannot be used any more. */
+  dispose(): void {
+    this.#store?.dispose();
+    this.#store = null;
+  }
+
+  #alive(): KvStore {
+    return (
+      this.#store ?? refuse('KvCache', 'a disposed cache', 'a living one', 'Make a new one; reset() empties a cache and keeps it.')
+    );
+  }
+
+  #checkRoom(counts: readonly number[]): void {
+    counts.forEach((count, b) => {
+      const length = this.#lengths[b]!;
+      if (length + count <= this.#limit) return;
+      const why = this.#reach.back === Infinity ? `, for ${String(this.pattern)} reaches back without end` : '';
+      refuse(
+        `tokens of sequence ${b}`,
+        `${length} held and ${count} new`,
+        `at most ${this.#limit} together, the maxLength of the cache${why}`,
+        this.#reach.back === Infinity
+          ? 'Give a larger maxLength, or bound the pattern: the ring of slidingWindow({left}) never fills up.'
+          : 'Give a larger maxLength, or none: this pattern takes a ring that never fills up.',
+      );
+    });
+  }
+
+  /** How many of the newest tokens can go so that everything still in reach is there. */
+  #rollbackOf(b: number): number {
+    const {sinks, ring} = this.#layout;
+    const length = this.#lengths[b]!;
+    const oldest = this.#written[b]! - ring; // of the ring
+    if (oldest <= sinks) return length;
+    return Math.max(0, length - (oldest + this.#reach.back));
+  }
+
+  #attend(store: KvStore, step: Step): Tensor4D {
+    const [batch, heads, tokens] = step.query.shape;
+    if (tokens === 0) return tf.zeros([batch, heads, 0, this.#sizes.valueDim]);
+    // A pattern that lists tokens past the prompt fits no call over the prompt alone.
+    if (this.#lengths.every((length) => length === 0) && tokens >= this.#reach.leastLength) return this.#prefill(store, step);
+    const outputs: Tensor4D[] = [];
+    for (let from = 0; from < tokens; from += this.#maxStep) {
+      outputs.push(this.#append(store, cutStep(step, from, Math.min(this.#maxStep, tokens - from))));
+    }
+    return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
+  }
+
+  #prefill(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
+    const {scale, softcap, alibiSlopes, sinks} = scores;
+    const tokens = query.shape[2];
+    const isPadded = counts.some((count) => count < tokens);
+    const output = sparseAttention(query, key, value, this.pattern, {
+      ...{scale, queryOffset: 0, precision: this.#precision},
+      ...(softcap !== undefined && {softcap}),
+      ...(alibiSlopes && {alibiSlopes}),
+      ...(sinks && {sinks}),
+      // The padding comes after the tokens, so these never attend to it, but rows of a tile share a NaN in a value.
+      ...(isPadded && {keyLengths: counts}),
+      ...wholeBiases(scores, tokens),
+    }) as Tensor4D;
+    store.write(key, value, {first: this.#lengths, counts});
+    this.#count(counts);
+    if (!isPadded) return output;
+    const isToken = counts.flatMap((count) => Array.from({length: tokens}, (_, i) => i < count));
+    return tf.where(tf.tensor4d(isToken, [counts.length, 1, tokens, 1], 'bool'), output, tf.zerosLike(output));
+  }
+
+  #append(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
+    const first = this.#lengths;
+    const isSame = first.every((length, b) => length === first[0] && counts[b] === counts[0]);
+    const sequences = isSame ? [0] : first.map((_, b) => b);
+    const rows = sequences.map((b) => this.#rowsOf(first[b]!, counts[b]!, query.shape[2]));
+    const output = store.step({query, key, value}, {first, counts}, rows, scores);
+    this.#count(counts);
+    return output;
+  }
+
+  /** The slots that `count` new tokens after the first `length` attend to, and empty rows for padding. */
+  #rowsOf(length: number, count: number, queryLength: number): Acsr {
+    // Later keys make no difference to a causal pattern, but tokens that it lists have to be among the keys.
+    const keyLength = Math.max(length + count, this.#reach.leastLength);
+    return toSlots(compress(this.pattern, {queryLength: count, keyLength, queryOffset: length}), this.#layout, queryLength);
+  }
+
+  #count(counts: readonly number[]): void {
+    this.#lengths = this.#lengths.map((length, b) => length + counts[b]!);
+    this.#written = this.#written.map((written, b) => Math.max(written, this.#lengths[b]!));
+  }
+
+  #goBack(lengths: readonly number[]): void {
+    this.#lengths = lengths;
+    // Nothing of the ring is left where a sequence ends in the sinks, so nothing of it is missing.
+    this.#written = this.#written.map((written, b) => (lengths[b]! <= this.#layout.sinks ? lengths[b]! : written));
+    this.#links.rolledBack(lengths);
+  }
+
+  /** Sequence b holds what sequence `sequences[b]` of `from` does. */
+  #take(from: KvCache, sequences: readonly number[]): void {
+    [this.#lengths, this.#written] = [from.#lengths, from.#written].map((counts) => sequences.map((b) => counts[b]!)) as [
+      number[],
+      number[],
+    ];
+    this.#links = from.#links.of(sequences);
+  }
+}
+
+/** TensorFlow.js checks no limit of a device. */
+function checkMemory(sizes: StoreSizes): void {
+  const host = Host.of(tf.backend());
+  if (host !== null) checkBytes(host, sizes);
+}
+
+/** The stores of caches that are about to be made, by their options. */
+const forked = new WeakMap<KvCacheOptions, KvStore>();

@@ -1,0 +1,95 @@
+import type {Tensor} from '@tensorflow/tfjs-core';
+import type {NamesOf, OptionWords} from '../../support/index.js';
+import type {Layout} from '../../compile.js';
+import type {NumberArray, Precision} from '../call/options.js';
+
+/** The sizes of a `KvCache`, given once. */
+export interface KvCacheOptions {
+  /** Sequences side by side. Default 1. */
+  readonly batch?: number | null | undefined;
+  /** Heads of keys and values; queries may have a multiple of it. */
+  readonly keyHeads: number;
+  /** Features of a query and of a key. More than 256, here or of a value, are slower on WebGPU: TensorFlow.js ops keep them, copying all slots in each step. */
+  readonly headDim: number;
+  /** Features of a value. Default headDim. */
+  readonly valueDim?: number | null | undefined;
+  /** Tokens that a sequence may grow to. Patterns that reach back without end need it; for others it only saves memory when small. */
+  readonly maxLength?: number | null | undefined;
+  /** How many tokens `rollback` can take a sequence back at least, counted from the longest that it has been. Default 0. */
+  readonly rollback?: number | null | undefined;
+  /** Tokens that are appended at a time; longer appends take several steps. Default 16. */
+  readonly maxStep?: number | null | undefined;
+  /** `float16` halves the memory (WebGPU only). Default `float32`. */
+  readonly precision?: Precision | null | undefined;
+}
+
+/** What `KvCache.attend` takes beside its tensors, as in `sparseAttention`. */
+export interface KvAttendOptions {
+  /** Factor of query·key. Default 1/√headDim. */
+  readonly scale?: number | null | undefined;
+  /** Scores s become softcap·tanh(s/softcap). */
+  readonly softcap?: number | null | undefined;
+  /** float32 [heads]; subtracts slope·distance from the scores. */
+  readonly alibiSlopes?: Tensor | NumberArray | null | undefined;
+  /**
+   * float32 [heads or 1, entries], added by distance, in one of two sizes. [heads or 1, 2·length − 1] is that of one call over a whole
+   * sequence of `length` tokens, at least as long as the sequences get, and can be the same in every step: entry
+   * key − query + length − 1. [heads or 1, tokens + keyLength − 1], where keyLength is `tokens` more than the longest sequence holds, is
+   * that of one call for the new tokens: entry key − query + keyLength − 1, in positions.
+   */
+  readonly relativeBias?: Tensor | NumberArray | null | undefined;
+  /**
+   * float32, broadcastable to [batch, heads, tokens, keyLength], added to the scaled scores. Column k is for the token at position k of
+   * its sequence, kept or not, new ones included; there may be more columns than tokens. −Infinity excludes a key.
+   */
+  readonly bias?: Tensor | NumberArray | null | undefined;
+  /** float32 [heads]; a score that takes part in each softmax and has no value. */
+  readonly sinks?: Tensor | NumberArray | null | undefined;
+  /** New tokens of each sequence; the rest is padding at the end, which is not kept and whose outputs are zeros. Default: all. */
+  readonly lengths?: ArrayLike<number | bigint> | null | undefined;
+  /** `blhd`: query, key, value and the output are [batch, tokens, heads, dim]. Default `bhld`. One token costs no transpose. */
+  readonly layout?: Layout | null | undefined;
+}
+
+/** Of a `KvCache`. */
+export const CACHE_NAMES: NamesOf<KvCacheOptions> = {
+  batch: true,
+  keyHeads: true,
+  headDim: true,
+  valueDim: true,
+  maxLength: true,
+  rollback: true,
+  maxStep: true,
+  precision: true,
+};
+/** Of `KvCache.attend`. */
+export const ATTEND_NAMES: NamesOf<KvAttendOptions> = {
+  scale: true,
+  softcap: true,
+  alibiSlopes: true,
+  relativeBias: true,
+  bias: true,
+  sinks: true,
+  lengths: true,
+  layout: true,
+};
+export const CACHE_WORDS: OptionWords = {
+  all: 'KvCache options',
+  expected: 'an object such as {keyHeads: 8, headDim: 64}',
+  cure: 'Name each option.',
+  one: (name) => `KvCache option '${name}'`,
+  elsewhere: {
+    batch: ['batchSize', 'sequences', 'beams', 'numBeams'],
+    keyHeads: ['heads', 'numHeads', 'kvHeads', 'numKvHeads', 'numKeyValueHeads'],
+    headDim: ['dim', 'keyDim', 'headSize', 'features'],
+    maxLength: ['length', 'maxTokens', 'maxSequenceLength', 'maxSeqLen', 'capacity'],
+    precision: ['dtype', 'storage'],
+  },
+};
+export const ATTEND_WORDS: OptionWords = {
+  all: 'options',
+  expected: 'an object such as {scale: 0.125}',
+  cure: 'Name each option.',
+  one: (name) => `option '${name}'`,
+  elsewhere: {lengths: ['keyLengths', 'tokens', 'counts']},
+};

@@ -1,0 +1,52 @@
+import {program} from '../text/make_program.js';
+import {PARAMS} from '../text/params.js';
+import type {Program} from '../text/program.js';
+import {lines} from '../text/text.js';
+
+const INVOCATIONS = 64;
+/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
+const GRID_WIDTH = 32768;
+
+/** The grid that packs `pairs` pairs of words, one per invocation. */
+export function packGrid(pairs: number): [number, number, number] {
+  const groups = Math.ceil(pairs / INVOCATIONS);
+  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
+}
+
+/** Packs a boolean tensor (one int32 per element, as tfjs stores it) behind the schedule, 64 keys a pair. */
+export function packMaskProgram(keysInMask: number): Program {
+  return program({
+    name: 'SparseAttention.packMask',
+    bindings: ['params', 'mask', 'schedule'],
+    writes: ['schedule'],
+    elements: {mask: 'i32', schedule: 'vec2i'},
+    workgroupBytes: 0,
+    invocations: INVOCATIONS,
+    code: lines(
+      `
+// mask [rows, ${keysInMask === 1 ? '1, one element for all keys' : 'keyLength'}] → bits [rows, ⌈keyLength / 64⌉]. An invocation packs one pair of words.
+`,
+      PARAMS,
+      `
+@compute @workgroup_size(${INVOCATIONS})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+if (index >= params.pairs) { return; }
+let perRow = (params.keyLength + 63u) / 64u;
+let row = index / perRow;
+let firstKey = (index % perRow) * 64u;
+schedule[params.maskBits + index] = vec2i(wordOf(row, firstKey), wordOf(row, firstKey + 32u));
+}
+
+fn wordOf(row: u32, firstKey: u32) -> i32 {
+var word = 0u;
+for (var bit = 0u; bit < 32u; bit++) {
+let key = firstKey + bit;
+if (key < params.keyLength && mask[${keysInMask === 1 ? 'row' : 'row * params.keyLength + key'}] != 0) { word |= 1u << bit; }
+}
+return i32(word);
+}
+`,
+    ),
+  });
+}

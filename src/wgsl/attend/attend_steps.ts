@@ -1,0 +1,219 @@
+import {repeat, type Path, type Step, type Steps} from '../tile/barriers.js';
+import type {Columns, KernelShape} from '../tile/kernel_shape.js';
+import type {RowAccess} from '../text/row_access.js';
+import {Scoring} from '../tile/scoring.js';
+import type {Share} from '../tile/share.js';
+import {power} from '../text/numbers.js';
+import {each, lines, tree} from '../text/text.js';
+import {copyTile, exchange, multiply, rotated, weigh, type Grid} from '../tile/tile_math.js';
+
+/**
+ * The kernel step by step; the loop is one trip over the key tiles of a span: key number `y0` of the span is the first of the tile.
+ *
+ * Names in the WGSL: q<i> row of the query tensor, s<i>_<j> score, m<i> running maximum, l<i> own share of the sum, o<i>_<c> output.
+ */
+export function attendSteps(share: Share): AttendSteps {
+  return new Trip(share).steps();
+}
+
+export interface AttendSteps extends Steps {
+  readonly before: Path;
+  readonly loop: Path;
+  readonly after: Path;
+}
+
+class Trip {
+  private readonly shape: KernelShape;
+  private readonly scoring: Scoring;
+
+  constructor(private readonly share: Share) {
+    this.shape = share.shape;
+    this.scoring = new Scoring(this.shape.features, share.productScale);
+  }
+
+  steps(): AttendSteps {
+    const {keyColumns, keyGroups, valueColumns, regions, shuffled, threadsX} = this.shape;
+    const {query, key, value, probability} = regions;
+    const maximum = shuffled === threadsX ? [] : [regions.maximum];
+    const before: Step[] = [];
+    if (query !== null) before.push({name: 'stage queries', reads: [], writes: [query], code: this.stageQueries()});
+
+    const loop: Step[] = [];
+    keyColumns.forEach((columns, index) => {
+      loop.push({name: 'stage keys', reads: [], writes: [key], code: this.stageKeys(columns)});
+      const zero = index === 0 ? each(this.share.rows, (i) => each(this.share.keys, (j) => `var s${i}_${j} = 0.0;`, ' ')) : '';
+      const reads = query === null ? [key] : [query, key];
+      loop.push({name: 'scores', reads, writes: [], code: lines(zero, this.scores(columns))});
+    });
+    loop.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), this.applyMask())});
+    loop.push({name: 'maximum of each row', reads: [], writes: maximum, code: this.publishMaximum()});
+    loop.push({name: 'probabilities', reads: maximum, writes: [], code: this.softmax()});
+    for (let group = 0; group < keyGroups; group++) {
+      loop.push({name: 'exchange probabilities', reads: [], writes: [probability], code: this.storeProbabilities(group)});
+      for (const columns of valueColumns) {
+        loop.push({name: 'stage values', reads: [], writes: [value], code: this.stageValues(group, columns)});
+        loop.push({name: 'weigh values', reads: [probability, value], writes: [], code: this.weighValues(columns)});
+      }
+    }
+
+    const add = (a: string, b: string): string => `(${a} + ${b})`;
+    const after: Step[] = [
+      {name: 'sum of each row', reads: [], writes: maximum, code: lines(this.share.shuffle('l', add), this.share.publish('l'))},
+      {name: 'whole sum', reads: maximum, writes: [], code: this.share.collect('l', add)},
+    ];
+    const paths = (most: number): Path[] =>
+      Array.from({length: most + 1}, (_, trips) => [...before, ...repeat(loop, trips), ...after]);
+    return {before, loop, after, paths};
+  }
+
+  private stageQueries(): string {
+    const {rows, regions} = this.shape;
+    const {query} = this.share;
+    return copyTile(this.share.threads, rows, query.columns, (row, column, at) => {
+      const tensorRow = `(queryLine + u32(rowsOf.x + rowsOf.y * min(i32${row}, owned.x - 1)) * params.queryStrides.y)`;
+      const rotatedColumn = `(${column} + ${row}) % ${query.columns}u`;
+      return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${query.load(query.base(tensorRow), column)}${this.share.sideScale};`;
+    });
+  }
+
+  private stageKeys({first, count}: Columns): string {
+    return copyTile(this.share.threads, this.shape.keys, count, (row, column, at) => {
+      const from = `${this.loadKeyRow(this.share.key, 'y0', row, first, column)}${this.share.sideScale}`;
+      return `memory[${this.shape.regions.key.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${from};`;
+    });
+  }
+
+  private stageValues(group: number, {first, count}: Columns): string {
+    const {keys, keyGroups, threadsX, regions, storage, valueHalves} = this.shape;
+    const {value, valueColumns} = this.share;
+    const perGroup = keys / keyGroups;
+    const begin = first * threadsX;
+    const width = Math.min(count * threadsX, valueColumns - begin);
+    const y0 = group === 0 ? 'y0' : `(y0 + ${group * perGroup})`;
+    const at = regions.value.begin;
+    if (storage === 'float32' || valueHalves) {
+      return copyTile(this.share.threads, perGroup, width, (row, column, rowAt) => {
+        return `memory[${at}u + ${rowAt} + ${column}] = ${this.loadKeyRow(value, y0, row, begin, column)};`;
+      });
+    }
+    return copyTile(this.share.threads, perGroup, width / 2, (row, column, rowAt) => {
+      const eight = this.loadKeyRow(value, y0, row, begin / 2, column);
+      const [lower, upper] = this.share.floats('eight');
+      const to = `${at}u + 2u * (${rowAt} + ${column})`;
+      return `let eight = ${eight}; memory[${to}] = ${this.share.pack(lower!)}; memory[${to} + 1u] = ${this.share.pack(upper!)};`;
+    });
+  }
+
+  /** A column of the key or value that is number y0 + row of the span; past its end of the last one, which the mask hides. */
+  private loadKeyRow(access: RowAccess, y0: string, row: string, first: number, column: string): string {
+    const tensorRow = `(keyLine + u32(keyRows.x + keyRows.y * min(${y0} + i32(${row}), y.y - 1)))`;
+    return access.load(access.base(tensorRow), first === 0 ? column : `${column} + ${first}u`);
+  }
+
+  private scores(columns: Columns): string {
+    const {threadsY, regions, unroll} = this.shape;
+    const {query} = this.share;
+    const staged = regions.query;
+    const load = (i: number, column: string): string =>
+      staged === null
+        ? `${query.load(`query${i}`, column)}${this.share.sideScale}`
+        : `memory[ownQuery + ${staged.begin + threadsY * i * query.columns}u + ${rotated(column, 'ty', threadsY * i, query.columns)}]`;
+    const prelude = staged === null ? '' : ` let ownQuery = ty * ${query.columns}u;`;
+    return multiply(this.grid, this.share, {name: 's', columns, region: regions.key, unroll: unroll.scores, prelude, load});
+  }
+
+  private scale(): string {
+    const key = (j: number): string => `keysOf.x + keysOf.y * min(y0 + i32(tx) + ${this.shape.threadsX * j}, y.y - 1)`;
+    const keys = each(this.share.keys, (j) => this.scoring.key(j, key(j)));
+    const pairs = each(this.share.rows, (i) => each(this.share.keys, (j) => this.scoring.pair(`s${i}_${j}`, i, j)));
+    return keys.trim() === '' ? pairs : lines(`{ ${keys}`, pairs, '}');
+  }
+
+  private applyMask(): string {
+    const {mask, threadsX, keys} = this.shape;
+    const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
+    if (mask === 'interval') {
+      const pair = (i: number, j: number): string =>
+        `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < ${last});`;
+      const last = this.shape.features.lengths ? 'min(own.y, y.y)' : 'own.y';
+      const row = (i: number): string => `{ let own = schedule[intervals + x${i}];\n${each(this.share.keys, (j) => pair(i, j))} }`;
+      return `if (y0 < full.x || y0 + KEYS > ${this.shape.features.lengths ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(this.share.rows, row)}\n}`;
+    }
+    // Dense spans begin at key 0, so the keys of a tile start a word.
+    const bit = (j: number): string => `((w${Math.floor((threadsX * j) / 32)} >> ((tx + ${threadsX * j}u) % 32u)) & 1) == 1`;
+    const pair = (i: number, j: number): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${bit(j)} && ${key(j)} < y.y);`;
+    const words = (i: number): string =>
+      keys === 32
+        ? `let both = schedule[bits${i} + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);`
+        : each(
+            keys / 64,
+            (w) =>
+              `let both${w} = schedule[bits${i} + u32(y0) / 64u + ${w}u]; let w${2 * w} = both${w}.x; let w${2 * w + 1} = both${w}.y;`,
+          );
+    return each(this.share.rows, (i) =>
+      lines(
+        `{ ${words(i)}`,
+        each(this.share.keys, (j) => pair(i, j)),
+        '}',
+      ),
+    );
+  }
+
+  private publishMaximum(): string {
+    const own = each(this.share.rows, (i) => `var t${i} = ${tree(this.scoresOf(i), larger)};`);
+    return lines(own, this.share.shuffle('t', larger), this.share.publish('t'));
+  }
+
+  private softmax(): string {
+    const {features, threadsX} = this.shape;
+    const {dropout} = features;
+    const row = (i: number): string =>
+      lines(
+        `{ let next = max(m${i}, t${i}); let shrink = exp2(${power(`m${i} - next`, features)}); m${i} = next;`,
+        each(this.share.keys, (j) => `s${i}_${j} = exp2(${power(`s${i}_${j} - next`, features)});`, ' '),
+        `l${i} = fma(l${i}, shrink, ${tree(this.scoresOf(i), (a, b) => `(${a} + ${b})`)});`,
+        // What is dropped counts in the sum all the same.
+        dropout ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
+        `${each(this.share.columns, (c) => `o${i}_${c} *= shrink;`, ' ')} }`,
+      );
+    const keys = dropout ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
+    return `{ ${this.share.collect('t', larger)}\n${lines(keys, each(this.share.rows, row))}\n}`;
+  }
+
+  private storeProbabilities(group: number): string {
+    return exchange(this.grid, this.share, {name: 's', region: this.shape.regions.probability, quads: this.quads, group});
+  }
+
+  private weighValues(columns: Columns): string {
+    const {threadsX, regions, valueHalves, unroll} = this.shape;
+    const {probability: weights, value: region} = regions;
+    const width = Math.min(columns.count * threadsX, this.share.valueColumns - columns.first * threadsX);
+    const {quads} = this;
+    return weigh(this.grid, this.share, {
+      name: 'o',
+      weights,
+      quads,
+      region,
+      width,
+      columns,
+      unroll: unroll.values,
+      halves: valueHalves,
+    });
+  }
+
+  private get grid(): Grid {
+    const {threadsX, threadsY} = this.shape;
+    return {threadsX, threadsY, rows: this.share.rows, keys: this.share.keys};
+  }
+
+  /** vec4 of probabilities of one row that an invocation exchanges at a time. */
+  private get quads(): number {
+    return this.share.keys / this.shape.keyGroups / 4;
+  }
+
+  private scoresOf(i: number): string[] {
+    return Array.from({length: this.share.keys}, (_, j) => `s${i}_${j}`);
+  }
+}
+
+const larger = (a: string, b: string): string => `max(${a}, ${b})`;

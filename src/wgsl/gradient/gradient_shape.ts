@@ -1,0 +1,99 @@
+import type {GradientPlan} from '../../plan/index.js';
+import {ceilDiv} from '../../support/index.js';
+import type {Region} from '../tile/barriers.js';
+import type {Features} from '../text/features.js';
+import {split, type Columns} from '../tile/kernel_shape.js';
+
+/** How a sum over the staged side is taken in steps: groups of staged rows, and ranges of own columns (threadsX apart) of each. */
+export interface Summation {
+  readonly groups: number;
+  readonly columns: readonly Columns[];
+  /** vec4 columns of a staged row. */
+  readonly width: number;
+  readonly weights: Region;
+  readonly staged: Region;
+}
+
+/** Everything the text of a gradient kernel depends on. The side that a workgroup owns stays in registers, the other is staged. */
+export interface GradientShape {
+  readonly owns: 'rows' | 'keys';
+  /** What becomes of the gradients of scores: sums of features, or they are wanted themselves: for each pair (rows), summed over rows (keys). */
+  readonly wants: 'features' | 'scores';
+  readonly headDim: number;
+  readonly valueDim: number;
+  /** Rows and keys of a tile: the same number. */
+  readonly size: number;
+  readonly threadsX: number;
+  readonly threadsY: number;
+  readonly mask: 'interval' | 'bits';
+  /** Key tiles without a slot write gradients of keys and values themselves. */
+  readonly direct: boolean;
+  readonly features: Features;
+  readonly unroll: {readonly scores: number; readonly values: number};
+  /** The products with staged keys (or queries), and with staged values (or gradients of the output), a range of columns at a time. */
+  readonly headColumns: readonly Columns[];
+  readonly valueColumns: readonly Columns[];
+  readonly product: Region;
+  /** Sums of headDim columns, and for keys of valueDim columns. */
+  readonly headSum: Summation | null;
+  readonly valueSum: Summation | null;
+  /** Units of 16 bytes of workgroup memory. */
+  readonly memory: number;
+}
+
+export function gradientShape(
+  {rows: {problem, tile, implementation}, results}: GradientPlan,
+  owns: 'rows' | 'keys',
+  features: Features,
+  wants: 'features' | 'scores' = 'features',
+): GradientShape {
+  const {headDim, valueDim} = problem;
+  const {rows: size, threadsX, threadsY, unroll} = tile;
+  const limit = tile.workgroupBytes / 16;
+  const products = (dim: number): Columns[] => split(ceilDiv(dim, 4), ceilDiv(size * ceilDiv(dim, 4), limit));
+  const [headColumns, valueColumns] = [products(headDim), products(valueDim)];
+  const sum = (dim: number): Summation => summation(size, threadsX, ceilDiv(dim, 4), limit);
+  const headSum = wants === 'features' ? sum(headDim) : null;
+  const valueSum = wants === 'features' && owns === 'keys' ? sum(valueDim) : null;
+  const product = size * Math.max(headColumns[0]!.count, valueColumns[0]!.count);
+  // Sums over rows meet in a vec4 for each invocation and own key.
+  const meeting = wants === 'scores' && owns === 'keys' ? size * threadsX : 0;
+  const ends = [product, headSum?.weights.end ?? 0, valueSum?.weights.end ?? 0, meeting];
+  return {
+    owns,
+    wants,
+    headDim,
+    valueDim,
+    size,
+    threadsX,
+    threadsY,
+    mask: implementation === 'dense' ? 'bits' : 'interval',
+    direct: owns === 'keys' && wants === 'features' && results === 'gradients',
+    features,
+    unroll,
+    headColumns,
+    valueColumns,
+    product: {begin: 0, end: product},
+    headSum,
+    valueSum,
+    memory: Math.max(...ends),
+  };
+}
+
+/** The fewest steps that fit into workgroup memory. */
+function summation(size: number, threadsX: number, width: number, limit: number): Summation {
+  const own = ceilDiv(width, threadsX);
+  for (let steps = 1; steps <= size * own; steps++) {
+    for (let groups = 1; groups <= steps; groups++) {
+      const ranges = steps / groups;
+      // A vec4 of weights holds four staged rows of one invocation, so a group has at least 4·threadsX.
+      if (!Number.isInteger(ranges) || size % (4 * threadsX * groups) !== 0 || ranges > own) continue;
+      const columns = split(own, ranges);
+      const staged = (size / groups) * Math.min(width, columns[0]!.count * threadsX);
+      const weights = (size * size) / groups / 4;
+      if (staged + weights > limit) continue;
+      return {groups, columns, width, staged: {begin: 0, end: staged}, weights: {begin: staged, end: staged + weights}};
+    }
+  }
+  throw new Error(`no way to fit sums of ${width} columns over ${size} rows into ${16 * limit} bytes`);
+}

@@ -1,0 +1,142 @@
+import type {Plan, Storage, TileShape} from '../../plan/index.js';
+import {ceilDiv} from '../../support/index.js';
+import type {Region} from './barriers.js';
+import type {Features} from '../text/features.js';
+import {paddedDim} from '../text/row_access.js';
+
+/** Columns `first ≤ c < first + count` of a row. */
+export interface Columns {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Everything the text of the attention kernel depends on. Two plans with equal shapes share a pipeline. */
+export interface KernelShape {
+  readonly headDim: number;
+  readonly valueDim: number;
+  readonly rows: number;
+  readonly keys: number;
+  readonly threadsX: number;
+  readonly threadsY: number;
+  readonly storage: Storage;
+  /** The device converts halves itself; otherwise they are unpacked from words. */
+  readonly nativeHalves: boolean;
+  /** Neighbours in x that find their row maximum by subgroup shuffles, a power of two; 1: all go through workgroup memory. */
+  readonly shuffled: number;
+  /** How masked pairs are told in partial tiles: by the interval of the row, or by a bit per pair. */
+  readonly mask: 'interval' | 'bits';
+  readonly features: Features;
+  readonly unroll: TileShape['unroll'];
+  /** Keys are staged a range of columns at a time. */
+  readonly keyColumns: readonly Columns[];
+  /** Probabilities are exchanged, and values staged, for this many equal groups of keys in turn. */
+  readonly keyGroups: number;
+  /** Values are staged a range of columns at a time; `first` and `count` here count columns of one invocation (threadsX apart). */
+  readonly valueColumns: readonly Columns[];
+  /** Values are staged as packed halves, eight to a column; otherwise as floats. */
+  readonly valueHalves: boolean;
+  readonly regions: Regions;
+  /** Units of 16 bytes of workgroup memory. */
+  readonly memory: number;
+}
+
+/** What workgroup memory holds, in turn or together. `query` is null where queries are read from storage. */
+export interface Regions {
+  readonly query: Region | null;
+  readonly key: Region;
+  readonly value: Region;
+  readonly probability: Region;
+  readonly maximum: Region;
+}
+
+/** What the texts of a plan's kernels depend on. */
+export type Structure = Pick<Plan, 'tile' | 'storage' | 'implementation' | 'device'> & {
+  readonly problem: Pick<Plan['problem'], 'headDim' | 'valueDim'>;
+};
+
+/** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
+export function kernelShape({problem, tile, implementation, device, storage}: Structure, features: Features): KernelShape {
+  const {rows, keys, threadsX, threadsY} = tile;
+  const {headDim, valueDim} = problem;
+  const headColumns = columnsOf(headDim, storage);
+  const shuffled = Math.min(threadsX, largestPower(device.subgroups?.min ?? 1));
+  const valueHalves = storage === 'float16' && halvesSpread(valueDim, threadsX);
+  const valueColumns = valueHalves ? columnsOf(valueDim, 'float16') : paddedColumns(valueDim, storage);
+  const ownColumns = ceilDiv(valueColumns, threadsX);
+  // Queries may take half of the memory; longer ones are read from storage.
+  const whole = tile.workgroupBytes / 16;
+  const begin = tile.queries === 'workgroup' && rows * headColumns <= whole / 2 ? rows * headColumns : 0;
+  const limit = whole - begin;
+  const keyColumns = split(headColumns, ceilDiv(keys * headColumns, limit));
+  const key = keys * keyColumns[0]!.count;
+  // One vec4 holds the maxima of four rows of an invocation.
+  const maximum = (threadsX / shuffled) * ceilDiv(rows / threadsY, 4) * threadsY;
+
+  for (let steps = 1; steps <= keys * ownColumns; steps++) {
+    for (let keyGroups = 1; keyGroups <= steps; keyGroups++) {
+      const columnSteps = steps / keyGroups;
+      // A vec4 of probabilities holds four keys of one invocation, so a group has at least 4·threadsX keys.
+      if (!Number.isInteger(columnSteps) || keys % (4 * threadsX * keyGroups) !== 0 || columnSteps > ownColumns) continue;
+      const columns = split(ownColumns, columnSteps);
+      const value = (keys / keyGroups) * Math.min(valueColumns, columns[0]!.count * threadsX);
+      const probability = (rows * keys) / keyGroups / 4;
+      const memory = Math.max(key, value + Math.max(probability, maximum));
+      if (memory > limit) continue;
+      const region = (from: number, size: number): Region => ({begin: begin + from, end: begin + from + size});
+      return {
+        headDim,
+        valueDim,
+        rows,
+        keys,
+        threadsX,
+        threadsY,
+        storage,
+        nativeHalves: storage === 'float16' && device.float16,
+        shuffled,
+        mask: implementation === 'dense' ? 'bits' : 'interval',
+        features,
+        unroll: tile.unroll,
+        keyColumns,
+        keyGroups,
+        valueColumns: columns,
+        valueHalves,
+        regions: {
+          query: begin > 0 ? {begin: 0, end: begin} : null,
+          key: region(0, key),
+          value: region(0, value),
+          probability: region(value, probability),
+          maximum: region(value, maximum),
+        },
+        memory: begin + memory,
+      };
+    }
+  }
+  throw new Error(
+    `no way to fit tiles of ${rows} × ${keys} for ${headDim} → ${valueDim} features into ${tile.workgroupBytes} bytes`,
+  );
+}
+
+/** Columns of a row as it is stored: four floats or eight halves. */
+const columnsOf = (features: number, storage: Storage): number =>
+  storage === 'float16' ? paddedDim(features) / 8 : ceilDiv(features, 4);
+
+/** vec4 columns of a value row that is staged as floats. */
+const paddedColumns = (features: number, storage: Storage): number =>
+  storage === 'float16' ? paddedDim(features) / 4 : ceilDiv(features, 4);
+
+/** Whether columns of eight halves leave no more invocations idle than columns of four floats: 64 features do, 32 or 80 do not. */
+const halvesSpread = (features: number, threadsX: number): boolean =>
+  2 * ceilDiv(columnsOf(features, 'float16'), threadsX) <= ceilDiv(paddedColumns(features, 'float16'), threadsX);
+
+const largestPower = (most: number): number => 2 ** Math.floor(Math.log2(most));
+
+/** [0, total) in `parts` nearly equal ranges, the larger first. */
+export function split(total: number, parts: number): Columns[] {
+  const ranges: Columns[] = [];
+  for (let part = 0, first = 0; part < parts; part++) {
+    const count = ceilDiv(total - first, parts - part);
+    ranges.push({first, count});
+    first += count;
+  }
+  return ranges;
+}

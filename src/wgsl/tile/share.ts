@@ -1,0 +1,122 @@
+import {ceilDiv} from '../../support/index.js';
+import type {KernelShape} from './kernel_shape.js';
+import {halvesAccess, rowAccess, type RowAccess} from '../text/row_access.js';
+import {each, lines, tree} from '../text/text.js';
+
+/** What one invocation of the attention kernel owns of a tile, and how it speaks with its neighbours. */
+export class Share {
+  readonly query: RowAccess;
+  readonly key: RowAccess;
+  readonly value: RowAccess;
+  readonly output: RowAccess;
+  /** Rows and keys of a tile, and output columns (vec4), of one invocation. */
+  readonly rows: number;
+  readonly keys: number;
+  readonly columns: number;
+  /** vec4 columns of an output row. */
+  readonly outputColumns: number;
+  /** Columns of a value row as it is staged. */
+  readonly valueColumns: number;
+  readonly threads: number;
+  /** Whether workgroup memory holds words, because some of them are packed halves, or floats. */
+  private readonly words: boolean;
+
+  constructor(readonly shape: KernelShape) {
+    this.words = shape.storage === 'float16';
+    const access = this.words ? halvesAccess : rowAccess;
+    const suffix = this.words ? 'Halves' : '';
+    this.query = access(`query${suffix}`, shape.headDim);
+    this.key = access(`key${suffix}`, shape.headDim);
+    this.value = access(`value${suffix}`, shape.valueDim);
+    this.output = rowAccess('output', shape.valueDim, true);
+    this.rows = shape.rows / shape.threadsY;
+    this.keys = shape.keys / shape.threadsX;
+    this.outputColumns = ceilDiv(shape.valueDim, 4);
+    this.valueColumns = this.words && !shape.valueHalves ? 2 * this.value.columns : this.value.columns;
+    this.columns = ceilDiv(this.valueColumns, shape.threadsX) * (shape.valueHalves ? 2 : 1);
+    this.threads = shape.threadsX * shape.threadsY;
+  }
+
+  /** What a column of query and of key is multiplied by, ready to follow it. Halves could not hold it, nor need they. */
+  get sideScale(): string {
+    return this.shape.features.farScale && !this.words ? ' * params.sideScale' : '';
+  }
+
+  /** What is left for their product, where the scale is far. */
+  get productScale(): string {
+    return this.shape.features.farScale && this.words ? ' * params.sideScale * params.sideScale' : '';
+  }
+
+  get memoryElement(): 'vec4u' | 'vec4f' {
+    return this.words ? 'vec4u' : 'vec4f';
+  }
+
+  /** Floats as workgroup memory holds them, and back. */
+  pack(floats: string): string {
+    return this.words ? `bitcast<vec4u>(${floats})` : floats;
+  }
+
+  unpack(element: string): string {
+    return this.words ? `bitcast<vec4f>(${element})` : element;
+  }
+
+  /** The vec4 of floats in a column of query or key as it was loaded. */
+  floats(column: string): string[] {
+    return this.words ? [`lower(${column})`, `upper(${column})`] : [column];
+  }
+
+  /** Combines one number of each row of this invocation with the neighbours that a subgroup shuffle reaches. */
+  shuffle(name: string, combine: (a: string, b: string) => string): string {
+    const distances = [1, 2, 4, 8].filter((distance) => distance < this.shape.shuffled);
+    const step = (distance: number): string =>
+      each(this.rows, (i) => `${name}${i} = ${combine(`${name}${i}`, `subgroupShuffleXor(${name}${i}, ${distance}u)`)};`, ' ');
+    return lines(...distances.map(step));
+  }
+
+  /** Puts one number of each row of this invocation where its neighbours in x find it. */
+  publish(name: string): string {
+    const {regions, threadsX, threadsY, shuffled} = this.shape;
+    if (shuffled === threadsX) return '';
+    const groups = ceilDiv(this.rows, 4);
+    const from = shuffled === 1 ? 'tx' : `(tx / ${shuffled}u)`;
+    const stores = each(groups, (g) => {
+      const parts = [0, 1, 2, 3].map((e) => `${name}${Math.min(this.rows - 1, 4 * g + e)}`);
+      const at = `${regions.maximum.begin}u + (${from} * ${groups}u + ${g}u) * ${threadsY}u + ty`;
+      return `memory[${at}] = ${this.pack(`vec4f(${parts.join(', ')})`)};`;
+    });
+    return shuffled === 1 ? stores : `if (tx % ${shuffled}u == 0u) { ${stores} }`;
+  }
+
+  /** Combines what all neighbours in x published. */
+  collect(name: string, combine: (a: string, b: string) => string): string {
+    const {regions, threadsX, threadsY, shuffled} = this.shape;
+    if (shuffled === threadsX) return '';
+    const groups = ceilDiv(this.rows, 4);
+    const at = (x: number, g: number): string =>
+      this.unpack(`memory[${regions.maximum.begin + (x * groups + g) * threadsY}u + ty]`);
+    const parts = (g: number): string[] => Array.from({length: threadsX / shuffled}, (_, x) => at(x, g));
+    return lines(
+      each(groups, (g) => `let all${g} = ${tree(parts(g), combine)};`),
+      each(this.rows, (i) => `${name}${i} = all${i >> 2}.${'xyzw'[i & 3]};`, ' '),
+    );
+  }
+
+  /** The vec4 column of the output that is number c of this invocation's. */
+  ownColumn(c: number): string {
+    const {threadsX, valueHalves} = this.shape;
+    if (!valueHalves) return `(tx + ${threadsX * c}u)`;
+    return `(2u * tx + ${2 * threadsX * (c >> 1) + (c & 1)}u)`;
+  }
+
+  /** Whether column number c exists for every invocation. */
+  isInside(c: number): boolean {
+    const {threadsX, valueHalves} = this.shape;
+    const last = valueHalves ? 2 * (threadsX * ((c >> 1) + 1) - 1) + (c & 1) : threadsX * (c + 1) - 1;
+    return last < this.outputColumns;
+  }
+
+  /** An output column that exists: the last one for invocations past the end. */
+  column(c: number): string {
+    return this.isInside(c) ? this.ownColumn(c) : `min(${this.ownColumn(c)}, ${this.outputColumns - 1}u)`;
+  }
+}
