@@ -28,6 +28,15 @@ export const CHECKS = [
       ...['--cache', '--cache-location', `${CACHE}/eslint`, ...SOURCES],
     ],
   },
+  // No cache: what a file means depends on the types of others.
+  {
+    name: 'lint that knows types',
+    command: [
+      ...bin('oxlint/bin/oxlint'),
+      ...['--type-aware', '-c', 'scripts/oxlint.json', '--format', 'unix'],
+      ...['src', 'test', 'bench', 'demo', 'scripts', 'karma.conf.js', 'rollup.config.mjs'],
+    ],
+  },
   {
     name: 'format',
     command: [

@@ -99,6 +99,7 @@ function reachable(paths, read) {
   return [...found];
 }
 
+/** @returns {string[]} */
 function targetsOf(door) {
   return typeof door === 'string' ? [door] : Object.values(door).flatMap(targetsOf);
 }
@@ -106,6 +107,7 @@ function targetsOf(door) {
 /** Nothing is missing and nothing superfluous. */
 function checkContents({files, size}, {exports, main, module, types, unpkg, jsdelivr}, read) {
   const doors = [...targetsOf(exports), main, module, types, unpkg, jsdelivr];
+  /** @type {Set<string>} */
   const expected = new Set([...PROSE, ...SCRIPTS, ...reachable(doors, read)]);
   const paths = files.map(({path}) => path);
   assert.deepEqual(paths.filter((path) => !isDocument(path)).sort(), [...expected].sort());

@@ -1,3 +1,4 @@
+import {defineConfig} from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 /** Globals that would let a pure room see the world: it computes records from records and nothing else. */
@@ -7,17 +8,37 @@ const WORLD = [
   ...['fetch', 'XMLHttpRequest', 'localStorage', 'tf', 'GPUBufferUsage', 'GPUShaderStage', 'GPUMapMode'],
 ];
 
-export default tseslint.config(
+/**
+ * `void promise;` drops a promise and whatever it rejects with; a comment right above says why that is right. That promises are not
+ * dropped without a word is a rule of scripts/oxlint.json, which knows types.
+ *
+ * @type {import('eslint').Rule.RuleModule}
+ */
+const voidSaysWhy = {
+  create: ({sourceCode, report}) => ({
+    'ExpressionStatement > UnaryExpression[operator="void"]': (node) => {
+      const above = sourceCode.getCommentsBefore(node.parent).at(-1);
+      // In `if (…) void …;` the comment stands above the `if`.
+      const outer = sourceCode.getCommentsBefore(node.parent.parent).at(-1);
+      if (above === undefined && (node.parent.parent.type !== 'IfStatement' || outer === undefined))
+        report({node, message: 'Say in a comment above why nobody waits for this.'});
+    },
+  }),
+};
+
+export default defineConfig(
   {ignores: ['node_modules/**', 'dist/**', '**/dist/**', '.cache/**', '.gpu/**']},
   {
     files: ['**/*.ts', '**/*.mjs', '**/*.js', '**/*.cjs'],
     extends: [tseslint.configs.recommended],
+    plugins: {splat: {rules: {'void-says-why': voidSaysWhy}}},
     linterOptions: {reportUnusedDisableDirectives: 'error'},
     rules: {
       eqeqeq: ['error', 'always', {null: 'ignore'}],
       'no-var': 'error',
       'prefer-const': 'error',
       'object-shorthand': 'error',
+      'splat/void-says-why': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-unused-vars': ['error', {argsIgnorePattern: '^_', varsIgnorePattern: '^_'}],
       // `() => {}` says "do nothing" well enough.

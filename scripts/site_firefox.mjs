@@ -14,6 +14,7 @@ const SILENCE = 180;
 function listener({tellPath, alivePath, minutes}) {
   const tell = (message) => void navigator.sendBeacon(tellPath, JSON.stringify(message));
   const complain = (text) => tell({kind: 'complaint', text});
+  // It breaks when the page's process does.
   void fetch(alivePath).then((response) => response.text());
   const print = console.error;
   console.error = (...words) => {

@@ -9,7 +9,8 @@ export const ALIVE = '/alive';
 /**
  * Serves pages and listens to them, one at a time.
  *
- * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void} serve everything else.
+ * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void | Promise<void>} serve
+ *     everything else; what it throws is the answer.
  */
 export async function listenToPages(serve) {
   let hear = () => {};
@@ -31,7 +32,10 @@ export async function listenToPages(serve) {
         clearInterval(beat);
         tellGone();
       });
-    } else serve(request, response);
+    } else {
+      const answer = async () => serve(request, response);
+      answer().catch((error) => response.writeHead(500).end(String(error)));
+    }
   });
   // A page may compute for minutes between two words.
   Object.assign(server, {requestTimeout: 0, headersTimeout: 0, timeout: 0});
@@ -65,6 +69,7 @@ export async function listenToPages(serve) {
           if (message.kind === 'done') end(null);
         };
         gone = () => end("crashed: the page's process is gone");
+        // The page may be done before its browser ends.
         void browser.ended.then(end);
       });
     } finally {

@@ -208,7 +208,7 @@ export async function expectAttentionWithAux(
   what = 'attention',
 ): Promise<void> {
   const read = async (given: tf.Tensor | ArrayLike<number>): Promise<ArrayLike<number>> =>
-    given instanceof tf.Tensor ? await given.data() : given;
+    given instanceof tf.Tensor ? given.data() : given;
   const expected = oracleWithAux(inputs, attends, options);
   const limit = await tolerances(inputs, attends, expected, options);
   expectWithin(await read(actual.output), expected.output, limit.output, `output of ${what}`);

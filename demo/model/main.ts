@@ -48,6 +48,7 @@ function fillControls(): void {
   contextField.addEventListener('change', describeText);
   at('controls').addEventListener('submit', (event) => {
     event.preventDefault();
+    // It shows its errors itself.
     void work(complete);
   });
   sweepButton.addEventListener('click', () => void work(sweep));
@@ -57,8 +58,14 @@ function fillControls(): void {
 }
 
 async function choose(index: number): Promise<void> {
+  const error = at('error');
   const {file, text} = SAMPLES[index]!;
-  textField.value = text ?? (await (await fetch(file!)).text());
+  error.hidden = true;
+  try {
+    textField.value = text ?? (await (await fetch(file!)).text());
+  } catch (thrown) {
+    return showError(error, thrown);
+  }
   press(index);
   describeText();
 }

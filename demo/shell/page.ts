@@ -88,7 +88,7 @@ export function copyOnClick(button: HTMLButtonElement, text: () => string): void
       setTimeout(() => (button.textContent = label), 1500);
     };
     // The clipboard needs https or localhost, and permission.
-    const copied = navigator.clipboard?.writeText(text()) ?? Promise.reject();
+    const copied = navigator.clipboard?.writeText(text()) ?? Promise.reject(new Error('There is no clipboard here.'));
     copied.then(
       () => say('Copied'),
       () => say('The browser refused'),

@@ -40,6 +40,7 @@ function fillControls(): void {
   if (machine.slow) at<HTMLSelectElement>('heads').value = '2x16';
   at('controls').addEventListener('submit', (event) => {
     event.preventDefault();
+    // It shows its errors itself.
     void run();
   });
 }

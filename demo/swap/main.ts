@@ -69,6 +69,7 @@ function fillControls(): void {
   });
   at('controls').addEventListener('submit', (event) => {
     event.preventDefault();
+    // It shows its errors itself.
     void run();
   });
   acceptFiles();
@@ -76,6 +77,7 @@ function fillControls(): void {
 
 function acceptFiles(): void {
   const take = (files: FileList | null | undefined): void => {
+    // It shows its errors itself.
     if (files && files.length > 0) void load(() => fromFiles([...files]));
   };
   at<HTMLInputElement>('files').addEventListener('change', ({target}) => take((target as HTMLInputElement).files));
@@ -94,6 +96,7 @@ function acceptFiles(): void {
   at('url-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const url = at<HTMLInputElement>('url').value.trim();
+    // It shows its errors itself.
     if (url !== '') void load(() => fromUrl(url, showFetched));
   });
 }

@@ -35,6 +35,7 @@ export async function runSpecs(files: SpecFiles, system: System, names: readonly
   env.configure({random: false, specFilter: (spec) => proves(spec.getFullName())});
 
   const granted = system === 'stock' ? null : await ours();
+  // Messages arrive in their order, and the last one is waited for.
   void tell({kind: 'ready', adapter: await adapterText(), granted});
   setTestEnvs([{name: ENV, backendName: 'webgpu', flags: {WEBGPU_CPU_FORWARD: false}, isDataSync: false}]);
   for (const name of names) await files[name]!();
@@ -58,6 +59,7 @@ export async function runSpecs(files: SpecFiles, system: System, names: readonly
     specDone: ({fullName, status, failedExpectations}) => {
       // Left out by their authors (xit), everywhere.
       if (status !== 'excluded' && status !== 'pending') {
+        // As above.
         void tell({kind: 'spec', name: fullName, passed: status === 'passed', why: failedExpectations[0]?.message ?? ''});
       }
     },

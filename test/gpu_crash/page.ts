@@ -19,6 +19,7 @@ async function start(): Promise<void> {
   const {name} = await createWebGPUBackend({
     onLost: (loss) => {
       page.losses.push(JSON.stringify(loss));
+      // It keeps its errors in `page.starts`.
       void restart(5);
     },
   });
@@ -45,4 +46,5 @@ async function restart(tries: number): Promise<void> {
   }
 }
 
+// The script that opened the page reads what comes of it.
 void restart(1);

@@ -26,6 +26,7 @@ export function takeUncapturedErrors(): string[] {
 
 /** Listens to the errors of a device that a spec made itself. */
 export function listenToErrors(device: GPUDevice): void {
+  // `lost` never rejects, and most devices are never lost.
   void device.lost.then(() => lost.add(device));
   device.addEventListener('uncapturederror', (event) =>
     unheard.push({device, message: (event as GPUUncapturedErrorEvent).error.message}),

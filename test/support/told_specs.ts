@@ -14,6 +14,7 @@ void fetch('/alive').then((response) => response.text());
 for (const level of ['log', 'warn', 'error'] as const) {
   const print = console[level].bind(console);
   console[level] = (...words: unknown[]) => {
+    // The next message waits for this one.
     void tell({kind: 'console', text: words.map(String).join(' ')});
     print(...words);
   };

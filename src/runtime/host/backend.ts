@@ -68,6 +68,7 @@ export class Host {
     this.pipelines = new Pipelines(device);
     this.#canBatch = canBatch(backend);
     this.#canTrim = canTrim(backend.bufferManager);
+    // `lost` never rejects, and a device may live as long as the page.
     void device.lost.then(({reason, message}) => {
       this.lost = message === '' ? reason : message;
       this.#forget();

@@ -26,9 +26,9 @@ export interface WebGPUBackendOptions {
   /**
    * Called when the device is lost: a driver that restarts, a GPU that is unplugged, a system that runs out of memory. From then on every
    * call of this package on the backend throws, and its tensors are gone. Called once for each device that the backend gets, and not when
-   * the backend is removed.
+   * the backend is removed. Nobody waits for a promise that it returns.
    */
-  readonly onLost?: ((loss: DeviceLoss) => void) | null | undefined;
+  readonly onLost?: ((loss: DeviceLoss) => void | Promise<void>) | null | undefined;
 }
 
 /** What the browser says of a lost device. */
@@ -150,6 +150,7 @@ function register(name: string, factory: Factory): void {
  */
 function factoryOf(backendClass: BackendClass, opened: OpenDevice, wishes: DeviceWishes, onLost: OnLost): Factory {
   let unused: OpenDevice | null = opened;
+  // `lost` never rejects, and a device may live as long as the page.
   void opened.device.lost.then(() => (unused = null));
   return () => {
     const ready = unused;
@@ -174,8 +175,9 @@ function construct(backendClass: BackendClass, {device, info}: OpenDevice, onLos
     // What lives outside of the pool of TensorFlow.js (schedules, pipelines) goes with the device, instead of with the garbage some day.
     device.destroy();
   };
-  void device.lost.then(({reason, message}) => {
-    if (!removed) onLost?.({reason, message});
+  // Nobody waits for what `onLost` starts; if it fails, the page hears of a rejection that was not handled.
+  void device.lost.then(async ({reason, message}) => {
+    if (!removed) await onLost?.({reason, message});
   });
   return backend;
 }

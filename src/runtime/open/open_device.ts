@@ -259,6 +259,7 @@ async function tryToOpen(
   let lost = '';
   try {
     const device = await adapter.requestDevice(descriptor);
+    // `lost` never rejects, and a device that is well never settles it.
     void device.lost.then(({message, reason}) => (lost = message || `the device was lost: ${reason}`));
     const untilHeard = (): Promise<unknown> => waitFor(device.queue, device.queue.onSubmittedWorkDone()).catch(() => undefined);
     // Where opening fails for want of memory, say, the standard has browsers give a device that is lost from the start.

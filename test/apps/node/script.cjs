@@ -12,4 +12,7 @@ async function main() {
   console.log(`${text}; chained: [${chained.shape}]; layer: [${layer.apply(one).shape}]`);
 }
 
-main();
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -6,5 +6,9 @@ import {check} from '../check.js';
 
 check(tf, splat).then(
   (text) => postMessage(`${text}, in a ${self.constructor.name}`),
-  (error) => setTimeout(() => Promise.reject(error)),
+  // Out of the promise, so that the page's `onerror` hears of it.
+  (error) =>
+    setTimeout(() => {
+      throw error;
+    }),
 );

@@ -85,7 +85,7 @@ describe('every program of a backward pass', () => {
   afterAll(() => compiler.close());
 
   it('is there in all its kinds', () => {
-    const names = new Set([...programs.values()].map(({program}) => program.name.split('.')[1]));
+    const names = new Set([...programs.values()].map(({program}) => program.name.split('.')[1]!));
     expect([...names].sort()).toEqual([
       ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyScoreGradients', 'packMask', 'queryGradients', 'round'],
       ...['rowStats', 'scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
