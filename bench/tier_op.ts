@@ -1,4 +1,4 @@
-import type {BindingRole, Compiled, Program} from '../src/compile.js';
+import type {BindingRole, Compiled, Program} from '../src/pure.js';
 import {scheduleWords} from '../src/runtime/launch/launch.js';
 import type {Pipelines} from '../src/runtime/host/pipelines.js';
 

@@ -1,4 +1,4 @@
-import type {Device, Storage} from '../src/compile.js';
+import type {Device, Storage} from '../src/pure.js';
 import type {System} from './tier_options.js';
 
 /** What a system's plans are made for. */

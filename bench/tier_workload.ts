@@ -1,4 +1,4 @@
-import {compile, type BindingRole, type Compiled, type Device, type Problem, type Storage} from '../src/compile.js';
+import {compile, type BindingRole, type Compiled, type Device, type Problem, type Storage} from '../src/pure.js';
 import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {halvesBytes} from '../src/wgsl/index.js';
 import {finish, type Gpu} from './gpu.js';

@@ -1,8 +1,8 @@
 /**
- * The import laws: which room may import which. A room is a folder of src (or compile.ts, explain.ts or plan_attention.ts, which stand as ones); it is imported
- * through its index.ts, and arrows point one way only.
+ * The import laws: which room may import which. A room is a folder of src (or compile.ts, explain.ts, plan_attention.ts or pure.ts, which stand as
+ * ones); it is imported through its index.ts, and arrows point one way only. pure.ts is what the runtime sees of all pure rooms.
  */
-const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile', 'plan_attention'];
+const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile', 'plan_attention', 'pure'];
 const MAY_IMPORT = {
   support: [],
   pattern: ['support'],
@@ -11,8 +11,9 @@ const MAY_IMPORT = {
   wgsl: ['support', 'plan'],
   explain: ['support', 'pattern', 'acsr', 'plan', 'wgsl'],
   compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain'],
-  plan_attention: ['support', 'acsr', 'plan', 'explain', 'compile'],
-  runtime: ['support', 'compile'],
+  plan_attention: ['support', 'pattern', 'acsr', 'plan', 'explain', 'compile'],
+  pure: ['pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile', 'plan_attention'],
+  runtime: ['support', 'pure'],
   model: ['support', 'pattern', 'acsr', 'runtime'],
   layers: ['support', 'pattern', 'runtime'],
 };

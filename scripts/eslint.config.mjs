@@ -57,7 +57,7 @@ export default defineConfig(
     files: [
       'src/{support,pattern,acsr,plan,wgsl}/**/*.ts',
       'src/model/{graph,read,write}/**/*.ts',
-      'src/{compile,explain,plan_attention}.ts',
+      'src/{compile,explain,plan_attention,pure}.ts',
     ],
     rules: {
       'no-console': 'error',

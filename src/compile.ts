@@ -1,8 +1,9 @@
-import {compress, resolveShape, type Acsr, type PatternShape} from './acsr/index.js';
+import {compress, repeatRows, type Acsr} from './acsr/index.js';
 import type {Stages} from './explain.js';
 import type {Pattern} from './pattern/index.js';
 import {
   candidates,
+  decodePlan,
   gradientScratch,
   isWide,
   makeGradientPlan,
@@ -16,12 +17,12 @@ import {
   type Problem,
   type Storage,
 } from './plan/index.js';
-import {refuse, type Given} from './support/index.js';
 import {
   generate,
   generateGradients,
   generateRounding,
   generateScoreGradients,
+  generateStep,
   halvesBytes,
   keyResults,
   PLAIN,
@@ -31,61 +32,11 @@ import {
   type BindingRole,
   type Features,
   type GenerateOptions,
+  type Held,
   type Launch,
-  type ScoreSums,
-  type Tail,
-} from './wgsl/index.js';
-
-export {
-  checkAcsr,
-  compress,
-  positionOf,
-  reachOf,
-  repeatRows,
-  slotOf,
-  toSlots,
-  type Acsr,
-  type Reach,
-  type SlotLayout,
-} from './acsr/index.js';
-export {acsrText, explain, launchesText, patternText, planText} from './explain.js';
-export {Pattern, fromMask, parsePattern, refusePattern} from './pattern/index.js';
-export {
-  checkPlan,
-  CHUNK_PAIRS,
-  CORE_DEVICE,
-  decodePlan,
-  isWide,
-  MOST_FEATURES,
-  TILES_VERSION,
-  type Device,
-  type Implementation,
-  type MatrixConfig,
-  type Pass,
-  type Plan,
-  type Problem,
-  type Storage,
-  type TileShape,
-} from './plan/index.js';
-export {
-  factorsOf,
-  FAR_UNIT,
-  generateAppend,
-  generateStep,
-  hasFarScores,
-  isFarScale,
-  PARAMS_BYTES,
-  PLAIN,
-  scoreUnit,
-  type BindingRole,
-  type CallParams,
-  type Features,
-  type HeldSequence,
-  type Launch,
-  type Layout,
-  type Program,
   type ScoreSums,
   type Step,
+  type Tail,
 } from './wgsl/index.js';
 
 /** Every stage of one attention, from what was asked to what will run. */
@@ -164,6 +115,35 @@ export function compileGradients(
   });
 }
 
+/** A step of decoding, ready to run. */
+export interface CompiledStep extends Step {
+  readonly plan: Plan;
+}
+
+export interface StepOptions {
+  /** What the call adds to the scores. */
+  readonly features: Features;
+  readonly storage: Storage;
+  /** What the cache holds, new tokens included. */
+  readonly held: Held;
+}
+
+/**
+ * Compiles one step of decoding: `rows` are the new tokens of each sequence, or one for all, whose keys are slots of a cache. Where
+ * `problem.packedHeads` query heads share a head of keys, each row serves all of them.
+ */
+export function compileStep(
+  rows: readonly Acsr[],
+  problem: Problem,
+  device: Device,
+  {features, storage, held}: StepOptions,
+): CompiledStep {
+  const {packedHeads} = problem;
+  const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
+  const plan = decodePlan(packed, problem, device, storage);
+  return Object.freeze({...generateStep(plan, {features, ragged: rows.length > 1, held}), plan});
+}
+
 /** Tensor cores are for calls whose features their kernel knows. */
 const usable = (device: Device, features: Features): Device => (suitsMatrices(features) ? device : {...device, matrices: []});
 
@@ -198,51 +178,4 @@ export function workBytes(plan: Plan): WorkBytes {
   if (plan.storage === 'float32') return {scratch, rowSums};
   const {query, key, value} = halvesBytes(plan);
   return {scratch, rowSums, queryHalves: query, keyHalves: key, valueHalves: value};
-}
-
-/** What the caller of `planAttention` knows of a call. Lengths in tokens. */
-export interface AttentionShape extends PatternShape {
-  /** Features of a query and a key. */
-  readonly headDim: number;
-  /** Features of a value. Default headDim. */
-  readonly valueDim?: number | null | undefined;
-  /** Default 1. */
-  readonly heads?: number | null | undefined;
-  /** Heads of key and value, a divisor of heads. Default heads. */
-  readonly keyHeads?: number | null | undefined;
-  /** Default 1. */
-  readonly batch?: number | null | undefined;
-  /** Default: the limits every WebGPU device guarantees. */
-  readonly device?: Device | null | undefined;
-  /** Default `auto`. */
-  readonly implementation?: Implementation | 'auto' | null | undefined;
-  /** What the kernel reads. Default `float32`. */
-  readonly precision?: Storage | null | undefined;
-}
-
-/** Elements of a tensor, whose indices are 32-bit integers. */
-const MOST_ELEMENTS = 2 ** 31 - 1;
-
-/** Fills in the defaults of a shape and refuses sizes that cannot be. */
-export function problemOf(shape: PatternShape & Given<Omit<AttentionShape, keyof PatternShape>>): Problem {
-  const {headDim, valueDim = headDim, heads = 1, keyHeads = heads, batch = 1} = shape;
-  const whole = (name: string, value: number, from: number, to: number): void => {
-    if (!Number.isInteger(value) || value < from || value > to) {
-      refuse(name, String(value), `a whole number from ${from} to ${to}`, 'Check the shapes of query, key and value.');
-    }
-  };
-  whole('headDim', headDim, 1, MOST_ELEMENTS);
-  whole('valueDim', valueDim, 1, MOST_ELEMENTS);
-  whole('heads', heads, 0, 65535);
-  whole('batch', batch, 0, 65535);
-  whole('keyHeads', keyHeads, 0, heads);
-  if (keyHeads === 0 ? heads > 0 : heads % keyHeads !== 0) {
-    refuse(
-      'keyHeads',
-      String(keyHeads),
-      `a divisor of heads, ${heads}`,
-      'Every head of keys serves the same number of query heads.',
-    );
-  }
-  return {...resolveShape(shape), headDim, valueDim, heads, keyHeads, packedHeads: 1, batch};
 }

@@ -55,8 +55,9 @@ export {
   patternFromJSON,
 } from './pattern/index.js';
 export {equals, type Equality} from './acsr/index.js';
-export {planAttention, type AttentionPlan} from './plan_attention.js';
-export type {AttentionShape, Device, Implementation, Layout, MatrixConfig, Pass, Problem, Storage, TileShape} from './compile.js';
+export {planAttention, type AttentionPlan, type AttentionShape} from './plan_attention.js';
+export type {Device, Implementation, MatrixConfig, Pass, Problem, Storage, TileShape} from './plan/index.js';
+export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,
   loadGraphModel,

@@ -1,8 +1,38 @@
-import {compress} from './acsr/index.js';
-import {compile, CORE_DEVICE, Pattern, problemOf, refusePattern, type AttentionShape} from './compile.js';
+import {compress, resolveShape, type PatternShape} from './acsr/index.js';
+import {compile} from './compile.js';
 import {explain, planText} from './explain.js';
-import {makePlan, toDense, type Plan} from './plan/index.js';
-import {readOptions, refuse, type NamesOf, type OptionWords} from './support/index.js';
+import {Pattern, refusePattern} from './pattern/index.js';
+import {
+  CORE_DEVICE,
+  makePlan,
+  toDense,
+  type Device,
+  type Implementation,
+  type Plan,
+  type Problem,
+  type Storage,
+} from './plan/index.js';
+import {readOptions, refuse, type Given, type NamesOf, type OptionWords} from './support/index.js';
+
+/** What the caller of `planAttention` knows of a call. Lengths in tokens. */
+export interface AttentionShape extends PatternShape {
+  /** Features of a query and a key. */
+  readonly headDim: number;
+  /** Features of a value. Default headDim. */
+  readonly valueDim?: number | null | undefined;
+  /** Default 1. */
+  readonly heads?: number | null | undefined;
+  /** Heads of key and value, a divisor of heads. Default heads. */
+  readonly keyHeads?: number | null | undefined;
+  /** Default 1. */
+  readonly batch?: number | null | undefined;
+  /** Default: the limits every WebGPU device guarantees. */
+  readonly device?: Device | null | undefined;
+  /** Default `auto`. */
+  readonly implementation?: Implementation | 'auto' | null | undefined;
+  /** What the kernel reads. Default `float32`. */
+  readonly precision?: Storage | null | undefined;
+}
 
 /** A frozen plan that can show itself. */
 export interface AttentionPlan extends Plan {
@@ -68,4 +98,31 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
     toString: () => planText(plan),
     explain: () => explain(compile(pattern, problem, device, {implementation, storage: precision})),
   });
+}
+
+/** Elements of a tensor, whose indices are 32-bit integers. */
+const MOST_ELEMENTS = 2 ** 31 - 1;
+
+/** Fills in the defaults of a shape and refuses sizes that cannot be. */
+export function problemOf(shape: PatternShape & Given<Omit<AttentionShape, keyof PatternShape>>): Problem {
+  const {headDim, valueDim = headDim, heads = 1, keyHeads = heads, batch = 1} = shape;
+  const whole = (name: string, value: number, from: number, to: number): void => {
+    if (!Number.isInteger(value) || value < from || value > to) {
+      refuse(name, String(value), `a whole number from ${from} to ${to}`, 'Check the shapes of query, key and value.');
+    }
+  };
+  whole('headDim', headDim, 1, MOST_ELEMENTS);
+  whole('valueDim', valueDim, 1, MOST_ELEMENTS);
+  whole('heads', heads, 0, 65535);
+  whole('batch', batch, 0, 65535);
+  whole('keyHeads', keyHeads, 0, heads);
+  if (keyHeads === 0 ? heads > 0 : heads % keyHeads !== 0) {
+    refuse(
+      'keyHeads',
+      String(keyHeads),
+      `a divisor of heads, ${heads}`,
+      'Every head of keys serves the same number of query heads.',
+    );
+  }
+  return {...resolveShape(shape), headDim, valueDim, heads, keyHeads, packedHeads: 1, batch};
 }

@@ -11,7 +11,7 @@ import {
   type Pattern,
   type PatternShape,
 } from '../src/pattern/index.js';
-import {problemOf, type Problem} from '../src/compile.js';
+import {problemOf, type Problem} from '../src/pure.js';
 import {mulberry32} from './oracle.js';
 
 /** An attention with a name: tests, goldens and demos speak of the same ones. */

@@ -1,6 +1,6 @@
-import type {Acsr} from '../../src/compile.js';
+import type {Acsr} from '../../src/pure.js';
 import {forEachSpan} from '../../src/plan/index.js';
-import type {Plan} from '../../src/compile.js';
+import type {Plan} from '../../src/pure.js';
 
 /** A picture of pairs: `side` × `side` cells of `size` × `size` pairs each, queries down, keys across. */
 export interface Grid {

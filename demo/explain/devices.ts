@@ -1,4 +1,4 @@
-import {CORE_DEVICE, type Device, type Storage} from '../../src/compile.js';
+import {CORE_DEVICE, type Device, type Storage} from '../../src/pure.js';
 import type {Adapter} from '../shell/adapter.js';
 import type {DeviceName} from './state.js';
 

@@ -1,5 +1,5 @@
 /** The studio: everything that becomes of a pattern, live. It computes no attention, so it needs neither TensorFlow.js nor a GPU. */
-import {compile, parsePattern, problemOf, type Compiled} from '../../src/compile.js';
+import {compile, parsePattern, problemOf, type Compiled} from '../../src/pure.js';
 import {findAdapter} from '../shell/adapter.js';
 import {duration, whole} from '../shell/format.js';
 import {at, make, ready, report, runsAtOnce, showError, startPage} from '../shell/page.js';

@@ -1,4 +1,4 @@
-import {explain, type Compiled, type Program} from '../../src/compile.js';
+import {explain, type Compiled, type Program} from '../../src/pure.js';
 import {drawWork, type RowWork} from '../shell/charts.js';
 import {bytes, duration, percent, whole} from '../shell/format.js';
 import {at, copyOnClick, make} from '../shell/page.js';

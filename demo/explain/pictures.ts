@@ -1,4 +1,4 @@
-import type {Acsr} from '../../src/compile.js';
+import type {Acsr} from '../../src/pure.js';
 import {decodeRow} from '../../src/acsr/index.js';
 import {colourOf, type Colour} from '../shell/theme.js';
 import type {Grid} from './cells.js';

@@ -1,4 +1,4 @@
-import type {Acsr, Plan} from '../../src/compile.js';
+import type {Acsr, Plan} from '../../src/pure.js';
 import {forEachSpan} from '../../src/plan/index.js';
 import {whole} from '../shell/format.js';
 

@@ -1,4 +1,4 @@
-import {CORE_DEVICE, type Device} from '../../src/compile.js';
+import {CORE_DEVICE, type Device} from '../../src/pure.js';
 
 /** The GPU behind this page, asked without TensorFlow.js. */
 export interface Adapter {

@@ -2,7 +2,7 @@ export {halvesBytes} from './around/convert.js';
 export type {BindingRole, CallParams, Launch, Layout, Program} from './text/program.js';
 export {FAR_UNIT, hasFarScores, PLAIN, scoreUnit, tailOf, type Added, type Features, type Tail} from './text/features.js';
 export {generateAppend, generateStep, type Step} from './generate_decode.js';
-export type {HeldSequence} from './text/held.js';
+export type {Held, HeldSequence} from './text/held.js';
 export {generateGradients, generateScoreGradients, keyResults, type GradientOptions, type ScoreSums} from './generate_gradients.js';
 export {generateRounding} from './generate_rounding.js';
 export {generate, suitsMatrices, type GenerateOptions} from './generate.js';

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {full} from '../../src/index.js';
-import {PLAIN} from '../../src/compile.js';
+import {PLAIN} from '../../src/pure.js';
 import {launch, type CallTensors} from '../../src/runtime/launch/launch.js';
 import {broadcastBias, randomInputs} from '../oracle.js';
 import {compileInParts, host, tensorsOf} from '../support/attend.js';

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {parsePattern} from '../../src/index.js';
-import {CORE_DEVICE, type Device} from '../../src/compile.js';
+import {CORE_DEVICE, type Device} from '../../src/pure.js';
 import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast} from '../oracle_gradients.js';
 import {host} from '../support/attend.js';
 import {spell} from '../support/dense_cases.js';

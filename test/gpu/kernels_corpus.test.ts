@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {TILES} from '../../src/plan/configurations.js';
 import {tileFused} from '../../src/plan/fused.js';
-import {compress, type Problem} from '../../src/compile.js';
+import {compress, type Problem} from '../../src/pure.js';
 import {causal, globalTokens, slidingWindow, sparseAttention, type Pattern} from '../../src/index.js';
 import {CORPUS, problemOfCase} from '../corpus.js';
 import {expectAttention, mulberry32, randomInputs} from '../oracle.js';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compile, type Problem} from '../../src/compile.js';
+import {compile, type Problem} from '../../src/pure.js';
 import {causal, globalTokens, slidingWindow, strided, type Pattern} from '../../src/index.js';
 import {expectAttention, randomInputs, type AttentionInputs} from '../oracle.js';
 import {host, runCompiled, tensorsOf} from '../support/attend.js';

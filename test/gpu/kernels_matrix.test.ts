@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {complete, compress, PLAIN, type Compiled} from '../../src/compile.js';
+import {complete, compress, PLAIN, type Compiled} from '../../src/pure.js';
 import {
   causal,
   prepare,

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {complete, compress, type Problem, type Storage} from '../../src/compile.js';
+import {complete, compress, type Problem, type Storage} from '../../src/pure.js';
 import {causal, globalTokens, prepare, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, type TileShape} from '../../src/plan/index.js';

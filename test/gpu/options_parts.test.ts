@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compile, compileMaskTensor, parsePattern, type Compiled} from '../../src/compile.js';
+import {compile, compileMaskTensor, parsePattern, type Compiled} from '../../src/pure.js';
 import {full, sparseAttention, sparseAttentionWithAux} from '../../src/index.js';
 import {oracle, randomInputs} from '../oracle.js';
 import {compileInParts, host, poison, tensorsOf} from '../support/attend.js';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {causal, full, prepare, slidingWindow, sparseAttention, SplatError, strided} from '../../src/index.js';
-import type {Program} from '../../src/compile.js';
+import type {Program} from '../../src/pure.js';
 import {Host} from '../../src/runtime/host/backend.js';
 import {launch} from '../../src/runtime/launch/launch.js';
 import {fakePlan, fakeProgram, runFake} from '../support/fake_plan.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {causal, currentDevice, KvCache, planAttention, sparseAttention} from '../../src/index.js';
-import {PLAIN} from '../../src/compile.js';
+import {PLAIN} from '../../src/pure.js';
 import {compiledPlan} from '../../src/runtime/call/cache.js';
 import {backend, host} from '../support/attend.js';
 import {problemFor} from '../support/plans.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {applyTuning, causal, slidingWindow, tune} from '../../src/index.js';
-import {compile, PLAIN, tuningOf, type Device, type Features} from '../../src/compile.js';
+import {compile, PLAIN, tuningOf, type Device, type Features} from '../../src/pure.js';
 import {Pipelines} from '../../src/runtime/host/pipelines.js';
 import {host} from '../support/attend.js';
 import {problemFor} from '../support/plans.js';

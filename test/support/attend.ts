@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {complete, compress, CORE_DEVICE, type CompileOptions, type Compiled, type Problem} from '../../src/compile.js';
+import {complete, compress, CORE_DEVICE, type CompileOptions, type Compiled, type Problem} from '../../src/pure.js';
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {makePlan} from '../../src/plan/index.js';

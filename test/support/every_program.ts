@@ -1,5 +1,6 @@
-import {CORE_DEVICE, compile, generateAppend, generateStep, PLAIN} from '../../src/compile.js';
 import {causal} from '../../src/pattern/index.js';
+import {CORE_DEVICE, compile, generateAppend, PLAIN} from '../../src/pure.js';
+import {generateStep} from '../../src/wgsl/index.js';
 import {goldens} from './goldens.js';
 import {problemFor} from './plans.js';
 

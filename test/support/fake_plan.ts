@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compile, CORE_DEVICE, parsePattern, type BindingRole, type Compiled, type Launch, type Program} from '../../src/compile.js';
+import {compile, CORE_DEVICE, parsePattern, type BindingRole, type Compiled, type Launch, type Program} from '../../src/pure.js';
 import {problemFor} from './plans.js';
 
 /**

@@ -9,7 +9,7 @@ import {
   type Device,
   type Program,
   type Storage,
-} from '../../src/compile.js';
+} from '../../src/pure.js';
 import {causal} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';

@@ -1,6 +1,6 @@
 // Gradients of cases of option_cases.ts, beside those of the oracle. Importers need the gradients of tf ops: '@tensorflow/tfjs'.
 import * as tf from '@tensorflow/tfjs-core';
-import {compress, CORE_DEVICE, type Device, type Pattern, type Problem} from '../../src/compile.js';
+import {compress, CORE_DEVICE, type Device, type Pattern, type Problem} from '../../src/pure.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults} from '../../src/plan/index.js';
 import {callParams, launch, runLaunches, type CallTensors} from '../../src/runtime/launch/launch.js';

@@ -8,7 +8,7 @@ import {
   type Pattern,
   type SparseAttentionOptions,
 } from '../../src/index.js';
-import type {Compiled, Features, Problem} from '../../src/compile.js';
+import type {Compiled, Features, Problem} from '../../src/pure.js';
 import {featuresOf} from '../../src/runtime/call/check_scoring.js';
 import {launch, type CallTensors} from '../../src/runtime/launch/launch.js';
 import {expectAttention, expectAttentionWithAux, type AttentionInputs} from '../oracle.js';

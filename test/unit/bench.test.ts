@@ -8,7 +8,7 @@ import {neverSeen} from '../../bench/tier_op.js';
 import {parseTierOptions, type TierOptions} from '../../bench/tier_options.js';
 import {targetsText, tierTables} from '../../bench/tier_report.js';
 import {runsPrototypeMatrix, tierDevice} from '../../bench/tier_systems.js';
-import {compile, CORE_DEVICE} from '../../src/compile.js';
+import {compile, CORE_DEVICE} from '../../src/pure.js';
 import {oracle} from '../oracle.js';
 import {problemFor} from '../support/plans.js';
 import {toHalf} from '../support/halves.js';

@@ -1,4 +1,4 @@
-import {compile, compileMaskTensor, CORE_DEVICE, explain, type AttentionShape} from '../../src/compile.js';
+import {compile, compileMaskTensor, CORE_DEVICE, explain, type AttentionShape} from '../../src/pure.js';
 import {planAttention} from '../../src/plan_attention.js';
 import {causal, full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
 import {checkPlan} from '../../src/plan/index.js';

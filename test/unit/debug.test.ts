@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {causal, currentDevice, planAttention, sparseAttention} from '../../src/index.js';
-import {CORE_DEVICE} from '../../src/compile.js';
+import {CORE_DEVICE} from '../../src/pure.js';
 
 describe('SPLAT_DEBUG on another backend', () => {
   beforeAll(() => tf.setBackend('cpu'));

@@ -4,7 +4,7 @@ import {deviceOf} from '../../demo/explain/devices.js';
 import {PRESETS} from '../../demo/explain/presets.js';
 import {progression, runsOf, spansOf} from '../../demo/explain/row.js';
 import {DEVICES, FIRST_STATE, HEAD_DIMS, LONGEST, printState, readState} from '../../demo/explain/state.js';
-import {compile, compress, problemOf} from '../../src/compile.js';
+import {compile, compress, problemOf} from '../../src/pure.js';
 import {decodeRow} from '../../src/acsr/index.js';
 import {toDense} from '../../src/plan/index.js';
 import {CORPUS, problemOfCase, randomMask} from '../corpus.js';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import {compile, compileGradients, CORE_DEVICE, PLAIN, type Compiled, type Device, type Problem} from '../../src/compile.js';
+import {compile, compileGradients, CORE_DEVICE, PLAIN, type Compiled, type Device, type Problem} from '../../src/pure.js';
 import {causal, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {gradientScratch, makeGradientPlan} from '../../src/plan/index.js';
 import {compress} from '../../src/acsr/index.js';

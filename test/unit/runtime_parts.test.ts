@@ -1,5 +1,5 @@
 import {compiledPlan, cacheSize} from '../../src/runtime/call/cache.js';
-import {CORE_DEVICE, fromMask, Pattern, PLAIN} from '../../src/compile.js';
+import {CORE_DEVICE, fromMask, Pattern, PLAIN} from '../../src/pure.js';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {deviceRecord} from '../../src/runtime/host/device.js';
 import {Lru} from '../../src/support/index.js';

@@ -1,5 +1,5 @@
 import {PATTERNS} from '../../bench/patterns.js';
-import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from '../../src/compile.js';
+import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from '../../src/pure.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
 import {ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS, type Device, type Plan} from '../../src/plan/index.js';
 import {PLAIN} from '../../src/wgsl/index.js';

@@ -1,4 +1,4 @@
-import {CORE_DEVICE} from '../../src/compile.js';
+import {CORE_DEVICE} from '../../src/pure.js';
 import {slidingWindow} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import type {Plan, TileShape} from '../../src/plan/index.js';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, nearestName, rank4, readNumbers, refuse, say} from '../../support/index.js';
-import type {Layout, Problem} from '../../compile.js';
+import type {Layout, Problem} from '../../pure.js';
 import type {NumberArray} from './options.js';
 import {paddingCure} from './padding.js';
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import type {Pattern, Problem} from '../../compile.js';
+import type {Pattern, Problem} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
 import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';

@@ -8,7 +8,7 @@ import {
   type Device,
   type Pattern,
   type Problem,
-} from '../../compile.js';
+} from '../../pure.js';
 import {keyOf, Lru} from '../../support/index.js';
 
 const MAX_PLANS = 64;

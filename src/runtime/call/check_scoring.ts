@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {DataType, Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, readNumbers, refuse, say, type Given} from '../../support/index.js';
-import {isFarScale, type Features, type Problem} from '../../compile.js';
+import {isFarScale, type Features, type Problem} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf} from './arguments.js';
 import type {NumberArray, SparseAttentionOptions} from './options.js';
 import {paddingCure} from './padding.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import type {Layout} from '../../compile.js';
+import type {Layout} from '../../pure.js';
 import {sizesOf} from './arguments.js';
 import {perHead, select, type DenseInputs} from '../tf_ops/dense.js';
 

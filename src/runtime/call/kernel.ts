@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {isWide, type Acsr, type Compiled, type Layout} from '../../compile.js';
+import {isWide, type Acsr, type Compiled, type Layout} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {denseAttention, type DenseInputs} from '../tf_ops/dense.js';
 import {denseGradients, type DenseOutcome} from '../tf_ops/dense_gradients.js';

@@ -1,5 +1,5 @@
 import type {Tensor, TensorLike} from '@tensorflow/tfjs-core';
-import type {Layout} from '../../compile.js';
+import type {Layout} from '../../pure.js';
 
 /** What `sparseAttention` takes beside its tensors; all of it may be left out. */
 export interface SparseAttentionOptions {

@@ -10,7 +10,7 @@ import {
   type CompileOptions,
   type Features,
   type Problem,
-} from '../../compile.js';
+} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';

@@ -9,7 +9,7 @@ import {
   type Features,
   type Pattern,
   type Problem,
-} from '../../compile.js';
+} from '../../pure.js';
 import {deviceText} from '../host/adapter_text.js';
 import {Host} from '../host/backend.js';
 import {defaultNumbers} from './check_scoring.js';

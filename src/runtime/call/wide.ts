@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../compile.js';
+import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import type {DenseInputs} from '../tf_ops/dense.js';
 import {defaultNumbers} from './check_scoring.js';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {fromMask, type Pattern} from '../../compile.js';
+import {fromMask, type Pattern} from '../../pure.js';
 import {Host} from '../host/backend.js';
 
 /**

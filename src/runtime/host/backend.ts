@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../../support/index.js';
-import type {BindingRole, Device} from '../../compile.js';
+import type {BindingRole, Device} from '../../pure.js';
 import {deviceRecord, type AdapterWords} from './device.js';
 import {grantedFeatures} from './granted.js';
 import {Pipelines} from './pipelines.js';

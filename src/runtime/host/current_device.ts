@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Device} from '../../compile.js';
+import type {Device} from '../../pure.js';
 import {Host} from './backend.js';
 
 /**

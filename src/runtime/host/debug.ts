@@ -11,7 +11,7 @@ import {
   type Compiled,
   type Pattern,
   type Plan,
-} from '../../compile.js';
+} from '../../pure.js';
 import type {Host} from './backend.js';
 import {waitFor} from './wait.js';
 

@@ -1,4 +1,4 @@
-import type {Device} from '../../compile.js';
+import type {Device} from '../../pure.js';
 import type {GrantedFeatures} from './granted.js';
 
 /** What adapters say of themselves; which fields exist depends on the browser and its age. */

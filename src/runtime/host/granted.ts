@@ -1,4 +1,4 @@
-import type {MatrixConfig} from '../../compile.js';
+import type {MatrixConfig} from '../../pure.js';
 
 /** What a device offers beyond core WebGPU, as far as our kernels may use it. */
 export interface GrantedFeatures {

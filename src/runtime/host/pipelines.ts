@@ -1,5 +1,5 @@
 import {Lru, type SplatError} from '../../support/index.js';
-import type {Program} from '../../compile.js';
+import type {Program} from '../../pure.js';
 import {refusedProgram, withComplaints} from './refused_program.js';
 
 export interface Pipeline {

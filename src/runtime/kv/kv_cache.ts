@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {compress, isWide, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../../compile.js';
+import {compress, isWide, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';

@@ -2,19 +2,17 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor2D, Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import {
-  decodePlan,
+  compileStep,
   generateAppend,
-  generateStep,
   isFarScale,
   PARAMS_BYTES,
   PLAIN,
-  repeatRows,
   type Acsr,
   type BindingRole,
   type CallParams,
   type HeldSequence,
   type Step,
-} from '../../compile.js';
+} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {showLaunches} from '../host/debug.js';
 import {debugLevel} from '../host/debug_level.js';
@@ -107,8 +105,6 @@ export class DeviceStore implements KvStore {
       ...{batch, heads: keyHeads, keyHeads, packedHeads, queryLength: tokens * packedHeads, keyLength: capacityOf(this.#sizes)},
       ...{queryOffset: 0, headDim, valueDim},
     };
-    const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
-    const plan = decodePlan(packed, problem, this.#host.limits, precision);
     const bias = biasOf(scores, arrival, tokens);
     const features = {
       ...PLAIN,
@@ -121,8 +117,9 @@ export class DeviceStore implements KvStore {
       },
     };
     const places = this.#ownRows(arrival);
-    const step = generateStep(plan, {features, ragged: rows.length > 1, held: this.#held(arrival, places, bias?.base)});
-    if (debugLevel() > 0) showLaunches(debugLevel(), {plan, launches: step.launches});
+    const held = this.#held(arrival, places, bias?.base);
+    const step = compileStep(rows, problem, this.#host.limits, {features, storage: precision, held});
+    if (debugLevel() > 0) showLaunches(debugLevel(), step);
     const tensors = {
       ...{query, newKey: key, newValue: value},
       ...(alibiSlopes && {alibiSlopes}),

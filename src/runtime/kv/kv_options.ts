@@ -1,6 +1,6 @@
 import type {Tensor} from '@tensorflow/tfjs-core';
 import type {NamesOf, OptionWords} from '../../support/index.js';
-import type {Layout} from '../../compile.js';
+import type {Layout} from '../../pure.js';
 import type {NumberArray, Precision} from '../call/options.js';
 
 /** The sizes of a `KvCache`, given once. */

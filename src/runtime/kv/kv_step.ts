@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import {readOptions, refuse, type Given} from '../../support/index.js';
-import type {Layout} from '../../compile.js';
+import type {Layout} from '../../pure.js';
 import {floats, shapeOf, sizesOf} from '../call/arguments.js';
 import {checkLayout} from '../call/check.js';
 import {checkScale, checkSoftcap} from '../call/check_scoring.js';

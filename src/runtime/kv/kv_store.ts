@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor4D} from '@tensorflow/tfjs-core';
-import {positionOf, slotOf, type Acsr, type SlotLayout} from '../../compile.js';
+import {positionOf, slotOf, type Acsr, type SlotLayout} from '../../pure.js';
 import {checkBackendPrecision} from '../call/attention.js';
 import {Host} from '../host/backend.js';
 import {denseAttention} from '../tf_ops/dense.js';

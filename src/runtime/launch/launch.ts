@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {keyOf, Lru, refuse, type SplatError} from '../../support/index.js';
-import type {BindingRole, CallParams, Compiled, Launch, Program} from '../../compile.js';
+import type {BindingRole, CallParams, Compiled, Launch, Program} from '../../pure.js';
 import type {Dispatch, Host, Resident} from '../host/backend.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/debug_level.js';

@@ -1,13 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, TensorInfo} from '@tensorflow/tfjs-core';
-import {
-  compileGradients,
-  scoreUnit,
-  type BindingRole,
-  type Compiled,
-  type CompiledGradients,
-  type ScoreSums,
-} from '../../compile.js';
+import {compileGradients, scoreUnit, type BindingRole, type Compiled, type CompiledGradients, type ScoreSums} from '../../pure.js';
 import {keyOf} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
 import {standing} from '../tf_ops/distances.js';

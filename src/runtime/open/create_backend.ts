@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import {nearestName, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from '../../support/index.js';
-import type {MatrixConfig} from '../../compile.js';
+import type {MatrixConfig} from '../../pure.js';
 import {adapterText} from '../host/adapter_text.js';
 import {Host} from '../host/backend.js';
 import {registerKernelFor} from '../call/kernel.js';

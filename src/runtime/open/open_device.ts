@@ -1,5 +1,5 @@
 import {refuse} from '../../support/index.js';
-import type {MatrixConfig} from '../../compile.js';
+import type {MatrixConfig} from '../../pure.js';
 import {grant, type GrantedFeatures} from '../host/granted.js';
 import {halvesFault} from './probe_halves.js';
 import {laneFault, type SubgroupSizes} from './probe_lanes.js';

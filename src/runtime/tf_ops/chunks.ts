@@ -1,4 +1,4 @@
-import type {Acsr} from '../../compile.js';
+import type {Acsr} from '../../pure.js';
 
 /** Queries `rowBegin ≤ q < rowEnd`, whose keys all lie in `keyBegin ≤ k < keyEnd`. */
 export interface Chunk {

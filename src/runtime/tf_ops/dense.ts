@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Acsr} from '../../compile.js';
+import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Acsr} from '../../pure.js';
 import {rank4} from '../../support/index.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import {factorsOf, isFarScale} from '../../compile.js';
+import {factorsOf, isFarScale} from '../../pure.js';
 
 /** The factors of the scale; see `isFarScale`. */
 export const scaleOf = (

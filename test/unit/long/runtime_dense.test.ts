@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {compress} from '../../../src/compile.js';
+import {compress} from '../../../src/pure.js';
 import {
   blockLocal,
   causal,

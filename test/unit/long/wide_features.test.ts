@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import {causal, planAttention, prepare, slidingWindow, sparseAttention} from '../../../src/index.js';
 import {MultiHeadAttention} from '../../../src/layers/index.js';
-import {compress, CORE_DEVICE, fromMask} from '../../../src/compile.js';
+import {compress, CORE_DEVICE, fromMask} from '../../../src/pure.js';
 import {checkPlan} from '../../../src/plan/index.js';
 import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/tf_ops/dense.js';
 import {denseGradients} from '../../../src/runtime/tf_ops/dense_gradients.js';
