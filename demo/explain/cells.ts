@@ -51,7 +51,7 @@ export function countVisits(plan: Plan, grid: Grid): {readonly computed: Float64
   const computed = new Float64Array(grid.side ** 2);
   const full = new Float64Array(grid.side ** 2);
   if (plan.implementation === 'dense') return {computed: everything(plan, grid), full};
-  forEachSpan(plan, (item, {firstKey, keyStride, yBegin, yEnd, fullBegin, fullEnd}) => {
+  forEachSpan(plan, (item, {firstKey, keyStride, begin, end, fullBegin, fullEnd}) => {
     const rows = new Map<number, number>();
     for (let x = 0; x < item.rows; x++) {
       const row = Math.floor((item.firstRow + item.rowStride * x) / grid.size);
@@ -63,8 +63,8 @@ export function countVisits(plan: Plan, grid: Grid): {readonly computed: Float64
       count: Math.max(0, to - from),
     });
     for (const [row, weight] of rows) {
-      addProgression(computed, row * grid.side, grid.size, {...range(yBegin, yEnd), weight});
-      addProgression(full, row * grid.side, grid.size, {...range(Math.max(yBegin, fullBegin), Math.min(yEnd, fullEnd)), weight});
+      addProgression(computed, row * grid.side, grid.size, {...range(begin, end), weight});
+      addProgression(full, row * grid.side, grid.size, {...range(Math.max(begin, fullBegin), Math.min(end, fullEnd)), weight});
     }
   });
   return {computed, full};

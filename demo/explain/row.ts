@@ -40,13 +40,13 @@ export interface SpanLine {
 export function spansOf(plan: Plan, query: number): SpanLine[] {
   if (plan.implementation === 'dense') return [];
   const lines: SpanLine[] = [];
-  forEachSpan(plan, ({firstRow, rowStride, rows}, {firstKey, keyStride, yBegin, yEnd, fullBegin, fullEnd}) => {
+  forEachSpan(plan, ({firstRow, rowStride, rows}, {firstKey, keyStride, begin, end, fullBegin, fullEnd}) => {
     const x = (query - firstRow) / rowStride;
     if (!Number.isInteger(x) || x < 0 || x >= rows) return;
     lines.push({
       rows: progression(firstRow, rowStride, rows),
-      keys: progression(firstKey + keyStride * yBegin, keyStride, yEnd - yBegin),
-      full: Math.max(0, Math.min(yEnd, fullEnd) - Math.max(yBegin, fullBegin)),
+      keys: progression(firstKey + keyStride * begin, keyStride, end - begin),
+      full: Math.max(0, Math.min(end, fullEnd) - Math.max(begin, fullBegin)),
     });
   });
   return lines;

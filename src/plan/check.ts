@@ -1,5 +1,5 @@
 import type {Plan} from './plan.js';
-import {readInterval, readItem, readMerge, readSpan} from './schedule.js';
+import {readInterval, readItem, readMerge, readSpan} from './format.js';
 import {forEachSpan, toDense} from './visit.js';
 
 /**
@@ -45,8 +45,8 @@ export function checkPlan(plan: Plan): void {
   });
   if (plan.maskWords !== null || plan.implementation === 'dense') return;
   forEachSpan(plan, (item, span) => {
-    must(span.keyStride >= 1 && span.yBegin < span.yEnd, `empty span at rows from ${item.firstRow}`);
-    must(span.firstKey + span.keyStride * (span.yEnd - 1) < keyLength, `span past the keys at rows from ${item.firstRow}`);
+    must(span.keyStride >= 1 && span.begin < span.end, `empty span at rows from ${item.firstRow}`);
+    must(span.firstKey + span.keyStride * (span.end - 1) < keyLength, `span past the keys at rows from ${item.firstRow}`);
     for (let x = 0; x < plan.tile.rows; x++) {
       const [lo, hi] = readInterval(plan, span, x);
       must(lo <= hi, `interval [${lo}, ${hi}) at rows from ${item.firstRow}`);
@@ -68,8 +68,8 @@ export function checkPlan(plan: Plan): void {
 function keysOf(plan: Plan, spanBegin: number, spanEnd: number): number {
   let tiles = 0;
   for (let span = spanBegin; span < spanEnd; span++) {
-    const {yBegin, yEnd} = readSpan(plan, span);
-    tiles += Math.ceil((yEnd - yBegin) / plan.tile.keys);
+    const {begin, end} = readSpan(plan, span);
+    tiles += Math.ceil((end - begin) / plan.tile.keys);
   }
   return tiles;
 }

@@ -1,6 +1,6 @@
 import type {Implementation, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
-import type {Tiling} from './fused.js';
+import type {CountedTiling} from './fused.js';
 
 /**
  * A model of one GPU, to rank plans by: NVIDIA H200 through Dawn, float32, 2026-11-20. On other devices the order should hold, the
@@ -24,7 +24,7 @@ const REFERENCE = {
 };
 
 /** Predicted milliseconds of a tiling on the reference device. */
-export function predictMs(implementation: Implementation, tiling: Tiling, tile: TileShape, problem: Problem): number {
+export function predictMs(implementation: Implementation, tiling: CountedTiling, tile: TileShape, problem: Problem): number {
   const lines = problem.batch * problem.heads;
   const flopsPerTile = 2 * tile.rows * tile.keys * (problem.headDim + problem.valueDim);
   const {wide, narrow, matrix} = REFERENCE.flopsPerMs;
@@ -36,7 +36,7 @@ export function predictMs(implementation: Implementation, tiling: Tiling, tile: 
   return (
     REFERENCE.firstDispatchMs +
     (dispatches - 1) * REFERENCE.dispatchMs +
-    tiling.items * lines * REFERENCE.itemMs +
+    tiling.weights.length * lines * REFERENCE.itemMs +
     (tiles * flopsPerTile) / rate
   );
 }

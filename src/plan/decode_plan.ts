@@ -3,12 +3,13 @@ import {ceilDiv} from '../support/index.js';
 import {toWords} from './bits.js';
 import {MAX_VALUE_DIM, TILES} from './configurations.js';
 import {stepPart} from './parts.js';
-import type {Plan, Storage, TileShape} from './plan.js';
+import {REGULAR, type Kinds, type Plan, type Storage, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import type {StrideClass} from './row_tiles.js';
-import {IntList, ITEM_PAIRS, longestFirst, MERGE_PAIRS, packSections} from './schedule.js';
+import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, write} from './format.js';
 import {scratchLayout} from './scratch.js';
 import {copyTiles} from './copy_tiles.js';
+import {everyKey} from './dense.js';
 import {SpanCutter} from './spans.js';
 
 /**
@@ -29,9 +30,10 @@ export function decodePlan(rows: readonly Acsr[], problem: Problem, device: Devi
   const keyTiles = sequences.flatMap((tiles) => tiles.map((each) => each.keyTiles));
   const joined = join(sequences, tile, stepPart(keyTiles, lines, device, tile));
 
-  const {schedule, slots, offsets, items, merges} = joined;
+  const {schedule, slots, offsets, weights, items, merges} = joined;
   const nnz = rows.reduce((sum, acsr) => sum + acsr.nnz, 0);
-  const passes = [{itemBegin: 0, itemEnd: items, continues: false, mergeBegin: 0, mergeEnd: merges}];
+  const kinds: Kinds = {...REGULAR, mask: isFused ? 'interval' : 'tensor', batch: rows.length === 1 ? 'grid' : 'item'};
+  const passes = [{kinds, itemBegin: 0, itemEnd: items, continues: false, mergeBegin: 0, mergeEnd: merges}];
   const maskWords = isFused ? null : joinWords(words);
   const computed = keyTiles.reduce((sum, tiles) => sum + tiles * tile.rows * tile.keys, 0);
   return Object.freeze({
@@ -51,6 +53,7 @@ export function decodePlan(rows: readonly Acsr[], problem: Problem, device: Devi
     schedule,
     offsets,
     slots,
+    weights,
     maskWords,
   });
 }
@@ -96,25 +99,26 @@ function join(sequences: readonly (readonly RowTile[])[], tile: TileShape, part:
       const perPart = Math.max(1, ceilDiv(keyTiles, Math.max(1, ceilDiv(keyTiles, part))));
       // Rows without keys are one part too: somebody has to write their zeros.
       const cuts = Math.max(1, ceilDiv(keyTiles, perPart));
-      if (cuts > 1) merges.push(firstRow, 1, rows, slot, slot + cuts, 0, 0, b);
+      const place = {firstRow, rowStride: 1, rows, none: 0, line: b};
+      if (cuts > 1) write(merges, MERGE, {...place, slotBegin: slot, slotEnd: slot + cuts, unused: 0});
       for (let from = 0; from < Math.max(1, keyTiles); from += perPart) {
-        const begin = parts.length / 8;
+        const partBegin = parts.length / SPAN.words;
         const to = Math.min(keyTiles, from + perPart);
         copyTiles(spans, spanBegin, spanEnd, tile.keys, from, to, parts);
         weights.push(to - from);
-        drafts.push(firstRow, 1, rows, cuts > 1 ? slot++ : -1, begin, parts.length / 8, -1, b);
+        write(drafts, ITEM, {...place, slot: cuts > 1 ? slot++ : -1, spanBegin: partBegin, spanEnd: parts.length / SPAN.words});
       }
     }
     slots = Math.max(slots, slot);
   });
-  for (const index of longestFirst(weights)) items.append(drafts.data.subarray(8 * index, 8 * index + 8));
-  const {schedule, at} = packSections([items, parts, intervals, merges].map((section) => section.view()));
+  const order = longestFirst(weights);
+  for (const index of order) items.append(drafts.data.subarray(ITEM.words * index, ITEM.words * (index + 1)));
   return {
-    schedule,
-    offsets: {items: at[0]!, spans: at[1]!, intervals: at[2]!, merges: at[3]!},
+    ...pack({items: items.view(), spans: parts.view(), intervals: intervals.view(), merges: merges.view()}),
+    weights: Int32Array.from(order, (index) => weights[index]!),
     slots,
-    items: items.length / (2 * ITEM_PAIRS),
-    merges: merges.length / (2 * MERGE_PAIRS),
+    items: items.length / ITEM.words,
+    merges: merges.length / MERGE.words,
   };
 }
 
@@ -142,7 +146,7 @@ function everyTile({queryLength, keyLength}: Acsr, words: Uint32Array, tile: Til
     if (word !== 0) end = Math.max(end, 32 * (at % perRow) + 32 - Math.clz32(word));
   });
   return rowTiles(queryLength, tile, () => {
-    if (end > 0) room.spans.push(0, 1, 0, end, 0, 0, 0, -1);
+    if (end > 0) write(room.spans, SPAN, everyKey(end));
   });
 }
 
@@ -155,8 +159,9 @@ function rowTiles(queryLength: number, tile: TileShape, cut: (firstRow: number, 
     const begin = spans.length;
     cut(firstRow, rows);
     let keyTiles = 0;
-    for (let at = begin; at < spans.length; at += 8) keyTiles += ceilDiv(spans.data[at + 3]! - spans.data[at + 2]!, tile.keys);
-    tiles.push({firstRow, rows, spanBegin: begin / 8, spanEnd: spans.length / 8, keyTiles});
+    for (let at = begin; at < spans.length; at += SPAN.words)
+      keyTiles += ceilDiv(spans.data[at + SPAN.at.end]! - spans.data[at + SPAN.at.begin]!, tile.keys);
+    tiles.push({firstRow, rows, spanBegin: begin / SPAN.words, spanEnd: spans.length / SPAN.words, keyTiles});
   }
   return tiles;
 }

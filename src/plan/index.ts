@@ -1,11 +1,23 @@
 export {CHUNK_PAIRS, CORE_DEVICE, isWide, MOST_FEATURES, type Device, type MatrixConfig, type Problem} from './problem.js';
-export type {Implementation, Pass, Plan, Storage, TileShape} from './plan.js';
+export {
+  REGULAR,
+  type Implementation,
+  type Kernel,
+  type Kinds,
+  type Pass,
+  type Plan,
+  type Report,
+  type Storage,
+  type TileShape,
+  type Tiling,
+  type Work,
+} from './plan.js';
 export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';
 export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type Share} from './gradient_plan.js';
 export {makePlan, planMaskTensor} from './make_plan.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
-export {ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS} from './schedule.js';
+export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';
 export {checkPlan} from './check.js';
 export {draw} from './draw.js';
 export {forEachSpan, toDense} from './visit.js';

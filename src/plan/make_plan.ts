@@ -2,7 +2,8 @@ import type {Acsr} from '../acsr/index.js';
 import {ceilDiv, nearestName, refuse} from '../support/index.js';
 import {predictMs} from './cost.js';
 import {tileDense} from './dense.js';
-import {tileFused, type Tiling} from './fused.js';
+import {pack} from './format.js';
+import {tileFused, type CountedTiling} from './fused.js';
 import {toWords} from './bits.js';
 import type {Implementation, Plan, Storage, TileShape} from './plan.js';
 import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
@@ -70,10 +71,7 @@ function planWide(
     const cure = "Use 'auto' or 'dense': TensorFlow.js ops compute wide features, in chunks. Or use more heads of fewer features.";
     refuse("implementation 'fused'", widest, `headDim and valueDim of at most ${MOST_FEATURES}`, cure);
   }
-  const none: Tiling = {
-    ...{keyTiles: 0, partialTiles: 0, items: 0, passes: [], schedule: new Int32Array(0), slots: 0},
-    offsets: {items: 0, spans: 0, intervals: 0, merges: 0},
-  };
+  const none: CountedTiling = {...pack({}), keyTiles: 0, partialTiles: 0, passes: [], weights: new Int32Array(0), slots: 0};
   const tiling = (acsr && tileFused(acsr, problem, device, tile)) ?? none;
   const pairs = queryLength * keyLength;
   const nnz = acsr?.nnz ?? pairs;
@@ -141,7 +139,7 @@ export function planMaskTensor(
 
 function finish(
   implementation: Implementation,
-  tiling: Tiling,
+  tiling: CountedTiling,
   {tile, storage}: Pick<Plan, 'tile' | 'storage'>,
   problem: Problem,
   device: Device,
@@ -150,7 +148,7 @@ function finish(
 ): Plan {
   const pairs = problem.queryLength * problem.keyLength;
   const computed = tiling.keyTiles * tile.rows * tile.keys;
-  const {passes, schedule, offsets, slots} = tiling;
+  const {passes, schedule, offsets, slots, weights} = tiling;
   const rowSums = passes.length > 1 ? 8 * problem.batch * problem.heads * problem.queryLength : 0;
   const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total + rowSums;
   return {
@@ -163,13 +161,14 @@ function finish(
     tileDensity: computed === 0 ? 1 : nnz / computed,
     costMs: predictMs(implementation, tiling, tile, problem),
     bytes: schedule.byteLength + (maskWords?.byteLength ?? 0) + scratchBytes,
-    tile: settle(tile, tiling.items * problem.batch * problem.heads, slots),
+    tile: settle(tile, weights.length * problem.batch * problem.heads, slots),
     storage,
     matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, storage) : null,
     passes: Object.freeze(passes.map((pass) => Object.freeze(pass))),
     schedule,
     offsets,
     slots,
+    weights,
     maskWords,
   };
 }
@@ -178,13 +177,13 @@ const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =
   ceilDiv(queryLength, tile.rows) * ceilDiv(keyLength, tile.keys);
 
 /** What the cost model needs of the dense tiling, without laying it out. */
-function denseEstimate(problem: Problem, tile: TileShape, like: Tiling): Tiling {
+function denseEstimate(problem: Problem, tile: TileShape, like: CountedTiling): CountedTiling {
   const keyTiles = tileCount(problem, tile);
   return {
     ...like,
     keyTiles,
     partialTiles: keyTiles,
-    items: ceilDiv(problem.queryLength, tile.rows),
+    weights: new Int32Array(ceilDiv(problem.queryLength, tile.rows)),
     passes: like.passes.slice(0, 1),
   };
 }

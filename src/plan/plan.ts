@@ -1,3 +1,4 @@
+import type {Packed} from './format.js';
 import type {Device, MatrixConfig, Problem} from './problem.js';
 
 /** Which kernel computes: `fused` the tiles that the pattern touches, `dense` all of them. */
@@ -22,8 +23,27 @@ export interface TileShape {
   readonly workgroupBytes: number;
 }
 
-/** Work items `itemBegin ≤ i < itemEnd` of one stride class, longest first. A pass after the first continues from the rows it finds. */
+/**
+ * How the items of a pass name rows, keys and pairs; kernels are written for one of each. A pass of other kinds is another pass.
+ *
+ * - `rows`, `keys`: an affine sequence, or a list of numbers.
+ * - `mask`: an interval of keys for each row; a bit for each pair, in the schedule; or bits that come with the call, as a mask tensor.
+ * - `heads`, `batch`: every item serves all of them, which are then on the grid of the dispatch, or the one that it names.
+ */
+export interface Kinds {
+  readonly rows: 'affine' | 'list';
+  readonly keys: 'affine' | 'list';
+  readonly mask: 'interval' | 'bits' | 'tensor';
+  readonly heads: 'grid' | 'item';
+  readonly batch: 'grid' | 'item';
+}
+
+/** What regular patterns need, alike in all heads. */
+export const REGULAR: Kinds = Object.freeze({rows: 'affine', keys: 'affine', mask: 'interval', heads: 'grid', batch: 'grid'});
+
+/** Work items `itemBegin ≤ i < itemEnd` of the same kinds, longest first. A pass that continues goes on from the rows it finds. */
 export interface Pass {
+  readonly kinds: Kinds;
   readonly itemBegin: number;
   readonly itemEnd: number;
   /** The rows of this pass already hold an output, a maximum and a sum from earlier passes. */
@@ -33,19 +53,30 @@ export interface Pass {
   readonly mergeEnd: number;
 }
 
-/**
- * The same pairs as the ACSR, as tiles on a device. A frozen record: the runtime uploads `schedule` once and launches one kernel per pass.
- *
- * `schedule` is one packed buffer of int32 pairs (`vec2i` in WGSL); see schedule.ts for its layout.
- */
-export interface Plan {
-  readonly problem: Problem;
-  readonly device: Device;
-  /** `fused`: only the tiles the pattern touches. `dense`: every tile, the pattern as packed mask bits. */
+/** Which tiles are computed: what the runtime uploads once, and one launch of a kernel for each pass. */
+export interface Tiling extends Packed {
+  readonly passes: readonly Pass[];
+  /** Tiles that each item visits. */
+  readonly weights: Int32Array;
+  /** Row tiles of partial results of each line on the grid, [slots · tile.rows] rows. */
+  readonly slots: number;
+}
+
+/** With which kernel. */
+export interface Kernel {
+  readonly tile: TileShape;
+  readonly storage: Storage;
+  /** What the tensor cores multiply; null where the kernel does without them. */
+  readonly matrix: MatrixConfig | null;
+}
+
+/** What a plan amounts to, for people. */
+export interface Report {
+  /** `fused`: only the tiles the pattern touches. `dense`: every tile, the pattern as mask bits. */
   readonly implementation: Implementation;
   /** Why this implementation, in a sentence. */
   readonly reason: string;
-  /** Pairs (query, key) that attend, of one head. */
+  /** Pairs (query, key) that attend, of one head; their mean where heads differ. */
   readonly nnz: number;
   /** nnz / (queryLength · keyLength). */
   readonly density: number;
@@ -55,16 +86,16 @@ export interface Plan {
   readonly costMs: number;
   /** Device memory beyond query, key, value and output, in bytes: schedule, mask bits and scratch. */
   readonly bytes: number;
-  readonly tile: TileShape;
-  readonly storage: Storage;
-  /** What the tensor cores multiply; null where the kernel does without them. */
-  readonly matrix: MatrixConfig | null;
-  readonly passes: readonly Pass[];
-  readonly schedule: Int32Array;
-  /** Pair offsets (units of two int32) of the sections of `schedule`. */
-  readonly offsets: {readonly items: number; readonly spans: number; readonly intervals: number; readonly merges: number};
-  /** Row tiles of partial results per head and batch, [slots · tile.rows] rows. */
-  readonly slots: number;
+}
+
+/** What kernels are written and launched from. */
+export interface Work extends Tiling, Kernel {
+  readonly problem: Problem;
+  readonly device: Device;
+}
+
+/** The same pairs as the ACSR, as tiles on a device. A frozen record. */
+export interface Plan extends Work, Report {
   /** Dense only: the pattern's mask bits [queryLength · ⌈keyLength/32⌉], or null when a mask tensor brings them at run time. */
   readonly maskWords: Uint32Array | null;
 }

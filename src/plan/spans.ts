@@ -1,7 +1,9 @@
 import type {Acsr} from '../acsr/index.js';
-import {IntList} from './schedule.js';
+import {INTERVAL, IntList, SPAN} from './format.js';
 import {ResidueGroups} from './residue_groups.js';
 import type {RowTile, StrideClass} from './row_tiles.js';
+
+const word = SPAN.at;
 
 /** More than the intervals of a tile: MAX_RUNS · 64 rows. start · RANK stays an exact double. */
 const RANK = 65536;
@@ -19,9 +21,9 @@ const MOST_READY = 2 ** 22;
  *   second one (the tile in which a window leaves the prefix).
  */
 export class SpanCutter {
-  /** 8 ints a span, as in schedule.ts. */
+  /** As in format.ts. */
   readonly spans: IntList;
-  /** 2 ints a row of a span. */
+  /** tileRows of them a span. */
   readonly intervals: IntList;
 
   /** Interval number `layer` of row x, [low, high), at layer · tileRows + x; high = −1 past the last one of the row. */
@@ -301,16 +303,16 @@ export class SpanCutter {
     fullEnd: number,
     intervals: number,
   ): void {
-    const span = this.spans.grow(8);
-    const words = this.spans.data;
-    words[span] = residue;
-    words[span + 1] = stride;
-    words[span + 2] = yBegin;
-    words[span + 3] = yEnd;
-    words[span + 4] = fullBegin;
-    words[span + 5] = fullEnd;
-    words[span + 6] = intervals / 2;
-    words[span + 7] = -1;
+    const span = this.spans.grow(SPAN.words);
+    const {data} = this.spans;
+    data[span + word.firstKey] = residue;
+    data[span + word.keyStride] = stride;
+    data[span + word.begin] = yBegin;
+    data[span + word.end] = yEnd;
+    data[span + word.fullBegin] = fullBegin;
+    data[span + word.fullEnd] = fullEnd;
+    data[span + word.mask] = intervals / INTERVAL.words;
+    data[span + word.bitStride] = 0;
   }
 
   /** Where the intervals just written at `at` lie: where the last ones do, if they are the same. */

@@ -1,25 +1,19 @@
 import {ceilDiv} from '../support/index.js';
 import {partsOf} from './parts.js';
-import type {Pass, Plan} from './plan.js';
+import {REGULAR, type Kinds, type Pass, type Plan} from './plan.js';
 import type {Device} from './problem.js';
-import {IntList, ITEM_PAIRS, longestFirst, MERGE_PAIRS, packSections, readItem, readSpan} from './schedule.js';
+import {IntList, KEY_ITEM, KEY_MERGE, longestFirst, pack, readItem, readSpan, VISIT, write, type Packed} from './format.js';
 
 /**
  * The tile list of a plan seen from its keys, for gradients of keys and values: a key tile and the row tiles that visit it. The pattern is
  * not transposed, for a column of an affine pattern need not be an interval: rows keep their [lo, hi), and the kernel asks whether its keys
  * lie in it.
  *
- * Records mirror those of schedule.ts, keys in the place of rows:
- *
- *     item   4 pairs  (firstKey, keyStride) (keys, slot | −1) (visitBegin, visitEnd) (y of the first key in its class, 0)
- *     visit  4 pairs  (firstRow, rowStride) (0, rows) (every row attends to every key, 0) (intervals, 0)
- *     merge  4 pairs  (firstKey, keyStride) (keys, slotBegin) (slotEnd, 0) (0, 0)
+ * Its records stand behind those of the plan: KEY_ITEM, VISIT (in the place of spans) and KEY_MERGE of format.ts; intervals are the plan's.
  */
-export interface KeySchedule {
+export interface KeySchedule extends Packed {
   /** In waves, which use the same slots one after another. */
   readonly passes: readonly Pass[];
-  readonly schedule: Int32Array;
-  readonly offsets: {readonly items: number; readonly visits: number; readonly intervals: number; readonly merges: number};
   /** Key tiles of partial results per head and batch. */
   readonly slots: number;
 }
@@ -36,7 +30,8 @@ interface Visit {
   readonly rowStride: number;
   rows: number;
   readonly full: boolean;
-  readonly intervals: number;
+  /** Number of the interval of the first row. */
+  readonly mask: number;
 }
 
 interface KeyTile {
@@ -48,21 +43,23 @@ interface KeyTile {
   readonly visits: Visit[];
 }
 
-/** Transposes a plan whose rows are whole (no slots). */
-export function transpose(plan: Plan, device: Device, tiling: KeyTiling): KeySchedule {
+/** Transposes a plan whose rows are whole (no slots). What it gives follows the schedule of `rows`, the same tiles in whatever parts. */
+export function transpose(plan: Plan, device: Device, tiling: KeyTiling, rows: Packed): KeySchedule {
   const {problem, tile} = plan;
   const draft = new Draft(tiling, tile.rows);
+  let kinds = REGULAR;
   plan.passes.forEach((pass, index) => {
+    ({kinds} = pass);
     const tiles = [...keyTiles(plan, pass, index === 0)];
     const lengths = tiles.map(({visits}) => chunks(visits, tile.rows));
     const {longest, part} = partsOf(lengths, problem, device, {...tile, keys: tile.rows});
     tiles.forEach((each, at) => {
       const length = lengths[at]!;
-      draft.add(each, length, length <= longest ? 1 : ceilDiv(length, part), index > 0);
+      draft.add(each, length, length <= longest ? 1 : ceilDiv(length, part), kinds, index > 0);
     });
-    draft.endWave(index > 0);
+    draft.endWave(kinds, index > 0);
   });
-  return draft.pack(intervalsOf(plan));
+  return draft.pack(rows);
 }
 
 /** Key tiles as they come, cut into parts; a wave ends with its pass, or where no slot is left. */
@@ -79,39 +76,44 @@ class Draft {
     private readonly chunk: number,
   ) {}
 
-  add({residue, stride, y, keys, visits}: KeyTile, length: number, parts: number, continues: boolean): void {
+  add({residue, stride, y, keys, visits}: KeyTile, length: number, parts: number, kinds: Kinds, continues: boolean): void {
     const {direct, mostSlots} = this.tiling;
     const count = Math.min(parts, mostSlots);
     const cuts = length === 0 && !direct ? [] : count === 1 ? [visits] : cut(visits, ceilDiv(length, count), this.chunk);
     const alone = direct && cuts.length === 1;
-    if (!alone && this.wave.slots + cuts.length > mostSlots) this.endWave(continues);
+    if (!alone && this.wave.slots + cuts.length > mostSlots) this.endWave(kinds, continues);
     const {wave} = this;
     const firstKey = residue + stride * y;
-    if (!alone) this.merges.push(firstKey, stride, keys, wave.slots, wave.slots + cuts.length, 0, 0, 0);
+    const place = {firstKey, keyStride: stride, keys, line: 0};
+    const slots = {slotBegin: wave.slots, slotEnd: wave.slots + cuts.length};
+    if (!alone) write(this.merges, KEY_MERGE, {...place, ...slots, unused: 0, none: 0});
     for (const some of cuts) {
-      const begin = this.visits.length / 8;
-      for (const {firstRow, rowStride, rows, full, intervals} of some)
-        this.visits.push(firstRow, rowStride, 0, rows, full ? 1 : 0, 0, intervals, 0);
-      wave.items.push(firstKey, stride, keys, alone ? -1 : wave.slots++, begin, this.visits.length / 8, y, 0);
+      const visitBegin = this.visits.length / VISIT.words;
+      for (const {firstRow, rowStride, rows, full, mask} of some)
+        write(this.visits, VISIT, {firstRow, rowStride, begin: 0, end: rows, full: full ? 1 : 0, none: 0, mask, bitStride: 0});
+      const visitEnd = this.visits.length / VISIT.words;
+      write(wave.items, KEY_ITEM, {...place, slot: alone ? -1 : wave.slots++, visitBegin, visitEnd, number: y});
       wave.weights.push(chunks(some, this.chunk));
     }
   }
 
-  endWave(continues: boolean): void {
+  endWave(kinds: Kinds, continues: boolean): void {
     const {items, merges, wave} = this;
-    const [itemBegin, mergeBegin] = [items.length / (2 * ITEM_PAIRS), this.passes.at(-1)?.mergeEnd ?? 0];
-    for (const index of longestFirst(wave.weights)) items.append(wave.items.data.subarray(8 * index, 8 * index + 8));
-    const ends = {itemEnd: items.length / (2 * ITEM_PAIRS), mergeEnd: merges.length / (2 * MERGE_PAIRS)};
-    this.passes.push({itemBegin, mergeBegin, ...ends, continues});
+    const [itemBegin, mergeBegin] = [items.length / KEY_ITEM.words, this.passes.at(-1)?.mergeEnd ?? 0];
+    for (const index of longestFirst(wave.weights))
+      items.append(wave.items.data.subarray(KEY_ITEM.words * index, KEY_ITEM.words * (index + 1)));
+    const ends = {itemEnd: items.length / KEY_ITEM.words, mergeEnd: merges.length / KEY_MERGE.words};
+    this.passes.push({kinds, itemBegin, mergeBegin, ...ends, continues});
     this.slots = Math.max(this.slots, wave.slots);
     this.wave = new Wave();
   }
 
-  pack(intervals: Int32Array): KeySchedule {
+  /** Behind the schedule of the plan, whose intervals it uses. */
+  pack(rows: Packed): KeySchedule {
     const {passes, slots} = this;
-    const {schedule, at} = packSections([this.items.view(), this.visits.view(), this.merges.view(), intervals]);
-    const [itemsAt, visitsAt, mergesAt, intervalsAt] = at as [number, number, number, number];
-    return {passes, schedule, offsets: {items: itemsAt, visits: visitsAt, merges: mergesAt, intervals: intervalsAt}, slots};
+    const sections = {items: this.items.view(), spans: this.visits.view(), merges: this.merges.view()};
+    const {schedule, offsets} = pack(sections, rows.schedule);
+    return {passes, schedule, offsets: Object.freeze({...offsets, intervals: rows.offsets.intervals}), slots};
   }
 }
 
@@ -121,8 +123,6 @@ class Wave {
   readonly weights: number[] = [];
   slots = 0;
 }
-
-const intervalsOf = ({schedule, offsets}: Plan): Int32Array => schedule.subarray(2 * offsets.intervals, 2 * offsets.merges);
 
 /** The key tiles of a pass in the order of their keys; all there are, `owned`, also those that nobody visits. */
 function keyTiles(plan: Plan, {itemBegin, itemEnd}: Pass, owned: boolean): Iterable<KeyTile> {
@@ -151,11 +151,11 @@ function keyTiles(plan: Plan, {itemBegin, itemEnd}: Pass, owned: boolean): Itera
       for (let number = 0; number * width < ceilDiv(keyLength - residue, stride); number++) tileAt(residue, stride, number);
   for (const {firstRow, rowStride, rows, spanBegin, spanEnd} of rowTiles) {
     for (let index = spanBegin; index < spanEnd; index++) {
-      const {firstKey, keyStride, yBegin, yEnd, fullBegin, fullEnd, intervals} = readSpan(plan, index);
-      for (let number = Math.floor(yBegin / width); number * width < yEnd; number++) {
+      const {firstKey, keyStride, begin, end, fullBegin, fullEnd, mask} = readSpan(plan, index);
+      for (let number = Math.floor(begin / width); number * width < end; number++) {
         const tile = tileAt(firstKey, keyStride, number);
         const full = fullBegin <= tile.y && tile.y + tile.keys <= fullEnd;
-        visit(tile.visits, {firstRow, rowStride, rows, full, intervals}, plan);
+        visit(tile.visits, {firstRow, rowStride, rows, full, mask}, plan);
       }
     }
   }
@@ -171,7 +171,7 @@ function visit(visits: Visit[], next: Visit, {implementation, tile}: Plan): void
     last.firstRow + last.rowStride * last.rows === next.firstRow &&
     last.rows % tile.rows === 0 &&
     last.full === next.full &&
-    (next.full || implementation === 'dense' || last.intervals + last.rows === next.intervals);
+    (next.full || implementation === 'dense' || last.mask + last.rows === next.mask);
   if (follows) last.rows += next.rows;
   else visits.push(next);
 }
@@ -183,14 +183,14 @@ const chunks = (visits: readonly Visit[], rows: number): number =>
 function cut(visits: readonly Visit[], length: number, chunk: number): Visit[][] {
   const parts: Visit[][] = [[]];
   let room = length;
-  for (const {firstRow, rowStride, rows, full, intervals} of visits) {
+  for (const {firstRow, rowStride, rows, full, mask} of visits) {
     for (let from = 0; from < rows;) {
       if (room === 0) {
         parts.push([]);
         room = length;
       }
       const take = Math.min(rows - from, room * chunk);
-      parts.at(-1)!.push({firstRow: firstRow + rowStride * from, rowStride, rows: take, full, intervals: intervals + from});
+      parts.at(-1)!.push({firstRow: firstRow + rowStride * from, rowStride, rows: take, full, mask: mask + from});
       room -= ceilDiv(take, chunk);
       from += take;
     }

@@ -1,5 +1,5 @@
 import type {Plan} from './plan.js';
-import {readInterval, readItem, readSpan, type Item, type Span} from './schedule.js';
+import {readInterval, readItem, readSpan, type Item, type Span} from './format.js';
 
 /** Calls `visit` for every span of every item of a fused plan, in schedule order. */
 export function forEachSpan(plan: Plan, visit: (item: Item, span: Span) => void): void {
@@ -16,8 +16,8 @@ export function forEachRun(plan: Plan, visit: (query: number, firstKey: number, 
   forEachSpan(plan, (item, span) => {
     for (let x = 0; x < item.rows; x++) {
       const [low, high] = readInterval(plan, span, x);
-      const lo = Math.max(low, span.yBegin);
-      const hi = Math.min(high, span.yEnd);
+      const lo = Math.max(low, span.begin);
+      const hi = Math.min(high, span.end);
       if (lo < hi) visit(item.firstRow + item.rowStride * x, span.firstKey + span.keyStride * lo, span.keyStride, hi - lo);
     }
   });

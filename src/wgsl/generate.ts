@@ -1,4 +1,4 @@
-import {ITEM_PAIRS, MERGE_PAIRS, scratchLayout, type Plan} from '../plan/index.js';
+import {ITEM, MERGE, scratchLayout, type Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
@@ -45,10 +45,10 @@ export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
     const flags = (pass.continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0) | (ragged ? RAGGED : 0);
     const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
     for (const program of itemEnd > itemBegin ? attend : [])
-      launches.push(launch(program, [heads, itemEnd - itemBegin, lines], offsets.items + ITEM_PAIRS * itemBegin, flags));
+      launches.push(launch(program, [heads, itemEnd - itemBegin, lines], offsets.items + ITEM.pairs * itemBegin, flags));
     if (merge !== null && mergeEnd > mergeBegin) {
       const grid: Launch['grid'] = [heads, (mergeEnd - mergeBegin) * mergeGroups(plan), lines];
-      launches.push(launch(merge, grid, offsets.merges + MERGE_PAIRS * mergeBegin, flags));
+      launches.push(launch(merge, grid, offsets.merges + MERGE.pairs * mergeBegin, flags));
     }
   });
   if (aux === 'logSumExp') launches.push(launch(logSumExpProgram(features), logSumExpGrid(plan), 0, 0));

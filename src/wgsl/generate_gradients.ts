@@ -1,7 +1,8 @@
 import {
   gradientScratch,
-  ITEM_PAIRS,
-  MERGE_PAIRS,
+  ITEM,
+  KEY_ITEM,
+  MERGE,
   type GradientPlan,
   type KeyResults,
   type Pass,
@@ -118,7 +119,7 @@ class Writer {
     for (const pass of passes) {
       const {itemBegin, itemEnd} = pass;
       const grid: Launch['grid'] = [share.heads, itemEnd - itemBegin, share.batches];
-      if (itemEnd > itemBegin) this.push(launch(program, grid, offsets.items + ITEM_PAIRS * itemBegin, flagsOf(pass)));
+      if (itemEnd > itemBegin) this.push(launch(program, grid, offsets.items + ITEM.pairs * itemBegin, flagsOf(pass)));
       this.sums(launch, records, [share.heads, share.batches], offsets.merges, pass, flagsOf(pass));
     }
   }
@@ -127,7 +128,7 @@ class Writer {
   keys(share: Share, program: Program, records: Records, apart = false): void {
     const {rows, keys} = this.plan;
     const {heads, keyHeads} = rows.problem;
-    const {items, visits: spans, intervals, merges} = keys.offsets;
+    const {items, spans, intervals, merges} = keys.offsets;
     const group = apart ? 1 : heads / keyHeads;
     const own = {slots: keys.slots, spans, intervals};
     const launch = this.launchOn(share, own);
@@ -137,7 +138,7 @@ class Writer {
     for (const pass of keys.passes) {
       const {itemBegin, itemEnd} = pass;
       const grid: Launch['grid'] = [share.heads, itemEnd - itemBegin, share.batches];
-      if (itemEnd > itemBegin) this.push(launch(program, grid, items + ITEM_PAIRS * itemBegin, flagsOf(pass)));
+      if (itemEnd > itemBegin) this.push(launch(program, grid, items + KEY_ITEM.pairs * itemBegin, flagsOf(pass)));
       this.sums(launchSum, records, [Math.ceil(share.heads / group), share.batches], merges, pass, flagsOf(pass) | again);
     }
   }
@@ -149,7 +150,7 @@ class Writer {
     const flags = (batch < problem.batch ? SUMS_BATCH : 0) | (heads < problem.heads ? SUMS_HEADS : 0);
     for (const {itemBegin, itemEnd} of passes)
       if (itemEnd > itemBegin)
-        this.push(launch(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM_PAIRS * itemBegin, flags));
+        this.push(launch(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM.pairs * itemBegin, flags));
   }
 
   diagonals(heads: number): void {
@@ -171,7 +172,7 @@ class Writer {
     const most = Math.floor(this.plan.rows.device.maxWorkgroupsPerDimension / groups);
     for (let first = mergeBegin; first < mergeEnd; first += most) {
       const grid: Launch['grid'] = [heads, Math.min(most, mergeEnd - first) * groups, batches];
-      this.push(launch(sumProgram(records), grid, merges + MERGE_PAIRS * first, flags));
+      this.push(launch(sumProgram(records), grid, merges + MERGE.pairs * first, flags));
     }
   }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {compress, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout} from '../../src/acsr/index.js';
 import {causal, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {checkPlan, CORE_DEVICE, decodePlan, type Plan, type Problem} from '../../src/plan/index.js';
-import {ITEM_PAIRS, MERGE_PAIRS, readInterval, readItem, readSpan, type Span} from '../../src/plan/schedule.js';
+import {readInterval, readItem, readMerge, readSpan, type Span} from '../../src/plan/format.js';
 import {CORPUS, randomMask} from '../corpus.js';
 import {arbitraryPattern} from '../support/arbitraries.js';
 import {expectSamePairs, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
@@ -28,14 +28,14 @@ const pairsOf = (acsr: Acsr): Uint8Array => {
 
 /** What the plan computes of sequence `b`; throws where a row or a slot has two owners, or none. */
 function sequenceOf(plan: Plan, b: number): Uint8Array {
-  const {problem, passes, offsets, schedule, slots, tile} = plan;
+  const {problem, passes, slots, tile} = plan;
   const {itemEnd, mergeEnd} = passes[0]!;
   const pairs = new Uint8Array(problem.queryLength * problem.keyLength);
   const owners = new Uint8Array(problem.queryLength);
   const parts = new Map<number, number>();
   for (let index = 0; index < itemEnd; index++) {
-    if (schedule[2 * (offsets.items + ITEM_PAIRS * index) + 7] !== b) continue;
-    const {firstRow, rowStride, rows, slot, spanBegin, spanEnd} = readItem(plan, index);
+    const {firstRow, rowStride, rows, slot, spanBegin, spanEnd, line} = readItem(plan, index);
+    if (line !== b) continue;
     if (rows > tile.rows || rowStride !== 1) throw new Error(`item ${index} has ${rows} rows`);
     if (slot >= 0) {
       if (parts.has(slot) || slot >= slots) throw new Error(`slot ${slot} of ${slots}`);
@@ -45,20 +45,19 @@ function sequenceOf(plan: Plan, b: number): Uint8Array {
       const span = readSpan(plan, at);
       for (let x = 0; x < rows; x++) {
         const [lo, hi] = readInterval(plan, span, x);
-        for (let y = Math.max(lo, span.yBegin); y < Math.min(hi, span.yEnd); y++)
+        for (let y = Math.max(lo, span.begin); y < Math.min(hi, span.end); y++)
           pairs[(firstRow + x) * problem.keyLength + span.firstKey + span.keyStride * y]!++;
       }
     }
   }
   for (let index = 0; index < mergeEnd; index++) {
-    const at = 2 * (offsets.merges + MERGE_PAIRS * index);
-    const [firstRow, , rows, begin, end, , , owner] = schedule.subarray(at, at + 8);
-    if (owner !== b) continue;
-    for (let slot = begin!; slot < end!; slot++) {
+    const {firstRow, rows, slotBegin, slotEnd, line} = readMerge(plan, index);
+    if (line !== b) continue;
+    for (let slot = slotBegin; slot < slotEnd; slot++) {
       if (parts.get(slot) !== firstRow) throw new Error(`merge ${index} reads slot ${slot}`);
       parts.delete(slot);
     }
-    for (let x = 0; x < rows!; x++) owners[firstRow! + x]!++;
+    for (let x = 0; x < rows; x++) owners[firstRow + x]!++;
   }
   if (parts.size > 0) throw new Error('slots that nobody merges');
   if (owners.some((count) => count !== 1)) throw new Error(`owners of the rows: ${owners.join()}`);
@@ -67,11 +66,11 @@ function sequenceOf(plan: Plan, b: number): Uint8Array {
 
 /** The spans of the items of sequence `b`. */
 function spansOf(plan: Plan, b: number): Span[] {
-  const {passes, offsets, schedule} = plan;
+  const {passes} = plan;
   const spans: Span[] = [];
   for (let index = 0; index < passes[0]!.itemEnd; index++) {
-    if (schedule[2 * (offsets.items + ITEM_PAIRS * index) + 7] !== b) continue;
-    const {spanBegin, spanEnd} = readItem(plan, index);
+    const {spanBegin, spanEnd, line} = readItem(plan, index);
+    if (line !== b) continue;
     for (let at = spanBegin; at < spanEnd; at++) spans.push(readSpan(plan, at));
   }
   return spans;
@@ -164,11 +163,11 @@ describe('the plan of a decoding step', () => {
     rows.forEach((acsr, b) => expectSamePairs({...plan, maskWords: bitsOf(plan, b)}, pairsOf(acsr)));
     // What lies past the last key has perhaps never been written.
     const spans = [0, 1, 2].map((b) => spansOf(plan, b));
-    const ends = spans.map((all) => Math.max(...all.map(({yEnd}) => yEnd)));
+    const ends = spans.map((all) => Math.max(...all.map(({end}) => end)));
     expect(ends[2]).toBe(42);
     expect(ends[1]).toBeLessThanOrEqual(570);
     expect(ends[0]).toBeGreaterThan(570);
-    for (const {yBegin} of spans.flat()) expect(yBegin % plan.tile.keys).toBe(0);
+    for (const {begin} of spans.flat()) expect(begin % plan.tile.keys).toBe(0);
   });
 
   describe('is cut into parts', () => {

@@ -1,7 +1,7 @@
 import {PATTERNS} from '../../bench/patterns.js';
 import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from '../../src/pure.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
-import {ITEM_PAIRS, MERGE_PAIRS, SPAN_PAIRS, type Device, type Plan} from '../../src/plan/index.js';
+import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type Device, type Plan} from '../../src/plan/index.js';
 import {PLAIN} from '../../src/wgsl/index.js';
 import {kernelShape, type KernelShape} from '../../src/wgsl/tile/kernel_shape.js';
 import {hash} from '../../src/support/index.js';
@@ -211,7 +211,7 @@ describe('the uniform', () => {
           keyLength,
           heads: 2,
           flags: (index > 0 ? CONTINUES : 0) | (index < 2 ? KEEPS_SUM : 0),
-          first: plan.offsets.items + ITEM_PAIRS * itemBegin,
+          first: plan.offsets.items + ITEM.pairs * itemBegin,
           spans: plan.offsets.spans,
           intervals: plan.offsets.intervals,
           slots: plan.slots,
@@ -251,7 +251,7 @@ describe('the uniform', () => {
 
 describe('the schedule', () => {
   it('has records of four pairs, which is what the kernels step by', () => {
-    expect([ITEM_PAIRS, SPAN_PAIRS, MERGE_PAIRS]).toEqual([4, 4, 4]);
+    for (const {pairs} of [ITEM, SPAN, MERGE, KEY_ITEM, VISIT, KEY_MERGE]) expect(pairs).toBe(4);
     const {launches} = compile(...longRows());
     const [attend, merge] = [launches[0]!.program.code, launches[1]!.program.code];
     expect(attend).toContain('params.first + 4u * group.y');

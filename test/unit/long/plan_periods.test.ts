@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {checkAcsr, compress, type Acsr} from '../../../src/acsr/index.js';
 import {full, planAttention, prefix, slidingWindow, strided, type Pattern} from '../../../src/index.js';
 import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../../src/plan/index.js';
-import {readInterval, readItem, readSpan} from '../../../src/plan/schedule.js';
+import {readInterval, readItem, readSpan} from '../../../src/plan/format.js';
 import {expectSamePairs, pairsOf, problemFor} from '../../support/plans.js';
 
 /** What a schedule says, wherever its intervals lie. */
@@ -11,8 +11,8 @@ function sayings(plan: Plan): string[] {
     Array.from({length: itemEnd - itemBegin}, (_, i) => {
       const {spanBegin, spanEnd, ...item} = readItem(plan, itemBegin + i);
       const spans = Array.from({length: spanEnd - spanBegin}, (_, s) => {
-        const {intervals, ...span} = readSpan(plan, spanBegin + s);
-        return {...span, rows: Array.from({length: plan.tile.rows}, (_, x) => readInterval(plan, {...span, intervals}, x))};
+        const {mask, ...span} = readSpan(plan, spanBegin + s);
+        return {...span, rows: Array.from({length: plan.tile.rows}, (_, x) => readInterval(plan, {mask}, x))};
       });
       return JSON.stringify({...item, spans});
     }),

@@ -12,6 +12,7 @@ import {
   type KeyResults,
   type Problem,
 } from '../../../src/plan/index.js';
+import {KEY_ITEM, read, VISIT} from '../../../src/plan/format.js';
 import {transpose} from '../../../src/plan/transpose.js';
 import {CORPUS, problemOfCase} from '../../corpus.js';
 import {arbitraryCase} from '../../support/arbitraries.js';
@@ -32,30 +33,19 @@ interface KeyVisit {
   readonly begin: number;
   readonly end: number;
   readonly full: boolean;
-  readonly intervals: number;
+  readonly mask: number;
 }
 
 /** The items of a pass as a kernel reads them. */
 function itemsOf({rows: {schedule}, keys: {offsets}}: GradientPlan, begin: number, end: number): KeyItem[] {
-  const visitOf = (index: number): KeyVisit => {
-    const [firstRow, rowStride, from, to, full, , intervals] = schedule.subarray(
-      2 * (offsets.visits + 4 * index),
-    ) as unknown as number[];
-    return {firstRow: firstRow!, rowStride: rowStride!, begin: from!, end: to!, full: full !== 0, intervals: intervals!};
-  };
+  const packed = {schedule, offsets};
   return Array.from({length: end - begin}, (_, i) => {
-    const words = schedule.subarray(2 * (offsets.items + 4 * (begin + i))) as unknown as number[];
-    const [firstKey, keyStride, keys, slot, visitBegin, visitEnd, y] = words as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const visits = Array.from({length: visitEnd - visitBegin}, (_, v) => visitOf(visitBegin + v));
-    return {firstKey, keyStride, keys, slot, y, visits};
+    const {visitBegin, visitEnd, number: y, ...item} = read(packed, 'items', KEY_ITEM, begin + i);
+    const visits = Array.from({length: visitEnd - visitBegin}, (_, v) => {
+      const {full, ...visit} = read(packed, 'spans', VISIT, visitBegin + v);
+      return {...visit, full: full !== 0};
+    });
+    return {...item, y, visits};
   });
 }
 
@@ -66,9 +56,9 @@ function computed(plan: GradientPlan): Uint8Array {
   const pairs = new Uint8Array(queryLength * keyLength);
   for (const {itemBegin, itemEnd} of keys.passes) {
     for (const {firstKey, keyStride, keys: count, y, visits} of itemsOf(plan, itemBegin, itemEnd)) {
-      for (const {firstRow, rowStride, begin, end, full, intervals} of visits) {
+      for (const {firstRow, rowStride, begin, end, full, mask} of visits) {
         for (let place = begin; place < end; place++) {
-          const at = 2 * (keys.offsets.intervals + intervals + place);
+          const at = 2 * (keys.offsets.intervals + mask + place);
           const [lo, hi] = full || rows.implementation === 'dense' ? [0, keyLength] : [rows.schedule[at]!, rows.schedule[at + 1]!];
           for (let own = 0; own < count; own++) {
             if (y + own >= lo && y + own < hi) pairs[(firstRow + rowStride * place) * keyLength + firstKey + keyStride * own]! += 1;
@@ -186,7 +176,7 @@ function expectRight(pattern: Pattern, problem: Problem): void {
       }
       for (const results of RESULTS) {
         for (const mostSlots of [Infinity, 3]) {
-          const {schedule, ...keys} = transpose(whole, device, {direct: results === 'gradients', mostSlots});
+          const {schedule, ...keys} = transpose(whole, device, {direct: results === 'gradients', mostSlots}, whole);
           expect(keys.slots).toBeLessThanOrEqual(mostSlots);
           check({rows: {...whole, schedule}, keys, results, storage: 'float32'}, pairs);
         }
@@ -269,6 +259,8 @@ describe('the key tiles of a gradient plan', () => {
     const {rows, keys} = gradientPlan(causal(), problem, CORE_DEVICE, 'auto');
     const alone = makePlan(compress(causal(), problem), problem, CORE_DEVICE, rows.implementation, {tile: rows.tile});
     expect(rows.schedule.subarray(0, alone.schedule.length)).toEqual(alone.schedule);
-    expect(Math.min(...Object.values(keys.offsets))).toBe(alone.schedule.length / 2);
+    const {intervals, ...own} = keys.offsets;
+    expect(intervals).toBe(rows.offsets.intervals);
+    expect(Math.min(...Object.values(own))).toBe(alone.schedule.length / 2);
   });
 });
