@@ -6,6 +6,7 @@ import {findBrowser} from './scripts/browser.mjs';
 /** Where the bundled specs lie. */
 export const BUNDLE = 'node_modules/.cache/tfjs-splat/gpu_tests.js';
 
+/** @param {{set: (options: import('karma').Options) => void}} config */
 export default function configure(config) {
   const {executablePath, args, env} = findBrowser();
   // The launcher takes both from this process.

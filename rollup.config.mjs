@@ -21,10 +21,16 @@ const DOORS = {
   '.layers': 'src/layers/index.ts',
   '.register': 'src/register.ts',
 };
+/** @param {(door: string) => string} name */
 const doors = (name) => Object.fromEntries(Object.entries(DOORS).map(([door, path]) => [name(door), path]));
 /**
  * Two chunks for what doors share, and names in them as they are in the sources: patterns, which a bundler may keep alone, and everything
  * else, which registers itself with TensorFlow.js where any of it is used.
+ *
+ * @param {string} dir
+ * @param {string} shared
+ * @param {string} ending
+ * @returns {import('rollup').OutputOptions}
  */
 const files = (dir, shared, ending) => ({
   dir,

@@ -5,6 +5,7 @@ import {delimiter, join} from 'node:path';
 import {canUnpack, unpackChromium} from './unpack_chromium.mjs';
 
 const NAMES = ['google-chrome', 'google-chrome-stable', 'chromium', 'chromium-browser', 'microsoft-edge', 'microsoft-edge-stable'];
+/** @type {Partial<Record<NodeJS.Platform, string[]>>} */
 const PLACES = {
   darwin: [
     '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
@@ -41,7 +42,7 @@ const ARGS = [
 /**
  * The browser named by CHROME_BIN, else the system's Chrome, Chromium or Edge, else the one that an npm package carries (x64 Linux).
  *
- * @returns {{executablePath: string, args: string[], env: Record<string, string>}} For playwright's `launch({...found, headless: true})`;
+ * @returns {{executablePath: string, args: string[], env: NodeJS.ProcessEnv}} For playwright's `launch({...found, headless: true})`;
  *     karma starts `executablePath` with `--headless` before `args`. `env` is the whole environment for the browser.
  */
 export function findBrowser() {
@@ -62,7 +63,8 @@ function installed() {
   return [...onPath, ...(PLACES[process.platform] ?? [])].find(isExecutable);
 }
 
-function isExecutable(path) {
+/** @param {string} path */
+export function isExecutable(path) {
   try {
     accessSync(path, constants.X_OK);
     return true;
@@ -71,6 +73,7 @@ function isExecutable(path) {
   }
 }
 
+/** @param {string} path */
 function starts(path) {
   try {
     execFileSync(path, ['--version'], {stdio: 'ignore', timeout: 30_000});

@@ -2,9 +2,15 @@
 import {isMain, printFailures, runSteps} from './steps.mjs';
 
 const CACHE = 'node_modules/.cache/tfjs-splat';
+/** @param {string} path */
 const bin = (path) => ['node', `node_modules/${path}`];
 const SOURCES = ['src', 'test', 'bench', 'demo', 'scripts', '*.{js,mjs}'];
 
+/**
+ * @param {string} name
+ * @param {string} files
+ * @returns {import('./steps.mjs').Step}
+ */
 const unit = (name, files) => ({
   name,
   minutes: 20,
@@ -20,6 +26,7 @@ export const CHECKS = [
   unit('unit tests, m to z', 'test/unit/[m-z]*.test.ts'),
   // The compiler in native code: 2 seconds where the other takes 15. Declarations and lint are the other's.
   {name: 'types', command: [...bin('typescript-7/bin/tsc'), '-p', 'tsconfig.json', '--noEmit', '--pretty', 'false']},
+  {name: 'types of the scripts', command: [...bin('typescript-7/bin/tsc'), '-p', 'scripts/tsconfig.json', '--pretty', 'false']},
   {
     name: 'lint',
     command: [

@@ -14,7 +14,11 @@ import {ROOT} from './steps.mjs';
 
 const SCRIPTS = ['', '.extras', '.layers'].map((name) => `dist/tfjs-splat${name}.min.js`);
 const PROSE = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'];
-/** Pages and pictures that the README leads to, so that its links work also where the package is all one has. */
+/**
+ * Pages and pictures that the README leads to, so that its links work also where the package is all one has.
+ *
+ * @param {string} path
+ */
 const isDocument = (path) => /^(docs|demo)[/]/.test(path);
 /** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
 const MOST_SCRIPT_BYTES = 49_500;
@@ -29,8 +33,25 @@ const BUNDLES = [
   {code: "import 'tfjs-splat/register';", registers: true},
 ];
 
+/**
+ * What is read of package.json.
+ *
+ * @typedef {string | {[condition: string]: Door}} Door
+ * @typedef {object} Manifest
+ * @property {Record<string, Door>} exports
+ * @property {string} main
+ * @property {string} module
+ * @property {string} types
+ * @property {string} unpkg
+ * @property {string} jsdelivr
+ * @property {Record<string, string>} peerDependencies
+ * @property {Record<string, {optional?: boolean}>} peerDependenciesMeta
+ */
+
 await withPackedPackage(async ({home, installed, packed}) => {
+  /** @type {Manifest} */
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+  /** @param {string} path */
   const read = (path) => readFileSync(join(installed, path), 'utf8');
   checkContents(packed, manifest, read);
   checkPeers(manifest, read);
@@ -45,7 +66,11 @@ await withPackedPackage(async ({home, installed, packed}) => {
   console.log(`bundles, the same: ${bundles.join(', ')}`);
 });
 
-/** Bundlers drop what is not imported, and never the registration of what is. README.md says what the bundles weigh, give or take a tenth. */
+/**
+ * Bundlers drop what is not imported, and never the registration of what is. README.md says what the bundles weigh, give or take a tenth.
+ *
+ * @param {string} home
+ */
 async function checkBundles(home) {
   const quoted = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^\| `(import .*)` \| (\d+) KB \|$/gm)];
   assert.equal(quoted.length, BUNDLES.length, 'rows of README.md about bundles');
@@ -80,11 +105,17 @@ async function checkBundles(home) {
   );
 }
 
+/** @param {number} bytes */
 function kib(bytes) {
   return `${Math.ceil(bytes / 1024)} KiB`;
 }
 
-/** The files behind the doors of the package, and what they import, run or show of one another. */
+/**
+ * The files behind the doors of the package, and what they import, run or show of one another.
+ *
+ * @param {string[]} paths
+ * @param {(path: string) => string} read
+ */
 function reachable(paths, read) {
   const found = new Set(paths.map((path) => path.replace(/^[.][/]/, '')));
   for (const path of found) {
@@ -99,15 +130,23 @@ function reachable(paths, read) {
   return [...found];
 }
 
-/** @returns {string[]} */
+/**
+ * @param {Door} door
+ * @returns {string[]}
+ */
 function targetsOf(door) {
   return typeof door === 'string' ? [door] : Object.values(door).flatMap(targetsOf);
 }
 
-/** Nothing is missing and nothing superfluous. */
+/**
+ * Nothing is missing and nothing superfluous.
+ *
+ * @param {import('./packed.mjs').Packed} packed
+ * @param {Manifest} manifest
+ * @param {(path: string) => string} read
+ */
 function checkContents({files, size}, {exports, main, module, types, unpkg, jsdelivr}, read) {
-  const doors = [...targetsOf(exports), main, module, types, unpkg, jsdelivr];
-  /** @type {Set<string>} */
+  const doors = [...Object.values(exports).flatMap(targetsOf), main, module, types, unpkg, jsdelivr];
   const expected = new Set([...PROSE, ...SCRIPTS, ...reachable(doors, read)]);
   const paths = files.map(({path}) => path);
   assert.deepEqual(paths.filter((path) => !isDocument(path)).sort(), [...expected].sort());
@@ -126,7 +165,12 @@ function checkContents({files, size}, {exports, main, module, types, unpkg, jsde
   assert.ok(size <= MOST_PACKAGE_BYTES, `the package has ${kib(size)}, expected at most ${kib(MOST_PACKAGE_BYTES)}`);
 }
 
-/** What a door imports must be there: a peer, and none that is optional but for the layers, whose users have it. */
+/**
+ * What a door imports must be there: a peer, and none that is optional but for the layers, whose users have it.
+ *
+ * @param {Manifest} manifest
+ * @param {(path: string) => string} read
+ */
 function checkPeers({exports, peerDependencies, peerDependenciesMeta}, read) {
   for (const [door, targets] of Object.entries(exports)) {
     const code = reachable(targetsOf(targets), read).filter((path) => /[.][cm]js$/.test(path));
@@ -140,7 +184,11 @@ function checkPeers({exports, peerDependencies, peerDependenciesMeta}, read) {
   }
 }
 
-/** The names that a door of the sources exports, types left out. */
+/**
+ * The names that a door of the sources exports, types left out.
+ *
+ * @param {string} path
+ */
 function sourceNames(path) {
   const blocks = readFileSync(join(ROOT, path), 'utf8').matchAll(/^export \{([^}]*)\}/gm);
   return [...blocks]
@@ -148,31 +196,48 @@ function sourceNames(path) {
     .filter((name) => name && !/^type /.test(name));
 }
 
-/** Each door as an ES module and as CommonJS has the names of its source. */
+/**
+ * Each door as an ES module and as CommonJS has the names of its source.
+ *
+ * @param {string} home
+ * @param {string} installed
+ * @param {Manifest} manifest
+ */
 async function checkModules(home, installed, {exports}) {
   const require = createRequire(join(home, 'index.js'));
   const sources = {'.': 'src/index.ts', './chained': null, './layers': 'src/layers/index.ts', './register': null};
   assert.deepEqual(Object.keys(exports), [...Object.keys(sources), './package.json']);
   for (const [door, source] of Object.entries(sources)) {
     const names = source === null ? [] : sourceNames(source).sort();
-    const esm = await import(pathToFileURL(join(installed, exports[door].import.default)).href);
+    const file = targetsOf(exports[door]).find((path) => path.endsWith('.mjs'));
+    assert.ok(file, `${door} has no ES module`);
+    const esm = await import(pathToFileURL(join(installed, file)).href);
     assert.deepEqual(Object.keys(esm).sort(), names, `${door} as an ES module`);
     assert.deepEqual(Object.keys(require(join('tfjs-splat', door))).sort(), names, `${door} as CommonJS`);
   }
 }
 
-/** Runs the scripts as a page does, which has a global `tf` and no modules. */
+/**
+ * Runs the scripts as a page does, which has a global `tf` and no modules.
+ *
+ * @param {string} home
+ * @param {(path: string) => string} read
+ * @param {string[]} names
+ */
 function checkScripts(home, read, names) {
   const require = createRequire(join(home, 'index.js'));
+  /** @param {string} path */
   const run = (path) => vm.runInThisContext(read(path), {filename: path});
   const tf = {...require('@tensorflow/tfjs-core'), ...require('@tensorflow/tfjs-converter')};
   const [core, extras, layers] = SCRIPTS;
-  globalThis.tf = {...tf};
+  /** @type {typeof globalThis & {tf?: unknown}} */
+  const page = globalThis;
+  const global = (page.tf = {...tf});
   assert.throws(() => run(extras), /found no tfjs-splat[.]min[.]js of its build/);
   run(core);
-  assert.equal(typeof globalThis.tf.sparseAttention, 'function');
-  assert.deepEqual(Object.keys(globalThis.tf.splat).sort(), names.sort());
-  const {splat} = globalThis.tf;
+  assert.equal(typeof global.sparseAttention, 'function');
+  const {splat} = global;
+  assert.deepEqual(Object.keys(splat).sort(), names.sort());
   for (const missing of ['planAttention', 'KvCache', 'sparseIOHandler', 'parsePattern', 'fromMask']) {
     const message = new RegExp(`^SplatError: ${missing}: found a page without tfjs-splat[.]extras[.]min[.]js`);
     assert.throws(() => splat[missing](), message);
@@ -183,15 +248,21 @@ function checkScripts(home, read, names) {
   assert.equal(splat.planAttention(splat.causal(), {queryLength: 4, keyLength: 4, headDim: 4}).nnz, 10);
   assert.equal(typeof splat.KvCache.prototype.attend, 'function');
   for (const name of names) assert.equal(typeof splat[name], 'function', `tf.splat.${name}`);
-  Object.assign(globalThis.tf, require('@tensorflow/tfjs-layers'));
+  Object.assign(global, require('@tensorflow/tfjs-layers'));
   run(layers);
   for (const name of sourceNames('src/layers/index.ts')) assert.equal(typeof splat[name], 'function', `tf.splat.${name}`);
-  delete globalThis.tf;
+  delete page.tf;
 }
 
-/** No WebGPU type in the declarations, and no complaint of TypeScript about them that is not one about those of TensorFlow.js. */
+/**
+ * No WebGPU type in the declarations, and no complaint of TypeScript about them that is not one about those of TensorFlow.js.
+ *
+ * @param {string} home
+ * @param {Manifest} manifest
+ * @param {(path: string) => string} read
+ */
 function checkTypes(home, {exports}, read) {
-  const declarations = reachable(targetsOf(exports), read).filter((path) => /[.]d[.]c?ts$/.test(path));
+  const declarations = reachable(Object.values(exports).flatMap(targetsOf), read).filter((path) => /[.]d[.]c?ts$/.test(path));
   for (const path of declarations)
     assert.deepEqual([...new Set(read(path).match(/\bGPU[A-Z]\w*/g) ?? [])], [], `WebGPU types in ${path}`);
   const doors = Object.keys(exports).filter((door) => door !== './package.json');
@@ -203,7 +274,7 @@ function checkTypes(home, {exports}, read) {
     try {
       execFileSync('node', [join(ROOT, 'node_modules', compiler, 'bin/tsc'), ...options], {cwd: home, encoding: 'utf8'});
     } catch (error) {
-      complaints = error.stdout;
+      complaints = /** @type {{stdout: string}} */ (error).stdout;
       // Those of TensorFlow.js itself, which users silence by skipLibCheck: lines of another kind are no verdict.
       assert.match(complaints, /error TS\d+/);
     }

@@ -35,11 +35,13 @@ if (packed) {
 
 /** The files that use a backend; the others would prove nothing. */
 function specFiles() {
+  /** @param {string} name */
   const path = (name) => join(ROOT, 'node_modules', CORE, `${name}.js`);
   const names = [...readFileSync(path('tests'), 'utf8').matchAll(/^import '\.\/(.+)';$/gm)].map((match) => match[1]);
   return names.filter((name) => readFileSync(path(name), 'utf8').includes('describeWithFlags'));
 }
 
+/** @param {string} gpuModule */
 function parent(gpuModule) {
   return `
     import {run} from './test/core_suite/run.ts';
@@ -55,6 +57,10 @@ function child() {
     await runSpecs({${loaders.join(', ')}}, system, names);`;
 }
 
+/**
+ * @param {string} name
+ * @param {string} contents
+ */
 function bundle(name, contents) {
   return build({
     stdin: {contents, resolveDir: ROOT, loader: 'ts'},

@@ -45,8 +45,13 @@ const SUB_ROOMS = {
   },
 };
 
-/** Matches every file of a room, whether it is a folder or one file. */
+/**
+ * Matches every file of a room, whether it is a folder or one file.
+ *
+ * @param {string} name
+ */
 const room = (name) => `^src/${name}(/|\\.ts$)`;
+/** @param {string[]} names */
 const anyOf = (names) => `^src/(${names.join('|')})(/|\\.ts$)`;
 
 const arrows = Object.entries(MAY_IMPORT).map(([name, others]) => ({

@@ -16,11 +16,12 @@ const WORLD = [
  */
 const voidSaysWhy = {
   create: ({sourceCode, report}) => ({
+    /** @param {import('estree').UnaryExpression & import('eslint').Rule.NodeParentExtension} node */
     'ExpressionStatement > UnaryExpression[operator="void"]': (node) => {
-      const above = sourceCode.getCommentsBefore(node.parent).at(-1);
+      const {parent} = node;
       // In `if (…) void …;` the comment stands above the `if`.
-      const outer = sourceCode.getCommentsBefore(node.parent.parent).at(-1);
-      if (above === undefined && (node.parent.parent.type !== 'IfStatement' || outer === undefined))
+      const statement = parent.parent?.type === 'IfStatement' ? parent.parent : parent;
+      if (![parent, statement].some((each) => sourceCode.getCommentsBefore(each).length > 0))
         report({node, message: 'Say in a comment above why nobody waits for this.'});
     },
   }),

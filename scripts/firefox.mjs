@@ -1,12 +1,14 @@
 // Finds a Firefox that runs WebGPU without a display, and opens it on a page. No driver program: pages tell a local server what happens.
 // Run by itself, it says whether there is one.
 import {spawn} from 'node:child_process';
-import {accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {delimiter, join} from 'node:path';
+import {isExecutable} from './browser.mjs';
 import {isMain, ROOT} from './steps.mjs';
 
 const NAMES = ['firefox-esr', 'firefox'];
+/** @type {Partial<Record<NodeJS.Platform, string[]>>} */
 const PLACES = {
   darwin: ['/Applications/Firefox.app/Contents/MacOS/firefox'],
   win32: ['PROGRAMFILES', 'PROGRAMFILES(X86)'].map((variable) => join(process.env[variable] ?? '', 'Mozilla Firefox/firefox.exe')),
@@ -44,10 +46,12 @@ const PREFERENCES = {
   'toolkit.telemetry.enabled': false,
 };
 
+/** @typedef {{program: string, env: Record<string, string>}} Firefox `env`: what it needs beside the environment of this process. */
+
 /**
  * The Firefox named by FIREFOX_BIN, else the system's, with Mesa's software driver where that is there: the same answer on every machine.
  *
- * @returns {{program: string, env: Record<string, string>}} `env`: what Firefox needs beside the environment of this process.
+ * @returns {Firefox}
  * @throws Error that names what to install.
  */
 export function findFirefox() {
@@ -70,7 +74,7 @@ export function whyNoFirefox() {
     findFirefox();
     return null;
   } catch (error) {
-    return error.message;
+    return /** @type {Error} */ (error).message;
   }
 }
 
@@ -79,19 +83,12 @@ const softwareDriver = () =>
     .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
     .find((file) => /lvp_icd.*\.json$/.test(file));
 
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Opens a page in a Firefox of its own, with a fresh profile.
  *
- * @returns {{ended: Promise<string>, close: () => Promise<void>}} `ended`: how it ended, if it does so by itself, and what it said.
+ * @param {Firefox} firefox
+ * @param {string} url
+ * @returns {import('./told_pages.mjs').Browser} `ended`: how it ended, if it does so by itself, and what it said.
  */
 export function openFirefox({program, env}, url) {
   const home = mkdtempSync(join(tmpdir(), 'tfjs-splat-firefox-'));
@@ -107,6 +104,7 @@ export function openFirefox({program, env}, url) {
   });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said = (said + chunk).slice(-4000)));
+  /** @type {Promise<string>} */
   const ended = new Promise((resolve) => {
     child.on('error', (error) => resolve(`Firefox did not start: ${error.message}`));
     child.on('exit', (code, signal) => resolve(`Firefox ended by itself (${signal ?? code}). ${said.trim()}`));

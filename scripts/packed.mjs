@@ -6,9 +6,15 @@ import {join} from 'node:path';
 import {ROOT} from './steps.mjs';
 
 /**
+ * What `npm pack --json` says of a package; sizes in bytes.
+ *
+ * @typedef {{filename: string, files: {path: string, size: number}[], size: number, unpackedSize: number}} Packed
+ */
+
+/**
  * Runs `use` in a folder whose `node_modules` has the packed package and the peers it may want, and removes the folder afterwards.
  *
- * @param {(place: {home: string, installed: string, packed: object}) => Promise<void>} use `installed` is the package in `home`,
+ * @param {(place: {home: string, installed: string, packed: Packed}) => Promise<void>} use `installed` is the package in `home`,
  *     `packed` what `npm pack --json` says of it.
  */
 export async function withPackedPackage(use) {

@@ -33,15 +33,25 @@ export function objections(manifest, changelog, readme) {
   ];
 }
 
+/**
+ * @param {string} file
+ * @param {string[]} args
+ */
 const run = (file, ...args) => execFileSync(file, args, {cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']});
 
-/** @returns {string[]} What a command printed when it failed, or nothing. */
+/**
+ * @param {string} what
+ * @param {string} file
+ * @param {string[]} args
+ * @returns {string[]} What a command printed when it failed, or nothing.
+ */
 function failuresOf(what, file, ...args) {
   try {
     run(file, ...args);
     return [];
   } catch (error) {
-    return [`${what}:\n${`${error.stdout ?? ''}${error.stderr ?? ''}`.trim() || error.message}`];
+    const {stdout = '', stderr = '', message} = /** @type {Error & {stdout?: string, stderr?: string}} */ (error);
+    return [`${what}:\n${`${stdout}${stderr}`.trim() || message}`];
   }
 }
 
@@ -49,6 +59,7 @@ function failuresOf(what, file, ...args) {
 export function lintPackage() {
   if (!existsSync(join(ROOT, 'dist/tfjs-splat.mjs'))) return ['dist is not built: npm run build.'];
   const folder = mkdtempSync(join(tmpdir(), 'tfjs-splat-release-'));
+  /** @param {string} path */
   const bin = (path) => join(ROOT, 'node_modules', path);
   try {
     const [{filename}] = JSON.parse(run('npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder));
@@ -70,6 +81,7 @@ export function lintPackage() {
 }
 
 function check() {
+  /** @param {string} path */
   const read = (path) => readFileSync(join(ROOT, path), 'utf8');
   const manifest = JSON.parse(read('package.json'));
   const {version} = manifest;

@@ -7,7 +7,11 @@ import {fileURLToPath} from 'node:url';
 import {rollup} from 'rollup';
 import {minify} from 'terser';
 
-/** Modules of the second script that export functions and classes only, and what messages call them; null: each by its own name. */
+/**
+ * Modules of the second script that export functions and classes only, and what messages call them; null: each by its own name.
+ *
+ * @type {Record<string, string | null>}
+ */
 const EXTRAS = {
   'src/model/index.ts': null,
   'src/runtime/kv/kv_cache.ts': null,
@@ -32,7 +36,6 @@ const EXTRAS = {
   'src/plan/decode_plan.ts': 'KvCache',
   'src/wgsl/around/convert.ts': "precision 'float16'",
   'src/wgsl/generate_rounding.ts': "precision 'float16'",
-  'src/wgsl/generate_rounding.ts': "precision 'float16'",
   'src/wgsl/matrix/matrix.ts': 'tensor cores',
 };
 
@@ -43,14 +46,24 @@ const REGISTRY = `${ROOT}src/umd_extras.ts`;
 const GLOBALS = {'@tensorflow/tfjs-core': 'tf', '@tensorflow/tfjs-converter': 'tf', '@tensorflow/tfjs-layers': 'tf'};
 const [EXTRAS_ENTRY, LAYERS_ENTRY, STAND_IN, CORE] = ['\0extras', '\0layers', '\0stand-in:', './core.js'];
 
-/** What rollup must be told beside the plugins. */
+/**
+ * What rollup must be told beside the plugins.
+ *
+ * @type {import('rollup').RollupOptions}
+ */
 export const SCRIPT_BUILD = {
   input: {core: DOOR, extras: EXTRAS_ENTRY, layers: LAYERS_ENTRY},
   preserveEntrySignatures: 'allow-extension',
 };
+/** @type {import('rollup').OutputOptions} */
 export const SCRIPT_OUTPUT = {dir: 'dist', format: 'es', entryFileNames: '[name].js'};
 
-/** A rollup plugin: resolves the entries and the stand-ins, and writes the scripts, wrapped and minified. */
+/**
+ * A rollup plugin: resolves the entries and the stand-ins, and writes the scripts, wrapped and minified.
+ *
+ * @param {{version: string, banner: string}} release
+ * @returns {import('rollup').Plugin}
+ */
 export function scripts({version, banner}) {
   const things = new Map(Object.entries(EXTRAS).map(([path, thing]) => [ROOT + path, thing]));
   return {
@@ -63,19 +76,25 @@ export function scripts({version, banner}) {
     },
     async load(id) {
       // Only what is called can be stood in for: a module of the first script that imports a constant of the second has no such export.
-      const namesOf = async (path) => (await this.load({id: path})).exports.filter((name) => !/^[A-Z_]+$/.test(name));
+      const namesOf = /** @param {string} path */ async (path) =>
+        ((await this.load({id: path})).exports ?? []).filter((name) => !/^[A-Z_]+$/.test(name));
       if (id === LAYERS_ENTRY) return layersDoor();
       if (id === EXTRAS_ENTRY)
-        return extrasDoor(await Promise.all([...things.keys()].map(async (path) => [path, await namesOf(path)])));
+        return extrasDoor(await Promise.all([...things.keys()].map(async (path) => ({path, names: await namesOf(path)}))));
       if (!id.startsWith(STAND_IN)) return null;
       const path = id.slice(STAND_IN.length);
-      return standIns(await namesOf(path), things.get(path));
+      return standIns(await namesOf(path), things.get(path) ?? null);
     },
     async generateBundle(_, bundle) {
       const {'core.js': core, 'extras.js': extras, 'layers.js': layers, ...others} = bundle;
       if (Object.keys(others).length > 0) this.error(`the scripts share ${Object.keys(others).join(', ')}`);
+      if (core?.type !== 'chunk' || extras?.type !== 'chunk' || layers?.type !== 'chunk') this.error('a script is missing');
       for (const file of Object.keys(bundle)) delete bundle[file];
       const build = createHash('sha256').update(core.code).digest('hex').slice(0, 8);
+      /**
+       * @param {string} name
+       * @param {string} code
+       */
       const emit = async (name, code) =>
         this.emitFile({type: 'asset', fileName: `tfjs-splat.${name}`, source: await minified(code, banner)});
       await emit('min.js', await wrapCore(core.code, build));
@@ -85,17 +104,25 @@ export function scripts({version, banner}) {
   };
 }
 
+/**
+ * @param {string[]} names
+ * @param {string | null} thing
+ */
 const standIns = (names, thing) =>
   `import {extra} from ${JSON.stringify(REGISTRY)};\n` +
   names.map((name) => `export const ${name} = /*#__PURE__*/ extra('${name}', ${JSON.stringify(thing ?? name)});\n`).join('');
 
-/** Registers the real functions, and puts the public ones in place in `tf.splat`. */
+/**
+ * Registers the real functions, and puts the public ones in place in `tf.splat`.
+ *
+ * @param {{path: string, names: string[]}[]} modules
+ */
 function extrasDoor(modules) {
-  const imports = modules.map(([path, names]) => `import {${names.join(', ')}} from ${JSON.stringify(path)};`);
+  const imports = modules.map(({path, names}) => `import {${names.join(', ')}} from ${JSON.stringify(path)};`);
   return `${imports.join('\n')}
 import {splat} from ${JSON.stringify(DOOR)};
 import {extras} from ${JSON.stringify(REGISTRY)};
-Object.assign(extras, {${modules.flatMap(([, names]) => names).join(', ')}});
+Object.assign(extras, {${modules.flatMap(({names}) => names).join(', ')}});
 for (const name in extras) {
   // Only what is called can be stood in for.
   if (typeof extras[name] !== 'function') throw new Error(name);
@@ -109,7 +136,12 @@ import {splat} from ${JSON.stringify(DOOR)};
 Object.assign(splat, layers);
 `;
 
-/** `tf.splat.parts` hands the other scripts what they share with the first, under the name of this very build. */
+/**
+ * `tf.splat.parts` hands the other scripts what they share with the first, under the name of this very build.
+ *
+ * @param {string} code
+ * @param {string} build
+ */
 const wrapCore = async (code, build) =>
   once(
     await wrap(
@@ -126,6 +158,9 @@ export {sparseAttention, splat};`,
 /**
  * The first script as a page may load it: a second tag of the same build does nothing (its ops would look for the second script in a
  * registry of their own), and one that comes too early says what is missing. A loader of modules (AMD, CommonJS) brings TensorFlow.js itself.
+ *
+ * @param {string} code
+ * @param {string} build
  */
 export const once = (code, build) => `if (typeof exports !== 'object' && typeof define !== 'function' && !globalThis.tf?.registerOp)
   throw new Error('tfjs-splat.min.js: found no tf, expected tf.min.js, or tf-core.min.js and tf-converter.min.js. Put its script tag first.');
@@ -133,8 +168,17 @@ if (!globalThis.tf?.splat?.parts?.['${build}']) {
 ${code}
 }`;
 
+/**
+ * @param {string} code
+ * @param {string} build
+ */
 const wrapOther = (code, build) => wrap(code, {}, {format: 'iife', globals: {...GLOBALS, core: `tf.splat.parts['${build}']`}});
 
+/**
+ * @param {string} name
+ * @param {string} version
+ * @param {string} build
+ */
 const guard = (name, version, build) => `if (!globalThis.tf?.splat?.parts?.['${build}'])
   throw new Error('tfjs-splat.${name}: found no tfjs-splat.min.js of its build, expected that of version ${version}. ' +
     'Put the script tag of tfjs-splat.min.js first, both from the same version.');
@@ -144,6 +188,11 @@ const LAYERS_GUARD = `if (!globalThis.tf.layers)
   throw new Error('tfjs-splat.layers.min.js: found no tf.layers, expected tf.min.js or tf-layers.min.js. Put its script tag first.');
 `;
 
+/**
+ * @param {string} entry
+ * @param {Record<string, string>} modules
+ * @param {import('rollup').OutputOptions} output
+ */
 async function wrap(entry, modules, output) {
   const build = await rollup({
     input: 'entry',
@@ -160,24 +209,36 @@ async function wrap(entry, modules, output) {
   return chunks[0].code;
 }
 
+/**
+ * @param {string} code
+ * @param {string} preamble
+ */
 async function minified(code, preamble) {
+  /** @type {import('terser').MinifyOptions} */
   const options = {ecma: 2020, compress: {passes: 3}, format: {preamble}};
   return `${(await minify(code, options)).code}\n`;
 }
 
+/** @typedef {{start: number, end: number}} Place Offsets in the code. */
+
 /**
  * A rollup plugin, after the compiler: takes comments and indentation out of the templates of `src/wgsl`. The WGSL that a script tag runs
  * differs from that of the modules in these alone.
+ *
+ * @returns {import('rollup').Plugin}
  */
 export function bareWgsl() {
   return {
     name: 'bare-wgsl',
     transform(code, id) {
       if (!id.startsWith(`${ROOT}src/wgsl/`)) return null;
+      /** @type {Place[]} */
       const templates = [];
+      /** @param {unknown} node of the syntax tree, or what hangs on one. */
       const visit = (node) => {
-        if (node?.type === 'TemplateElement') templates.push(node);
-        else if (typeof node === 'object' && node !== null) Object.values(node).forEach(visit);
+        if (typeof node !== 'object' || node === null) return;
+        if ('type' in node && node.type === 'TemplateElement') templates.push(/** @type {typeof node & Place} */ (node));
+        else Object.values(node).forEach(visit);
       };
       visit(this.parse(code));
       let bare = '';
@@ -192,5 +253,9 @@ export function bareWgsl() {
   };
 }
 
-/** Only whole comments: one that a `${…}` interrupts goes on in the next piece. A line may end by an escape as well. */
+/**
+ * Only whole comments: one that a `${…}` interrupts goes on in the next piece. A line may end by an escape as well.
+ *
+ * @param {string} wgsl
+ */
 const withoutComments = (wgsl) => wgsl.replace(/[ \t]*\/\/(?:(?!\\n)[^\n])*(?=\n|\\n)/g, '').replace(/\n\s+/g, '\n');

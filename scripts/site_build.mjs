@@ -7,7 +7,13 @@ import {isMain, ROOT} from './steps.mjs';
 
 export const FOLDER = `${ROOT}dist/site`;
 
-/** `nav`: what the header calls it. The home page lies at the root, the others in a folder of their name. */
+/** @typedef {{name: string, title: string, description: string, nav?: string}} Page `nav`: what the header calls it. */
+
+/**
+ * The home page lies at the root, the others in a folder of their name.
+ *
+ * @type {Page[]}
+ */
 export const PAGES = [
   {
     name: 'home',
@@ -40,10 +46,18 @@ export const PAGES = [
   },
 ];
 
-/** Where a page lies inside the site. */
+/**
+ * Where a page lies inside the site.
+ *
+ * @param {string} name
+ */
 export const pathOf = (name) => (name === 'home' ? 'index.html' : `${name}/index.html`);
 
-/** Files that pages fetch, from the project to the site. */
+/**
+ * Files that pages fetch, from the project to the site.
+ *
+ * @type {[from: string, to: string][]}
+ */
 const ASSETS = [
   ['demo/shell/style.css', 'style.css'],
   ['demo/text/tensorflowjs.txt', 'text/tensorflowjs.txt'],
@@ -53,7 +67,7 @@ const ASSETS = [
   ['demo/language_model/weights', 'model/weights'],
   ...['', '-simd', '-threaded-simd'].map((kind) => {
     const file = `tfjs-backend-wasm${kind}.wasm`;
-    return [`node_modules/@tensorflow/tfjs-backend-wasm/dist/${file}`, `wasm/${file}`];
+    return /** @type {[string, string]} */ ([`node_modules/@tensorflow/tfjs-backend-wasm/dist/${file}`, `wasm/${file}`]);
   }),
 ];
 
@@ -81,18 +95,26 @@ function bundle() {
   });
 }
 
+/** @param {Page} page */
 async function writePage({name, title, description}) {
   const root = name === 'home' ? '' : '../';
   const shell = await readFile(`${ROOT}demo/shell/page.html`, 'utf8');
   const content = await readFile(`${ROOT}demo/${name}/content.html`, 'utf8');
+  /**
+   * @param {string} href
+   * @param {string} text
+   * @param {boolean} isCurrent
+   */
   const link = (href, text, isCurrent) => `<li><a href="${root}${href}"${isCurrent ? ' aria-current="page"' : ''}>${text}</a></li>`;
-  const nav = PAGES.filter((page) => page.nav).map((page) => link(pathOf(page.name), page.nav, page.name === name));
+  const nav = PAGES.flatMap((page) => (page.nav ? link(pathOf(page.name), page.nav, page.name === name) : []));
+  /** @type {Record<string, string>} */
   const parts = {name, title, description, root, content, nav: [...nav, link('api/index.html', 'Docs', false)].join('\n')};
   await mkdir(`${FOLDER}/${name === 'home' ? '' : name}`, {recursive: true});
   const html = shell.replace(/{{(\w+)}}/g, (_, part) => parts[part]);
   await writeFile(`${FOLDER}/${pathOf(name)}`, html);
 }
 
+/** @param {[from: string, to: string]} asset */
 async function copyAsset([from, to]) {
   // The trained weights are an artefact of their own; the model page says so where they are missing.
   if (existsSync(ROOT + from)) await cp(ROOT + from, `${FOLDER}/${to}`, {recursive: true});
@@ -104,12 +126,15 @@ const makeExample = () => runNode('--import', 'tsx', 'demo/swap/make_example.ts'
 export const buildDocs = () =>
   runNode('node_modules/typedoc/bin/typedoc', '--options', 'scripts/typedoc.json', '--logLevel', 'Warn');
 
+/** @param {string[]} command */
 function runNode(...command) {
-  return new Promise((resolve, reject) => {
+  /** @type {Promise<void>} */
+  const ended = new Promise((resolve, reject) => {
     const child = spawn(process.execPath, command, {cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit']});
     child.on('error', reject);
     child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command.join(' ')} ended with ${code}`))));
   });
+  return ended;
 }
 
 if (isMain(import.meta.url)) await buildSite();

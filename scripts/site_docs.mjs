@@ -21,6 +21,7 @@ const QUESTIONS = {
 export async function checkDocs(address) {
   const {chromium} = await import('playwright-core');
   const browser = await chromium.launch({...findBrowser(), headless: true});
+  /** @type {string[]} */
   const complaints = [];
   try {
     const page = await browser.newPage({viewport: PHONE});
@@ -47,7 +48,13 @@ export async function checkDocs(address) {
   return complaints.length === 0;
 }
 
-/** The titles that the search of the documentation offers for a word. */
+/**
+ * The titles that the search of the documentation offers for a word.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string} url
+ * @param {string} word
+ */
 async function search(page, url, word) {
   await page.goto(url);
   await page.click('#tsd-search-trigger');
@@ -55,5 +62,5 @@ async function search(page, url, word) {
   await page
     .waitForFunction(() => document.querySelectorAll('#tsd-search-results li').length > 0, null, {timeout: 10_000})
     .catch(() => {});
-  return page.$$eval('#tsd-search-results li', (items) => items.map((item) => item.textContent.trim()));
+  return page.$$eval('#tsd-search-results li', (items) => items.map((item) => (item.textContent ?? '').trim()));
 }

@@ -10,9 +10,23 @@ const MINUTES = 8;
 /** A page says every second that it lives; a kernel of software may hold it up for long. */
 const SILENCE = 180;
 
-/** Runs before all scripts of a page. */
+/**
+ * What a page says.
+ *
+ * @typedef {{kind: 'complaint', text: string}
+ *   | {kind: 'lives', step: string}
+ *   | {kind: 'done', ok: boolean, summary: string}} Told
+ */
+
+/**
+ * Runs before all scripts of a page.
+ *
+ * @param {{tellPath: string, alivePath: string, minutes: number}} told
+ */
 function listener({tellPath, alivePath, minutes}) {
+  /** @param {Told} message */
   const tell = (message) => void navigator.sendBeacon(tellPath, JSON.stringify(message));
+  /** @param {string} text */
   const complain = (text) => tell({kind: 'complaint', text});
   // It breaks when the page's process does.
   void fetch(alivePath).then((response) => response.text());
@@ -22,7 +36,9 @@ function listener({tellPath, alivePath, minutes}) {
     print.apply(console, words);
   };
   // While capturing, because files that do not load tell their element alone.
-  addEventListener('error', ({target, message}) => complain(message ?? `did not load: ${target.src ?? target.href}`), true);
+  /** @param {{message?: string, target: (EventTarget & {src?: string, href?: string}) | null}} event */
+  const toldOf = ({message, target}) => message ?? `did not load: ${target?.src ?? target?.href}`;
+  addEventListener('error', (event) => complain(toldOf(event)), true);
   addEventListener('unhandledrejection', ({reason}) => complain(`uncaught: ${reason?.stack ?? reason}`));
   const start = Date.now();
   const clock = setInterval(() => {
@@ -41,7 +57,7 @@ function listener({tellPath, alivePath, minutes}) {
 /**
  * Prints a line for each page.
  *
- * @param {{program: string, env: Record<string, string>}} firefox as `findFirefox` gives it.
+ * @param {import('./firefox.mjs').Firefox} firefox
  * @param {string | undefined} only the name of one page.
  * @returns {Promise<boolean>} whether all is well
  */
@@ -49,8 +65,9 @@ export async function checkSiteInFirefox(firefox, only) {
   const files = siteFiles(FOLDER);
   const told = JSON.stringify({tellPath: TELL, alivePath: ALIVE, minutes: MINUTES});
   const script = `<script>(${listener})(${told});</script>`;
+  /** @type {Awaited<ReturnType<typeof listenToPages<Told>>>} */
   const {visit, close} = await listenToPages(async (request, response) => {
-    const {pathname} = new URL(request.url, 'http://localhost');
+    const {pathname} = new URL(request.url ?? '/', 'http://localhost');
     if (!pathname.endsWith('.html')) return files(request, response);
     const page = await readFile(`${FOLDER}/${pathname.slice(PREFIX.length)}`, 'utf8');
     response.writeHead(200, {'content-type': 'text/html; charset=utf-8'}).end(page.replace('<head>', `<head>${script}`));
@@ -59,6 +76,7 @@ export async function checkSiteInFirefox(firefox, only) {
   try {
     for (const {name} of PAGES.filter((page) => only === undefined || page.name === only)) {
       const start = Date.now();
+      /** @type {string[]} */
       const complaints = [];
       let summary = 'broke off';
       let step = '';

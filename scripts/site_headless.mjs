@@ -12,7 +12,7 @@ const PICTURES = `${ROOT}docs/images`;
 const SHOTS = `${ROOT}node_modules/.cache/tfjs-splat/site`;
 const DESK = {width: 1200, height: 900};
 const PHONE = {width: 390, height: 844};
-const LOOKS = ['light', 'dark'].flatMap((theme) => [DESK, PHONE].map((viewport) => ({theme, viewport})));
+const LOOKS = /** @type {const} */ (['light', 'dark']).flatMap((theme) => [DESK, PHONE].map((viewport) => ({theme, viewport})));
 /** Pages that compute have to do it without WebGPU, too. */
 const COMPUTING = ['model', 'speed', 'swap'];
 const MINUTES = 8;
@@ -37,6 +37,7 @@ export async function checkSite(address, {only, pictures}) {
   try {
     for (const visit of visits) {
       const start = Date.now();
+      /** @type {string[]} */
       const complaints = [];
       const summary = await visitPage(browser, address, visit, pictures, complaints).catch((error) => {
         if (!complaints.includes(error.message)) complaints.push(error.message);
@@ -54,11 +55,19 @@ export async function checkSite(address, {only, pictures}) {
   return good;
 }
 
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} address
+ * @param {{name: string, gpu: boolean}} visit
+ * @param {boolean} pictures
+ * @param {string[]} complaints
+ */
 async function visitPage(browser, address, {name, gpu}, pictures, complaints) {
   const context = await browser.newContext({viewport: DESK, colorScheme: 'light'});
   try {
     if (!gpu) await context.addInitScript(() => delete Object.getPrototypeOf(navigator).gpu);
     const page = await context.newPage();
+    /** @type {Promise<never>} */
     const broken = new Promise((_, reject) => page.on('pageerror', (error) => reject(new Error(`uncaught: ${error.stack}`))));
     // Whoever waits hears of it; later it is one more complaint.
     broken.catch((error) => complaints.push(error.message));
@@ -67,7 +76,7 @@ async function visitPage(browser, address, {name, gpu}, pictures, complaints) {
     // For a picture at the sizes that a reader would see.
     await page.goto(`${address}${pathOf(name)}?${pictures ? 'run' : 'quick'}`);
     await Promise.race([finished(page), broken]);
-    const {ok, summary} = await page.evaluate(() => window.pageResult);
+    const {ok, summary} = await page.evaluate(() => /** @type {NonNullable<Window['pageResult']>} */ (window.pageResult));
     if (!ok) complaints.push(summary);
     if (!gpu) return summary;
     if (pictures && name !== 'home') {
@@ -83,7 +92,14 @@ async function visitPage(browser, address, {name, gpu}, pictures, complaints) {
   }
 }
 
-/** The page before anything was done, or with something wrong. */
+/**
+ * The page before anything was done, or with something wrong.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string} url
+ * @param {string} name
+ * @param {string[]} complaints
+ */
 async function lookAtRest(page, url, name, complaints) {
   const wrong = '#pattern=slidingWindow(left+3)';
   await page.goto('about:blank');
@@ -95,24 +111,33 @@ async function lookAtRest(page, url, name, complaints) {
   if (name === 'swap') await checkFiles(page);
 }
 
-/** A reader who has waited long enough. */
+/**
+ * A reader who has waited long enough.
+ *
+ * @param {import('playwright-core').Page} page
+ */
 async function checkStop(page) {
   await page.click('#run');
   await page.click('#cancel');
-  await page.waitForFunction(() => document.getElementById('step').textContent === 'stopped', null, {timeout: 60_000});
+  await page.waitForFunction(() => document.getElementById('step')?.textContent === 'stopped', null, {timeout: 60_000});
   await page.waitForSelector('#run:visible', {timeout: 5000});
 }
 
-/** Files from the reader's disk. */
+/**
+ * Files from the reader's disk.
+ *
+ * @param {import('playwright-core').Page} page
+ */
 async function checkFiles(page) {
   const folder = `${FOLDER}/swap/example`;
   const files = (await readdir(folder)).map((file) => `${folder}/${file}`);
   await page.setInputFiles('#files', files);
-  await page.waitForFunction(() => document.getElementById('loaded').textContent.startsWith('Loaded: model.json; '), null, {
+  await page.waitForFunction(() => document.getElementById('loaded')?.textContent?.startsWith('Loaded: model.json; '), null, {
     timeout: 10_000,
   });
 }
 
+/** @param {import('playwright-core').Page} page */
 async function finished(page) {
   for (const end = Date.now() + MINUTES * 60_000; Date.now() < end; await page.waitForTimeout(200)) {
     if (await page.evaluate(() => window.pageResult !== undefined)) return;
@@ -121,6 +146,11 @@ async function finished(page) {
   throw new Error(`not done after ${MINUTES} minutes; it was at: ${step}`);
 }
 
+/**
+ * @param {import('playwright-core').Page} page
+ * @param {string} name
+ * @param {string[]} complaints
+ */
 async function look(page, name, complaints) {
   await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
   // What a fold hides has to be accessible, too.
@@ -144,11 +174,20 @@ async function look(page, name, complaints) {
   }
 }
 
-/** Charts are drawn anew when their width has changed. */
+/**
+ * Charts are drawn anew when their width has changed.
+ *
+ * @param {import('playwright-core').Page} page
+ */
 const settle = (page) => page.evaluate(() => new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), 200)));
 
+/**
+ * @param {import('playwright-core').Page} page
+ * @param {string} address
+ * @param {string[]} complaints
+ */
 async function checkLinks(page, address, complaints) {
-  const targets = await page.evaluate(() => [...document.querySelectorAll('a[href]')].map(({href}) => href.replace(/#.*/, '')));
+  const targets = await page.evaluate(() => [...document.querySelectorAll('a')].flatMap(({href}) => href.replace(/#.*/, '') || []));
   for (const target of new Set(targets)) {
     if (!target.startsWith(address)) complaints.push(`links away from the site: ${target}`);
     else if (!existsSync(`${FOLDER}/${target.slice(address.length).replace(/\?.*/, '')}`))
@@ -156,7 +195,12 @@ async function checkLinks(page, address, complaints) {
   }
 }
 
-/** By keyboard: the first Tab reaches the skip link, and the button in the header changes the theme. */
+/**
+ * By keyboard: the first Tab reaches the skip link, and the button in the header changes the theme.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string[]} complaints
+ */
 async function checkKeyboard(page, complaints) {
   await page.keyboard.press('Tab');
   if (!(await page.evaluate(() => document.activeElement?.matches('.skip'))))

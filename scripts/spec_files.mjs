@@ -5,31 +5,51 @@ import {listenToPages} from './told_pages.mjs';
 const SILENCE = 180;
 
 /**
+ * What a page of specs says (test/support/told_specs.ts).
+ *
+ * @typedef {{kind: 'started', name: string}
+ *   | {kind: 'spec', name: string, status: string, failures: string[]}
+ *   | {kind: 'console' | 'failure', text: string}
+ *   | {kind: 'done'}} Told
+ */
+
+/** @typedef {{specs: number, failed: number, pending: number}} Sum */
+
+/**
  * @param {readonly string[]} files
- * @param {{open: (url: string) => object, serve: Function, silence?: number, print?: (line: string) => void}} options `open` and `serve`
- *     as for `listenToPages`; the page gets its file as `?file=`.
- * @returns {Promise<{specs: number, failed: number, pending: number}>} A file that hangs or crashes is one failed spec more.
+ * @param {object} options `open` and `serve` as for `listenToPages`; the page gets its file as `?file=`.
+ * @param {(url: string) => import('./told_pages.mjs').Browser} options.open
+ * @param {import('./told_pages.mjs').Serve} options.serve
+ * @param {number} [options.silence]
+ * @param {(line: string) => void} [options.print]
+ * @returns {Promise<Sum>} A file that hangs or crashes is one failed spec more.
  */
 export async function runSpecFiles(files, {open, serve, silence = SILENCE, print = console.log}) {
+  /** @type {Awaited<ReturnType<typeof listenToPages<Told>>>} */
   const {visit, close} = await listenToPages(serve);
   const sum = {specs: 0, failed: 0, pending: 0};
   try {
     for (const file of files) {
       const start = Date.now();
       const found = {specs: 0, failed: 0, pending: 0};
+      /** @type {string[]} */
       const lines = [];
+      /** @type {string | null} */
       let running = null;
+      /** @param {string} text */
       const fail = (text) => {
         found.specs++;
         found.failed++;
         lines.push(`    ${text}`);
       };
-      const told = ({kind, name, status, failures, text}) => {
-        if (kind === 'started') running = name;
-        if (kind === 'console') lines.push(`    console: ${text}`);
+      /** @param {Told} message */
+      const told = (message) => {
+        if (message.kind === 'started') running = message.name;
+        if (message.kind === 'console') lines.push(`    console: ${message.text}`);
         // Of beforeAll and afterAll, or of a file that does not load.
-        if (kind === 'failure') fail(text);
-        if (kind !== 'spec') return;
+        if (message.kind === 'failure') fail(message.text);
+        if (message.kind !== 'spec') return;
+        const {name, status, failures} = message;
         running = null;
         found.specs++;
         if (status === 'pending') found.pending++;
@@ -45,7 +65,9 @@ export async function runSpecFiles(files, {open, serve, silence = SILENCE, print
         `${found.failed > 0 ? '✗' : '✓'} ${file.padEnd(46)} ${String(found.specs).padStart(3)} specs ${verdict.padStart(9)} ${seconds.padStart(6)} s`,
       );
       if (found.failed > 0) print(lines.join('\n'));
-      for (const key of Object.keys(sum)) sum[key] += found[key];
+      sum.specs += found.specs;
+      sum.failed += found.failed;
+      sum.pending += found.pending;
     }
   } finally {
     close();
@@ -54,7 +76,11 @@ export async function runSpecFiles(files, {open, serve, silence = SILENCE, print
   return sum;
 }
 
-/** As jasmine says it, which `count` of steps.mjs reads. */
+/**
+ * As jasmine says it, which `count` of steps.mjs reads.
+ *
+ * @param {Sum} sum
+ */
 const sumText = ({specs, failed, pending}) =>
   `${specs} spec${specs === 1 ? '' : 's'}, ${failed} failure${failed === 1 ? '' : 's'}` +
   (pending === 0 ? '' : `, ${pending} pending spec${pending === 1 ? '' : 's'}`);

@@ -59,8 +59,8 @@ async function checkHeadless() {
 }
 
 function readArguments() {
-  const text = {type: 'string'};
-  const flag = {type: 'boolean'};
+  const text = /** @type {const} */ ({type: 'string'});
+  const flag = /** @type {const} */ ({type: 'boolean'});
   try {
     const {values} = parseArgs({options: {browser: text, headless: flag, help: flag, pictures: flag, page: text, port: text}});
     if (values.help) {
@@ -69,13 +69,19 @@ function readArguments() {
     }
     const {browser = 'chromium', port} = values;
     if (!['chromium', 'firefox'].includes(browser)) throw new Error(`--browser is '${browser}' and must be chromium or firefox.`);
-    if (port === undefined || (/^\d+$/.test(port) && port >= 1 && port <= 65535)) return values;
+    if (port === undefined || (/^\d+$/.test(port) && Number(port) >= 1 && Number(port) <= 65535)) return values;
     throw new Error(`--port is '${port}' and must be a whole number from 1 to 65535.`);
   } catch (error) {
-    return fail(error.message);
+    return fail(/** @type {Error} */ (error).message);
   }
 }
 
+/**
+ * Says how to do it right, and ends.
+ *
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`${message}\n${USAGE}`);
   process.exit(2);
@@ -85,9 +91,15 @@ function hasDisplay() {
   return process.platform !== 'linux' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
 }
 
-/** Where no browser can be opened, the address printed above has to do. */
+/**
+ * Where no browser can be opened, the address printed above has to do.
+ *
+ * @param {string} url
+ */
 function openBrowser(url) {
-  const [command, ...args] = {darwin: ['open'], win32: ['cmd', '/c', 'start', '']}[process.platform] ?? ['xdg-open'];
+  /** @type {Partial<Record<NodeJS.Platform, string[]>>} */
+  const openers = {darwin: ['open'], win32: ['cmd', '/c', 'start', '']};
+  const [command, ...args] = openers[process.platform] ?? ['xdg-open'];
   const child = spawn(command, [...args, url], {stdio: 'ignore', detached: true});
   child.on('error', () => {});
   child.unref();

@@ -7,6 +7,11 @@ const {CHECKS, LONG_UNIT_TESTS} = await import('./check.mjs');
 const {whyNoFirefox} = await import('./firefox.mjs');
 const {printFailures, runSteps} = await import('./steps.mjs');
 
+/**
+ * @param {string} script
+ * @param {string} name
+ * @param {number} [minutes]
+ */
 const npm = (script, name, minutes) => ({name, minutes, command: ['npm', 'run', '--silent', script]});
 
 const results = await runSteps([LONG_UNIT_TESTS, ...CHECKS, npm('build', 'build')]);

@@ -10,12 +10,21 @@ import {promisify} from 'node:util';
 import {chromium} from 'playwright-core';
 import sirv from 'sirv';
 import {findBrowser} from './browser.mjs';
+import {listen} from './listen.mjs';
 import {withPackedPackage} from './packed.mjs';
 import {PROGRAMS} from '../test/apps/docs/programs.mjs';
 import {ROOT} from './steps.mjs';
 
 const run = promisify(execFile);
+/**
+ * @param {string} path
+ * @param {string[]} args
+ */
 const tool = (path, ...args) => ['node', join(ROOT, 'node_modules', path), ...args];
+/**
+ * @param {string} compiler
+ * @param {'node16' | 'esnext'} module
+ */
 const tsc = (compiler, module) => {
   const resolution = module === 'esnext' ? ['--moduleResolution', 'bundler'] : [];
   const options = [
@@ -32,7 +41,11 @@ const tsc = (compiler, module) => {
   return tool(`${compiler}/bin/tsc`, ...options, 'user.ts');
 };
 
-/** What makes each app (run in its folder), and the pages of it that are opened. */
+/**
+ * What makes each app and what runs it (in its folder), and the pages of it that are opened.
+ *
+ * @type {Record<string, {build: string[][], pages: string[], run?: string[][]}>}
+ */
 const APPS = {
   vite: {build: [tool('vite/bin/vite.js', 'build', '--logLevel', 'warn')], pages: ['dist/index.html']},
   webpack: {build: [tool('webpack-cli/bin/cli.js', '--stats', 'errors-warnings')], pages: ['index.html']},
@@ -85,26 +98,27 @@ setTimeout(() => {
 }, 600_000).unref();
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(APPS);
+/** @type {string[]} */
 const failures = [];
 
 await withPackedPackage(async ({home}) => {
   cpSync(join(ROOT, 'test/apps'), join(home, 'apps'), {recursive: true});
   const server = createServer(sirv(home, {dev: true, dotfiles: true}));
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = await listen(server);
   const browser = await chromium.launch({...findBrowser(), headless: true});
   try {
     // Tools and shader compiler take a core each.
     let built = build(home, chosen[0]);
     for (const [index, name] of chosen.entries()) {
       const ready = built;
-      const next = () => chosen[index + 1] && build(home, chosen[index + 1]);
+      const next = () => (index + 1 < chosen.length ? build(home, chosen[index + 1]) : []);
       built = ready.then(next, next);
       built.catch(() => {});
       await report(name, async () => {
         const output = await ready;
         const texts = [];
         // One after the other: ten pages that compile shaders at once took the GPU process down.
-        for (const page of APPS[name].pages) texts.push(await open(browser, server, `apps/${name}/${page}`));
+        for (const page of APPS[name].pages) texts.push(await open(browser, `${address}/apps/${name}/${page}`));
         return [...output, ...texts];
       });
     }
@@ -115,6 +129,10 @@ await withPackedPackage(async ({home}) => {
 });
 assert.deepEqual(failures, []);
 
+/**
+ * @param {string} name
+ * @param {() => Promise<string[]>} test what it prints.
+ */
 async function report(name, test) {
   const start = performance.now();
   let lines;
@@ -122,15 +140,22 @@ async function report(name, test) {
     lines = await test();
   } catch (error) {
     failures.push(name);
-    lines = [error.stack, error.stdout, error.stderr].filter(Boolean);
+    const {stack = '', stdout = '', stderr = ''} = /** @type {Error & {stdout?: string, stderr?: string}} */ (error);
+    lines = [stack, stdout, stderr];
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log([`${name} (${seconds} s)`, ...lines.map((line) => line.trim()).filter(Boolean)].join('\n  '));
 }
 
-/** Builds an app and runs its programs; what programs print must begin with "ok". Tools must not warn. */
+/**
+ * Builds an app and runs its programs; what programs print must begin with "ok". Tools must not warn.
+ *
+ * @param {string} home
+ * @param {string} name
+ */
 async function build(home, name) {
   const cwd = join(home, 'apps', name);
+  /** @type {string[]} */
   const lines = [];
   for (const [file, ...args] of APPS[name].build) {
     const {stdout, stderr} = await run(file, args, {cwd});
@@ -143,21 +168,29 @@ async function build(home, name) {
   return lines;
 }
 
-async function open(browser, server, path) {
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} address
+ */
+async function open(browser, address) {
   const page = await browser.newPage();
+  /** @type {string[]} */
   const errors = [];
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  /** @type {Promise<never>} */
   const failed = new Promise((_, reject) => {
-    for (const event of ['pageerror', 'console'])
-      page.on(event, () => errors.length > 0 && reject(new Error([path, ...errors].join('\n'))));
+    const tell = () => errors.length > 0 && reject(new Error([address, ...errors].join('\n')));
+    page.on('pageerror', tell);
+    page.on('console', tell);
   });
-  if (path.endsWith('#without-webgpu')) await page.addInitScript(() => delete Navigator.prototype.gpu);
-  await page.goto(`http://127.0.0.1:${server.address().port}/${path}`);
+  const withoutGpu = address.endsWith('#without-webgpu');
+  if (withoutGpu) await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
+  await page.goto(address);
   const shown = page.waitForFunction(() => document.querySelector('output')?.textContent, null, {timeout: 120_000});
-  const text = await (await Promise.race([shown, failed])).jsonValue();
+  const text = String(await (await Promise.race([shown, failed])).jsonValue());
   await page.close();
   assert.equal(errors.join('\n'), '');
-  assert.match(text.trim(), path.endsWith('#without-webgpu') ? /^ok on cpu/ : /^ok/, path);
+  assert.match(text.trim(), withoutGpu ? /^ok on cpu/ : /^ok/, address);
   return text;
 }

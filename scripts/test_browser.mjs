@@ -9,7 +9,7 @@ import {ROOT} from './steps.mjs';
 
 process.chdir(ROOT);
 const wanted = process.argv.slice(2);
-const specs = readdirSync('test/gpu', {recursive: true})
+const specs = readdirSync('test/gpu', {recursive: true, encoding: 'utf8'})
   .map((path) => join('test/gpu', path).replaceAll('\\', '/'))
   .filter((path) => path.endsWith('.test.ts'))
   .filter((path) => (wanted.length === 0 ? !path.includes('/matrix/') : wanted.some((name) => path.includes(name))))

@@ -13,7 +13,7 @@ process.chdir(ROOT);
 const ELSEWHERE = /\/matrix\/|\/runtime_webgl\./;
 
 const wanted = process.argv.slice(2);
-const specs = readdirSync('test/gpu', {recursive: true})
+const specs = readdirSync('test/gpu', {recursive: true, encoding: 'utf8'})
   .map((path) => join('test/gpu', path).replaceAll('\\', '/'))
   .filter((path) => path.endsWith('.test.ts') && !ELSEWHERE.test(path))
   .filter((path) => wanted.length === 0 || wanted.some((name) => path.includes(name)))
@@ -43,18 +43,19 @@ globalThis.jasmine = jasmineRequire.core(jasmineRequire);
 Object.assign(globalThis, jasmineRequire.interface(jasmine, jasmine.getEnv()));
 </script>
 <script type="module" src="/test/support/told_specs.js"></script>`;
-const jasmine = readFileSync(createRequire(import.meta.url).resolve('jasmine-core/lib/jasmine-core/jasmine.js'));
+const jasmine = readFileSync(createRequire(import.meta.url).resolve('jasmine-core/lib/jasmine-core/jasmine.js'), 'utf8');
+/** @type {Map<string, string | Uint8Array>} */
 const files = new Map([
   ['/', PAGE],
   ['/jasmine.js', jasmine],
-  ...outputFiles.map(({path, contents}) => [`/${relative('/', path).replaceAll('\\', '/')}`, contents]),
 ]);
+for (const {path, contents} of outputFiles) files.set(`/${relative('/', path).replaceAll('\\', '/')}`, contents);
 
 const firefox = findFirefox();
 const {failed} = await runSpecFiles(specs, {
   open: (url) => openFirefox(firefox, url),
   serve(request, response) {
-    const {pathname} = new URL(request.url, 'http://localhost');
+    const {pathname} = new URL(request.url ?? '/', 'http://localhost');
     const type = pathname === '/' ? 'text/html' : 'text/javascript';
     response.writeHead(files.has(pathname) ? 200 : 404, {'content-type': type}).end(files.get(pathname));
   },

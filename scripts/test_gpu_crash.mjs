@@ -26,14 +26,19 @@ try {
     return route.fulfill({contentType: 'text/html', body: '<!doctype html><title>A crash</title><script src="page.js"></script>'});
   });
   await page.goto('http://127.0.0.1/');
-  const until = (starts) => page.waitForFunction((count) => globalThis.page?.starts.length >= count, starts, {timeout: 60_000});
+  /** @param {number} starts */
+  const until = (starts) =>
+    page.waitForFunction((count) => window.page && window.page.starts.length >= count, starts, {timeout: 60_000});
   await until(1);
   const crashed = performance.now();
   await (await browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
   await until(2);
   const milliseconds = Math.round(performance.now() - crashed);
 
-  const {starts, losses, old} = await page.evaluate(() => ({...globalThis.page, old: globalThis.page.useOld()}));
+  const {starts, losses, old} = await page.evaluate(() => {
+    const {starts = [], losses = [], useOld} = window.page ?? {};
+    return {starts, losses, old: useOld?.() ?? ''};
+  });
   assert.deepEqual(starts, ['1 1.5 2 2.5', '1 1.5 2 2.5']);
   assert.equal(losses.length, 1);
   assert.equal(JSON.parse(losses[0]).reason, 'unknown');

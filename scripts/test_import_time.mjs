@@ -6,6 +6,7 @@ import {promisify} from 'node:util';
 import {chromium} from 'playwright-core';
 import sirv from 'sirv';
 import {findBrowser} from './browser.mjs';
+import {listen} from './listen.mjs';
 import {withPackedPackage} from './packed.mjs';
 
 const RUNS = 11;
@@ -15,13 +16,14 @@ const MOST_MS = 25;
 const tensorflow = ['core', 'converter'].map((name) => `@tensorflow/tfjs-${name}`);
 
 await withPackedPackage(async ({home}) => {
+  /** @type {Record<string, number[]>} */
   const found = {'import in Node': await inNode(home, 'import'), 'require in Node': await inNode(home, 'require')};
   const server = createServer(sirv(home, {dev: true}));
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = await listen(server);
   const browser = await chromium.launch({...findBrowser(), headless: true});
   try {
-    found['script tag'] = await inPages(browser, server, scriptTag);
-    found['import in a page'] = await inPages(browser, server, importInPage);
+    found['script tag'] = await inPages(browser, address, scriptTag);
+    found['import in a page'] = await inPages(browser, address, importInPage);
   } finally {
     await browser.close();
     server.close();
@@ -33,7 +35,12 @@ await withPackedPackage(async ({home}) => {
   }
 });
 
+/**
+ * @param {string} home
+ * @param {'import' | 'require'} how
+ */
 async function inNode(home, how) {
+  /** @param {string} name */
   const load = (name) => (how === 'import' ? `await import('${name}');` : `require('${name}');`);
   const program = `${tensorflow.map(load).join('')} const start = performance.now(); ${load('tfjs-splat')} console.log(performance.now() - start);`;
   const type = how === 'import' ? 'module' : 'commonjs';
@@ -45,11 +52,16 @@ async function inNode(home, how) {
   return times;
 }
 
-async function inPages(browser, server, measure) {
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} address
+ * @param {() => Promise<number>} measure runs in a page.
+ */
+async function inPages(browser, address, measure) {
   const times = [];
   for (let i = 0; i < RUNS; i++) {
     const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${server.address().port}/node_modules/tfjs-splat/LICENSE`);
+    await page.goto(`${address}/node_modules/tfjs-splat/LICENSE`);
     times.push(await page.evaluate(measure));
     await page.close();
   }
@@ -58,6 +70,7 @@ async function inPages(browser, server, measure) {
 
 /** Runs in a page: the time that the script takes to compile and run once it has arrived. */
 async function scriptTag() {
+  /** @param {string} text */
   const run = (text) => {
     const script = document.createElement('script');
     script.textContent = text;
@@ -65,10 +78,12 @@ async function scriptTag() {
     document.head.append(script);
     return performance.now() - start;
   };
+  /** @param {string} path */
   const read = async (path) => (await fetch(`/node_modules/${path}`)).text();
   for (const name of ['core', 'converter']) run(await read(`@tensorflow/tfjs-${name}/dist/tf-${name}.min.js`));
   const ms = run(await read('tfjs-splat/dist/tfjs-splat.min.js'));
-  if (typeof globalThis.tf.sparseAttention !== 'function') throw new Error('the script did nothing');
+  const {tf} = /** @type {Window & {tf?: {sparseAttention?: unknown}}} */ (window);
+  if (typeof tf?.sparseAttention !== 'function') throw new Error('the script did nothing');
   return ms;
 }
 
@@ -93,7 +108,9 @@ async function importInPage() {
   });
   await Promise.all(preloads);
   const start = performance.now();
-  const {sparseAttention} = await import('/node_modules/tfjs-splat/dist/tfjs-splat.mjs');
+  // Not to be resolved here: the server of this script has it.
+  const module = '/node_modules/tfjs-splat/dist/tfjs-splat.mjs';
+  const {sparseAttention} = await import(module);
   const ms = performance.now() - start;
   if (typeof sparseAttention !== 'function') throw new Error('the module is empty');
   return ms;

@@ -1,22 +1,35 @@
 // Pages that tell a local server what happens on them, so that no program has to drive their browser.
 import {createServer} from 'node:http';
+import {listen} from './listen.mjs';
 
 /** The page sends JSON here, with a `kind`; the kind `done` is its last word. */
 export const TELL = '/tell';
 /** The page reads from here for as long as it lives. The connection breaks when its process does, which nothing else would tell. */
 export const ALIVE = '/alive';
 
+/** @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void | Promise<void>} Serve */
+
+/**
+ * A browser on one page.
+ *
+ * @typedef {object} Browser
+ * @property {Promise<string>} ended how it ended, if it does so by itself.
+ * @property {() => Promise<void>} close
+ */
+
 /**
  * Serves pages and listens to them, one at a time.
  *
- * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void | Promise<void>} serve
- *     everything else; what it throws is the answer.
+ * @template {{kind: string}} Message what the pages say.
+ * @param {Serve} serve everything else; what it throws is the answer.
  */
 export async function listenToPages(serve) {
+  /** @type {(message: Message) => void} */
   let hear = () => {};
   let gone = () => {};
   const server = createServer((request, response) => {
     if (request.url === TELL) {
+      /** @type {Buffer[]} */
       const chunks = [];
       request.on('data', (chunk) => chunks.push(chunk));
       request.on('end', () => {
@@ -39,25 +52,27 @@ export async function listenToPages(serve) {
   });
   // A page may compute for minutes between two words.
   Object.assign(server, {requestTimeout: 0, headersTimeout: 0, timeout: 0});
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = `http://127.0.0.1:${server.address().port}`;
+  const address = await listen(server);
 
   /**
    * Opens a page and gives `told` what it says, until it is done.
    *
-   * @param {(url: string) => {ended: Promise<string>, close: () => Promise<void>}} open a browser.
-   * @param {number} silence seconds without a word after which the page counts as hung.
+   * @param {string} path
+   * @param {{open: (url: string) => Browser, told: (message: Message) => void, silence: number}} how `silence`: seconds without a word
+   *     after which the page counts as hung.
    * @returns {Promise<string | null>} why it did not come to an end, or null.
    */
   async function visit(path, {open, told, silence}) {
     const browser = open(address + path);
     try {
       return await new Promise((resolve) => {
+        /** @type {NodeJS.Timeout | undefined} */
         let watchdog;
         const wait = () => {
           clearTimeout(watchdog);
           watchdog = setTimeout(() => resolve(`hung: not a word for ${silence} seconds`), silence * 1000);
         };
+        /** @param {string | null} why */
         const end = (why) => {
           clearTimeout(watchdog);
           resolve(why);

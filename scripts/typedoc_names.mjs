@@ -1,6 +1,7 @@
 // A plugin of TypeDoc: pages are called what their heading says, modules what one imports, and every page leads back to the demos.
 import {Converter, JSX} from 'typedoc';
 
+/** @type {Record<string, string>} */
 const DOORS = {
   index: 'tfjs-splat',
   layers: 'tfjs-splat/layers',

@@ -25,6 +25,7 @@ export function unpackChromium() {
   mkdirSync(cache, {recursive: true});
   // Unpacked beside its place and renamed, so that two processes that start together never see half of it.
   const partial = mkdtempSync(`${folder}-`);
+  /** @param {string} name */
   const bytes = (name) => brotliDecompressSync(readFileSync(join(PACKAGE, 'bin', name)));
   try {
     for (const tar of ['swiftshader.tar.br', 'al2023.tar.br', 'fonts.tar.br']) {

@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-webgpu';
 import {causal, createWebGPUBackend, sparseAttention} from '../../src/index.js';
 
 /** What scripts/test_gpu_crash.mjs reads. */
-interface Page {
+export interface Page {
   /** What `onLost` was told, in JSON. */
   losses: string[];
   /** A line for each start: what attention gave, or why there was none. */

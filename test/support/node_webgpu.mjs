@@ -17,8 +17,13 @@ const FLAGS = [
 
 // Vulkan drivers want a writable place of their own; a container has none.
 process.env.XDG_RUNTIME_DIR ??= tmpdir();
-// A collected instance takes the process down within seconds, also one that found no adapter: all stay referenced.
-globalThis.dawnInstances = [];
+/**
+ * A collected instance takes the process down within seconds, also one that found no adapter: all stay referenced.
+ *
+ * @type {GPU[]}
+ */
+const instances = [];
+Object.assign(globalThis, {dawnInstances: instances});
 
 Object.assign(globalThis, globals);
 const named = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES;
@@ -40,13 +45,15 @@ Object.defineProperty(globalThis, 'navigator', {value: {gpu}, configurable: true
 
 async function instanceWithAdapter() {
   const instance = create(FLAGS);
-  globalThis.dawnInstances.push(instance);
+  instances.push(instance);
   return (await instance.requestAdapter()) ? instance : null;
 }
 
 /**
  * Makes a Vulkan loader known to this process where the system has none. Dawn asks for `libvulkan.so.1` by name, and the dynamic linker
  * answers with a library of that name that is loaded already. It is no Node addon, so Node throws after loading it; NODELETE keeps it.
+ *
+ * @param {string} path
  */
 function loadVulkan(path) {
   const NODELETE = 0x1000;

@@ -1,6 +1,7 @@
 import {findFirefox, whyNoFirefox} from '../../scripts/firefox.mjs';
 import {runSpecFiles} from '../../scripts/spec_files.mjs';
 import {count} from '../../scripts/steps.mjs';
+import {listenToPages} from '../../scripts/told_pages.mjs';
 
 type Message = Record<string, unknown>;
 
@@ -66,7 +67,7 @@ async function run(files: readonly string[]): Promise<{sum: unknown; lines: stri
     };
   };
   const print = (line: string): number => lines.push(line);
-  const sum = await runSpecFiles(files, {open, serve: () => undefined, silence: 0.5, print});
+  const sum = await runSpecFiles(files, {open, serve: () => undefined, silence: 1.5, print});
   return {sum, lines, closed};
 }
 
@@ -89,7 +90,7 @@ describe('files of specs, each in a browser of its own', () => {
   });
 
   const broken: [string, RegExp][] = [
-    ['hung.test.ts', /hung: not a word for 0\.5 seconds\n.*It was at: the one that hangs/],
+    ['hung.test.ts', /hung: not a word for 1\.5 seconds\n.*It was at: the one that hangs/],
     ['crashed.test.ts', /crashed: the page's process is gone\n.*It was at: the one that crashes/],
     ['ended.test.ts', /Firefox ended by itself \(SIGSEGV\)/],
     ['empty.test.ts', /no specs ran/],
@@ -104,6 +105,23 @@ describe('files of specs, each in a browser of its own', () => {
       expect(closed).toBe(2);
     });
   }
+});
+
+describe('a server of pages', () => {
+  it('answers with what went wrong, and goes on', async () => {
+    let calls = 0;
+    const {address, close} = await listenToPages(async (_, response) => {
+      if (calls++ === 0) throw new Error('no such page');
+      response.end('a page');
+    });
+    try {
+      const first = await fetch(address);
+      expect([first.status, await first.text()]).toEqual([500, 'Error: no such page']);
+      expect(await (await fetch(address)).text()).toBe('a page');
+    } finally {
+      close();
+    }
+  });
 });
 
 describe('where there is no Firefox', () => {

@@ -10,9 +10,18 @@
  * @property {readonly RegExp[]} [prints] What it must print, one after the other; other lines may stand between.
  */
 
-/** The value of a tensor of one element. */
+/**
+ * The value of a tensor of one element.
+ *
+ * @param {string} name
+ */
 const value = (name) => `(await ${name}.data())[0]`;
+/** @param {string} name */
 const finite = (name) => `${value(`tf.all(tf.isFinite(${name}))`)} === 1`;
+/**
+ * @param {string} name
+ * @param {number[]} sizes
+ */
 const shape = (name, sizes) => `${name}.shape.join() === '${sizes.join()}'`;
 
 /** @type {readonly DocProgram[]} */
