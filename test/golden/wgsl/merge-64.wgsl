@@ -1,0 +1,117 @@
+// the same with 64 features
+// 0 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> rowSums: array<vec2f>;
+
+// Joins partial rows. A merge owns the rows of one tile and its slots; an invocation owns one vec4 column of one row.
+const ROWS = 64u;
+const COLUMNS = 16u;
+const RECORD = COLUMNS + 1u;
+
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+const RAGGED = 4u;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  softcap: f32,       // in the unit of scores
+  seed: u32,          // mixed
+  dropped: u32,       // a pair is kept from this hash on
+  keptScale: f32,     // 1 / (1 - rate of dropout)
+  // Pair offsets into the schedule of what a call adds: one word a pair.
+  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
+  sinks: u32, relativeBias: u32,
+  relativeStride: u32, // of a head; 0 broadcasts
+  pairs: u32,          // of mask bits
+  batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+}
+
+fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z) + abs(four.w)); }
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let item = params.first + 4u * (group.y / 4u);
+  let rowsOf = schedule[item];     // (firstRow, rowStride)
+  let owned = schedule[item + 1u]; // (rows, slotBegin)
+  let slotEnd = schedule[item + 2u].x;
+
+  let head = group.x;
+  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+
+  let x = (group.y % 4u) * 16u + lane / COLUMNS;
+  let column = lane % COLUMNS;
+  let owns = lane < 16u * COLUMNS && i32(x) < owned.x;
+  let own = u32(rowsOf.x + rowsOf.y * min(i32(x), owned.x - 1));
+  let row = line * params.queryLength + own;
+  let to = (queryLine + own * params.queryStrides.y) * 16u;
+
+  // Earlier passes left the row in the output; it counts as one more part.
+  let continues = (params.flags & CONTINUES) != 0u;
+  var before = vec2f(EMPTY, 0.0);
+  if (continues) { before = rowSums[row]; }
+
+  // All columns of a row read its old sum before one of them writes the new one.
+  storageBarrier();
+  if (!owns) { return; }
+  var largest = before.x;
+  for (var slot = owned.y; slot < slotEnd; slot++) {
+    largest = max(largest, scratch[recordOf(line, slot, x) + COLUMNS].x);
+  }
+  var total = weight(before, largest);
+  var sum = vec4f();
+  if (continues) { sum = total * output[to + column]; }
+  for (var slot = owned.y; slot < slotEnd; slot++) {
+    let record = recordOf(line, slot, x);
+    let share = weight(scratch[record + COLUMNS].xy, largest);
+    total += share;
+    sum = fma(vec4f(share), scratch[record + column], sum);
+  }
+  let inverse = select(1.0 / total, 0.0, total == 0.0);
+  var mean = sum * inverse;
+  if (!isFinite(sizeOf(sum))) {
+    // Shares of 1, whose sums are not past the largest output. Not at once: tiny outputs would vanish.
+    mean = vec4f();
+    if (continues) { mean = (weight(before, largest) * inverse) * output[to + column]; }
+    for (var slot = owned.y; slot < slotEnd; slot++) {
+      let record = recordOf(line, slot, x);
+      mean = fma(vec4f(weight(scratch[record + COLUMNS].xy, largest) * inverse), scratch[record + column], mean);
+    }
+  }
+  output[to + column] = mean;
+  if (column == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[row] = vec2f(largest, total); }
+}
+
+fn recordOf(line: u32, slot: i32, x: u32) -> u32 {
+  return params.slotBase + ((line * params.slots + u32(slot)) * ROWS + x) * RECORD;
+}
+
+// Of a part with this (maximum, sum): 0 when it saw no key, for its sum is.
+fn weight(part: vec2f, largest: f32) -> f32 {
+  return part.y * exp2(part.x - largest);
+}
