@@ -10,7 +10,7 @@ import {
   type Program,
   type Storage,
 } from '../../src/pure.js';
-import {causal} from '../../src/pattern/index.js';
+import {causal, globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
@@ -70,12 +70,20 @@ const everything = compile(causal(), problemFor(short), CORE_DEVICE, {
   aux: 'logSumExp',
 });
 
+/** What docs/architecture.md follows through all rooms: Longformer, as in the benchmark. */
+const WALK_THROUGH = compile(
+  slidingWindow({left: 256, right: 256}).or(globalTokens(64)),
+  problemFor({queryLength: 4096, keyLength: 4096, queryOffset: 0}, {heads: 8, headDim: 64}),
+  CORE_DEVICE,
+);
+
 /** Every kind of program, once: the corpus needs the first four. */
 export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16', says: '32 × 32 tiles, intervals', program: attend(short, 16)},
   {name: 'attend-16-bits', says: '32 × 32 tiles, mask bits', program: attend(short, 16, 16, {implementation: 'dense'})},
   {name: 'attend-5-3', says: 'features that fill no vec4', program: attend(short, 5, 3)},
   {name: 'merge-16', says: 'joins the parts of long rows', program: programOf(longRows(), 'merge')},
+  {name: 'merge-64', says: 'the same with 64 features', program: programOf(WALK_THROUGH, 'merge')},
   {name: 'attend-16-bias', says: 'with a bias', program: attend(short, 16, 16, {features: {...PLAIN, bias: true}})},
   {
     name: 'attend-16-bits-bias',
@@ -163,6 +171,7 @@ export function goldens(): Map<string, string> {
     const compiled = compile(each.pattern, problemOfCase(each), CORE_DEVICE, each);
     files.set(`${each.name}.txt`, `${withoutCode(each.name, compiled)}\n`);
   }
+  files.set('walk-through.txt', `${withoutCode('walk-through', WALK_THROUGH)}\n`);
   return files;
 }
 

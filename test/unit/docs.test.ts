@@ -23,11 +23,40 @@ describe('the code blocks of documents', () => {
 
 describe('the documents:', () => {
   describe('docs/architecture.md', () => {
+    const page = readFileSync('docs/architecture.md', 'utf8');
+    const golden = readFileSync('test/golden/walk-through.txt', 'utf8');
+
     it('quotes the golden file as it is', () => {
-      const golden = readFileSync('test/golden/window-and-globals.txt', 'utf8');
       const quotes = blocksOf('docs/architecture.md', 'golden');
       expect(quotes.length).toBe(4);
       for (const quote of quotes) expect(golden).toContain(quote);
+    });
+
+    it('walks through an attention where sparse wins, in tiles, in prediction and as measured', () => {
+      const [, computed, all, predicted] = /computes (\d+) key tiles where dense computes (\d+); predicted ([\d.]+)× faster/.exec(
+        golden,
+      )!;
+      expect(4 * Number(computed)).toBeLessThan(Number(all));
+      expect(Number(predicted)).toBeGreaterThan(4);
+      const [, density, tileDensity] = /density ([\d.]+), tileDensity ([\d.]+)/.exec(golden)!;
+      expect(Number(tileDensity)).toBeGreaterThan(4 * Number(density));
+      const row = /^\| longformer \| 4096, 8 × 64 \| fused \| ([\d.]+) \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|/m;
+      const [, ours, dense] = row.exec(readFileSync('docs/benchmarks.md', 'utf8'))!;
+      const quoted = /takes ([\d.]+) ms, and softmax\(QKᵀ\)V of TensorFlow\.js,\s+without a mask, ([\d.]+) /.exec(page)!;
+      expect(quoted.slice(1)).toEqual([ours!, dense!]);
+    });
+
+    it('has words that stand in the files that it names for them', () => {
+      const rows = [...page.slice(page.indexOf('## Words')).matchAll(/^\| ([\w, ]+) \| (.+) \| `(src\/[\w/.]+)` \|$/gm)];
+      expect(rows.length).toBe(page.slice(page.indexOf('## Words')).match(/^\|/gm)!.length - 2);
+      expect(new Set(rows.map(([, words]) => words)).size).toBe(rows.length);
+      for (const [, words, , path] of rows) {
+        const source = readFileSync(path!, 'utf8').toLowerCase();
+        for (const word of words!.split(', '))
+          expect(new RegExp(`\\b${word}`).test(source))
+            .withContext(`${word}, ${path}`)
+            .toBeTrue();
+      }
     });
   });
 
