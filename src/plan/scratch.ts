@@ -14,7 +14,7 @@ export function scratchLayout({problem, passes, slots, tile}: Pick<Plan, 'proble
   const lines = problem.batch * problem.heads;
   const record = ceilDiv(problem.valueDim, 4) + 1;
   const flags = lines * slots * tile.rows * record;
-  // Passes run one after another and share them.
-  const items = tile.queries === 'fragments' ? Math.max(0, ...passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin)) : 0;
+  // By the number of an item in the plan, so that dispatches over ranges of items share none.
+  const items = tile.queries === 'fragments' ? Math.max(0, ...passes.map(({itemEnd}) => itemEnd)) : 0;
   return {record, flags, total: flags + lines * items * tile.threadsY};
 }

@@ -5,7 +5,8 @@ import {attendProgram} from './attend/attend.js';
 import {pairsPerRow, tailOf, type Features, type Tail} from './text/features.js';
 import {copyLaunch, copyProgram} from './around/copy_rows.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
-import {launchOf, remembered} from './generate.js';
+import {remembered} from './generate.js';
+import {launcher} from './launcher.js';
 import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './text/held.js';
 import {kernelShape, type Structure} from './tile/kernel_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
@@ -32,14 +33,14 @@ export interface StepOptions {
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
 export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOptions): Step {
-  const {problem, offsets, passes, slots, storage, device} = plan;
+  const {problem, passes, slots, storage, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
   const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
   const tail = tailOf(plan, features, maskShape);
-  const launch = launchOf(plan, {features, ...(maskShape && {maskShape})});
+  const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})});
   const flags = ragged ? RAGGED : 0;
-  const lines = ragged ? 1 : batch;
+  const lines = [heads, ragged ? 1 : batch] as const;
   const {itemEnd, mergeEnd} = passes[0]!;
 
   const halves = storage === 'float16';
@@ -56,9 +57,9 @@ export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOp
   };
   const {append, gather, attend, merge} = programsOf(plan, shape, features);
   const launches = [...copyLaunches(shape, sizes, held), appendLaunch(append, shape, sizes)];
-  if (gather !== null) launches.push(launch(gather, gatherGrid(tail), 0, 0));
-  launches.push(launch(attend, [heads, itemEnd, lines], offsets.items, flags));
-  if (mergeEnd > 0) launches.push(launch(merge, [heads, mergeEnd * mergeGroups(plan), lines], offsets.merges, flags));
+  if (gather !== null) launches.push(one(gather, gatherGrid(tail)));
+  launches.push(...over(attend, {of: 'items', begin: 0, end: itemEnd}, lines, flags));
+  launches.push(...over(merge, {of: 'merges', begin: 0, end: mergeEnd}, lines, flags, mergeGroups(plan)));
   const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;

@@ -1,17 +1,8 @@
-import {
-  gradientScratch,
-  ITEM,
-  KEY_ITEM,
-  MERGE,
-  type GradientPlan,
-  type KeyResults,
-  type Pass,
-  type Problem,
-  type Share,
-} from '../plan/index.js';
+import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type Share} from '../plan/index.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {PLAIN, tailOf, type Features} from './text/features.js';
-import {launchOf, remembered} from './generate.js';
+import {remembered} from './generate.js';
+import {launcher, type Launcher, type Own} from './launcher.js';
 import {gradientProgram} from './gradient/gradient.js';
 import {gradientShape} from './gradient/gradient_shape.js';
 import {packGrid, packMaskProgram} from './around/pack_mask.js';
@@ -96,11 +87,11 @@ class Writer {
   ) {
     const {features = PLAIN, maskShape} = options;
     const {rows, storage} = plan;
-    const launch = launchOf(rows, options);
+    const {one} = launcher(rows, options);
     const tail = tailOf(rows, features, maskShape ?? null);
-    if (storage === 'float16') this.launches.push(launch(roundProgram(rows), roundGrid(rows), 0, 0));
-    if (maskShape !== undefined) this.push(launch(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs), 0, 0));
-    if (gathers(features)) this.push(launch(gatherProgram(features), gatherGrid(tail), 0, 0));
+    if (storage === 'float16') this.launches.push(one(roundProgram(rows), roundGrid(rows)));
+    if (maskShape !== undefined) this.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
+    if (gathers(features)) this.push(one(gatherProgram(features), gatherGrid(tail)));
   }
 
   /** The scratch belongs to one share after another. */
@@ -108,19 +99,19 @@ class Writer {
     const {rows} = this.plan;
     const program = rowStatsProgram(rows, this.options.dLogSumExp ?? false);
     for (const share of gradientScratch(this.plan).shares) {
-      this.push(this.launchOn(share)(program, rowStatsGrid(this.rowsIn(share)), 0, 0));
+      this.push(this.on(share).one(program, rowStatsGrid(this.rowsIn(share))));
       write(share);
     }
   }
 
   rows(share: Share, program: Program, records: Records): void {
-    const {offsets, passes} = this.plan.rows;
-    const launch = this.launchOn(share);
-    for (const pass of passes) {
-      const {itemBegin, itemEnd} = pass;
-      const grid: Launch['grid'] = [share.heads, itemEnd - itemBegin, share.batches];
-      if (itemEnd > itemBegin) this.push(launch(program, grid, offsets.items + ITEM.pairs * itemBegin, flagsOf(pass)));
-      this.sums(launch, records, [share.heads, share.batches], offsets.merges, pass, flagsOf(pass));
+    const {over} = this.on(share);
+    const lines = [share.heads, share.batches] as const;
+    for (const pass of this.plan.rows.passes) {
+      const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
+      this.push(...over(program, {of: 'items', begin: itemBegin, end: itemEnd}, lines, flagsOf(pass)));
+      const merges = {of: 'merges', begin: mergeBegin, end: mergeEnd} as const;
+      this.push(...over(sumProgram(records), merges, lines, flagsOf(pass), sumGroups(records)));
     }
   }
 
@@ -131,74 +122,50 @@ class Writer {
     const {items, spans, intervals, merges} = keys.offsets;
     const group = apart ? 1 : heads / keyHeads;
     const own = {slots: keys.slots, spans, intervals};
-    const launch = this.launchOn(share, own);
-    const launchSum = apart ? inHeads(this.launchOn(share, {...own, keyHeads: heads, groupSize: 1})) : launch;
+    const sections = {keyItems: items, keyMerges: merges};
+    const {over} = this.on(share, {params: own, sections});
+    const sums = apart ? this.on(share, {params: {...own, keyHeads: heads, groupSize: 1}, sections, layout: 'bhld'}).over : over;
+    const keyLines = [Math.ceil(share.heads / group), share.batches] as const;
     // The shares of a group add up, one after another.
     const again = share.firstHead % group === 0 ? 0 : CONTINUES;
     for (const pass of keys.passes) {
-      const {itemBegin, itemEnd} = pass;
-      const grid: Launch['grid'] = [share.heads, itemEnd - itemBegin, share.batches];
-      if (itemEnd > itemBegin) this.push(launch(program, grid, items + KEY_ITEM.pairs * itemBegin, flagsOf(pass)));
-      this.sums(launchSum, records, [Math.ceil(share.heads / group), share.batches], merges, pass, flagsOf(pass) | again);
+      const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
+      const {heads: x, batches: z} = share;
+      this.push(...over(program, {of: 'keyItems', begin: itemBegin, end: itemEnd}, [x, z], flagsOf(pass)));
+      const parts = {of: 'keyMerges', begin: mergeBegin, end: mergeEnd} as const;
+      this.push(...sums(sumProgram(records), parts, keyLines, flagsOf(pass) | again, sumGroups(records)));
     }
   }
 
   pairs(share: Share, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
-    const {problem, offsets, passes} = this.plan.rows;
-    const launch = this.launchOn(share);
-    this.push(launch(clearProgram(), elementGrid(batch * heads * queries * keys), 0, 0));
+    const {problem, passes} = this.plan.rows;
+    const {one, over} = this.on(share);
+    this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
     const flags = (batch < problem.batch ? SUMS_BATCH : 0) | (heads < problem.heads ? SUMS_HEADS : 0);
     for (const {itemBegin, itemEnd} of passes)
-      if (itemEnd > itemBegin)
-        this.push(launch(program, [heads, itemEnd - itemBegin, batch], offsets.items + ITEM.pairs * itemBegin, flags));
+      this.push(...over(program, {of: 'items', begin: itemBegin, end: itemEnd}, [heads, batch], flags));
   }
 
   diagonals(heads: number): void {
     const {queryLength, keyLength} = this.plan.rows.problem;
-    const launch = launchOf(this.plan.rows, this.options);
-    this.push(launch(diagonalProgram(), elementGrid(heads * (queryLength + keyLength - 1)), 0, 0));
+    const {one} = launcher(this.plan.rows, this.options);
+    this.push(one(diagonalProgram(), elementGrid(heads * (queryLength + keyLength - 1))));
   }
 
-  /** The merges of a pass, in as many dispatches as the limit of a grid takes. */
-  private sums(
-    launch: Launcher,
-    records: Records,
-    [heads, batches]: readonly [number, number],
-    merges: number,
-    {mergeBegin, mergeEnd}: Pass,
-    flags: number,
-  ): void {
-    const groups = sumGroups(records);
-    const most = Math.floor(this.plan.rows.device.maxWorkgroupsPerDimension / groups);
-    for (let first = mergeBegin; first < mergeEnd; first += most) {
-      const grid: Launch['grid'] = [heads, Math.min(most, mergeEnd - first) * groups, batches];
-      this.push(launch(sumProgram(records), grid, merges + MERGE.pairs * first, flags));
-    }
-  }
-
-  private launchOn(share: Share, changes: Parameters<typeof launchOf>[2] = {}): Launcher {
+  private on(share: Share, {params, ...own}: Own = {}): Launcher {
     const {firstBatch, firstHead, heads} = share;
-    const own = {slotBase: this.rowsIn(share), share: [firstBatch, firstHead, heads] as const};
-    return launchOf(this.plan.rows, this.options, {...own, ...changes});
+    const shared = {slotBase: this.rowsIn(share), share: [firstBatch, firstHead, heads] as const};
+    return launcher(this.plan.rows, this.options, {params: {...shared, ...params}, ...own});
   }
 
   private rowsIn({batches, heads}: Share): number {
     return batches * heads * this.plan.rows.problem.queryLength;
   }
 
-  private push(launch: Launch): void {
-    this.launches.push(this.plan.storage === 'float16' ? {...launch, instead: ROUNDED} : launch);
+  private push(...launches: readonly Launch[]): void {
+    const instead = this.plan.storage === 'float16' ? {instead: ROUNDED} : {};
+    for (const launch of launches) this.launches.push(Object.freeze({...launch, ...instead}));
   }
 }
 
-type Launcher = ReturnType<typeof launchOf>;
-
 type ScoreShape = readonly [number, number, number, number];
-
-/** The sums of a call in either layout lie head by head. */
-const inHeads =
-  (launch: Launcher): Launcher =>
-  (...args) => {
-    const {params, ...rest} = launch(...args);
-    return {...rest, params: (call) => params({...call, layout: 'bhld'})};
-  };

@@ -1,8 +1,8 @@
 import type {Plan} from '../plan/index.js';
-import {launchOf} from './generate.js';
+import {launcher} from './launcher.js';
 import type {Launch} from './text/program.js';
 import {roundGrid, roundProgram} from './around/round.js';
 
 /** What a plan launches whose features are too wide for our kernels: the rounding of query, key and value where they are read as float16. */
 export const generateRounding = (plan: Plan): Launch[] =>
-  plan.storage === 'float16' ? [launchOf(plan, {})(roundProgram(plan), roundGrid(plan), 0, 0)] : [];
+  plan.storage === 'float16' ? [launcher(plan, {}).one(roundProgram(plan), roundGrid(plan))] : [];

@@ -100,12 +100,12 @@ var<workgroup> values: array<${unit}, ${keys * (shape.valueUnits + 1)}>;
 ${exact ? 'var<workgroup> again: u32;' : ''}
 
 @compute @workgroup_size(${subgroups * lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
 let subgroup = index / LANES;
 let lane = index % LANES;
 let item = params.first + 4u * group.y;
 ${LINES}
-let flag = params.flagBase + (line * groups.y + group.y) * ${subgroups}u;
+let flag = params.flagBase + (group.y * params.batch * params.heads + line) * ${subgroups}u;
 ${exact ? this.returnUnlessFlagged() : ''}
 let rowsOf = schedule[item];         // (firstRow, rowStride)
 let owned = schedule[item + 1u];     // (rows, slot)

@@ -58,10 +58,19 @@ export interface Program {
   readonly invocations: number;
 }
 
+/** Records `begin ≤ i < end` of a section of the schedule: items of row tiles or of key tiles, and merges of their parts. */
+export interface Range {
+  readonly of: 'items' | 'merges' | 'keyItems' | 'keyMerges';
+  readonly begin: number;
+  readonly end: number;
+}
+
 /** One dispatch of a program. Launches run in order; each sees what the earlier ones wrote. */
 export interface Launch {
   readonly program: Program;
   readonly grid: readonly [number, number, number];
+  /** What the second dimension of the grid counts, a few workgroups each; absent where a program reads no records. */
+  readonly range?: Range;
   /** Buffers that are bound in place of those of other roles. */
   readonly instead?: Partial<Record<BindingRole, BindingRole>>;
   /** The bytes of the `params` uniform for a call. Sizes of the plan are in it already. */

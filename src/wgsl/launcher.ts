@@ -1,0 +1,101 @@
+import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Plan} from '../plan/index.js';
+import {PLAIN, pairsPerRow, scoreUnit, tailOf, type Features} from './text/features.js';
+import {packParams, type FixedParams} from './text/params.js';
+import type {CallParams, Launch, Layout, Program, Range} from './text/program.js';
+
+/** Makes the launches of a plan, which share most of their parameters. */
+export interface Launcher {
+  /** A dispatch that reads no records. */
+  one(program: Program, grid: Launch['grid']): Launch;
+  /**
+   * The dispatches over a range of records: as many as it takes, none where it is empty. `lines` are heads and sequences, `groups` the
+   * workgroups of a record.
+   */
+  over(program: Program, range: Range, lines: readonly [heads: number, batch: number], flags: number, groups?: number): Launch[];
+}
+
+/** What differs from the plan: of a share of a backward pass, of key tiles. */
+export interface Own {
+  readonly params?: Partial<FixedParams>;
+  /** Pair offsets of the sections that ranges are of. Default those of row tiles. */
+  readonly sections?: Partial<Record<Range['of'], number>>;
+  /** The layout of what is written, whatever that of the call. */
+  readonly layout?: Layout;
+}
+
+const PAIRS: Readonly<Record<Range['of'], number>> = {
+  items: ITEM.pairs,
+  merges: MERGE.pairs,
+  keyItems: KEY_ITEM.pairs,
+  keyMerges: KEY_MERGE.pairs,
+};
+
+export function launcher(
+  plan: Plan,
+  {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
+  {params: changes, sections = plan.offsets, layout}: Own = {},
+): Launcher {
+  const {problem, device, offsets, slots, tile} = plan;
+  const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
+  const tail = tailOf(plan, features, maskShape ?? null);
+  const {flags: flagBase} = scratchLayout(plan);
+  const shared: Omit<FixedParams, 'flags' | 'first'> = {
+    queryLength,
+    keyLength,
+    heads,
+    spans: offsets.spans,
+    intervals: offsets.intervals,
+    maskBits: tail.maskBits,
+    slotBase: 0,
+    slots,
+    flagBase,
+    maskStrides: maskStrides(maskShape ?? [1, 1, queryLength, keyLength], pairsPerRow(keyLength)),
+    keyHeads,
+    groupSize: heads / keyHeads,
+    packedHeads,
+    queryOffset,
+    extras: tail.at,
+    pairs: tail.maskPairs,
+    batch,
+    share: [0, 0, heads],
+    unit: scoreUnit(features),
+    farScale: features.farScale,
+    ...changes,
+  };
+  const launch = (program: Program, grid: Launch['grid'], own: Partial<FixedParams>, range?: Range): Launch => {
+    const fixed = {...shared, first: 0, flags: 0, ...own};
+    return Object.freeze({
+      program,
+      grid: Object.freeze(grid),
+      ...(range && {range: Object.freeze(range)}),
+      params: (call: CallParams) => packParams(fixed, layout === undefined ? call : {...call, layout}),
+    });
+  };
+  return {
+    one: (program, grid) => launch(program, grid, {}),
+    over: (program, {of, begin, end}, [x, z], flags, groups = 1) =>
+      cut(begin, end, Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups))).map(([from, to]) => {
+        const own = {
+          first: sections[of]! + PAIRS[of] * from,
+          flags,
+          // A flag for each subgroup, item by item: ranges of one pass must not share any.
+          flagBase: flagBase + from * batch * heads * tile.threadsY,
+        };
+        return launch(program, [x, (to - from) * groups, z], own, {of, begin: from, end: to});
+      }),
+  };
+}
+
+/** Ranges of at most `most` records, which is what one dimension of a grid takes. Where a dispatch may take too long, this is the place to cut. */
+function cut(begin: number, end: number, most: number): (readonly [begin: number, end: number])[] {
+  const ranges: (readonly [number, number])[] = [];
+  for (let from = begin; from < end; from += most) ranges.push([from, Math.min(end, from + most)]);
+  return ranges;
+}
+
+/** Strides of the mask bits in pairs; broadcast dimensions have stride 0. */
+function maskStrides([batch, heads, queries]: readonly number[], perRow: number): [number, number, number, number] {
+  const queryStride = queries === 1 ? 0 : perRow;
+  const headStride = heads === 1 ? 0 : queries! * perRow;
+  return [batch === 1 ? 0 : heads! * queries! * perRow, headStride, queryStride, 0];
+}

@@ -1,0 +1,98 @@
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import {causal, KvCache, parsePattern, slidingWindow, strided} from '../../src/index.js';
+import {CORE_DEVICE, type Device} from '../../src/pure.js';
+import {randomInputs} from '../oracle.js';
+import {compileInParts, host, runCompiled, tensorsOf} from '../support/attend.js';
+import {spell} from '../support/dense_cases.js';
+import {drawGiven, gradientsInParts} from '../support/gradient_cases.js';
+import {BASE, type OptionCase, type Tensors} from '../support/option_cases.js';
+import {problemFor} from '../support/plans.js';
+
+/** A grid of it takes two items or merges, and the two heads of these calls. */
+const narrow = (device: Device): Device => ({...device, maxWorkgroupsPerDimension: 2});
+
+/** What is dispatched meanwhile, by name. */
+function dispatched<T>(run: () => T): {readonly result: T; readonly count: (name: string) => number} {
+  const names: string[] = [];
+  const there = host();
+  const {encode} = there;
+  there.encode = (dispatches, touched) => {
+    names.push(...dispatches.map(({name}) => name));
+    encode.call(there, dispatches, touched);
+  };
+  try {
+    return {result: run(), count: (name) => names.filter((each) => each === `SparseAttention.${name}`).length};
+  } finally {
+    there.encode = encode;
+  }
+}
+
+const read = async (tensors: Tensors): Promise<Record<string, ArrayLike<number>>> =>
+  Object.fromEntries(await Promise.all(Object.entries(tensors).map(async ([name, tensor]) => [name, await tensor.data()])));
+
+describe('dispatches over ranges of a plan', () => {
+  beforeEach(() => tf.engine().startScope());
+  afterEach(() => tf.engine().endScope());
+
+  it('give the bits of whole ones: two passes of rows in parts', async () => {
+    const pattern = slidingWindow({left: 450}).or(strided({stride: 2}));
+    const problem = problemFor({queryLength: 100, keyLength: 1300, queryOffset: 1200}, {heads: 2});
+    const inputs = randomInputs(problem);
+    const [whole, cut] = [CORE_DEVICE, narrow(CORE_DEVICE)].map((device) =>
+      dispatched(() => runCompiled(compileInParts(pattern, problem, {}, device), tensorsOf(inputs), 0.25)),
+    ) as [ReturnType<typeof dispatched<tf.Tensor>>, ReturnType<typeof dispatched<tf.Tensor>>];
+    expect([whole.count('attend'), whole.count('merge')]).toEqual([2, 2]);
+    expect(cut.count('attend')).toBeGreaterThan(6);
+    expect(cut.count('merge')).toBe(4);
+    expect(await cut.result.data()).toEqual(await whole.result.data());
+  });
+
+  it('give the bits of whole ones: gradients of grouped heads in parts and waves', async () => {
+    const pattern = 'globalTokens([3, 390]) or strided(stride: 2) and globalTokens(40)';
+    const sizes = {batch: 1, keyHeads: 1, queryOffset: 0, queryLength: 400, keyLength: 400};
+    const given: OptionCase = {...BASE, ...sizes, pattern};
+    const spelled = spell(given);
+    const back = drawGiven(given, spelled);
+    const binding = {...CORE_DEVICE, maxBindingBytes: 16 * (given.queryLength + 3 * 32 * 8)};
+    const [whole, cut] = [binding, narrow(binding)].map((device) =>
+      dispatched(() => gradientsInParts(given, spelled, parsePattern(pattern), back, device)),
+    ) as [ReturnType<typeof dispatched<Tensors>>, ReturnType<typeof dispatched<Tensors>>];
+    for (const name of ['queryGradients', 'keyGradients', 'scoreGradients', 'keyScoreGradients', 'sumKeyGradients'])
+      expect(cut.count(name)).withContext(name).toBeGreaterThan(whole.count(name));
+    expect(await read(cut.result)).toEqual(await read(whole.result));
+  });
+
+  it('give the bits of whole ones: steps of decoding, of sequences of their own lengths too', async () => {
+    const {limits} = host();
+    const inputs = randomInputs(problemFor({queryLength: 402, keyLength: 402, queryOffset: 0}, {heads: 2, batch: 2}));
+    const [query, key, value] = tensorsOf(inputs);
+    const tokens = (tensor: tf.Tensor4D, from: number, count: number): tf.Tensor4D =>
+      tf.slice(tensor, [0, 0, from, 0], [-1, -1, count, -1]);
+    const run = (device: Device): ReturnType<typeof dispatched<tf.Tensor[]>> => {
+      const cache = new KvCache(causal(), {batch: 2, keyHeads: 2, headDim: 16, maxLength: 512});
+      const attend = (from: number, count: number): tf.Tensor =>
+        cache.attend(tokens(query, from, count), tokens(key, from, count), tokens(value, from, count));
+      attend(0, 400);
+      host().limits = device;
+      try {
+        return dispatched(() => {
+          const first = attend(400, 1);
+          cache.rollback([0, 101]);
+          return [first, attend(401, 1)];
+        });
+      } finally {
+        host().limits = limits;
+      }
+    };
+    // A software adapter gets rows in one part.
+    const real = {...limits, software: false};
+    const [whole, cut] = [run(real), run(narrow(real))];
+    expect(whole.count('merge')).toBeGreaterThan(0);
+    expect(cut.count('attend')).toBeGreaterThan(whole.count('attend') + 4);
+    for (const [step, output] of cut.result.entries())
+      expect(await output.data())
+        .withContext(`step ${step}`)
+        .toEqual(await whole.result[step]!.data());
+  });
+});
