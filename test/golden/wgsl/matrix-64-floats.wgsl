@@ -70,7 +70,7 @@ var<workgroup> keys: array<vec4f, 272>;
 var<workgroup> values: array<vec4f, 272>;
 
 @compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
   let subgroup = index / LANES;
   let lane = index % LANES;
   let item = params.first + 4u * group.y;
@@ -81,7 +81,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 
-  let flag = params.flagBase + (line * groups.y + group.y) * 4u;
+  let flag = params.flagBase + (group.y * params.batch * params.heads + line) * 4u;
 
   let rowsOf = schedule[item];         // (firstRow, rowStride)
   let owned = schedule[item + 1u];     // (rows, slot)
