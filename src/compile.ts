@@ -141,7 +141,7 @@ export function compileStep(
   const {packedHeads} = problem;
   const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
   const plan = decodePlan(packed, problem, device, storage);
-  return Object.freeze({...generateStep(plan, {features, ragged: rows.length > 1, held}), plan});
+  return Object.freeze({...generateStep(plan, {features, held}), plan});
 }
 
 /** Tensor cores are for calls whose features their kernel knows. */

@@ -39,12 +39,11 @@ export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
   const attend = attendPrograms(plan, features);
   const merge = slots > 0 ? mergeProgram(plan, features) : null;
   const lines = [heads, batch] as const;
-  passes.forEach(({itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, index) => {
+  passes.forEach((pass, index) => {
     const keeps = index < passes.length - 1 || aux !== undefined;
-    const flags = (continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0);
-    for (const program of attend) launches.push(...over(program, {of: 'items', begin: itemBegin, end: itemEnd}, lines, flags));
-    if (merge !== null)
-      launches.push(...over(merge, {of: 'merges', begin: mergeBegin, end: mergeEnd}, lines, flags, mergeGroups(plan)));
+    const flags = (pass.continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0);
+    for (const program of attend) launches.push(...over(program, 'items', pass, lines, flags));
+    if (merge !== null) launches.push(...over(merge, 'merges', pass, lines, flags, mergeGroups(plan)));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
   return launches;

@@ -1,4 +1,4 @@
-import {scratchLayout, type Device, type Plan} from '../plan/index.js';
+import {scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
@@ -26,22 +26,21 @@ export interface Step {
 export interface StepOptions {
   /** What the call adds to the scores. */
   readonly features: Features;
-  /** The plan has rows of each sequence. */
-  readonly ragged: boolean;
   readonly held: Held;
 }
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
-export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOptions): Step {
+export function generateStep(plan: Plan, {features: asked, held}: StepOptions): Step {
   const {problem, passes, slots, storage, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
+  const [pass] = passes as [Pass];
+  const ragged = pass.kinds.batch === 'item';
   const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
   const tail = tailOf(plan, features, maskShape);
   const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})});
   const flags = ragged ? RAGGED : 0;
-  const lines = [heads, ragged ? 1 : batch] as const;
-  const {itemEnd, mergeEnd} = passes[0]!;
+  const lines = [heads, batch] as const;
 
   const halves = storage === 'float16';
   const shape: AppendShape = {headDim, valueDim, halves, nativeHalves: device.float16, queries: halves};
@@ -58,8 +57,8 @@ export function generateStep(plan: Plan, {features: asked, ragged, held}: StepOp
   const {append, gather, attend, merge} = programsOf(plan, shape, features);
   const launches = [...copyLaunches(shape, sizes, held), appendLaunch(append, shape, sizes)];
   if (gather !== null) launches.push(one(gather, gatherGrid(tail)));
-  launches.push(...over(attend, {of: 'items', begin: 0, end: itemEnd}, lines, flags));
-  launches.push(...over(merge, {of: 'merges', begin: 0, end: mergeEnd}, lines, flags, mergeGroups(plan)));
+  launches.push(...over(attend, 'items', pass, lines, flags));
+  launches.push(...over(merge, 'merges', pass, lines, flags, mergeGroups(plan)));
   const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;

@@ -108,10 +108,8 @@ class Writer {
     const {over} = this.on(share);
     const lines = [share.heads, share.batches] as const;
     for (const pass of this.plan.rows.passes) {
-      const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
-      this.push(...over(program, {of: 'items', begin: itemBegin, end: itemEnd}, lines, flagsOf(pass)));
-      const merges = {of: 'merges', begin: mergeBegin, end: mergeEnd} as const;
-      this.push(...over(sumProgram(records), merges, lines, flagsOf(pass), sumGroups(records)));
+      this.push(...over(program, 'items', pass, lines, flagsOf(pass)));
+      this.push(...over(sumProgram(records), 'merges', pass, lines, flagsOf(pass), sumGroups(records)));
     }
   }
 
@@ -129,11 +127,8 @@ class Writer {
     // The shares of a group add up, one after another.
     const again = share.firstHead % group === 0 ? 0 : CONTINUES;
     for (const pass of keys.passes) {
-      const {itemBegin, itemEnd, mergeBegin, mergeEnd} = pass;
-      const {heads: x, batches: z} = share;
-      this.push(...over(program, {of: 'keyItems', begin: itemBegin, end: itemEnd}, [x, z], flagsOf(pass)));
-      const parts = {of: 'keyMerges', begin: mergeBegin, end: mergeEnd} as const;
-      this.push(...sums(sumProgram(records), parts, keyLines, flagsOf(pass) | again, sumGroups(records)));
+      this.push(...over(program, 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
+      this.push(...sums(sumProgram(records), 'keyMerges', pass, keyLines, flagsOf(pass) | again, sumGroups(records)));
     }
   }
 
@@ -142,8 +137,7 @@ class Writer {
     const {one, over} = this.on(share);
     this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
     const flags = (batch < problem.batch ? SUMS_BATCH : 0) | (heads < problem.heads ? SUMS_HEADS : 0);
-    for (const {itemBegin, itemEnd} of passes)
-      this.push(...over(program, {of: 'items', begin: itemBegin, end: itemEnd}, [heads, batch], flags));
+    for (const pass of passes) this.push(...over(program, 'items', pass, [heads, batch], flags));
   }
 
   diagonals(heads: number): void {

@@ -1,4 +1,4 @@
-import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Plan} from '../plan/index.js';
+import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Plan} from '../plan/index.js';
 import {PLAIN, pairsPerRow, scoreUnit, tailOf, type Features} from './text/features.js';
 import {packParams, type FixedParams} from './text/params.js';
 import type {CallParams, Launch, Layout, Program, Range} from './text/program.js';
@@ -8,11 +8,13 @@ export interface Launcher {
   /** A dispatch that reads no records. */
   one(program: Program, grid: Launch['grid']): Launch;
   /**
-   * The dispatches over a range of records: as many as it takes, none where it is empty. `lines` are heads and sequences, `groups` the
-   * workgroups of a record.
+   * The dispatches over the items or the merges of a pass: as many as they take, none where there are none. `lines` are heads and
+   * sequences, those on the grid unless items name theirs; `groups` the workgroups of a record.
    */
-  over(program: Program, range: Range, lines: readonly [heads: number, batch: number], flags: number, groups?: number): Launch[];
+  over(program: Program, of: Range['of'], pass: Pass, lines: Lines, flags: number, groups?: number): Launch[];
 }
+
+export type Lines = readonly [heads: number, batch: number];
 
 /** What differs from the plan: of a share of a backward pass, of key tiles. */
 export interface Own {
@@ -35,7 +37,7 @@ export function launcher(
   {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
   {params: changes, sections = plan.offsets, layout}: Own = {},
 ): Launcher {
-  const {problem, device, offsets, slots, tile} = plan;
+  const {problem, device, offsets, slots, tile, weights} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
   const {flags: flagBase} = scratchLayout(plan);
@@ -73,16 +75,21 @@ export function launcher(
   };
   return {
     one: (program, grid) => launch(program, grid, {}),
-    over: (program, {of, begin, end}, [x, z], flags, groups = 1) =>
-      cut(begin, end, Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups))).map(([from, to]) => {
+    over: (program, of, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}, lines, flags, groups = 1) => {
+      const [begin, end] = of === 'items' || of === 'keyItems' ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd];
+      const x = kinds.heads === 'grid' ? lines[0] : 1;
+      const z = kinds.batch === 'grid' ? lines[1] : 1;
+      return cut(begin, end, Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups))).map(([from, to]) => {
         const own = {
           first: sections[of]! + PAIRS[of] * from,
           flags,
           // A flag for each subgroup, item by item: ranges of one pass must not share any.
           flagBase: flagBase + from * batch * heads * tile.threadsY,
         };
-        return launch(program, [x, (to - from) * groups, z], own, {of, begin: from, end: to});
-      }),
+        const weight = of === 'items' ? sumOf(weights, from, to) : null;
+        return launch(program, [x, (to - from) * groups, z], own, {of, begin: from, end: to, weight});
+      });
+    },
   };
 }
 
@@ -91,6 +98,12 @@ function cut(begin: number, end: number, most: number): (readonly [begin: number
   const ranges: (readonly [number, number])[] = [];
   for (let from = begin; from < end; from += most) ranges.push([from, Math.min(end, from + most)]);
   return ranges;
+}
+
+function sumOf(weights: Int32Array, begin: number, end: number): number {
+  let sum = 0;
+  for (let index = begin; index < end; index++) sum += weights[index]!;
+  return sum;
 }
 
 /** Strides of the mask bits in pairs; broadcast dimensions have stride 0. */

@@ -63,6 +63,8 @@ export interface Range {
   readonly of: 'items' | 'merges' | 'keyItems' | 'keyMerges';
   readonly begin: number;
   readonly end: number;
+  /** Tiles of keys that the items visit, on each line of the grid; null where nobody counted. */
+  readonly weight: number | null;
 }
 
 /** One dispatch of a program. Launches run in order; each sees what the earlier ones wrote. */
