@@ -22,11 +22,12 @@ const MAY_IMPORT = {
 const SUB_ROOMS = {
   wgsl: {
     text: [],
-    tile: ['text'],
-    around: ['text', 'tile'],
-    attend: ['text', 'tile'],
-    matrix: ['text', 'tile'],
-    gradient: ['text', 'tile'],
+    terms: ['text'],
+    tile: ['text', 'terms'],
+    around: ['text', 'terms', 'tile'],
+    attend: ['text', 'terms', 'tile'],
+    matrix: ['text', 'terms', 'tile'],
+    gradient: ['text', 'terms', 'tile'],
   },
   runtime: {
     host: [],

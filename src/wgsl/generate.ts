@@ -2,7 +2,9 @@ import type {Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
-import {PLAIN, tailOf, type Features} from './text/features.js';
+import {tailOf} from './terms/fields.js';
+import {PLAIN} from './terms/terms.js';
+import type {Features} from './text/features.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {kernelShape} from './tile/kernel_shape.js';
 import {matrixProgram} from './matrix/matrix.js';
@@ -68,6 +70,3 @@ function attendPrograms(plan: Plan, features: Features): Program[] {
   return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact)));
 }
 
-/** What the tensor-core kernel knows; plans of calls with more go without it. */
-export const suitsMatrices = (features: Features): boolean =>
-  !Object.values({...features, bias: false, lengths: false}).includes(true);

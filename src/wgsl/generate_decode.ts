@@ -2,7 +2,8 @@ import {scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
-import {pairsPerRow, tailOf, type Features, type Tail} from './text/features.js';
+import {pairsPerRow, tailOf, type Tail} from './terms/fields.js';
+import type {Features} from './text/features.js';
 import {copyLaunch, copyProgram} from './around/copy_rows.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {remembered} from './generate.js';
@@ -51,7 +52,7 @@ export function generateStep(plan: Plan, {features: asked, held}: StepOptions): 
     keyHeads,
     capacity: keyLength,
     tokens,
-    held: tail.at[0],
+    held: tail.held,
     places: placesOf(held),
   };
   const {append, gather, attend, merge} = programsOf(plan, shape, features);
@@ -121,8 +122,8 @@ function copyLaunches(shape: AppendShape, sizes: AppendSizes, held: Held): Launc
   return copied === 0 ? [] : [copyLaunch(remembered(copyProgram, shape), shape, sizes, copied)];
 }
 
-function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, at}: Tail, held: Held): Int32Array<ArrayBuffer> {
-  const words = new Int32Array(2 * (at[0] + heldPairs(held.sequences.length)));
+function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, held: at}: Tail, held: Held): Int32Array<ArrayBuffer> {
+  const words = new Int32Array(2 * (at + heldPairs(held.sequences.length)));
   words.set(schedule);
   if (maskWords !== null) {
     // Rows of whole pairs.
@@ -132,6 +133,6 @@ function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, at}
       words.set(maskWords.subarray(row * perRow, (row + 1) * perRow), 2 * (maskBits + row * pairs));
     }
   }
-  writeHeld(words, at[0], held, problem.keyLength);
+  writeHeld(words, at, held, problem.keyLength);
   return words;
 }

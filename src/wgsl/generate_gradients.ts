@@ -1,6 +1,8 @@
 import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type Share} from '../plan/index.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
-import {PLAIN, tailOf, type Features} from './text/features.js';
+import {boundTensors, tailOf} from './terms/fields.js';
+import {PLAIN} from './terms/terms.js';
+import type {Features} from './text/features.js';
 import {remembered} from './generate.js';
 import {launcher, type Launcher, type Own} from './launcher.js';
 import {gradientProgram} from './gradient/gradient.js';
@@ -24,9 +26,9 @@ export interface GradientOptions {
  * What the key tiles of a call leave. A kernel that writes gradients of keys and values binds eight storage buffers, all that a stock device
  * has, so beside a bias they are summed from records, as where several query heads share a head of keys.
  */
-export function keyResults({heads, keyHeads}: Problem, {bias}: Features, sums?: ScoreSums): KeyResults {
+export function keyResults({heads, keyHeads}: Problem, features: Features, sums?: ScoreSums): KeyResults {
   if (sums !== undefined) return sums.kind === 'keys' ? 'scores' : 'nothing';
-  return bias || heads !== keyHeads ? 'records' : 'gradients';
+  return boundTensors(features).length > 0 || heads !== keyHeads ? 'records' : 'gradients';
 }
 
 /** The dispatches of a backward pass, in order: what rows need, gradients of queries and their parts, of keys and values and their sums. */

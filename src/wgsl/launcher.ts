@@ -1,5 +1,7 @@
 import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Plan} from '../plan/index.js';
-import {PLAIN, pairsPerRow, scoreUnit, tailOf, type Features} from './text/features.js';
+import {fieldsOf, pairsPerRow, tailOf} from './terms/fields.js';
+import {PLAIN, scoreUnit} from './terms/terms.js';
+import type {Features} from './text/features.js';
 import {packParams, type FixedParams} from './text/params.js';
 import type {CallParams, Launch, Layout, Program, Range} from './text/program.js';
 
@@ -56,7 +58,7 @@ export function launcher(
     groupSize: heads / keyHeads,
     packedHeads,
     queryOffset,
-    extras: tail.at,
+    held: tail.held,
     pairs: tail.maskPairs,
     batch,
     share: [0, 0, heads],
@@ -64,13 +66,14 @@ export function launcher(
     farScale: features.farScale,
     ...changes,
   };
+  const fields = fieldsOf(features, plan, tail);
   const launch = (program: Program, grid: Launch['grid'], own: Partial<FixedParams>, range?: Range): Launch => {
     const fixed = {...shared, first: 0, flags: 0, ...own};
     return Object.freeze({
       program,
       grid: Object.freeze(grid),
       ...(range && {range: Object.freeze(range)}),
-      params: (call: CallParams) => packParams(fixed, layout === undefined ? call : {...call, layout}),
+      params: (call: CallParams) => packParams(fixed, layout === undefined ? call : {...call, layout}, fields(call)),
     });
   };
   return {

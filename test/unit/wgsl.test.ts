@@ -191,9 +191,8 @@ describe('the uniform', () => {
   const each = corpusCase('three-strides');
   const problem = {...problemOfCase(each), heads: 2, batch: 3};
   const compiled = compile(each.pattern, problem, CORE_DEVICE, each);
-  const members = structLayout(compiled.launches[0]!.program.code, 'Params');
   const paramsOf = (launch: Launch, call: Parameters<Launch['params']>[0] = {scale: 1}): Record<string, number | number[]> =>
-    readStruct(launch.params(call), members);
+    readStruct(launch.params(call), structLayout(launch.program.code, 'Params'));
 
   it('says to each launch where the plan has its part', () => {
     const {plan, launches} = compiled;
@@ -223,10 +222,29 @@ describe('the uniform', () => {
   });
 
   it('carries the scale in units of log2, and the strides of a bias', () => {
-    const {scale, biasStrides} = paramsOf(compiled.launches[0]!, {scale: 0.25, biasStrides: [7, 5, 3, 1]});
+    const {scale} = paramsOf(compiled.launches[0]!, {scale: 0.25});
     expect(scale).toBeCloseTo(0.25 * Math.LOG2E, 6);
-    expect(biasStrides).toEqual([7, 5, 3, 1]);
-    expect(paramsOf(compiled.launches[0]!)['biasStrides']).toEqual([0, 0, 0, 0]);
+    const {launches} = compile(causal(), problem, CORE_DEVICE, {features: {...PLAIN, bias: true}});
+    expect(paramsOf(launches[0]!, {scale: 0.25, biasStrides: [7, 5, 3, 1]})['biasStrides']).toEqual([7, 5, 3, 1]);
+    expect(paramsOf(launches[0]!)['biasStrides']).toEqual([0, 0, 0, 0]);
+  });
+
+  it('carries the numbers of all terms, and where their tensors lie, each where the struct of the kernel has it', () => {
+    const {plan, tail, launches} = compile(causal(), problem, CORE_DEVICE, {features: {...EVERYTHING, ring: false}});
+    const call = {scale: 1, softcap: 32, biasStrides: [7, 5, 3, 1], relativeHeads: 2, dropout: 0.75, seed: 0} as const;
+    const attend = launches.find(({program}) => program.name === 'SparseAttention.attend')!;
+    expect(paramsOf(attend, call)).toEqual(
+      jasmine.objectContaining({
+        ...{biasStrides: [7, 5, 3, 1], softcap: 2, relativeStride: problem.queryLength + problem.keyLength - 1},
+        ...{seed: 0, dropped: 0.75 * 2 ** 32, keptScale: 4},
+        ...Object.fromEntries(tail.gathered.map(({role, at}) => [role, at])),
+      }),
+    );
+    const {heads, batch, queryLength, keyLength} = problem;
+    const words = tail.gathered.reduce((sum, {words}) => sum + words, 0);
+    expect(words).toBe(2 * heads + batch * (1 + queryLength + keyLength) + heads * (queryLength + keyLength - 1));
+    expect(tail.gathered[0]!.at).toBe(plan.schedule.length / 2 + tail.maskPairs);
+    expect(tail.pairs).toBe(plan.schedule.length / 2 + tail.maskPairs + words);
   });
 
   it('has strides of 0 where a mask tensor is broadcast', () => {
@@ -241,11 +259,12 @@ describe('the uniform', () => {
     expect(strides([1, 1, 1, 1])).toEqual([0, 0, 0, 0]);
   });
 
-  it('fills exactly the bytes of the struct', () => {
-    const {offset, type} = members.at(-1)!;
-    expect(type).toBe('f32');
-    // A struct in a uniform buffer fills whole vec4.
-    expect(compiled.launches[0]!.params({scale: 1}).byteLength).toBe(16 * Math.ceil((offset + 4) / 16));
+  it('has room for the struct of a call that brings everything', () => {
+    const {launches} = compile(causal(), problem, CORE_DEVICE, {features: EVERYTHING});
+    for (const {program, params} of launches) {
+      const {offset} = structLayout(program.code, 'Params').at(-1)!;
+      expect(offset + 4).toBeLessThanOrEqual(params({scale: 1}).byteLength);
+    }
   });
 });
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Acsr} from '../../pure.js';
+import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, PLAIN, type Acsr} from '../../pure.js';
 import {rank4} from '../../support/index.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';
@@ -167,7 +167,7 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   const {bias, alibiSlopes, relativeBias, sinks} = inputs;
   const {softcap, dropout = 0, seed = 0} = options;
   const short = tf.backend().floatPrecision() === 16;
-  const far = hasFarScores({bias: !!bias, alibi: !!alibiSlopes, relative: !!relativeBias, sinks: !!sinks});
+  const far = hasFarScores({...PLAIN, bias: !!bias, alibi: !!alibiSlopes, relative: !!relativeBias, sinks: !!sinks});
   const unit = far && !short ? FAR_UNIT : 1;
   const inUnits = (tensor: Tensor): Tensor => (unit === 1 ? tensor : tf.div(tensor, unit));
 

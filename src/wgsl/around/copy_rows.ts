@@ -19,7 +19,7 @@ export function copyLaunch(program: Program, shape: AppendShape, sizes: AppendSi
     keyHeads,
     queryLength: tokens,
     keyLength: capacity,
-    extras: [held, 0, 0, 0, 0, 0] as const,
+    held,
   };
   return {
     program,
@@ -67,7 +67,7 @@ default: {}
 
 // The rows (from, to) of slot number \`at\` among those of all heads that are copied, or (-1, -1).
 fn placeOf(at: u32) -> vec2i {
-  let most = max(u32(schedule[params.keyLengths + 1u].y), 1u);
+  let most = max(u32(schedule[params.held + 1u].y), 1u);
   let line = at / most;
   let slot = i32(at % most);
   let batch = line / params.keyHeads;

@@ -1,27 +1,22 @@
-import {EXTRAS, type Features, type Tail} from '../text/features.js';
+import type {Features} from '../text/features.js';
+import {gatheredTensors, paramsOf, type Tail} from '../terms/fields.js';
 import {program} from '../text/make_program.js';
-import {PARAMS} from '../text/params.js';
 import type {BindingRole, Launch, Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 64;
 
-const wanted = (features: Features): readonly boolean[] => [
-  features.lengths,
-  features.segments,
-  features.segments,
-  features.alibi,
-  features.sinks,
-  features.relative,
+export const gathers = (features: Features): boolean => gatheredTensors(features).length > 0;
+
+export const gatherGrid = ({gathered}: Tail): Launch['grid'] => [
+  Math.ceil(Math.max(...gathered.map(({words}) => words)) / INVOCATIONS),
+  1,
+  1,
 ];
-
-export const gathers = (features: Features): boolean => wanted(features).includes(true);
-
-export const gatherGrid = ({words}: Tail): Launch['grid'] => [Math.ceil(Math.max(...words) / INVOCATIONS), 1, 1];
 
 /** Copies the small tensors of a call behind the schedule: a stock device binds eight buffers, and attention needs those for the large ones. */
 export function gatherProgram(features: Features): Program {
-  const roles: BindingRole[] = EXTRAS.filter((_, i) => wanted(features)[i]);
+  const roles: BindingRole[] = gatheredTensors(features).map(({role}) => role);
   return program({
     name: 'SparseAttention.gather',
     bindings: ['params', ...roles, 'schedule'],
@@ -31,7 +26,7 @@ export function gatherProgram(features: Features): Program {
     invocations: INVOCATIONS,
     code: lines(
       '// Words of small tensors into the schedule, a pair each.',
-      PARAMS,
+      paramsOf(features),
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {

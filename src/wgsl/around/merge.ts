@@ -3,11 +3,11 @@ import {program} from '../text/make_program.js';
 import type {Features} from '../text/features.js';
 import type {Structure} from '../tile/kernel_shape.js';
 import {LINES} from '../tile/lines.js';
-import {FINITE, NUMBERS, power, unitText} from '../text/numbers.js';
-import {PARAMS} from '../text/params.js';
+import {FINITE, NUMBERS} from '../text/numbers.js';
+import {power, unitText} from '../terms/unit.js';
 import type {Program} from '../text/program.js';
 import {rowAccess} from '../text/row_access.js';
-import {EXTRA, sinkText, standing} from '../tile/scoring.js';
+import {Scoring} from '../tile/scoring.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 256;
@@ -20,7 +20,8 @@ export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>): number =
 
 /** Joins the parts of long rows by their maximum and sum: w_p = sum_p · exp(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
 export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features: Features): Program {
-  const {sinks} = features;
+  const scoring = new Scoring(features);
+  const seen = scoring.seen('head', 'own', 'batch');
   const columns = ceilDiv(plan.problem.valueDim, 4);
   const output = rowAccess('output', plan.problem.valueDim, true);
   return program({
@@ -38,9 +39,9 @@ const COLUMNS = ${columns}u;
 const RECORD = COLUMNS + 1u;
 `,
       NUMBERS + unitText(features),
-      PARAMS,
+      scoring.params,
       FINITE,
-      sinks ? EXTRA + sinkText(features) + (features.alibi && !features.ring ? standing(features.lengths) : '') : '',
+      seen === null ? '' : scoring.rowFunctions,
       output.functions,
       `
 @compute @workgroup_size(${INVOCATIONS})
@@ -63,7 +64,7 @@ let to = ${output.base('(queryLine + own * params.queryStrides.y)')};
 let continues = (params.flags & CONTINUES) != 0u;
 var before = vec2f(EMPTY, 0.0);
 if (continues) { before = rowSums[row]; }
-${sinks ? 'else { before = sinkOf(head, own, batch); }' : ''}
+${seen === null ? '' : `else { before = ${seen}; }`}
 // All columns of a row read its old sum before one of them writes the new one.
 storageBarrier();
 if (!owns) { return; }

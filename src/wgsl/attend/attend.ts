@@ -1,11 +1,11 @@
 import {attendSteps} from './attend_steps.js';
 import {placeBarriers, type Step} from '../tile/barriers.js';
 import type {KernelShape} from '../tile/kernel_shape.js';
-import {halves, NUMBERS, unitText} from '../text/numbers.js';
+import {halves, NUMBERS} from '../text/numbers.js';
+import {unitText} from '../terms/unit.js';
 import {HELD} from '../text/held.js';
 import {HELD_LINES, LINES} from '../tile/lines.js';
-import {PARAMS} from '../text/params.js';
-import {clipped, EXTRA, Scoring, sinkText} from '../tile/scoring.js';
+import {Scoring} from '../tile/scoring.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {program} from '../text/make_program.js';
 import {Share} from '../tile/share.js';
@@ -20,11 +20,10 @@ export function attendProgram(shape: KernelShape): Program {
   const share = new Share(shape);
   const inputs: BindingRole[] =
     shape.storage === 'float16' ? ['queryHalves', 'keyHalves', 'valueHalves'] : ['query', 'key', 'value'];
-  const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch', 'rowSums'];
-  if (shape.features.bias) bindings.push('bias');
+  const {bindings, elements} = new Scoring(shape.features);
   return program({
     name: 'SparseAttention.attend',
-    bindings,
+    bindings: ['params', ...inputs, 'schedule', 'output', 'scratch', 'rowSums', ...bindings],
     writes: ['output', 'scratch', 'rowSums'],
     directives: [...(shape.nativeHalves ? ['enable f16'] : []), ...(shape.shuffled > 1 ? ['enable subgroups'] : [])],
     elements: {
@@ -35,7 +34,7 @@ export function attendProgram(shape: KernelShape): Program {
       output: share.output.element,
       scratch: 'vec4f',
       rowSums: 'vec2f',
-      bias: 'f32',
+      ...elements,
     },
     code: new Kernel(share).text(),
     workgroupBytes: 16 * shape.memory,
@@ -71,11 +70,10 @@ const TX = ${threadsX}u;
 const TY = ${threadsY}u;
 `,
       NUMBERS + unitText(features),
-      PARAMS,
-      features.alibi || features.relative || features.sinks ? EXTRA : '',
-      features.sinks ? sinkText(features) : '',
+      this.scoring.params,
       features.ring ? HELD : '',
       this.scoring.functions,
+      this.scoring.seenFunctions,
       storage === 'float16' ? halves(this.shape.nativeHalves) : '',
       this.share.query.functions + this.share.key.functions + this.share.value.functions + this.share.output.functions,
       `
@@ -99,8 +97,8 @@ for (var index = spanRange.x; index < spanRange.y; index++) {
 let span = params.spans + 4u * u32(index);
 let keysOf = schedule[span];         // (firstKey, keyStride)
 let keyRows = keysOf * i32(params.keyStrides.y);
-${features.lengths ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
-${clipped(features.lengths)}
+${this.scoring.clips ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
+${this.scoring.clip}
 ${this.shape.mask === 'interval' ? 'let full = schedule[span + 2u];      // keys that every row attends to\nlet intervals = params.intervals + u32(schedule[span + 3u].x);' : ''}
 for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
 `,
@@ -113,8 +111,8 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
   }
 
   private declareRows(): string {
-    const {mask, features} = this.shape;
-    const sink = (i: number): string => `let sink${i} = sinkOf(head, row${i}, batch);`;
+    const {mask} = this.shape;
+    const seen = (i: number): string | null => this.scoring.seen('head', `row${i}`, 'batch');
     return each(this.share.rows, (i) =>
       lines(
         `let x${i} = ty + ${this.shape.threadsY * i}u;`,
@@ -123,7 +121,7 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
         `let query${i} = ${this.share.query.base(`(queryLine + row${i} * params.queryStrides.y)`)};`,
         this.scoring.query(i, `row${i}`, `(line * params.queryLength + row${i})`),
         mask === 'bits' ? `let bits${i} = params.maskBits + dot(vec3u(batch, head, row${i}), params.maskStrides.xyz);` : '',
-        features.sinks ? sink(i) : '',
+        seen(i) === null ? '' : `let seen${i} = ${seen(i)};`,
         `var m${i} = EMPTY; var l${i} = 0.0; ${each(this.share.columns, (c) => `var o${i}_${c} = vec4f();`, ' ')}`,
       ),
     );
@@ -150,9 +148,9 @@ for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
         '}',
       );
     const continues = `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
-    if (!this.shape.features.sinks) return continues;
-    // A sink is one more key, of value zero, which the first to write a row has seen; of cut rows that is the merge.
-    const seen = each(this.share.rows, (i) => `m${i} = sink${i}.x; l${i} = select(0.0, sink${i}.y, tx == 0u);`);
+    if (this.scoring.seen('', '', '') === null) return continues;
+    // The first to write a row has seen it; of cut rows that is the merge.
+    const seen = each(this.share.rows, (i) => `m${i} = seen${i}.x; l${i} = select(0.0, seen${i}.y, tx == 0u);`);
     return `${continues} else if (owned.y < 0) {\n${seen}\n}`;
   }
 

@@ -3,7 +3,7 @@ import type {Columns, KernelShape} from '../tile/kernel_shape.js';
 import type {RowAccess} from '../text/row_access.js';
 import {Scoring} from '../tile/scoring.js';
 import type {Share} from '../tile/share.js';
-import {power} from '../text/numbers.js';
+import {power} from '../terms/unit.js';
 import {each, lines, tree} from '../text/text.js';
 import {copyTile, exchange, multiply, rotated, weigh, type Grid} from '../tile/tile_math.js';
 
@@ -135,9 +135,9 @@ class Trip {
     if (mask === 'interval') {
       const pair = (i: number, j: number): string =>
         `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < ${last});`;
-      const last = this.shape.features.lengths ? 'min(own.y, y.y)' : 'own.y';
+      const last = this.scoring.clips ? 'min(own.y, y.y)' : 'own.y';
       const row = (i: number): string => `{ let own = schedule[intervals + x${i}];\n${each(this.share.keys, (j) => pair(i, j))} }`;
-      return `if (y0 < full.x || y0 + KEYS > ${this.shape.features.lengths ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(this.share.rows, row)}\n}`;
+      return `if (y0 < full.x || y0 + KEYS > ${this.scoring.clips ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(this.share.rows, row)}\n}`;
     }
     // Dense spans begin at key 0, so the keys of a tile start a word.
     const bit = (j: number): string => `((w${Math.floor((threadsX * j) / 32)} >> ((tx + ${threadsX * j}u) % 32u)) & 1) == 1`;
@@ -166,17 +166,17 @@ class Trip {
 
   private softmax(): string {
     const {features, threadsX} = this.shape;
-    const {dropout} = features;
+    const {keeps} = this.scoring;
     const row = (i: number): string =>
       lines(
         `{ let next = max(m${i}, t${i}); let shrink = exp2(${power(`m${i} - next`, features)}); m${i} = next;`,
         each(this.share.keys, (j) => `s${i}_${j} = exp2(${power(`s${i}_${j} - next`, features)});`, ' '),
         `l${i} = fma(l${i}, shrink, ${tree(this.scoresOf(i), (a, b) => `(${a} + ${b})`)});`,
         // What is dropped counts in the sum all the same.
-        dropout ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
+        keeps ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
         `${each(this.share.columns, (c) => `o${i}_${c} *= shrink;`, ' ')} }`,
       );
-    const keys = dropout ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
+    const keys = keeps ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
     return `{ ${this.share.collect('t', larger)}\n${lines(keys, each(this.share.rows, row))}\n}`;
   }
 

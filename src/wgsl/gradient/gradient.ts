@@ -4,11 +4,11 @@ import type {GradientShape} from './gradient_shape.js';
 import {gradientTensors, GradientTrip} from './gradient_steps.js';
 import {SHARE_LINES} from '../tile/lines.js';
 import {program} from '../text/make_program.js';
-import {NUMBERS, unitText} from '../text/numbers.js';
-import {PARAMS} from '../text/params.js';
+import {NUMBERS} from '../text/numbers.js';
+import {unitText} from '../terms/unit.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {rowAccess, type RowAccess} from '../text/row_access.js';
-import {clipped, EXTRA} from '../tile/scoring.js';
+import {Scoring} from '../tile/scoring.js';
 import {each, lines} from '../text/text.js';
 
 /**
@@ -19,12 +19,11 @@ export function gradientProgram(shape: GradientShape): Program {
   const {owns, wants, headDim, valueDim, direct, features} = shape;
   const {name, output: alone} = KINDS[owns][wants];
   const output: BindingRole[] = direct ? ['dKey', 'dValue'] : alone;
-  const bindings: BindingRole[] = ['params', 'query', 'key', 'value', 'dOutput', 'schedule', 'scratch', ...output];
-  if (features.bias) bindings.push('bias');
+  const {bindings, elements} = new Scoring(features);
   const text = owns === 'rows' ? rowsText(shape) : keysText(shape);
   return program({
     name: `SparseAttention.${name}`,
-    bindings,
+    bindings: ['params', 'query', 'key', 'value', 'dOutput', 'schedule', 'scratch', ...output, ...bindings],
     // Records of parts go to scratch; gradients of single scores have none.
     writes: name === 'scoreGradients' ? output : ['scratch', ...output],
     elements: {
@@ -38,7 +37,7 @@ export function gradientProgram(shape: GradientShape): Program {
       dKey: rowAccess('dKey', headDim).element,
       dValue: rowAccess('dValue', valueDim).element,
       dScores: 'f32',
-      bias: 'f32',
+      ...elements,
     },
     code: lines(head(shape), text),
     workgroupBytes: 16 * shape.memory,
@@ -67,10 +66,8 @@ const TX = ${threadsX}u;
 const TY = ${threadsY}u;
 `,
     NUMBERS + unitText(features),
-    PARAMS,
-    features.alibi || features.relative ? EXTRA : '',
+    new Scoring(features).params,
     mask === 'bits' ? BIT : '',
-    features.softcap && wants === 'features' ? CAP_SLOPE : '',
     ...reads.map(({functions}) => functions),
     owns === 'rows' && wants === 'features' ? rowAccess('dQuery', headDim, true).functions : '',
     direct ? rowAccess('dKey', headDim, true).functions + rowAccess('dValue', valueDim, true).functions : '',
@@ -110,7 +107,7 @@ const add = (to: RowAccess, base: string, column: string, sum: string): string =
   `if (continues) { ${to.store(base, column, `${to.load(base, column)} + ${sum}`)} } else { ${to.store(base, column, sum)} }`;
 
 function rowsText(shape: GradientShape): string {
-  const {headDim, valueDim, threadsX, threadsY, mask, features, wants} = shape;
+  const {headDim, valueDim, threadsX, threadsY, mask, wants} = shape;
   const trip = new GradientTrip(shape, gradientTensors(shape));
   const {rows} = trip.grid;
   const width = ceilDiv(headDim, 4);
@@ -151,8 +148,8 @@ for (var index = spanRange.x; index < spanRange.y; index++) {
 let span = params.spans + 4u * u32(index);
 let keysOf = schedule[span];         // (firstKey, keyStride)
 let keyRows = keysOf * i32(params.keyStrides.y);
-${features.lengths ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
-${clipped(features.lengths)}
+${trip.scoring.clips ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
+${trip.scoring.clip}
 ${mask === 'interval' ? 'let full = schedule[span + 2u];      // keys that every row attends to\nlet intervals = params.intervals + u32(schedule[span + 3u].x);' : ''}
 for (var y0 = y.x; y0 < y.y; y0 += SIZE) {
 `,
@@ -168,11 +165,12 @@ let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
     wants === 'scores' ? lines(EVERY_LINE, visit, '}') : lines(SHARE_LINES, visit, CONTINUED, each(rows, write)),
     '}',
     trip.scoring.functions,
+    wants === 'features' ? trip.scoring.slopeFunctions : '',
   );
 }
 
 function keysText(shape: GradientShape): string {
-  const {headDim, valueDim, threadsX, threadsY, mask, direct, features, wants} = shape;
+  const {headDim, valueDim, threadsX, threadsY, mask, direct, wants} = shape;
   const trip = new GradientTrip(shape, gradientTensors(shape));
   const {rows} = trip.grid;
   const [headWidth, valueWidth] = [ceilDiv(headDim, 4), ceilDiv(valueDim, 4)];
@@ -225,7 +223,7 @@ let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
 let first = schedule[item + 3u].x;    // number of the first key in its residue class
 `,
     SHARE_LINES,
-    features.lengths ? 'let keysLeft = schedule[params.keyLengths + batch].x;' : '',
+    trip.scoring.clips ? `let keysLeft = ${trip.scoring.keyCount};` : '',
     each(rows, declare),
     ...(wants === 'features'
       ? [declareSums('g', rows, headWidth, threadsX), declareSums('v', rows, valueWidth, threadsX)]
@@ -243,6 +241,7 @@ for (var begin = visited.x; begin < visited.y; begin += SIZE) {
     ...(wants === 'features' ? [direct ? CONTINUED : '', each(rows, write)] : [meet, each(rows, writeSum)]),
     '}',
     trip.scoring.functions,
+    wants === 'features' ? trip.scoring.slopeFunctions : '',
   );
 }
 
@@ -265,13 +264,5 @@ let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSi
 const BIT = /* wgsl */ `
 fn bitOf(words: vec2i, key: u32) -> bool {
   return ((select(words.x, words.y, key % 64u >= 32u) >> (key % 32u)) & 1) == 1;
-}
-`;
-
-/** d softcap · tanh(x / softcap) / dx, of x / softcap. */
-const CAP_SLOPE = /* wgsl */ `
-fn capSlope(x: f32) -> f32 {
-  let t = hyperbolic(x);
-  return 1.0 - t * t;
 }
 `;

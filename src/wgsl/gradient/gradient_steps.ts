@@ -3,7 +3,7 @@ import {repeat} from '../tile/barriers.js';
 import type {GradientShape, Summation} from './gradient_shape.js';
 import type {Columns} from '../tile/kernel_shape.js';
 import {rowAccess, type RowAccess} from '../text/row_access.js';
-import {power} from '../text/numbers.js';
+import {power} from '../terms/unit.js';
 import {Scoring} from '../tile/scoring.js';
 import {each, lines, tree} from '../text/text.js';
 import {copyTile, exchange, FLOATS, multiply, weigh, type Grid} from '../tile/tile_math.js';
@@ -134,17 +134,18 @@ export class GradientTrip {
   private scoreGradients(): string {
     const {features, owns, wants} = this.shape;
     const {rows, keys} = this.grid;
-    // What is added to scores is added after the cap: its gradient does not go through it.
-    const capped = features.softcap && wants === 'features';
+    const {keeps} = this.scoring;
+    const slopeOf = (i: number, j: number): string =>
+      wants === 'features' ? this.scoring.slope(`s${i}_${j}`, ...this.pair(i, j)) : '';
     const all = (text: (i: number, j: number) => string): string => each(rows, (i) => each(keys, (j) => text(i, j)));
     const gradient = (i: number, j: number): string => {
       const [a, b] = this.pair(i, j);
       const [s, t] = [`s${i}_${j}`, `t${i}_${j}`];
-      const kept = features.dropout ? `let kept = ${this.scoring.kept(a, b)}; ` : '';
-      const product = features.dropout ? `${t} * kept` : t;
-      const slope = capped ? ` * slope${i}_${j}` : '';
+      const kept = keeps ? `let kept = ${this.scoring.kept(a, b)}; ` : '';
+      const product = keeps ? `${t} * kept` : t;
+      const slope = slopeOf(i, j) === '' ? '' : ` * slope${i}_${j}`;
       // What does not attend must bring in no NaN, of its value or of the sum of its row.
-      const weight = features.dropout ? 'p * kept' : 'p';
+      const weight = keeps ? 'p * kept' : 'p';
       return lines(
         `{ ${kept}let hides = ${s} == HIDDEN; let p = exp2(${power(`${s} - stats${a}.x`, features)}) * stats${a}.y;`,
         `${t} = select(p * (${product} - stats${a}.z)${slope}, 0.0, hides);`,
@@ -157,7 +158,7 @@ export class GradientTrip {
       staged,
       all((i, j) =>
         lines(
-          capped ? `let slope${i}_${j} = capSlope(s${i}_${j} * params.scale);` : '',
+          slopeOf(i, j) === '' ? '' : `let slope${i}_${j} = ${slopeOf(i, j)};`,
           this.scoring.pair(`s${i}_${j}`, ...this.pair(i, j)),
         ),
       ),
@@ -207,7 +208,8 @@ export class GradientTrip {
   }
 
   private applyMask(): string {
-    const {owns, mask, features} = this.shape;
+    const {owns, mask} = this.shape;
+    const {clips} = this.scoring;
     const {rows, keys, threadsX} = this.grid;
     const hide = (i: number, j: number, shown: string): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${shown});`;
     const all = (shown: (i: number, j: number) => string): string => each(rows, (i) => each(keys, (j) => hide(i, j, shown(i, j))));
@@ -216,13 +218,13 @@ export class GradientTrip {
     if (owns === 'rows') {
       const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
       if (mask === 'bits') return all((i, j) => `${key(j)} < y.y && ${bit(`bits${i}`, `min(${key(j)}, y.y - 1)`)}`);
-      const last = features.lengths ? 'min(own.y, y.y)' : 'own.y';
+      const last = clips ? 'min(own.y, y.y)' : 'own.y';
       const row = (i: number): string =>
         `{ let own = schedule[intervals + x${i}];\n${each(keys, (j) => hide(i, j, `${key(j)} >= own.x && ${key(j)} < ${last}`))} }`;
-      return `if (y0 < full.x || y0 + SIZE > ${features.lengths ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(rows, row)}\n}`;
+      return `if (y0 < full.x || y0 + SIZE > ${clips ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(rows, row)}\n}`;
     }
     const inside = (j: number): string => `begin + i32(tx) + ${threadsX * j} < visited.y`;
-    const padding = features.lengths ? all((i) => `key${i} < keysLeft`) : '';
+    const padding = clips ? all((i) => `key${i} < keysLeft`) : '';
     if (mask === 'bits') {
       const words = (j: number): string => `let bits${j} = dot(vec3u(batch, head, row${j}), params.maskStrides.xyz);`;
       return lines(

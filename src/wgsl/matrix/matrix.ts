@@ -5,9 +5,9 @@ import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape
 import {MatrixTrip, type MatrixSteps} from './matrix_steps.js';
 import {FAR_UNIT} from '../text/features.js';
 import {LINES} from '../tile/lines.js';
-import {NUMBERS, power, unitText} from '../text/numbers.js';
-import {PARAMS} from '../text/params.js';
-import {BIASED, clipped} from '../tile/scoring.js';
+import {NUMBERS} from '../text/numbers.js';
+import {power, unitText} from '../terms/unit.js';
+import {ONE_BIAS, Scoring} from '../tile/scoring.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 
@@ -56,12 +56,14 @@ class MatrixKernel {
   private readonly trip: MatrixTrip;
   private readonly steps: MatrixSteps;
   private readonly barriers: ReadonlySet<Step>;
+  private readonly scoring: Scoring;
 
   constructor(
     private readonly shape: MatrixShape,
     private readonly access: MatrixAccess,
   ) {
     this.trip = new MatrixTrip(shape, access);
+    this.scoring = new Scoring(addedTo(shape));
     this.steps = this.trip.steps();
     this.barriers = placeBarriers(this.steps);
   }
@@ -90,8 +92,8 @@ const ENOUGH = 0.000244140625;
 const PLENTY = 0.125;
 `,
       NUMBERS + unitText(addedTo(shape)),
-      PARAMS,
-      bias ? BIASED : '',
+      this.scoring.params,
+      bias ? ONE_BIAS : '',
       [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
       `
 var<workgroup> slices: array<array<${unit}, ${lanes * SLICE_STRIDE}>, ${subgroups}>;
@@ -169,7 +171,7 @@ for (var number = spanRange.x; number < spanRange.y; number++) {
 let span = params.spans + 4u * u32(number);
 let keysOf = schedule[span];         // (firstKey, keyStride)
 ${this.shape.lengths ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
-${clipped(this.shape.lengths)}
+${this.scoring.clip}
 ${this.shape.mask === 'interval' ? interval : ''}
 ${this.trip.origins()}
 ${body}

@@ -1,6 +1,7 @@
 import type {MatrixConfig, Plan, Storage} from '../../plan/index.js';
 import type {Region} from '../tile/barriers.js';
-import type {Features, Added} from '../text/features.js';
+import type {Features} from '../text/features.js';
+import {PLAIN} from '../terms/terms.js';
 import {halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
 
 /** Everything the text of the tensor-core kernel depends on. A subgroup owns as many rows as it has lanes: one lane, one row. */
@@ -72,7 +73,7 @@ export function matrixShape(
 }
 
 /** The same kernel by what it adds to scores. */
-export const addedTo = ({bias}: MatrixShape): Added => ({bias, alibi: false, relative: false, sinks: false});
+export const addedTo = ({bias, lengths}: MatrixShape): Features => ({...PLAIN, bias, lengths});
 
 /** How the kernel reaches its tensors. */
 export interface MatrixAccess {

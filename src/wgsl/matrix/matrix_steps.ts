@@ -1,7 +1,7 @@
 import {ceilDiv} from '../../support/index.js';
 import {repeat, type Path, type Region, type Step, type Steps} from '../tile/barriers.js';
 import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
-import {power} from '../text/numbers.js';
+import {power} from '../terms/unit.js';
 import type {RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
 

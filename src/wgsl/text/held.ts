@@ -61,26 +61,18 @@ export function copiedOf({sequences}: Held, capacity: number): number {
 
 /** What programs of a cache know of its sequences. */
 export const HELD = /* wgsl */ `
-fn sequenceAt(batch: u32) -> u32 { return params.keyLengths + 2u + 3u * batch; }
+fn sequenceAt(batch: u32) -> u32 { return params.held + 2u + 3u * batch; }
 // (tokens, the first new one)
 fn heldBy(batch: u32) -> vec2i { return schedule[sequenceAt(batch)]; }
 // (row in the cache, end of what is dead)
 fn rowOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 1u]; }
 `;
 
-/** What scores of slots need beside it. */
-export const heldScores = ({ring, alibi, bias}: Readonly<Record<'ring' | 'alibi' | 'bias', boolean>>): string => {
-  if (!ring || !(alibi || bias)) return '';
-  const position = /* wgsl */ `
+/** What terms of scores need that ask where the key in a slot stands. */
+export const HELD_AT = /* wgsl */ `
 // As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
 fn heldAt(slot: i32, tokens: i32) -> i32 {
-  let room = schedule[params.keyLengths]; // (sinks, ring)
+  let room = schedule[params.held]; // (sinks, ring)
   return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
 }
 `;
-  return bias
-    ? /* wgsl */ `${position}
-fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
-`
-    : position;
-};

@@ -1,5 +1,3 @@
-import {hasFarScores, FAR_UNIT, type Added} from './features.js';
-
 /**
  * Hidden pairs and empty rows have finite scores: EMPTY is the running maximum of a row that has seen no key, HIDDEN the score of a pair
  * that does not attend. exp2 of their difference is exactly 0, so masked pairs and empty rows need no further case. Scores of pairs that
@@ -12,14 +10,6 @@ const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
 const RAGGED = 4u;
 `;
-
-/** The power of two that a difference of scores is. */
-export const power = (difference: string, features: Added): string =>
-  hasFarScores(features) ? `(${difference}) * LOG2_UNIT` : difference;
-
-/** What `power` needs. */
-export const unitText = (features: Added): string =>
-  hasFarScores(features) ? `const LOG2_UNIT = ${FAR_UNIT * Math.LOG2E}; // of a score\n` : '';
 
 /** Whether a sum overflowed, or took in what is not finite: by its bits, for compilers may take it that no float is infinite. */
 export const FINITE = /* wgsl */ `

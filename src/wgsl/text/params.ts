@@ -1,8 +1,22 @@
 import {factorsOf} from './scale.js';
 import type {CallParams} from './program.js';
 
-/** The uniform every program reads. One struct for all: a program ignores what it does not need. */
-export const PARAMS = /* wgsl */ `
+/** A member of `Params`, with its value: one for each element of a vector. */
+export interface Field {
+  readonly name: string;
+  readonly type: 'u32' | 'f32' | 'vec4u';
+  readonly values: readonly number[];
+}
+
+const membersText = (fields: readonly Pick<Field, 'name' | 'type'>[]): string =>
+  fields.length === 0
+    ? ''
+    : `// Of the terms of scores: their numbers, and the pair offsets of their tensors behind the schedule.
+  ${fields.map(({name, type}) => `${name}: ${type},`).join(' ')}
+`;
+
+/** The uniform every program reads, with what terms of scores add to it. One struct for all: a program ignores what it does not need. */
+export const paramsText = (fields: readonly Pick<Field, 'name' | 'type'>[]): string => /* wgsl */ `
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
   // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
@@ -11,29 +25,23 @@ struct Params {
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
-  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
   maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
   keyHeads: u32,
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // in the unit of scores
-  seed: u32,          // mixed
-  dropped: u32,       // a pair is kept from this hash on
-  keptScale: f32,     // 1 / (1 - rate of dropout)
-  // Pair offsets into the schedule of what a call adds: one word a pair.
-  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
-  sinks: u32, relativeBias: u32,
-  relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
-}
+  held: u32,          // pair offset of what a cache holds
+${membersText(fields)}}
 `;
+
+export const PARAMS = paramsText([]);
 
 /** Rows already hold an output, a maximum and a sum from an earlier pass. */
 export const CONTINUES = 1;
@@ -63,8 +71,8 @@ export interface FixedParams {
   readonly groupSize: number;
   readonly packedHeads: number;
   readonly queryOffset: number;
-  /** Of keyLengths, querySegments, keySegments, alibiSlopes, sinks, relativeBias. */
-  readonly extras: readonly [number, number, number, number, number, number];
+  /** Pair offset of what a cache holds. */
+  readonly held: number;
   readonly pairs: number;
   readonly batch: number;
   /** (firstBatch, firstHead, heads) of the share of a backward pass. */
@@ -74,41 +82,34 @@ export interface FixedParams {
   readonly farScale: boolean;
 }
 
-/** Exchanges neighbouring bits until they look random: lowbias32 of Chris Wellons' hash prospector. */
-export function mix(x: number): number {
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-  return (x ^ (x >>> 16)) >>> 0;
-}
-
-/** Size of `Params`: whole vec4. */
-export const PARAMS_BYTES = 192;
+/** Bytes of a uniform buffer: the struct without fields, and room for 32 numbers of terms. */
+export const PARAMS_BYTES = 256;
+const OWN_WORDS = 32;
 
 /** The bytes of `Params`. */
-export function packParams(fixed: FixedParams, call: CallParams): ArrayBuffer {
-  const {biasStrides, layout = 'bhld', dropout = 0, seed = 0, relativeHeads = 1} = call;
+export function packParams(fixed: FixedParams, call: CallParams, fields: readonly Field[] = []): ArrayBuffer {
+  const {layout = 'bhld'} = call;
   const {queryLength, keyLength, heads, keyHeads} = fixed;
   const bytes = new ArrayBuffer(PARAMS_BYTES);
   const words = new Uint32Array(bytes);
   const floats = new Float32Array(bytes);
   words.set([queryLength, keyLength, heads, fixed.flags]);
   words.set([fixed.first, fixed.spans, fixed.intervals, fixed.maskBits], 4);
-  const {product, side, gradient, softcap} = factorsOf(call, fixed);
+  const {product, side, gradient} = factorsOf(call, fixed);
   floats[8] = product;
   words.set([fixed.slotBase, fixed.slots, fixed.flagBase], 9);
-  words.set(biasStrides ?? [0, 0, 0, 0], 12);
-  words.set(fixed.maskStrides, 16);
-  words.set([keyHeads, fixed.groupSize, fixed.packedHeads], 20);
-  new Int32Array(bytes)[23] = fixed.queryOffset;
-  words.set(layout === 'bhld' ? [queryLength, 1, keyLength, 1] : [1, heads, 1, keyHeads], 24);
-  floats[28] = softcap;
-  words.set([mix(seed), Math.floor(dropout * 2 ** 32)], 29);
-  floats[31] = 1 / (1 - dropout);
-  words.set(fixed.extras, 32);
-  words.set(
-    [relativeHeads === 1 ? 0 : queryLength / fixed.packedHeads + keyLength - 1, fixed.pairs, fixed.batch, ...fixed.share],
-    38,
-  );
-  floats.set([side, gradient], 44);
+  words.set(fixed.maskStrides, 12);
+  words.set([keyHeads, fixed.groupSize, fixed.packedHeads], 16);
+  new Int32Array(bytes)[19] = fixed.queryOffset;
+  words.set(layout === 'bhld' ? [queryLength, 1, keyLength, 1] : [1, heads, 1, keyHeads], 20);
+  words.set([fixed.pairs, fixed.batch, ...fixed.share], 24);
+  floats.set([side, gradient], 29);
+  words[31] = fixed.held;
+  let at = OWN_WORDS;
+  for (const {type, values} of fields) {
+    at = values.length * Math.ceil(at / values.length);
+    (type === 'f32' ? floats : words).set(values, at);
+    at += values.length;
+  }
   return bytes;
 }

@@ -1,3 +1,8 @@
+/** The tensors of terms of scores: each term in src/wgsl/terms adds its own to this interface. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+export interface TermRoles {}
+export type TermRole = keyof TermRoles;
+
 /** What a binding of a program is for. The runtime binds its buffers by these names; `params` is the uniform buffer. */
 export type BindingRole =
   | 'params'
@@ -16,16 +21,9 @@ export type BindingRole =
   | 'newKey'
   | 'newValue'
   | 'schedule'
-  | 'bias'
   /** A boolean mask tensor as tfjs stores it, one int32 per element: the input of the program that packs it into the schedule. */
   | 'mask'
-  /** What a call may add, gathered into the schedule. */
-  | 'keyLengths'
-  | 'querySegments'
-  | 'keySegments'
-  | 'alibiSlopes'
-  | 'sinks'
-  | 'relativeBias'
+  | TermRole
   | 'output'
   /** (maximum in log2, sum) of each row [batch, heads, queryLength, 2]: kept from pass to pass, and for the gradient. */
   | 'rowSums'
@@ -82,18 +80,11 @@ export interface Launch {
 /** Where heads stand in the shape of a tensor: [batch, heads, length, dim] or [batch, length, heads, dim]. */
 export type Layout = 'bhld' | 'blhd';
 
-/** What a call adds to a plan. Strides count elements; 0 stands for a broadcast dimension. */
+/** What a call adds to a plan: its scale, its layout, and numbers of its terms, which these add to this interface. */
 export interface CallParams {
   readonly scale: number;
-  /** Strides of `bias` over (batch, head, query, key). */
-  readonly biasStrides?: readonly [number, number, number, number];
   /** Default `bhld`. */
   readonly layout?: Layout;
+  /** Products count in multiples of it. */
   readonly softcap?: number;
-  /** Rate, 0 ≤ dropout < 1. */
-  readonly dropout?: number;
-  /** An unsigned 32-bit integer. */
-  readonly seed?: number;
-  /** 1, or as many as the queries have. */
-  readonly relativeHeads?: number;
 }

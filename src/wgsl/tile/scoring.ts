@@ -1,104 +1,175 @@
-import {FAR_UNIT, type Features} from '../text/features.js';
-import {heldScores} from '../text/held.js';
+import {PER_UNIT, type Features} from '../text/features.js';
+import {HELD_AT} from '../text/held.js';
+import {boundTensors, paramsOf} from '../terms/fields.js';
+import {besideOf, termsOf} from '../terms/terms.js';
+import type {Apart, Beside, ScoreTerm} from '../terms/term.js';
+import type {BindingRole, TermRole} from '../text/program.js';
 import {lines} from '../text/text.js';
 
-/** Scores in their unit from numbers as calls give them. */
-const PER_UNIT = 1 / FAR_UNIT;
-
 /**
- * The text that makes a score of a product of query and key, in the unit of scores (see `hasFarScores`):
- * softcap(scale · product) − slope · |position − key| + bias + relative bias; pairs of other segments are hidden.
+ * The text that makes a score of a product of query and key, in the unit of scores (see `hasFarScores`): what terms make of the scaled
+ * product, one after another; what they add to that; and hidden where one of them does not show the pair.
  *
  * Queries and keys have numbers `a` and `b`, one for each that an invocation owns or meets: `query(a)` and `key(b)` declare what belongs
  * to one of them, `pair(…, a, b)` uses it. So kernels that own rows and kernels that own keys speak the same text.
  */
 export class Scoring {
+  private readonly terms: readonly ScoreTerm[];
+  private readonly beside: Beside;
+
   /** `farScale` follows the scale of products where query and key have not taken their parts of it. */
   constructor(
     private readonly features: Features,
     private readonly farScale = '',
-  ) {}
+  ) {
+    this.terms = termsOf(features);
+    this.beside = besideOf(features);
+  }
+
+  /** The uniform with what terms have in it. */
+  get params(): string {
+    return paramsOf(this.features);
+  }
+
+  /** Tensors with bindings of their own; their elements are floats. */
+  get bindings(): readonly TermRole[] {
+    return boundTensors(this.features);
+  }
+
+  get elements(): Partial<Record<BindingRole, string>> {
+    return Object.fromEntries(this.bindings.map((role) => [role, 'f32']));
+  }
 
   /** Functions of the module. */
   get functions(): string {
-    const {bias, relative, softcap, dropout, alibi, ring, lengths} = this.features;
     return lines(
-      bias || relative ? BIASED : '',
-      bias && relative ? BIASED_TWICE : '',
-      softcap ? CAPPED : '',
-      dropout ? KEPT : '',
-      alibi && !ring ? standing(lengths) : '',
-      heldScores(this.features),
+      biased(this.terms.filter(({adds}) => adds).length),
+      this.functionsOf(this.terms.filter(({seen}) => !seen)),
+      this.features.ring && this.terms.some(({places}) => places) ? HELD_AT : '',
     );
+  }
+
+  /** Those of `slope`, beside the others. */
+  get slopeFunctions(): string {
+    return lines(...this.terms.map(({slope}) => slope?.functions ?? ''));
+  }
+
+  /** Those of what rows have seen before their first key, beside the others. */
+  get seenFunctions(): string {
+    return lines(...this.terms.filter(({seen}) => seen).map((term) => term.functions?.(this.beside) ?? ''));
+  }
+
+  /** Those that rows alone need: of what they have seen before their first key, and of what is taken from all of their scores. */
+  get rowFunctions(): string {
+    return this.functionsOf(this.terms.filter(({seen, apart}) => seen || apart));
   }
 
   /** What query number `a` brings: `row` is its index as u32, `line` · queryLength + row its place among all rows. */
   query(a: number, row: string, place: string): string {
-    const {bias, alibi, relative, segments, dropout, ring} = this.features;
     const perHead = 'params.queryLength / params.packedHeads';
-    return lines(
-      bias && !ring ? `let bias${a} = dot(vec3u(batch, head, ${row}), params.biasStrides.xyz);` : '',
-      bias && ring
-        ? `let bias${a} = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + ${row} / (${perHead}), ${row} % (${perHead})), params.biasStrides.xyz);`
-        : '',
-      alibi ? `let slope${a} = extra(params.alibiSlopes + head * params.packedHeads + ${row} / (${perHead})) * ${PER_UNIT};` : '',
-      alibi
-        ? `let position${a} = ${ring ? `i32(${row} % (${perHead})) + heldBy(batch).y` : `standsAt(${row} % (${perHead}), batch)`};`
-        : '',
-      relative
-        ? `let relative${a} = params.relativeBias + (head * params.packedHeads + ${row} / (${perHead})) * params.relativeStride + ${perHead} - 1u - ${row} % (${perHead});`
-        : '',
-      segments ? `let segment${a} = schedule[params.querySegments + batch * params.queryLength + ${row}].x;` : '',
-      dropout ? `let random${a} = mixed(${place} + params.seed);` : '',
-    );
+    const head = `head * params.packedHeads + ${row} / (${perHead})`;
+    const of = {row, place, head, token: `${row} % (${perHead})`};
+    return lines(...this.terms.map((term) => term.query?.(a, of, this.beside) ?? ''));
   }
 
   /** What key number `b` brings; `key` is its index as i32. */
   key(b: number, key: string): string {
-    const {bias, alibi, relative, segments, dropout, ring} = this.features;
-    if (!(bias || alibi || relative || segments || dropout)) return '';
+    if (!this.terms.some((term) => term.places || term.key || term.adds || term.shows || term.keeps)) return '';
     return lines(
       `let k${b} = ${key};`,
-      (alibi || bias) && ring ? `let held${b} = heldAt(k${b}, heldBy(batch).x);` : '',
-      bias ? `let b${b} = u32(${ring ? 'held' : 'k'}${b}) * params.biasStrides.w;` : '',
-      segments ? `let theirs${b} = schedule[params.keySegments + batch * params.keyLength + u32(k${b})].x;` : '',
+      this.features.ring && this.terms.some(({places}) => places) ? `let held${b} = heldAt(k${b}, heldBy(batch).x);` : '',
+      ...this.terms.map((term) => term.key?.(b, this.beside) ?? ''),
     );
   }
 
   /** Turns the product `s` of query a and key b into its score. */
   pair(s: string, a: number, b: number): string {
-    const {bias, softcap, alibi, relative, segments, ring} = this.features;
     const scaled = `${s} * params.scale${this.farScale}`;
     let score = scaled;
-    if (softcap) score = `capped(${score})`;
-    if (alibi) {
-      const distance = `f32(abs(position${a} - ${ring ? 'held' : 'k'}${b}))`;
-      score = `(${score} - slope${a} * ${distance})`;
-    }
-    const added = [...(bias ? [`bias[bias${a} + b${b}]`] : []), ...(relative ? [`extra(relative${a} + u32(k${b}))`] : [])];
-    if (added.length > 0) score = `biased${added.length === 2 ? 'Twice' : ''}(${[score, ...added].join(', ')})`;
-    if (segments) score = `select(HIDDEN, ${score}, segment${a} == theirs${b})`;
+    for (const {moves} of this.terms) if (moves) score = moves(score, a, b, this.beside);
+    const added = this.terms.flatMap(({adds}) => (adds ? [adds(a, b, this.beside)] : []));
+    if (added.length > 0) score = `${BIASED[added.length] ?? `biased${added.length}`}(${[score, ...added].join(', ')})`;
+    for (const {shows} of this.terms) if (shows) score = `select(HIDDEN, ${score}, ${shows(a, b)})`;
     return score === `${s} * params.scale` ? `${s} *= params.scale;` : `${s} = ${score};`;
   }
 
-  /** The factor of a probability under dropout. */
+  /** The derivative of a score by its product times the scale; empty for 1. To be asked before `pair`. */
+  slope(s: string, a: number, b: number): string {
+    let score = `${s} * params.scale${this.farScale}`;
+    const slopes: string[] = [];
+    for (const {moves, slope} of this.terms) {
+      if (slope) slopes.push(slope.of(score, a, b));
+      if (moves) score = moves(score, a, b, this.beside);
+    }
+    return slopes.join(' * ');
+  }
+
+  /** Whether some probabilities are left out, and the factor of one. */
+  get keeps(): boolean {
+    return this.terms.some(({keeps}) => keeps);
+  }
+
   kept(a: number, b: number): string {
-    return `kept(random${a}, k${b})`;
+    return this.terms.flatMap(({keeps}) => (keeps ? [keeps(a, b)] : [])).join(' * ');
+  }
+
+  /** Whether sequences have fewer keys than the schedule visits. */
+  get clips(): boolean {
+    return this.beside.clips;
+  }
+
+  /** How many keys those have, as i32. */
+  get keyCount(): string {
+    return this.beside.keyCount('batch');
+  }
+
+  /** The clip of a span `y` of keys to those that a sequence has. */
+  get clip(): string {
+    if (!this.clips) return '';
+    return lines(
+      `let keysLeft = ${this.keyCount} - keysOf.x;`,
+      // Integer division rounds towards zero: no key is left where the first lies past the end.
+      'y.y = min(y.y, select((keysLeft + keysOf.y - 1) / keysOf.y, 0, keysLeft <= 0));',
+    );
+  }
+
+  /** What row `own` of a line has seen before its first key, as (maximum, sum); null for nothing. */
+  seen(head: string, own: string, batch: string): string | null {
+    return this.terms.find(({seen}) => seen)?.seen?.pair(head, own, batch) ?? null;
+  }
+
+  /** The same of a query head, as a logarithm in words of calls. */
+  seenLogit(query: string): string | null {
+    return this.terms.find(({seen}) => seen)?.seen?.logit(query) ?? null;
+  }
+
+  /** What scores of a row are less by than they should be, in words of calls; null for nothing. */
+  apart(query: string, token: string, batch: string): Apart | null {
+    return this.beside.apart(query, token, batch);
+  }
+
+  private functionsOf(terms: readonly ScoreTerm[]): string {
+    const readsFloats = terms.some(({brings = []}) => brings.some(({floats}) => floats));
+    return lines(readsFloats ? EXTRA : '', ...terms.map((term) => term.functions?.(this.beside) ?? ''));
   }
 }
 
-/** The clip of a span to the keys that a sequence has, and the score it leaves. */
-export const clipped = (lengths: boolean): string =>
-  lengths
-    ? lines(
-        'let keysLeft = schedule[params.keyLengths + batch].x - keysOf.x;',
-        // Integer division rounds towards zero: no key is left where the first lies past the end.
-        'y.y = min(y.y, select((keysLeft + keysOf.y - 1) / keysOf.y, 0, keysLeft <= 0));',
-      )
-    : '';
+/** A float that travels in the tail of the schedule. */
+const EXTRA = /* wgsl */ `
+fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
+`;
+
+/** By how many numbers are added. */
+const BIASED: Readonly<Record<number, string>> = {1: 'biased', 2: 'biasedTwice'};
+
+/** The score of a pair with what is added to it. */
+function biased(count: number): string {
+  if (count === 0) return '';
+  return count === 1 ? BIASED_ONCE : count === 2 ? BIASED_ONCE + BIASED_TWICE : biasedMore(count);
+}
 
 /** The score of a pair with an additive bias. Minus infinity hides the pair; NaN passes through the select. */
-export const BIASED = /* wgsl */ `
+const BIASED_ONCE = /* wgsl */ `
 fn biased(score: f32, bias: f32) -> f32 {
   return select(fma(bias, ${PER_UNIT}, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
 }
@@ -117,69 +188,24 @@ fn biasedTwice(score: f32, bias: f32, other: f32) -> f32 {
 }
 `;
 
-/**
- * Where a query stands for ALiBi: at the key nearest to it. Distances from there are small where it is far from all keys, and differences
- * of distances are the same. `beyond` is the rest, the same for all keys of a row: what sinks and the log-sum-exp have of it.
- */
-export const standing = (lengths: boolean): string => /* wgsl */ `
-fn lastKey(batch: u32) -> i32 {
-  return ${lengths ? 'clamp(schedule[params.keyLengths + batch].x, 1, i32(params.keyLength))' : 'i32(params.keyLength)'} - 1;
+/** The same of any number of them. */
+function biasedMore(count: number): string {
+  const numbers = Array.from({length: count}, (_, i) => i);
+  return lines(
+    `fn biased${count}(score: f32, ${numbers.map((i) => `bias${i}: f32`).join(', ')}) -> f32 {`,
+    'var sum = score;',
+    'var shown = true;',
+    ...numbers.map((i) =>
+      lines(
+        `let hides${i} = bitcast<u32>(bias${i}) == 0xff800000u;`,
+        `sum += select(bias${i} * ${PER_UNIT}, 0.0, hides${i});`,
+        `shown = shown & !hides${i};`,
+      ),
+    ),
+    'return select(HIDDEN, sum, shown);',
+    '}\n',
+  );
 }
 
-fn standsAt(token: u32, batch: u32) -> i32 {
-  let first = clamp(params.queryOffset, -i32(params.queryLength), i32(params.keyLength)); // so that no sum wraps
-  return clamp(i32(token) + first, 0, lastKey(batch));
-}
-
-fn beyond(token: u32, batch: u32) -> f32 {
-  let position = f32(params.queryOffset) + f32(token);
-  return max(max(position - f32(lastKey(batch)), -position), 0.0);
-}
-`;
-
-/** `x` is the product in multiples of the softcap. WGSL leaves tanh of large numbers to the device, some of which return NaN; near zero the quotient would cancel. */
-const CAPPED = /* wgsl */ `
-fn capped(x: f32) -> f32 {
-  return params.softcap * hyperbolic(x);
-}
-
-fn hyperbolic(x: f32) -> f32 {
-  let square = x * x;
-  let series = x * (1.0 + square * (-1.0 / 3.0 + square * (2.0 / 15.0 + square * (-17.0 / 315.0 + square * (62.0 / 2835.0)))));
-  return select(1.0 - 2.0 / (exp2(x * 2.8853900817779268) + 1.0), series, abs(x) < 0.25);
-}
-`;
-
-/** Counter-based: a pair is kept or dropped by its numbers and the seed alone, so forward and backward agree whatever their order. */
-const KEPT = /* wgsl */ `
-fn mixed(number: u32) -> u32 {
-  var x = number;
-  x = (x ^ (x >> 16u)) * 0x7feb352du;
-  x = (x ^ (x >> 15u)) * 0x846ca68bu;
-  return x ^ (x >> 16u);
-}
-
-fn kept(random: u32, key: i32) -> f32 {
-  return select(0.0, params.keptScale, mixed(random + u32(key) * 0x9e3779b9u) >= params.dropped);
-}
-`;
-
-/** A float that travels in the tail of the schedule. */
-export const EXTRA = /* wgsl */ `
-fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
-`;
-
-/**
- * A sink as (maximum, sum) of row `own` of a line that has seen no other key; minus infinity is none. Beside slopes that count from the
- * nearest key, it stands as much higher as all of these do.
- */
-export const sinkText = ({alibi, ring}: Pick<Features, 'alibi' | 'ring'>): string => /* wgsl */ `
-fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
-  let perHead = params.queryLength / params.packedHeads;
-  let query = head * params.packedHeads + own / perHead;
-  let word = schedule[params.sinks + query].x;
-  let logit = bitcast<f32>(word) * ${PER_UNIT};
-  ${alibi && !ring ? `let higher = fma(extra(params.alibiSlopes + query) * ${PER_UNIT}, beyond(own % perHead, batch), logit);` : 'let higher = logit;'}
-  return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
-}
-`;
+/** For kernels that know one bias alone. */
+export const ONE_BIAS = BIASED_ONCE;
