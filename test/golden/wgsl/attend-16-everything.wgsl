@@ -34,41 +34,24 @@ struct Params {
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
-  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
   maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
   keyHeads: u32,
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // in the unit of scores
-  seed: u32,          // mixed
-  dropped: u32,       // a pair is kept from this hash on
-  keptScale: f32,     // 1 / (1 - rate of dropout)
-  // Pair offsets into the schedule of what a call adds: one word a pair.
-  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
-  sinks: u32, relativeBias: u32,
-  relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  held: u32,          // pair offset of what a cache holds
+  // Of the terms of scores: their numbers, and the pair offsets of their tensors behind the schedule.
+  biasStrides: vec4u, softcap: f32, relativeStride: u32, seed: u32, dropped: u32, keptScale: f32, alibiSlopes: u32, relativeBias: u32, querySegments: u32, keySegments: u32, keyLengths: u32, sinks: u32,
 }
 
-fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
-
-fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
-  let perHead = params.queryLength / params.packedHeads;
-  let query = head * params.packedHeads + own / perHead;
-  let word = schedule[params.sinks + query].x;
-  let logit = bitcast<f32>(word) * 0.0625;
-  let higher = logit;
-  return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
-}
-
-fn sequenceAt(batch: u32) -> u32 { return params.keyLengths + 2u + 3u * batch; }
+fn sequenceAt(batch: u32) -> u32 { return params.held + 2u + 3u * batch; }
 // (tokens, the first new one)
 fn heldBy(batch: u32) -> vec2i { return schedule[sequenceAt(batch)]; }
 // (row in the cache, end of what is dead)
@@ -85,6 +68,8 @@ fn biasedTwice(score: f32, bias: f32, other: f32) -> f32 {
   return select(shown, HIDDEN, hides); // no ||, a branch for each pair
 }
 
+fn extra(at: u32) -> f32 { return bitcast<f32>(schedule[at].x); }
+
 fn capped(x: f32) -> f32 {
   return params.softcap * hyperbolic(x);
 }
@@ -94,6 +79,8 @@ fn hyperbolic(x: f32) -> f32 {
   let series = x * (1.0 + square * (-1.0 / 3.0 + square * (2.0 / 15.0 + square * (-17.0 / 315.0 + square * (62.0 / 2835.0)))));
   return select(1.0 - 2.0 / (exp2(x * 2.8853900817779268) + 1.0), series, abs(x) < 0.25);
 }
+
+fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
 
 fn mixed(number: u32) -> u32 {
   var x = number;
@@ -108,11 +95,18 @@ fn kept(random: u32, key: i32) -> f32 {
 
 // As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
 fn heldAt(slot: i32, tokens: i32) -> i32 {
-  let room = schedule[params.keyLengths]; // (sinks, ring)
+  let room = schedule[params.held]; // (sinks, ring)
   return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
 }
 
-fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
+fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
+  let perHead = params.queryLength / params.packedHeads;
+  let query = head * params.packedHeads + own / perHead;
+  let word = schedule[params.sinks + query].x;
+  let logit = bitcast<f32>(word) * 0.0625;
+  let higher = logit;
+  return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
+}
 
 var<workgroup> memory: array<vec4f, 384>;
 
@@ -134,46 +128,46 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
-  let bias0 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row0 / (params.queryLength / params.packedHeads), row0 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope0 = extra(params.alibiSlopes + head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * 0.0625;
   let position0 = i32(row0 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
+  let bias0 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row0 / (params.queryLength / params.packedHeads), row0 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let relative0 = params.relativeBias + (head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row0 % (params.queryLength / params.packedHeads);
   let segment0 = schedule[params.querySegments + batch * params.queryLength + row0].x;
   let random0 = mixed((line * params.queryLength + row0) + params.seed);
-  let sink0 = sinkOf(head, row0, batch);
+  let seen0 = sinkOf(head, row0, batch);
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 4u;
-  let bias1 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row1 / (params.queryLength / params.packedHeads), row1 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope1 = extra(params.alibiSlopes + head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * 0.0625;
   let position1 = i32(row1 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
+  let bias1 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row1 / (params.queryLength / params.packedHeads), row1 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let relative1 = params.relativeBias + (head * params.packedHeads + row1 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row1 % (params.queryLength / params.packedHeads);
   let segment1 = schedule[params.querySegments + batch * params.queryLength + row1].x;
   let random1 = mixed((line * params.queryLength + row1) + params.seed);
-  let sink1 = sinkOf(head, row1, batch);
+  let seen1 = sinkOf(head, row1, batch);
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 4u;
-  let bias2 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row2 / (params.queryLength / params.packedHeads), row2 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope2 = extra(params.alibiSlopes + head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * 0.0625;
   let position2 = i32(row2 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
+  let bias2 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row2 / (params.queryLength / params.packedHeads), row2 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let relative2 = params.relativeBias + (head * params.packedHeads + row2 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row2 % (params.queryLength / params.packedHeads);
   let segment2 = schedule[params.querySegments + batch * params.queryLength + row2].x;
   let random2 = mixed((line * params.queryLength + row2) + params.seed);
-  let sink2 = sinkOf(head, row2, batch);
+  let seen2 = sinkOf(head, row2, batch);
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 4u;
-  let bias3 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row3 / (params.queryLength / params.packedHeads), row3 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let slope3 = extra(params.alibiSlopes + head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * 0.0625;
   let position3 = i32(row3 % (params.queryLength / params.packedHeads)) + heldBy(batch).y;
+  let bias3 = biasBase(batch) + dot(vec3u(batch, head * params.packedHeads + row3 / (params.queryLength / params.packedHeads), row3 % (params.queryLength / params.packedHeads)), params.biasStrides.xyz);
   let relative3 = params.relativeBias + (head * params.packedHeads + row3 / (params.queryLength / params.packedHeads)) * params.relativeStride + params.queryLength / params.packedHeads - 1u - row3 % (params.queryLength / params.packedHeads);
   let segment3 = schedule[params.querySegments + batch * params.queryLength + row3].x;
   let random3 = mixed((line * params.queryLength + row3) + params.seed);
-  let sink3 = sinkOf(head, row3, batch);
+  let seen3 = sinkOf(head, row3, batch);
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     {
@@ -213,10 +207,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       o3_0 = had.y * output[to + min((tx + 0u), 3u)];
     }
   } else if (owned.y < 0) {
-    m0 = sink0.x; l0 = select(0.0, sink0.y, tx == 0u);
-    m1 = sink1.x; l1 = select(0.0, sink1.y, tx == 0u);
-    m2 = sink2.x; l2 = select(0.0, sink2.y, tx == 0u);
-    m3 = sink3.x; l3 = select(0.0, sink3.y, tx == 0u);
+    m0 = seen0.x; l0 = select(0.0, seen0.y, tx == 0u);
+    m1 = seen1.x; l1 = select(0.0, seen1.y, tx == 0u);
+    m2 = seen2.x; l2 = select(0.0, seen2.y, tx == 0u);
+    m3 = seen3.x; l3 = select(0.0, seen3.y, tx == 0u);
   }
 
   for (var index = spanRange.x; index < spanRange.y; index++) {

@@ -13,27 +13,21 @@ struct Params {
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
-  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
   maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
   keyHeads: u32,
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // in the unit of scores
-  seed: u32,          // mixed
-  dropped: u32,       // a pair is kept from this hash on
-  keptScale: f32,     // 1 / (1 - rate of dropout)
-  // Pair offsets into the schedule of what a call adds: one word a pair.
-  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
-  sinks: u32, relativeBias: u32,
-  relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  held: u32,          // pair offset of what a cache holds
+  // Of the terms of scores: their numbers, and the pair offsets of their tensors behind the schedule.
+  biasStrides: vec4u, softcap: f32, relativeStride: u32, seed: u32, dropped: u32, keptScale: f32, alibiSlopes: u32, relativeBias: u32, querySegments: u32, keySegments: u32, keyLengths: u32, sinks: u32,
 }
 
 const EMPTY = -3.2e38;
@@ -63,7 +57,7 @@ fn sinkOf(head: u32, own: u32, batch: u32) -> vec2f {
   let query = head * params.packedHeads + own / perHead;
   let word = schedule[params.sinks + query].x;
   let logit = bitcast<f32>(word) * 0.0625;
-  let higher = logit;
+  let higher = fma(extra(params.alibiSlopes + query) * 0.0625, beyond(own % perHead, batch), logit);
   return select(vec2f(higher, 1.0), vec2f(EMPTY, 0.0), bitcast<u32>(word) == 0xff800000u);
 }
 
@@ -77,7 +71,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let way = extra(params.alibiSlopes + head) * beyond(row % params.queryLength, batch);
   let sink = sinkOf(head, row % params.queryLength, batch);
   let ofSink = way != 0.0 && sink.y != 0.0 && sums.x - sink.x <= 1e-6 * abs(sink.x);
-  let logit = extra(params.sinks + head);
   // Infinity is not a constant of WGSL.
-  logSumExp[row] = select(select(sums.x * 16.0 - way, logit, ofSink) + log(sums.y), bitcast<f32>(0xff800000u | (params.flags & 0u)), sums.y == 0.0);
+  logSumExp[row] = select(select(sums.x * 16.0 - way, bitcast<f32>(schedule[params.sinks + head].x), ofSink) + log(sums.y), bitcast<f32>(0xff800000u | (params.flags & 0u)), sums.y == 0.0);
 }
