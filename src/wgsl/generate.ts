@@ -69,4 +69,3 @@ function attendPrograms(plan: Plan, features: Features): Program[] {
   if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, features))];
   return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact)));
 }
-
