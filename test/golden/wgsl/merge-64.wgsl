@@ -25,27 +25,19 @@ struct Params {
   slotBase: u32,    // vec4 offset of the first slot in scratch
   slots: u32,       // per head and batch
   flagBase: u32,    // vec4 offset of the flags in scratch
-  biasStrides: vec4u, // (batch, head, query, key), elements; 0 broadcasts
   maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
   keyHeads: u32,
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
   queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
-  softcap: f32,       // in the unit of scores
-  seed: u32,          // mixed
-  dropped: u32,       // a pair is kept from this hash on
-  keptScale: f32,     // 1 / (1 - rate of dropout)
-  // Pair offsets into the schedule of what a call adds: one word a pair.
-  keyLengths: u32, querySegments: u32, keySegments: u32, alibiSlopes: u32,
-  sinks: u32, relativeBias: u32,
-  relativeStride: u32, // of a head; 0 broadcasts
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  held: u32,          // pair offset of what a cache holds
 }
 
 fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
