@@ -69,6 +69,25 @@ export default defineConfig(
       ],
     },
   },
+  // One reader of options: what looks for the nearest name by itself is another one. (Patterns read sizes, by a table of rules.)
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/support/**', 'src/pattern/sizes.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['**/support/index.js'],
+              importNames: ['nearestName'],
+              message: 'Read names by readOptions, and values by oneOf.',
+            },
+          ],
+        },
+      ],
+    },
+  },
   // Printing is what it is for.
   {files: ['src/runtime/host/debug.ts'], rules: {'no-console': 'off'}},
   {files: ['**/*.cjs', 'karma.conf.js'], rules: {'@typescript-eslint/no-require-imports': 'off'}},

@@ -12,7 +12,7 @@ import {
   type Problem,
   type Storage,
 } from './plan/index.js';
-import {readOptions, refuse, type Given, type NamesOf, type OptionWords} from './support/index.js';
+import {oneOf, readOptions, refuse, type Given, type NamesOf, type OptionWords} from './support/index.js';
 
 /** What the caller of `planAttention` knows of a call. Lengths in tokens. */
 export interface AttentionShape extends PatternShape {
@@ -88,9 +88,7 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
     refuse(`device.${name}`, String(found), `a ${typeof core}`, 'Leave the device out for the limits that every one has.');
   }
   const {implementation, precision = 'float32'} = shape;
-  if (precision !== 'float32' && precision !== 'float16') {
-    refuse('shape.precision', String(precision), 'float32 or float16', 'Leave it out for float32.');
-  }
+  oneOf('shape.precision', precision, ['float32', 'float16'], 'Leave it out for float32.');
   const plan = makePlan(compress(pattern, problem), problem, device, implementation, {storage: precision});
   return Object.freeze({
     ...plan,

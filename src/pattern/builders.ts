@@ -1,7 +1,7 @@
 import {isList, refuse} from '../support/index.js';
 import {packMask} from './mask.js';
 import {Pattern} from './pattern.js';
-import {checkSize, readOptions, spell} from './sizes.js';
+import {checkSize, readSizes, spell} from './sizes.js';
 
 /** Numbers of tokens, in an array or a typed array. A BigInt counts as the number it is, if 32 bits hold it. */
 export type SizeList = ArrayLike<number | bigint>;
@@ -42,7 +42,7 @@ export function slidingWindow(
     readonly dilation?: number | undefined;
   } = {},
 ): Pattern {
-  return new Pattern({kind: 'slidingWindow', ...readOptions('slidingWindow', options)});
+  return new Pattern({kind: 'slidingWindow', ...readSizes('slidingWindow', options)});
 }
 
 /**
@@ -54,7 +54,7 @@ export function slidingWindow(
  * strided({stride: 4}).attends(1, 5, {queryLength: 8, keyLength: 8}); // true
  */
 export function strided(options: {readonly stride: number}): Pattern {
-  return new Pattern({kind: 'strided', ...readOptions('strided', options)});
+  return new Pattern({kind: 'strided', ...readSizes('strided', options)});
 }
 
 /**
@@ -66,7 +66,7 @@ export function strided(options: {readonly stride: number}): Pattern {
  * blockLocal({size: 4}).attends(3, 4, {queryLength: 8, keyLength: 8}); // false
  */
 export function blockLocal(options: {readonly size: number}): Pattern {
-  return new Pattern({kind: 'blockLocal', ...readOptions('blockLocal', options)});
+  return new Pattern({kind: 'blockLocal', ...readSizes('blockLocal', options)});
 }
 
 /**

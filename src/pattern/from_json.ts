@@ -1,7 +1,7 @@
 import {refuse, SplatError} from '../support/index.js';
 import {LEAVES, type LeafKind} from './leaves.js';
 import {MAX_DEPTH, type Pattern} from './pattern.js';
-import {refuseName, spell} from './sizes.js';
+import {refuseName, spell, withoutStrangers} from './sizes.js';
 
 const OPERATORS: Readonly<Record<string, readonly string[]>> = {and: ['operands'], or: ['operands'], not: ['operand']};
 const KINDS = [...Object.keys(LEAVES), ...Object.keys(OPERATORS)];
@@ -39,9 +39,7 @@ function read(json: unknown, path: string, depth: number): Pattern {
     return refuse(`${path}.kind`, spell(kind), `one of ${KINDS.join(', ')}`, 'Pass what toJSON() gave.');
   if (!KINDS.includes(kind)) return refuseName(`${path}.kind`, kind, KINDS);
   const known = OPERATORS[kind] ?? LEAVES[kind as LeafKind].fields;
-  for (const name of Object.keys(fields)) {
-    if (!known.includes(name)) refuseName(`${path} field`, name, known);
-  }
+  withoutStrangers(`${path} field`, fields, known);
   if (kind === 'not') return read(fields.operand, `${path}.operand`, depth + 1).not();
   if (kind === 'and' || kind === 'or') {
     const {operands} = fields;

@@ -84,7 +84,7 @@ function readCall(tokens: Tokens, name: Token): Pattern {
   tokens.take('(', `Write ${kind}(…).`);
   if (!tokens.skip(')')) {
     if (leaf.positional) fields[leaf.fields[0]!] = readValue(tokens, leaf.fields[0]!, columns);
-    else readOptions(tokens, kind, leaf.fields, fields, columns);
+    else readFields(tokens, kind, leaf.fields, fields, columns);
     tokens.take(')', `Close ${kind}( here.`);
   }
   return tokens.at(
@@ -122,7 +122,7 @@ class Columns {
   }
 }
 
-function readOptions(
+function readFields(
   tokens: Tokens,
   kind: string,
   known: readonly string[],

@@ -44,7 +44,7 @@ function cureFor(value: unknown, rule: SizeRule): string {
 }
 
 /** The named options of a pattern, checked, defaults filled in, in the order of the table. */
-export function readOptions<K extends OptionKind>(kind: K, given: unknown): Sizes<K> {
+export function readSizes<K extends OptionKind>(kind: K, given: unknown): Sizes<K> {
   const rules: Record<string, SizeRule> = OPTIONS[kind];
   const options = checkRecord(kind, given, Object.keys(rules));
   const sizes = Object.entries(rules).map(([name, rule]) => {
@@ -60,9 +60,12 @@ export function checkRecord(thing: string, given: unknown, known: readonly strin
     const example = known.map((name) => `${name}: …`).join(', ');
     return refuse(`${thing} options`, spell(given), `an object {${example}}`, 'Name each size.');
   }
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name)) refuseName(`${thing} option`, name, known);
-  }
+  return withoutStrangers(`${thing} option`, given, known);
+}
+
+/** Returns `given`, which has no property but `known`. */
+export function withoutStrangers(thing: string, given: object, known: readonly string[]): Record<string, unknown> {
+  for (const name of Object.keys(given)) if (!known.includes(name)) refuseName(thing, name, known);
   return given as Record<string, unknown>;
 }
 

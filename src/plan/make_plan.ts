@@ -1,5 +1,5 @@
 import type {Acsr} from '../acsr/index.js';
-import {ceilDiv, nearestName, refuse} from '../support/index.js';
+import {ceilDiv, oneOf, refuse} from '../support/index.js';
 import {predictMs} from './cost.js';
 import {tileDense} from './dense.js';
 import {pack} from './format.js';
@@ -18,7 +18,7 @@ export function makePlan(
   implementation: Implementation | 'auto' = 'auto',
   {storage = 'float32', tile = chooseTile(acsr, problem, device, storage)}: {storage?: Storage; tile?: TileShape} = {},
 ): Plan {
-  checkImplementation(implementation);
+  oneOf('implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");
   if (isWide(problem)) return planWide(acsr, problem, device, implementation, {tile, storage});
   const fused = implementation === 'dense' ? null : tileFused(acsr, problem, device, tile);
   if (fused === null && implementation === 'fused') {
@@ -105,17 +105,6 @@ function densePlan(acsr: Acsr, problem: Problem, device: Device, kernel: Pick<Pl
 const maskBytesOf = ({queryLength, keyLength}: Problem): number => 4 * queryLength * ceilDiv(keyLength, 32);
 
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
-
-function checkImplementation(implementation: string): void {
-  if (IMPLEMENTATIONS.includes(implementation)) return;
-  const near = nearestName(String(implementation), IMPLEMENTATIONS);
-  refuse(
-    'implementation',
-    `'${String(implementation)}'`,
-    `one of ${IMPLEMENTATIONS.join(', ')}`,
-    near ? `Did you mean '${near}'?` : "'auto' suits everything.",
-  );
-}
 
 /** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
 export function planMaskTensor(

@@ -6,4 +6,4 @@ export {keyOf} from './key.js';
 export {isList, plainNumber, readNumbers, type NumberBlock} from './numbers.js';
 export {rank4} from './rank4.js';
 export {say} from './say.js';
-export {readOptions, type Given, type NamesOf, type OptionWords} from './options.js';
+export {oneOf, readOptions, type Given, type NamesOf, type OptionWords} from './options.js';

@@ -25,6 +25,20 @@ export interface OptionWords {
   readonly also?: readonly string[];
 }
 
+/** The given name where it is one of `names`; else a refusal with the nearest of them, or with `cure` where none is near. */
+export function oneOf<Name extends string>(
+  thing: string,
+  given: unknown,
+  names: readonly Name[],
+  cure: string,
+  expected = `one of ${names.join(', ')}`,
+): Name {
+  const found = names.find((name) => name === given);
+  if (found !== undefined) return found;
+  const near = typeof given === 'string' ? nearestName(given, names) : undefined;
+  return refuse(thing, say(given), expected, near === undefined ? cure : `Did you mean '${near}'?`);
+}
+
 /**
  * The options of a call, by the one rule for all of them: null and undefined mean that an option is left out, a BigInt of 32 bits is the
  * number, and an unknown name is refused with the nearest known one.

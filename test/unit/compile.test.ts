@@ -102,7 +102,7 @@ describe('planAttention', () => {
       'an unknown implementation',
       causal(),
       {...SHAPE, implementation: 'fuse'},
-      /^implementation: found 'fuse'.*Did you mean 'fused'\?/,
+      /^implementation: found the text 'fuse'.*Did you mean 'fused'\?/,
     ],
   ];
   for (const [what, pattern, shape, message] of REFUSED) {

@@ -63,6 +63,15 @@ describe('lint laws', () => {
     ]);
   });
 
+  it('leave the names of options to one reader', async () => {
+    const eslint = new ESLint({cwd: ROOT, overrideConfigFile: join(ROOT, 'scripts/eslint.config.mjs')});
+    const text = "import {nearestName, readOptions} from '../support/index.js';\nexport const both = [nearestName, readOptions];\n";
+    const rules = async (filePath: string): Promise<(string | null)[]> =>
+      (await eslint.lintText(text, {filePath}))[0]!.messages.map(({ruleId}) => ruleId);
+    expect(await rules('src/model/planted.ts')).toEqual(['no-restricted-imports']);
+    expect(await rules('src/pattern/sizes.ts')).toEqual([]);
+  });
+
   it('ask why, where a promise is dropped on purpose', async () => {
     const eslint = new ESLint({cwd: ROOT, overrideConfigFile: join(ROOT, 'scripts/eslint.config.mjs')});
     const rules = async (body: string): Promise<(string | null)[]> => {

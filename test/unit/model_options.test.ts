@@ -52,7 +52,7 @@ describe('options of a swap', () => {
 
   it('say where queries stand in one of two words', () => {
     expect(message({pattern: full(), align: 'star'})).toBe(
-      "rewriteGraphModel align: found 'star', expected 'end', 'start' or an array of them. Did you mean 'start'?",
+      "rewriteGraphModel align: found the text 'star', expected 'end', 'start' or an array of them. Did you mean 'start'?",
     );
     for (const align of [0, ['end', undefined], ['end', 'first']]) {
       expect(message({pattern: full(), align})).toContain('rewriteGraphModel align: found ');

@@ -139,7 +139,26 @@ describe('sparseAttention refuses', () => {
     ['a negative key length', () => withOptions({keyLengths: [-1, 7]}), /^option keyLengths: found -1/],
     ['keyLengths that are a number', () => withOptions({keyLengths: 7}), /^option keyLengths: found 7, expected an int32 tensor/],
     ['segments of one side', () => withOptions({segmentIds: {query: at([2, 5], 'int32')}}), /^option segmentIds\.key: .*Give both/],
-    ['segments that are a tensor', () => withOptions({segmentIds: at([2, 5], 'int32')}), /^option segmentIds\.query/],
+    [
+      'segments that are a tensor',
+      () => withOptions({segmentIds: at([2, 5], 'int32')}),
+      /^option segmentIds: found a tensor, .*Give both/,
+    ],
+    [
+      'segments that are an array',
+      () => withOptions({segmentIds: [[0, 0, 0, 0, 0]]}),
+      /^option segmentIds: found an array, .*Give both/,
+    ],
+    [
+      'segments that are a text',
+      () => withOptions({segmentIds: 'query'}),
+      /^option segmentIds: found the text 'query', .*Give both/,
+    ],
+    [
+      'segments of a third side',
+      () => withOptions({segmentIds: {query: at([2, 5], 'int32'), key: at([2, 7], 'int32'), keys: at([2, 7], 'int32')}}),
+      /^option segmentIds\.keys: found an unknown option, expected one of query, key\. Did you mean 'key'\?/,
+    ],
     [
       'segments of another length',
       () => withOptions({segmentIds: {query: at([2, 5], 'int32'), key: at([2, 5], 'int32')}}),

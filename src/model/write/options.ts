@@ -1,5 +1,5 @@
 import {Pattern, refusePattern} from '../../pattern/index.js';
-import {nearestName, readOptions, refuse, type Given, type NamesOf} from '../../support/index.js';
+import {oneOf, readOptions, refuse, type Given, type NamesOf} from '../../support/index.js';
 import type {SwapReport} from './report.js';
 
 /** Where queries stand among keys: the last at the last key, or the first at the first. */
@@ -37,7 +37,7 @@ export const SWAP_NAMES: NamesOf<SwapOptions> = {
   onReport: true,
   strict: true,
 };
-const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
+const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 const ALIGNMENTS: readonly Align[] = ['end', 'start'];
 
 /** Throws a `SplatError` that names the option unless all of them make sense. `caller` is the function that was called. */
@@ -60,18 +60,10 @@ export function checkOptions(
     if (wrong >= 0) refusePattern(`${caller} pattern[${wrong}]`, pattern[wrong]);
   }
   const alignments: readonly unknown[] = Array.isArray(align) ? align : [align];
-  const stray = align === undefined ? -1 : alignments.findIndex((each) => !ALIGNMENTS.includes(each as Align));
-  if (stray >= 0) {
-    const found = alignments[stray];
-    const near = nearestName(String(found), ALIGNMENTS);
-    const cure = near ? `Did you mean '${near}'?` : "Leave it out for 'end'.";
-    refuse(`${caller} align`, typeof found === 'string' ? `'${found}'` : String(found), `'end', 'start' or an array of them`, cure);
-  }
-  if (!IMPLEMENTATIONS.includes(implementation)) {
-    const near = nearestName(String(implementation), IMPLEMENTATIONS);
-    const cure = near ? `Did you mean '${near}'?` : "Leave it out for 'auto'.";
-    refuse(`${caller} implementation`, `'${String(implementation)}'`, IMPLEMENTATIONS.join(', '), cure);
-  }
+  if (align !== undefined)
+    for (const each of alignments)
+      oneOf(`${caller} align`, each, ALIGNMENTS, "Leave it out for 'end'.", "'end', 'start' or an array of them");
+  oneOf(`${caller} implementation`, implementation, IMPLEMENTATIONS, "Leave it out for 'auto'.");
   if (typeof strict !== 'boolean') refuse(`${caller} strict`, String(strict), 'true or false', 'Leave it out for false.');
   return {...given, pattern: pattern as Pattern | readonly Pattern[], implementation, strict};
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {isList, nearestName, rank4, readNumbers, refuse, say} from '../../support/index.js';
+import {isList, rank4, readNumbers, refuse, say} from '../../support/index.js';
 import type {Layout, Problem} from '../../pure.js';
 import type {NumberArray} from './options.js';
 import {paddingCure} from './padding.js';
@@ -9,13 +9,6 @@ import {paddingCure} from './padding.js';
 export function sizesOf(shape: readonly number[], layout: Layout): [number, number, number, number] {
   const [batch, first, second, dim] = rank4(shape);
   return layout === 'bhld' || shape.length === 3 ? [batch, first, second, dim] : [batch, second, first, dim];
-}
-
-export function oneOf<Name extends string>(thing: string, given: string, names: readonly Name[], cure: string): Name {
-  const found = names.find((name) => name === given);
-  if (found !== undefined) return found;
-  const near = typeof given === 'string' ? nearestName(given, names) : undefined;
-  return refuse(thing, say(given), `one of ${names.join(', ')}`, near ? `Did you mean '${near}'?` : cure);
 }
 
 /** The argument as a live float32 tensor. Nested arrays and typed arrays become one. */

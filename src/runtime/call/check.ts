@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {isList, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
+import {isList, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {Pattern, refusePattern, type Layout, type Problem} from '../../pure.js';
-import {alignToScores, checkAlive, floats, oneOf, shapeOf, sizesOf} from './arguments.js';
+import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from './arguments.js';
 import {checkScoring, type Scoring} from './check_scoring.js';
 import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
 import {paddingCure} from './padding.js';

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {DataType, Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
-import {isList, readNumbers, refuse, say, type Given} from '../../support/index.js';
+import {isList, readNumbers, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from '../../support/index.js';
 import {isFarScale, type Features, type Problem} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf} from './arguments.js';
-import type {NumberArray, SparseAttentionOptions} from './options.js';
+import type {NumberArray, SegmentIds, SparseAttentionOptions} from './options.js';
 import {paddingCure} from './padding.js';
 
 /** The small tensors of a call, by the names under which kernels know them. */
@@ -28,16 +28,13 @@ export interface Scoring {
 }
 
 export function checkScoring(options: Given<SparseAttentionOptions>, rank: 3 | 4, problem: Problem): Scoring {
-  const {batch, heads, queryLength, keyLength, headDim} = problem;
+  const {heads, headDim} = problem;
   const {bias, keyLengths, segmentIds, alibiSlopes, relativeBias, sinks} = options;
   const perHead = (name: string, given: Tensor | NumberArray): Tensor1D => shaped(name, floats(name, given), [heads], '[heads]');
   const tensors: ScoringTensors = {
     ...(bias !== undefined && {bias: alignToScores('bias', floats('bias', bias), rank, problem)}),
     ...(keyLengths !== undefined && {keyLengths: checkLengths(keyLengths, problem)}),
-    ...(segmentIds !== undefined && {
-      querySegments: checkSegments('query', segmentIds, [batch, queryLength]),
-      keySegments: checkSegments('key', segmentIds, [batch, keyLength]),
-    }),
+    ...(segmentIds !== undefined && checkSegments(segmentIds, problem)),
     ...(alibiSlopes !== undefined && {alibiSlopes: checkSlopes(alibiSlopes, problem)}),
     ...(relativeBias !== undefined && {relativeBias: checkRelative(relativeBias, problem)}),
     ...(sinks !== undefined && {sinks: perHead('sinks', sinks)}),
@@ -132,14 +129,28 @@ function whole(
   return {shape, dtype: null, tensor};
 }
 
-function checkSegments(which: 'query' | 'key', given: unknown, shape: readonly [number, number]): Tensor2D {
-  const name = `option segmentIds.${which}`;
-  const ids = typeof given === 'object' && given !== null ? (given as Record<string, unknown>)[which] : undefined;
-  if (ids == null) {
-    const cure = 'Give both, as {query: ids, key: ids}; for self-attention the same tensor twice.';
-    refuse(name, say(given), `int32 [batch, ${which}Length]`, cure);
-  }
-  return shaped(name, whole(name, ids as Tensor | NumberArray).tensor(), shape, `[batch, ${which}Length]`);
+const SEGMENT_NAMES: NamesOf<SegmentIds> = {query: true, key: true};
+const SEGMENT_WORDS: OptionWords = {
+  all: 'option segmentIds',
+  expected: 'int32 [batch, queryLength] and [batch, keyLength]',
+  cure: 'Give both, as {query: ids, key: ids}; for self-attention the same tensor twice.',
+  one: (name) => `option segmentIds.${name}`,
+};
+
+function checkSegments(
+  given: SegmentIds,
+  {batch, queryLength, keyLength}: Problem,
+): Pick<ScoringTensors, 'querySegments' | 'keySegments'> {
+  // Both are objects, and have no names to tell of.
+  if (given instanceof tf.Tensor || isList(given))
+    refuse(SEGMENT_WORDS.all, given instanceof tf.Tensor ? 'a tensor' : 'an array', SEGMENT_WORDS.expected, SEGMENT_WORDS.cure);
+  const ids = readOptions(given, SEGMENT_NAMES, SEGMENT_WORDS);
+  const segments = (which: keyof SegmentIds, length: number): Tensor2D => {
+    const [name, says] = [SEGMENT_WORDS.one(which), `[batch, ${which}Length]`];
+    if (ids[which] === undefined) refuse(name, 'nothing', `int32 ${says}`, SEGMENT_WORDS.cure);
+    return shaped(name, whole(name, ids[which]).tensor(), [batch, length], says);
+  };
+  return {querySegments: segments('query', queryLength), keySegments: segments('key', keyLength)};
 }
 
 function checkSlopes(given: Tensor | NumberArray, {batch, heads}: Problem): Tensor1D {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
+import {oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {
   isWide,
   Pattern,
@@ -14,7 +14,6 @@ import {
 import {Host} from '../host/backend.js';
 import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
-import {oneOf} from './arguments.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
 import type {Precision, SparseAttentionOptions} from './options.js';

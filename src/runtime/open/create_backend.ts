@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
-import {nearestName, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from '../../support/index.js';
+import {oneOf, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from '../../support/index.js';
 import type {MatrixConfig} from '../../pure.js';
 import {adapterText} from '../host/adapter_text.js';
 import {Host} from '../host/backend.js';
@@ -284,12 +284,5 @@ function wishesOf(options: Given<WebGPUBackendOptions>): DeviceWishes {
 function checkPower(power: unknown): GPUPowerPreference {
   // getFlags, because get throws where no copy of tfjs-backend-webgpu has registered the flag.
   if (power === undefined) return tf.env().getFlags()['WEBGPU_USE_LOW_POWER_GPU'] === true ? 'low-power' : 'high-performance';
-  if ((POWER as readonly unknown[]).includes(power)) return power as GPUPowerPreference;
-  const near = typeof power === 'string' ? nearestName(power, POWER) : undefined;
-  return refuse(
-    'option powerPreference',
-    say(power),
-    `one of ${POWER.join(', ')}`,
-    near ? `Did you mean '${near}'?` : 'Leave it out for high-performance.',
-  );
+  return oneOf('option powerPreference', power, POWER, 'Leave it out for high-performance.');
 }
