@@ -274,7 +274,7 @@ describe('the schedule', () => {
     const {launches} = compile(...longRows());
     const [attend, merge] = [launches[0]!.program.code, launches[1]!.program.code];
     expect(attend).toContain('params.first + 4u * group.y');
-    expect(attend).toContain('params.spans + 4u * u32(index)');
+    expect(attend).toContain('params.spans + 4u * u32(number)');
     expect(merge).toContain('params.first + 4u * (group.y / 1u)');
   });
 

@@ -1,24 +1,33 @@
+import {readdir, readFile} from 'node:fs/promises';
+import {compress} from '../../src/acsr/index.js';
 import {CORE_DEVICE} from '../../src/pure.js';
-import {slidingWindow} from '../../src/pattern/index.js';
+import {globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
-import type {Plan, TileShape} from '../../src/plan/index.js';
-import {attendSteps} from '../../src/wgsl/attend/attend_steps.js';
-import {placeBarriers, type Region, type Step, type Steps} from '../../src/wgsl/tile/barriers.js';
+import {makeGradientPlan, type Plan, type TileShape} from '../../src/plan/index.js';
+import {attendKernel} from '../../src/wgsl/attend/attend.js';
+import {gradientKernel} from '../../src/wgsl/gradient/gradient.js';
+import {gradientShape} from '../../src/wgsl/gradient/gradient_shape.js';
+import {rowStatsFlow} from '../../src/wgsl/gradient/row_stats.js';
+import {PLAIN, type Features} from '../../src/wgsl/index.js';
+import {matrixFlow} from '../../src/wgsl/matrix/matrix.js';
+import {matrixShape} from '../../src/wgsl/matrix/matrix_shape.js';
+import {placeBarriers, textOf, type Flow, type Region, type Step} from '../../src/wgsl/tile/flow.js';
 import {kernelShape} from '../../src/wgsl/tile/kernel_shape.js';
-import {MatrixTrip} from '../../src/wgsl/matrix/matrix_steps.js';
-import {matrixAccess, matrixShape} from '../../src/wgsl/matrix/matrix_shape.js';
-import {PLAIN} from '../../src/wgsl/index.js';
-import {Share} from '../../src/wgsl/tile/share.js';
-import {MATRIX_16, MATRIX_8, planFor, problemFor} from '../support/plans.js';
+import {flowOf, type TileKernel} from '../../src/wgsl/tile/shell.js';
+import {pathsOf, stepsOf} from '../support/flow_paths.js';
+import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
+import {columnSums, pairProducts} from '../support/tile_bodies.js';
 
 interface Kernel {
   readonly what: string;
-  readonly steps: Steps;
+  readonly flow: readonly Flow[];
   readonly memory: number;
 }
 
 /** Kernels whose steps differ: every tile shape, storage and way to reduce, with one and with several chunks of keys and values. */
 const kernels: Kernel[] = [];
+const add = (what: string, kernel: TileKernel): number => kernels.push({what, flow: flowOf(kernel), memory: kernel.memory.units});
+
 const base = planFor(
   slidingWindow({left: 200}),
   problemFor({queryLength: 900, keyLength: 900, queryOffset: 0}),
@@ -32,12 +41,7 @@ for (const [name, tile] of Object.entries(TILES) as [string, TileShape][]) {
       for (const min of [1, 4, 8]) {
         const device = {...CORE_DEVICE, subgroups: min === 1 ? null : {min, max: 32}};
         const plan: Plan = {...base, tile, storage, device, problem: {...base.problem, headDim, valueDim: headDim}};
-        const shape = kernelShape(plan, PLAIN);
-        kernels.push({
-          what: `${name}, ${storage}, ${headDim} features, subgroups of ${min} and more`,
-          steps: attendSteps(new Share(shape)),
-          memory: shape.memory,
-        });
+        add(`${name}, ${storage}, ${headDim} features, subgroups of ${min} and more`, attendKernel(kernelShape(plan, PLAIN)));
       }
     }
   }
@@ -50,20 +54,40 @@ for (const tile of [TILES.matrix, TILES.matrixEager, TILES.matrixNarrow]) {
         const storage = matrix === MATRIX_16 ? 'float16' : 'float32';
         const problem = {...base.problem, headDim, valueDim: headDim};
         const shape = matrixShape({...base, tile, storage, matrix, problem}, matrix, PLAIN, exact);
-        kernels.push({
-          what: `matrices of ${matrix.M}, ${tile.rows} rows, ${headDim} features, exact ${exact}`,
-          steps: new MatrixTrip(shape, matrixAccess(shape)).steps(),
-          memory: shape.memory,
-        });
+        const what = `matrices of ${matrix.M}, ${tile.rows} rows, ${headDim} features, exact ${exact}`;
+        kernels.push({what, flow: matrixFlow(shape), memory: shape.memory});
       }
     }
   }
 }
 
+/** A backward pass knows no slots of a cache. */
+const MORE: Features = {...EVERYTHING, ring: false};
+for (const [device, name] of [
+  [CORE_DEVICE, 'core WebGPU'],
+  [featuredDevice(), 'more memory'],
+  [SOFTWARE_DEVICE, 'a software adapter'],
+] as const) {
+  // Short rows and long ones take other tiles.
+  for (const pattern of [globalTokens(3), slidingWindow({left: 700})]) {
+    for (const dims of ['1 1', '3 5', '64 64', '16 80', '80 80', '128 128', '128 3', '256 256']) {
+      const [headDim, valueDim] = dims.split(' ').map(Number) as [number, number];
+      const problem = problemFor({queryLength: 1000, keyLength: 1000, queryOffset: 0}, {headDim, valueDim});
+      const plan = makeGradientPlan(planFor(pattern, problem, device, 'fused'), compress(pattern, problem), 'gradients');
+      for (const owns of ['rows', 'keys'] as const)
+        for (const wants of ['features', 'scores'] as const)
+          add(`${owns}, ${wants}, ${name}, ${pattern}, ${dims}`, gradientKernel(gradientShape(plan, owns, MORE, wants)));
+    }
+  }
+}
+kernels.push({what: 'row statistics', flow: rowStatsFlow(64, false), memory: 64});
+add('pair products', pairProducts(64));
+add('column sums', columnSums());
+
 /** Pairs of steps of which one may overtake the other, with up to three trips of each loop. An invocation is only stopped by a barrier. */
-function races(steps: Steps, barriers: ReadonlySet<Step>): string[] {
+function races(paths: readonly (readonly Step[])[], barriers: ReadonlySet<Step>): string[] {
   const found = new Set<string>();
-  for (const path of steps.paths(3)) {
+  for (const path of paths) {
     for (let late = 0; late < path.length; late++) {
       for (let early = late - 1; early >= 0 && !barriers.has(path[early + 1]!); early--) {
         const [a, b] = [path[early]!, path[late]!];
@@ -74,6 +98,9 @@ function races(steps: Steps, barriers: ReadonlySet<Step>): string[] {
   return [...found];
 }
 
+const touches = ({reads, writes}: Step): boolean => reads.length + writes.length > 0;
+const pathsThrough = (flow: readonly Flow[], trips: number): Step[][] => pathsOf(flow, trips).map((path) => path.filter(touches));
+
 const meets = (left: readonly Region[], right: readonly Region[]): boolean =>
   left.some((a) =>
     right.some((b) => Math.max(a.begin, b.begin) < Math.min(a.end, b.end) && !(a.collective === true && b.collective === true)),
@@ -81,31 +108,52 @@ const meets = (left: readonly Region[], right: readonly Region[]): boolean =>
 
 describe('barriers', () => {
   it('leave no two steps that race', () => {
-    for (const {what, steps} of kernels)
-      expect(races(steps, placeBarriers(steps)))
+    for (const {what, flow} of kernels)
+      expect(races(pathsThrough(flow, 3), placeBarriers(flow)))
         .withContext(what)
         .toEqual([]);
   });
 
   it('are all needed: without any one of them two steps race', () => {
-    for (const {what, steps} of kernels) {
-      const placed = placeBarriers(steps);
+    for (const {what, flow} of kernels) {
+      const placed = placeBarriers(flow);
+      const paths = pathsThrough(flow, 2);
       for (const barrier of placed) {
         const others = new Set([...placed].filter((step) => step !== barrier));
-        expect(races(steps, others).length).withContext(`${what}: in front of ${barrier.name}`).toBeGreaterThan(0);
+        expect(races(paths, others).length).withContext(`${what}: in front of ${barrier.name}`).toBeGreaterThan(0);
       }
     }
   });
 
+  it('stand in the text where they were placed, and nowhere else', () => {
+    for (const {what, flow} of kernels) {
+      const placed = placeBarriers(flow);
+      const named = [...textOf(flow).matchAll(/\/\/ (.*)\nworkgroupBarrier\(\);/g)].map(([, name]) => name!);
+      expect(named)
+        .withContext(what)
+        .toEqual(
+          stepsOf(flow)
+            .filter((step) => placed.has(step))
+            .map(({name}) => name),
+        );
+    }
+  });
+
+  it('are written in one file', async () => {
+    const files = (await readdir('src', {recursive: true})).filter((name) => name.endsWith('.ts'));
+    const texts = await Promise.all(files.map((name) => readFile(`src/${name}`, 'utf8')));
+    expect(files.filter((_, index) => texts[index]!.includes('workgroupBarrier'))).toEqual(['wgsl/tile/flow.ts']);
+  });
+
   it('guard regions that lie inside the memory, and steps that touch memory name a region', () => {
-    for (const {what, steps, memory} of kernels) {
-      for (const {name, reads, writes, code} of new Set(steps.paths(1).flat())) {
+    for (const {what, flow, memory} of kernels) {
+      for (const {name, reads, writes, code} of stepsOf(flow)) {
         for (const {begin, end} of [...reads, ...writes]) {
           expect(begin).toBeLessThan(end);
           expect(end).toBeLessThanOrEqual(memory);
         }
-        const stores = (code.match(/(memory|slices|keys|values)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? []).length;
-        const accesses = (code.match(/(memory|slices\[subgroup\]|keys|values)\[|Matrix(Load|Store)</g) ?? []).length;
+        const stores = (code.match(/(memory|slices|keys|values|parts)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? []).length;
+        const accesses = (code.match(/(memory|slices\[subgroup\]|keys|values|parts)\[|Matrix(Load|Store)</g) ?? []).length;
         expect(stores > 0)
           .withContext(`${what}: ${name}`)
           .toBe(writes.length > 0);
@@ -114,5 +162,30 @@ describe('barriers', () => {
           .toBe(reads.length > 0);
       }
     }
+  });
+});
+
+describe('loops', () => {
+  const memory = {begin: 0, end: 1};
+  const write: Step = {name: 'write', reads: [], writes: [memory], code: 'write();'};
+  const read: Step = {name: 'read', reads: [memory], writes: [], code: 'read();'};
+  const placed = (...flow: Flow[]): string[] => [...placeBarriers(flow)].map(({name}) => name);
+
+  it('meet themselves from one trip to the next', () => {
+    expect(placed({open: 'loop {', body: [write, read], runs: 'any'})).toEqual(['read', 'write']);
+    expect(placed({open: '{', body: [write, read], runs: 'once'})).toEqual(['read']);
+  });
+
+  it('may not run, and leave what was before them', () => {
+    const other: Step = {...read, name: 'other'};
+    const barrier: Step = {name: 'barrier', reads: [memory], writes: [], code: 'barrier();'};
+    expect(placed(write, {open: 'loop {', body: [barrier], runs: 'any'}, other)).toEqual(['barrier', 'other']);
+    expect(placed(write, {open: 'loop {', body: [barrier], runs: 'some'}, other)).toEqual(['barrier']);
+  });
+
+  it('leave out in the last trip what stands between trips', () => {
+    const between: Flow = {open: 'if (more) {', body: [read], runs: 'between'};
+    const far: Step = {name: 'far', reads: [], writes: [{begin: 2, end: 3}], code: 'far();'};
+    expect(placed({open: 'loop {', body: [far, between], runs: 'any'}, write)).toEqual(['far']);
   });
 });

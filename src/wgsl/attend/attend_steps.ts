@@ -1,5 +1,7 @@
-import {repeat, type Path, type Step, type Steps} from '../tile/barriers.js';
-import type {Columns, KernelShape} from '../tile/kernel_shape.js';
+import type {Flow, Step} from '../tile/flow.js';
+import {hide, type Masked} from '../tile/mask.js';
+import type {Columns} from '../tile/columns.js';
+import type {KernelShape} from '../tile/kernel_shape.js';
 import type {RowAccess} from '../text/row_access.js';
 import {Scoring} from '../tile/scoring.js';
 import type {Share} from '../tile/share.js';
@@ -8,7 +10,7 @@ import {each, lines, tree} from '../text/text.js';
 import {copyTile, exchange, multiply, rotated, weigh, type Grid} from '../tile/tile_math.js';
 
 /**
- * The kernel step by step; the loop is one trip over the key tiles of a span: key number `y0` of the span is the first of the tile.
+ * The kernel step by step; `tile` is one trip over the key tiles of a span: key number `y0` of the span is the first of the tile.
  *
  * Names in the WGSL: q<i> row of the query tensor, s<i>_<j> score, m<i> running maximum, l<i> own share of the sum, o<i>_<c> output.
  */
@@ -16,10 +18,10 @@ export function attendSteps(share: Share): AttendSteps {
   return new Trip(share).steps();
 }
 
-export interface AttendSteps extends Steps {
-  readonly before: Path;
-  readonly loop: Path;
-  readonly after: Path;
+export interface AttendSteps {
+  readonly before: readonly Flow[];
+  readonly tile: readonly Flow[];
+  readonly after: readonly Flow[];
 }
 
 class Trip {
@@ -38,21 +40,21 @@ class Trip {
     const before: Step[] = [];
     if (query !== null) before.push({name: 'stage queries', reads: [], writes: [query], code: this.stageQueries()});
 
-    const loop: Step[] = [];
+    const tile: Step[] = [];
     keyColumns.forEach((columns, index) => {
-      loop.push({name: 'stage keys', reads: [], writes: [key], code: this.stageKeys(columns)});
+      tile.push({name: 'stage keys', reads: [], writes: [key], code: this.stageKeys(columns)});
       const zero = index === 0 ? each(this.share.rows, (i) => each(this.share.keys, (j) => `var s${i}_${j} = 0.0;`, ' ')) : '';
       const reads = query === null ? [key] : [query, key];
-      loop.push({name: 'scores', reads, writes: [], code: lines(zero, this.scores(columns))});
+      tile.push({name: 'scores', reads, writes: [], code: lines(zero, this.scores(columns))});
     });
-    loop.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), this.applyMask())});
-    loop.push({name: 'maximum of each row', reads: [], writes: maximum, code: this.publishMaximum()});
-    loop.push({name: 'probabilities', reads: maximum, writes: [], code: this.softmax()});
+    tile.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), hide(maskedOf(this.share, this.scoring)))});
+    tile.push({name: 'maximum of each row', reads: [], writes: maximum, code: this.publishMaximum()});
+    tile.push({name: 'probabilities', reads: maximum, writes: [], code: this.softmax()});
     for (let group = 0; group < keyGroups; group++) {
-      loop.push({name: 'exchange probabilities', reads: [], writes: [probability], code: this.storeProbabilities(group)});
+      tile.push({name: 'exchange probabilities', reads: [], writes: [probability], code: this.storeProbabilities(group)});
       for (const columns of valueColumns) {
-        loop.push({name: 'stage values', reads: [], writes: [value], code: this.stageValues(group, columns)});
-        loop.push({name: 'weigh values', reads: [probability, value], writes: [], code: this.weighValues(columns)});
+        tile.push({name: 'stage values', reads: [], writes: [value], code: this.stageValues(group, columns)});
+        tile.push({name: 'weigh values', reads: [probability, value], writes: [], code: this.weighValues(columns)});
       }
     }
 
@@ -61,9 +63,7 @@ class Trip {
       {name: 'sum of each row', reads: [], writes: maximum, code: lines(this.share.shuffle('l', add), this.share.publish('l'))},
       {name: 'whole sum', reads: maximum, writes: [], code: this.share.collect('l', add)},
     ];
-    const paths = (most: number): Path[] =>
-      Array.from({length: most + 1}, (_, trips) => [...before, ...repeat(loop, trips), ...after]);
-    return {before, loop, after, paths};
+    return {before, tile, after};
   }
 
   private stageQueries(): string {
@@ -129,36 +129,6 @@ class Trip {
     return keys.trim() === '' ? pairs : lines(`{ ${keys}`, pairs, '}');
   }
 
-  private applyMask(): string {
-    const {mask, threadsX, keys} = this.shape;
-    const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
-    if (mask === 'interval') {
-      const pair = (i: number, j: number): string =>
-        `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${key(j)} >= own.x && ${key(j)} < ${last});`;
-      const last = this.scoring.clips ? 'min(own.y, y.y)' : 'own.y';
-      const row = (i: number): string => `{ let own = schedule[intervals + x${i}];\n${each(this.share.keys, (j) => pair(i, j))} }`;
-      return `if (y0 < full.x || y0 + KEYS > ${this.scoring.clips ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(this.share.rows, row)}\n}`;
-    }
-    // Dense spans begin at key 0, so the keys of a tile start a word.
-    const bit = (j: number): string => `((w${Math.floor((threadsX * j) / 32)} >> ((tx + ${threadsX * j}u) % 32u)) & 1) == 1`;
-    const pair = (i: number, j: number): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${bit(j)} && ${key(j)} < y.y);`;
-    const words = (i: number): string =>
-      keys === 32
-        ? `let both = schedule[bits${i} + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);`
-        : each(
-            keys / 64,
-            (w) =>
-              `let both${w} = schedule[bits${i} + u32(y0) / 64u + ${w}u]; let w${2 * w} = both${w}.x; let w${2 * w + 1} = both${w}.y;`,
-          );
-    return each(this.share.rows, (i) =>
-      lines(
-        `{ ${words(i)}`,
-        each(this.share.keys, (j) => pair(i, j)),
-        '}',
-      ),
-    );
-  }
-
   private publishMaximum(): string {
     const own = each(this.share.rows, (i) => `var t${i} = ${tree(this.scoresOf(i), larger)};`);
     return lines(own, this.share.shuffle('t', larger), this.share.publish('t'));
@@ -202,8 +172,7 @@ class Trip {
   }
 
   private get grid(): Grid {
-    const {threadsX, threadsY} = this.shape;
-    return {threadsX, threadsY, rows: this.share.rows, keys: this.share.keys};
+    return gridOf(this.share);
   }
 
   /** vec4 of probabilities of one row that an invocation exchanges at a time. */
@@ -215,5 +184,13 @@ class Trip {
     return Array.from({length: this.share.keys}, (_, j) => `s${i}_${j}`);
   }
 }
+
+const gridOf = ({shape: {threadsX, threadsY}, rows, keys}: Share): Grid => ({threadsX, threadsY, rows, keys});
+
+/** The scores of a tile, as the mask sees them. */
+export const maskedOf = (share: Share, {clip}: Scoring): Masked => {
+  const {mask, keys} = share.shape;
+  return {owns: 'rows', mask, clip, size: 'KEYS', width: keys, grid: gridOf(share)};
+};
 
 const larger = (a: string, b: string): string => `max(${a}, ${b})`;

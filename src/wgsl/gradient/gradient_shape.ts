@@ -1,18 +1,10 @@
 import type {GradientPlan} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
-import type {Region} from '../tile/barriers.js';
+import type {Region} from '../tile/flow.js';
 import type {Features} from '../text/features.js';
-import {split, type Columns} from '../tile/kernel_shape.js';
-
-/** How a sum over the staged side is taken in steps: groups of staged rows, and ranges of own columns (threadsX apart) of each. */
-export interface Summation {
-  readonly groups: number;
-  readonly columns: readonly Columns[];
-  /** vec4 columns of a staged row. */
-  readonly width: number;
-  readonly weights: Region;
-  readonly staged: Region;
-}
+import {split, type Columns} from '../tile/columns.js';
+import type {Mask} from '../tile/mask.js';
+import type {Summation} from '../tile/products.js';
 
 /** Everything the text of a gradient kernel depends on. The side that a workgroup owns stays in registers, the other is staged. */
 export interface GradientShape {
@@ -25,7 +17,7 @@ export interface GradientShape {
   readonly size: number;
   readonly threadsX: number;
   readonly threadsY: number;
-  readonly mask: 'interval' | 'bits';
+  readonly mask: Mask;
   /** Key tiles without a slot write gradients of keys and values themselves. */
   readonly direct: boolean;
   readonly features: Features;
@@ -37,6 +29,8 @@ export interface GradientShape {
   /** Sums of headDim columns, and for keys of valueDim columns. */
   readonly headSum: Summation | null;
   readonly valueSum: Summation | null;
+  /** Sums over rows meet in a vec4 for each invocation and own key. */
+  readonly meeting: Region | null;
   /** Units of 16 bytes of workgroup memory. */
   readonly memory: number;
 }
@@ -56,9 +50,8 @@ export function gradientShape(
   const headSum = wants === 'features' ? sum(headDim) : null;
   const valueSum = wants === 'features' && owns === 'keys' ? sum(valueDim) : null;
   const product = size * Math.max(headColumns[0]!.count, valueColumns[0]!.count);
-  // Sums over rows meet in a vec4 for each invocation and own key.
-  const meeting = wants === 'scores' && owns === 'keys' ? size * threadsX : 0;
-  const ends = [product, headSum?.weights.end ?? 0, valueSum?.weights.end ?? 0, meeting];
+  const meeting = wants === 'scores' && owns === 'keys' ? {begin: 0, end: size * threadsX} : null;
+  const ends = [product, headSum?.weights.end ?? 0, valueSum?.weights.end ?? 0, meeting?.end ?? 0];
   return {
     owns,
     wants,
@@ -76,6 +69,7 @@ export function gradientShape(
     product: {begin: 0, end: product},
     headSum,
     valueSum,
+    meeting,
     memory: Math.max(...ends),
   };
 }

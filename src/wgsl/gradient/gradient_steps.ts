@@ -1,34 +1,28 @@
-import type {Path, Step, Steps} from '../tile/barriers.js';
-import {repeat} from '../tile/barriers.js';
-import type {GradientShape, Summation} from './gradient_shape.js';
-import type {Columns} from '../tile/kernel_shape.js';
-import {rowAccess, type RowAccess} from '../text/row_access.js';
 import {power} from '../terms/unit.js';
-import {Scoring} from '../tile/scoring.js';
+import {rowAccess, type RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
-import {copyTile, exchange, FLOATS, multiply, weigh, type Grid} from '../tile/tile_math.js';
+import type {Flow} from '../tile/flow.js';
+import {hide, type Masked} from '../tile/mask.js';
+import {productSteps, sumSteps, type Staged, type Staging, type Summation} from '../tile/products.js';
+import {Scoring} from '../tile/scoring.js';
+import type {Grid} from '../tile/tile_math.js';
+import type {GradientShape} from './gradient_shape.js';
 
-/** A tensor as a gradient kernel reaches it: its own rows by number, the staged ones by their place in the tile. */
-export interface Side {
+/** A tensor as a gradient kernel reaches its own rows: by number. */
+interface Side {
   readonly access: RowAccess;
   /** The base of own row i. */
   own(i: number): string;
 }
 
 /** What the two kinds of kernel say differently. */
-export interface GradientTensors {
+interface GradientTensors {
   /** Query and gradient of the output, or key and value: what the workgroup owns. */
   readonly ownHead: Side;
   readonly ownValue: Side;
   /** The others: what is staged. */
-  readonly head: RowAccess;
-  readonly value: RowAccess;
-  /** The tensor row of staged row `row` of the trip, as u32. */
-  stagedRow(row: string): string;
-}
-
-export interface GradientSteps extends Steps {
-  readonly loop: Path;
+  readonly head: Staged;
+  readonly value: Staged;
 }
 
 /**
@@ -41,89 +35,44 @@ export interface GradientSteps extends Steps {
 export class GradientTrip {
   readonly grid: Grid;
   readonly scoring: Scoring;
-  private readonly threads: number;
+  private readonly staging: Staging;
+  private readonly tensors: GradientTensors;
 
-  constructor(
-    readonly shape: GradientShape,
-    private readonly tensors: GradientTensors,
-  ) {
+  constructor(readonly shape: GradientShape) {
     const {size, threadsX, threadsY, features} = shape;
     this.grid = {threadsX, threadsY, rows: size / threadsY, keys: size / threadsX};
-    this.threads = threadsX * threadsY;
+    this.staging = {grid: this.grid, size};
+    this.tensors = gradientTensors(shape);
     this.scoring = new Scoring(features);
   }
 
-  steps(): GradientSteps {
-    const {shape, tensors} = this;
-    const {headColumns, valueColumns, headSum, valueSum} = shape;
-    const loop: Step[] = [
-      ...this.product('s', headColumns, tensors.ownHead, tensors.head, 'keys'),
-      ...this.product('t', valueColumns, tensors.ownValue, tensors.value, 'values'),
+  tile(): Flow[] {
+    const {shape, tensors, staging} = this;
+    const {headColumns, valueColumns, headSum, valueSum, product: region} = shape;
+    const {ownHead, ownValue, head, value} = tensors;
+    const unroll = shape.unroll.scores;
+    const own =
+      ({access, own: base}: Side, factor: string) =>
+      (i: number, column: string) =>
+        access.load(base(i), column) + factor;
+    const sum = (name: string, weights: string, of: Summation, staged: Staged, what: string): Flow[] =>
+      sumSteps(staging, {name, weights, what: `gradients of ${what}`, staged, sum: of, unroll: shape.unroll.values});
+    const keys = {name: 's', what: 'keys', staged: head, ranges: headColumns, region, unroll, own: own(ownHead, head.factor)};
+    const values = {name: 't', what: 'values', staged: value, ranges: valueColumns, region, unroll, own: own(ownValue, '')};
+    return [
+      ...productSteps(staging, keys),
+      ...productSteps(staging, values),
       {name: 'gradients of scores', reads: [], writes: [], code: this.scoreGradients()},
+      ...(valueSum === null ? [] : sum('v', 's', valueSum, value, 'values')),
+      ...(headSum === null ? [] : sum('g', 't', headSum, head, shape.owns === 'rows' ? 'queries' : 'keys')),
+      ...(shape.wants === 'scores' ? [{name: 'gradients wanted', reads: [], writes: [], code: this.keepScores()}] : []),
     ];
-    if (valueSum !== null) loop.push(...this.sum('s', 'v', valueSum, tensors.value, 'gradients of values'));
-    if (headSum !== null)
-      loop.push(...this.sum('t', 'g', headSum, tensors.head, shape.owns === 'rows' ? 'gradients of queries' : 'gradients of keys'));
-    if (shape.wants === 'scores') loop.push({name: 'gradients wanted', reads: [], writes: [], code: this.keepScores()});
-    return {loop, paths: (most) => Array.from({length: most + 1}, (_, trips) => repeat(loop, trips))};
   }
 
-  private product(name: string, ranges: readonly Columns[], own: Side, staged: RowAccess, what: string): Step[] {
-    const {product, size, unroll} = this.shape;
-    const side = name === 's' ? this.sideScale : '';
-    return ranges.flatMap((columns, index): Step[] => {
-      const {first, count} = columns;
-      const copy = copyTile(this.threads, size, count, (row, column, at) => {
-        const loaded = staged.load(staged.base(this.tensors.stagedRow(row)), first === 0 ? column : `${column} + ${first}u`);
-        const from = loaded + side;
-        return `memory[${product.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${from};`;
-      });
-      const zero = index === 0 ? each(this.grid.rows, (i) => each(this.grid.keys, (j) => `var ${name}${i}_${j} = 0.0;`, ' ')) : '';
-      const load = (i: number, column: string): string => own.access.load(own.own(i), column) + side;
-      const text = multiply(this.grid, FLOATS, {name, columns, region: product, unroll: unroll.scores, load});
-      return [
-        {name: `stage ${what}`, reads: [], writes: [product], code: copy},
-        {name: `products with ${what}`, reads: [product], writes: [], code: lines(zero, text)},
-      ];
-    });
-  }
-
-  private sum(weights: string, name: string, sum: Summation, staged: RowAccess, what: string): Step[] {
-    const {size, threadsX, unroll} = this.shape;
-    const quads = this.grid.keys / sum.groups / 4;
-    const factor = name === 'g' ? this.sideScale : '';
-    const steps: Step[] = [];
-    for (let group = 0; group < sum.groups; group++) {
-      const code = exchange(this.grid, FLOATS, {name: weights, region: sum.weights, quads, group});
-      steps.push({name: `exchange for ${what}`, reads: [], writes: [sum.weights], code});
-      const perGroup = size / sum.groups;
-      for (const columns of sum.columns) {
-        const begin = columns.first * threadsX;
-        const width = Math.min(columns.count * threadsX, sum.width - begin);
-        const copy = copyTile(this.threads, perGroup, width, (row, column, at) => {
-          const there = group === 0 ? row : `(${row} + ${group * perGroup}u)`;
-          const from = staged.load(staged.base(this.tensors.stagedRow(there)), begin === 0 ? column : `${column} + ${begin}u`);
-          return `memory[${sum.staged.begin}u + ${at} + ${column}] = ${from}${factor};`;
-        });
-        const text = weigh(this.grid, FLOATS, {
-          name,
-          weights: sum.weights,
-          quads,
-          region: sum.staged,
-          width,
-          columns,
-          unroll: unroll.values,
-        });
-        steps.push({name: `stage for ${what}`, reads: [], writes: [sum.staged], code: copy});
-        steps.push({name: `sum ${what}`, reads: [sum.weights, sum.staged], writes: [], code: text});
-      }
-    }
-    return steps;
-  }
-
-  /** A far scale that came only at the end would find products and sums past float32. */
-  private get sideScale(): string {
-    return this.shape.features.farScale ? ' * params.sideScale' : '';
+  /** The scores of a tile, as the mask sees them. */
+  get masked(): Masked {
+    const {owns, mask, size} = this.shape;
+    return {owns, mask, clip: this.scoring.clip, size: 'SIZE', width: size, grid: this.grid};
   }
 
   /** Query and key of own i and staged j, by the numbers under which they are declared. */
@@ -162,7 +111,7 @@ export class GradientTrip {
           this.scoring.pair(`s${i}_${j}`, ...this.pair(i, j)),
         ),
       ),
-      this.applyMask(),
+      hide(this.masked),
       all(gradient),
       '}',
     );
@@ -206,64 +155,31 @@ export class GradientTrip {
       this.scoring.query(j, `row${j}`, `line * params.queryLength + row${j}`),
     );
   }
-
-  private applyMask(): string {
-    const {owns, mask} = this.shape;
-    const {clips} = this.scoring;
-    const {rows, keys, threadsX} = this.grid;
-    const hide = (i: number, j: number, shown: string): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${shown});`;
-    const all = (shown: (i: number, j: number) => string): string => each(rows, (i) => each(keys, (j) => hide(i, j, shown(i, j))));
-    const bit = (query: string, key: string): string =>
-      `bitOf(schedule[params.maskBits + ${query} + u32(${key}) / 64u], u32(${key}))`;
-    if (owns === 'rows') {
-      const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
-      if (mask === 'bits') return all((i, j) => `${key(j)} < y.y && ${bit(`bits${i}`, `min(${key(j)}, y.y - 1)`)}`);
-      const last = clips ? 'min(own.y, y.y)' : 'own.y';
-      const row = (i: number): string =>
-        `{ let own = schedule[intervals + x${i}];\n${each(keys, (j) => hide(i, j, `${key(j)} >= own.x && ${key(j)} < ${last}`))} }`;
-      return `if (y0 < full.x || y0 + SIZE > ${clips ? 'min(full.y, y.y)' : 'full.y'}) {\n${each(rows, row)}\n}`;
-    }
-    const inside = (j: number): string => `begin + i32(tx) + ${threadsX * j} < visited.y`;
-    const padding = clips ? all((i) => `key${i} < keysLeft`) : '';
-    if (mask === 'bits') {
-      const words = (j: number): string => `let bits${j} = dot(vec3u(batch, head, row${j}), params.maskStrides.xyz);`;
-      return lines(
-        each(keys, words),
-        all((i, j) => `${inside(j)} && ${bit(`bits${j}`, `key${i}`)}`),
-        padding,
-      );
-    }
-    const column = (j: number): string =>
-      `{ let theirs = schedule[intervals + u32(place${j})];\n${each(rows, (i) => hide(i, j, `number${i} >= theirs.x && number${i} < theirs.y`))} }`;
-    return lines(
-      `if (full == 0) {\n${each(keys, column)}\n}`,
-      `if (begin + SIZE > visited.y) {\n${all((_, j) => inside(j))}\n}`,
-      padding,
-    );
-  }
 }
 
-/** The two kinds of tensors, by what the workgroup owns. */
-export function gradientTensors({owns, headDim, valueDim}: GradientShape): GradientTensors {
+/** The two kinds of tensors, by what the workgroup owns. A far scale that came only at the end would find products and sums past float32. */
+function gradientTensors({owns, headDim, valueDim, features}: GradientShape): GradientTensors {
+  const factor = features.farScale ? ' * params.sideScale' : '';
   const query = rowAccess('query', headDim);
   const key = rowAccess('key', headDim);
   const value = rowAccess('value', valueDim);
   const dOutput = rowAccess('dOutput', valueDim);
   const side = (access: RowAccess, name: string): Side => ({access, own: (i) => `${name}${i}`});
   if (owns === 'rows') {
+    const row = (place: string): string => `(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32(${place}), y.y - 1)))`;
     return {
       ownHead: side(query, 'query'),
       ownValue: side(dOutput, 'dOutput'),
-      head: key,
-      value,
-      stagedRow: (row) => `(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32(${row}), y.y - 1)))`,
+      head: {access: key, row, factor},
+      value: {access: value, row, factor: ''},
     };
   }
+  const row = (place: string): string =>
+    `(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(${place}), visited.y - 1)) * params.queryStrides.y)`;
   return {
     ownHead: side(key, 'ownKey'),
     ownValue: side(value, 'ownValue'),
-    head: query,
-    value: dOutput,
-    stagedRow: (row) => `(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(${row}), visited.y - 1)) * params.queryStrides.y)`,
+    head: {access: query, row, factor},
+    value: {access: dOutput, row, factor: ''},
   };
 }

@@ -5,6 +5,7 @@ import {PARAMS} from '../text/params.js';
 import type {BindingRole, Launch, Program} from '../text/program.js';
 import {rowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
+import {plain, textOf, type Flow} from '../tile/flow.js';
 
 const INVOCATIONS = 256;
 /** Invocations that share a row. */
@@ -35,8 +36,18 @@ export function rowStatsProgram({problem: {valueDim}}: Plan, withLogSumExp: bool
 var<workgroup> parts: array<f32, ${INVOCATIONS}>;
 
 @compute @workgroup_size(${INVOCATIONS})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let rows = params.slotBase; // of the share
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
+      textOf(rowStatsFlow(valueDim, withLogSumExp)),
+      '}',
+    ),
+  });
+}
+
+export function rowStatsFlow(valueDim: number, withLogSumExp: boolean): readonly Flow[] {
+  const [output, dOutput] = [rowAccess('output', valueDim), rowAccess('dOutput', valueDim)];
+  const parts = {begin: 0, end: INVOCATIONS / 4};
+  return [
+    plain(`let rows = params.slotBase; // of the share
 let own = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS / SHARED}u + lane / ${SHARED}u;
 let row = min(own, rows - 1u);
 let shareLine = row / params.queryLength;
@@ -47,19 +58,20 @@ let at = batch * params.heads * params.queryLength + head * params.queryStrides.
 var sum = 0.0;
 for (var column = lane % ${SHARED}u; column < ${output.columns}u; column += ${SHARED}u) {
 sum += dot(${output.load(output.base('at'), 'column')}, ${dOutput.load(dOutput.base('at'), 'column')});
-}
-parts[lane] = sum;
-workgroupBarrier();
-if (lane % ${SHARED}u != 0u || own >= rows) { return; }
+}`),
+    {name: 'parts of a row', reads: [], writes: [parts], code: 'parts[lane] = sum;'},
+    {
+      name: 'whole rows',
+      reads: [parts],
+      writes: [],
+      code: `if (lane % ${SHARED}u != 0u || own >= rows) { return; }
 var whole = 0.0;
 for (var i = 0u; i < ${SHARED}u; i++) { whole += parts[lane + i]; }
 let place = (batch * params.heads + head) * params.queryLength + query;
 let sums = rowSums[place]; // (maximum in log2, sum)
 // A row without keys keeps zeros, also where a gradient of its log-sum-exp, minus infinity, is not finite.
 let attends = sums.y != 0.0;
-scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole${withLogSumExp ? ' - dLogSumExp[place]' : ''}, 0.0), attends);
-}
-`,
-    ),
-  });
+scratch[row] = select(vec4f(), vec4f(sums.x, 1.0 / sums.y, whole${withLogSumExp ? ' - dLogSumExp[place]' : ''}, 0.0), attends);`,
+    },
+  ];
 }

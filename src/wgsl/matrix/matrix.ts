@@ -1,13 +1,15 @@
 import {ceilDiv} from '../../support/index.js';
-import {placeBarriers, type Path, type Step} from '../tile/barriers.js';
+import {plain, textOf, type Flow} from '../tile/flow.js';
 import {program} from '../text/make_program.js';
 import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
-import {MatrixTrip, type MatrixSteps} from './matrix_steps.js';
+import {MatrixTrip} from './matrix_steps.js';
 import {FAR_UNIT} from '../text/features.js';
 import {LINES} from '../tile/lines.js';
 import {NUMBERS} from '../text/numbers.js';
 import {power, unitText} from '../terms/unit.js';
-import {ONE_BIAS, Scoring} from '../tile/scoring.js';
+import {paramsOf} from '../terms/fields.js';
+import {ONE_BIAS} from '../tile/scoring.js';
+import {itemWords, recordAt} from '../tile/shell.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 
@@ -51,26 +53,22 @@ export function matrixProgram(shape: MatrixShape): Program {
   });
 }
 
+export const matrixFlow = (shape: MatrixShape): readonly Flow[] => new MatrixKernel(shape, matrixAccess(shape)).flow();
+
 /** Assembles the text around the steps. */
 class MatrixKernel {
   private readonly trip: MatrixTrip;
-  private readonly steps: MatrixSteps;
-  private readonly barriers: ReadonlySet<Step>;
-  private readonly scoring: Scoring;
 
   constructor(
     private readonly shape: MatrixShape,
     private readonly access: MatrixAccess,
   ) {
     this.trip = new MatrixTrip(shape, access);
-    this.scoring = new Scoring(addedTo(shape));
-    this.steps = this.trip.steps();
-    this.barriers = placeBarriers(this.steps);
   }
 
   text(): string {
-    const {shape, steps} = this;
-    const {matrix, subgroups, lanes, keys, bias, mask, exact} = shape;
+    const {shape} = this;
+    const {matrix, subgroups, lanes, keys, bias, exact} = shape;
     const component = matrix.componentType;
     const unit = component === 'f16' ? 'vec4u' : 'vec4f';
     return lines(
@@ -92,7 +90,7 @@ const ENOUGH = 0.000244140625;
 const PLENTY = 0.125;
 `,
       NUMBERS + unitText(addedTo(shape)),
-      this.scoring.params,
+      paramsOf(addedTo(shape)),
       bias ? ONE_BIAS : '',
       [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
       `
@@ -102,16 +100,22 @@ var<workgroup> values: array<${unit}, ${keys * (shape.valueUnits + 1)}>;
 ${exact ? 'var<workgroup> again: u32;' : ''}
 
 @compute @workgroup_size(${subgroups * lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
-let subgroup = index / LANES;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {`,
+      textOf(this.flow()),
+      '}',
+    );
+  }
+
+  flow(): readonly Flow[] {
+    const {before, maximum, loops, after} = this.trip.steps();
+    const {subgroups, bias, mask, exact} = this.shape;
+    const prologue = `let subgroup = index / LANES;
 let lane = index % LANES;
 let item = params.first + 4u * group.y;
 ${LINES}
 let flag = params.flagBase + (group.y * params.batch * params.heads + line) * ${subgroups}u;
 ${exact ? this.returnUnlessFlagged() : ''}
-let rowsOf = schedule[item];         // (firstRow, rowStride)
-let owned = schedule[item + 1u];     // (rows, slot)
-let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
+${itemWords('rows')}
 let row = u32(rowsOf.x + rowsOf.y * min(i32(index), owned.x - 1));
 let q = line * params.queryLength + row;
 let queryRow = ${this.access.query.base('(queryLine + row * params.queryStrides.y)')};
@@ -122,29 +126,14 @@ var m = EMPTY;
 var sum = 0.0;
 ${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attended = 0; // keys of the row
 ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var o${r}_${n}: Result;`, ' '))}
-`,
-      this.written(steps.before),
-      exact
-        ? lines(
-            this.spans(this.tiles(this.written(steps.maximum))),
-            '// Rows without keys: against one another, hidden pairs that are yet to be scaled would not vanish.',
-            'if (attended == 0) { m = 0.0; }',
-          )
-        : '',
-      this.spans(
-        lines(
-          this.written(steps.span),
-          this.tiles(lines(this.written(steps.tile), shape.eager ? '{' : 'if (y0 + KEYS < y.y) {', this.written(steps.next), '}')),
-        ),
+`;
+    const found = plain(
+      lines(
+        '// Rows without keys: against one another, hidden pairs that are yet to be scaled would not vanish.',
+        'if (attended == 0) { m = 0.0; }',
       ),
-      this.finish(),
-      this.written(steps.after),
-      '}',
     );
-  }
-
-  private written(path: Path): string {
-    return lines(...path.map((step) => lines(`// ${step.name}`, this.barriers.has(step) ? 'workgroupBarrier();' : '', step.code)));
+    return [plain(prologue), ...before, ...(maximum === null ? [] : [maximum, found]), loops, plain(this.finish()), ...after];
   }
 
   private returnUnlessFlagged(): string {
@@ -158,37 +147,12 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
     );
   }
 
-  private spans(body: string): string {
-    const clip = (pair: string): string => (this.shape.lengths ? `min(${pair}, vec2i(2147483647, y.y))` : pair);
-    const interval = lines(
-      `let full = ${clip('schedule[span + 2u]')};      // keys that every row attends to`,
-      `let own = ${clip('schedule[params.intervals + u32(schedule[span + 3u].x) + index]')}; // keys that this row attends to`,
-      // A part of a row may end before the row begins.
-      'attended += max(0, min(own.y, y.y) - max(own.x, y.x));',
-    );
-    return `
-for (var number = spanRange.x; number < spanRange.y; number++) {
-let span = params.spans + 4u * u32(number);
-let keysOf = schedule[span];         // (firstKey, keyStride)
-${this.shape.lengths ? 'var' : 'let'} y = schedule[span + 1u];         // [begin, end)
-${this.scoring.clip}
-${this.shape.mask === 'interval' ? interval : ''}
-${this.trip.origins()}
-${body}
-}`;
-  }
-
-  private tiles(body: string): string {
-    return `for (var y0 = y.x; y0 < y.y; y0 += KEYS) {\n${body}\n}`;
-  }
-
   /** What each row becomes: fresh = this pass, old = what earlier passes left; then who writes which row. */
   private finish(): string {
     const {exact, valueDim} = this.shape;
     const exp = (difference: string): string => `exp2(${power(difference, addedTo(this.shape))})`;
     const record = ceilDiv(valueDim, 4) + 1;
-    const slot = (x: string): string =>
-      `params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + ${x}) * ${record}u`;
+    const slot = (x: string): string => recordAt('line', 'u32(max(owned.y, 0))', 'ROWS', x, record);
     return lines(
       exact
         ? 'let writes = scratch[flag + subgroup].x != 0.0;'

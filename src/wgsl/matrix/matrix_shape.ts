@@ -1,5 +1,6 @@
 import type {MatrixConfig, Plan, Storage} from '../../plan/index.js';
-import type {Region} from '../tile/barriers.js';
+import type {Region} from '../tile/flow.js';
+import type {Mask} from '../tile/mask.js';
 import type {Features} from '../text/features.js';
 import {PLAIN} from '../terms/terms.js';
 import {halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
@@ -14,7 +15,7 @@ export interface MatrixShape {
   readonly keys: number;
   readonly matrix: MatrixConfig;
   readonly storage: Storage;
-  readonly mask: 'interval' | 'bits';
+  readonly mask: Mask;
   readonly bias: boolean;
   readonly lengths: boolean;
   /** Finds the maximum of each row in a pass of its own, and computes only what the first kernel gave up. */

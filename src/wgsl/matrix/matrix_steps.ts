@@ -1,23 +1,20 @@
 import {ceilDiv} from '../../support/index.js';
-import {repeat, type Path, type Region, type Step, type Steps} from '../tile/barriers.js';
+import {plain, type Block, type Flow, type Region, type Step} from '../tile/flow.js';
+import {hideQuads, ownSpanMask} from '../tile/mask.js';
+import {overTiles} from '../tile/shell.js';
 import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {power} from '../terms/unit.js';
+import {Scoring} from '../tile/scoring.js';
 import type {RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
 
-/** The tensor-core kernel as steps. */
-export interface MatrixSteps extends Steps {
-  /** Queries into fragments. */
-  readonly before: Path;
-  /** The repair alone: one trip of the loop that finds the maximum of each row. */
-  readonly maximum: Path;
-  /** Before the tiles of a span: its first keys and their scores. */
-  readonly span: Path;
-  /** One trip over the tiles of a span. */
-  readonly tile: Path;
-  /** The scores of the next tile, where there is one. */
-  readonly next: Path;
-  readonly after: Path;
+/** The tensor-core kernel: queries into fragments, the loops, and output out of fragments. */
+export interface MatrixSteps {
+  readonly before: readonly Flow[];
+  /** The repair alone: the loops that find the maximum of each row. */
+  readonly maximum: Block | null;
+  readonly loops: Block;
+  readonly after: readonly Flow[];
 }
 
 /**
@@ -59,34 +56,37 @@ export class MatrixTrip {
     }
     const scores = (name: string): Step => ({name, reads: [key], writes: [collective], code: this.scores()});
     const stageKeys = (name: string, y0: string): Step => ({name, reads: [], writes: [key], code: this.stageKeys(y0)});
-    const maximum: Step[] = this.shape.exact
-      ? [
-          stageKeys('stage keys', 'y0'),
-          scores('scores'),
-          {name: 'maximum of each row', reads: [slices], writes: [], code: this.maximum()},
-        ]
-      : [];
+    const maximum: Step[] = [
+      stageKeys('stage keys', 'y0'),
+      scores('scores'),
+      {name: 'maximum of each row', reads: [slices], writes: [], code: this.maximum()},
+    ];
     const span = [stageKeys('stage the first keys', 'y.x'), scores('scores of the first keys')];
     const tile: Step[] = [
       {name: 'probabilities; stage values and the next keys', reads: [slices], writes: [slices, key, value], code: this.softmax()},
       {name: 'weigh values', reads: [collective, value], writes: [], code: this.weighValues()},
     ];
-    const next = [scores('scores of the next keys')];
+    const next: Block = {
+      open: this.shape.eager ? '{' : 'if (y0 + KEYS < y.y) {',
+      body: [scores('scores of the next keys')],
+      runs: this.shape.eager ? 'once' : 'between',
+    };
     const after: Step[] = [];
     for (let block = 0; block < ceilDiv(this.shape.valueDim, 16); block++) {
       after.push({name: 'spread output', reads: [], writes: [collective], code: this.spread(block)});
       after.push({name: 'write output', reads: [slices], writes: [], code: this.writeOutput(block)});
     }
-    const paths = (most: number): Path[] => {
-      const last = this.shape.eager ? [...tile, ...next] : tile;
-      const onceThrough = (trips: number): Path => [...span, ...repeat([...tile, ...next], trips - 1), ...last];
-      const some = Array.from({length: most}, (_, i) => i + 1);
-      return [
-        [...before, ...after],
-        ...some.map((trips) => [...before, ...repeat(maximum, trips), ...repeat(onceThrough(trips), trips), ...after]),
-      ];
+    const {exact, lengths, mask} = this.shape;
+    const words = plain(lines(ownSpanMask(mask, lengths), this.origins()));
+    const {clip} = new Scoring(addedTo(this.shape));
+    const visits = {owns: 'rows', clip, size: 'KEYS'} as const;
+    return {
+      before,
+      maximum: exact ? overTiles(visits, {keys: '', mask: [words]}, maximum) : null,
+      // A span of no tiles leaves scores that nobody reads, so none is as good as one.
+      loops: overTiles(visits, {keys: '', mask: [words, ...span]}, [...tile, next], 'some'),
+      after,
     };
-    return {before, maximum, span, tile, next, after, paths};
   }
 
   private slice(unit: string): string {
@@ -128,7 +128,7 @@ export class MatrixTrip {
   }
 
   /** Where the keys and values of a span begin, and how far they are apart: what does not change from tile to tile. */
-  origins(): string {
+  private origins(): string {
     const origin = (name: string, access: RowAccess): string =>
       lines(
         `let ${name}From = ${access.base('(keyLine + u32(keysOf.x) * params.keyStrides.y)')};`,
@@ -177,7 +177,6 @@ export class MatrixTrip {
   private rowScores(): string {
     const {bias, lengths, mask, keys} = this.shape;
     const quads = keys / 4;
-    const numbers = (c: number, type: string): string => `${type}(${[0, 1, 2, 3].map((e) => 4 * c + e).join(', ')})`;
     const read = each(quads, (c) => `var scores${c} = ${this.floats(this.slice(`lane * ${SLICE_STRIDE}u + ${c}u`))};`);
     const biased = (c: number): string => {
       const part = (e: number): string => {
@@ -186,27 +185,7 @@ export class MatrixTrip {
       };
       return `scores${c} = vec4f(${[0, 1, 2, 3].map(part).join(', ')});`;
     };
-    const hide = (c: number, shown: string): string =>
-      `scores${c} = select(vec4f(${bias ? 'HIDDEN' : 'hidden'}), scores${c}, ${shown});`;
-    const shown = lengths ? 'select((1u << u32(y.y - y0)) - 1u, 0xffffu, y.y - y0 >= KEYS)' : '0xffffu';
-    const masked =
-      mask === 'interval'
-        ? lines(
-            'if (y0 < full.x || y0 + KEYS > full.y) {',
-            'let low = vec4i(own.x - y0); let high = vec4i(own.y - y0);',
-            each(quads, (c) => hide(c, `(${numbers(c, 'vec4i')} >= low) & (${numbers(c, 'vec4i')} < high)`)),
-            '}',
-          )
-        : lines(
-            '{ let both = schedule[bits + u32(y0) / 64u];',
-            `let half = (u32(select(both.x, both.y, y0 % 64 >= 32)) >> (u32(y0) % 32u)) & ${shown};`,
-            'attended += i32(countOneBits(half));',
-            'let word = vec4u(half); let high = vec4i(y.y - y0);',
-            each(quads, (c) =>
-              hide(c, `(((word >> ${numbers(c, 'vec4u')}) & vec4u(1u)) == vec4u(1u)) & (${numbers(c, 'vec4i')} < high)`),
-            ),
-            '}',
-          );
+    const masked = hideQuads(mask, lengths, quads, bias ? 'HIDDEN' : 'hidden');
     return lines(read, bias ? each(quads, biased) : '', this.shape.exact ? '' : this.reference(), masked);
   }
 

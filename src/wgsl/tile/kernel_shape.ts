@@ -1,14 +1,10 @@
 import type {Plan, Storage, TileShape} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
-import type {Region} from './barriers.js';
+import {split, type Columns} from './columns.js';
+import type {Region} from './flow.js';
+import type {Mask} from './mask.js';
 import type {Features} from '../text/features.js';
 import {paddedDim} from '../text/row_access.js';
-
-/** Columns `first ≤ c < first + count` of a row. */
-export interface Columns {
-  readonly first: number;
-  readonly count: number;
-}
 
 /** Everything the text of the attention kernel depends on. Two plans with equal shapes share a pipeline. */
 export interface KernelShape {
@@ -23,8 +19,7 @@ export interface KernelShape {
   readonly nativeHalves: boolean;
   /** Neighbours in x that find their row maximum by subgroup shuffles, a power of two; 1: all go through workgroup memory. */
   readonly shuffled: number;
-  /** How masked pairs are told in partial tiles: by the interval of the row, or by a bit per pair. */
-  readonly mask: 'interval' | 'bits';
+  readonly mask: Mask;
   readonly features: Features;
   readonly unroll: TileShape['unroll'];
   /** Keys are staged a range of columns at a time. */
@@ -129,14 +124,3 @@ const halvesSpread = (features: number, threadsX: number): boolean =>
   2 * ceilDiv(columnsOf(features, 'float16'), threadsX) <= ceilDiv(paddedColumns(features, 'float16'), threadsX);
 
 const largestPower = (most: number): number => 2 ** Math.floor(Math.log2(most));
-
-/** [0, total) in `parts` nearly equal ranges, the larger first. */
-export function split(total: number, parts: number): Columns[] {
-  const ranges: Columns[] = [];
-  for (let part = 0, first = 0; part < parts; part++) {
-    const count = ceilDiv(total - first, parts - part);
-    ranges.push({first, count});
-    first += count;
-  }
-  return ranges;
-}

@@ -23,3 +23,19 @@ let shareLine = group.z * params.shareHeads + group.x;
 let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
 let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
 `;
+
+/** All lines that a bias is broadcast to, in turn; `written` is the one of the bias. */
+export const EVERY_LINE = /* wgsl */ `
+const SUMS_BATCH = 8u;
+const SUMS_HEADS = 16u;
+let loopHeads = select(1u, params.heads, (params.flags & SUMS_HEADS) != 0u);
+let loopBatch = select(1u, params.batch, (params.flags & SUMS_BATCH) != 0u);
+let written = group.z * (params.heads / loopHeads) + group.x;
+for (var turn = 0u; turn < loopHeads * loopBatch; turn++) {
+let head = select(group.x, turn % loopHeads, loopHeads > 1u);
+let batch = select(group.z, turn / loopHeads, loopBatch > 1u);
+let line = batch * params.heads + head;
+let shareLine = line; // one share covers all
+let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+`;

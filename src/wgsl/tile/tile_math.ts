@@ -1,6 +1,6 @@
 import {ceilDiv} from '../../support/index.js';
-import type {Region} from './barriers.js';
-import type {Columns} from './kernel_shape.js';
+import type {Region} from './flow.js';
+import type {Columns} from './columns.js';
 import {each, lines} from '../text/text.js';
 
 /**

@@ -1,9 +1,6 @@
 import {compress} from '../../../src/acsr/index.js';
 import {globalTokens, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
 import {CORE_DEVICE, makeGradientPlan, type Device, type GradientPlan, type TileShape} from '../../../src/plan/index.js';
-import {placeBarriers, type Region, type Step, type Steps} from '../../../src/wgsl/tile/barriers.js';
-import {gradientShape} from '../../../src/wgsl/gradient/gradient_shape.js';
-import {gradientTensors, GradientTrip} from '../../../src/wgsl/gradient/gradient_steps.js';
 import {generateGradients, generateScoreGradients, PLAIN, type Features, type Program} from '../../../src/wgsl/index.js';
 import {openCompiler, type Compiler} from '../../support/compiler.js';
 import {EVERYTHING, featuredDevice, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
@@ -117,71 +114,5 @@ describe('every program of a backward pass', () => {
       expect(bytes).withContext(what).toBe(program.workgroupBytes);
     }
     expect(CORE_DEVICE.maxWorkgroupBytes).toBe(16384);
-  });
-});
-
-interface Kernel {
-  readonly what: string;
-  readonly steps: Steps;
-  readonly memory: number;
-}
-
-const kernels: Kernel[] = cases.flatMap(({what, plan}) =>
-  (['rows', 'keys'] as const).flatMap((owns) =>
-    (['features', 'scores'] as const).map((wants) => {
-      const shape = gradientShape(plan, owns, MORE, wants);
-      return {
-        what: `${owns}, ${wants}, ${what}`,
-        steps: new GradientTrip(shape, gradientTensors(shape)).steps(),
-        memory: shape.memory,
-      };
-    }),
-  ),
-);
-
-const meets = (left: readonly Region[], right: readonly Region[]): boolean =>
-  left.some((a) => right.some((b) => Math.max(a.begin, b.begin) < Math.min(a.end, b.end)));
-
-/** Pairs of steps of which one may overtake the other, with up to three trips of the loop. An invocation is only stopped by a barrier. */
-function races(steps: Steps, barriers: ReadonlySet<Step>): string[] {
-  const found = new Set<string>();
-  for (const path of steps.paths(3))
-    for (let late = 0; late < path.length; late++)
-      for (let early = late - 1; early >= 0 && !barriers.has(path[early + 1]!); early--) {
-        const [a, b] = [path[early]!, path[late]!];
-        if (meets(a.writes, b.reads) || meets(a.writes, b.writes) || meets(a.reads, b.writes)) found.add(`${a.name} | ${b.name}`);
-      }
-  return [...found];
-}
-
-describe('barriers of a backward pass', () => {
-  it('leave no two steps that race, and are all needed', () => {
-    for (const {what, steps} of kernels) {
-      const placed = placeBarriers(steps);
-      expect(races(steps, placed)).withContext(what).toEqual([]);
-      for (const barrier of placed) {
-        const others = new Set([...placed].filter((step) => step !== barrier));
-        expect(races(steps, others).length).withContext(`${what}: in front of ${barrier.name}`).toBeGreaterThan(0);
-      }
-    }
-  });
-
-  it('guard regions that lie inside the memory, and steps that touch memory name a region', () => {
-    for (const {what, steps, memory} of kernels) {
-      for (const {name, reads, writes, code} of new Set(steps.paths(1).flat())) {
-        for (const {begin, end} of [...reads, ...writes]) {
-          expect(begin).withContext(what).toBeLessThan(end);
-          expect(end).withContext(what).toBeLessThanOrEqual(memory);
-        }
-        const stores = (code.match(/memory\[[^;]*\] = /g) ?? []).length;
-        const accesses = (code.match(/memory\[/g) ?? []).length;
-        expect(stores > 0)
-          .withContext(`${what}: ${name}`)
-          .toBe(writes.length > 0);
-        expect(accesses > stores)
-          .withContext(`${what}: ${name}`)
-          .toBe(reads.length > 0);
-      }
-    }
   });
 });

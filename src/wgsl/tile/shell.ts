@@ -1,0 +1,134 @@
+import type {Features} from '../text/features.js';
+import {program} from '../text/make_program.js';
+import {NUMBERS} from '../text/numbers.js';
+import {paramsOf} from '../terms/fields.js';
+import {unitText} from '../terms/unit.js';
+import type {BindingRole, Program} from '../text/program.js';
+import type {RowAccess} from '../text/row_access.js';
+import {lines} from '../text/text.js';
+import {plain, textOf, type Block, type Flow} from './flow.js';
+import {maskFunctions, spanMask, type Masked} from './mask.js';
+import type {Scoring} from './scoring.js';
+import type {Grid} from './tile_math.js';
+
+/** A buffer that a kernel reads or writes, and the functions that reach it. */
+export interface Operand {
+  readonly role: BindingRole;
+  readonly element: string;
+  readonly functions?: string;
+  readonly writes?: boolean;
+}
+
+export const rowsIn = (role: BindingRole, {element, functions}: RowAccess): Operand => ({role, element, functions});
+export const rowsOut = (role: BindingRole, access: RowAccess): Operand => ({...rowsIn(role, access), writes: true});
+/** Those that terms of scores bind. */
+export const termOperands = ({bindings}: Scoring): Operand[] => bindings.map((role) => ({role, element: 'f32'}));
+export const SCHEDULE: Operand = {role: 'schedule', element: 'vec2i'};
+
+/**
+ * A kernel that owns a tile of rows (or keys) and visits the keys (or rows) that its item lists, a tile at a time. The shell has the words
+ * of items and spans, the two loops, the mask and the barriers; a kernel says what it keeps, what it does in a tile, and what it writes.
+ */
+export interface TileKernel {
+  readonly name: string;
+  /** Comments and constants at the head of the text. */
+  readonly says: string;
+  /** In the order of their bindings, behind `params`. */
+  readonly operands: readonly Operand[];
+  readonly directives?: readonly string[];
+  readonly features: Features;
+  readonly functions: string;
+  readonly masked: Masked;
+  readonly memory: {readonly element: 'vec4f' | 'vec4u'; readonly units: number};
+  /** From the item to its head and sequence; or a loop over several of them, up to its brace. */
+  readonly lines: string | {readonly open: string};
+  /** In front of the loops: what an invocation owns, and what it sums up. */
+  readonly before: readonly Flow[];
+  readonly tile: readonly Flow[];
+  readonly after: readonly Flow[];
+}
+
+/** The words of an item that a workgroup reads first. */
+export const itemWords = (owns: Masked['owns']): string =>
+  owns === 'rows'
+    ? `let rowsOf = schedule[item];         // (firstRow, rowStride)
+let owned = schedule[item + 1u];     // (rows, slot)
+let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)`
+    : `let keysOf = schedule[item];          // (firstKey, keyStride)
+let owned = schedule[item + 1u];      // (keys, slot)
+let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
+let first = schedule[item + 3u].x;    // number of the first key in its residue class`;
+
+/** The loop over the spans of an item, and in it that over their tiles. `keys` stands behind the keys of a span, `mask` behind all of its words. */
+export function overTiles(
+  {owns, clip, size}: Pick<Masked, 'owns' | 'clip' | 'size'>,
+  {keys, mask}: {readonly keys: string; readonly mask: readonly Flow[]},
+  tile: readonly Flow[],
+  runs: 'any' | 'some' = 'any',
+): Block {
+  const [open, words, tiles] =
+    owns === 'rows'
+      ? [
+          `
+for (var number = spanRange.x; number < spanRange.y; number++) {
+let span = params.spans + 4u * u32(number);
+let keysOf = schedule[span];         // (firstKey, keyStride)`,
+          lines(`${clip === '' ? 'let' : 'var'} y = schedule[span + 1u];         // [begin, end)`, clip),
+          `for (var y0 = y.x; y0 < y.y; y0 += ${size}) {`,
+        ]
+      : [
+          `
+for (var number = visitRange.x; number < visitRange.y; number++) {
+let visit = params.spans + 4u * u32(number);
+let rowsOf = schedule[visit];       // (firstRow, rowStride)`,
+          'let visited = schedule[visit + 1u]; // [begin, end) of rows',
+          `for (var begin = visited.x; begin < visited.y; begin += ${size}) {`,
+        ];
+  return {open, body: [plain(lines(keys, words)), ...mask, {open: tiles, body: tile, runs}], runs: 'any'};
+}
+
+/** Where record number `x` of the slot of an item begins, vec4 of `columns` each. */
+export const recordAt = (line: string, slot: string, size: string, x: string, columns: number): string =>
+  `params.slotBase + ${columns === 1 ? '' : '('}(${line} * params.slots + ${slot}) * ${size} + ${x}${columns === 1 ? '' : `) * ${columns}u`}`;
+
+/** The whole kernel as a tree. */
+export function flowOf({masked, lines: from, before, tile, after}: TileKernel): readonly Flow[] {
+  const keys = masked.owns === 'rows' ? 'let keyRows = keysOf * i32(params.keyStrides.y);' : '';
+  const main = [...before, overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, tile), ...after];
+  const words = plain(itemWords(masked.owns));
+  return typeof from === 'string' ? [words, plain(from), ...main] : [words, {open: from.open, body: main, runs: 'any'}];
+}
+
+export function tileProgram(kernel: TileKernel): Program {
+  const {name, says, operands, directives = [], features, functions, masked, memory} = kernel;
+  const {threadsX, threadsY}: Grid = masked.grid;
+  const threads = threadsX * threadsY;
+  return program({
+    name: `SparseAttention.${name}`,
+    bindings: ['params', ...operands.map(({role}) => role)],
+    writes: operands.filter(({writes}) => writes).map(({role}) => role),
+    directives,
+    elements: Object.fromEntries(operands.map(({role, element}) => [role, element])),
+    code: lines(
+      says,
+      `const TX = ${threadsX}u;\nconst TY = ${threadsY}u;\n`,
+      NUMBERS + unitText(features),
+      paramsOf(features),
+      functions,
+      maskFunctions(masked),
+      ...operands.map((each) => each.functions ?? ''),
+      `
+var<workgroup> memory: array<${memory.element}, ${memory.units}>;
+
+@compute @workgroup_size(${threads})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+let tx = lane % TX;
+let ty = lane / TX;
+let item = params.first + 4u * group.y;`,
+      textOf(flowOf(kernel)),
+      '}',
+    ),
+    workgroupBytes: 16 * memory.units,
+    invocations: threads,
+  });
+}

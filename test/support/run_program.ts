@@ -1,0 +1,49 @@
+import type {BindingRole, CallParams, Launch} from '../../src/wgsl/index.js';
+
+/** What buffers begin with: their numbers, or how many bytes of zeros. */
+export type Contents = Partial<Record<BindingRole, Float32Array | Int32Array | number>>;
+
+/** Runs launches on buffers of their own and reads one of them back. */
+export async function runProgram(
+  device: GPUDevice,
+  launches: readonly Launch[],
+  contents: Contents,
+  wanted: BindingRole,
+  call: CallParams = {scale: 1},
+): Promise<Float32Array> {
+  const made: GPUBuffer[] = [];
+  const buffer = (size: number, usage: number, data?: BufferSource): GPUBuffer => {
+    const one = device.createBuffer({size: 16 * Math.ceil(Math.max(size, 16) / 16), usage});
+    made.push(one);
+    if (data !== undefined) device.queue.writeBuffer(one, 0, data);
+    return one;
+  };
+  const {STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ} = GPUBufferUsage;
+  const usage = STORAGE | COPY_DST | COPY_SRC;
+  const buffers = new Map<string, GPUBuffer>();
+  for (const [role, data] of Object.entries(contents))
+    buffers.set(role, typeof data === 'number' ? buffer(data, usage) : buffer(data.byteLength, usage, data as BufferSource));
+  const encoder = device.createCommandEncoder();
+  for (const {program, grid, params} of launches) {
+    const module = device.createShaderModule({code: program.code});
+    const pipeline = await device.createComputePipelineAsync({layout: 'auto', compute: {module, entryPoint: 'main'}});
+    const uniform = params(call);
+    const entries = program.bindings.map((role, binding) => ({
+      binding,
+      resource: {buffer: role === 'params' ? buffer(uniform.byteLength, UNIFORM | COPY_DST, uniform) : buffers.get(role)!},
+    }));
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.createBindGroup({layout: pipeline.getBindGroupLayout(0), entries}));
+    pass.dispatchWorkgroups(...grid);
+    pass.end();
+  }
+  const from = buffers.get(wanted)!;
+  const to = buffer(from.size, MAP_READ | COPY_DST);
+  encoder.copyBufferToBuffer(from, 0, to, 0, from.size);
+  device.queue.submit([encoder.finish()]);
+  await to.mapAsync(GPUMapMode.READ);
+  const read = new Float32Array(to.getMappedRange().slice(0));
+  made.forEach((one) => one.destroy());
+  return read;
+}
