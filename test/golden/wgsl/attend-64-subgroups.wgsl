@@ -124,16 +124,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
 
-  for (var index = spanRange.x; index < spanRange.y; index++) {
-    let span = params.spans + 4u * u32(index);
+  for (var number = spanRange.x; number < spanRange.y; number++) {
+    let span = params.spans + 4u * u32(number);
     let keysOf = schedule[span];         // (firstKey, keyStride)
     let keyRows = keysOf * i32(params.keyStrides.y);
     let y = schedule[span + 1u];         // [begin, end)
-
     let full = schedule[span + 2u];      // keys that every row attends to
     let intervals = params.intervals + u32(schedule[span + 3u].x);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
-
       // stage keys
       workgroupBarrier();
       { let f = lane + 0u; memory[0u + (f / 16u) * 16u + ((f % 16u) + (f / 16u)) % 16u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }

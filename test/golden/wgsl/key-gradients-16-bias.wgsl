@@ -47,6 +47,10 @@ struct Params {
   biasStrides: vec4u,
 }
 
+fn biased(score: f32, bias: f32) -> f32 {
+  return select(fma(bias, 0.0625, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
+}
+
 var<workgroup> memory: array<vec4f, 384>;
 
 @compute @workgroup_size(64)
@@ -54,7 +58,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let tx = lane % TX;
   let ty = lane / TX;
   let item = params.first + 4u * group.y;
-
   let keysOf = schedule[item];          // (firstKey, keyStride)
   let owned = schedule[item + 1u];      // (keys, slot)
   let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
@@ -108,14 +111,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var v2_0 = vec4f();
   var v3_0 = vec4f();
 
-  for (var index = visitRange.x; index < visitRange.y; index++) {
-    let visit = params.spans + 4u * u32(index);
+  for (var number = visitRange.x; number < visitRange.y; number++) {
+    let visit = params.spans + 4u * u32(number);
     let rowsOf = schedule[visit];       // (firstRow, rowStride)
     let visited = schedule[visit + 1u]; // [begin, end) of rows
     let full = schedule[visit + 2u].x;  // every row attends to every key
     let intervals = params.intervals + u32(schedule[visit + 3u].x);
     for (var begin = visited.x; begin < visited.y; begin += SIZE) {
-
       // stage keys
       workgroupBarrier();
       { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 4u)), visited.y - 1)) * params.queryStrides.y) * 4u + (f % 4u)]; }
@@ -665,8 +667,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = g3_0 * params.gradientScale; }
     if ((tx + 0u) < 4u) { scratch[record + 4u + (tx + 0u)] = v3_0; }
   }
-}
-
-fn biased(score: f32, bias: f32) -> f32 {
-  return select(fma(bias, 0.0625, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
 }

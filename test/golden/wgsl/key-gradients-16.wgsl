@@ -52,7 +52,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let tx = lane % TX;
   let ty = lane / TX;
   let item = params.first + 4u * group.y;
-
   let keysOf = schedule[item];          // (firstKey, keyStride)
   let owned = schedule[item + 1u];      // (keys, slot)
   let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
@@ -98,14 +97,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var v2_0 = vec4f();
   var v3_0 = vec4f();
 
-  for (var index = visitRange.x; index < visitRange.y; index++) {
-    let visit = params.spans + 4u * u32(index);
+  for (var number = visitRange.x; number < visitRange.y; number++) {
+    let visit = params.spans + 4u * u32(number);
     let rowsOf = schedule[visit];       // (firstRow, rowStride)
     let visited = schedule[visit + 1u]; // [begin, end) of rows
     let full = schedule[visit + 2u].x;  // every row attends to every key
     let intervals = params.intervals + u32(schedule[visit + 3u].x);
     for (var begin = visited.x; begin < visited.y; begin += SIZE) {
-
       // stage keys
       workgroupBarrier();
       { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 4u)), visited.y - 1)) * params.queryStrides.y) * 4u + (f % 4u)]; }

@@ -50,7 +50,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let tx = lane % TX;
   let ty = lane / TX;
   let item = params.first + 4u * group.y;
-
   let keysOf = schedule[item];          // (firstKey, keyStride)
   let owned = schedule[item + 1u];      // (keys, slot)
   let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
@@ -89,14 +88,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let ownValue3 = at3 * 4u;
   var r0 = 0.0; var r1 = 0.0; var r2 = 0.0; var r3 = 0.0;
 
-  for (var index = visitRange.x; index < visitRange.y; index++) {
-    let visit = params.spans + 4u * u32(index);
+  for (var number = visitRange.x; number < visitRange.y; number++) {
+    let visit = params.spans + 4u * u32(number);
     let rowsOf = schedule[visit];       // (firstRow, rowStride)
     let visited = schedule[visit + 1u]; // [begin, end) of rows
     let full = schedule[visit + 2u].x;  // every row attends to every key
     let intervals = params.intervals + u32(schedule[visit + 3u].x);
     for (var begin = visited.x; begin < visited.y; begin += SIZE) {
-
       // stage keys
       workgroupBarrier();
       { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = query[(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32((f / 4u)), visited.y - 1)) * params.queryStrides.y) * 4u + (f % 4u)]; }
@@ -355,26 +353,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       r3 += ((t3_0 + t3_1) + (t3_2 + t3_3));
     }
   }
+  // sums of own rows
   workgroupBarrier();
   memory[own0 * TX + tx] = vec4f(r0, 0.0, 0.0, 0.0);
   memory[own1 * TX + tx] = vec4f(r1, 0.0, 0.0, 0.0);
   memory[own2 * TX + tx] = vec4f(r2, 0.0, 0.0, 0.0);
   memory[own3 * TX + tx] = vec4f(r3, 0.0, 0.0, 0.0);
+  // whole sums
   workgroupBarrier();
-  if (tx == 0u && i32(own0) < owned.x) {
-    var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own0 * TX + x].x; }
-    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own0] = vec4f(sum, 0.0, 0.0, 0.0);
-  }
-  if (tx == 0u && i32(own1) < owned.x) {
-    var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own1 * TX + x].x; }
-    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own1] = vec4f(sum, 0.0, 0.0, 0.0);
-  }
-  if (tx == 0u && i32(own2) < owned.x) {
-    var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own2 * TX + x].x; }
-    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own2] = vec4f(sum, 0.0, 0.0, 0.0);
-  }
-  if (tx == 0u && i32(own3) < owned.x) {
-    var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own3 * TX + x].x; }
-    scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own3] = vec4f(sum, 0.0, 0.0, 0.0);
+  if (tx == 0u) {
+    { var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own0 * TX + x].x; }
+      if (i32(own0) < owned.x) {
+        scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own0] = vec4f(sum, 0.0, 0.0, 0.0);
+      }
+    }
+    { var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own1 * TX + x].x; }
+      if (i32(own1) < owned.x) {
+        scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own1] = vec4f(sum, 0.0, 0.0, 0.0);
+      }
+    }
+    { var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own2 * TX + x].x; }
+      if (i32(own2) < owned.x) {
+        scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own2] = vec4f(sum, 0.0, 0.0, 0.0);
+      }
+    }
+    { var sum = 0.0; for (var x = 0u; x < TX; x++) { sum += memory[own3 * TX + x].x; }
+      if (i32(own3) < owned.x) {
+        scratch[params.slotBase + (shareLine * params.slots + u32(owned.y)) * u32(SIZE) + own3] = vec4f(sum, 0.0, 0.0, 0.0);
+      }
+    }
   }
 }

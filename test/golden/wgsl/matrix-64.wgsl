@@ -119,7 +119,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     let span = params.spans + 4u * u32(number);
     let keysOf = schedule[span];         // (firstKey, keyStride)
     let y = schedule[span + 1u];         // [begin, end)
-
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
     attended += max(0, min(own.y, y.y) - max(own.x, y.x));

@@ -124,7 +124,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     let span = params.spans + 4u * u32(number);
     let keysOf = schedule[span];         // (firstKey, keyStride)
     let y = schedule[span + 1u];         // [begin, end)
-
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
     attended += max(0, min(own.y, y.y) - max(own.x, y.x));
@@ -179,7 +178,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     let span = params.spans + 4u * u32(number);
     let keysOf = schedule[span];         // (firstKey, keyStride)
     let y = schedule[span + 1u];         // [begin, end)
-
     let full = schedule[span + 2u];      // keys that every row attends to
     let own = schedule[params.intervals + u32(schedule[span + 3u].x) + index]; // keys that this row attends to
     attended += max(0, min(own.y, y.y) - max(own.x, y.x));
@@ -322,6 +320,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   let to3 = row3 * 16u;
   let record3 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x3) * 17u;
   // spread output
+  workgroupBarrier();
   subgroupMatrixStore<row_major>(&slices[subgroup], 0u, o0_0, 5u);
   subgroupMatrixStore<row_major>(&slices[subgroup], 80u, o1_0, 5u);
   // write output

@@ -45,7 +45,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var column = lane % 8u; column < 4u; column += 8u) {
     sum += dot(output[at * 4u + column], dOutput[at * 4u + column]);
   }
+  // parts of a row
   parts[lane] = sum;
+  // whole rows
   workgroupBarrier();
   if (lane % 8u != 0u || own >= rows) { return; }
   var whole = 0.0;
