@@ -35,7 +35,7 @@ import {
   type Held,
   type Launch,
   type ScoreSums,
-  type Step,
+  type DecodeStep,
   type Tail,
 } from './wgsl/index.js';
 
@@ -116,7 +116,7 @@ export function compileGradients(
 }
 
 /** A step of decoding, ready to run. */
-export interface CompiledStep extends Step {
+export interface CompiledStep extends DecodeStep {
   readonly plan: Plan;
 }
 

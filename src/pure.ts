@@ -35,7 +35,7 @@ export {
   type Layout,
   type Program,
   type ScoreSums,
-  type Step,
+  type DecodeStep,
 } from './wgsl/index.js';
 export {
   compile,

@@ -16,7 +16,7 @@ import type {BindingRole, Launch, Program} from './text/program.js';
 import {paddedDim} from './text/row_access.js';
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
-export interface Step {
+export interface DecodeStep {
   readonly launches: readonly Launch[];
   /** What the schedule buffer begins with: the plan, mask bits, what the cache holds. The rest is gathered on the device. */
   readonly words: Int32Array<ArrayBuffer>;
@@ -24,14 +24,14 @@ export interface Step {
   readonly workBytes: Readonly<Partial<Record<BindingRole, number>>>;
 }
 
-export interface StepOptions {
+export interface DecodeOptions {
   /** What the call adds to the scores. */
   readonly features: Features;
   readonly held: Held;
 }
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
-export function generateStep(plan: Plan, {features: asked, held}: StepOptions): Step {
+export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions): DecodeStep {
   const {problem, passes, slots, storage, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
@@ -104,7 +104,7 @@ export function generateAppend(
   shape: Omit<AppendShape, 'queries'>,
   sizes: Omit<AppendSizes, 'held' | 'heads' | 'places'>,
   held: Held,
-): Step {
+): DecodeStep {
   const appended: AppendShape = {...shape, queries: false};
   const placed = {...sizes, heads: sizes.keyHeads, held: 0, places: placesOf(held)};
   const words = new Int32Array(2 * heldPairs(sizes.batch));

@@ -1,4 +1,4 @@
-import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type Share} from '../plan/index.js';
+import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type LineShare} from '../plan/index.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {boundTensors, tailOf} from './terms/fields.js';
 import {PLAIN} from './terms/terms.js';
@@ -97,7 +97,7 @@ class Writer {
   }
 
   /** The scratch belongs to one share after another. */
-  eachShare(write: (share: Share) => void): void {
+  eachShare(write: (share: LineShare) => void): void {
     const {rows} = this.plan;
     const program = rowStatsProgram(rows, this.options.dLogSumExp ?? false);
     for (const share of gradientScratch(this.plan).shares) {
@@ -106,7 +106,7 @@ class Writer {
     }
   }
 
-  rows(share: Share, program: Program, records: Records): void {
+  rows(share: LineShare, program: Program, records: Records): void {
     const {over} = this.on(share);
     const lines = [share.heads, share.batches] as const;
     for (const pass of this.plan.rows.passes) {
@@ -116,7 +116,7 @@ class Writer {
   }
 
   /** `apart`: sums stay with their query head, in the layout [batch, heads, keyLength]. */
-  keys(share: Share, program: Program, records: Records, apart = false): void {
+  keys(share: LineShare, program: Program, records: Records, apart = false): void {
     const {rows, keys} = this.plan;
     const {heads, keyHeads} = rows.problem;
     const {items, spans, intervals, merges} = keys.offsets;
@@ -134,7 +134,7 @@ class Writer {
     }
   }
 
-  pairs(share: Share, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
+  pairs(share: LineShare, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
     const {problem, passes} = this.plan.rows;
     const {one, over} = this.on(share);
     this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
@@ -148,13 +148,13 @@ class Writer {
     this.push(one(diagonalProgram(), elementGrid(heads * (queryLength + keyLength - 1))));
   }
 
-  private on(share: Share, {params, ...own}: Own = {}): Launcher {
+  private on(share: LineShare, {params, ...own}: Own = {}): Launcher {
     const {firstBatch, firstHead, heads} = share;
     const shared = {slotBase: this.rowsIn(share), share: [firstBatch, firstHead, heads] as const};
     return launcher(this.plan.rows, this.options, {params: {...shared, ...params}, ...own});
   }
 
-  private rowsIn({batches, heads}: Share): number {
+  private rowsIn({batches, heads}: LineShare): number {
     return batches * heads * this.plan.rows.problem.queryLength;
   }
 

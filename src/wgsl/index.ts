@@ -3,7 +3,7 @@ export type {BindingRole, CallParams, Launch, Layout, Program, TermRole} from '.
 export {FAR_UNIT, type Features} from './text/features.js';
 export {tailOf, type Tail} from './terms/fields.js';
 export {hasFarScores, PLAIN, scoreUnit, suitsMatrices} from './terms/terms.js';
-export {generateAppend, generateStep, type Step} from './generate_decode.js';
+export {generateAppend, generateStep, type DecodeStep} from './generate_decode.js';
 export type {Held, HeldSequence} from './text/held.js';
 export {generateGradients, generateScoreGradients, keyResults, type GradientOptions, type ScoreSums} from './generate_gradients.js';
 export {generateRounding} from './generate_rounding.js';

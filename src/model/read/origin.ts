@@ -1,7 +1,7 @@
 import {contractionOf} from '../graph/contraction.js';
 import {isWeight} from './dense_layers.js';
 import {dataInputs, numberAttr, textOf, type NodeDef} from '../graph/graph.js';
-import {partsOf, regroup} from './regroup.js';
+import {splitLabels, regroup} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
 import {cutsOf} from '../graph/slices.js';
@@ -128,7 +128,7 @@ function throughReshape(shapes: ShapeTable, node: NodeDef, input: string, axis: 
   );
   const [label, ...more] = (next?.dims[axis] ?? []).filter((each) => numberOf(next!.sizes.get(each)) !== 1);
   if (label === undefined || more.length > 0) return undefined;
-  const whole = names.findIndex((name) => partsOf(name, next!.splits).includes(label));
+  const whole = names.findIndex((name) => splitLabels(name, next!.splits).includes(label));
   return whole < 0 ? undefined : {from: names.includes(label) ? 'axis' : 'part', input, axis: whole};
 }
 

@@ -3,7 +3,7 @@ import {parseEdge} from '../graph/graph.js';
 import {mergedLetter} from './letters.js';
 import {isScale, type Logits, type Term} from './normal_form.js';
 import {areHeads} from './origin.js';
-import {partsOf, type Dims} from './regroup.js';
+import {splitLabels, type Dims} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same, type Size} from '../graph/size.js';
 
@@ -84,7 +84,7 @@ export function placeTerms(
 }
 
 const spelledAs = (dims: Dims, splits: ReadonlyMap<string, readonly string[]>): string[] =>
-  dims.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+'));
+  dims.map((labels) => labels.flatMap((label) => splitLabels(label, splits)).join('+'));
 
 function placeTerm(
   shapes: ShapeTable,

@@ -17,7 +17,7 @@ import {checkBackendPrecision} from './attention.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
-import {callParams, checkFits, makeResident, type Runnable} from '../launch/launch.js';
+import {callParams, checkBuffersFit, makeResident, type Runnable} from '../launch/launch.js';
 import {gradientsOf} from '../launch/launch_gradients.js';
 import {roundingOf} from './wide.js';
 
@@ -105,8 +105,8 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   await ready(host, gradientsOf(compiled, false), shapes);
 }
 
-async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof checkFits>[3]): Promise<void> {
-  checkFits(host, runnable, {}, shapes);
+async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof checkBuffersFit>[3]): Promise<void> {
+  checkBuffersFit(host, runnable, {}, shapes);
   await host.outcome(Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program))));
   // A lost device compiles everything, and nothing of it runs.
   host.throwIfLost();

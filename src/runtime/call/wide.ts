@@ -4,7 +4,7 @@ import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import type {DenseInputs} from '../tf_ops/dense.js';
 import {defaultNumbers} from './check_scoring.js';
-import {callParams, checkFits, runLaunches, type Runnable} from '../launch/launch.js';
+import {callParams, checkBuffersFit, runLaunches, type Runnable} from '../launch/launch.js';
 
 /** What TensorFlow.js ops compute on WebGPU: with these tensors, the rows of the pattern, and something to do after each chunk. */
 export type Composed<T> = (inputs: DenseInputs, rows: Acsr | null, afterChunk?: () => void) => T;
@@ -24,7 +24,7 @@ export function composeOnWebGPU<T extends object>(
   const {acsr, plan, launches} = compiled;
   const {batch, heads, keyHeads, keyLength} = plan.problem;
   const scratch = 4 * Math.max(CHUNK_PAIRS, batch * heads * keyLength);
-  checkFits(host, {launches, workBytes: {scratch}, tail: {pairs: 0}}, {...inputs}, outputs);
+  checkBuffersFit(host, {launches, workBytes: {scratch}, tail: {pairs: 0}}, {...inputs}, outputs);
   const {maxComputeWorkgroupsPerDimension: mostLines} = host.device.limits;
   if (batch * keyHeads > mostLines) {
     const cure = 'Split the batch over several calls.';

@@ -11,7 +11,7 @@ import {
   type BindingRole,
   type CallParams,
   type HeldSequence,
-  type Step,
+  type DecodeStep,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {showLaunches} from '../host/debug.js';
@@ -26,7 +26,7 @@ import {
   broadcastStrides,
   bytesOf,
   bytesToAllocate,
-  checkFits,
+  checkBuffersFit,
   compileAhead,
   dispatchOf,
   scoped,
@@ -186,10 +186,10 @@ export class DeviceStore implements KvStore {
   }
 
   /** Runs the launches of a step, and returns new tensors of the given shapes. */
-  #run(step: Step, tensors: Tensors, shapes: Partial<Record<BindingRole, number[]>>, call: CallParams): TensorInfo[] {
+  #run(step: DecodeStep, tensors: Tensors, shapes: Partial<Record<BindingRole, number[]>>, call: CallParams): TensorInfo[] {
     const host = this.#host;
     const {launches, workBytes, words, tail} = step;
-    checkFits(host, step, tensors, shapes);
+    checkBuffersFit(host, step, tensors, shapes);
     const {given, temporary} = asStored(host, tensors);
     host.beginCall(bytesToAllocate(host, given, Object.values(shapes)));
     const made = Object.entries(shapes).map(([role, shape]) => [role, host.makeTensor(shape, 'float32')] as const);
@@ -224,7 +224,7 @@ export class DeviceStore implements KvStore {
     return made.map(([, tensor]) => tensor);
   }
 
-  #bind(workBytes: Step['workBytes'], used: readonly (readonly [BindingRole, TensorInfo])[]): Map<BindingRole, Binding> {
+  #bind(workBytes: DecodeStep['workBytes'], used: readonly (readonly [BindingRole, TensorInfo])[]): Map<BindingRole, Binding> {
     const host = this.#host;
     const bindings = new Map<BindingRole, Binding>();
     for (const [role, size] of Object.entries(workBytes) as [BindingRole, number][]) {

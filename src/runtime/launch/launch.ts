@@ -75,7 +75,7 @@ export function runLaunches(
   const error = host.broken.get(runnable);
   if (error !== undefined) throw error;
   host.throwIfLost();
-  checkFits(host, runnable, tensors, shapes);
+  checkBuffersFit(host, runnable, tensors, shapes);
   const resident = residentOf(host, runnable);
   const {given, temporary} = asStored(host, tensors);
   const uniforms = uniformsOf(host, runnable, resident, call);
@@ -163,7 +163,7 @@ function uniformsOf(host: Host, {launches}: Runnable, {uniforms}: Resident, call
 }
 
 /** Throws what the device would otherwise turn into silent garbage: tfjs checks none of these limits. */
-export function checkFits(
+export function checkBuffersFit(
   host: Host,
   {launches, workBytes, tail}: Pick<Runnable, 'launches' | 'workBytes'> & {readonly tail: {readonly pairs: number}},
   tensors: Partial<Record<BindingRole, TensorInfo>>,

@@ -7,7 +7,7 @@ import {standing} from '../tf_ops/distances.js';
 import {callParams, runLaunches, type CallNumbers, type CallTensors} from './launch.js';
 
 /** The tensors of a forward pass, what it left, and the gradients given for its outputs. */
-export type GradientTensors = {readonly [Role in keyof CallTensors]: Tensor} & {
+export type GradientInputs = {readonly [Role in keyof CallTensors]: Tensor} & {
   readonly query: Tensor;
   readonly output: Tensor;
   readonly rowSums: Tensor;
@@ -33,7 +33,7 @@ type Gradients = Partial<Record<keyof CallTensors, () => Tensor>>;
  * Runs the backward pass on WebGPU. Gradients of query, key and value come together and at once, for TensorFlow.js disposes what a single
  * gradient makes beside itself; those of biases and sinks when they are asked for.
  */
-export function launchGradients(host: Host, compiled: Compiled, tensors: GradientTensors, numbers: CallNumbers): Gradients {
+export function launchGradients(host: Host, compiled: Compiled, tensors: GradientInputs, numbers: CallNumbers): Gradients {
   const call = new BackwardCall(host, compiled, tensors, numbers);
   const [query, key, value] = call.run({dQuery: tensors.query.shape, dKey: tensors.key!.shape, dValue: tensors.value!.shape});
   const {bias, relativeBias, alibiSlopes, sinks} = tensors;
@@ -52,7 +52,7 @@ class BackwardCall {
   constructor(
     private readonly host: Host,
     private readonly compiled: Compiled,
-    private readonly tensors: GradientTensors,
+    private readonly tensors: GradientInputs,
     private readonly numbers: CallNumbers,
   ) {}
 
