@@ -2,7 +2,7 @@ import {causalMaskOf, FAR, type Alignment, type CausalMask} from './causal.js';
 import {contractionOf} from '../graph/contraction.js';
 import {isProduct, leadsToProduct} from './dense_layers.js';
 import {type Assumption, type Folded, NO_ASSUMPTION, type Result} from './fold.js';
-import {dataInputs, textOf, type NodeDef} from '../graph/graph.js';
+import {dataInputs, textAttr, type NodeDef} from '../graph/graph.js';
 import {without} from './growth.js';
 import {through, withRank, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
@@ -62,7 +62,7 @@ function readNode(context: LogitsContext, input: string): Logits | string {
 function readProduct({shapes}: LogitsContext, node: NodeDef): Logits | string {
   const contraction = contractionOf(shapes, node);
   if (contraction === undefined && node.op === 'Einsum') {
-    return `the Einsum '${node.name}' (${textOf(node.attr?.['equation'])}) is no product of two tensors by distinct axes`;
+    return `the Einsum '${node.name}' (${textAttr(node.attr?.['equation'])}) is no product of two tensors by distinct axes`;
   }
   if (contraction === undefined) return `the ${node.op} '${node.name}' stands between the product of query and key and the softmax`;
   if (!isProduct(shapes, node)) return `the ${node.op} '${node.name}' multiplies with weights`;

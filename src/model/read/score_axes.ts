@@ -1,4 +1,4 @@
-import type {Operand} from '../graph/contraction.js';
+import type {Factor} from '../graph/contraction.js';
 import {parseEdge} from '../graph/graph.js';
 import {mergedLetter} from './letters.js';
 import {isScale, type Logits, type Term} from './normal_form.js';
@@ -24,9 +24,9 @@ export function queryAxis(
   scores: string,
   own: readonly string[],
   last: string,
-  {query, key, keyLabel, features}: {query: Operand; key: Operand; keyLabel: string; features: string},
+  {query, key, keyLabel, features}: {query: Factor; key: Factor; keyLabel: string; features: string},
 ): QueryAxis | undefined {
-  const sizeOf = ({input, labels}: Operand, label: string): Size | undefined => shapes.of(input)?.[labels.indexOf(label)];
+  const sizeOf = ({input, labels}: Factor, label: string): Size | undefined => shapes.of(input)?.[labels.indexOf(label)];
   const ones = key.labels.filter((label) => label !== features && label !== keyLabel && numberOf(sizeOf(key, label)) === 1);
   // One head of both is no choice. Beside a query of unknown rank all that is known is that it may have such axes.
   const [single, shared] = [true, false].map((one) =>
