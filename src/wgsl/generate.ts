@@ -1,4 +1,4 @@
-import type {Plan} from '../plan/index.js';
+import {mostKeys, type Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
@@ -32,7 +32,7 @@ export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
   const {problem, passes, slots} = plan;
   const {batch, heads} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
-  const {one, over} = launcher(plan, options);
+  const {one, over} = launcher(plan, options, {params: {rowKeys: mostKeys(plan)}});
 
   const launches: Launch[] = [];
   if (plan.storage === 'float16') launches.push(one(convertProgram(plan), convertGrid(plan)));

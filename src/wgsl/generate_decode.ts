@@ -1,4 +1,4 @@
-import {scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js';
+import {mostKeys, scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
@@ -39,7 +39,7 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
   const ragged = pass.kinds.batch === 'item';
   const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
   const tail = tailOf(plan, features, maskShape);
-  const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})});
+  const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})}, {params: {rowKeys: mostKeys(plan)}});
   const flags = ragged ? RAGGED : 0;
   const lines = [heads, batch] as const;
 

@@ -64,6 +64,12 @@ export function fieldsOf(features: Features, {problem}: Pick<Plan, 'problem'>, {
   return (call) => [...fields.map(({name, type, value}): Field => ({name, type, values: [value(call, sizes)].flat()})), ...offsets];
 }
 
+/** The largest factor that terms give a probability. */
+export function keptAtMost(features: Features): (call: CallParams) => number {
+  const terms = termsOf(features);
+  return (call) => terms.reduce((most, term) => most * (term.keepsAtMost?.(call) ?? 1), 1);
+}
+
 /** `Params` of programs that compute scores. */
 export const paramsOf = (features: Features): string =>
   paramsText([...fieldsOfTerms(features), ...gatheredTensors(features).map(({role}) => ({name: role, type: 'u32'}) as const)]);
