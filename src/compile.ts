@@ -30,12 +30,12 @@ import {
   suitsMatrices,
   tailOf,
   type BindingRole,
+  type DecodeStep,
   type Features,
   type GenerateOptions,
   type Held,
   type Launch,
   type ScoreSums,
-  type DecodeStep,
   type Tail,
 } from './wgsl/index.js';
 
@@ -115,11 +115,6 @@ export function compileGradients(
   });
 }
 
-/** A step of decoding, ready to run. */
-export interface CompiledStep extends DecodeStep {
-  readonly plan: Plan;
-}
-
 export interface StepOptions {
   /** What the call adds to the scores. */
   readonly features: Features;
@@ -137,11 +132,10 @@ export function compileStep(
   problem: Problem,
   device: Device,
   {features, storage, held}: StepOptions,
-): CompiledStep {
+): DecodeStep {
   const {packedHeads} = problem;
   const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
-  const plan = decodePlan(packed, problem, device, storage);
-  return Object.freeze({...generateStep(plan, {features, held}), plan});
+  return generateStep(decodePlan(packed, problem, device, storage), {features, held});
 }
 
 /** Tensor cores are for calls whose features their kernel knows. */

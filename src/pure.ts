@@ -26,16 +26,18 @@ export {
   isFarScale,
   PARAMS_BYTES,
   PLAIN,
+  scheduleWords,
   scoreUnit,
   type BindingRole,
   type CallParams,
+  type DecodeStep,
   type Features,
   type HeldSequence,
   type Launch,
   type Layout,
   type Program,
   type ScoreSums,
-  type DecodeStep,
+  type Tail,
 } from './wgsl/index.js';
 export {
   compile,
@@ -48,7 +50,6 @@ export {
   workBytes,
   type Compiled,
   type CompiledGradients,
-  type CompiledStep,
   type CompileOptions,
   type WorkBytes,
 } from './compile.js';

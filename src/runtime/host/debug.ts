@@ -44,8 +44,11 @@ export function showCall(level: number, what: string, {pattern, acsr, plan}: Roo
 }
 
 /** Prints the plan of launches (3) and their WGSL (4), of forward and backward passes and of decoding steps. */
-export function showLaunches(level: number, {plan, launches}: Pick<Compiled, 'plan' | 'launches'>): void {
-  if (level >= 3) print(planText(plan));
+export function showLaunches(
+  level: number,
+  {plan, launches}: {readonly plan: Plan | null; readonly launches: Compiled['launches']},
+): void {
+  if (level >= 3 && plan !== null) print(planText(plan));
   if (level >= 4) print(launchesText(launches));
 }
 

@@ -4,7 +4,9 @@ import {compileGradients, scoreUnit, type BindingRole, type Compiled, type Compi
 import {keyOf} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
 import {standing} from '../tf_ops/distances.js';
-import {callParams, runLaunches, type CallNumbers, type CallTensors} from './launch.js';
+import {callParams, type CallNumbers, type CallTensors} from './launch.js';
+import {resident} from './resident.js';
+import {run} from './run.js';
 
 /** The tensors of a forward pass, what it left, and the gradients given for its outputs. */
 export type GradientInputs = {readonly [Role in keyof CallTensors]: Tensor} & {
@@ -60,7 +62,7 @@ class BackwardCall {
     const {dLogSumExp, ...others} = this.tensors;
     const given: Partial<Record<BindingRole, TensorInfo>> = {...others, ...(dLogSumExp && {dLogSumExp})};
     const runnable = gradientsOf(this.compiled, dLogSumExp !== undefined, sums);
-    const made = runLaunches(this.host, runnable, given, shapes, callParams(this.tensors, this.numbers));
+    const made = run(this.host, resident(runnable), {tensors: given, shapes, call: callParams(this.tensors, this.numbers)});
     return made.map((info) => tf.engine().makeTensorFromTensorInfo(info));
   }
 
