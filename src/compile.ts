@@ -12,6 +12,7 @@ import {
   scratchLayout,
   tuningKey,
   type Device,
+  type GradientPlan,
   type Implementation,
   type Plan,
   type Problem,
@@ -84,7 +85,7 @@ export function complete(plan: Plan, acsr: Acsr | null, options: GenerateOptions
     maskShape: options.maskShape ?? null,
     launches: isWide(plan.problem) ? generateRounding(plan) : generate(plan, options),
     tail: tailOf(plan, options.features ?? PLAIN, options.maskShape ?? null),
-    workBytes: workBytes(plan),
+    workBytes: Object.freeze(workBytes(plan)),
   });
 }
 
@@ -94,6 +95,8 @@ export interface CompiledGradients {
   readonly launches: readonly Launch[];
   readonly tail: Tail;
   readonly workBytes: WorkBytes;
+  /** The key tiles, whose records lie behind those of the row tiles. */
+  readonly keys: GradientPlan['keys'];
 }
 
 /**
@@ -111,7 +114,11 @@ export function compileGradients(
     plan: gradients.rows,
     launches: sums === undefined ? generateGradients(gradients, options) : generateScoreGradients(gradients, sums, options),
     tail: tailOf(gradients.rows, features, maskShape),
-    workBytes: {scratch: 16 * gradientScratch(gradients).total, ...(plan.storage === 'float16' && roundedBytes(plan))},
+    workBytes: Object.freeze({
+      scratch: 16 * gradientScratch(gradients).total,
+      ...(plan.storage === 'float16' && roundedBytes(plan)),
+    }),
+    keys: gradients.keys,
   });
 }
 

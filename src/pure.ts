@@ -19,6 +19,7 @@ export {
   type TileShape,
 } from './plan/index.js';
 export {
+  checkLaunches,
   factorsOf,
   FAR_UNIT,
   generateAppend,
@@ -34,6 +35,7 @@ export {
   type Features,
   type HeldSequence,
   type Launch,
+  type Launched,
   type Layout,
   type Program,
   type ScoreSums,

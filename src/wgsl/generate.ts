@@ -27,7 +27,7 @@ export interface GenerateOptions {
 }
 
 /** The dispatches of a plan, in order: convert the tensors, pack the mask if it is a tensor, gather the small tensors, each pass and its merges. */
-export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
+export function generate(plan: Plan, options: GenerateOptions = {}): readonly Launch[] {
   const {features = PLAIN, aux, maskShape} = options;
   const {problem, passes, slots} = plan;
   const {batch, heads} = problem;
@@ -48,7 +48,7 @@ export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
     if (merge !== null) launches.push(...over(merge, 'merges', pass, lines, flags, mergeGroups(plan)));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
-  return launches;
+  return Object.freeze(launches);
 }
 
 /**

@@ -32,7 +32,7 @@ export function keyResults({heads, keyHeads}: Problem, features: Features, sums?
 }
 
 /** The dispatches of a backward pass, in order: what rows need, gradients of queries and their parts, of keys and values and their sums. */
-export function generateGradients(plan: GradientPlan, options: GradientOptions = {}): Launch[] {
+export function generateGradients(plan: GradientPlan, options: GradientOptions = {}): readonly Launch[] {
   const {features = PLAIN} = options;
   const {rows} = plan;
   const {headDim, valueDim} = rows.problem;
@@ -53,7 +53,7 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
     writer.rows(share, ofRows, queries);
     writer.keys(share, ofKeys, keys);
   });
-  return writer.launches;
+  return Object.freeze(writer.launches);
 }
 
 /** What is wanted of the gradients of scores: each of them, or sums along diagonals (both over the batch or heads that share them), or over rows. */
@@ -61,7 +61,7 @@ export type ScoreSums =
   {readonly kind: 'pairs' | 'diagonals'; readonly shape: readonly [number, number, number, number]} | {readonly kind: 'keys'};
 
 /** The dispatches that give gradients of a bias: dScores (and from it dRelative), or dKeyScores. */
-export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, options: GradientOptions = {}): Launch[] {
+export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, options: GradientOptions = {}): readonly Launch[] {
   const {features = PLAIN} = options;
   const {rows} = plan;
   const writer = new Writer(plan, options);
@@ -70,11 +70,11 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   if (sums.kind === 'keys') {
     const records: Records = {owns: 'keys', size: rows.tile.keys, outputs: [{role: 'dKeyScores', features: 1}]};
     writer.eachShare((share) => writer.keys(share, program, records, true));
-    return writer.launches;
+    return Object.freeze(writer.launches);
   }
   writer.eachShare((share) => writer.pairs(share, program, sums.shape));
   if (sums.kind === 'diagonals') writer.diagonals(sums.shape[1]);
-  return writer.launches;
+  return Object.freeze(writer.launches);
 }
 
 const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);

@@ -1,3 +1,4 @@
+export {checkLaunches, type Launched} from './check.js';
 export {halvesBytes} from './around/convert.js';
 export type {BindingRole, CallParams, Launch, Layout, Program, TermRole} from './text/program.js';
 export {FAR_UNIT, type Features} from './text/features.js';

@@ -48,8 +48,9 @@ const roundings = new WeakMap<Compiled, Lasting>();
 export function roundingOf(compiled: Compiled): Lasting {
   let rounding = roundings.get(compiled);
   if (rounding === undefined) {
-    const plan = {...compiled.plan, schedule: new Int32Array(0), maskWords: null};
-    rounding = {plan, launches: compiled.launches, tail: {...compiled.tail, pairs: 0}, workBytes: {}};
+    const plan = Object.freeze({...compiled.plan, schedule: new Int32Array(0), maskWords: null});
+    const tail = Object.freeze({...compiled.tail, pairs: 0});
+    rounding = Object.freeze({plan, launches: compiled.launches, tail, workBytes: Object.freeze({})});
     roundings.set(compiled, rounding);
   }
   return rounding;

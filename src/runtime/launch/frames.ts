@@ -1,6 +1,6 @@
 import {PARAMS_BYTES, type DecodeStep} from '../../pure.js';
 import type {Host} from '../host/backend.js';
-import {dispatchOf, type Source} from './run.js';
+import {dispatchOf, type LaunchSource} from './run.js';
 
 /** The small buffers of one step, written anew each time they are used. */
 interface Frame {
@@ -18,7 +18,7 @@ const FIRST_LAUNCHES = 8;
 const FIRST_BYTES = 4096;
 
 /** A step that runs once: its schedule and its parameters are written into a frame. `owner` is its cache, `tried` the programs that it has run. */
-export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): Source => ({
+export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): LaunchSource => ({
   runnable: step,
   owner,
   begin(host, call) {

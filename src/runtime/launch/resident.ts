@@ -1,13 +1,13 @@
 import {keyOf, Lru} from '../../support/index.js';
 import {scheduleWords, type CallParams, type Compiled, type Launch} from '../../pure.js';
 import type {Dispatch, Host, Resident} from '../host/backend.js';
-import {dispatchOf, type Bindings, type Source} from './run.js';
+import {dispatchOf, type Bindings, type LaunchSource} from './run.js';
 
 /** A plan that runs again and again. */
 export type Lasting = Pick<Compiled, 'plan' | 'launches' | 'tail' | 'workBytes'>;
 
 /** Its schedule is uploaded once, and so is what each kind of call adds. */
-export const resident = (runnable: Lasting): Source => ({
+export const resident = (runnable: Lasting): LaunchSource => ({
   runnable,
   owner: runnable,
   begin(host, call) {

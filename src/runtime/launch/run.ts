@@ -22,7 +22,7 @@ export interface SmallBuffers {
 }
 
 /** Something to run, and where its small buffers come from: uploaded once and kept, or written for each call. */
-export interface Source {
+export interface LaunchSource {
   readonly runnable: Runnable;
   /** What throws from the next call on once the device refused this one. */
   readonly owner: object;
@@ -31,7 +31,7 @@ export interface Source {
   tried(host: Host): boolean;
 }
 
-export interface Call {
+export interface RunArguments {
   readonly tensors: Partial<Record<BindingRole, TensorInfo>>;
   /** Of new tensors. */
   readonly shapes: Partial<Record<BindingRole, number[]>>;
@@ -41,7 +41,7 @@ export interface Call {
 }
 
 /** Runs launches over the tensors of a call into new tensors of the given shapes, which it returns in their order. Synchronous, as kernels are. */
-export function run(host: Host, source: Source, {tensors, shapes, held = [], call}: Call): TensorInfo[] {
+export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [], call}: RunArguments): TensorInfo[] {
   const {runnable, owner} = source;
   const error = host.broken.get(owner);
   if (error !== undefined) throw error;

@@ -44,7 +44,7 @@ export function tailOf(
     pairs += own.words;
     return own;
   });
-  return {maskBits, maskPairs, held, gathered, pairs};
+  return Object.freeze({maskBits, maskPairs, held, gathered, pairs});
 }
 
 /** A row of mask bits: 64 keys a pair. */
