@@ -19,7 +19,6 @@ export {
   type TileShape,
 } from './plan/index.js';
 export {
-  checkLaunches,
   factorsOf,
   FAR_UNIT,
   generateAppend,
@@ -27,19 +26,16 @@ export {
   isFarScale,
   PARAMS_BYTES,
   PLAIN,
-  scheduleWords,
   scoreUnit,
   type BindingRole,
   type CallParams,
-  type DecodeStep,
   type Features,
   type HeldSequence,
   type Launch,
-  type Launched,
   type Layout,
   type Program,
   type ScoreSums,
-  type Tail,
+  type Step,
 } from './wgsl/index.js';
 export {
   compile,
@@ -52,6 +48,7 @@ export {
   workBytes,
   type Compiled,
   type CompiledGradients,
+  type CompiledStep,
   type CompileOptions,
   type WorkBytes,
 } from './compile.js';

@@ -16,7 +16,7 @@ export function checkAcsr(acsr: Acsr): void {
     for (let i = 0; i < row.length; i++) keys += row.count[i]!;
   }
   checkIrregularRows(acsr);
-  checkPeriod(acsr);
+  checkRecurrence(acsr);
   obey(keys === acsr.nnz, 'nnz is the number of pairs', `there are ${keys}, nnz says ${acsr.nnz}`);
 }
 
@@ -39,21 +39,42 @@ function checkArrays({queryLength, rowRuns, start, stride, count}: Acsr): void {
   );
 }
 
-function checkPeriod({queryLength, rowRuns, start, stride, count, irregularRows, period}: Acsr): void {
-  if (period === undefined) return;
+function checkRecurrence({queryLength, keyLength, rowRuns, start, stride, count, irregularRows, recurrence}: Acsr): void {
+  if (recurrence === undefined) return;
+  const {period, clip, most} = recurrence;
   obey(
     Number.isInteger(period) && period >= 1 && 2 * period <= queryLength && irregularRows.length === 0,
     'a period recurs and holds runs alone',
     `it is ${period} for ${queryLength} queries, ${irregularRows.length} of them irregular`,
   );
-  const runs = rowRuns[period]!;
-  for (let query = period; query < queryLength; query++) {
-    obey(rowRuns[query + 1]! === rowRuns[query + 1 - period]! + runs, 'rows recur', `query ${query} has another number of runs`);
+  const ends = recurrence.rowRuns;
+  obey(
+    ends.length === period + 1 && ends[period] === most.length,
+    'a period has its runs',
+    `${ends.length} rows end at ${ends[period]}`,
+  );
+  const [once, row, interval] = [new RunList(), new RunList(), new RunList()];
+  const found = new Int32Array(most.length);
+  for (let query = 0; query < queryLength; query++) {
+    row.clear();
+    interval.setKeys(clip?.low[query] ?? 0, clip?.high[query] ?? keyLength - 1);
+    for (let run = ends[query % period]!; interval.length > 0 && run < ends[(query % period) + 1]!; run++) {
+      once.clear().add(recurrence.start[run]!, recurrence.stride[run]!, recurrence.count[run]!);
+      found[run] = Math.max(found[run]!, intersect(once, 0, interval, 0, row));
+    }
+    row.sort();
+    const begin = rowRuns[query]!;
+    obey(rowRuns[query + 1]! - begin === row.length, 'rows recur', `query ${query} has another number of runs`);
+    for (let i = 0; i < row.length; i++) {
+      const same = row.start[i] === start[begin + i] && row.stride[i] === stride[begin + i] && row.count[i] === count[begin + i];
+      obey(same, 'rows recur', `run ${i} of query ${query} is another`);
+    }
   }
-  for (let r = runs; r < start.length; r++) {
-    const same = start[r] === start[r - runs] && stride[r] === stride[r - runs] && count[r] === count[r - runs];
-    obey(same, 'rows recur', `run ${r} is not run ${r - runs}`);
-  }
+  obey(
+    most.every((keys, run) => keys === found[run] && keys > 0),
+    'a recurring run knows its most keys',
+    `they are ${found}, not ${most}`,
+  );
 }
 
 const common = new RunList();

@@ -33,19 +33,10 @@ export class Runs {
     return keys;
   }
 
-  /** `most` runs, if there are fewer by repeating them. */
-  finish(most = this.length): Pick<Acsr, 'start' | 'stride' | 'count'> {
+  finish(): Pick<Acsr, 'start' | 'stride' | 'count'> {
     const {start, stride, count, length} = this;
     if (start.length > room.start.length && start.length <= KEPT_RUNS) room = {start, stride, count};
-    const take = (list: Int32Array): Int32Array => (most === length ? list.slice(0, length) : repeated(list, length, most));
-    return {start: take(start), stride: take(stride), count: take(count)};
-  }
-
-  /** Keys of the first `end` runs. */
-  keysBefore(end: number): number {
-    let keys = 0;
-    for (let run = 0; run < end; run++) keys += this.count[run]!;
-    return keys;
+    return {start: start.slice(0, length), stride: stride.slice(0, length), count: count.slice(0, length)};
   }
 
   private grow(): void {
@@ -58,15 +49,6 @@ export class Runs {
     this.stride = grown(this.stride);
     this.count = grown(this.count);
   }
-}
-
-/** The first `length` numbers of `list`, again and again up to `most`. */
-function repeated(list: Int32Array, length: number, most: number): Int32Array {
-  const all = new Int32Array(most);
-  all.set(list.subarray(0, Math.min(length, most)));
-  // Twice as many each time: copying is as fast as memory.
-  for (let end = length; end > 0 && end < most; end *= 2) all.copyWithin(end, 0, Math.min(end, most - end));
-  return all;
 }
 
 /** The rows that take more runs than a row may have. */

@@ -2,7 +2,7 @@ import {checkFits, Pattern, refusePattern, resolveShape, type PatternNode, type 
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
-import {periodOf} from './period.js';
+import {recurringRows} from './recurrence.js';
 
 /**
  * The pattern as arithmetic: for every query the keys it attends to, as a few arithmetic progressions.
@@ -14,7 +14,8 @@ import {periodOf} from './period.js';
  * - `or` lets the run of smaller stride keep shared keys, whichever side it comes from;
  * - `not` of a run leaves the part before it, the part after it, and between its keys whichever is fewer: gaps or interleaved runs;
  * - runs that continue each other are joined, and so is a single key that continues a run. Other single keys keep the stride of the
- *   pattern they come from.
+ *   pattern they come from;
+ * - of rows that recur an interval (`and` with causal, a window, blocks, documents) leaves the part of each run that lies inside.
  *
  * A row that takes more than `MAX_RUNS` runs on the way is worked out as bits, and stays bits if it is not recognised from them.
  *
@@ -25,46 +26,21 @@ export function compress(pattern: Pattern, shape: PatternShape): Acsr {
   const resolved = resolveShape(shape);
   checkFits(node, resolved);
   const {queryLength, keyLength, queryOffset} = resolved;
+  const recurring = recurringRows(node, resolved);
+  if (recurring !== null) return recurring;
   const rows = rowsOf(node, resolved);
   const rowRuns = new Int32Array(queryLength + 1);
   const runs = new Runs();
   const irregular = new Irregular(keyLength);
-  const period = periodOf(node);
   let nnz = 0;
-  let recurs = 2 * period <= queryLength;
   for (let query = 0; query < queryLength; query++) {
-    if (query === period && recurs) break;
     let row = rows.runs(query);
-    if (row.overflow) {
-      // What bits turn out to be depends on the place of the query.
-      recurs = false;
-      row = irregular.settle(query, query + queryOffset, rows);
-    }
+    if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
     nnz += runs.add(row);
     rowRuns[query + 1] = runs.length;
   }
-  if (recurs) {
-    nnz = repeat(rowRuns, period, runs, nnz);
-    return Object.freeze({
-      queryLength,
-      keyLength,
-      nnz,
-      rowRuns,
-      ...runs.finish(rowRuns[queryLength]),
-      ...irregular.finish(),
-      period,
-    });
-  }
   nnz += irregular.nnz;
   return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
-}
-
-/** Repeats the first `period` entries of rowRuns to its end; returns the keys of all rows, where those of one period are `keys`. */
-function repeat(rowRuns: Int32Array, period: number, runs: Runs, keys: number): number {
-  const queryLength = rowRuns.length - 1;
-  for (let query = period; query < queryLength; query++) rowRuns[query + 1] = rowRuns[query + 1 - period]! + runs.length;
-  const rest = queryLength % period;
-  return Math.floor(queryLength / period) * keys + runs.keysBefore(rowRuns[rest]!);
 }
 
 /** What a pattern says. Its JSON looks alike and is unchecked, so it is refused. */

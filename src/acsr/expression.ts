@@ -37,7 +37,7 @@ function signedRows(node: PatternNode, shape: ResolvedShape): Signed {
 }
 
 /** The operands of `a and b and c …`, however it is bracketed. */
-function chain(node: PatternNode, kind: 'and' | 'or'): PatternNode[] {
+export function chain(node: PatternNode, kind: 'and' | 'or'): PatternNode[] {
   return 'operands' in node && node.kind === kind ? node.operands.flatMap((operand) => chain(operand, kind)) : [node];
 }
 

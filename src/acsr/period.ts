@@ -1,5 +1,6 @@
 import type {PatternNode} from '../pattern/index.js';
 import {gcd} from '../support/index.js';
+import {chain} from './expression.js';
 
 /** Longer periods than any number of queries. */
 const NONE = Infinity;
@@ -25,3 +26,28 @@ export function periodOf(node: PatternNode): number {
       return NONE;
   }
 }
+
+/** A pattern as those of its rows that recur, and of these the keys in one interval of each row. */
+export interface Factors {
+  readonly recurring: PatternNode;
+  /** null: all keys. */
+  readonly interval: PatternNode | null;
+}
+
+/** Null where the pattern is no such product. */
+export function factorsOf(node: PatternNode): Factors | null {
+  const parts = chain(node, 'and');
+  const recurring = parts.filter((part) => periodOf(part) !== NONE);
+  const intervals = parts.filter((part) => periodOf(part) === NONE);
+  if (recurring.length === 0 || !intervals.every(isInterval)) return null;
+  return {recurring: product(recurring), interval: intervals.length === 0 ? null : product(intervals)};
+}
+
+const product = (parts: readonly PatternNode[]): PatternNode => parts.reduce((a, b) => ({kind: 'and', operands: [a, b]}));
+
+/** Whether the keys of every row are one interval. */
+const isInterval = (node: PatternNode): boolean =>
+  node.kind === 'causal' ||
+  node.kind === 'blockLocal' ||
+  node.kind === 'documents' ||
+  (node.kind === 'slidingWindow' && node.dilation === 1);

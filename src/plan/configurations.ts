@@ -178,8 +178,10 @@ export function situationOf(acsr: Acsr | null, {queryLength, keyLength}: Problem
 /** Keys of an average row from which `long` wins: full n = 4096 and causal n = 8192 have 4,096, causal n = 4096 (where `wide` wins) half. */
 const LONG_ROW = 4000;
 
-function largestStride({stride, count, rowRuns, period}: Acsr): number {
-  const runs = period === undefined ? stride.length : rowRuns[period]!;
+function largestStride(acsr: Acsr): number {
+  const {recurrence} = acsr;
+  const {stride, count} = recurrence === undefined ? acsr : {stride: recurrence.stride, count: recurrence.most};
+  const runs = stride.length;
   let largest = 1;
   for (let run = 0; run < runs; run++) if (count[run]! > 1 && stride[run]! > largest) largest = stride[run]!;
   return largest;

@@ -22,7 +22,8 @@ export function copyTiles(
     const last = Math.min(to - at, tiles);
     if (first < last) {
       const copy = out.grow(words);
-      out.data.set(data.subarray(words * span, words * (span + 1)), copy);
+      // One by one: eight words are copied before `set` has begun.
+      for (let i = 0; i < words; i++) out.data[copy + i] = data[words * span + i]!;
       out.data[copy + word.begin] = yBegin + first * tileKeys;
       out.data[copy + word.end] = Math.min(yEnd, yBegin + last * tileKeys);
     }

@@ -28,7 +28,8 @@ export function tileFused(acsr: Acsr, problem: Problem, device: Device, tile: Ti
     draft.beginPass(REGULAR);
     for (const rowTile of strideClass.tiles) {
       const spanBegin = cutter.spans.length / SPAN.words;
-      cutter.cut(rowTile, strideClass);
+      if (strideClass.recurring === undefined) cutter.cut(rowTile, strideClass);
+      else cutter.cutRecurring(rowTile, strideClass.recurring);
       draft.add(rowTile, spanBegin, cutter.spans.length / SPAN.words);
     }
   }

@@ -1,4 +1,6 @@
-import type {Acsr} from '../acsr/index.js';
+import type {Acsr, Recurrence} from '../acsr/index.js';
+import {Buckets, sortedSet, type Bucket} from './buckets.js';
+import {RecurringRows} from './recurring_rows.js';
 
 /** Rows `firstRow + rowStride·x, x < rows` whose runs of one stride have the same residues: to them the pattern is a dense band. */
 export interface RowTile {
@@ -16,6 +18,8 @@ export interface StrideClass {
   /** Run r belongs here when `owner[r] === index`; null when every run does. */
   readonly owner: Uint8Array | null;
   readonly index: number;
+  /** Of rows that recur: the runs of this class. */
+  readonly recurring?: RecurringRows;
 }
 
 /** More stride classes than this make a pattern irregular: each costs a pass over the output. */
@@ -29,6 +33,11 @@ const MAX_CLASSES = 4;
  * residue class of keys, so a tile of them computes no masked lane but at the window's ends (SPLAT calls it alignment).
  */
 export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | null {
+  const recurring = acsr.recurrence === undefined ? undefined : recurringClasses(acsr.queryLength, acsr.recurrence, tileRows);
+  return recurring === undefined ? writtenClasses(acsr, tileRows) : recurring;
+}
+
+function writtenClasses(acsr: Acsr, tileRows: number): StrideClass[] | null {
   const classes = classify(acsr);
   if (classes === null) return null;
   const {strides, owner} = classes;
@@ -47,12 +56,11 @@ export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | nul
  * The strides of the runs of two keys or more, ascending, and the class of each run. A one-key run joins the class of its stride; where
  * there is none it joins class 1, which then exists. Null above MAX_CLASSES.
  */
-function classify({stride, count, rowRuns, period}: Acsr): {strides: number[]; owner: Uint8Array} | null {
+function classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Classes | null {
   const seen: number[] = [];
   const several: boolean[] = [];
-  const owner = new Uint8Array(stride.length);
-  // The runs of further periods are the same.
-  const runs = period === undefined ? stride.length : rowRuns[period]!;
+  const runs = stride.length;
+  const owner = new Uint8Array(runs);
   for (let run = 0; run < runs; run++) {
     const value = stride[run]!;
     let index = 0;
@@ -71,8 +79,33 @@ function classify({stride, count, rowRuns, period}: Acsr): {strides: number[]; o
   strides.sort((a, b) => a - b);
   const classOf = seen.map((value) => Math.max(0, strides.indexOf(strides.includes(value) ? value : 1)));
   if (classOf.some((index, own) => index !== own)) for (let run = 0; run < runs; run++) owner[run] = classOf[owner[run]!]!;
-  for (let end = runs; end > 0 && end < owner.length; end *= 2) owner.copyWithin(end, 0, Math.min(end, owner.length - end));
   return {strides, owner};
+}
+
+interface Classes {
+  readonly strides: readonly number[];
+  readonly owner: Uint8Array;
+}
+
+/** The same of rows that recur; undefined where a run of several keys is one key of another class in every row. */
+function recurringClasses(queryLength: number, recurrence: Recurrence, tileRows: number): StrideClass[] | null | undefined {
+  const found = classify({stride: recurrence.stride, count: recurrence.most});
+  if (found === null) return null;
+  const {strides, owner} = found;
+  const classes: StrideClass[] = [];
+  for (const [index, stride] of strides.entries()) {
+    const recurring = RecurringRows.of(recurrence, owner, index, stride);
+    if (recurring === null) return undefined;
+    if (stride === 1) {
+      classes.push({stride, tiles: contiguousTiles(0, queryLength, tileRows, [0]), owner, index, recurring});
+      continue;
+    }
+    const {buckets, without} = recurring.byResidues(queryLength);
+    const tiles = cutRows(buckets, tileRows);
+    if (index === 0) tiles.push(...rangeTiles(without, tileRows));
+    classes.push({stride, tiles, owner, index, recurring});
+  }
+  return classes.length > 0 ? classes : undefined;
 }
 
 function contiguousTiles(firstRow: number, rows: number, tileRows: number, residues: readonly number[]): RowTile[] {
@@ -83,30 +116,17 @@ function contiguousTiles(firstRow: number, rows: number, tileRows: number, resid
   return tiles;
 }
 
-interface Bucket {
-  readonly residues: readonly number[];
-  readonly rows: number[];
-}
-
 /** Buckets the rows by the residues of their runs, then cuts each bucket into progressions of rows. */
 function residueTiles(
-  {queryLength, rowRuns, start, period = queryLength}: Acsr,
+  {queryLength, rowRuns, start}: Acsr,
   stride: number,
   owner: Uint8Array,
   index: number,
   tileRows: number,
 ): RowTile[] {
-  // Nearly all rows have one residue; those buckets are found by index, which is twice as fast as a map.
-  const buckets: Bucket[] = [];
-  const single: Bucket[] = [];
-  const several = new Map<number, Bucket[]>();
-  const bucketOfRow: (Bucket | undefined)[] = [];
+  const buckets = new Buckets();
   let found = new Int32Array(64);
   for (let row = 0; row < queryLength; row++) {
-    if (row >= period) {
-      bucketOfRow[row % period]?.rows.push(row);
-      continue;
-    }
     let length = 0;
     let ascending = true;
     for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
@@ -120,20 +140,14 @@ function residueTiles(
       if (length === found.length) found = Int32Array.from({length: 2 * length}, (_, i) => found[i] ?? 0);
       found[length++] = value;
     }
-    if (length === 0) {
-      bucketOfRow.push(undefined);
-      continue;
-    }
+    if (length === 0) continue;
     if (!ascending) length = sortedSet(found, length);
-    let bucket = length === 1 ? single[found[0]!] : bucketOf(several, found, length);
-    if (bucket === undefined) {
-      buckets.push((bucket = {residues: Array.from(found.subarray(0, length)), rows: []}));
-      if (length === 1) single[found[0]!] = bucket;
-      else several.get(hashOf(found, length))!.push(bucket);
-    }
-    bucket.rows.push(row);
-    bucketOfRow.push(bucket);
+    buckets.of(found, length).rows.push(row);
   }
+  return cutRows(buckets.list, tileRows);
+}
+
+function cutRows(buckets: readonly Bucket[], tileRows: number): RowTile[] {
   const tiles: RowTile[] = [];
   for (const {residues, rows} of buckets) {
     for (let first = 0; first < rows.length;) {
@@ -150,43 +164,23 @@ function residueTiles(
   return tiles;
 }
 
-/** Sorts the first numbers of a list and drops repeated ones; returns how many are left. */
-function sortedSet(list: Int32Array, length: number): number {
-  list.subarray(0, length).sort();
-  let end = 1;
-  for (let i = 1; i < length; i++) if (list[i] !== list[end - 1]) list[end++] = list[i]!;
-  return end;
-}
-
-/** FNV-1a, by 32 bits at a time. */
-function hashOf(list: Int32Array, length: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ list[i]!, 0x01000193);
-  return hash;
-}
-
-/** The bucket of these residues; makes room for it where there is none. */
-function bucketOf(buckets: Map<number, Bucket[]>, residues: Int32Array, length: number): Bucket | undefined {
-  const hash = hashOf(residues, length);
-  const candidates = buckets.get(hash);
-  if (candidates === undefined) return void buckets.set(hash, []);
-  return candidates.find(
-    (bucket) => bucket.residues.length === length && bucket.residues.every((value, i) => value === residues[i]),
-  );
-}
-
 /** Tiles without keys for the rows that no tile of the first class owns: the first pass writes every row. */
 function unownedTiles({queryLength, rowRuns}: Acsr, owner: Uint8Array, tileRows: number): RowTile[] {
-  const tiles: RowTile[] = [];
-  let begin = -1;
-  for (let row = 0; row <= queryLength; row++) {
-    let owned = row === queryLength;
+  const rows: number[] = [];
+  for (let row = 0; row < queryLength; row++) {
+    let owned = false;
     for (let run = rowRuns[row]!; !owned && run < rowRuns[row + 1]!; run++) owned = owner[run] === 0;
-    if (!owned && begin < 0) begin = row;
-    if (owned && begin >= 0) {
-      tiles.push(...contiguousTiles(begin, row - begin, tileRows, []));
-      begin = -1;
-    }
+    if (!owned) rows.push(row);
+  }
+  return rangeTiles(rows, tileRows);
+}
+
+/** Ascending rows, as far as they follow each other. */
+function rangeTiles(rows: readonly number[], tileRows: number): RowTile[] {
+  const tiles: RowTile[] = [];
+  for (let first = 0, end = 0; first < rows.length; first = end) {
+    for (end = first + 1; end < rows.length && rows[end] === rows[end - 1]! + 1;) end++;
+    tiles.push(...contiguousTiles(rows[first]!, end - first, tileRows, []));
   }
   return tiles;
 }

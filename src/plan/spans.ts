@@ -1,9 +1,10 @@
 import type {Acsr} from '../acsr/index.js';
-import {INTERVAL, IntList, SPAN} from './format.js';
+import {IntList, SPAN} from './format.js';
+import type {ClipLine, RecurringRows} from './recurring_rows.js';
+import {Repeats} from './repeats.js';
 import {ResidueGroups} from './residue_groups.js';
 import type {RowTile, StrideClass} from './row_tiles.js';
-
-const word = SPAN.at;
+import {SpanWriter, type Line} from './span_writer.js';
 
 /** More than the intervals of a tile: MAX_RUNS · 64 rows. start · RANK stays an exact double. */
 const RANK = 65536;
@@ -39,14 +40,12 @@ export class SpanCutter {
   /** The span being built: [lo, hi) of each row, hi = −1 where the row has none yet. */
   private readonly spanLow: Int32Array;
   private readonly spanHigh: Int32Array;
-  /** All rows of the tile have the same keys. */
-  private alike = false;
-  /** The intervals that `emitAlike` wrote last. */
-  private last = {at: -1, lo: 0, hi: 0};
+  /** The next run of each row, of rows that recur. */
+  private readonly cursor: Int32Array;
   /** Of tiles of several residues. */
   private readonly group: ResidueGroups;
-  /** Key tiles of the spans written since `cut` began. */
-  private tiles = 0;
+  private readonly repeats = new Repeats();
+  private readonly writer: SpanWriter;
 
   constructor(
     private readonly acsr: Acsr,
@@ -57,7 +56,9 @@ export class SpanCutter {
   ) {
     this.spans = spans ?? new IntList();
     // Most runs are one interval of one span; tiles of several residues share theirs.
-    this.intervals = intervals ?? new IntList(Math.min(2 * acsr.start.length, MOST_READY));
+    const runs = (acsr.recurrence ?? acsr).start.length;
+    this.intervals = intervals ?? new IntList(Math.min(2 * runs, MOST_READY));
+    this.writer = new SpanWriter(tileRows, tileKeys, this.spans, this.intervals);
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);
     this.order = new Float64Array(tileRows * maxRuns);
@@ -66,43 +67,96 @@ export class SpanCutter {
     this.to = new Int32Array(maxRuns);
     this.spanLow = new Int32Array(tileRows);
     this.spanHigh = new Int32Array(tileRows);
+    this.cursor = new Int32Array(tileRows);
   }
 
   /** Appends the spans of a tile of rows to the list. */
   cut(tile: RowTile, strideClass: Omit<StrideClass, 'tiles'>): void {
-    const {residues, rows} = tile;
-    const {period} = this.acsr;
-    // A tile of rows that are all the same is looked at as one row.
-    this.alike = rows === 1 || (period !== undefined && tile.rowStride % period === 0);
-    const seen = this.alike && rows > 1 ? {...tile, rows: 1} : tile;
-    if (residues.length > 1) this.group.sort(seen, strideClass, this.acsr);
-    for (const [number, residue] of residues.entries()) {
-      if (residues.length > 1) this.gatherGroup(number, residue, strideClass.stride);
-      else this.gather(seen, strideClass, residue);
-      if (this.layers === 0) continue;
-      if (this.connected && this.layersAreGood()) {
-        this.emitLayers(tile, residue, strideClass.stride);
-        continue;
-      }
-      if (this.alike) this.spread(rows);
-      const spans = this.spans.length;
-      const intervals = this.intervals.length;
-      this.tiles = 0;
-      if (!this.sweep(tile, residue, strideClass.stride, this.connected ? this.layerTiles() : Infinity)) {
-        this.spans.length = spans;
-        this.intervals.length = intervals;
-        this.emitLayers(tile, residue, strideClass.stride);
-      }
+    const {residues} = tile;
+    const {stride} = strideClass;
+    if (residues.length > 1) this.group.sort(tile, strideClass, this.acsr);
+    for (let number = 0; number < residues.length; number++) {
+      const residue = residues[number]!;
+      if (residues.length > 1) this.gatherGroup(number, residue, stride);
+      else this.gather(tile, strideClass, residue);
+      this.emitGathered(tile, residue, stride);
     }
   }
 
-  /** Gives every row the intervals of row 0. */
-  private spread(rows: number): void {
-    const {low, high, tileRows} = this;
-    for (let at = 0; at < this.layers * tileRows; at += tileRows) {
-      low.fill(low[at]!, at, at + rows);
-      high.fill(high[at]!, at, at + rows);
+  /** The same of rows that recur. Where all rows of the tile do, and their ends move in a line, a residue is looked at once. */
+  cutRecurring(tile: RowTile, rows: RecurringRows): void {
+    const {firstRow, rowStride} = tile;
+    // Rows of a single residue are left to `Repeats`.
+    const isLine = tile.residues.length > 1 || rowStride === 1;
+    const clip = isLine ? rows.lineOf(firstRow, rowStride, tile.rows) : null;
+    const {cursor} = this;
+    for (let x = 0; x < tile.rows; x++) cursor[x] = rows.ends[(firstRow + rowStride * x) % rows.period]!;
+    const end = rows.ends[(firstRow % rows.period) + 1]!;
+    for (const residue of tile.residues) {
+      if (clip !== null) {
+        let run = cursor[0]!;
+        while (rows.residue[run]! < residue) run++;
+        cursor[0] = run;
+        const alone = run + 1 === end || rows.residue[run + 1] !== residue;
+        const line = alone ? this.lineOf(rows, run, clip, tile.rows) : null;
+        if (line !== null) {
+          this.writer.emitLine(tile, residue, rows.stride, line);
+          continue;
+        }
+        cursor.fill(run, 0, tile.rows);
+      }
+      this.gatherRecurring(tile, rows, residue);
+      this.emitGathered(tile, residue, rows.stride);
     }
+  }
+
+  /** The intervals of a run of recurring rows, or null where they are no line. */
+  private lineOf({from, to, residue, stride, steps}: RecurringRows, run: number, clip: ClipLine, rows: number): Line | null {
+    const low = clip.low - residue[run]!;
+    const high = clip.high - residue[run]!;
+    const lowStep = clip.lowStep / stride;
+    const highStep = clip.highStep / stride;
+    if (!(Number.isInteger(lowStep) && lowStep >= 0 && lowStep <= this.tileKeys)) return null;
+    if (!(Number.isInteger(highStep) && highStep >= 0)) return null;
+    const line = {low: from[run]!, high: to[run]!, lowStep: 0, highStep: 0};
+    const firstLow = steps.below(low);
+    if (firstLow + lowStep * (rows - 1) > line.low) {
+      if (firstLow < line.low || low <= -stride) return null;
+      line.low = firstLow;
+      line.lowStep = lowStep;
+    }
+    const firstHigh = steps.upTo(high);
+    if (firstHigh < line.high) {
+      if (firstHigh + highStep * (rows - 1) > line.high || high < -stride) return null;
+      line.high = firstHigh;
+      line.highStep = highStep;
+    }
+    const isPresent = line.low < line.high && line.low + line.lowStep * (rows - 1) < line.high + line.highStep * (rows - 1);
+    return isPresent ? line : null;
+  }
+
+  /** Spans of the intervals just collected. */
+  private emitGathered(tile: RowTile, residue: number, stride: number): void {
+    if (this.layers === 0) return;
+    const {writer} = this;
+    const repeats = tile.residues.length === 1 && tile.rowStride > 1;
+    if (repeats) {
+      const before = this.repeats.find(tile, this.layers, this.tileRows, this.low, this.high);
+      if (before !== null) return writer.repeat(before.begin, before.end, residue);
+    }
+    const spans = this.spans.length;
+    if (this.connected && this.layersAreGood()) {
+      this.emitLayers(tile, residue, stride);
+    } else {
+      const intervals = this.intervals.length;
+      writer.tiles = 0;
+      if (!this.sweep(tile, residue, stride, this.connected ? this.layerTiles() : Infinity)) {
+        this.spans.length = spans;
+        this.intervals.length = intervals;
+        this.emitLayers(tile, residue, stride);
+      }
+    }
+    if (repeats) this.repeats.keep(spans / SPAN.words, this.spans.length / SPAN.words);
   }
 
   /** Collects the intervals of a tile of one residue, in keys of the residue class. */
@@ -136,6 +190,28 @@ export class SpanCutter {
       before = x;
       const lo = ((start[run]! - residue) / stride) | 0;
       this.place(x, layer, lo, lo + count[run]!);
+    }
+  }
+
+  /** The same of recurring rows: `cursor` holds the next interval of each row. */
+  private gatherRecurring({firstRow, rowStride, rows}: RowTile, recurring: RecurringRows, residue: number): void {
+    const {ends, residue: residues, from, to, clip, steps, period} = recurring;
+    const {cursor} = this;
+    this.forget();
+    for (let x = 0; x < rows; x++) {
+      const row = firstRow + rowStride * x;
+      const end = ends[(row % period) + 1]!;
+      let run = cursor[x]!;
+      while (run < end && residues[run]! < residue) run++;
+      const low = clip === null ? 0 : steps.below(clip.low[row]! - residue);
+      const high = clip === null ? NEVER : steps.upTo(clip.high[row]! - residue);
+      let layer = 0;
+      for (; run < end && residues[run] === residue; run++) {
+        const lo = from[run]! > low ? from[run]! : low;
+        const hi = to[run]! < high ? to[run]! : high;
+        if (lo < hi) this.place(x, layer++, lo, hi);
+      }
+      cursor[x] = run;
     }
   }
 
@@ -183,26 +259,8 @@ export class SpanCutter {
   }
 
   private emitLayers(tile: RowTile, residue: number, stride: number): void {
-    for (let at = 0; at < this.layers * this.tileRows; at += this.tileRows) {
-      if (this.alike) this.emitAlike(tile, residue, stride, this.low[at]!, this.high[at]!);
-      else this.emit(tile, residue, stride, this.low, this.high, at, NEVER);
-    }
-  }
-
-  /** As `emit`, of rows that all have the interval [lo, hi). */
-  private emitAlike({residues}: RowTile, residue: number, stride: number, lo: number, hi: number): void {
-    const {intervals, tileRows, last} = this;
-    const before = intervals.length - 2 * tileRows;
-    if (residues.length === 1 || last.at !== before || last.lo !== lo || last.hi !== hi) {
-      const at = intervals.grow(2 * tileRows);
-      for (let i = at; i < at + 2 * tileRows; i += 2) {
-        intervals.data[i] = lo;
-        intervals.data[i + 1] = hi;
-      }
-      this.last = {at, lo, hi};
-    }
-    this.tiles += Math.ceil((hi - lo) / this.tileKeys);
-    this.writeSpan(residue, stride, lo, hi, lo, hi, this.last.at);
+    for (let at = 0; at < this.layers * this.tileRows; at += this.tileRows)
+      this.writer.emit(tile, residue, stride, this.low, this.high, at, NEVER);
   }
 
   /**
@@ -210,7 +268,7 @@ export class SpanCutter {
    * up, false, when that takes more than `most` key tiles.
    */
   private sweep(tile: RowTile, residue: number, stride: number, most: number): boolean {
-    const {low, high, spanLow, spanHigh, tileRows, tileKeys} = this;
+    const {low, high, spanLow, spanHigh, tileRows, tileKeys, writer} = this;
     const order = this.ascending();
     spanHigh.fill(-1);
     let end = -1;
@@ -219,8 +277,8 @@ export class SpanCutter {
       const x = index % tileRows;
       const lo = low[index]!;
       if (spanHigh[x]! >= 0 || (end >= 0 && lo >= end + tileKeys)) {
-        this.emit(tile, residue, stride, spanLow, spanHigh, 0, lo);
-        if (this.tiles >= most) return false; // and the span to come makes it more
+        writer.emit(tile, residue, stride, spanLow, spanHigh, 0, lo);
+        if (writer.tiles >= most) return false; // and the span to come makes it more
         for (let row = 0; row < tile.rows; row++) {
           if (spanHigh[row]! > lo) spanLow[row] = lo;
           else spanHigh[row] = -1;
@@ -230,8 +288,8 @@ export class SpanCutter {
       spanHigh[x] = high[index]!;
       if (high[index]! > end) end = high[index]!;
     }
-    this.emit(tile, residue, stride, spanLow, spanHigh, 0, NEVER);
-    return this.tiles <= most;
+    writer.emit(tile, residue, stride, spanLow, spanHigh, 0, NEVER);
+    return writer.tiles <= most;
   }
 
   /** The intervals by ascending start, each as start · RANK + index. Layer by layer they mostly are in order already. */
@@ -247,82 +305,5 @@ export class SpanCutter {
     }
     const intervals = order.subarray(0, length);
     return sorted ? intervals : intervals.sort();
-  }
-
-  /** Writes the span whose row x has the interval at `base` + x of `low` and `high`, ended at `cut`. */
-  private emit(
-    {rows, residues}: RowTile,
-    residue: number,
-    stride: number,
-    low: Int32Array,
-    high: Int32Array,
-    base: number,
-    cut: number,
-  ): void {
-    const at = this.intervals.grow(2 * this.tileRows);
-    const {data} = this.intervals;
-    this.last.at = -1;
-    let yBegin = 0x7fffffff;
-    let yEnd = 0;
-    let fullBegin = 0;
-    let fullEnd = 0x7fffffff;
-    let missing = false;
-    for (let x = 0, write = at; x < rows; x++, write += 2) {
-      let hi = high[base + x]!;
-      if (hi < 0) {
-        missing = true;
-        continue;
-      }
-      if (hi > cut) hi = cut;
-      const lo = low[base + x]!;
-      data[write] = lo;
-      data[write + 1] = hi;
-      if (lo < yBegin) yBegin = lo;
-      if (hi > yEnd) yEnd = hi;
-      if (lo > fullBegin) fullBegin = lo;
-      if (hi < fullEnd) fullEnd = hi;
-    }
-    if (missing) {
-      for (let x = 0; x < rows; x++) if (high[base + x]! < 0) data.fill(yBegin, at + 2 * x, at + 2 * x + 2);
-    }
-    // Rows past the tile repeat its last one, so they never make a full tile partial.
-    for (let x = rows; x < this.tileRows; x++) data.copyWithin(at + 2 * x, at + 2 * rows - 2, at + 2 * rows);
-    if (missing || fullEnd < fullBegin) fullBegin = fullEnd = yBegin;
-    this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
-    // Neighbours among several residues mostly have the same keys; a tile of one continues the one before, which the transpose relies on.
-    const held = residues.length > 1 ? this.shareLast(at) : at;
-    this.writeSpan(residue, stride, yBegin, yEnd, fullBegin, fullEnd, held);
-  }
-
-  private writeSpan(
-    residue: number,
-    stride: number,
-    yBegin: number,
-    yEnd: number,
-    fullBegin: number,
-    fullEnd: number,
-    intervals: number,
-  ): void {
-    const span = this.spans.grow(SPAN.words);
-    const {data} = this.spans;
-    data[span + word.firstKey] = residue;
-    data[span + word.keyStride] = stride;
-    data[span + word.begin] = yBegin;
-    data[span + word.end] = yEnd;
-    data[span + word.fullBegin] = fullBegin;
-    data[span + word.fullEnd] = fullEnd;
-    data[span + word.mask] = intervals / INTERVAL.words;
-    data[span + word.bitStride] = 0;
-  }
-
-  /** Where the intervals just written at `at` lie: where the last ones do, if they are the same. */
-  private shareLast(at: number): number {
-    const {intervals, tileRows} = this;
-    const before = at - 2 * tileRows;
-    const {data} = intervals;
-    if (before < 0) return at;
-    for (let i = 0; i < 2 * tileRows; i++) if (data[before + i] !== data[at + i]) return at;
-    intervals.length = at;
-    return before;
   }
 }

@@ -93,12 +93,18 @@ describe('decodeRow', () => {
 
   it('refuses a period that is none', () => {
     const acsr = compress(strided({stride: 3}).or(strided({stride: 4})), {queryLength: 30, keyLength: 40});
-    expect(acsr.period).toBe(12);
+    const {recurrence} = acsr;
+    expect(recurrence?.period).toBe(12);
     expect(() => checkAcsr(acsr)).not.toThrow();
-    for (const period of [6, 9, 16, 0, 1.5]) expect(() => checkAcsr({...acsr, period})).toThrowError(/recur/);
+    for (const period of [6, 9, 16, 0, 1.5]) {
+      expect(() => checkAcsr({...acsr, recurrence: {...recurrence!, period}})).toThrowError(/recur|a period has its runs/);
+    }
     const moved = acsr.rowRuns.slice();
     moved[20]!--;
     expect(() => checkAcsr({...acsr, rowRuns: moved})).toThrowError(/rows recur|disjoint|ascend/);
-    expect(() => checkAcsr({...SOUND, period: 1})).toThrowError(/holds runs alone/);
+    expect(() => checkAcsr({...acsr, recurrence: {...recurrence!, most: recurrence!.most.map((keys) => keys + 1)}})).toThrowError(
+      /most keys/,
+    );
+    expect(() => checkAcsr({...SOUND, recurrence: {...recurrence!, period: 1}})).toThrowError(/holds runs alone/);
   });
 });

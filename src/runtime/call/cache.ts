@@ -2,6 +2,7 @@ import {
   compile,
   compileMaskTensor,
   compress,
+  isWide,
   type Acsr,
   type Compiled,
   type CompileOptions,
@@ -77,9 +78,20 @@ function deviceKey(device: Device): string {
 }
 
 function bytesOfPlan({plan, acsr}: Compiled): number {
-  return plan.schedule.byteLength + (plan.maskWords?.byteLength ?? 0) + (acsr === null ? 0 : bytesOfRows(acsr));
+  return plan.schedule.byteLength + (plan.maskWords?.byteLength ?? 0) + (acsr === null ? 0 : bytesOfPlanned(acsr, plan.problem));
+}
+
+/** Of rows that recur only TensorFlow.js ops read more than one period. */
+function bytesOfPlanned(acsr: Acsr, problem: Problem): number {
+  const {recurrence} = acsr;
+  if (recurrence === undefined || isWide(problem)) return bytesOfRows(acsr);
+  const {rowRuns, start, stride, count, most, clip} = recurrence;
+  return bytesOf([rowRuns, start, stride, count, most, ...(clip === null ? [] : [clip.low, clip.high])]);
 }
 
 function bytesOfRows({rowRuns, start, stride, count, irregularRows, bits}: Acsr): number {
-  return [rowRuns, start, stride, count, irregularRows, bits].reduce((sum, array) => sum + array.byteLength, 0);
+  return bytesOf([rowRuns, start, stride, count, irregularRows, bits]);
 }
+
+const bytesOf = (arrays: readonly {readonly byteLength: number}[]): number =>
+  arrays.reduce((sum, {byteLength}) => sum + byteLength, 0);

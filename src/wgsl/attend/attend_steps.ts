@@ -93,8 +93,7 @@ class Trip {
     const at = regions.value.begin;
     if (storage === 'float32' || valueHalves) {
       return copyTile(this.share.threads, perGroup, width, (row, column, rowAt) => {
-        const from = this.share.scaled(this.loadKeyRow(value, y0, row, begin, column));
-        return `memory[${at}u + ${rowAt} + ${column}] = ${from};`;
+        return `memory[${at}u + ${rowAt} + ${column}] = ${this.loadKeyRow(value, y0, row, begin, column)};`;
       });
     }
     return copyTile(this.share.threads, perGroup, width / 2, (row, column, rowAt) => {

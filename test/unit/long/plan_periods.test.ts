@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import {checkAcsr, compress, type Acsr} from '../../../src/acsr/index.js';
-import {full, planAttention, prefix, slidingWindow, strided, type Pattern} from '../../../src/index.js';
+import {
+  blockLocal,
+  causal,
+  documents,
+  full,
+  planAttention,
+  prefix,
+  slidingWindow,
+  strided,
+  type Pattern,
+} from '../../../src/index.js';
 import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../../src/plan/index.js';
 import {readInterval, readItem, readSpan} from '../../../src/plan/format.js';
 import {expectSamePairs, pairsOf, problemFor} from '../../support/plans.js';
@@ -19,7 +29,7 @@ function sayings(plan: Plan): string[] {
   );
 }
 
-const alone = ({period: _, ...acsr}: Acsr): Acsr => acsr;
+const alone = ({recurrence: _, ...acsr}: Acsr): Acsr => acsr;
 
 describe('patterns whose rows recur', () => {
   const stride = fc.integer({min: 1, max: 12});
@@ -47,10 +57,7 @@ describe('patterns whose rows recur', () => {
         const shape = {queryLength, keyLength, queryOffset: moved};
         const acsr = compress(each, shape);
         checkAcsr(acsr);
-        if (acsr.period !== undefined) {
-          recurring++;
-          expect(2 * acsr.period <= queryLength).toBeTrue();
-        }
+        if (acsr.recurrence !== undefined) recurring++;
         const problem = problemFor(shape);
         const plan = makePlan(acsr, problem, CORE_DEVICE);
         checkPlan(plan);
@@ -76,7 +83,7 @@ describe('patterns whose rows recur', () => {
       for (const keyLength of [400, 1100]) {
         const shape = {queryLength: 1000, keyLength, queryOffset: keyLength - 1000};
         const acsr = compress(each, shape);
-        expect(acsr.period).withContext(String(each)).toBeGreaterThan(0);
+        expect(acsr.recurrence).withContext(String(each)).toBeDefined();
         const plans = [acsr, alone(acsr)].map((rows) => makePlan(rows, problemFor(shape), CORE_DEVICE, 'fused'));
         plans.forEach((plan) => checkPlan(plan));
         expect(sayings(plans[0]!)).withContext(String(each)).toEqual(sayings(plans[1]!));
@@ -92,15 +99,99 @@ describe('patterns whose rows recur', () => {
     expect(plan.offsets.merges - plan.offsets.intervals).toBeLessThan(spans);
   });
 
-  it('of two coprime strides are planned in time at 262,144 tokens', () => {
-    const shape = {queryLength: 262144, keyLength: 262144, headDim: 64, heads: 8};
-    const times = [1, 2].map(() => {
-      const begin = process.cpuUsage();
-      planAttention(strided({stride: 31}).or(strided({stride: 32})), shape);
-      const {user, system} = process.cpuUsage(begin);
-      return (user + system) / 1000;
-    });
-    // Of processor time, which other programs stretch; a quiet core takes less than half of this.
-    expect(Math.min(...times)).toBeLessThan(600);
+  it('are clipped by what leaves an interval of each row', () => {
+    let recurring = 0;
+    const size = fc.integer({min: 0, max: 80});
+    const clip = fc.oneof(
+      fc.constant(causal()),
+      fc.tuple(size, size).map(([left, right]) => slidingWindow({left, right})),
+      size.map((left) => slidingWindow({left}).and(causal())),
+      size.map((right) => slidingWindow({left: Infinity, right})),
+      size.map((each) => blockLocal({size: each + 1})),
+    );
+    fc.assert(
+      fc.property(
+        pattern,
+        clip,
+        length,
+        length,
+        fc.integer({min: -50, max: 50}),
+        (each, interval, queryLength, keyLength, moved) => {
+          const shape = {queryLength, keyLength, queryOffset: moved};
+          const clipped = queryLength % 2 === 0 ? each.and(interval) : interval.and(each);
+          const acsr = compress(clipped, shape);
+          checkAcsr(acsr);
+          if (acsr.recurrence?.clip) recurring++;
+          const problem = problemFor(shape);
+          const plans = [makePlan(acsr, problem, CORE_DEVICE)];
+          if (!/too many runs|four strides/.test(plans[0]!.reason)) plans.push(makePlan(acsr, problem, CORE_DEVICE, 'fused'));
+          for (const plan of plans) {
+            checkPlan(plan);
+            expectSamePairs(plan, pairsOf(clipped, shape));
+          }
+        },
+      ),
+      {numRuns: 150},
+    );
+    expect(recurring).toBeGreaterThan(30);
   });
+
+  it('are clipped by documents', () => {
+    const shape = {queryLength: 300, keyLength: 330, queryOffset: 30};
+    const each = strided({stride: 6})
+      .or(strided({stride: 7}))
+      .and(documents([100, 1, 129, 100]));
+    const acsr = compress(each, shape);
+    expect(acsr.recurrence?.clip).toBeTruthy();
+    checkAcsr(acsr);
+    expectSamePairs(makePlan(acsr, problemFor(shape), CORE_DEVICE), pairsOf(each, shape));
+  });
+
+  it('are written out only when they are read', () => {
+    const acsr = compress(
+      strided({stride: 63})
+        .or(strided({stride: 64}))
+        .and(causal()),
+      {queryLength: 262144, keyLength: 262144},
+    );
+    expect(acsr.recurrence!.start.length).toBeLessThan(64 * 63 * 64);
+    expect(acsr.nnz).toBe(keysOfTwo(262144, 63, 64));
+    const descriptor = Object.getOwnPropertyDescriptor(acsr, 'start');
+    expect(descriptor?.get).toBeDefined();
+  });
+
+  for (const [a, b] of [
+    [7, 9],
+    [16, 17],
+    [31, 32],
+    [63, 64],
+    [100, 101],
+    [127, 128],
+  ] as const) {
+    it(`of strides ${a} and ${b} are planned in 300 ms at 262,144 tokens`, () => {
+      const shape = {queryLength: 262144, keyLength: 262144, headDim: 64, heads: 8};
+      const both = strided({stride: a}).or(strided({stride: b}));
+      for (const each of [both, both.and(causal())]) {
+        const times = [1, 2, 3].map(() => {
+          const begin = process.cpuUsage();
+          const plan = planAttention(each, shape);
+          const {user, system} = process.cpuUsage(begin);
+          expect(plan.implementation).toBe('fused');
+          return (user + system) / 1000;
+        });
+        // Of processor time, which other programs stretch; a quiet core takes about half of this.
+        expect(Math.min(...times))
+          .withContext(String(each))
+          .toBeLessThan(300);
+      }
+    });
+  }
 });
+
+/** Pairs of two coprime strides below the diagonal, counted by inclusion and exclusion: Σ ⌊q/a⌋ + 1. */
+function keysOfTwo(length: number, a: number, b: number): number {
+  let keys = 0;
+  for (let query = 0; query < length; query++)
+    keys += Math.floor(query / a) + Math.floor(query / b) - Math.floor(query / (a * b)) + 1;
+  return keys;
+}
