@@ -1,5 +1,4 @@
-import type {BindingRole, Compiled, Program} from '../src/pure.js';
-import {scheduleWords} from '../src/runtime/launch/launch.js';
+import {scheduleWords, type BindingRole, type Compiled, type Program} from '../src/pure.js';
 import type {Pipelines} from '../src/runtime/host/pipelines.js';
 
 /** Which of a call's dispatches to run. */
@@ -32,7 +31,7 @@ export class TierOp {
     const buffers: Partial<Record<BindingRole, GPUBuffer>> = {
       scratch: this.buffer(workBytes.scratch!, GPUBufferUsage.STORAGE),
       rowSums: this.buffer(workBytes.rowSums!, GPUBufferUsage.STORAGE),
-      schedule: this.upload(scheduleWords(compiled), GPUBufferUsage.STORAGE),
+      schedule: this.upload(scheduleWords(plan, compiled.tail), GPUBufferUsage.STORAGE),
       ...tensors,
     };
     const scale = plan.problem.headDim ** -0.5;

@@ -12,6 +12,7 @@ import {
   scratchLayout,
   tuningKey,
   type Device,
+  type GradientPlan,
   type Implementation,
   type Plan,
   type Problem,
@@ -30,12 +31,12 @@ import {
   suitsMatrices,
   tailOf,
   type BindingRole,
+  type DecodeStep,
   type Features,
   type GenerateOptions,
   type Held,
   type Launch,
   type ScoreSums,
-  type Step,
   type Tail,
 } from './wgsl/index.js';
 
@@ -84,7 +85,7 @@ export function complete(plan: Plan, acsr: Acsr | null, options: GenerateOptions
     maskShape: options.maskShape ?? null,
     launches: isWide(plan.problem) ? generateRounding(plan) : generate(plan, options),
     tail: tailOf(plan, options.features ?? PLAIN, options.maskShape ?? null),
-    workBytes: workBytes(plan),
+    workBytes: Object.freeze(workBytes(plan)),
   });
 }
 
@@ -94,6 +95,8 @@ export interface CompiledGradients {
   readonly launches: readonly Launch[];
   readonly tail: Tail;
   readonly workBytes: WorkBytes;
+  /** The key tiles, whose records lie behind those of the row tiles. */
+  readonly keys: GradientPlan['keys'];
 }
 
 /**
@@ -111,13 +114,12 @@ export function compileGradients(
     plan: gradients.rows,
     launches: sums === undefined ? generateGradients(gradients, options) : generateScoreGradients(gradients, sums, options),
     tail: tailOf(gradients.rows, features, maskShape),
-    workBytes: {scratch: 16 * gradientScratch(gradients).total, ...(plan.storage === 'float16' && roundedBytes(plan))},
+    workBytes: Object.freeze({
+      scratch: 16 * gradientScratch(gradients).total,
+      ...(plan.storage === 'float16' && roundedBytes(plan)),
+    }),
+    keys: gradients.keys,
   });
-}
-
-/** A step of decoding, ready to run. */
-export interface CompiledStep extends Step {
-  readonly plan: Plan;
 }
 
 export interface StepOptions {
@@ -137,11 +139,10 @@ export function compileStep(
   problem: Problem,
   device: Device,
   {features, storage, held}: StepOptions,
-): CompiledStep {
+): DecodeStep {
   const {packedHeads} = problem;
   const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
-  const plan = decodePlan(packed, problem, device, storage);
-  return Object.freeze({...generateStep(plan, {features, held}), plan});
+  return generateStep(decodePlan(packed, problem, device, storage), {features, held});
 }
 
 /** Tensor cores are for calls whose features their kernel knows. */

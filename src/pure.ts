@@ -19,6 +19,7 @@ export {
   type TileShape,
 } from './plan/index.js';
 export {
+  checkLaunches,
   factorsOf,
   FAR_UNIT,
   generateAppend,
@@ -26,16 +27,19 @@ export {
   isFarScale,
   PARAMS_BYTES,
   PLAIN,
+  scheduleWords,
   scoreUnit,
   type BindingRole,
   type CallParams,
+  type DecodeStep,
   type Features,
   type HeldSequence,
   type Launch,
+  type Launched,
   type Layout,
   type Program,
   type ScoreSums,
-  type Step,
+  type Tail,
 } from './wgsl/index.js';
 export {
   compile,
@@ -48,7 +52,6 @@ export {
   workBytes,
   type Compiled,
   type CompiledGradients,
-  type CompiledStep,
   type CompileOptions,
   type WorkBytes,
 } from './compile.js';

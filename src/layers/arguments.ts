@@ -83,14 +83,15 @@ export function checkNames<Args extends AttentionLayerArgs>(
     },
   );
   for (const [name, {is, cure}] of Object.entries(UNSUPPORTED)) {
-    if (read[name] !== undefined && read[name] !== is) refuse(`${className}.${name}`, say(read[name]), String(is ?? null), cure);
+    if (read[name] !== undefined && read[name] !== is)
+      refuse(`${className}.${name}`, sayArgument(read[name]), String(is ?? null), cure);
   }
   return read as Partial<Given<Args>>;
 }
 
 export function checkCount(thing: string, count: unknown): number {
   if (Number.isInteger(count) && (count as number) > 0) return count as number;
-  return refuse(thing, say(count), 'a positive whole number', 'Pass the number that the trained model has.');
+  return refuse(thing, sayArgument(count), 'a positive whole number', 'Pass the number that the trained model has.');
 }
 
 /** TensorFlow.js counts the elements of a tensor in int32, on whatever backend. */
@@ -102,23 +103,38 @@ export function checkWeight(layer: string, name: string, shape: readonly number[
   const most = Math.min(MOST_ELEMENTS, Math.floor((currentDevice()?.maxBindingBytes ?? Infinity) / 4));
   if (elements <= most) return;
   const cure = 'Give the layer a smaller keyDim, valueDim or headDim, or fewer heads.';
-  refuse(`weight ${name} of ${layer}`, `${elements} numbers of shape ${say([...shape])}`, `at most ${most}, in one tensor`, cure);
+  refuse(
+    `weight ${name} of ${layer}`,
+    `${elements} numbers of shape ${sayArgument([...shape])}`,
+    `at most ${most}, in one tensor`,
+    cure,
+  );
 }
 
 export function checkDropout(thing: string, rate: unknown = 0): number {
   if (typeof rate === 'number' && rate >= 0 && rate < 1) return rate;
-  return refuse(thing, say(rate), 'a number with 0 ≤ dropout < 1', 'It is the share that is dropped, not the share that is kept.');
+  return refuse(
+    thing,
+    sayArgument(rate),
+    'a number with 0 ≤ dropout < 1',
+    'It is the share that is dropped, not the share that is kept.',
+  );
 }
 
 export function checkSeed(thing: string, seed: unknown): number | null {
   if (seed === undefined || seed === null) return null;
   if (Number.isInteger(seed) && (seed as number) >= 0 && (seed as number) < 2 ** 32) return seed as number;
-  return refuse(thing, say(seed), 'a whole number from 0 to 2³² − 1', 'Leave it out for dropout that differs in every run.');
+  return refuse(
+    thing,
+    sayArgument(seed),
+    'a whole number from 0 to 2³² − 1',
+    'Leave it out for dropout that differs in every run.',
+  );
 }
 
 export function checkFlag(thing: string, flag: unknown, fallback: boolean): boolean {
   if (flag === undefined || flag === null) return fallback;
-  return typeof flag === 'boolean' ? flag : refuse(thing, say(flag), 'true or false', `Leave it out for ${fallback}.`);
+  return typeof flag === 'boolean' ? flag : refuse(thing, sayArgument(flag), 'true or false', `Leave it out for ${fallback}.`);
 }
 
 export function checkPattern(thing: string, pattern: unknown): Pattern {
@@ -127,9 +143,9 @@ export function checkPattern(thing: string, pattern: unknown): Pattern {
 }
 
 /** A value as an error message shows it. */
-export function say(value: unknown): string {
+export function sayArgument(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
-  if (Array.isArray(value)) return `[${value.map(say).join(', ').slice(0, 60)}]`;
+  if (Array.isArray(value)) return `[${value.map(sayArgument).join(', ').slice(0, 60)}]`;
   if (value === undefined) return 'nothing';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }

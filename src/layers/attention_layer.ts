@@ -11,11 +11,11 @@ import {
   checkPattern,
   checkSeed,
   checkWeight,
-  say,
+  sayArgument,
   type AttentionLayerArgs,
 } from './arguments.js';
 import {bandOf, bandPattern, isFull, type Band} from './bands.js';
-import {checkCall, checkMaskTensor, isSymbolic, readCallArgs, readInputs, readSymbolicCall} from './call_arguments.js';
+import {checkLayerCall, checkMaskTensor, isSymbolic, readCallArgs, readInputs, readSymbolicCall} from './call_arguments.js';
 import {hidingBias, readPairs, readRows, seesAny, type KerasMasks} from './masks.js';
 import {project, readWeightRules} from './projections.js';
 import {markPatterned} from './patterned.js';
@@ -103,12 +103,12 @@ export abstract class AttentionLayer extends layers.Layer {
     inputs: Tensor | Tensor[] | SymbolicTensor | SymbolicTensor[],
     given?: Kwargs | null,
   ): Tensor | Tensor[] | SymbolicTensor | SymbolicTensor[] {
-    const kwargs = checkCall(this.name, inputs, given);
+    const kwargs = checkLayerCall(this.name, inputs, given);
     const args = readCallArgs(this.name, kwargs);
     if (!isSymbolic(inputs)) {
       if (this.inboundNodes.length === 0 && kwargs['mask'] != null) {
         const cure = 'Pass attentionMask, [batch, queryLength, keyLength].';
-        refuse(`call argument 'mask' of ${this.name}`, say(kwargs['mask']), 'a layer in a model', cure);
+        refuse(`call argument 'mask' of ${this.name}`, sayArgument(kwargs['mask']), 'a layer in a model', cure);
       }
       return super.apply(inputs, kwargs);
     }
@@ -164,7 +164,7 @@ export abstract class AttentionLayer extends layers.Layer {
     for (const [role, {shape}] of Object.entries({query, value, key})) {
       if (shape.length === 3 && shape[2] !== null) continue;
       const cure = 'Attention runs along the second dimension only; reshape others into the batch.';
-      refuse(`${role} of ${this.name}`, `shape ${say(shape)}`, `[batch, length, features] with known features`, cure);
+      refuse(`${role} of ${this.name}`, `shape ${sayArgument(shape)}`, `[batch, length, features] with known features`, cure);
     }
     const [keyLength, valueLength] = [key.shape[1], value.shape[1]];
     if (keyLength != null && valueLength != null && keyLength !== valueLength) {
@@ -204,7 +204,7 @@ export abstract class AttentionLayer extends layers.Layer {
       const features = this.#kernels.get(role)!.shape[0];
       if (shape.length === 3 && shape[2] === features) continue;
       const expected = `[batch, length, ${features}], for which its weights were made`;
-      refuse(`${role} of ${this.name}`, `shape ${say(shape)}`, expected, 'Tokens of another width need another layer.');
+      refuse(`${role} of ${this.name}`, `shape ${sayArgument(shape)}`, expected, 'Tokens of another width need another layer.');
     }
   }
 

@@ -1,7 +1,7 @@
 import {Tensor} from '@tensorflow/tfjs-core';
 import {layers, SymbolicTensor} from '@tensorflow/tfjs-layers';
 import {readOptions, refuse, type NamesOf} from '../support/index.js';
-import {say} from './arguments.js';
+import {sayArgument} from './arguments.js';
 
 /** What `apply` takes beside its inputs, as in Keras. */
 export interface AttentionCallArgs {
@@ -35,7 +35,7 @@ export interface CallArgs {
 const CALLS = 'apply(query), apply([query, value]) or apply([query, value, key])';
 
 /** The arguments of `apply` besides its inputs; refuses calls that Keras would take in Python, or that nobody would. */
-export function checkCall(layer: string, inputs: unknown, args: unknown): Readonly<Record<string, unknown>> {
+export function checkLayerCall(layer: string, inputs: unknown, args: unknown): Readonly<Record<string, unknown>> {
   const list = Array.isArray(inputs) ? (inputs as unknown[]) : [inputs];
   const wrong = Array.from(list).find((input) => !(input instanceof Tensor || input instanceof SymbolicTensor));
   if (wrong !== undefined || list.includes(undefined)) {
@@ -46,7 +46,7 @@ export function checkCall(layer: string, inputs: unknown, args: unknown): Readon
       : numbers
         ? 'Make a tensor first: tf.tensor3d(values).'
         : 'Await what is a promise, and leave out what is not there.';
-    refuse(`inputs of ${layer}`, named ? `an object {${Object.keys(wrong).join(', ')}}` : say(wrong), CALLS, cure);
+    refuse(`inputs of ${layer}`, named ? `an object {${Object.keys(wrong).join(', ')}}` : sayArgument(wrong), CALLS, cure);
   }
   const symbolic = list.filter((input) => input instanceof SymbolicTensor).length;
   if (symbolic > 0 && symbolic < list.length) {
@@ -55,7 +55,7 @@ export function checkCall(layer: string, inputs: unknown, args: unknown): Readon
   }
   if (args === undefined || args === null) return {};
   if (typeof args !== 'object' || Array.isArray(args) || args instanceof Tensor || args instanceof SymbolicTensor) {
-    const found = args instanceof Tensor || args instanceof SymbolicTensor ? 'a tensor' : say(args);
+    const found = args instanceof Tensor || args instanceof SymbolicTensor ? 'a tensor' : sayArgument(args);
     const cure = `Value and key go with the query into one array: ${CALLS}.`;
     refuse(`second argument of ${layer}.apply`, found, `{${Object.keys(CALL_NAMES).join(', ')}}`, cure);
   }
@@ -67,7 +67,7 @@ export function readCallArgs(layer: string, given: Readonly<Record<string, unkno
   const thing = (name: string): string => `call argument '${name}' of ${layer}`;
   for (const name of ['key', 'value']) {
     const cure = 'Call apply([query, value, key]); a model.json from Keras loads by tf.loadLayersModel(kerasIOHandler(url)).';
-    if (given[name] != null) refuse(thing(name), say(given[name]), 'it among the inputs', cure);
+    if (given[name] != null) refuse(thing(name), sayArgument(given[name]), 'it among the inputs', cure);
   }
   const {mask: _, ...named} = Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
   const args: Record<string, unknown> = readOptions(named, CALL_NAMES, {
@@ -78,7 +78,7 @@ export function readCallArgs(layer: string, given: Readonly<Record<string, unkno
   });
   for (const [name, value] of Object.entries(args)) {
     if (name !== 'attentionMask' && typeof value !== 'boolean')
-      refuse(thing(name), say(value), 'true or false', 'Leave it out for false.');
+      refuse(thing(name), sayArgument(value), 'true or false', 'Leave it out for false.');
   }
   if (args['returnAttentionScores'] === true) {
     const cure = 'Leave it out; the probabilities of a short input are softmax(scale · query · keyᵀ) of the projections.';
@@ -120,12 +120,12 @@ export function readSymbolicCall(layer: string, given: SymbolicTensor | readonly
   const {query, value, key, attentionMask: fourth} = readInputs(layer, given);
   if (args.training !== undefined) {
     const cure = 'Leave it out: fit() trains and predict() does not; for no dropout at all give the layer dropout: 0.';
-    refuse(`call argument 'training' of ${layer}`, say(args.training), 'none in a model', cure);
+    refuse(`call argument 'training' of ${layer}`, sayArgument(args.training), 'none in a model', cure);
   }
   const attentionMask = args.attentionMask ?? fourth;
   if (attentionMask !== undefined && !(attentionMask instanceof SymbolicTensor)) {
     const cure = 'Give the layer the pattern fromMask(values, {queryLength, keyLength}), or make the mask an input of the model.';
-    refuse(`call argument 'attentionMask' of ${layer}`, say(attentionMask), 'a symbolic tensor in a model', cure);
+    refuse(`call argument 'attentionMask' of ${layer}`, sayArgument(attentionMask), 'a symbolic tensor in a model', cure);
   }
   if (args.attentionMask !== undefined && fourth !== undefined) {
     refuse(`call argument 'attentionMask' of ${layer}`, 'two masks', 'one', 'Leave out the fourth input.');
@@ -147,5 +147,5 @@ export const isSymbolic = (inputs: unknown): inputs is SymbolicTensor | Symbolic
 /** Refuses an attention mask of a direct call that is no tensor. */
 export function checkMaskTensor(layer: string, mask: unknown): Tensor | undefined {
   if (mask === undefined || mask instanceof Tensor) return mask;
-  return refuse(`call argument 'attentionMask' of ${layer}`, say(mask), 'a tensor', 'Make one: tf.tensor(mask).');
+  return refuse(`call argument 'attentionMask' of ${layer}`, sayArgument(mask), 'a tensor', 'Make one: tf.tensor(mask).');
 }

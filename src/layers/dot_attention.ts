@@ -4,7 +4,7 @@ import {layers, type Shape} from '@tensorflow/tfjs-layers';
 import {full, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
 import {refuse} from '../support/index.js';
-import {checkDropout, checkPattern, say} from './arguments.js';
+import {checkDropout, checkPattern, sayArgument} from './arguments.js';
 import {markPatterned} from './patterned.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
@@ -106,7 +106,12 @@ markPatterned(DotAttention);
 /** A model.json may hold anything: refuses arguments that `replaceAttention` does not write. */
 function checkArgs({inputs, axes, scale, biasScale, normalize, dropout}: Partial<DotAttentionArgs>): void {
   const wrong = (name: string, found: unknown, expected: string): never =>
-    refuse(`DotAttention.${name}`, say(found), expected, 'The model was changed since it was saved: replace its attention anew.');
+    refuse(
+      `DotAttention.${name}`,
+      sayArgument(found),
+      expected,
+      'The model was changed since it was saved: replace its attention anew.',
+    );
   const isIndex = (index: unknown): boolean => Number.isInteger(index) && (index as number) >= 0 && (index as number) < 4;
   const indices = [inputs?.query, inputs?.key, inputs?.value, inputs?.bias ?? 0];
   if (!indices.every(isIndex)) wrong('inputs', indices, 'numbers of inputs for query, key, value and bias');

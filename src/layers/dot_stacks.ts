@@ -75,18 +75,18 @@ const reachesDot = (graph: Graph, tensor: SymbolicTensor): boolean =>
     consumersOf(graph, at).map(({outboundLayer, outputTensors}) => ({layer: outboundLayer, on: outputTensors})),
   );
 
-const say = (shape: SymbolicTensor['shape']): string => `[${shape.map((size) => size ?? 'null').join(', ')}]`;
+const shapeText = (shape: SymbolicTensor['shape']): string => `[${shape.map((size) => size ?? 'null').join(', ')}]`;
 
 function readStack(graph: Graph, softmax: Node): DotStack | string {
   const {rank, shape} = softmax.inputTensors[0]!;
-  if (rank !== 3) return `its scores have the shape ${say(shape)}: one query, for which a pattern has nothing to choose`;
+  if (rank !== 3) return `its scores have the shape ${shapeText(shape)}: one query, for which a pattern has nothing to choose`;
   const scores = readScores(graph, softmax);
   if (typeof scores === 'string') return scores;
   const output = readOutput(graph, softmax);
   if (typeof output === 'string') return output;
   const tensors = {query: scores.query, key: scores.key, value: output.value, ...(scores.bias && {bias: scores.bias})};
   for (const [role, {rank, shape}] of Object.entries(tensors)) {
-    if (rank !== 3) return `its ${role} has the shape ${say(shape)}, not one of [batch, length, features]`;
+    if (rank !== 3) return `its ${role} has the shape ${shapeText(shape)}, not one of [batch, length, features]`;
   }
   const inputs = [...new Set(Object.values(tensors))];
   const {scale, biasScale, normalize} = scores;

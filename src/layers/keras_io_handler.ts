@@ -1,6 +1,6 @@
 import {io} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {say} from './arguments.js';
+import {sayArgument} from './arguments.js';
 import {convertTopology} from './keras_topology.js';
 
 /**
@@ -31,5 +31,5 @@ function handlerOf(source: unknown): io.IOHandler {
   // What `tf.loadLayersModel` itself would take for a URL: a registered handler, else plain http, which knows relative URLs.
   if (typeof source === 'string') return io.getLoadHandlers(source)[0] ?? io.http(source);
   if (typeof (source as io.IOHandler | null | undefined)?.load === 'function') return source as io.IOHandler;
-  return refuse('kerasIOHandler source', say(source), 'a URL or a handler with load()', 'Pass the URL of a model.json.');
+  return refuse('kerasIOHandler source', sayArgument(source), 'a URL or a handler with load()', 'Pass the URL of a model.json.');
 }

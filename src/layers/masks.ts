@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {say} from './arguments.js';
+import {sayArgument} from './arguments.js';
 import {isFull, type Band} from './bands.js';
 
 /** The masks of a call by Keras's rules; a query sees the keys that all of them show. */
@@ -82,7 +82,7 @@ export function readPairs(thing: string, given: Tensor, sizes: readonly [number,
     const [batch, heads, queryLength, keyLength] = sizes;
     refuse(
       thing,
-      `shape ${say(given.shape)}`,
+      `shape ${sayArgument(given.shape)}`,
       `[batch, queryLength, keyLength] = [${batch}, ${queryLength}, ${keyLength}], or [batch, heads, …] with ${heads} heads`,
       'Each dimension is full size or 1; 1 in the mask means attend.',
     );
@@ -103,7 +103,7 @@ export function readRows(thing: string, given: Tensor, [batch, length]: readonly
   const [rows, columns] = given.shape.slice(-2);
   if (rows !== batch || columns !== length || spare.some((size) => size !== 1)) {
     const cure = 'The layer before gives a mask that does not fit its output; pass one of your own as attentionMask instead.';
-    refuse(thing, `shape ${say(given.shape)}`, `[batch, length] = [${batch}, ${length}]`, cure);
+    refuse(thing, `shape ${sayArgument(given.shape)}`, `[batch, length] = [${batch}, ${length}]`, cure);
   }
   return tf.cast(tf.reshape(given, [batch, length]), 'bool');
 }

@@ -1,6 +1,6 @@
 import {serialization} from '@tensorflow/tfjs-core';
 import {refuse, type NamesOf} from '../support/index.js';
-import {checkCount, checkNames, say, type AttentionLayerArgs} from './arguments.js';
+import {checkCount, checkNames, sayArgument, type AttentionLayerArgs} from './arguments.js';
 import {AttentionLayer} from './attention_layer.js';
 
 /** Keras's arguments in camelCase, and `pattern`. */
@@ -76,7 +76,7 @@ function checkAxes(axes: unknown): void {
   const [axis, ...others] = [axes ?? 1].flat();
   if ((axis === 1 || axis === -2) && others.length === 0) return;
   const cure = 'Reshape the input to [batch, length, features] before the layer; neighbourhoods of images are a pattern.';
-  refuse('MultiHeadAttention.attentionAxes', say(axes), '[1], along the sequence', cure);
+  refuse('MultiHeadAttention.attentionAxes', sayArgument(axes), '[1], along the sequence', cure);
 }
 
 function checkOutputShape(shape: unknown): readonly number[] | null {

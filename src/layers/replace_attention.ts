@@ -1,7 +1,7 @@
 import type {layers, LayersModel} from '@tensorflow/tfjs-layers';
 import {full, Pattern} from '../pattern/index.js';
 import {refuse} from '../support/index.js';
-import {checkPattern, say} from './arguments.js';
+import {checkPattern, sayArgument} from './arguments.js';
 import {dotStacksOf, type DotStack} from './dot_stacks.js';
 import {isPatterned, type PatternedLayer} from './patterned.js';
 import {replaceStack} from './replace_stack.js';
@@ -66,7 +66,7 @@ function checkModel(model: unknown): void {
       : typeof given.then === 'function'
         ? 'Await it first: const model = await tf.loadLayersModel(url).'
         : 'Call replaceAttention(model, pattern).';
-  const found = typeof given.executeAsync === 'function' ? 'a graph model' : say(model);
+  const found = typeof given.executeAsync === 'function' ? 'a graph model' : sayArgument(model);
   refuse('replaceAttention model', found, 'a layers model, or a layer', cure);
 }
 

@@ -49,15 +49,15 @@ export interface SparseIOHandlerSync {
  */
 export function sparseIOHandler(source: string | io.IOHandler, options: SwapOptions): SparseIOHandler;
 export function sparseIOHandler(source: io.IOHandlerSync | io.ModelArtifacts, options: SwapOptions): SparseIOHandlerSync;
-export function sparseIOHandler(source: Source, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
+export function sparseIOHandler(source: ModelSource, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
   return handlerOf('sparseIOHandler', source, options);
 }
 
 /** What a handler loads from. */
-export type Source = string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts;
+export type ModelSource = string | io.IOHandler | io.IOHandlerSync | io.ModelArtifacts;
 
 /** The handler of `sparseIOHandler`; `caller` is the function that was called, for messages. */
-export function handlerOf(caller: string, source: Source, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
+export function handlerOf(caller: string, source: ModelSource, options: SwapOptions): SparseIOHandler | SparseIOHandlerSync {
   const checked = checkOptions(caller, options);
   const load = loaderOf(caller, source);
   let report: SwapReport | undefined;
@@ -77,7 +77,7 @@ export function handlerOf(caller: string, source: Source, options: SwapOptions):
   return handler as SparseIOHandler | SparseIOHandlerSync;
 }
 
-function loaderOf(caller: string, source: Source): () => io.ModelArtifacts | Promise<io.ModelArtifacts> {
+function loaderOf(caller: string, source: ModelSource): () => io.ModelArtifacts | Promise<io.ModelArtifacts> {
   if (typeof source === 'string') return () => handlerFor(caller, source).load!();
   const given = source as (Partial<io.IOHandler> & io.ModelArtifacts) | null | undefined;
   if (typeof given?.load === 'function') return () => given.load!();

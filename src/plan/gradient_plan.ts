@@ -69,7 +69,7 @@ function gradientTile(acsr: Acsr | null, problem: Problem, device: Device): Tile
 }
 
 /** Some heads of some sequences: what one run of the kernels of a backward pass covers. */
-export interface Share {
+export interface LineShare {
   readonly firstBatch: number;
   readonly batches: number;
   readonly firstHead: number;
@@ -81,7 +81,7 @@ export interface Share {
  * output · dOutput − dLogSumExp), then the records of parts.
  */
 export interface GradientScratch {
-  readonly shares: readonly Share[];
+  readonly shares: readonly LineShare[];
   /** vec4 of the largest share. */
   readonly total: number;
 }
@@ -112,7 +112,7 @@ function recordColumns({headDim, valueDim}: Problem, results: KeyResults): {row:
 }
 
 /** Equal shares of at most `most` lines: whole sequences, else whole groups of heads, else heads of one group. */
-function sharesOf({batch, heads, keyHeads}: Problem, most: number): Share[] {
+function sharesOf({batch, heads, keyHeads}: Problem, most: number): LineShare[] {
   const group = heads / keyHeads;
   const some = (from: number, to: number, limit: number): {first: number; count: number}[] => {
     const size = ceilDiv(to - from, ceilDiv(to - from, limit));

@@ -1,4 +1,4 @@
-import type {Plan} from '../plan/index.js';
+import {mostKeys, type Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
@@ -27,12 +27,12 @@ export interface GenerateOptions {
 }
 
 /** The dispatches of a plan, in order: convert the tensors, pack the mask if it is a tensor, gather the small tensors, each pass and its merges. */
-export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
+export function generate(plan: Plan, options: GenerateOptions = {}): readonly Launch[] {
   const {features = PLAIN, aux, maskShape} = options;
   const {problem, passes, slots} = plan;
   const {batch, heads} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
-  const {one, over} = launcher(plan, options);
+  const {one, over} = launcher(plan, options, {params: {rowKeys: mostKeys(plan)}});
 
   const launches: Launch[] = [];
   if (plan.storage === 'float16') launches.push(one(convertProgram(plan), convertGrid(plan)));
@@ -48,7 +48,7 @@ export function generate(plan: Plan, options: GenerateOptions = {}): Launch[] {
     if (merge !== null) launches.push(...over(merge, 'merges', pass, lines, flags, mergeGroups(plan)));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
-  return launches;
+  return Object.freeze(launches);
 }
 
 /**

@@ -1,8 +1,8 @@
-import {scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js';
+import {mostKeys, scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
-import {pairsPerRow, tailOf, type Tail} from './terms/fields.js';
+import {tailOf, type Tail} from './terms/fields.js';
 import type {Features} from './text/features.js';
 import {copyLaunch, copyProgram} from './around/copy_rows.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
@@ -14,24 +14,29 @@ import {mergeGroups, mergeProgram} from './around/merge.js';
 import {RAGGED} from './text/params.js';
 import type {BindingRole, Launch, Program} from './text/program.js';
 import {paddedDim} from './text/row_access.js';
+import {scheduleWords} from './terms/schedule_words.js';
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
-export interface Step {
+export interface DecodeStep {
+  /** Null where tokens are appended alone. */
+  readonly plan: Plan | null;
   readonly launches: readonly Launch[];
   /** What the schedule buffer begins with: the plan, mask bits, what the cache holds. The rest is gathered on the device. */
   readonly words: Int32Array<ArrayBuffer>;
   readonly tail: Pick<Tail, 'pairs'>;
   readonly workBytes: Readonly<Partial<Record<BindingRole, number>>>;
+  /** What the memory of the cache is to the launches. */
+  readonly memory: readonly [key: BindingRole, value: BindingRole];
 }
 
-export interface StepOptions {
+export interface DecodeOptions {
   /** What the call adds to the scores. */
   readonly features: Features;
   readonly held: Held;
 }
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
-export function generateStep(plan: Plan, {features: asked, held}: StepOptions): Step {
+export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions): DecodeStep {
   const {problem, passes, slots, storage, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
@@ -39,7 +44,7 @@ export function generateStep(plan: Plan, {features: asked, held}: StepOptions): 
   const ragged = pass.kinds.batch === 'item';
   const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
   const tail = tailOf(plan, features, maskShape);
-  const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})});
+  const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})}, {params: {rowKeys: mostKeys(plan)}});
   const flags = ragged ? RAGGED : 0;
   const lines = [heads, batch] as const;
 
@@ -63,12 +68,16 @@ export function generateStep(plan: Plan, {features: asked, held}: StepOptions): 
   const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
-  return {
-    launches,
-    words: wordsOf(plan, tail, held),
+  const words = scheduleWords(plan, tail, tail.held + heldPairs(batch));
+  writeHeld(words, tail.held, held, keyLength);
+  return Object.freeze({
+    plan,
+    launches: Object.freeze(launches),
+    words,
     tail,
-    workBytes: {scratch: Math.max(16, scratch), rowSums: 16, ...(halves && {queryHalves})},
-  };
+    workBytes: Object.freeze({scratch: Math.max(16, scratch), rowSums: 16, ...(halves && {queryHalves})}),
+    memory: memoryOf(halves),
+  });
 }
 
 interface Programs {
@@ -104,17 +113,20 @@ export function generateAppend(
   shape: Omit<AppendShape, 'queries'>,
   sizes: Omit<AppendSizes, 'held' | 'heads' | 'places'>,
   held: Held,
-): Step {
+): DecodeStep {
   const appended: AppendShape = {...shape, queries: false};
   const placed = {...sizes, heads: sizes.keyHeads, held: 0, places: placesOf(held)};
   const words = new Int32Array(2 * heldPairs(sizes.batch));
   writeHeld(words, 0, held, sizes.capacity);
-  return {
-    launches: [...copyLaunches(appended, placed, held), appendLaunch(remembered(appendProgram, appended), appended, placed)],
+  const append = appendLaunch(remembered(appendProgram, appended), appended, placed);
+  return Object.freeze({
+    plan: null,
+    launches: Object.freeze([...copyLaunches(appended, placed, held), append]),
     words,
-    tail: {pairs: words.length / 2},
-    workBytes: {},
-  };
+    tail: Object.freeze({pairs: words.length / 2}),
+    workBytes: Object.freeze({}),
+    memory: memoryOf(shape.halves),
+  });
 }
 
 function copyLaunches(shape: AppendShape, sizes: AppendSizes, held: Held): Launch[] {
@@ -122,17 +134,4 @@ function copyLaunches(shape: AppendShape, sizes: AppendSizes, held: Held): Launc
   return copied === 0 ? [] : [copyLaunch(remembered(copyProgram, shape), shape, sizes, copied)];
 }
 
-function wordsOf({schedule, maskWords, problem}: Plan, {maskBits, maskPairs, held: at}: Tail, held: Held): Int32Array<ArrayBuffer> {
-  const words = new Int32Array(2 * (at + heldPairs(held.sequences.length)));
-  words.set(schedule);
-  if (maskWords !== null) {
-    // Rows of whole pairs.
-    const perRow = Math.ceil(problem.keyLength / 32);
-    const pairs = pairsPerRow(problem.keyLength);
-    for (let row = 0; row * pairs < maskPairs; row++) {
-      words.set(maskWords.subarray(row * perRow, (row + 1) * perRow), 2 * (maskBits + row * pairs));
-    }
-  }
-  writeHeld(words, at, held, problem.keyLength);
-  return words;
-}
+const memoryOf = (halves: boolean): DecodeStep['memory'] => (halves ? ['keyHalves', 'valueHalves'] : ['key', 'value']);

@@ -1,4 +1,4 @@
-import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type Share} from '../plan/index.js';
+import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type LineShare} from '../plan/index.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {boundTensors, tailOf} from './terms/fields.js';
 import {PLAIN} from './terms/terms.js';
@@ -32,7 +32,7 @@ export function keyResults({heads, keyHeads}: Problem, features: Features, sums?
 }
 
 /** The dispatches of a backward pass, in order: what rows need, gradients of queries and their parts, of keys and values and their sums. */
-export function generateGradients(plan: GradientPlan, options: GradientOptions = {}): Launch[] {
+export function generateGradients(plan: GradientPlan, options: GradientOptions = {}): readonly Launch[] {
   const {features = PLAIN} = options;
   const {rows} = plan;
   const {headDim, valueDim} = rows.problem;
@@ -53,7 +53,7 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
     writer.rows(share, ofRows, queries);
     writer.keys(share, ofKeys, keys);
   });
-  return writer.launches;
+  return Object.freeze(writer.launches);
 }
 
 /** What is wanted of the gradients of scores: each of them, or sums along diagonals (both over the batch or heads that share them), or over rows. */
@@ -61,7 +61,7 @@ export type ScoreSums =
   {readonly kind: 'pairs' | 'diagonals'; readonly shape: readonly [number, number, number, number]} | {readonly kind: 'keys'};
 
 /** The dispatches that give gradients of a bias: dScores (and from it dRelative), or dKeyScores. */
-export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, options: GradientOptions = {}): Launch[] {
+export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, options: GradientOptions = {}): readonly Launch[] {
   const {features = PLAIN} = options;
   const {rows} = plan;
   const writer = new Writer(plan, options);
@@ -70,11 +70,11 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   if (sums.kind === 'keys') {
     const records: Records = {owns: 'keys', size: rows.tile.keys, outputs: [{role: 'dKeyScores', features: 1}]};
     writer.eachShare((share) => writer.keys(share, program, records, true));
-    return writer.launches;
+    return Object.freeze(writer.launches);
   }
   writer.eachShare((share) => writer.pairs(share, program, sums.shape));
   if (sums.kind === 'diagonals') writer.diagonals(sums.shape[1]);
-  return writer.launches;
+  return Object.freeze(writer.launches);
 }
 
 const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);
@@ -97,7 +97,7 @@ class Writer {
   }
 
   /** The scratch belongs to one share after another. */
-  eachShare(write: (share: Share) => void): void {
+  eachShare(write: (share: LineShare) => void): void {
     const {rows} = this.plan;
     const program = rowStatsProgram(rows, this.options.dLogSumExp ?? false);
     for (const share of gradientScratch(this.plan).shares) {
@@ -106,7 +106,7 @@ class Writer {
     }
   }
 
-  rows(share: Share, program: Program, records: Records): void {
+  rows(share: LineShare, program: Program, records: Records): void {
     const {over} = this.on(share);
     const lines = [share.heads, share.batches] as const;
     for (const pass of this.plan.rows.passes) {
@@ -116,7 +116,7 @@ class Writer {
   }
 
   /** `apart`: sums stay with their query head, in the layout [batch, heads, keyLength]. */
-  keys(share: Share, program: Program, records: Records, apart = false): void {
+  keys(share: LineShare, program: Program, records: Records, apart = false): void {
     const {rows, keys} = this.plan;
     const {heads, keyHeads} = rows.problem;
     const {items, spans, intervals, merges} = keys.offsets;
@@ -134,7 +134,7 @@ class Writer {
     }
   }
 
-  pairs(share: Share, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
+  pairs(share: LineShare, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
     const {problem, passes} = this.plan.rows;
     const {one, over} = this.on(share);
     this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
@@ -148,13 +148,13 @@ class Writer {
     this.push(one(diagonalProgram(), elementGrid(heads * (queryLength + keyLength - 1))));
   }
 
-  private on(share: Share, {params, ...own}: Own = {}): Launcher {
+  private on(share: LineShare, {params, ...own}: Own = {}): Launcher {
     const {firstBatch, firstHead, heads} = share;
     const shared = {slotBase: this.rowsIn(share), share: [firstBatch, firstHead, heads] as const};
     return launcher(this.plan.rows, this.options, {params: {...shared, ...params}, ...own});
   }
 
-  private rowsIn({batches, heads}: Share): number {
+  private rowsIn({batches, heads}: LineShare): number {
     return batches * heads * this.plan.rows.problem.queryLength;
   }
 

@@ -4,5 +4,5 @@ import type {Launch} from './text/program.js';
 import {roundGrid, roundProgram} from './around/round.js';
 
 /** What a plan launches whose features are too wide for our kernels: the rounding of query, key and value where they are read as float16. */
-export const generateRounding = (plan: Plan): Launch[] =>
-  plan.storage === 'float16' ? [launcher(plan, {}).one(roundProgram(plan), roundGrid(plan))] : [];
+export const generateRounding = (plan: Plan): readonly Launch[] =>
+  Object.freeze(plan.storage === 'float16' ? [launcher(plan, {}).one(roundProgram(plan), roundGrid(plan))] : []);

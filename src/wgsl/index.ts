@@ -1,9 +1,10 @@
+export {checkLaunches, type Launched} from './check.js';
 export {halvesBytes} from './around/convert.js';
 export type {BindingRole, CallParams, Launch, Layout, Program, TermRole} from './text/program.js';
 export {FAR_UNIT, type Features} from './text/features.js';
 export {tailOf, type Tail} from './terms/fields.js';
 export {hasFarScores, PLAIN, scoreUnit, suitsMatrices} from './terms/terms.js';
-export {generateAppend, generateStep, type Step} from './generate_decode.js';
+export {generateAppend, generateStep, type DecodeStep} from './generate_decode.js';
 export type {Held, HeldSequence} from './text/held.js';
 export {generateGradients, generateScoreGradients, keyResults, type GradientOptions, type ScoreSums} from './generate_gradients.js';
 export {generateRounding} from './generate_rounding.js';
@@ -11,3 +12,4 @@ export {generate, type GenerateOptions} from './generate.js';
 export {PARAMS_BYTES} from './text/params.js';
 export {roundedBytes} from './around/round.js';
 export {factorsOf, isFarScale} from './text/scale.js';
+export {scheduleWords} from './terms/schedule_words.js';

@@ -1,5 +1,5 @@
 import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Plan} from '../plan/index.js';
-import {fieldsOf, pairsPerRow, tailOf} from './terms/fields.js';
+import {fieldsOf, keptAtMost, pairsPerRow, tailOf} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {packParams, type FixedParams} from './text/params.js';
@@ -64,16 +64,18 @@ export function launcher(
     share: [0, 0, heads],
     unit: scoreUnit(features),
     farScale: features.farScale,
+    rowKeys: 0,
     ...changes,
   };
   const fields = fieldsOf(features, plan, tail);
+  const kept = keptAtMost(features);
   const launch = (program: Program, grid: Launch['grid'], own: Partial<FixedParams>, range?: Range): Launch => {
     const fixed = {...shared, first: 0, flags: 0, ...own};
     return Object.freeze({
       program,
       grid: Object.freeze(grid),
       ...(range && {range: Object.freeze(range)}),
-      params: (call: CallParams) => packParams(fixed, layout === undefined ? call : {...call, layout}, fields(call)),
+      params: (call: CallParams) => packParams(fixed, layout === undefined ? call : {...call, layout}, fields(call), kept(call)),
     });
   };
   return {

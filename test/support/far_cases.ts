@@ -136,11 +136,21 @@ const SINKS_BIASES: readonly FarCase[] = [
   {what: 'sinks equal to far biases', sinks: [1e38, -3e38], keyBias: [1e38, -3e38]},
 ];
 
-/** Their sums are past float32, their means are not. Kernels of WebGPU do not hold them: docs/limits.md. */
-export const HUGE_VALUES: readonly FarCase[] = [
+/** Their sums are past float32, their means are not: in one pass over the keys and in several, beside all that scores may have. */
+const HUGE_VALUES: readonly FarCase[] = [
   {what: 'huge values', value: [1e38]},
   {what: 'the largest values', value: [3.4e38], pattern: 'full()'},
   {what: 'huge values beside small ones', value: [3e38, 1e-30, 1, 1e-33]},
+  {what: 'huge values in a window', value: [3e38], pattern: 'slidingWindow(left: 5, right: 2)'},
+  {what: 'huge values in two passes', value: [3e38], pattern: 'strided(stride: 4) or blockLocal(size: 8)'},
+  {what: 'huge values and far scores', value: [3e38], query: 1e6, key: 1e6, without: ['query', 'key']},
+  {
+    what: 'huge values beside a bias, sinks and lengths',
+    value: [3e38],
+    keyBias: [-3e38, -3e38, 2],
+    sinks: [1, -2],
+    keyLengths: [KEYS - 3],
+  },
 ];
 
 const VALUES: readonly FarCase[] = [
@@ -161,6 +171,7 @@ export const FAR_CASES: Readonly<Record<string, readonly FarCase[]>> = {
   sinks: SINKS,
   'sinks and biases': SINKS_BIASES,
   values: VALUES,
+  'huge values': HUGE_VALUES,
 };
 
 export const filled = (numbers: readonly number[], length: number): Float32Array =>

@@ -10,7 +10,7 @@ export async function expectFarCaches({precision}: Pick<SparseAttentionOptions, 
   const length = 9;
   const halves = precision === 'float16';
   const sizes = {...SIZES, queryLength: length, keyLength: length};
-  const drawn = withValues(randomInputs(sizes), halves ? [1, 6e4] : [1, 3e37, 1e-36]);
+  const drawn = withValues(randomInputs(sizes), halves ? [1, 6e4] : [1, 3e38, 1e-36]);
   const columns = filled([-3e38, LOWEST, -2.9e38, -Infinity, -3e38], length);
   const slopes = filled([3e36, -3e36], HEADS);
   const far = {...drawn, query: drawn.query.map((x) => 1e20 * x), key: drawn.key.map((x) => 1e20 * x)};

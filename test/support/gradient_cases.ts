@@ -3,7 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import {compress, CORE_DEVICE, type Device, type Pattern, type Problem} from '../../src/pure.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults} from '../../src/plan/index.js';
-import {callParams, launch, runLaunches, type CallTensors} from '../../src/runtime/launch/launch.js';
+import {callParams, launch, type CallTensors} from '../../src/runtime/launch/launch.js';
+import {resident} from '../../src/runtime/launch/resident.js';
+import {run as runLaunches} from '../../src/runtime/launch/run.js';
 import {generateGradients, generateScoreGradients, keyResults, tailOf, type ScoreSums} from '../../src/wgsl/index.js';
 import {mulberry32} from '../oracle.js';
 import {
@@ -174,7 +176,7 @@ export function gradientsInParts(
       ...{plan: plan.rows, launches, tail: tailOf(plan.rows, features, null)},
       workBytes: {scratch: 16 * gradientScratch(plan).total},
     };
-    return runLaunches(host(), runnable, all, shapes, callParams(tensors, numbers)).map((info) =>
+    return runLaunches(host(), resident(runnable), {tensors: all, shapes, call: callParams(tensors, numbers)}).map((info) =>
       tf.engine().makeTensorFromTensorInfo(info),
     );
   };

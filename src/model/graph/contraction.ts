@@ -1,15 +1,15 @@
-import {dataInputs, textOf, type NodeDef} from './graph.js';
+import {dataInputs, textAttr, type NodeDef} from './graph.js';
 import type {ShapeTable} from './shape_table.js';
 
 /** One operand of a product; a name for each of its axes. `*` in front stands for any leading axes, where the rank is unknown. */
-export interface Operand {
+export interface Factor {
   readonly input: string;
   readonly labels: readonly string[];
 }
 
 /** A product of two tensors, as an Einsum would say it: axes of the same name go together, those that are not in `out` are summed. */
 export interface Contraction {
-  readonly operands: readonly [Operand, Operand];
+  readonly operands: readonly [Factor, Factor];
   readonly out: readonly string[];
 }
 
@@ -30,11 +30,11 @@ export function contractionOf(
   const [left, right, ...more] = dataInputs(node);
   if (!PRODUCTS.includes(node.op) || left === undefined || right === undefined || more.length > 0) return undefined;
   const rank = (input: string): number | undefined => (ranks.has(input) ? ranks.get(input) : shapes.rank(input));
-  if (node.op === 'Einsum') return parseEquation(textOf(node.attr?.['equation']), [left, right], rank);
+  if (node.op === 'Einsum') return parseEquation(textAttr(node.attr?.['equation']), [left, right], rank);
   if (node.op === '_FusedMatMul' && (node.attr?.['fused_ops']?.list?.s?.length ?? 0) > 0) return undefined;
   const batched = BATCH_MATMULS.includes(node.op);
   const flag = (name: string): boolean => node.attr?.[name]?.b === true;
-  const operand = (input: string, matrix: readonly string[], transposed: boolean): Operand => ({
+  const operand = (input: string, matrix: readonly string[], transposed: boolean): Factor => ({
     input,
     labels: [...(batched ? leading(rank(input)) : []), ...(transposed ? matrix.toReversed() : matrix)],
   });

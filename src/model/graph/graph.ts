@@ -162,7 +162,7 @@ export function modelOutputs(nodes: readonly NodeDef[], signature: Signature | u
 }
 
 /** The text of a string attribute; it is base64, or bytes. */
-export function textOf(attr: AttrValue | undefined): string {
+export function textAttr(attr: AttrValue | undefined): string {
   const text = attr?.s ?? '';
   try {
     return typeof text === 'string' ? atob(text) : String.fromCharCode(...text);

@@ -1,4 +1,4 @@
-import {dataInputs, numberAttr, textOf, type NodeDef} from './graph.js';
+import {dataInputs, numberAttr, textAttr, type NodeDef} from './graph.js';
 import {isNeverOne, numberOf, over, plus, product, same, sizeOf, times, type Size} from './size.js';
 import {sliceShape} from './slices.js';
 import type {Shape, ShapeTable} from './shape_table.js';
@@ -163,7 +163,7 @@ function mustFit(shapes: ShapeTable, node: NodeDef, a: Size, b: Size): void {
 }
 
 function einsum(shapes: ShapeTable, node: NodeDef, inputs: readonly string[]): Shape | undefined {
-  const [left = '', right] = textOf(node.attr?.['equation']).replace(/\s/g, '').split('->');
+  const [left = '', right] = textAttr(node.attr?.['equation']).replace(/\s/g, '').split('->');
   if (right === undefined || left.includes('.')) return undefined;
   const sizes = new Map<string, Size>();
   left.split(',').forEach((letters, i) => {
@@ -179,7 +179,7 @@ function einsum(shapes: ShapeTable, node: NodeDef, inputs: readonly string[]): S
 }
 
 function convolution(shapes: ShapeTable, node: NodeDef, x: Shape | undefined, filter: Shape | undefined): Shape | undefined {
-  if (textOf(node.attr?.['data_format']) === 'NCHW' || x?.length !== 4 || filter?.length !== 4) return undefined;
+  if (textAttr(node.attr?.['data_format']) === 'NCHW' || x?.length !== 4 || filter?.length !== 4) return undefined;
   const strides = node.attr?.['strides']?.list?.i ?? [];
   const pointwise = strides.every((stride) => Number(stride) === 1) && filter.slice(0, 2).every((size) => numberOf(size) === 1);
   const side = (axis: number): Size => (pointwise ? x[axis]! : shapes.unknown(node.name, axis));

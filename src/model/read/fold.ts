@@ -15,7 +15,7 @@ export type Folded = number | string;
 export type Assumption = (tensor: string, node: NodeDef) => Folded | undefined;
 
 /** The assumption that changes nothing. */
-export const NOTHING: Assumption = () => undefined;
+export const NO_ASSUMPTION: Assumption = () => undefined;
 
 /** A tensor that is gone, by its name where it had it, and its shape. */
 export interface Lost {
@@ -52,7 +52,7 @@ export class Folder {
 
   /** The number that all elements of a tensor are, whatever runs. */
   number(input: string): number | undefined {
-    const value = this.fold(input, NOTHING)?.value;
+    const value = this.fold(input, NO_ASSUMPTION)?.value;
     return typeof value === 'number' ? value : undefined;
   }
 

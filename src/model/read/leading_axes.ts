@@ -1,6 +1,6 @@
 import {apart, mergedLetter} from './letters.js';
 import type {Logits, PathNode} from './normal_form.js';
-import {partsOf} from './regroup.js';
+import {splitLabels} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, type Size} from '../graph/size.js';
 
@@ -11,7 +11,7 @@ export function pathAxes(
   splits: ReadonlyMap<string, readonly string[]>,
 ): Map<string, readonly string[]> {
   const letterOf = (labels: readonly string[]): string | undefined =>
-    mergedLetter(labels.flatMap((label) => partsOf(label, splits)).map((label) => letters.get(label) ?? ' '));
+    mergedLetter(labels.flatMap((label) => splitLabels(label, splits)).map((label) => letters.get(label) ?? ' '));
   const axes = path.filter(({masked}) => !masked).map(({name, dims}) => [name, dims.map(letterOf)] as const);
   return new Map(
     axes.filter((entry): entry is [string, string[]] => entry[1].every((letter) => letter !== undefined && letter !== ' ')),

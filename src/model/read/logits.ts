@@ -1,8 +1,8 @@
 import {causalMaskOf, FAR, type Alignment, type CausalMask} from './causal.js';
 import {contractionOf} from '../graph/contraction.js';
 import {isProduct, leadsToProduct} from './dense_layers.js';
-import {type Assumption, type Folded, NOTHING, type Result} from './fold.js';
-import {dataInputs, textOf, type NodeDef} from '../graph/graph.js';
+import {type Assumption, type Folded, NO_ASSUMPTION, type Result} from './fold.js';
+import {dataInputs, textAttr, type NodeDef} from '../graph/graph.js';
 import {without} from './growth.js';
 import {through, withRank, withTerm, type Logits, type LogitsContext} from './normal_form.js';
 import {regroup} from './regroup.js';
@@ -62,7 +62,7 @@ function readNode(context: LogitsContext, input: string): Logits | string {
 function readProduct({shapes}: LogitsContext, node: NodeDef): Logits | string {
   const contraction = contractionOf(shapes, node);
   if (contraction === undefined && node.op === 'Einsum') {
-    return `the Einsum '${node.name}' (${textOf(node.attr?.['equation'])}) is no product of two tensors by distinct axes`;
+    return `the Einsum '${node.name}' (${textAttr(node.attr?.['equation'])}) is no product of two tensors by distinct axes`;
   }
   if (contraction === undefined) return `the ${node.op} '${node.name}' stands between the product of query and key and the softmax`;
   if (!isProduct(shapes, node)) return `the ${node.op} '${node.name}' multiplies with weights`;
@@ -81,7 +81,7 @@ function readScaled(context: LogitsContext, node: NodeDef, [left = '', right = '
   const [scores, tensor] = factor === byRight ? [left, right] : [right, left];
   const read = readLogits(context, scores);
   if (typeof read === 'string') return leadsToScores(context, scores) ? read : `'${tensor}' is the same whatever its scores are`;
-  const inner = without(context, read, context.folder.fold(tensor, NOTHING)?.lost ?? [{shape: undefined}]);
+  const inner = without(context, read, context.folder.fold(tensor, NO_ASSUMPTION)?.lost ?? [{shape: undefined}]);
   if (inner === undefined) return withScale(context, node, read, tensor, node.op === 'Mul' ? 'times' : 'over');
   const hides = inner.causal !== undefined || inner.terms.some(({kind}) => kind === 'keep' || kind === 'drop');
   if (hides && factor < LEAST_FACTOR) return `'${node.name}' scales masked scores by ${factor}`;
@@ -146,7 +146,7 @@ const shiftedBy = (logits: Logits | undefined, number: number): Logits | undefin
 /** The logits with a tensor added: as a mask if it is one, without what softmax does not see, or as it is. */
 function withAddend(context: LogitsContext, logits: Logits, input: string, factor: number): Logits {
   const {folder, shapes} = context;
-  const whole = folder.fold(input, NOTHING);
+  const whole = folder.fold(input, NO_ASSUMPTION);
   const isShift = typeof whole?.value === 'number' && Math.abs(whole.value) <= LARGEST_SHIFT;
   const unshifted = isShift ? shiftedBy(without(context, logits, whole.lost), Number(whole.value) * factor) : undefined;
   if (unshifted !== undefined) return unshifted;
@@ -210,7 +210,7 @@ function readSelect(
     return scores < 0 ? `'${node.name}' selects by the scores` : (tries[scores] as string);
   }
   const far = at === 0 ? no : yes;
-  const folded = context.folder.fold(far, NOTHING);
+  const folded = context.folder.fold(far, NO_ASSUMPTION);
   const fill = typeof folded?.value === 'number' ? folded.value : undefined;
   if (folded === undefined || fill === undefined || !(fill <= FAR)) {
     return `'${node.name}' selects between the scores and ${fill === undefined ? 'another tensor' : `${fill}, which may not hide them`}`;
@@ -242,7 +242,8 @@ function withCondition(context: LogitsContext, logits: Logits, condition: string
   if (taken !== undefined) return taken;
   const source = {value: shapes.graph.source(condition)?.input ?? condition, used: false, lost: []};
   return (
-    take(logits, folder.fold(condition, NOTHING) ?? source) ?? withTerm(context, logits, {input: source.value, kind, factor: 1})
+    take(logits, folder.fold(condition, NO_ASSUMPTION) ?? source) ??
+    withTerm(context, logits, {input: source.value, kind, factor: 1})
   );
 }
 

@@ -9,8 +9,8 @@ import {scalesKeysOfHeads} from './scale.js';
 import {missingOf, partSizes, pathAxes} from './leading_axes.js';
 import {isMerged, mergedLetter} from './letters.js';
 import {isMasked, isScale, type Logits, type LogitsContext} from './normal_form.js';
-import {candidatesOf, exitsOf, type Candidate, type Exit, type Merge} from './operands.js';
-import {partsOf, regroup, type Dims} from './regroup.js';
+import {candidatesOf, exitsOf, type Candidate, type Exit, type MergedHeads} from './operands.js';
+import {splitLabels, regroup, type Dims} from './regroup.js';
 import {placeTerms, queryAxis, type PlacedTerm} from './score_axes.js';
 import type {Size} from '../graph/size.js';
 import {readersOutside, softmaxesOf, type Softmax} from './softmax.js';
@@ -157,7 +157,7 @@ function readOutput({shapes}: LogitsContext, softmax: Softmax, logits: Logits): 
 function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, output: Output): Attention | string {
   const {shapes, folder} = context;
   const {splits} = output;
-  const single = (dims: Dims): string[] => dims.flat().flatMap((label) => partsOf(label, splits));
+  const single = (dims: Dims): string[] => dims.flat().flatMap((label) => splitLabels(label, splits));
   const last = logits.dims.at(-1)!;
   const [keyLabel] = last;
   if (last.length !== 1 || keyLabel === undefined || splits.has(keyLabel))
@@ -182,7 +182,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   /** Letters of a tensor, or undefined where one axis is none of this attention. */
   const spell = (labels: readonly string[], named: Readonly<Record<string, string>>): string[] | undefined => {
     const axes = labels.map((label) => {
-      const parts = label.split('+').flatMap((part) => partsOf(part, splits));
+      const parts = label.split('+').flatMap((part) => splitLabels(part, splits));
       if (label === '*') return '*';
       if (parts.length > 1) return mergedLetter(parts.map((part) => letters.get(part) ?? ''));
       return named[parts[0]!] ?? letters.get(parts[0]!) ?? leadingLetter(parts[0]!);
@@ -219,7 +219,7 @@ function assemble(context: LogitsContext, softmax: Softmax, logits: Logits, outp
   const parts = partSizes(shapes, logits, output.sizes, letters);
   const missing = missingOf(axes.output!, leading.length);
   if (missing !== undefined) return `the output '${output.node.name}' has no axis of its ${missing}`;
-  const merge: Merge | undefined = parts['h'] === undefined ? undefined : {heads: parts['h']};
+  const merge: MergedHeads | undefined = parts['h'] === undefined ? undefined : {heads: parts['h']};
   const candidates = (role: 'query' | 'key' | 'value', input: string): Candidate[] =>
     candidatesOf(
       shapes,

@@ -16,7 +16,7 @@ export interface Candidate {
 }
 
 /** Heads of a merged axis. */
-export interface Merge {
+export interface MergedHeads {
   readonly heads: number;
 }
 
@@ -29,7 +29,7 @@ export function candidatesOf(
   folder: Folder,
   start: Candidate,
   role: 'query' | 'key' | 'value',
-  merge?: Merge,
+  merge?: MergedHeads,
 ): Candidate[] {
   const found = [start];
   for (let last = start; found.length < 12; found.push(last)) {
@@ -47,7 +47,7 @@ function step(
   last: Candidate,
   node: NodeDef,
   role: 'query' | 'key' | 'value',
-  merge: Merge | undefined,
+  merge: MergedHeads | undefined,
 ): Candidate | undefined {
   const [first = '', second = ''] = dataInputs(node);
   switch (node.op) {
@@ -78,7 +78,7 @@ function step(
 }
 
 /** [batch, heads, l, d] in front of a reshape to [batch · heads, l, d]. */
-function unmerged(shapes: ShapeTable, last: Candidate, node: NodeDef, merge: Merge | undefined): Candidate | undefined {
+function unmerged(shapes: ShapeTable, last: Candidate, node: NodeDef, merge: MergedHeads | undefined): Candidate | undefined {
   const [input = ''] = dataInputs(node);
   const [from, to] = [shapes.of(input), shapes.of(node.name)];
   if (last.axes[0] !== 'm' || merge === undefined || from?.length !== 4 || to?.length !== 3) return undefined;
@@ -133,7 +133,7 @@ export interface Exit {
 }
 
 /** The product of probabilities and value, and the transposes and the reshape behind it as long as nothing else reads them. */
-export function exitsOf(shapes: ShapeTable, start: Exit, merge?: Merge): Exit[] {
+export function exitsOf(shapes: ShapeTable, start: Exit, merge?: MergedHeads): Exit[] {
   const {graph} = shapes;
   const found = [start];
   for (let last = start; found.length < 4; found.push(last)) {

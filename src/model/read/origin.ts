@@ -1,7 +1,7 @@
 import {contractionOf} from '../graph/contraction.js';
 import {isWeight} from './dense_layers.js';
-import {dataInputs, numberAttr, textOf, type NodeDef} from '../graph/graph.js';
-import {partsOf, regroup} from './regroup.js';
+import {dataInputs, numberAttr, textAttr, type NodeDef} from '../graph/graph.js';
+import {splitLabels, regroup} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
 import {cutsOf} from '../graph/slices.js';
@@ -81,7 +81,7 @@ function originOf(shapes: ShapeTable, tensor: string, axis: number): Origin | un
       return throughReshape(shapes, node, first, axis);
     case 'Conv2D':
     case '_FusedConv2D':
-      return axis === (textOf(node.attr?.['data_format']) === 'NCHW' ? 1 : 3) ? {from: 'weights'} : kept(first, axis);
+      return axis === (textAttr(node.attr?.['data_format']) === 'NCHW' ? 1 : 3) ? {from: 'weights'} : kept(first, axis);
     case 'Split':
     case 'SplitV': {
       const [whole = '', at] = node.op === 'Split' ? [inputs[1], shapes.integer(first)] : [first, shapes.integer(inputs[2])];
@@ -128,7 +128,7 @@ function throughReshape(shapes: ShapeTable, node: NodeDef, input: string, axis: 
   );
   const [label, ...more] = (next?.dims[axis] ?? []).filter((each) => numberOf(next!.sizes.get(each)) !== 1);
   if (label === undefined || more.length > 0) return undefined;
-  const whole = names.findIndex((name) => partsOf(name, next!.splits).includes(label));
+  const whole = names.findIndex((name) => splitLabels(name, next!.splits).includes(label));
   return whole < 0 ? undefined : {from: names.includes(label) ? 'axis' : 'part', input, axis: whole};
 }
 

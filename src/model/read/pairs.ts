@@ -1,6 +1,6 @@
 import {contractionOf, type Contraction} from '../graph/contraction.js';
 import {isProduct} from './dense_layers.js';
-import {dataInputs, parseEdge, textOf, type NodeDef} from '../graph/graph.js';
+import {dataInputs, parseEdge, textAttr, type NodeDef} from '../graph/graph.js';
 import {regroup, type Dims} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {same, type Size} from '../graph/size.js';
@@ -105,7 +105,7 @@ export class Pairs {
       return {...marked, dims: contraction!.out.map((label) => groupOf(label) ?? [`${node.name}/${label}`])};
     }
     if (CONVOLUTIONS.includes(node.op)) {
-      const channels = dims.at(textOf(node.attr?.['data_format']) === 'NCHW' ? -3 : -1) ?? [];
+      const channels = dims.at(textAttr(node.attr?.['data_format']) === 'NCHW' ? -3 : -1) ?? [];
       return inputs[0] === input && !channels.some((label) => marks.has(label)) ? marked : undefined;
     }
     if (node.op === 'Transpose') {

@@ -84,6 +84,6 @@ function regroupFromLeft(dims: Dims, sizes: ReadonlyMap<string, Size>, target: S
 }
 
 /** An axis written as the parts it consists of in the end. */
-export function partsOf(label: string, splits: ReadonlyMap<string, readonly string[]>): readonly string[] {
-  return splits.get(label)?.flatMap((part) => partsOf(part, splits)) ?? [label];
+export function splitLabels(label: string, splits: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  return splits.get(label)?.flatMap((part) => splitLabels(part, splits)) ?? [label];
 }

@@ -1,9 +1,9 @@
-import type {Operand} from '../graph/contraction.js';
+import type {Factor} from '../graph/contraction.js';
 import {parseEdge} from '../graph/graph.js';
 import {mergedLetter} from './letters.js';
 import {isScale, type Logits, type Term} from './normal_form.js';
 import {areHeads} from './origin.js';
-import {partsOf, type Dims} from './regroup.js';
+import {splitLabels, type Dims} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same, type Size} from '../graph/size.js';
 
@@ -24,9 +24,9 @@ export function queryAxis(
   scores: string,
   own: readonly string[],
   last: string,
-  {query, key, keyLabel, features}: {query: Operand; key: Operand; keyLabel: string; features: string},
+  {query, key, keyLabel, features}: {query: Factor; key: Factor; keyLabel: string; features: string},
 ): QueryAxis | undefined {
-  const sizeOf = ({input, labels}: Operand, label: string): Size | undefined => shapes.of(input)?.[labels.indexOf(label)];
+  const sizeOf = ({input, labels}: Factor, label: string): Size | undefined => shapes.of(input)?.[labels.indexOf(label)];
   const ones = key.labels.filter((label) => label !== features && label !== keyLabel && numberOf(sizeOf(key, label)) === 1);
   // One head of both is no choice. Beside a query of unknown rank all that is known is that it may have such axes.
   const [single, shared] = [true, false].map((one) =>
@@ -84,7 +84,7 @@ export function placeTerms(
 }
 
 const spelledAs = (dims: Dims, splits: ReadonlyMap<string, readonly string[]>): string[] =>
-  dims.map((labels) => labels.flatMap((label) => partsOf(label, splits)).join('+'));
+  dims.map((labels) => labels.flatMap((label) => splitLabels(label, splits)).join('+'));
 
 function placeTerm(
   shapes: ShapeTable,

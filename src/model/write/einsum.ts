@@ -1,13 +1,13 @@
 import type {GraphBuilder} from '../graph/builder.js';
-import {contractionOf, type Operand} from '../graph/contraction.js';
-import {controlInputs, textOf, type NodeDef} from '../graph/graph.js';
+import {contractionOf, type Factor} from '../graph/contraction.js';
+import {controlInputs, textAttr, type NodeDef} from '../graph/graph.js';
 import {numberOf} from '../graph/size.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 
 /** One way to order the axes of a product so that it is a matrix product. */
 interface Order {
-  readonly left: Operand;
-  readonly right: Operand;
+  readonly left: Factor;
+  readonly right: Factor;
   readonly batch: readonly string[];
   readonly rows: readonly string[];
   readonly sum: readonly string[];
@@ -22,7 +22,7 @@ interface Order {
  * @returns The last node, the others are added to the builder; or why it cannot be.
  */
 export function asMatMul(shapes: ShapeTable, builder: GraphBuilder, node: NodeDef): NodeDef | string {
-  const equation = textOf(node.attr?.['equation']);
+  const equation = textAttr(node.attr?.['equation']);
   const product = contractionOf(shapes, node);
   if (product === undefined) return `the Einsum '${node.name}' (${equation}) is no product of two tensors by distinct axes`;
   const [a, b] = product.operands;

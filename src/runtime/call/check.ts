@@ -3,7 +3,7 @@ import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {Pattern, refusePattern, type Layout, type Problem} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from './arguments.js';
-import {checkScoring, type Scoring} from './check_scoring.js';
+import {checkScoring, type CallScoring} from './check_scoring.js';
 import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
 import {paddingCure} from './padding.js';
 
@@ -19,7 +19,7 @@ export interface Call {
   readonly pattern?: Pattern;
   readonly mask?: Tensor4D;
   readonly layout: Layout;
-  readonly scoring: Scoring;
+  readonly scoring: CallScoring;
   readonly implementation: 'auto' | 'fused' | 'dense';
   readonly precision: Precision;
 }

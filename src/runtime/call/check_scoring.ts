@@ -19,7 +19,7 @@ export interface ScoringTensors {
 }
 
 /** All that turns products of query and key into probabilities, beside the pattern. */
-export interface Scoring {
+export interface CallScoring {
   readonly tensors: ScoringTensors;
   readonly scale: number;
   readonly softcap?: number;
@@ -27,7 +27,7 @@ export interface Scoring {
   readonly seed: number;
 }
 
-export function checkScoring(options: Given<SparseAttentionOptions>, rank: 3 | 4, problem: Problem): Scoring {
+export function checkScoring(options: Given<SparseAttentionOptions>, rank: 3 | 4, problem: Problem): CallScoring {
   const {heads, headDim} = problem;
   const {bias, keyLengths, segmentIds, alibiSlopes, relativeBias, sinks} = options;
   const perHead = (name: string, given: Tensor | NumberArray): Tensor1D => shaped(name, floats(name, given), [heads], '[heads]');
@@ -45,7 +45,7 @@ export function checkScoring(options: Given<SparseAttentionOptions>, rank: 3 | 4
 }
 
 /** What the text of kernels depends on. */
-export const featuresOf = ({tensors, scale, softcap, dropout}: Scoring): Features => ({
+export const featuresOf = ({tensors, scale, softcap, dropout}: CallScoring): Features => ({
   bias: tensors.bias !== undefined,
   softcap: softcap !== undefined,
   alibi: tensors.alibiSlopes !== undefined,

@@ -8,7 +8,7 @@ import {denseGradients, type DenseOutcome} from '../tf_ops/dense_gradients.js';
 import {emptyAttention, emptyGradients} from './empty.js';
 import {firstOrder, registerFirstOrder} from './first_order.js';
 import {launch, type CallTensors} from '../launch/launch.js';
-import {launchGradients, type GradientTensors} from '../launch/launch_gradients.js';
+import {launchGradients, type GradientInputs} from '../launch/launch_gradients.js';
 import {composeOnWebGPU, type Composed} from './wide.js';
 
 export const KERNEL_NAME = 'SparseAttention';
@@ -120,7 +120,7 @@ export function sparseAttentionGradient(
       ? launchGradients(
           host,
           attrs.compiled!,
-          {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientTensors,
+          {...inputs, output, rowSums: aux[0], dOutput, dLogSumExp} as unknown as GradientInputs,
           attrs,
         )
       : lazily(composedGradients(host, inputs as unknown as DenseInputs, attrs, {output: output!, dOutput, dLogSumExp}));

@@ -17,8 +17,10 @@ import {checkBackendPrecision} from './attention.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
-import {callParams, checkFits, makeResident, type Runnable} from '../launch/launch.js';
+import {checkBuffersFit} from '../launch/fits.js';
+import {callParams} from '../launch/launch.js';
 import {gradientsOf} from '../launch/launch_gradients.js';
+import {makeResident, type Lasting} from '../launch/resident.js';
 import {roundingOf} from './wide.js';
 
 /** The sizes and options of the calls to come. */
@@ -91,7 +93,7 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   host.throwIfLost();
   const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const output = [batch, heads, queryLength, valueDim];
-  const launched = (compiled: Compiled): Runnable => (isWide(problem) ? roundingOf(compiled) : compiled);
+  const launched = (compiled: Compiled): Lasting => (isWide(problem) ? roundingOf(compiled) : compiled);
   await ready(host, launched(compiledPlan(pattern, problem, host.limits, options)), {output});
   if (!gradients) return;
   const compiled = compiledPlan(pattern, problem, host.limits, {...options, aux: 'rowSums'});
@@ -105,8 +107,8 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   await ready(host, gradientsOf(compiled, false), shapes);
 }
 
-async function ready(host: Host, runnable: Runnable, shapes: Parameters<typeof checkFits>[3]): Promise<void> {
-  checkFits(host, runnable, {}, shapes);
+async function ready(host: Host, runnable: Lasting, shapes: Parameters<typeof checkBuffersFit>[3]): Promise<void> {
+  checkBuffersFit(host, runnable, {}, shapes);
   await host.outcome(Promise.all(runnable.launches.map(({program}) => host.pipelines.compile(program))));
   // A lost device compiles everything, and nothing of it runs.
   host.throwIfLost();

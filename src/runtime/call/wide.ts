@@ -4,7 +4,10 @@ import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import type {DenseInputs} from '../tf_ops/dense.js';
 import {defaultNumbers} from './check_scoring.js';
-import {callParams, checkFits, runLaunches, type Runnable} from '../launch/launch.js';
+import {checkBuffersFit} from '../launch/fits.js';
+import {callParams} from '../launch/launch.js';
+import {resident, type Lasting} from '../launch/resident.js';
+import {run} from '../launch/run.js';
 
 /** What TensorFlow.js ops compute on WebGPU: with these tensors, the rows of the pattern, and something to do after each chunk. */
 export type Composed<T> = (inputs: DenseInputs, rows: Acsr | null, afterChunk?: () => void) => T;
@@ -24,7 +27,7 @@ export function composeOnWebGPU<T extends object>(
   const {acsr, plan, launches} = compiled;
   const {batch, heads, keyHeads, keyLength} = plan.problem;
   const scratch = 4 * Math.max(CHUNK_PAIRS, batch * heads * keyLength);
-  checkFits(host, {launches, workBytes: {scratch}, tail: {pairs: 0}}, {...inputs}, outputs);
+  checkBuffersFit(host, {launches, workBytes: {scratch}, tail: {pairs: 0}}, {...inputs}, outputs);
   const {maxComputeWorkgroupsPerDimension: mostLines} = host.device.limits;
   if (batch * keyHeads > mostLines) {
     const cure = 'Split the batch over several calls.';
@@ -39,14 +42,15 @@ export function composeOnWebGPU<T extends object>(
 
 const NO_SIZES: ReadonlySet<number> = new Set();
 
-const roundings = new WeakMap<Compiled, Runnable>();
+const roundings = new WeakMap<Compiled, Lasting>();
 
 /** What rounds query, key and value for a plan that stores float16, and nothing for one that does not. No tile is read. */
-export function roundingOf(compiled: Compiled): Runnable {
+export function roundingOf(compiled: Compiled): Lasting {
   let rounding = roundings.get(compiled);
   if (rounding === undefined) {
-    const plan = {...compiled.plan, schedule: new Int32Array(0), maskWords: null};
-    rounding = {plan, launches: compiled.launches, tail: {...compiled.tail, pairs: 0}, workBytes: {}};
+    const plan = Object.freeze({...compiled.plan, schedule: new Int32Array(0), maskWords: null});
+    const tail = Object.freeze({...compiled.tail, pairs: 0});
+    rounding = Object.freeze({plan, launches: compiled.launches, tail, workBytes: Object.freeze({})});
     roundings.set(compiled, rounding);
   }
   return rounding;
@@ -56,8 +60,8 @@ export function roundingOf(compiled: Compiled): Runnable {
 function roundedOf(host: Host, compiled: Compiled, {query, key, value}: DenseInputs): Partial<DenseInputs> {
   if (compiled.launches.length === 0) return {};
   const shapes = {queryRounded: query.shape, keyRounded: key.shape, valueRounded: value.shape};
-  const params = callParams({}, defaultNumbers(compiled.plan.problem));
-  const made = runLaunches(host, roundingOf(compiled), {query, key, value}, shapes, params);
+  const call = callParams({}, defaultNumbers(compiled.plan.problem));
+  const made = run(host, resident(roundingOf(compiled)), {tensors: {query, key, value}, shapes, call});
   const [newQuery, newKey, newValue] = made.map((info) => tf.engine().makeTensorFromTensorInfo(info));
   return {query: newQuery!, key: newKey!, value: newValue!};
 }

@@ -2,13 +2,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import {
   acsrText,
   checkAcsr,
+  checkLaunches,
   checkPlan,
   isWide,
   launchesText,
   patternText,
   planText,
   type Acsr,
-  type Compiled,
+  type Launched,
   type Pattern,
   type Plan,
 } from '../../pure.js';
@@ -43,9 +44,11 @@ export function showCall(level: number, what: string, {pattern, acsr, plan}: Roo
   else if (isWide(plan.problem)) print(planText(plan));
 }
 
-/** Prints the plan of launches (3) and their WGSL (4), of forward and backward passes and of decoding steps. */
-export function showLaunches(level: number, {plan, launches}: Pick<Compiled, 'plan' | 'launches'>): void {
-  if (level >= 3) print(planText(plan));
+/** Checks launches and prints their plan (level 3) and their WGSL (4), of forward and backward passes and of decoding steps. */
+export function showLaunches(level: number, launched: Launched): void {
+  check(launched, checkLaunches);
+  const {plan, launches} = launched;
+  if (level >= 3 && plan !== null) print(planText(plan));
   if (level >= 4) print(launchesText(launches));
 }
 

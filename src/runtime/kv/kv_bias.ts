@@ -3,14 +3,14 @@ import type {Tensor, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import type {Relative, Scores} from './kv_step.js';
 
 /** Rows of one sequence, from the position of the first, and the position of each column. */
-export interface Rows {
+export interface CacheRows {
   readonly first: number;
   readonly tokens: number;
   readonly positions: ArrayLike<number>;
 }
 
 /** A bias by distance, spelled out: [1, heads or 1, tokens, columns]. Of columns after their row, anything. */
-export function relativeRows({entries, zero}: Relative, {first, tokens, positions}: Rows): Tensor4D {
+export function relativeRows({entries, zero}: Relative, {first, tokens, positions}: CacheRows): Tensor4D {
   const [heads, count] = entries.shape;
   const columns = positions.length;
   const chosen = new Int32Array(tokens * columns);
@@ -21,7 +21,7 @@ export function relativeRows({entries, zero}: Relative, {first, tokens, position
 }
 
 /** −slope·|p − key|: [1, heads, tokens, columns]. */
-function alibiRows(slopes: Tensor, {first, tokens, positions}: Rows): Tensor4D {
+function alibiRows(slopes: Tensor, {first, tokens, positions}: CacheRows): Tensor4D {
   const columns = positions.length;
   const distances = new Float32Array(tokens * columns);
   for (let i = 0; i < tokens; i++) {
@@ -31,7 +31,7 @@ function alibiRows(slopes: Tensor, {first, tokens, positions}: Rows): Tensor4D {
 }
 
 /** All biases of rows together, for columns in any order. `bias` has the rows alone. Undefined where there are none. */
-export function biasRows({alibiSlopes, bias, relative}: Scores, rows: Rows): Tensor4D | undefined {
+export function biasRows({alibiSlopes, bias, relative}: Scores, rows: CacheRows): Tensor4D | undefined {
   const parts: Tensor4D[] = [];
   if (alibiSlopes !== undefined) parts.push(alibiRows(alibiSlopes, rows));
   if (relative !== undefined) parts.push(relativeRows(relative, rows));

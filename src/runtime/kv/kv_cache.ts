@@ -7,11 +7,11 @@ import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
 import type {NumberArray, Precision} from '../call/options.js';
 import {wholeBiases} from './kv_bias.js';
-import {checkCache, checkCounts, checkSequences, type Sizes} from './kv_check.js';
+import {checkCache, checkCounts, checkSequences, type CacheSizes} from './kv_check.js';
 import {checkBytes} from './kv_device_memory.js';
 import {DeviceStore} from './kv_device_store.js';
 import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
-import {checkStep, cutStep, type Step} from './kv_step.js';
+import {checkStep, cutStep, type CacheStep} from './kv_step.js';
 import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
 import {TapeLinks} from './kv_tape.js';
 
@@ -35,7 +35,7 @@ export class KvCache {
   /** Slots per sequence. */
   readonly capacity: number;
   readonly #options: KvCacheOptions;
-  readonly #sizes: Sizes;
+  readonly #sizes: CacheSizes;
   readonly #maxStep: number;
   readonly #precision: Precision;
   readonly #reach: Reach;
@@ -245,7 +245,7 @@ export class KvCache {
     return Math.max(0, length - (oldest + this.#reach.back));
   }
 
-  #attend(store: KvStore, step: Step): Tensor4D {
+  #attend(store: KvStore, step: CacheStep): Tensor4D {
     const [batch, heads, tokens] = step.query.shape;
     if (tokens === 0) return tf.zeros([batch, heads, 0, this.#sizes.valueDim]);
     // A pattern that lists tokens past the prompt fits no call over the prompt alone.
@@ -257,7 +257,7 @@ export class KvCache {
     return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
   }
 
-  #prefill(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
+  #prefill(store: KvStore, {query, key, value, counts, scores}: CacheStep): Tensor4D {
     const {scale, softcap, alibiSlopes, sinks} = scores;
     const tokens = query.shape[2];
     const isPadded = counts.some((count) => count < tokens);
@@ -277,7 +277,7 @@ export class KvCache {
     return tf.where(tf.tensor4d(isToken, [counts.length, 1, tokens, 1], 'bool'), output, tf.zerosLike(output));
   }
 
-  #append(store: KvStore, {query, key, value, counts, scores}: Step): Tensor4D {
+  #append(store: KvStore, {query, key, value, counts, scores}: CacheStep): Tensor4D {
     const first = this.#lengths;
     const isSame = first.every((length, b) => length === first[0] && counts[b] === counts[0]);
     const sequences = isSame ? [0] : first.map((_, b) => b);

@@ -5,14 +5,14 @@ import {CACHE_NAMES, CACHE_WORDS, type KvCacheOptions} from './kv_options.js';
 import type {Precision} from '../call/options.js';
 
 /** What every tensor of a cache has in common. */
-export interface Sizes {
+export interface CacheSizes {
   readonly batch: number;
   readonly keyHeads: number;
   readonly headDim: number;
   readonly valueDim: number;
 }
 
-export interface CacheShape extends Sizes {
+export interface CacheShape extends CacheSizes {
   readonly maxStep: number;
   readonly precision: Precision;
   readonly reach: Reach;

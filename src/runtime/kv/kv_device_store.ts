@@ -5,33 +5,21 @@ import {
   compileStep,
   generateAppend,
   isFarScale,
-  PARAMS_BYTES,
   PLAIN,
   type Acsr,
   type BindingRole,
   type CallParams,
   type HeldSequence,
-  type Step,
+  type DecodeStep,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
-import {showLaunches} from '../host/debug.js';
-import {debugLevel} from '../host/debug_level.js';
 import {relativeRows} from './kv_bias.js';
 import {checkBytes, DeviceMemory} from './kv_device_memory.js';
-import {Frames} from './kv_frames.js';
 import type {Scores} from './kv_step.js';
 import {capacityOf, type Arrival, type KvStore, type StepTensors, type StoreSizes} from './kv_store.js';
-import {
-  asStored,
-  broadcastStrides,
-  bytesOf,
-  bytesToAllocate,
-  checkFits,
-  compileAhead,
-  dispatchOf,
-  scoped,
-  type Binding,
-} from '../launch/launch.js';
+import {stepwise} from '../launch/frames.js';
+import {broadcastStrides} from '../launch/launch.js';
+import {run} from '../launch/run.js';
 
 type Tensors = Partial<Record<BindingRole, TensorInfo>>;
 
@@ -119,7 +107,6 @@ export class DeviceStore implements KvStore {
     const places = this.#ownRows(arrival);
     const held = this.#held(arrival, places, bias?.base);
     const step = compileStep(rows, problem, this.#host.limits, {features, storage: precision, held});
-    if (debugLevel() > 0) showLaunches(debugLevel(), step);
     const tensors = {
       ...{query, newKey: key, newValue: value},
       ...(alibiSlopes && {alibiSlopes}),
@@ -185,56 +172,9 @@ export class DeviceStore implements KvStore {
     places.forEach(({row}, b) => (this.#memory.written[row] = first[b]! + counts[b]!));
   }
 
-  /** Runs the launches of a step, and returns new tensors of the given shapes. */
-  #run(step: Step, tensors: Tensors, shapes: Partial<Record<BindingRole, number[]>>, call: CallParams): TensorInfo[] {
-    const host = this.#host;
-    const {launches, workBytes, words, tail} = step;
-    checkFits(host, step, tensors, shapes);
-    const {given, temporary} = asStored(host, tensors);
-    host.beginCall(bytesToAllocate(host, given, Object.values(shapes)));
-    const made = Object.entries(shapes).map(([role, shape]) => [role, host.makeTensor(shape, 'float32')] as const);
-    const used = Object.entries({...given, ...Object.fromEntries(made)}) as [BindingRole, TensorInfo][];
-    const touched = used.map(([, tensor]) => tensor);
-
-    if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
-    else {
-      const frames = Frames.of(host);
-      const frame = frames.next(8 * tail.pairs);
-      const bindings = this.#bind(workBytes, used).set('schedule', {buffer: frame.schedule, size: frame.schedule.size});
-      host.device.queue.writeBuffer(frame.schedule, 0, words);
-      const uniforms = new Uint8Array(256 * launches.length);
-      launches.forEach((launch, i) => uniforms.set(new Uint8Array(launch.params(call)), 256 * i));
-      host.device.queue.writeBuffer(frame.uniforms, 0, uniforms);
-      const encode = (): void => {
-        const dispatches = launches.map((launch, i) =>
-          dispatchOf(host, launch, {buffer: frame.uniforms, offset: 256 * i, size: PARAMS_BYTES}, bindings),
-        );
-        host.encode(dispatches, touched);
-      };
-      if (launches.every(({program}) => this.#tried.has(program.key) && host.pipelines.has(program))) encode();
-      else {
-        for (const {program} of launches) this.#tried.add(program.key);
-        scoped(host, this, launches, encode);
-      }
-      frames.used(frame);
-    }
-
-    for (const tensor of temporary) tensor.dispose();
-    host.endCall(new Set(touched.map(({shape}) => bytesOf(shape))));
-    return made.map(([, tensor]) => tensor);
-  }
-
-  #bind(workBytes: Step['workBytes'], used: readonly (readonly [BindingRole, TensorInfo])[]): Map<BindingRole, Binding> {
-    const host = this.#host;
-    const bindings = new Map<BindingRole, Binding>();
-    for (const [role, size] of Object.entries(workBytes) as [BindingRole, number][]) {
-      bindings.set(role, {buffer: host.workBuffer(role, size), size});
-    }
-    for (const [role, tensor] of used) bindings.set(role, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
-    const [key, value] = this.#memory.buffers;
-    const suffix = this.#sizes.precision === 'float16' ? 'Halves' : '';
-    bindings.set(`key${suffix}`, {buffer: key, size: key.size});
-    return bindings.set(`value${suffix}`, {buffer: value, size: value.size});
+  #run(step: DecodeStep, tensors: Tensors, shapes: Partial<Record<BindingRole, number[]>>, call: CallParams): TensorInfo[] {
+    const held = step.memory.map((role, i) => [role, this.#memory.buffers[i]!] as const);
+    return run(this.#host, stepwise(step, this, this.#tried), {tensors, shapes, held, call});
   }
 }
 

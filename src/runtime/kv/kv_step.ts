@@ -6,12 +6,12 @@ import {floats, shapeOf, sizesOf} from '../call/arguments.js';
 import {checkLayout} from '../call/check.js';
 import {checkScale, checkSoftcap} from '../call/check_scoring.js';
 import {headsFirst} from '../tf_ops/dense.js';
-import {checkCounts, type Sizes} from './kv_check.js';
+import {checkCounts, type CacheSizes} from './kv_check.js';
 import {ATTEND_NAMES, ATTEND_WORDS, type KvAttendOptions} from './kv_options.js';
 import type {NumberArray} from '../call/options.js';
 
 /** The tensors of one `attend`, found right, heads before tokens. */
-export interface Step {
+export interface CacheStep {
   readonly query: Tensor4D;
   readonly key: Tensor4D;
   readonly value: Tensor4D;
@@ -43,9 +43,9 @@ export interface Relative {
 export function checkStep(
   inputs: Readonly<Record<'query' | 'key' | 'value', Tensor | NumberArray>>,
   given: KvAttendOptions,
-  {batch, keyHeads, headDim, valueDim}: Sizes,
+  {batch, keyHeads, headDim, valueDim}: CacheSizes,
   held: readonly number[],
-): Step {
+): CacheStep {
   const options = readOptions(given, ATTEND_NAMES, ATTEND_WORDS);
   const layout = checkLayout(options.layout);
   const [query, key, value] = (['query', 'key', 'value'] as const).map((name) => floats(name, inputs[name]));
@@ -159,7 +159,7 @@ function checkRelative(given: Tensor | NumberArray, heads: number, tokens: numbe
 }
 
 /** The tokens `from ≤ i < from + tokens` of a step. */
-export function cutStep(step: Step, from: number, tokens: number): Step {
+export function cutStep(step: CacheStep, from: number, tokens: number): CacheStep {
   const part = (tensor: Tensor4D): Tensor4D => {
     const [batch, heads, all, dim] = tensor.shape;
     return tokens === all ? tensor : tf.slice(tensor, [0, 0, from, 0], [batch, heads, tokens, dim]);

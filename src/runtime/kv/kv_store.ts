@@ -5,12 +5,12 @@ import {checkBackendPrecision} from '../call/attention.js';
 import {Host} from '../host/backend.js';
 import {denseAttention} from '../tf_ops/dense.js';
 import {biasRows} from './kv_bias.js';
-import type {Sizes} from './kv_check.js';
+import type {CacheSizes} from './kv_check.js';
 import type {Scores} from './kv_step.js';
 import type {Precision} from '../call/options.js';
 
 /** The sizes of a cache. */
-export interface StoreSizes extends Sizes {
+export interface StoreSizes extends CacheSizes {
   readonly precision: Precision;
   readonly layout: SlotLayout;
 }

@@ -4,10 +4,12 @@ import {compileGradients, scoreUnit, type BindingRole, type Compiled, type Compi
 import {keyOf} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
 import {standing} from '../tf_ops/distances.js';
-import {callParams, runLaunches, type CallNumbers, type CallTensors} from './launch.js';
+import {callParams, type CallNumbers, type CallTensors} from './launch.js';
+import {resident} from './resident.js';
+import {run} from './run.js';
 
 /** The tensors of a forward pass, what it left, and the gradients given for its outputs. */
-export type GradientTensors = {readonly [Role in keyof CallTensors]: Tensor} & {
+export type GradientInputs = {readonly [Role in keyof CallTensors]: Tensor} & {
   readonly query: Tensor;
   readonly output: Tensor;
   readonly rowSums: Tensor;
@@ -33,7 +35,7 @@ type Gradients = Partial<Record<keyof CallTensors, () => Tensor>>;
  * Runs the backward pass on WebGPU. Gradients of query, key and value come together and at once, for TensorFlow.js disposes what a single
  * gradient makes beside itself; those of biases and sinks when they are asked for.
  */
-export function launchGradients(host: Host, compiled: Compiled, tensors: GradientTensors, numbers: CallNumbers): Gradients {
+export function launchGradients(host: Host, compiled: Compiled, tensors: GradientInputs, numbers: CallNumbers): Gradients {
   const call = new BackwardCall(host, compiled, tensors, numbers);
   const [query, key, value] = call.run({dQuery: tensors.query.shape, dKey: tensors.key!.shape, dValue: tensors.value!.shape});
   const {bias, relativeBias, alibiSlopes, sinks} = tensors;
@@ -52,7 +54,7 @@ class BackwardCall {
   constructor(
     private readonly host: Host,
     private readonly compiled: Compiled,
-    private readonly tensors: GradientTensors,
+    private readonly tensors: GradientInputs,
     private readonly numbers: CallNumbers,
   ) {}
 
@@ -60,7 +62,7 @@ class BackwardCall {
     const {dLogSumExp, ...others} = this.tensors;
     const given: Partial<Record<BindingRole, TensorInfo>> = {...others, ...(dLogSumExp && {dLogSumExp})};
     const runnable = gradientsOf(this.compiled, dLogSumExp !== undefined, sums);
-    const made = runLaunches(this.host, runnable, given, shapes, callParams(this.tensors, this.numbers));
+    const made = run(this.host, resident(runnable), {tensors: given, shapes, call: callParams(this.tensors, this.numbers)});
     return made.map((info) => tf.engine().makeTensorFromTensorInfo(info));
   }
 

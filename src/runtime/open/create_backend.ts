@@ -5,7 +5,7 @@ import type {MatrixConfig} from '../../pure.js';
 import {adapterText} from '../host/adapter_text.js';
 import {Host} from '../host/backend.js';
 import {registerKernelFor} from '../call/kernel.js';
-import {EXTRAS, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
+import {EXTRA_FEATURES, gpuOfNavigator, openDevice, type DeviceWishes, type OpenDevice} from './open_device.js';
 import {BACKENDS} from '../call/register.js';
 
 /** What to ask the GPU for; each feature is granted where the adapter has it. */
@@ -269,14 +269,14 @@ function checkOnLost(onLost: unknown): OnLost {
 
 function wishesOf(options: Given<WebGPUBackendOptions>): DeviceWishes {
   const defaults = {float16: true, subgroups: true, tensorCores: false};
-  for (const extra of EXTRAS) {
+  for (const extra of EXTRA_FEATURES) {
     const given: unknown = options[extra];
     if (given === undefined || typeof given === 'boolean') continue;
     refuse(`option ${extra}`, say(given), 'true or false', `Leave it out for ${defaults[extra]}.`);
   }
   return {
-    extras: new Set(EXTRAS.filter((extra) => options[extra] ?? defaults[extra])),
-    named: new Set(EXTRAS.filter((extra) => options[extra])),
+    extras: new Set(EXTRA_FEATURES.filter((extra) => options[extra] ?? defaults[extra])),
+    named: new Set(EXTRA_FEATURES.filter((extra) => options[extra])),
     powerPreference: checkPower(options.powerPreference),
   };
 }

@@ -11,13 +11,13 @@ const FEATURES = {
   subgroups: 'subgroups',
   tensorCores: 'chromium-experimental-subgroup-matrix',
 } as const;
-export type Extra = keyof typeof FEATURES;
-export const EXTRAS = Object.keys(FEATURES) as Extra[];
+export type ExtraFeature = keyof typeof FEATURES;
+export const EXTRA_FEATURES = Object.keys(FEATURES) as ExtraFeature[];
 
 export interface DeviceWishes {
-  readonly extras: ReadonlySet<Extra>;
+  readonly extras: ReadonlySet<ExtraFeature>;
   /** The extras that the caller named, rather than got by default: to go without them is worth a warning. */
-  readonly named: ReadonlySet<Extra>;
+  readonly named: ReadonlySet<ExtraFeature>;
   readonly powerPreference: GPUPowerPreference;
 }
 
@@ -47,7 +47,7 @@ const ELSEWHERE = "Without WebGPU, sparseAttention runs on the backends 'wasm', 
 
 /** One way to ask for a device. */
 interface Tier {
-  readonly extras: readonly Extra[];
+  readonly extras: readonly ExtraFeature[];
   /** With the limits of the adapter. */
   readonly limits: boolean;
   /** With the features of TensorFlow.js. */
@@ -55,10 +55,10 @@ interface Tier {
 }
 /** The best comes first. Limits are worth more than extras, until they turn out to be what no device is to be had with. */
 const TIERS: readonly Tier[] = [
-  {extras: EXTRAS, limits: true, features: true},
+  {extras: EXTRA_FEATURES, limits: true, features: true},
   {extras: ['float16', 'subgroups'], limits: true, features: true},
   {extras: [], limits: true, features: true},
-  {extras: EXTRAS, limits: false, features: true},
+  {extras: EXTRA_FEATURES, limits: false, features: true},
   {extras: [], limits: false, features: false},
 ];
 
@@ -76,7 +76,7 @@ interface Reason {
  * @throws SplatError when there is no adapter, or not even a bare device.
  */
 export async function openDevice(wishes: DeviceWishes): Promise<OpenDevice> {
-  let promised: readonly Extra[] | null = null;
+  let promised: readonly ExtraFeature[] | null = null;
   let asked = '';
   let failure = '';
   for (const tier of TIERS) {
@@ -108,7 +108,7 @@ export async function openDevice(wishes: DeviceWishes): Promise<OpenDevice> {
       refused.set('tensorCores', {why: NEEDS_BOTH, promised: false});
     }
 
-    const has = (extra: Extra): boolean => extras.includes(extra) && !refused.has(extra);
+    const has = (extra: ExtraFeature): boolean => extras.includes(extra) && !refused.has(extra);
     const granted: GrantedFeatures = Object.freeze({
       float16: has('float16'),
       subgroups: has('subgroups') ? Object.freeze({...offer.sizes}) : null,
@@ -126,10 +126,14 @@ export async function openDevice(wishes: DeviceWishes): Promise<OpenDevice> {
 }
 
 /** The reasons as sentences. Those that nobody could expect are also printed, in one warning. */
-function tell(refused: ReadonlyMap<Extra, Reason>, named: ReadonlySet<Extra>, withoutLimits: string | null): readonly string[] {
+function tell(
+  refused: ReadonlyMap<ExtraFeature, Reason>,
+  named: ReadonlySet<ExtraFeature>,
+  withoutLimits: string | null,
+): readonly string[] {
   const sentences: string[] = [];
   const unexpected: string[] = [];
-  for (const extra of EXTRAS) {
+  for (const extra of EXTRA_FEATURES) {
     const reason = refused.get(extra);
     if (reason === undefined) continue;
     sentences.push(`${extra}: ${reason.why}.`);
@@ -181,17 +185,17 @@ async function infoOf(adapter: GPUAdapter): Promise<GPUAdapterInfo | undefined> 
 
 interface Offer {
   /** Those wished for that the adapter has. */
-  readonly extras: readonly Extra[];
+  readonly extras: readonly ExtraFeature[];
   readonly sizes: SubgroupSizes;
   readonly matrixConfigs: readonly MatrixConfig[];
-  readonly refused: ReadonlyMap<Extra, Reason>;
+  readonly refused: ReadonlyMap<ExtraFeature, Reason>;
 }
 
 const NEEDS_BOTH = 'they need float16 and subgroups';
 
-function readOffer(adapter: GPUAdapter, info: GPUAdapterInfo | undefined, wished: ReadonlySet<Extra>): Offer {
-  const refused = new Map<Extra, Reason>();
-  const has = (extra: Extra): boolean => wished.has(extra) && !refused.has(extra);
+function readOffer(adapter: GPUAdapter, info: GPUAdapterInfo | undefined, wished: ReadonlySet<ExtraFeature>): Offer {
+  const refused = new Map<ExtraFeature, Reason>();
+  const has = (extra: ExtraFeature): boolean => wished.has(extra) && !refused.has(extra);
   for (const extra of wished) {
     const feature = FEATURES[extra];
     if (!adapter.features.has(feature)) refused.set(extra, {why: `the adapter has no feature '${feature}'`, promised: false});
@@ -209,7 +213,7 @@ function readOffer(adapter: GPUAdapter, info: GPUAdapterInfo | undefined, wished
     else if (matrixConfigs.length === 0) why = 'the adapter names no shapes of matrices';
     if (why !== null) refused.set('tensorCores', {why, promised: false});
   }
-  return {extras: EXTRAS.filter(has), sizes, matrixConfigs, refused};
+  return {extras: EXTRA_FEATURES.filter(has), sizes, matrixConfigs, refused};
 }
 
 function sizesOf(adapter: GPUAdapter, info: GPUAdapterInfo | undefined): SubgroupSizes {
@@ -234,7 +238,7 @@ interface Descriptor {
   readonly requiredLimits: Record<string, number>;
 }
 
-function descriptorOf(adapter: GPUAdapter, extras: readonly Extra[], {limits, features}: Tier): Descriptor {
+function descriptorOf(adapter: GPUAdapter, extras: readonly ExtraFeature[], {limits, features}: Tier): Descriptor {
   const storage = Math.min(STORAGE_BUFFERS, adapter.limits.maxStorageBuffersPerShaderStage);
   const raised = TFJS_LIMITS.map((limit) => [limit, adapter.limits[limit]] as const);
   return {
@@ -253,7 +257,7 @@ type Faults = Readonly<Record<'float16' | 'subgroups', string | null>>;
 async function tryToOpen(
   adapter: GPUAdapter,
   descriptor: Descriptor,
-  extras: readonly Extra[],
+  extras: readonly ExtraFeature[],
   sizes: SubgroupSizes,
 ): Promise<{device: GPUDevice; faults: Faults} | string> {
   let lost = '';

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, PLAIN, type Acsr} from '../../pure.js';
+import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, PLAIN, type Acsr, type Layout} from '../../pure.js';
 import {rank4} from '../../support/index.js';
 import {chunkRows, drawMask, type Chunk} from './chunks.js';
 import {keepFactors} from './dropout.js';
 import {spreadDiagonals} from './diagonals.js';
 import {distances} from './distances.js';
-import {scaleOf, times} from './scaling.js';
+import {scaleOf, scaledBy} from './scaling.js';
 
 /** The tensors of one call, float32 unless another type is said. */
 export interface DenseInputs {
@@ -42,9 +42,6 @@ export interface DenseOptions {
   readonly dropout?: number;
   readonly seed?: number;
 }
-
-/** The order of the dimensions: batch, heads, length, dim. */
-export type Layout = 'bhld' | 'blhd';
 
 /** The tensors with heads before rows. */
 export type HeadedInputs = Omit<DenseInputs, 'query' | 'key' | 'value'> & Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
@@ -96,7 +93,7 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
       logSumExp: tf.add(tf.zeros<tf.Rank.R4>([batch, heads, rows, 1]), sum),
     };
   }
-  const weighed = weigh(inputs, options, chunk);
+  const weighed = weightsOf(inputs, options, chunk);
   const {weights, max, sum, keep, unit, apart, sinkScores} = weighed;
   // Before the product: a sum of values may be past float32 where their mean is not.
   const shares = tf.div(weights, divisor(sum));
@@ -160,7 +157,7 @@ export interface Weights {
   readonly keep: Tensor | null;
 }
 
-export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): Weights {
+export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): Weights {
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const [rows, keys] = [rowEnd - rowBegin, keyEnd - keyBegin];
   const [batch, heads, queryLength] = inputs.query.shape;
@@ -178,8 +175,8 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   // Where it makes numbers smaller before they meet, else after: neither takes terms of a sum past float32.
   const [before, after] = Math.abs(product) <= 1 ? [product, 1] : [1, product];
   // One after the other: both of them times each other may be below what float32 holds.
-  const queryRows = times(times(slice(inputs.query, 2, rowBegin, rowEnd), side), before);
-  let scores: Tensor = times(matMulByHead(queryRows, times(key, side), true), after);
+  const queryRows = scaledBy(scaledBy(slice(inputs.query, 2, rowBegin, rowEnd), side), before);
+  let scores: Tensor = scaledBy(matMulByHead(queryRows, scaledBy(key, side), true), after);
   const cap: Tensor | null = softcap === undefined ? null : tf.tanh(scores);
   if (cap !== null) scores = tf.mul(cap, cappedAt);
   if (bias !== undefined) scores = tf.add(scores, inUnits(sliceScores(bias, chunk)));
@@ -208,7 +205,7 @@ export function weigh(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk)
   // WebGL packs four numbers a texel. Where a row has an odd number of keys one of them belongs to none, and exp(0 − max) of that would be
   // infinity below −88, and NaN for the whole row in the product with values.
   const below = (of: Tensor): Tensor => (packsTexels() ? tf.minimum(tf.sub(of, max), 0) : tf.sub(of, max));
-  const power = (of: Tensor): Tensor => tf.exp(times(below(of), unit));
+  const power = (of: Tensor): Tensor => tf.exp(scaledBy(below(of), unit));
   let weights: Tensor = power(scores);
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
   let sum: Tensor = tf.sum(weights, -1, true);

@@ -13,14 +13,14 @@ import {
   select,
   slice,
   toHeads,
-  weigh,
+  weightsOf,
   type DenseInputs,
   type DenseOptions,
   type HeadedInputs,
 } from './dense.js';
 import {diagonalSums} from './diagonals.js';
 import {distances} from './distances.js';
-import {scaleOf, times} from './scaling.js';
+import {scaleOf, scaledBy} from './scaling.js';
 
 /** What the forward pass gave, and what comes back. */
 export interface DenseOutcome {
@@ -121,7 +121,7 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
 function chunkParts(call: Backward, chunk: Chunk): Parts {
   const {inputs, options} = call;
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
-  const {weights, sum, sinkWeight, weighs, attends, seen, cap, keep} = weigh(inputs, options, chunk);
+  const {weights, sum, sinkWeight, weighs, attends, seen, cap, keep} = weightsOf(inputs, options, chunk);
   const query = slice(call.finiteQuery, 2, rowBegin, rowEnd);
   const dOutput = select(weighs, slice(call.dOutput, 2, rowBegin, rowEnd), 0);
   const [key, value] = [call.finiteKey, inputs.value].map((tensor) => slice(tensor, 2, keyBegin, keyEnd)) as [Tensor4D, Tensor4D];
@@ -141,8 +141,8 @@ function chunkParts(call: Backward, chunk: Chunk): Parts {
   const share = sinkWeight === null ? null : tf.div(sinkWeight, divisor(sum));
   const given = call.dLogSumExp && select(tf.notEqual(sum, 0), slice(call.dLogSumExp, 2, rowBegin, rowEnd), 0);
   return {
-    query: tf.mul(matMulByHead(dRaw, times(key, side)), gradient),
-    key: tf.mul(sumByKeyHead(dRaw, times(query, side), key.shape[1]), gradient),
+    query: tf.mul(matMulByHead(dRaw, scaledBy(key, side)), gradient),
+    key: tf.mul(sumByKeyHead(dRaw, scaledBy(query, side), key.shape[1]), gradient),
     value: sumByKeyHead(kept, dOutput, key.shape[1]),
     ...scoreParts(call, chunk, dScores, rowSums(share, mean, given)),
     ...(share !== null && {sinks: tf.neg(tf.sum(tf.mul(share, mean), [0, 2, 3]))}),

@@ -8,4 +8,4 @@ export const scaleOf = (
   unit = 1,
 ): ReturnType<typeof factorsOf> => factorsOf({scale, softcap}, {unit, farScale: isFarScale({scale, softcap})});
 
-export const times = <T extends Tensor>(tensor: T, factor: number): T => (factor === 1 ? tensor : tf.mul(tensor, factor));
+export const scaledBy = <T extends Tensor>(tensor: T, factor: number): T => (factor === 1 ? tensor : tf.mul(tensor, factor));

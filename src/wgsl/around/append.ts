@@ -2,7 +2,7 @@ import {eightHalves, packedHalves} from './convert.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS, type FixedParams} from '../text/params.js';
-import type {BindingRole, Launch, Program} from '../text/program.js';
+import type {BindingRole, CallParams, Launch, Program} from '../text/program.js';
 import {halvesAccess, rowAccess, type RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 
@@ -50,11 +50,11 @@ export function appendLaunch(program: Program, shape: AppendShape, sizes: Append
     keyLength: capacity,
     held,
   };
-  return {
+  return Object.freeze({
     program,
-    grid: gridOf(columns, INVOCATIONS, shape.queries ? 3 : 2),
-    params: (call) => packParams(fixed, call),
-  };
+    grid: Object.freeze(gridOf(columns, INVOCATIONS, shape.queries ? 3 : 2)),
+    params: (call: CallParams) => packParams(fixed, call),
+  });
 }
 
 export function gridOf(columns: number, invocations: number, layers: number): Launch['grid'] {
@@ -63,7 +63,7 @@ export function gridOf(columns: number, invocations: number, layers: number): La
 }
 
 export const NOTHING = {
-  ...{unit: 1, farScale: false},
+  ...{unit: 1, farScale: false, rowKeys: 0},
   ...{flags: 0, first: 0, spans: 0, intervals: 0, maskBits: 0, slotBase: 0, slots: 0, flagBase: 0, groupSize: 1, packedHeads: 1},
   ...{queryOffset: 0, pairs: 0, maskStrides: [0, 0, 0, 0] as const, share: [0, 0, 0] as const},
 } as const;

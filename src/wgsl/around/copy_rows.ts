@@ -3,7 +3,7 @@ import {GRID_WIDTH, gridOf, NOTHING} from './append.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS} from '../text/params.js';
-import type {Launch, Program} from '../text/program.js';
+import type {CallParams, Launch, Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 64;
@@ -21,11 +21,11 @@ export function copyLaunch(program: Program, shape: AppendShape, sizes: AppendSi
     keyLength: capacity,
     held,
   };
-  return {
+  return Object.freeze({
     program,
-    grid: gridOf(batch * keyHeads * copied * Math.max(key, value), INVOCATIONS, 2),
-    params: (call) => packParams(fixed, call),
-  };
+    grid: Object.freeze(gridOf(batch * keyHeads * copied * Math.max(key, value), INVOCATIONS, 2)),
+    params: (call: CallParams) => packParams(fixed, call),
+  });
 }
 
 export function copyProgram(shape: AppendShape): Program {

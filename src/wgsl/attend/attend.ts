@@ -106,7 +106,10 @@ const KEYS = ${keys};`,
         'let had = rowSums[q]; // (maximum, sum)',
         `m${i} = had.x;`,
         `l${i} = select(0.0, had.y, tx == 0u);`,
-        each(this.share.columns, (c) => `o${i}_${c} = had.y * ${this.share.output.load('to', this.share.column(c))};`),
+        each(
+          this.share.columns,
+          (c) => `o${i}_${c} = ${this.share.scaled('had.y')} * ${this.share.output.load('to', this.share.column(c))};`,
+        ),
         '}',
       );
     const continues = `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
@@ -125,7 +128,7 @@ const KEYS = ${keys};`,
       lines(
         `if (i32(x${i}) < owned.x) {`,
         this.place(i),
-        `let inverse = select(1.0 / l${i}, 0.0, l${i} == 0.0);`,
+        `let inverse = select(1.0 / ${this.share.scaled(`l${i}`)}, 0.0, l${i} == 0.0);`,
         'if (owned.y < 0) {',
         columns((c) => this.share.output.store('to', this.share.ownColumn(c), `o${i}_${c} * inverse`)),
         `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m${i}, l${i}); }`,

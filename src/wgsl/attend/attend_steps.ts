@@ -93,7 +93,8 @@ class Trip {
     const at = regions.value.begin;
     if (storage === 'float32' || valueHalves) {
       return copyTile(this.share.threads, perGroup, width, (row, column, rowAt) => {
-        return `memory[${at}u + ${rowAt} + ${column}] = ${this.loadKeyRow(value, y0, row, begin, column)};`;
+        const from = this.share.scaled(this.loadKeyRow(value, y0, row, begin, column));
+        return `memory[${at}u + ${rowAt} + ${column}] = ${from};`;
       });
     }
     return copyTile(this.share.threads, perGroup, width / 2, (row, column, rowAt) => {

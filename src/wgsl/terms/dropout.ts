@@ -1,3 +1,4 @@
+import type {CallParams} from '../text/program.js';
 import type {ScoreTerm} from './term.js';
 
 declare module '../text/features.js' {
@@ -14,6 +15,8 @@ declare module '../text/program.js' {
   }
 }
 
+const keptScale = ({dropout = 0}: CallParams): number => 1 / (1 - dropout);
+
 /** Probabilities that are left out. Counter-based: a pair is kept or dropped by its numbers and the seed alone, so forward and backward agree whatever their order. */
 export const dropout: ScoreTerm = {
   name: 'dropout',
@@ -21,11 +24,12 @@ export const dropout: ScoreTerm = {
     {name: 'seed', type: 'u32', value: ({seed = 0}) => mix(seed)},
     // a pair is kept from this hash on
     {name: 'dropped', type: 'u32', value: ({dropout = 0}) => Math.floor(dropout * 2 ** 32)},
-    {name: 'keptScale', type: 'f32', value: ({dropout = 0}) => 1 / (1 - dropout)},
+    {name: 'keptScale', type: 'f32', value: keptScale},
   ],
   functions: () => KEPT,
   query: (a, {place}) => `let random${a} = mixed(${place} + params.seed);`,
   keeps: (a, b) => `kept(random${a}, k${b})`,
+  keepsAtMost: keptScale,
 };
 
 /** Exchanges neighbouring bits until they look random: lowbias32 of Chris Wellons' hash prospector. */

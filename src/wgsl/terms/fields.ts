@@ -44,7 +44,7 @@ export function tailOf(
     pairs += own.words;
     return own;
   });
-  return {maskBits, maskPairs, held, gathered, pairs};
+  return Object.freeze({maskBits, maskPairs, held, gathered, pairs});
 }
 
 /** A row of mask bits: 64 keys a pair. */
@@ -62,6 +62,12 @@ export function fieldsOf(features: Features, {problem}: Pick<Plan, 'problem'>, {
   const sizes = {...problem, unit: scoreUnit(features)};
   const offsets = gathered.map(({role, at}): Field => ({name: role, type: 'u32', values: [at]}));
   return (call) => [...fields.map(({name, type, value}): Field => ({name, type, values: [value(call, sizes)].flat()})), ...offsets];
+}
+
+/** The largest factor that terms give a probability. */
+export function keptAtMost(features: Features): (call: CallParams) => number {
+  const terms = termsOf(features);
+  return (call) => terms.reduce((most, term) => most * (term.keepsAtMost?.(call) ?? 1), 1);
 }
 
 /** `Params` of programs that compute scores. */

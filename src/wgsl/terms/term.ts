@@ -41,6 +41,8 @@ export interface ScoreTerm {
   keyCount?(batch: string): string;
   /** The factor of a probability, which counts in the sum all the same. */
   keeps?(a: number, b: number): string;
+  /** The largest that it is. */
+  keepsAtMost?(call: CallParams): number;
   /** What a row has seen before its first key: `pair` is (maximum, sum) of row `own` of a line, `logit` that of a query head as calls give it. */
   readonly seen?: {pair(head: string, own: string, batch: string): string; logit(query: string): string};
   /** What it takes from all scores of a row, and `moves` leaves out; in words of calls. */

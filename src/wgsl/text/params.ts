@@ -37,6 +37,7 @@ struct Params {
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
   held: u32,          // pair offset of what a cache holds
 ${membersText(fields)}}
 `;
@@ -80,14 +81,22 @@ export interface FixedParams {
   /** Of scores: see `hasFarScores`. */
   readonly unit: number;
   readonly farScale: boolean;
+  /** The most keys whose values a row adds up; 0 where nothing does. */
+  readonly rowKeys: number;
 }
 
-/** Bytes of a uniform buffer: the struct without fields, and room for 32 numbers of terms. */
-export const PARAMS_BYTES = 256;
-const OWN_WORDS = 32;
+/**
+ * What values are multiplied by where their weights sum up to no more than `weights`: sums are then below 4/5 of the largest float, whatever
+ * was rounded. In return values below 3e-38 · weights may vanish.
+ */
+export const valueScale = (weights: number): number => (weights <= 1 ? 1 : 2 ** -Math.ceil(Math.log2(1.25 * weights)));
 
-/** The bytes of `Params`. */
-export function packParams(fixed: FixedParams, call: CallParams, fields: readonly Field[] = []): ArrayBuffer {
+/** Bytes of a uniform buffer: the struct without fields, and room for 31 numbers of terms. */
+export const PARAMS_BYTES = 256;
+const OWN_WORDS = 33;
+
+/** The bytes of `Params`. `kept` is the largest factor that a probability may have beside its share of a row. */
+export function packParams(fixed: FixedParams, call: CallParams, fields: readonly Field[] = [], kept = 1): ArrayBuffer {
   const {layout = 'bhld'} = call;
   const {queryLength, keyLength, heads, keyHeads} = fixed;
   const bytes = new ArrayBuffer(PARAMS_BYTES);
@@ -103,8 +112,8 @@ export function packParams(fixed: FixedParams, call: CallParams, fields: readonl
   new Int32Array(bytes)[19] = fixed.queryOffset;
   words.set(layout === 'bhld' ? [queryLength, 1, keyLength, 1] : [1, heads, 1, keyHeads], 20);
   words.set([fixed.pairs, fixed.batch, ...fixed.share], 24);
-  floats.set([side, gradient], 29);
-  words[31] = fixed.held;
+  floats.set([side, gradient, valueScale(fixed.rowKeys * kept)], 29);
+  words[32] = fixed.held;
   let at = OWN_WORDS;
   for (const {type, values} of fields) {
     at = values.length * Math.ceil(at / values.length);

@@ -47,6 +47,11 @@ export class Share {
     return this.shape.features.farScale && this.words ? ' * params.sideScale * params.sideScale' : '';
   }
 
+  /** A value, or a weight of values, scaled so that no sum of values is past float32. Sums of halves never are. */
+  scaled(x: string): string {
+    return this.words ? x : `(${x} * params.valueScale)`;
+  }
+
   get memoryElement(): 'vec4u' | 'vec4f' {
     return this.words ? 'vec4u' : 'vec4f';
   }

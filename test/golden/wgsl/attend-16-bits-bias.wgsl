@@ -46,6 +46,7 @@ struct Params {
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
   held: u32,          // pair offset of what a cache holds
   // Of the terms of scores: their numbers, and the pair offsets of their tensors behind the schedule.
   biasStrides: vec4u,
@@ -104,7 +105,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
-      o0_0 = had.y * output[to + min((tx + 0u), 3u)];
+      o0_0 = (had.y * params.valueScale) * output[to + min((tx + 0u), 3u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
@@ -113,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
-      o1_0 = had.y * output[to + min((tx + 0u), 3u)];
+      o1_0 = (had.y * params.valueScale) * output[to + min((tx + 0u), 3u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
@@ -122,7 +123,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m2 = had.x;
       l2 = select(0.0, had.y, tx == 0u);
-      o2_0 = had.y * output[to + min((tx + 0u), 3u)];
+      o2_0 = (had.y * params.valueScale) * output[to + min((tx + 0u), 3u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
@@ -131,7 +132,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m3 = had.x;
       l3 = select(0.0, had.y, tx == 0u);
-      o3_0 = had.y * output[to + min((tx + 0u), 3u)];
+      o3_0 = (had.y * params.valueScale) * output[to + min((tx + 0u), 3u)];
     }
   }
 
@@ -311,7 +312,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 384u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
         memory[own + 512u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -386,7 +387,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 384u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
         memory[own + 512u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -466,7 +467,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 4u;
-    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
@@ -480,7 +481,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 4u;
-    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o1_0 * inverse; }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m1, l1); }
@@ -494,7 +495,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 4u;
-    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    let inverse = select(1.0 / (l2 * params.valueScale), 0.0, l2 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o2_0 * inverse; }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m2, l2); }
@@ -508,7 +509,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 4u;
-    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    let inverse = select(1.0 / (l3 * params.valueScale), 0.0, l3 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o3_0 * inverse; }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m3, l3); }

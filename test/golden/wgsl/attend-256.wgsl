@@ -44,6 +44,7 @@ struct Params {
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
   held: u32,          // pair offset of what a cache holds
 }
 
@@ -80,14 +81,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
-      o0_0 = had.y * output[to + (tx + 0u)];
-      o0_1 = had.y * output[to + (tx + 8u)];
-      o0_2 = had.y * output[to + (tx + 16u)];
-      o0_3 = had.y * output[to + (tx + 24u)];
-      o0_4 = had.y * output[to + (tx + 32u)];
-      o0_5 = had.y * output[to + (tx + 40u)];
-      o0_6 = had.y * output[to + (tx + 48u)];
-      o0_7 = had.y * output[to + (tx + 56u)];
+      o0_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o0_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
+      o0_2 = (had.y * params.valueScale) * output[to + (tx + 16u)];
+      o0_3 = (had.y * params.valueScale) * output[to + (tx + 24u)];
+      o0_4 = (had.y * params.valueScale) * output[to + (tx + 32u)];
+      o0_5 = (had.y * params.valueScale) * output[to + (tx + 40u)];
+      o0_6 = (had.y * params.valueScale) * output[to + (tx + 48u)];
+      o0_7 = (had.y * params.valueScale) * output[to + (tx + 56u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
@@ -96,14 +97,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
-      o1_0 = had.y * output[to + (tx + 0u)];
-      o1_1 = had.y * output[to + (tx + 8u)];
-      o1_2 = had.y * output[to + (tx + 16u)];
-      o1_3 = had.y * output[to + (tx + 24u)];
-      o1_4 = had.y * output[to + (tx + 32u)];
-      o1_5 = had.y * output[to + (tx + 40u)];
-      o1_6 = had.y * output[to + (tx + 48u)];
-      o1_7 = had.y * output[to + (tx + 56u)];
+      o1_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o1_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
+      o1_2 = (had.y * params.valueScale) * output[to + (tx + 16u)];
+      o1_3 = (had.y * params.valueScale) * output[to + (tx + 24u)];
+      o1_4 = (had.y * params.valueScale) * output[to + (tx + 32u)];
+      o1_5 = (had.y * params.valueScale) * output[to + (tx + 40u)];
+      o1_6 = (had.y * params.valueScale) * output[to + (tx + 48u)];
+      o1_7 = (had.y * params.valueScale) * output[to + (tx + 56u)];
     }
   }
 
@@ -258,12 +259,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 768u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
         memory[own + 896u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
-      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)]; }
+      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)] * params.valueScale); }
+      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)] * params.valueScale); }
+      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -312,12 +313,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // stage values
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
-      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u]; }
+      { let f = lane + 0u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u] * params.valueScale); }
+      { let f = lane + 512u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u] * params.valueScale); }
+      { let f = lane + 640u; memory[0u + (f / 24u) * 24u + (f % 24u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 24u)), y.y - 1))) * 64u + (f % 24u) + 24u] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -366,10 +367,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // stage values
       workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 64u + (f % 16u) + 48u] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -429,7 +430,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 64u;
-    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o0_0 * inverse;
       output[to + (tx + 8u)] = o0_1 * inverse;
@@ -457,7 +458,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 64u;
-    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o1_0 * inverse;
       output[to + (tx + 8u)] = o1_1 * inverse;

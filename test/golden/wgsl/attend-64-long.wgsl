@@ -44,6 +44,7 @@ struct Params {
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
   held: u32,          // pair offset of what a cache holds
 }
 
@@ -104,8 +105,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
-      o0_0 = had.y * output[to + (tx + 0u)];
-      o0_1 = had.y * output[to + (tx + 8u)];
+      o0_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o0_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
@@ -114,8 +115,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
-      o1_0 = had.y * output[to + (tx + 0u)];
-      o1_1 = had.y * output[to + (tx + 8u)];
+      o1_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o1_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
@@ -124,8 +125,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m2 = had.x;
       l2 = select(0.0, had.y, tx == 0u);
-      o2_0 = had.y * output[to + (tx + 0u)];
-      o2_1 = had.y * output[to + (tx + 8u)];
+      o2_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o2_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
@@ -134,8 +135,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m3 = had.x;
       l3 = select(0.0, had.y, tx == 0u);
-      o3_0 = had.y * output[to + (tx + 0u)];
-      o3_1 = had.y * output[to + (tx + 8u)];
+      o3_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o3_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
@@ -144,8 +145,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m4 = had.x;
       l4 = select(0.0, had.y, tx == 0u);
-      o4_0 = had.y * output[to + (tx + 0u)];
-      o4_1 = had.y * output[to + (tx + 8u)];
+      o4_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o4_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
@@ -154,8 +155,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m5 = had.x;
       l5 = select(0.0, had.y, tx == 0u);
-      o5_0 = had.y * output[to + (tx + 0u)];
-      o5_1 = had.y * output[to + (tx + 8u)];
+      o5_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o5_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
@@ -164,8 +165,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m6 = had.x;
       l6 = select(0.0, had.y, tx == 0u);
-      o6_0 = had.y * output[to + (tx + 0u)];
-      o6_1 = had.y * output[to + (tx + 8u)];
+      o6_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o6_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
@@ -174,8 +175,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m7 = had.x;
       l7 = select(0.0, had.y, tx == 0u);
-      o7_0 = had.y * output[to + (tx + 0u)];
-      o7_1 = had.y * output[to + (tx + 8u)];
+      o7_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o7_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
   }
 
@@ -462,10 +463,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 1280u + (tx + ty) % 8u] = vec4f(s6_0, s6_1, s6_2, s6_3);
         memory[own + 1408u + (tx + ty) % 8u] = vec4f(s7_0, s7_1, s7_2, s7_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -884,10 +885,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 1280u + (tx + ty) % 8u] = vec4f(s6_4, s6_5, s6_6, s6_7);
         memory[own + 1408u + (tx + ty) % 8u] = vec4f(s7_4, s7_5, s7_6, s7_7); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -1309,7 +1310,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o0_0 * inverse;
       output[to + (tx + 8u)] = o0_1 * inverse;
@@ -1325,7 +1326,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o1_0 * inverse;
       output[to + (tx + 8u)] = o1_1 * inverse;
@@ -1341,7 +1342,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    let inverse = select(1.0 / (l2 * params.valueScale), 0.0, l2 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o2_0 * inverse;
       output[to + (tx + 8u)] = o2_1 * inverse;
@@ -1357,7 +1358,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    let inverse = select(1.0 / (l3 * params.valueScale), 0.0, l3 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o3_0 * inverse;
       output[to + (tx + 8u)] = o3_1 * inverse;
@@ -1373,7 +1374,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l4, 0.0, l4 == 0.0);
+    let inverse = select(1.0 / (l4 * params.valueScale), 0.0, l4 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o4_0 * inverse;
       output[to + (tx + 8u)] = o4_1 * inverse;
@@ -1389,7 +1390,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l5, 0.0, l5 == 0.0);
+    let inverse = select(1.0 / (l5 * params.valueScale), 0.0, l5 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o5_0 * inverse;
       output[to + (tx + 8u)] = o5_1 * inverse;
@@ -1405,7 +1406,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l6, 0.0, l6 == 0.0);
+    let inverse = select(1.0 / (l6 * params.valueScale), 0.0, l6 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o6_0 * inverse;
       output[to + (tx + 8u)] = o6_1 * inverse;
@@ -1421,7 +1422,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l7, 0.0, l7 == 0.0);
+    let inverse = select(1.0 / (l7 * params.valueScale), 0.0, l7 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o7_0 * inverse;
       output[to + (tx + 8u)] = o7_1 * inverse;

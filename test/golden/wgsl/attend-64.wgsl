@@ -44,6 +44,7 @@ struct Params {
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
   held: u32,          // pair offset of what a cache holds
 }
 
@@ -88,8 +89,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
-      o0_0 = had.y * output[to + (tx + 0u)];
-      o0_1 = had.y * output[to + (tx + 8u)];
+      o0_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o0_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
@@ -98,8 +99,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
-      o1_0 = had.y * output[to + (tx + 0u)];
-      o1_1 = had.y * output[to + (tx + 8u)];
+      o1_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o1_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
@@ -108,8 +109,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m2 = had.x;
       l2 = select(0.0, had.y, tx == 0u);
-      o2_0 = had.y * output[to + (tx + 0u)];
-      o2_1 = had.y * output[to + (tx + 8u)];
+      o2_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o2_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
@@ -118,8 +119,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let had = rowSums[q]; // (maximum, sum)
       m3 = had.x;
       l3 = select(0.0, had.y, tx == 0u);
-      o3_0 = had.y * output[to + (tx + 0u)];
-      o3_1 = had.y * output[to + (tx + 8u)];
+      o3_0 = (had.y * params.valueScale) * output[to + (tx + 0u)];
+      o3_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
   }
 
@@ -288,10 +289,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
         memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -366,10 +367,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
         memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)]; }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -449,7 +450,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l0, 0.0, l0 == 0.0);
+    let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o0_0 * inverse;
       output[to + (tx + 8u)] = o0_1 * inverse;
@@ -465,7 +466,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l1, 0.0, l1 == 0.0);
+    let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o1_0 * inverse;
       output[to + (tx + 8u)] = o1_1 * inverse;
@@ -481,7 +482,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l2, 0.0, l2 == 0.0);
+    let inverse = select(1.0 / (l2 * params.valueScale), 0.0, l2 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o2_0 * inverse;
       output[to + (tx + 8u)] = o2_1 * inverse;
@@ -497,7 +498,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
-    let inverse = select(1.0 / l3, 0.0, l3 == 0.0);
+    let inverse = select(1.0 / (l3 * params.valueScale), 0.0, l3 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o3_0 * inverse;
       output[to + (tx + 8u)] = o3_1 * inverse;

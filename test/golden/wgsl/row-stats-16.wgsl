@@ -26,6 +26,7 @@ struct Params {
   firstBatch: u32, firstHead: u32, shareHeads: u32,
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
   held: u32,          // pair offset of what a cache holds
 }
 

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {setBackend, tensor, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {dataInputs, parseEdge, textOf, type NodeDef} from '../../../src/model/graph/graph.js';
+import {dataInputs, parseEdge, textAttr, type NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
@@ -259,7 +259,7 @@ const CLAIMS: readonly (readonly [words: RegExp, claim: Claim])[] = [
     (witness, op, name) => {
       const last = witness.node(name!);
       // A product whose axes are not those of the probabilities is none of attention.
-      return last.op === op && witness.isBehind(name!) && (name !== 'out' || textOf(last.attr?.['equation']) !== '');
+      return last.op === op && witness.isBehind(name!) && (name !== 'out' || textAttr(last.attr?.['equation']) !== '');
     },
   ],
   [
@@ -274,7 +274,7 @@ const CLAIMS: readonly (readonly [words: RegExp, claim: Claim])[] = [
   ],
   [
     /^'(.+)' sums over (\d) axes, not over one of features$/,
-    (witness, name, count) => Number(count) !== 1 && textOf(witness.node(name!).attr?.['equation']) !== '',
+    (witness, name, count) => Number(count) !== 1 && textAttr(witness.node(name!).attr?.['equation']) !== '',
   ],
   [/^of the scores '(.+)' it cannot be told which axis are the queries$/, (witness, name) => witness.products().includes(name!)],
   [

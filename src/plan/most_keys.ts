@@ -1,0 +1,22 @@
+import {ITEM, SPAN} from './format.js';
+import type {Plan} from './plan.js';
+
+/** No row adds up values of more keys than this before its sum is divided: those of one item in each pass, for parts are divided each. */
+export function mostKeys({problem, passes, schedule, offsets}: Pick<Plan, 'problem' | 'passes' | 'schedule' | 'offsets'>): number {
+  let most = 0;
+  for (const {itemBegin, itemEnd} of passes) {
+    let ofPass = 0;
+    for (let index = itemBegin; index < itemEnd; index++) {
+      const item = 2 * offsets.items + ITEM.words * index;
+      let keys = 0;
+      for (let span = schedule[item + ITEM.at.spanBegin]!; span < schedule[item + ITEM.at.spanEnd]!; span++) {
+        const at = 2 * offsets.spans + SPAN.words * span;
+        keys += schedule[at + SPAN.at.end]! - schedule[at + SPAN.at.begin]!;
+      }
+      ofPass = Math.max(ofPass, keys);
+    }
+    most += ofPass;
+  }
+  // Rows of a tile see other spans of it, and each key once.
+  return Math.min(most, problem.keyLength);
+}

@@ -1,0 +1,99 @@
+import {PARAMS_BYTES, type DecodeStep} from '../../pure.js';
+import type {Host} from '../host/backend.js';
+import {dispatchOf, type LaunchSource} from './run.js';
+
+/** The small buffers of one step, written anew each time they are used. */
+interface Frame {
+  schedule: GPUBuffer;
+  /** UNIFORM_STEP bytes a launch. */
+  uniforms: GPUBuffer;
+  /** The batch of commands that reads them, until it is submitted. */
+  waiting: object | null;
+}
+
+const MAX_FRAMES = 16;
+/** Where a uniform may begin in its buffer. */
+const UNIFORM_STEP = 256;
+const FIRST_LAUNCHES = 8;
+const FIRST_BYTES = 4096;
+
+/** A step that runs once: its schedule and its parameters are written into a frame. `owner` is its cache, `tried` the programs that it has run. */
+export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): LaunchSource => ({
+  runnable: step,
+  owner,
+  begin(host, call) {
+    const {launches, words, tail} = step;
+    const frames = Frames.of(host);
+    const frame = frames.next(8 * tail.pairs, UNIFORM_STEP * launches.length);
+    const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);
+    launches.forEach(({params}, i) => uniforms.set(new Uint8Array(params(call)), UNIFORM_STEP * i));
+    host.device.queue.writeBuffer(frame.schedule, 0, words);
+    host.device.queue.writeBuffer(frame.uniforms, 0, uniforms);
+    return {
+      schedule: frame.schedule,
+      dispatches: (bindings) =>
+        launches.map((launch, i) =>
+          dispatchOf(host, launch, {buffer: frame.uniforms, offset: UNIFORM_STEP * i, size: PARAMS_BYTES}, bindings),
+        ),
+      encoded: () => frames.used(frame),
+    };
+  },
+  tried() {
+    const all = step.launches.every(({program}) => tried.has(program.key));
+    if (!all) for (const {program} of step.launches) tried.add(program.key);
+    return all;
+  },
+});
+
+/**
+ * A few frames in turn, for all caches of a device. What the queue is told to write comes before all commands that are not yet submitted,
+ * so a frame can be written only when the commands that read it are; mostly they are by the time its turn comes.
+ */
+class Frames {
+  static readonly #known = new WeakMap<Host, Frames>();
+
+  static of(host: Host): Frames {
+    let frames = Frames.#known.get(host);
+    if (frames === undefined) Frames.#known.set(host, (frames = new Frames(host)));
+    return frames;
+  }
+
+  readonly #host: Host;
+  readonly #frames: Frame[] = [];
+  #turn = 0;
+
+  private constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** A frame that nothing reads, with room for so many bytes of a schedule and of uniforms. */
+  next(scheduleBytes: number, uniformBytes: number): Frame {
+    const host = this.#host;
+    const turn = this.#turn++ % MAX_FRAMES;
+    const frame = (this.#frames[turn] ??= {
+      schedule: this.#buffer('schedule', FIRST_BYTES, GPUBufferUsage.STORAGE),
+      uniforms: this.#buffer('params', UNIFORM_STEP * FIRST_LAUNCHES, GPUBufferUsage.UNIFORM),
+      waiting: null,
+    });
+    if (frame.waiting !== null && frame.waiting === host.waiting) host.flush();
+    frame.waiting = null;
+    if (frame.schedule.size < scheduleBytes) {
+      host.destroy([frame.schedule]);
+      frame.schedule = this.#buffer('schedule', 2 ** Math.ceil(Math.log2(scheduleBytes)), GPUBufferUsage.STORAGE);
+    }
+    if (frame.uniforms.size < uniformBytes) {
+      host.destroy([frame.uniforms]);
+      frame.uniforms = this.#buffer('params', uniformBytes, GPUBufferUsage.UNIFORM);
+    }
+    return frame;
+  }
+
+  /** Commands that read the frame are encoded. */
+  used(frame: Frame): void {
+    frame.waiting = this.#host.waiting;
+  }
+
+  #buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    return this.#host.device.createBuffer({label: `SparseAttention.${label}`, size, usage: usage | GPUBufferUsage.COPY_DST});
+  }
+}

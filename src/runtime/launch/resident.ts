@@ -1,0 +1,86 @@
+import {keyOf, Lru} from '../../support/index.js';
+import {scheduleWords, type CallParams, type Compiled, type Launch} from '../../pure.js';
+import type {Dispatch, Host, Resident} from '../host/backend.js';
+import {dispatchOf, type Bindings, type LaunchSource} from './run.js';
+
+/** A plan that runs again and again. */
+export type Lasting = Pick<Compiled, 'plan' | 'launches' | 'tail' | 'workBytes'>;
+
+/** Its schedule is uploaded once, and so is what each kind of call adds. */
+export const resident = (runnable: Lasting): LaunchSource => ({
+  runnable,
+  owner: runnable,
+  begin(host, call) {
+    const there = residentOf(host, runnable);
+    const uniforms = uniformsOf(host, runnable, there, call);
+    return {schedule: there.schedule, dispatches: (bindings) => dispatchesOf(host, runnable, there, uniforms, bindings)};
+  },
+  tried(host) {
+    const there = residentOf(host, runnable);
+    const {scoped} = there;
+    there.scoped = true;
+    return scoped;
+  },
+});
+
+/** Uploads a plan and the uniforms of a call, so that a call like it uploads nothing. */
+export function makeResident(host: Host, runnable: Lasting, call: CallParams): void {
+  uniformsOf(host, runnable, residentOf(host, runnable), call);
+}
+
+function residentOf(host: Host, runnable: Lasting): Resident {
+  const known = host.residents.get(runnable);
+  if (known !== undefined) return known;
+  const {plan, tail} = runnable;
+  return host.residents.set(runnable, {
+    schedule: host.upload(scheduleWords(plan, tail), 'SparseAttention.schedule', 8 * tail.pairs),
+    uniforms: new Lru<string, readonly GPUBuffer[]>({entries: MAX_UNIFORMS, evicted: (buffers) => host.destroy(buffers)}),
+    dispatches: new Lru<string, readonly Dispatch[]>({entries: MAX_DISPATCHES}),
+    scoped: false,
+  });
+}
+
+/** Scales and bias shapes that a plan remembers: a model has one of each. */
+const MAX_UNIFORMS = 8;
+/** Sets of buffers that a plan remembers: between two submits a chain of calls goes through about seven. */
+const MAX_DISPATCHES = 16;
+
+/** The uniform buffer of each launch for a call, uploaded on the first call like it. */
+function uniformsOf(host: Host, {launches}: Lasting, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
+  const key = keyOf(call);
+  const known = uniforms.get(key);
+  if (known !== undefined) return known;
+  const upload = ({program, params}: Launch): GPUBuffer =>
+    host.upload(new Uint32Array(params(call)), `${program.name}.params`, undefined, GPUBufferUsage.UNIFORM);
+  return uniforms.set(key, launches.map(upload));
+}
+
+/** The dispatches of a call, remembered: bind groups are most of what a call costs on the CPU. */
+function dispatchesOf(
+  host: Host,
+  {launches}: Lasting,
+  resident: Resident,
+  uniforms: readonly GPUBuffer[],
+  bindings: Bindings,
+): readonly Dispatch[] {
+  const bound = [...bindings.values()].map(({buffer, size}) => `${identity(buffer)}:${size}`);
+  const key = [...uniforms.map(identity), ...bound].join();
+  const known = resident.dispatches.get(key);
+  // Asked for all the same, so that pipelines in use are not the ones to be forgotten.
+  for (const {program} of launches) host.pipelines.get(program);
+  if (known !== undefined) return known;
+  return resident.dispatches.set(
+    key,
+    launches.map((each, i) => dispatchOf(host, each, {buffer: uniforms[i]!}, bindings)),
+  );
+}
+
+const identities = new WeakMap<GPUBuffer, number>();
+let buffersSeen = 0;
+
+/** A number that no other buffer has had, also none that is destroyed by now. */
+function identity(buffer: GPUBuffer): number {
+  let number = identities.get(buffer);
+  if (number === undefined) identities.set(buffer, (number = buffersSeen++));
+  return number;
+}

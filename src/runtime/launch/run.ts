@@ -1,0 +1,127 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pure.js';
+import type {Dispatch, Host} from '../host/backend.js';
+import {showLaunches, stopwatch} from '../host/debug.js';
+import {debugLevel} from '../host/debug_level.js';
+import {bytesOf, bytesToAllocate, checkBuffersFit, type Runnable} from './fits.js';
+import {namesOf, scoped} from './scoped.js';
+
+export interface Binding {
+  readonly buffer: GPUBuffer;
+  readonly size: number;
+}
+export type Bindings = ReadonlyMap<BindingRole, Binding>;
+
+/** The small buffers of a call: the schedule, and the parameters of each launch. */
+export interface SmallBuffers {
+  readonly schedule: GPUBuffer;
+  dispatches(bindings: Bindings): readonly Dispatch[];
+  /** The commands that read them are encoded. */
+  encoded?(): void;
+}
+
+/** Something to run, and where its small buffers come from: uploaded once and kept, or written for each call. */
+export interface LaunchSource {
+  readonly runnable: Runnable;
+  /** What throws from the next call on once the device refused this one. */
+  readonly owner: object;
+  begin(host: Host, call: CallParams): SmallBuffers;
+  /** Whether it has run inside an error scope; from now on it counts as if. */
+  tried(host: Host): boolean;
+}
+
+export interface RunArguments {
+  readonly tensors: Partial<Record<BindingRole, TensorInfo>>;
+  /** Of new tensors. */
+  readonly shapes: Partial<Record<BindingRole, number[]>>;
+  /** Buffers that belong to no tensor. */
+  readonly held?: readonly (readonly [BindingRole, GPUBuffer])[];
+  readonly call: CallParams;
+}
+
+/** Runs launches over the tensors of a call into new tensors of the given shapes, which it returns in their order. Synchronous, as kernels are. */
+export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [], call}: RunArguments): TensorInfo[] {
+  const {runnable, owner} = source;
+  const error = host.broken.get(owner);
+  if (error !== undefined) throw error;
+  host.throwIfLost();
+  checkBuffersFit(host, runnable, tensors, shapes);
+  const {given, temporary} = asStored(host, tensors);
+  const small = source.begin(host, call);
+  host.beginCall(bytesToAllocate(host, given, Object.values(shapes)));
+  const made = Object.entries(shapes).map(([role, shape]) => [role, host.makeTensor(shape, 'float32')] as const);
+  const used: Partial<Record<BindingRole, TensorInfo>> = {...given, ...Object.fromEntries(made)};
+  const bindings = bind(host, runnable.workBytes, small.schedule, used);
+  for (const [role, buffer] of held) bindings.set(role, {buffer, size: buffer.size});
+
+  const {launches} = runnable;
+  const debug = debugLevel();
+  if (debug > 0) showLaunches(debug, runnable);
+  const told = debug > 0 ? stopwatch(debug, namesOf(launches), host) : undefined;
+  const touched = Object.values(used);
+  const encode = (): void => host.encode(small.dispatches(bindings), touched);
+  if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
+  else {
+    if (source.tried(host) && launches.every(({program}) => host.pipelines.has(program))) encode();
+    else scoped(host, owner, launches, encode);
+    small.encoded?.();
+  }
+  told?.();
+
+  for (const tensor of temporary) tensor.dispose();
+  host.endCall(new Set(touched.map(({shape}) => bytesOf(shape))));
+  return made.map(([, tensor]) => tensor);
+}
+
+function bind(
+  host: Host,
+  workBytes: WorkBytes,
+  schedule: GPUBuffer,
+  tensors: Partial<Record<BindingRole, TensorInfo>>,
+): Map<BindingRole, Binding> {
+  const bindings = new Map<BindingRole, Binding>([['schedule', {buffer: schedule, size: schedule.size}]]);
+  for (const [role, size] of Object.entries(workBytes) as [BindingRole, number][]) {
+    bindings.set(role, {buffer: host.workBuffer(role, size), size});
+  }
+  for (const [role, tensor] of Object.entries(tensors)) {
+    // A buffer that a user lent to tfjs may be longer than its tensor.
+    bindings.set(role as BindingRole, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
+  }
+  return bindings;
+}
+
+export function dispatchOf(host: Host, {program, grid, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
+  const {pipeline, layout} = host.pipelines.get(program);
+  const bindGroup = host.device.createBindGroup({
+    label: program.name,
+    layout,
+    entries: program.bindings.map((role, binding) => ({
+      binding,
+      resource: role === 'params' ? params : bindings.get(instead?.[role] ?? role)!,
+    })),
+  });
+  return {name: program.name, pipeline, grid, bindGroup};
+}
+
+function compileAhead(host: Host, program: Program): void {
+  const compiling = host.pipelines.compile(program).then(({pipeline}) => pipeline);
+  host.awaitInCompileOnly(program.key, compiling);
+}
+
+/** Roles whose tensors hold int32. */
+const INTEGERS: readonly string[] = ['mask', 'keyLengths', 'querySegments', 'keySegments'];
+
+/** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */
+function asStored(
+  host: Host,
+  tensors: Partial<Record<BindingRole, TensorInfo>>,
+): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {
+  const temporary: tf.Tensor[] = [];
+  const entries = Object.entries(tensors).map(([role, tensor]) => {
+    if (INTEGERS.includes(role) || host.storedDtype(tensor) === 'float32') return [role, tensor];
+    temporary.push(tf.mul(tensor as tf.Tensor, 1));
+    return [role, temporary.at(-1)!];
+  });
+  return {given: Object.fromEntries(entries) as Partial<Record<BindingRole, TensorInfo>>, temporary};
+}
