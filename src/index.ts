@@ -56,7 +56,7 @@ export {
 } from './pattern/index.js';
 export {equals, type Equality} from './acsr/index.js';
 export {planAttention, type AttentionPlan, type AttentionShape} from './plan_attention.js';
-export type {Device, Implementation, MatrixConfig, Pass, Problem, Storage, TileShape} from './plan/index.js';
+export type {Device, Implementation, Kinds, MatrixConfig, Pass, Problem, Storage, TileShape} from './plan/index.js';
 export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,

@@ -34,6 +34,8 @@ async function broken(files: Record<string, string>): Promise<string[]> {
 }
 
 describe('lint laws', () => {
+  const eslint = new ESLint({cwd: ROOT, overrideConfigFile: join(ROOT, 'scripts/eslint.config.mjs')});
+
   it('catch promises that nobody waits for, and what is no promise', async () => {
     const start = 'async function start(): Promise<number> { return 1; }\n';
     const files = {
@@ -64,7 +66,6 @@ describe('lint laws', () => {
   });
 
   it('leave the names of options to one reader', async () => {
-    const eslint = new ESLint({cwd: ROOT, overrideConfigFile: join(ROOT, 'scripts/eslint.config.mjs')});
     const text = "import {nearestName, readOptions} from '../support/index.js';\nexport const both = [nearestName, readOptions];\n";
     const rules = async (filePath: string): Promise<(string | null)[]> =>
       (await eslint.lintText(text, {filePath}))[0]!.messages.map(({ruleId}) => ruleId);
@@ -73,7 +74,6 @@ describe('lint laws', () => {
   });
 
   it('ask why, where a promise is dropped on purpose', async () => {
-    const eslint = new ESLint({cwd: ROOT, overrideConfigFile: join(ROOT, 'scripts/eslint.config.mjs')});
     const rules = async (body: string): Promise<(string | null)[]> => {
       const [result] = await eslint.lintText(`export function go(start: () => Promise<void>): void {\n${body}\n}\n`, {
         filePath: 'src/planted.ts',
