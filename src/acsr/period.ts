@@ -35,7 +35,7 @@ export interface Factors {
 }
 
 /** Null where the pattern is no such product. */
-export function factorsOf(node: PatternNode): Factors | null {
+export function productOf(node: PatternNode): Factors | null {
   const parts = chain(node, 'and');
   const recurring = parts.filter((part) => periodOf(part) !== NONE);
   const intervals = parts.filter((part) => periodOf(part) === NONE);
