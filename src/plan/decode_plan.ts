@@ -92,24 +92,23 @@ interface RowTile {
 function join(sequences: readonly (readonly RowTile[])[], tile: TileShape, part: number) {
   const {spans, intervals, parts, drafts, items, merges} = room;
   const weights: number[] = [];
+  // Of all sequences, for those that items name are on no grid.
   let slots = 0;
   sequences.forEach((tiles, b) => {
-    let slot = 0;
     for (const {firstRow, rows, spanBegin, spanEnd, keyTiles} of tiles) {
       const perPart = Math.max(1, ceilDiv(keyTiles, Math.max(1, ceilDiv(keyTiles, part))));
       // Rows without keys are one part too: somebody has to write their zeros.
       const cuts = Math.max(1, ceilDiv(keyTiles, perPart));
       const place = {firstRow, rowStride: 1, rows, none: 0, line: b};
-      if (cuts > 1) write(merges, MERGE, {...place, slotBegin: slot, slotEnd: slot + cuts, unused: 0});
+      if (cuts > 1) write(merges, MERGE, {...place, slotBegin: slots, slotEnd: slots + cuts, unused: 0});
       for (let from = 0; from < Math.max(1, keyTiles); from += perPart) {
         const partBegin = parts.length / SPAN.words;
         const to = Math.min(keyTiles, from + perPart);
         copyTiles(spans, spanBegin, spanEnd, tile.keys, from, to, parts);
         weights.push(to - from);
-        write(drafts, ITEM, {...place, slot: cuts > 1 ? slot++ : -1, spanBegin: partBegin, spanEnd: parts.length / SPAN.words});
+        write(drafts, ITEM, {...place, slot: cuts > 1 ? slots++ : -1, spanBegin: partBegin, spanEnd: parts.length / SPAN.words});
       }
     }
-    slots = Math.max(slots, slot);
   });
   const order = longestFirst(weights);
   for (const index of order) items.append(drafts.data.subarray(ITEM.words * index, ITEM.words * (index + 1)));

@@ -11,10 +11,12 @@ export interface ScratchLayout {
 }
 
 export function scratchLayout({problem, passes, slots, tile}: Pick<Plan, 'problem' | 'passes' | 'slots' | 'tile'>): ScratchLayout {
-  const lines = problem.batch * problem.heads;
+  const {batch, heads} = problem;
+  // Slots are those of a line on the grid.
+  const onGrid = passes.map(({kinds}) => (kinds.heads === 'grid' ? heads : 1) * (kinds.batch === 'grid' ? batch : 1));
   const record = ceilDiv(problem.valueDim, 4) + 1;
-  const flags = lines * slots * tile.rows * record;
+  const flags = Math.max(0, ...onGrid) * slots * tile.rows * record;
   // By the number of an item in the plan, so that dispatches over ranges of items share none.
   const items = tile.queries === 'fragments' ? Math.max(0, ...passes.map(({itemEnd}) => itemEnd)) : 0;
-  return {record, flags, total: flags + lines * items * tile.threadsY};
+  return {record, flags, total: flags + batch * heads * items * tile.threadsY};
 }

@@ -1,4 +1,4 @@
-import {mostKeys, type Plan} from '../plan/index.js';
+import {mostKeys, type Kinds, type Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
@@ -29,7 +29,7 @@ export interface GenerateOptions {
 /** The dispatches of a plan, in order: convert the tensors, pack the mask if it is a tensor, gather the small tensors, each pass and its merges. */
 export function generate(plan: Plan, options: GenerateOptions = {}): readonly Launch[] {
   const {features = PLAIN, aux, maskShape} = options;
-  const {problem, passes, slots} = plan;
+  const {problem, passes} = plan;
   const {batch, heads} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
   const {one, over} = launcher(plan, options, {params: {rowKeys: mostKeys(plan)}});
@@ -38,14 +38,13 @@ export function generate(plan: Plan, options: GenerateOptions = {}): readonly La
   if (plan.storage === 'float16') launches.push(one(convertProgram(plan), convertGrid(plan)));
   if (maskShape !== undefined) launches.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
   if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
-  const attend = attendPrograms(plan, features);
-  const merge = slots > 0 ? mergeProgram(plan, features) : null;
   const lines = [heads, batch] as const;
   passes.forEach((pass, index) => {
     const keeps = index < passes.length - 1 || aux !== undefined;
     const flags = (pass.continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0);
-    for (const program of attend) launches.push(...over(program, 'items', pass, lines, flags));
-    if (merge !== null) launches.push(...over(merge, 'merges', pass, lines, flags, mergeGroups(plan)));
+    for (const program of attendPrograms(plan, features, pass.kinds)) launches.push(...over(program, 'items', pass, lines, flags));
+    if (pass.mergeEnd > pass.mergeBegin)
+      launches.push(...over(mergeProgram(plan, features, pass.kinds), 'merges', pass, lines, flags, mergeGroups(plan)));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
   return Object.freeze(launches);
@@ -65,7 +64,7 @@ export function remembered<Shape>(write: (shape: Shape) => Program, shape: Shape
 }
 
 /** The kernels of a pass, in order. */
-function attendPrograms(plan: Plan, features: Features): Program[] {
-  if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, features))];
-  return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact)));
+function attendPrograms(plan: Plan, features: Features, kinds: Kinds): Program[] {
+  if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, features, kinds))];
+  return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact, kinds)));
 }

@@ -1,4 +1,4 @@
-import {mostKeys, scratchLayout, type Device, type Pass, type Plan} from '../plan/index.js';
+import {mostKeys, scratchLayout, type Device, type Kinds, type Pass, type Plan} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
@@ -11,7 +11,6 @@ import {launcher} from './launcher.js';
 import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './text/held.js';
 import {kernelShape, type Structure} from './tile/kernel_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
-import {RAGGED} from './text/params.js';
 import type {BindingRole, Launch, Program} from './text/program.js';
 import {paddedDim} from './text/row_access.js';
 import {scheduleWords} from './terms/schedule_words.js';
@@ -45,7 +44,6 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
   const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
   const tail = tailOf(plan, features, maskShape);
   const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})}, {params: {rowKeys: mostKeys(plan)}});
-  const flags = ragged ? RAGGED : 0;
   const lines = [heads, batch] as const;
 
   const halves = storage === 'float16';
@@ -60,11 +58,11 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
     held: tail.held,
     places: placesOf(held),
   };
-  const {append, gather, attend, merge} = programsOf(plan, shape, features);
+  const {append, gather, attend, merge} = programsOf(plan, shape, features, pass.kinds);
   const launches = [...copyLaunches(shape, sizes, held), appendLaunch(append, shape, sizes)];
   if (gather !== null) launches.push(one(gather, gatherGrid(tail)));
-  launches.push(...over(attend, 'items', pass, lines, flags));
-  launches.push(...over(merge, 'merges', pass, lines, flags, mergeGroups(plan)));
+  launches.push(...over(attend, 'items', pass, lines, 0));
+  launches.push(...over(merge, 'merges', pass, lines, 0, mergeGroups(plan)));
   const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
@@ -90,20 +88,20 @@ interface Programs {
 /** By device, then by what else the texts depend on: spelling out a kernel shape takes as long as planning the step. */
 const written = new WeakMap<Device, Lru<string, Programs>>();
 
-function programsOf(plan: Plan, shape: AppendShape, features: Features): Programs {
+function programsOf(plan: Plan, shape: AppendShape, features: Features, kinds: Kinds): Programs {
   const {device, tile, storage, implementation} = plan;
   const {headDim, valueDim} = plan.problem;
   let programs = written.get(device);
   if (programs === undefined) written.set(device, (programs = new Lru({entries: 32})));
   const structure: Omit<Structure, 'device'> = {tile, storage, implementation, problem: {headDim, valueDim}};
-  const name = keyOf({...structure, shape, features});
+  const name = keyOf({...structure, shape, features, kinds});
   return (
     programs.get(name) ??
     programs.set(name, {
       append: appendProgram(shape),
       gather: gathers(features) ? gatherProgram(features) : null,
-      attend: remembered(attendProgram, kernelShape({...structure, device}, features)),
-      merge: mergeProgram(structure, features),
+      attend: remembered(attendProgram, kernelShape({...structure, device}, features, kinds)),
+      merge: mergeProgram(structure, features, kinds),
     })
   );
 }

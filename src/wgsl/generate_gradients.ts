@@ -1,4 +1,12 @@
-import {gradientScratch, type GradientPlan, type KeyResults, type Pass, type Problem, type LineShare} from '../plan/index.js';
+import {
+  gradientScratch,
+  type GradientPlan,
+  type KeyResults,
+  type Kinds,
+  type LineShare,
+  type Pass,
+  type Problem,
+} from '../plan/index.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {boundTensors, tailOf} from './terms/fields.js';
 import {PLAIN} from './terms/terms.js';
@@ -37,8 +45,8 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
   const {rows} = plan;
   const {headDim, valueDim} = rows.problem;
   const writer = new Writer(plan, options);
-  const queries: Records = {owns: 'rows', size: rows.tile.rows, outputs: [{role: 'dQuery', features: headDim}]};
-  const keys: Records = {
+  const queries: Joined = {owns: 'rows', size: rows.tile.rows, outputs: [{role: 'dQuery', features: headDim}]};
+  const keys: Joined = {
     owns: 'keys',
     size: rows.tile.keys,
     outputs: [
@@ -46,12 +54,11 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
       {role: 'dValue', features: valueDim},
     ],
   };
-  const [ofRows, ofKeys] = (['rows', 'keys'] as const).map((owns) =>
-    remembered(gradientProgram, gradientShape(plan, owns, features)),
-  ) as [Program, Program];
+  const of = (owns: 'rows' | 'keys') => (kinds: Kinds) =>
+    remembered(gradientProgram, gradientShape(plan, owns, features, 'features', kinds));
   writer.eachShare((share) => {
-    writer.rows(share, ofRows, queries);
-    writer.keys(share, ofKeys, keys);
+    writer.rows(share, of('rows'), queries);
+    writer.keys(share, of('keys'), keys);
   });
   return Object.freeze(writer.launches);
 }
@@ -66,9 +73,9 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   const {rows} = plan;
   const writer = new Writer(plan, options);
   const owns = sums.kind === 'keys' ? 'keys' : 'rows';
-  const program = remembered(gradientProgram, gradientShape(plan, owns, features, 'scores'));
+  const program = (kinds: Kinds): Program => remembered(gradientProgram, gradientShape(plan, owns, features, 'scores', kinds));
   if (sums.kind === 'keys') {
-    const records: Records = {owns: 'keys', size: rows.tile.keys, outputs: [{role: 'dKeyScores', features: 1}]};
+    const records: Joined = {owns: 'keys', size: rows.tile.keys, outputs: [{role: 'dKeyScores', features: 1}]};
     writer.eachShare((share) => writer.keys(share, program, records, true));
     return Object.freeze(writer.launches);
   }
@@ -76,6 +83,10 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   if (sums.kind === 'diagonals') writer.diagonals(sums.shape[1]);
   return Object.freeze(writer.launches);
 }
+
+/** A kernel for each kind of pass, and what its parts leave. */
+type OfKinds = (kinds: Kinds) => Program;
+type Joined = Omit<Records, 'kinds'>;
 
 const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);
 
@@ -106,22 +117,22 @@ class Writer {
     }
   }
 
-  rows(share: LineShare, program: Program, records: Records): void {
+  rows(share: LineShare, program: OfKinds, records: Joined): void {
     const {over} = this.on(share);
     const lines = [share.heads, share.batches] as const;
     for (const pass of this.plan.rows.passes) {
-      this.push(...over(program, 'items', pass, lines, flagsOf(pass)));
-      this.push(...over(sumProgram(records), 'merges', pass, lines, flagsOf(pass), sumGroups(records)));
+      this.push(...over(program(pass.kinds), 'items', pass, lines, flagsOf(pass)));
+      this.push(...over(sumProgram({...records, kinds: pass.kinds}), 'merges', pass, lines, flagsOf(pass), sumGroups(records)));
     }
   }
 
   /** `apart`: sums stay with their query head, in the layout [batch, heads, keyLength]. */
-  keys(share: LineShare, program: Program, records: Records, apart = false): void {
+  keys(share: LineShare, program: OfKinds, records: Joined, apart = false): void {
     const {rows, keys} = this.plan;
     const {heads, keyHeads} = rows.problem;
-    const {items, spans, intervals, merges} = keys.offsets;
+    const {items, merges, ...of} = keys.offsets;
     const group = apart ? 1 : heads / keyHeads;
-    const own = {slots: keys.slots, spans, intervals};
+    const own = {slots: keys.slots, ...of};
     const sections = {keyItems: items, keyMerges: merges};
     const {over} = this.on(share, {params: own, sections});
     const sums = apart ? this.on(share, {params: {...own, keyHeads: heads, groupSize: 1}, sections, layout: 'bhld'}).over : over;
@@ -129,17 +140,26 @@ class Writer {
     // The shares of a group add up, one after another.
     const again = share.firstHead % group === 0 ? 0 : CONTINUES;
     for (const pass of keys.passes) {
-      this.push(...over(program, 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
-      this.push(...sums(sumProgram(records), 'keyMerges', pass, keyLines, flagsOf(pass) | again, sumGroups(records)));
+      this.push(...over(program(pass.kinds), 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
+      this.push(
+        ...sums(
+          sumProgram({...records, kinds: pass.kinds}),
+          'keyMerges',
+          pass,
+          keyLines,
+          flagsOf(pass) | again,
+          sumGroups(records),
+        ),
+      );
     }
   }
 
-  pairs(share: LineShare, program: Program, [batch, heads, queries, keys]: ScoreShape): void {
+  pairs(share: LineShare, program: OfKinds, [batch, heads, queries, keys]: ScoreShape): void {
     const {problem, passes} = this.plan.rows;
     const {one, over} = this.on(share);
     this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
     const flags = (batch < problem.batch ? SUMS_BATCH : 0) | (heads < problem.heads ? SUMS_HEADS : 0);
-    for (const pass of passes) this.push(...over(program, 'items', pass, [heads, batch], flags));
+    for (const pass of passes) this.push(...over(program(pass.kinds), 'items', pass, [heads, batch], flags));
   }
 
   diagonals(heads: number): void {

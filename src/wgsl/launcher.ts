@@ -49,6 +49,8 @@ export function launcher(
     heads,
     spans: offsets.spans,
     intervals: offsets.intervals,
+    numbers: offsets.numbers,
+    bits: offsets.bits,
     maskBits: tail.maskBits,
     slotBase: 0,
     slots,

@@ -6,11 +6,18 @@ export interface Compiler {
   close(): void;
 }
 
-export async function openCompiler(): Promise<Compiler> {
-  const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
+/** `extensions`: subgroups and tensor cores too. */
+export async function openCompiler({extensions = false} = {}): Promise<Compiler> {
+  const features = ['allow_unsafe_apis', ...(extensions ? ['expose_wgsl_experimental_features'] : [])];
+  const gpu = create(['backend=null', `enable-dawn-features=${features.join()}`]);
   // A collected instance takes the process down.
   ((globalThis as {nullInstances?: unknown[]}).nullInstances ??= []).push(gpu);
-  const device = await (await gpu.requestAdapter())!.requestDevice({requiredFeatures: ['shader-f16']});
+  const device = await (await gpu.requestAdapter())!.requestDevice({
+    requiredFeatures: [
+      'shader-f16',
+      ...(extensions ? ['subgroups', 'chromium-experimental-subgroup-matrix'] : []),
+    ] as GPUFeatureName[],
+  });
   return {
     async faults(code) {
       device.pushErrorScope('validation');

@@ -1,8 +1,10 @@
+import {REGULAR} from '../../src/plan/index.js';
 import {PLAIN} from '../../src/wgsl/index.js';
+import {keyAt, keyRowAt, ownRow} from '../../src/wgsl/tile/places.js';
 import {rowAccess} from '../../src/wgsl/text/row_access.js';
 import {each, lines} from '../../src/wgsl/text/text.js';
 import {plain, type Region} from '../../src/wgsl/tile/flow.js';
-import {LINES} from '../../src/wgsl/tile/lines.js';
+import {linesOf} from '../../src/wgsl/tile/lines.js';
 import {hide, type Masked} from '../../src/wgsl/tile/mask.js';
 import {meetSteps, productSteps} from '../../src/wgsl/tile/products.js';
 import {rowsIn, SCHEDULE, type TileKernel} from '../../src/wgsl/tile/shell.js';
@@ -10,14 +12,14 @@ import {rowsIn, SCHEDULE, type TileKernel} from '../../src/wgsl/tile/shell.js';
 /** What the bodies below are written for: tiles of 32 × 32 pairs, 64 invocations, intervals. */
 const SIZE = 32;
 const GRID = {threadsX: 8, threadsY: 8, rows: 4, keys: 4};
-const masked = (owns: Masked['owns']): Masked => ({owns, mask: 'interval', clip: '', size: 'SIZE', width: SIZE, grid: GRID});
+const masked = (owns: Masked['owns']): Masked => ({owns, kinds: REGULAR, clip: '', size: 'SIZE', width: SIZE, grid: GRID});
 
 /** Products of the pairs that attend, times the scale, written out: [lines, queryLength, keyLength] (SDDMM). */
 export function pairProducts(headDim: number): TileKernel {
   const [query, key] = [rowAccess('query', headDim), rowAccess('key', headDim)];
   const region = {begin: 0, end: SIZE * key.columns};
   const pair = (i: number, j: number): string =>
-    `if (y0 + i32(tx) + ${8 * j} < y.y && s${i}_${j} != HIDDEN) { dScores[pairs${i} + u32(keysOf.x + keysOf.y * (y0 + i32(tx) + ${8 * j}))] = s${i}_${j} * params.scale; }`;
+    `if (y0 + i32(tx) + ${8 * j} < y.y && s${i}_${j} != HIDDEN) { dScores[pairs${i} + u32(${keyAt(REGULAR, `(y0 + i32(tx) + ${8 * j})`)})] = s${i}_${j} * params.scale; }`;
   return {
     name: 'pairProducts',
     says: `const SIZE = ${SIZE};`,
@@ -26,13 +28,13 @@ export function pairProducts(headDim: number): TileKernel {
     functions: '',
     masked: masked('rows'),
     memory: {element: 'vec4f', units: region.end},
-    lines: LINES,
+    lines: linesOf(REGULAR, 'item'),
     before: [
       plain(
         each(GRID.rows, (i) =>
           lines(
             `let x${i} = ty + ${8 * i}u;`,
-            `let row${i} = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
+            `let row${i} = ${ownRow(REGULAR, `x${i}`)};`,
             `let query${i} = ${query.base(`(queryLine + row${i} * params.queryStrides.y)`)};`,
             `let pairs${i} = (line * params.queryLength + row${i}) * params.keyLength;`,
           ),
@@ -47,7 +49,7 @@ export function pairProducts(headDim: number): TileKernel {
           what: 'keys',
           staged: {
             access: key,
-            row: (place) => `(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32(${place}), y.y - 1)))`,
+            row: (place) => `(keyLine + ${keyRowAt(REGULAR, `min(y0 + i32(${place}), y.y - 1)`)})`,
             factor: '',
           },
           ranges: [{first: 0, count: key.columns}],
@@ -75,7 +77,7 @@ export function columnSums(): TileKernel {
     functions: '',
     masked: masked('keys'),
     memory: {element: 'vec4f', units: meeting.end},
-    lines: LINES,
+    lines: linesOf(REGULAR, 'item'),
     before: [plain(each(GRID.rows, (i) => `${own(i)} var sum${i} = 0.0;`))],
     tile: [
       plain(

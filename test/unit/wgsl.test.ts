@@ -1,3 +1,4 @@
+import {readdir, readFile} from 'node:fs/promises';
 import {PATTERNS} from '../../bench/patterns.js';
 import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from '../../src/pure.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
@@ -269,6 +270,21 @@ describe('the uniform', () => {
 });
 
 describe('the schedule', () => {
+  it('has words that the table of formats alone numbers: no kernel spells an address', async () => {
+    const files = (await readdir('src/wgsl', {recursive: true})).filter((name) => name.endsWith('.ts'));
+    for (const name of files) {
+      const text = await readFile(`src/wgsl/${name}`, 'utf8');
+      // Of a record in any kernel; and steps from one record to the next.
+      expect(text.match(/schedule\[(item|span|visit|merge)\b.*/g))
+        .withContext(name)
+        .toBeNull();
+      expect(text.match(/params\.(first|spans) \+ \d.*/g))
+        .withContext(name)
+        .toBeNull();
+    }
+    expect(files.length).toBeGreaterThan(30);
+  });
+
   it('has records of four pairs, which is what the kernels step by', () => {
     for (const {pairs} of [ITEM, SPAN, MERGE, KEY_ITEM, VISIT, KEY_MERGE]) expect(pairs).toBe(4);
     const {launches} = compile(...longRows());

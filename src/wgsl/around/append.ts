@@ -64,7 +64,8 @@ export function gridOf(columns: number, invocations: number, layers: number): La
 
 export const NOTHING = {
   ...{unit: 1, farScale: false, rowKeys: 0},
-  ...{flags: 0, first: 0, spans: 0, intervals: 0, maskBits: 0, slotBase: 0, slots: 0, flagBase: 0, groupSize: 1, packedHeads: 1},
+  ...{flags: 0, first: 0, spans: 0, intervals: 0, numbers: 0, bits: 0, maskBits: 0, slotBase: 0, slots: 0, flagBase: 0},
+  ...{groupSize: 1, packedHeads: 1},
   ...{queryOffset: 0, pairs: 0, maskStrides: [0, 0, 0, 0] as const, share: [0, 0, 0] as const},
 } as const;
 

@@ -1,8 +1,10 @@
+import {MERGE, REGULAR, type Kinds} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {program} from '../text/make_program.js';
 import type {Features} from '../text/features.js';
 import type {Structure} from '../tile/kernel_shape.js';
-import {LINES} from '../tile/lines.js';
+import {linesOf, slotLine} from '../tile/lines.js';
+import {letPair, ownRow, pairOf, placeFunctions, recordFrom} from '../tile/places.js';
 import {FINITE, NUMBERS} from '../text/numbers.js';
 import {power, unitText} from '../terms/unit.js';
 import type {Program} from '../text/program.js';
@@ -19,7 +21,7 @@ const rowsPerGroup = ({problem}: Pick<Structure, 'problem'>): number => Math.flo
 export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
 
 /** Joins the parts of long rows by their maximum and sum: w_p = sum_p · exp(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
-export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features: Features): Program {
+export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features: Features, kinds: Kinds = REGULAR): Program {
   const scoring = new Scoring(features);
   const seen = scoring.seen('head', 'own', 'batch');
   const columns = ceilDiv(plan.problem.valueDim, 4);
@@ -41,22 +43,23 @@ const RECORD = COLUMNS + 1u;
       NUMBERS + unitText(features),
       scoring.params,
       FINITE,
+      placeFunctions({rows: kinds.rows, keys: 'affine'}),
       seen === null ? '' : scoring.rowFunctions,
       output.functions,
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let item = params.first + 4u * (group.y / ${mergeGroups(plan)}u);
-let rowsOf = schedule[item];     // (firstRow, rowStride)
-let owned = schedule[item + 1u]; // (rows, slotBegin)
-let slotEnd = schedule[item + 2u].x;
+let item = ${recordFrom('params.first', MERGE, `(group.y / ${mergeGroups(plan)}u)`)};
+${letPair(MERGE, 'rowsOf', 'item')}
+${letPair(MERGE, 'owned', 'item')}
+let slotEnd = ${pairOf(MERGE, 'slots', 'item')}.x;
 `,
-      LINES,
+      linesOf(kinds, 'merge'),
       `
 let x = (group.y % ${mergeGroups(plan)}u) * ${rowsPerGroup(plan)}u + lane / COLUMNS;
 let column = lane % COLUMNS;
 let owns = lane < ${rowsPerGroup(plan)}u * COLUMNS && i32(x) < owned.x;
-let own = u32(rowsOf.x + rowsOf.y * min(i32(x), owned.x - 1));
+let own = ${ownRow(kinds, 'x')};
 let row = line * params.queryLength + own;
 let to = ${output.base('(queryLine + own * params.queryStrides.y)')};
 
@@ -70,13 +73,13 @@ storageBarrier();
 if (!owns) { return; }
 var largest = before.x;
 for (var slot = owned.y; slot < slotEnd; slot++) {
-largest = max(largest, scratch[recordOf(line, slot, x) + COLUMNS].x);
+largest = max(largest, scratch[recordOf(${slotLine(kinds)}, slot, x) + COLUMNS].x);
 }
 var total = weight(before, largest);
 var sum = vec4f();
 if (continues) { sum = total * ${output.load('to', 'column')}; }
 for (var slot = owned.y; slot < slotEnd; slot++) {
-let record = recordOf(line, slot, x);
+let record = recordOf(${slotLine(kinds)}, slot, x);
 let share = weight(scratch[record + COLUMNS].xy, largest);
 total += share;
 sum = fma(vec4f(share), scratch[record + column], sum);
@@ -88,7 +91,7 @@ if (!isFinite(sizeOf(sum))) {
 mean = vec4f();
 if (continues) { mean = (weight(before, largest) * inverse) * ${output.load('to', 'column')}; }
 for (var slot = owned.y; slot < slotEnd; slot++) {
-let record = recordOf(line, slot, x);
+let record = recordOf(${slotLine(kinds)}, slot, x);
 mean = fma(vec4f(weight(scratch[record + COLUMNS].xy, largest) * inverse), scratch[record + column], mean);
 }
 }

@@ -4,8 +4,9 @@ import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain} from '../tile/flow.js';
 import type {KernelShape} from '../tile/kernel_shape.js';
-import {HELD_LINES, LINES} from '../tile/lines.js';
+import {linesOf, slotLine} from '../tile/lines.js';
 import {rowBits} from '../tile/mask.js';
+import {ownRow} from '../tile/places.js';
 import {Scoring} from '../tile/scoring.js';
 import {Share} from '../tile/share.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, termOperands, tileProgram, type TileKernel} from '../tile/shell.js';
@@ -31,7 +32,7 @@ class Kernel {
   }
 
   kernel(): TileKernel {
-    const {rows, keys, memory, storage, features, headDim, valueDim, shuffled, nativeHalves} = this.shape;
+    const {rows, keys, memory, storage, features, headDim, valueDim, shuffled, nativeHalves, kinds} = this.shape;
     const {query, key, value, output, memoryElement} = this.share;
     const [queryRole, keyRole, valueRole] =
       storage === 'float16' ? (['queryHalves', 'keyHalves', 'valueHalves'] as const) : (['query', 'key', 'value'] as const);
@@ -65,7 +66,7 @@ const KEYS = ${keys};`,
       ),
       masked: maskedOf(this.share, this.scoring),
       memory: {element: memoryElement, units: memory},
-      lines: features.ring ? HELD_LINES : LINES,
+      lines: linesOf(kinds, 'item', features.ring),
       before: [plain(lines(this.declareRows(), this.continueRows())), ...steps.before],
       tile: steps.tile,
       after: [...steps.after, plain(this.writeRows())],
@@ -73,16 +74,15 @@ const KEYS = ${keys};`,
   }
 
   private declareRows(): string {
-    const {mask} = this.shape;
     const seen = (i: number): string | null => this.scoring.seen('head', `row${i}`, 'batch');
     return each(this.share.rows, (i) =>
       lines(
         `let x${i} = ty + ${this.shape.threadsY * i}u;`,
         // Asked for again where rows are written: what is not kept through the loop leaves it registers.
-        `let row${i} = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
+        `let row${i} = ${ownRow(this.shape.kinds, `x${i}`)};`,
         `let query${i} = ${this.share.query.base(`(queryLine + row${i} * params.queryStrides.y)`)};`,
         this.scoring.query(i, `row${i}`, `(line * params.queryLength + row${i})`),
-        mask === 'bits' ? rowBits(i) : '',
+        rowBits(this.shape.kinds, i),
         seen(i) === null ? '' : `let seen${i} = ${seen(i)};`,
         `var m${i} = EMPTY; var l${i} = 0.0; ${each(this.share.columns, (c) => `var o${i}_${c} = vec4f();`, ' ')}`,
       ),
@@ -92,7 +92,7 @@ const KEYS = ${keys};`,
   /** Where row i is among all rows, and in the output. */
   private place(i: number): string {
     return lines(
-      `let own = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
+      `let own = ${ownRow(this.shape.kinds, `x${i}`)};`,
       'let q = line * params.queryLength + own;',
       `let to = ${this.share.output.base('(queryLine + own * params.queryStrides.y)')};`,
     );
@@ -133,7 +133,7 @@ const KEYS = ${keys};`,
         columns((c) => this.share.output.store('to', this.share.ownColumn(c), `o${i}_${c} * inverse`)),
         `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m${i}, l${i}); }`,
         '} else {',
-        `let record = ${recordAt('line', 'u32(owned.y)', 'ROWS', `x${i}`, this.share.outputColumns + 1)};`,
+        `let record = ${recordAt(slotLine(this.shape.kinds), 'u32(owned.y)', 'ROWS', `x${i}`, this.share.outputColumns + 1)};`,
         columns((c) => `scratch[record + ${this.share.ownColumn(c)}] = o${i}_${c} * inverse;`),
         `if (tx == 0u) { scratch[record + ${this.share.outputColumns}u] = vec4f(m${i}, l${i}, 0.0, 0.0); }`,
         '}\n}',

@@ -1,5 +1,6 @@
 import type {Flow, Step} from '../tile/flow.js';
 import {hide, type Masked} from '../tile/mask.js';
+import {keyAt, keyRowAt, ownRow} from '../tile/places.js';
 import type {Columns} from '../tile/columns.js';
 import type {KernelShape} from '../tile/kernel_shape.js';
 import type {RowAccess} from '../text/row_access.js';
@@ -70,7 +71,7 @@ class Trip {
     const {rows, regions} = this.shape;
     const {query} = this.share;
     return copyTile(this.share.threads, rows, query.columns, (row, column, at) => {
-      const tensorRow = `(queryLine + u32(rowsOf.x + rowsOf.y * min(i32${row}, owned.x - 1)) * params.queryStrides.y)`;
+      const tensorRow = `(queryLine + ${ownRow(this.shape.kinds, row)} * params.queryStrides.y)`;
       const rotatedColumn = `(${column} + ${row}) % ${query.columns}u`;
       return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${query.load(query.base(tensorRow), column)}${this.share.sideScale};`;
     });
@@ -107,7 +108,7 @@ class Trip {
 
   /** A column of the key or value that is number y0 + row of the span; past its end of the last one, which the mask hides. */
   private loadKeyRow(access: RowAccess, y0: string, row: string, first: number, column: string): string {
-    const tensorRow = `(keyLine + u32(keyRows.x + keyRows.y * min(${y0} + i32(${row}), y.y - 1)))`;
+    const tensorRow = `(keyLine + ${keyRowAt(this.shape.kinds, `min(${y0} + i32(${row}), y.y - 1)`)})`;
     return access.load(access.base(tensorRow), first === 0 ? column : `${column} + ${first}u`);
   }
 
@@ -124,7 +125,7 @@ class Trip {
   }
 
   private scale(): string {
-    const key = (j: number): string => `keysOf.x + keysOf.y * min(y0 + i32(tx) + ${this.shape.threadsX * j}, y.y - 1)`;
+    const key = (j: number): string => keyAt(this.shape.kinds, `min(y0 + i32(tx) + ${this.shape.threadsX * j}, y.y - 1)`);
     const keys = each(this.share.keys, (j) => this.scoring.key(j, key(j)));
     const pairs = each(this.share.rows, (i) => each(this.share.keys, (j) => this.scoring.pair(`s${i}_${j}`, i, j)));
     return keys.trim() === '' ? pairs : lines(`{ ${keys}`, pairs, '}');
@@ -136,7 +137,7 @@ class Trip {
   }
 
   private softmax(): string {
-    const {features, threadsX} = this.shape;
+    const {features, threadsX, kinds} = this.shape;
     const {keeps} = this.scoring;
     const row = (i: number): string =>
       lines(
@@ -147,7 +148,7 @@ class Trip {
         keeps ? each(this.share.keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
         `${each(this.share.columns, (c) => `o${i}_${c} *= shrink;`, ' ')} }`,
       );
-    const keys = keeps ? each(this.share.keys, (j) => `let k${j} = keysOf.x + keysOf.y * (y0 + i32(tx) + ${threadsX * j});`) : '';
+    const keys = keeps ? each(this.share.keys, (j) => `let k${j} = ${keyAt(kinds, `(y0 + i32(tx) + ${threadsX * j})`)};`) : '';
     return `{ ${this.share.collect('t', larger)}\n${lines(keys, each(this.share.rows, row))}\n}`;
   }
 
@@ -189,9 +190,9 @@ class Trip {
 const gridOf = ({shape: {threadsX, threadsY}, rows, keys}: Share): Grid => ({threadsX, threadsY, rows, keys});
 
 /** The scores of a tile, as the mask sees them. */
-export const maskedOf = (share: Share, {clip}: Scoring): Masked => {
-  const {mask, keys} = share.shape;
-  return {owns: 'rows', mask, clip, size: 'KEYS', width: keys, grid: gridOf(share)};
+export const maskedOf = (share: Share, scoring: Scoring): Masked => {
+  const {kinds, keys} = share.shape;
+  return {owns: 'rows', kinds, clip: scoring.clip(kinds), size: 'KEYS', width: keys, grid: gridOf(share)};
 };
 
 const larger = (a: string, b: string): string => `max(${a}, ${b})`;

@@ -4,8 +4,9 @@ import {rowAccess, type RowAccess} from '../text/row_access.js';
 import {each, lines} from '../text/text.js';
 import {plain} from '../tile/flow.js';
 import {meetSteps} from '../tile/products.js';
-import {EVERY_LINE, SHARE_LINES} from '../tile/lines.js';
+import {everyLine, shareLinesOf, shareSlotLine} from '../tile/lines.js';
 import {rowBits} from '../tile/mask.js';
+import {keyAt, ownNumber, ownRow} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, termOperands, tileProgram, type Operand, type TileKernel} from '../tile/shell.js';
 import type {GradientShape} from './gradient_shape.js';
 import {GradientTrip} from './gradient_steps.js';
@@ -78,7 +79,7 @@ const add = (to: RowAccess, base: string, column: string, sum: string): string =
   `if (continues) { ${to.store(base, column, `${to.load(base, column)} + ${sum}`)} } else { ${to.store(base, column, sum)} }`;
 
 function ownRows(shape: GradientShape, trip: GradientTrip): Own {
-  const {headDim, valueDim, threadsX, threadsY, mask, wants} = shape;
+  const {headDim, valueDim, threadsX, threadsY, kinds, wants} = shape;
   const {rows} = trip.grid;
   const width = ceilDiv(headDim, 4);
   const [query, dOutput, dQuery] = [
@@ -89,14 +90,14 @@ function ownRows(shape: GradientShape, trip: GradientTrip): Own {
   const declare = (i: number): string =>
     lines(
       `let x${i} = ty + ${threadsY * i}u;`,
-      `let row${i} = u32(rowsOf.x + rowsOf.y * min(i32(x${i}), owned.x - 1));`,
+      `let row${i} = ${ownRow(kinds, `x${i}`)};`,
       `let at${i} = queryLine + row${i} * params.queryStrides.y;`,
       `let query${i} = ${query.base(`at${i}`)};`,
       `let dOutput${i} = ${dOutput.base(`at${i}`)};`,
       `let stats${i} = scratch[shareLine * params.queryLength + row${i}]; // (maximum, 1 / sum, D)`,
       trip.scoring.query(i, `row${i}`, `line * params.queryLength + row${i}`),
       wants === 'scores' ? `let pairs${i} = (written * params.queryLength + row${i}) * params.keyLength;` : '',
-      mask === 'bits' ? rowBits(i) : '',
+      rowBits(kinds, i),
     );
   const write = (i: number): string => {
     const to = dQuery.base(`at${i}`);
@@ -105,22 +106,22 @@ function ownRows(shape: GradientShape, trip: GradientTrip): Own {
       'if (owned.y < 0) {',
       ownColumns(width, threadsX, (column, c) => add(dQuery, to, column, `g${i}_${c} * params.gradientScale`)),
       '} else {',
-      `let record = ${recordAt('shareLine', 'u32(owned.y)', 'u32(SIZE)', `x${i}`, width)};`,
+      `let record = ${recordAt(shareSlotLine(kinds), 'u32(owned.y)', 'u32(SIZE)', `x${i}`, width)};`,
       ownColumns(width, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * params.gradientScale;`),
       '}\n}',
     );
   };
   const declared = each(rows, declare);
-  if (wants === 'scores') return {lines: {open: EVERY_LINE}, before: [plain(declared)], after: []};
+  if (wants === 'scores') return {lines: {open: everyLine(kinds)}, before: [plain(declared)], after: []};
   return {
-    lines: SHARE_LINES,
+    lines: shareLinesOf(kinds, 'item'),
     before: [plain(lines(declared, declareSums('g', rows, width, threadsX)))],
     after: [plain(lines(CONTINUED, each(rows, write)))],
   };
 }
 
 function ownKeys(shape: GradientShape, trip: GradientTrip): Own {
-  const {headDim, valueDim, threadsX, threadsY, direct, meeting} = shape;
+  const {headDim, valueDim, threadsX, threadsY, direct, meeting, kinds} = shape;
   const {rows} = trip.grid;
   const [headWidth, valueWidth] = [ceilDiv(headDim, 4), ceilDiv(valueDim, 4)];
   const [key, value] = [rowAccess('key', headDim), rowAccess('value', valueDim)];
@@ -129,7 +130,7 @@ function ownKeys(shape: GradientShape, trip: GradientTrip): Own {
     lines(
       `let own${i} = ty + ${threadsY * i}u;`,
       `let number${i} = first + i32(own${i});`,
-      `let key${i} = keysOf.x + keysOf.y * min(i32(own${i}), owned.x - 1);`,
+      `let key${i} = ${keyAt(kinds, ownNumber(`own${i}`))};`,
       `let at${i} = keyLine + u32(key${i}) * params.keyStrides.y;`,
       `let ownKey${i} = ${key.base(`at${i}`)};`,
       `let ownValue${i} = ${value.base(`at${i}`)};`,
@@ -137,7 +138,7 @@ function ownKeys(shape: GradientShape, trip: GradientTrip): Own {
     );
   const record = (i: number): string =>
     lines(
-      `let record = ${recordAt('shareLine', 'u32(owned.y)', 'u32(SIZE)', `own${i}`, headWidth + valueWidth)};`,
+      `let record = ${recordAt(shareSlotLine(kinds), 'u32(owned.y)', 'u32(SIZE)', `own${i}`, headWidth + valueWidth)};`,
       ownColumns(headWidth, threadsX, (column, c) => `scratch[record + ${column}] = g${i}_${c} * params.gradientScale;`),
       ownColumns(valueWidth, threadsX, (column, c) => `scratch[record + ${headWidth}u + ${column}] = v${i}_${c};`),
     );
@@ -155,7 +156,7 @@ function ownKeys(shape: GradientShape, trip: GradientTrip): Own {
   const keepSum = (i: number, sum: string): string =>
     lines(
       `if (i32(own${i}) < owned.x) {`,
-      `scratch[${recordAt('shareLine', 'u32(owned.y)', 'u32(SIZE)', `own${i}`, 1)}] = vec4f(${sum}, 0.0, 0.0, 0.0);`,
+      `scratch[${recordAt(shareSlotLine(kinds), 'u32(owned.y)', 'u32(SIZE)', `own${i}`, 1)}] = vec4f(${sum}, 0.0, 0.0, 0.0);`,
       '}',
     );
   const sums =
@@ -163,7 +164,7 @@ function ownKeys(shape: GradientShape, trip: GradientTrip): Own {
       ? [declareSums('g', rows, headWidth, threadsX), declareSums('v', rows, valueWidth, threadsX)]
       : [each(rows, (i) => `var r${i} = 0.0;`, ' ')];
   return {
-    lines: lines(SHARE_LINES, trip.scoring.clips ? `let keysLeft = ${trip.scoring.keyCount};` : ''),
+    lines: lines(shareLinesOf(kinds, 'keyItem'), trip.scoring.clips ? `let keysLeft = ${trip.scoring.keyCount};` : ''),
     before: [plain(lines(each(rows, declare), ...sums))],
     after:
       meeting === null

@@ -1,9 +1,9 @@
-import type {GradientPlan} from '../../plan/index.js';
+import type {GradientPlan, Kinds} from '../../plan/index.js';
+import {usualKinds} from '../tile/kernel_shape.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
 import type {Features} from '../text/features.js';
 import {split, type Columns} from '../tile/columns.js';
-import type {Mask} from '../tile/mask.js';
 import type {Summation} from '../tile/products.js';
 
 /** Everything the text of a gradient kernel depends on. The side that a workgroup owns stays in registers, the other is staged. */
@@ -17,7 +17,7 @@ export interface GradientShape {
   readonly size: number;
   readonly threadsX: number;
   readonly threadsY: number;
-  readonly mask: Mask;
+  readonly kinds: Kinds;
   /** Key tiles without a slot write gradients of keys and values themselves. */
   readonly direct: boolean;
   readonly features: Features;
@@ -36,11 +36,13 @@ export interface GradientShape {
 }
 
 export function gradientShape(
-  {rows: {problem, tile, implementation}, results}: GradientPlan,
+  {rows: plan, results}: GradientPlan,
   owns: 'rows' | 'keys',
   features: Features,
   wants: 'features' | 'scores' = 'features',
+  kinds: Kinds = usualKinds(plan),
 ): GradientShape {
+  const {problem, tile} = plan;
   const {headDim, valueDim} = problem;
   const {rows: size, threadsX, threadsY, unroll} = tile;
   const limit = tile.workgroupBytes / 16;
@@ -60,7 +62,7 @@ export function gradientShape(
     size,
     threadsX,
     threadsY,
-    mask: implementation === 'dense' ? 'bits' : 'interval',
+    kinds,
     direct: owns === 'keys' && wants === 'features' && results === 'gradients',
     features,
     unroll,

@@ -3,6 +3,7 @@ import {rowAccess, type RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
 import type {Flow} from '../tile/flow.js';
 import {hide, type Masked} from '../tile/mask.js';
+import {keyAt, keyRowAt, rowAt} from '../tile/places.js';
 import {productSteps, sumSteps, type Staged, type Staging, type Summation} from '../tile/products.js';
 import {Scoring} from '../tile/scoring.js';
 import type {Grid} from '../tile/tile_math.js';
@@ -71,8 +72,8 @@ export class GradientTrip {
 
   /** The scores of a tile, as the mask sees them. */
   get masked(): Masked {
-    const {owns, mask, size} = this.shape;
-    return {owns, mask, clip: this.scoring.clip, size: 'SIZE', width: size, grid: this.grid};
+    const {owns, kinds, size} = this.shape;
+    return {owns, kinds, clip: this.scoring.clip(kinds), size: 'SIZE', width: size, grid: this.grid};
   }
 
   /** Query and key of own i and staged j, by the numbers under which they are declared. */
@@ -132,7 +133,7 @@ export class GradientTrip {
     }
     const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
     const pair = (i: number, j: number): string => {
-      const at = `pairs${i} + u32(keysOf.x + keysOf.y * (${key(j)}))`;
+      const at = `pairs${i} + u32(${keyAt(this.shape.kinds, `(${key(j)})`)})`;
       return `if (${key(j)} < y.y && s${i}_${j} != HIDDEN) { dScores[${at}] += t${i}_${j}; }`;
     };
     return each(rows, (i) =>
@@ -147,10 +148,10 @@ export class GradientTrip {
   /** What staged key (or row) number j is, and brings. */
   private declareStaged(j: number): string {
     const at = `tx + ${this.grid.threadsX * j}u`;
-    if (this.shape.owns === 'rows') return this.scoring.key(j, `keysOf.x + keysOf.y * min(y0 + i32(${at}), y.y - 1)`);
+    if (this.shape.owns === 'rows') return this.scoring.key(j, keyAt(this.shape.kinds, `min(y0 + i32(${at}), y.y - 1)`));
     return lines(
       `let place${j} = min(begin + i32(${at}), visited.y - 1);`,
-      `let row${j} = u32(rowsOf.x + rowsOf.y * place${j});`,
+      `let row${j} = ${rowAt(this.shape.kinds, `place${j}`)};`,
       `let stats${j} = scratch[shareLine * params.queryLength + row${j}];`,
       this.scoring.query(j, `row${j}`, `line * params.queryLength + row${j}`),
     );
@@ -158,7 +159,7 @@ export class GradientTrip {
 }
 
 /** The two kinds of tensors, by what the workgroup owns. A far scale that came only at the end would find products and sums past float32. */
-function gradientTensors({owns, headDim, valueDim, features}: GradientShape): GradientTensors {
+function gradientTensors({owns, headDim, valueDim, features, kinds}: GradientShape): GradientTensors {
   const factor = features.farScale ? ' * params.sideScale' : '';
   const query = rowAccess('query', headDim);
   const key = rowAccess('key', headDim);
@@ -166,7 +167,7 @@ function gradientTensors({owns, headDim, valueDim, features}: GradientShape): Gr
   const dOutput = rowAccess('dOutput', valueDim);
   const side = (access: RowAccess, name: string): Side => ({access, own: (i) => `${name}${i}`});
   if (owns === 'rows') {
-    const row = (place: string): string => `(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32(${place}), y.y - 1)))`;
+    const row = (place: string): string => `(keyLine + ${keyRowAt(kinds, `min(y0 + i32(${place}), y.y - 1)`)})`;
     return {
       ownHead: side(query, 'query'),
       ownValue: side(dOutput, 'dOutput'),
@@ -175,7 +176,7 @@ function gradientTensors({owns, headDim, valueDim, features}: GradientShape): Gr
     };
   }
   const row = (place: string): string =>
-    `(queryLine + u32(rowsOf.x + rowsOf.y * min(begin + i32(${place}), visited.y - 1)) * params.queryStrides.y)`;
+    `(queryLine + ${rowAt(kinds, `min(begin + i32(${place}), visited.y - 1)`)} * params.queryStrides.y)`;
   return {
     ownHead: side(key, 'ownKey'),
     ownValue: side(value, 'ownValue'),

@@ -1,5 +1,7 @@
+import {KEY_MERGE, MERGE, type Kinds} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
-import {SHARE_LINES} from '../tile/lines.js';
+import {keyMergeLines, shareLinesOf, shareSlotLine} from '../tile/lines.js';
+import {keyRowAt, keyRows, letPair, pairOf, placeFunctions, recordFrom, rowAt, type Owns} from '../tile/places.js';
 import {program} from '../text/make_program.js';
 import {NUMBERS} from '../text/numbers.js';
 import {PARAMS} from '../text/params.js';
@@ -11,20 +13,22 @@ const INVOCATIONS = 256;
 
 /** Which gradients lie side by side in a record, and how many features each has. */
 export interface Records {
-  readonly owns: 'rows' | 'keys';
+  readonly owns: Owns;
+  readonly kinds: Kinds;
   /** Rows of a tile. */
   readonly size: number;
   readonly outputs: readonly {readonly role: BindingRole; readonly features: number}[];
 }
 
-const columnsOf = ({outputs}: Records): number => outputs.reduce((sum, {features}) => sum + ceilDiv(features, 4), 0);
+const columnsOf = ({outputs}: Pick<Records, 'outputs'>): number =>
+  outputs.reduce((sum, {features}) => sum + ceilDiv(features, 4), 0);
 
 /** Workgroups per merge: an invocation sums one vec4 column of one row. */
-export const sumGroups = (records: Records): number => ceilDiv(records.size * columnsOf(records), INVOCATIONS);
+export const sumGroups = (records: Omit<Records, 'kinds'>): number => ceilDiv(records.size * columnsOf(records), INVOCATIONS);
 
 /** Sums the partial gradients of a tile, those of keys over the query heads that share them, in the order of the schedule. */
 export function sumProgram(records: Records): Program {
-  const {owns, size, outputs} = records;
+  const {owns, size, outputs, kinds} = records;
   const tensors = outputs.map(({role, features}) => ({role, access: rowAccess(role, features, true)}));
   const columns = columnsOf(records);
   let first = 0;
@@ -40,6 +44,7 @@ export function sumProgram(records: Records): Program {
     );
   });
   const ownsKeys = owns === 'keys';
+  const format = ownsKeys ? KEY_MERGE : MERGE;
   return program({
     name: ownsKeys ? 'SparseAttention.sumKeyGradients' : 'SparseAttention.sumQueryGradients',
     bindings: ['params', 'schedule', 'scratch', ...tensors.map(({role}) => role)],
@@ -53,25 +58,26 @@ export function sumProgram(records: Records): Program {
 `,
       NUMBERS,
       PARAMS,
+      placeFunctions({rows: ownsKeys ? 'affine' : kinds.rows, keys: ownsKeys ? kinds.keys : 'affine'}),
       ...tensors.map(({access}) => access.functions),
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let item = params.first + 4u * (group.y / ${sumGroups(records)}u);
-let tile = schedule[item];       // (first, stride)
-let owned = schedule[item + 1u]; // (${owns}, slotBegin)
-let slotEnd = schedule[item + 2u].x;
-${ownsKeys ? KEY_LINES : SHARE_LINES}
+let item = ${recordFrom('params.first', format, `(group.y / ${sumGroups(records)}u)`)};
+${ownsKeys ? lines(letPair(KEY_MERGE, 'keysOf', 'item'), keyRows(kinds)) : letPair(MERGE, 'rowsOf', 'item')}
+${ownsKeys ? letPair(KEY_MERGE, 'owned', 'item') : letPair(MERGE, 'owned', 'item')}
+let slotEnd = ${ownsKeys ? pairOf(KEY_MERGE, 'slots', 'item') : pairOf(MERGE, 'slots', 'item')}.x;
+${ownsKeys ? keyMergeLines(kinds) : shareLinesOf(kinds, 'merge')}
 let own = (group.y % ${sumGroups(records)}u) * ${INVOCATIONS}u + lane;
 let x = own / ${columns}u;
 let column = own % ${columns}u;
 if (i32(x) >= owned.x) { return; }
-let at = ${ownsKeys ? 'keyLine' : 'queryLine'} + u32(tile.x + tile.y * i32(x)) * params.${ownsKeys ? 'keyStrides' : 'queryStrides'}.y;
+let at = ${ownsKeys ? `keyLine + ${keyRowAt(kinds, 'i32(x)')}` : `queryLine + ${rowAt(kinds, 'i32(x)')} * params.queryStrides.y`};
 let continues = (params.flags & CONTINUES) != 0u;
 var sum = vec4f();
-${ownsKeys ? 'for (var shareLine = firstLine; shareLine < lineEnd; shareLine++) {' : '{'}
+${ownsKeys ? 'for (var slotLine = firstLine; slotLine < lineEnd; slotLine++) {' : '{'}
 for (var slot = owned.y; slot < slotEnd; slot++) {
-sum += scratch[params.slotBase + ((shareLine * params.slots + u32(slot)) * ${size}u + x) * ${columns}u + column];
+sum += scratch[params.slotBase + ((${ownsKeys ? 'slotLine' : shareSlotLine(kinds)} * params.slots + u32(slot)) * ${size}u + x) * ${columns}u + column];
 }
 }
 `,
@@ -80,12 +86,3 @@ sum += scratch[params.slotBase + ((shareLine * params.slots + u32(slot)) * ${siz
     ),
   });
 }
-
-/** A workgroup works on a head of keys: on all of its query heads, or on those that the share has. */
-const KEY_LINES = /* wgsl */ `
-let head = params.firstHead / params.groupSize + group.x;
-let batch = params.firstBatch + group.z;
-let firstLine = group.z * params.shareHeads + group.x * params.groupSize;
-let lineEnd = firstLine + min(params.groupSize, params.shareHeads);
-let keyLine = batch * params.keyHeads * params.keyLength + head * params.keyStrides.x;
-`;

@@ -1,15 +1,17 @@
+import {ITEM} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
 import {program} from '../text/make_program.js';
 import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {MatrixTrip} from './matrix_steps.js';
 import {FAR_UNIT} from '../text/features.js';
-import {LINES} from '../tile/lines.js';
+import {linesOf, slotLine} from '../tile/lines.js';
 import {NUMBERS} from '../text/numbers.js';
 import {power, unitText} from '../terms/unit.js';
 import {paramsOf} from '../terms/fields.js';
 import {ONE_BIAS} from '../tile/scoring.js';
-import {itemWords, recordAt} from '../tile/shell.js';
+import {itemWords, ownRow, placeFunctions, recordFrom, rowAt} from '../tile/places.js';
+import {recordAt} from '../tile/shell.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 
@@ -92,6 +94,7 @@ const PLENTY = 0.125;
       NUMBERS + unitText(addedTo(shape)),
       paramsOf(addedTo(shape)),
       bias ? ONE_BIAS : '',
+      placeFunctions(shape.kinds),
       [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
       `
 var<workgroup> slices: array<array<${unit}, ${lanes * SLICE_STRIDE}>, ${subgroups}>;
@@ -108,20 +111,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
 
   flow(): readonly Flow[] {
     const {before, maximum, loops, after} = this.trip.steps();
-    const {subgroups, bias, mask, exact} = this.shape;
+    const {subgroups, bias, kinds, exact} = this.shape;
     const prologue = `let subgroup = index / LANES;
 let lane = index % LANES;
-let item = params.first + 4u * group.y;
-${LINES}
+let item = ${recordFrom('params.first', ITEM, 'group.y')};
+${linesOf(kinds, 'item')}
 let flag = params.flagBase + (group.y * params.batch * params.heads + line) * ${subgroups}u;
 ${exact ? this.returnUnlessFlagged() : ''}
 ${itemWords('rows')}
-let row = u32(rowsOf.x + rowsOf.y * min(i32(index), owned.x - 1));
+let row = ${ownRow(kinds, 'index')};
 let q = line * params.queryLength + row;
 let queryRow = ${this.access.query.base('(queryLine + row * params.queryStrides.y)')};
 ${bias ? '' : 'let hidden = select(HIDDEN, -HIDDEN, params.scale < 0.0); // before the scale'}
 ${bias ? 'let biasRow = dot(vec3u(batch, head, row), params.biasStrides.xyz);' : ''}
-${mask === 'bits' ? 'let bits = params.maskBits + dot(vec3u(batch, head, row), params.maskStrides.xyz);' : ''}
+${kinds.mask === 'tensor' ? 'let bits = params.maskBits + dot(vec3u(batch, head, row), params.maskStrides.xyz);' : ''}
 var m = EMPTY;
 var sum = 0.0;
 ${exact ? '' : 'var most = 0.0; // the largest sum of a tile\n'}var attended = 0; // keys of the row
@@ -149,10 +152,10 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
 
   /** What each row becomes: fresh = this pass, old = what earlier passes left; then who writes which row. */
   private finish(): string {
-    const {exact, valueDim} = this.shape;
+    const {exact, valueDim, kinds} = this.shape;
     const exp = (difference: string): string => `exp2(${power(difference, addedTo(this.shape))})`;
     const record = ceilDiv(valueDim, 4) + 1;
-    const slot = (x: string): string => recordAt('line', 'u32(max(owned.y, 0))', 'ROWS', x, record);
+    const slot = (x: string): string => recordAt(slotLine(kinds), 'u32(max(owned.y, 0))', 'ROWS', x, record);
     return lines(
       exact
         ? 'let writes = scratch[flag + subgroup].x != 0.0;'
@@ -182,7 +185,7 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
           `let fresh${p} = subgroupShuffle(fresh, lane / 4u + ${8 * p}u);`,
           `let old${p} = subgroupShuffle(old, lane / 4u + ${8 * p}u);`,
           `let writes${p} = writes && i32(x${p}) < owned.x;`,
-          `let row${p} = queryLine + u32(rowsOf.x + rowsOf.y * i32(x${p})) * params.queryStrides.y;`,
+          `let row${p} = queryLine + ${rowAt(kinds, `i32(x${p})`)} * params.queryStrides.y;`,
           `let to${p} = ${this.access.output.base(`row${p}`)};`,
           `let record${p} = ${slot(`x${p}`)};`,
         ),

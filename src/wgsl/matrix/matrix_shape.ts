@@ -1,6 +1,6 @@
-import type {MatrixConfig, Plan, Storage} from '../../plan/index.js';
+import type {Kinds, MatrixConfig, Plan, Storage} from '../../plan/index.js';
+import {usualKinds} from '../tile/kernel_shape.js';
 import type {Region} from '../tile/flow.js';
-import type {Mask} from '../tile/mask.js';
 import type {Features} from '../text/features.js';
 import {PLAIN} from '../terms/terms.js';
 import {halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
@@ -15,7 +15,7 @@ export interface MatrixShape {
   readonly keys: number;
   readonly matrix: MatrixConfig;
   readonly storage: Storage;
-  readonly mask: Mask;
+  readonly kinds: Kinds;
   readonly bias: boolean;
   readonly lengths: boolean;
   /** Finds the maximum of each row in a pass of its own, and computes only what the first kernel gave up. */
@@ -36,11 +36,13 @@ export interface MatrixShape {
 export const SLICE_STRIDE = 5;
 
 export function matrixShape(
-  {problem, tile, implementation, storage}: Plan,
+  plan: Plan,
   matrix: MatrixConfig,
   {bias, lengths}: Pick<Features, 'bias' | 'lengths'>,
   exact: boolean,
+  kinds: Kinds = usualKinds(plan),
 ): MatrixShape {
+  const {problem, tile, storage} = plan;
   const {headDim, valueDim} = problem;
   const perUnit = matrix.componentType === 'f16' ? 8 : 4;
   const keyUnits = paddedDim(headDim) / perUnit;
@@ -57,7 +59,7 @@ export function matrixShape(
     keys: tile.keys,
     matrix,
     storage,
-    mask: implementation === 'dense' ? 'bits' : 'interval',
+    kinds,
     bias,
     lengths,
     exact,

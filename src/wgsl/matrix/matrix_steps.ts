@@ -1,6 +1,7 @@
 import {ceilDiv} from '../../support/index.js';
 import {plain, type Block, type Flow, type Region, type Step} from '../tile/flow.js';
 import {hideQuads, ownSpanMask} from '../tile/mask.js';
+import {keyAt, keyRowAt} from '../tile/places.js';
 import {overTiles} from '../tile/shell.js';
 import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {power} from '../terms/unit.js';
@@ -76,9 +77,9 @@ export class MatrixTrip {
       after.push({name: 'spread output', reads: [], writes: [collective], code: this.spread(block)});
       after.push({name: 'write output', reads: [slices], writes: [], code: this.writeOutput(block)});
     }
-    const {exact, lengths, mask} = this.shape;
-    const words = plain(lines(ownSpanMask(mask, lengths), this.origins()));
-    const {clip} = new Scoring(addedTo(this.shape));
+    const {exact, lengths, kinds} = this.shape;
+    const words = plain(lines(ownSpanMask(kinds, lengths), this.origins()));
+    const clip = new Scoring(addedTo(this.shape)).clip(kinds);
     const visits = {owns: 'rows', clip, size: 'KEYS'} as const;
     return {
       before,
@@ -120,15 +121,22 @@ export class MatrixTrip {
   }
 
   /** Rows of a tile into registers, a unit at a time; past the end of the span its last row, which the mask hides. */
-  private load(name: string, access: RowAccess, units: number, y0: string): string {
-    return each(ceilDiv(this.shape.keys * units, this.threads), (n) => {
-      const row = `u32(min(${y0} + i32((index + ${n * this.threads}u) / ${units}u), y.y - 1))`;
-      return `let ${name}${n} = ${access.load(`${name}From`, `(index + ${n * this.threads}u) % ${units}u + ${row} * ${name}Step`)};`;
+  private load(name: 'key' | 'value', access: RowAccess, units: number, y0: string): string {
+    const {kinds, keys} = this.shape;
+    return each(ceilDiv(keys * units, this.threads), (n) => {
+      const y = `min(${y0} + i32((index + ${n * this.threads}u) / ${units}u), y.y - 1)`;
+      const unit = `(index + ${n * this.threads}u) % ${units}u`;
+      const loaded =
+        kinds.keys === 'affine'
+          ? access.load(`${name}From`, `${unit} + u32(${y}) * ${name}Step`)
+          : access.load(access.base(`(keyLine + ${keyRowAt(kinds, y)})`), unit);
+      return `let ${name}${n} = ${loaded};`;
     });
   }
 
-  /** Where the keys and values of a span begin, and how far they are apart: what does not change from tile to tile. */
+  /** Where the keys and values of an affine span begin, and how far they are apart: what does not change from tile to tile. */
   private origins(): string {
+    if (this.shape.kinds.keys === 'list') return '';
     const origin = (name: string, access: RowAccess): string =>
       lines(
         `let ${name}From = ${access.base('(keyLine + u32(keysOf.x) * params.keyStrides.y)')};`,
@@ -175,17 +183,17 @@ export class MatrixTrip {
 
   /** The 16 scores of the lane's row, masked; with a bias scaled as well. */
   private rowScores(): string {
-    const {bias, lengths, mask, keys} = this.shape;
+    const {bias, lengths, kinds, keys} = this.shape;
     const quads = keys / 4;
     const read = each(quads, (c) => `var scores${c} = ${this.floats(this.slice(`lane * ${SLICE_STRIDE}u + ${c}u`))};`);
     const biased = (c: number): string => {
       const part = (e: number): string => {
-        const key = `u32(keysOf.x + keysOf.y * min(y0 + ${4 * c + e}, y.y - 1))`;
+        const key = `u32(${keyAt(kinds, `min(y0 + ${4 * c + e}, y.y - 1)`)})`;
         return `biased(scores${c}.${'xyzw'[e]} * params.scale, bias[biasRow + ${key} * params.biasStrides.w])`;
       };
       return `scores${c} = vec4f(${[0, 1, 2, 3].map(part).join(', ')});`;
     };
-    const masked = hideQuads(mask, lengths, quads, bias ? 'HIDDEN' : 'hidden');
+    const masked = hideQuads(kinds, lengths, quads, bias ? 'HIDDEN' : 'hidden');
     return lines(read, bias ? each(quads, biased) : '', this.shape.exact ? '' : this.reference(), masked);
   }
 

@@ -8,7 +8,6 @@ const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-const RAGGED = 4u;
 `;
 
 /** Whether a sum overflowed, or took in what is not finite: by its bits, for compilers may take it that no float is infinite. */

@@ -38,7 +38,8 @@ struct Params {
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
   valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
-  held: u32,          // pair offset of what a cache holds
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
 ${membersText(fields)}}
 `;
 
@@ -48,8 +49,6 @@ export const PARAMS = paramsText([]);
 export const CONTINUES = 1;
 /** Somebody wants the maximum and sum of the rows: a later pass, or the caller. */
 export const KEEPS_SUM = 2;
-/** Items say which sequence of the batch they belong to. */
-export const RAGGED = 4;
 
 /** Gradients of scores are summed over the batch, and over heads. */
 export const SUMS_BATCH = 8;
@@ -74,6 +73,8 @@ export interface FixedParams {
   readonly queryOffset: number;
   /** Pair offset of what a cache holds. */
   readonly held: number;
+  readonly numbers: number;
+  readonly bits: number;
   readonly pairs: number;
   readonly batch: number;
   /** (firstBatch, firstHead, heads) of the share of a backward pass. */
@@ -91,9 +92,9 @@ export interface FixedParams {
  */
 export const valueScale = (weights: number): number => (weights <= 1 ? 1 : 2 ** -Math.ceil(Math.log2(1.25 * weights)));
 
-/** Bytes of a uniform buffer: the struct without fields, and room for 31 numbers of terms. */
+/** Bytes of a uniform buffer: the struct without fields, and room for 29 numbers of terms. */
 export const PARAMS_BYTES = 256;
-const OWN_WORDS = 33;
+const OWN_WORDS = 35;
 
 /** The bytes of `Params`. `kept` is the largest factor that a probability may have beside its share of a row. */
 export function packParams(fixed: FixedParams, call: CallParams, fields: readonly Field[] = [], kept = 1): ArrayBuffer {
@@ -113,7 +114,7 @@ export function packParams(fixed: FixedParams, call: CallParams, fields: readonl
   words.set(layout === 'bhld' ? [queryLength, 1, keyLength, 1] : [1, heads, 1, keyHeads], 20);
   words.set([fixed.pairs, fixed.batch, ...fixed.share], 24);
   floats.set([side, gradient, valueScale(fixed.rowKeys * kept)], 29);
-  words[32] = fixed.held;
+  words.set([fixed.held, fixed.numbers, fixed.bits], 32);
   let at = OWN_WORDS;
   for (const {type, values} of fields) {
     at = values.length * Math.ceil(at / values.length);

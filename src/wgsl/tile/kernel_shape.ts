@@ -1,8 +1,7 @@
-import type {Plan, Storage, TileShape} from '../../plan/index.js';
+import {REGULAR, type Kinds, type Plan, type Storage, type TileShape} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {split, type Columns} from './columns.js';
 import type {Region} from './flow.js';
-import type {Mask} from './mask.js';
 import type {Features} from '../text/features.js';
 import {paddedDim} from '../text/row_access.js';
 
@@ -19,7 +18,8 @@ export interface KernelShape {
   readonly nativeHalves: boolean;
   /** Neighbours in x that find their row maximum by subgroup shuffles, a power of two; 1: all go through workgroup memory. */
   readonly shuffled: number;
-  readonly mask: Mask;
+  /** How the schedule names rows, keys, pairs and lines. */
+  readonly kinds: Kinds;
   readonly features: Features;
   readonly unroll: TileShape['unroll'];
   /** Keys are staged a range of columns at a time. */
@@ -49,8 +49,13 @@ export type Structure = Pick<Plan, 'tile' | 'storage' | 'implementation' | 'devi
   readonly problem: Pick<Plan['problem'], 'headDim' | 'valueDim'>;
 };
 
+/** Those of plans that know one mask for all heads. */
+export const usualKinds = ({implementation}: Pick<Plan, 'implementation'>): Kinds =>
+  implementation === 'dense' ? {...REGULAR, mask: 'tensor'} : REGULAR;
+
 /** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
-export function kernelShape({problem, tile, implementation, device, storage}: Structure, features: Features): KernelShape {
+export function kernelShape(structure: Structure, features: Features, kinds: Kinds = usualKinds(structure)): KernelShape {
+  const {problem, tile, device, storage} = structure;
   const {rows, keys, threadsX, threadsY} = tile;
   const {headDim, valueDim} = problem;
   const headColumns = columnsOf(headDim, storage);
@@ -88,7 +93,7 @@ export function kernelShape({problem, tile, implementation, device, storage}: St
         storage,
         nativeHalves: storage === 'float16' && device.float16,
         shuffled,
-        mask: implementation === 'dense' ? 'bits' : 'interval',
+        kinds,
         features,
         unroll: tile.unroll,
         keyColumns,

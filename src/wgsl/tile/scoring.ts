@@ -4,7 +4,9 @@ import {boundTensors, paramsOf} from '../terms/fields.js';
 import {besideOf, termsOf} from '../terms/terms.js';
 import type {Apart, Beside, ScoreTerm} from '../terms/term.js';
 import type {BindingRole, TermRole} from '../text/program.js';
+import type {Kinds} from '../../plan/index.js';
 import {lines} from '../text/text.js';
+import {clipKeys} from './places.js';
 
 /**
  * The text that makes a score of a product of query and key, in the unit of scores (see `hasFarScores`): what terms make of the scaled
@@ -123,14 +125,9 @@ export class Scoring {
     return this.beside.keyCount('batch');
   }
 
-  /** The clip of a span `y` of keys to those that a sequence has. */
-  get clip(): string {
-    if (!this.clips) return '';
-    return lines(
-      `let keysLeft = ${this.keyCount} - keysOf.x;`,
-      // Integer division rounds towards zero: no key is left where the first lies past the end.
-      'y.y = min(y.y, select((keysLeft + keysOf.y - 1) / keysOf.y, 0, keysLeft <= 0));',
-    );
+  /** The clip of a span of keys to those that a sequence has; '' where all have as many as their tensors. */
+  clip(kinds: Kinds): string {
+    return this.clips ? clipKeys(kinds, this.keyCount) : '';
   }
 
   /** What row `own` of a line has seen before its first key, as (maximum, sum); null for nothing. */

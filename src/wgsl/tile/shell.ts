@@ -1,3 +1,4 @@
+import {ITEM, KEY_ITEM, SPAN, VISIT} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import {program} from '../text/make_program.js';
 import {NUMBERS} from '../text/numbers.js';
@@ -8,6 +9,7 @@ import type {RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 import {plain, textOf, type Block, type Flow} from './flow.js';
 import {maskFunctions, spanMask, type Masked} from './mask.js';
+import {itemWords, keyRows, letPair, pairOf, placeFunctions, recordFrom} from './places.js';
 import type {Scoring} from './scoring.js';
 import type {Grid} from './tile_math.js';
 
@@ -48,17 +50,6 @@ export interface TileKernel {
   readonly after: readonly Flow[];
 }
 
-/** The words of an item that a workgroup reads first. */
-export const itemWords = (owns: Masked['owns']): string =>
-  owns === 'rows'
-    ? `let rowsOf = schedule[item];         // (firstRow, rowStride)
-let owned = schedule[item + 1u];     // (rows, slot)
-let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)`
-    : `let keysOf = schedule[item];          // (firstKey, keyStride)
-let owned = schedule[item + 1u];      // (keys, slot)
-let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
-let first = schedule[item + 3u].x;    // number of the first key in its residue class`;
-
 /** The loop over the spans of an item, and in it that over their tiles. `keys` stands behind the keys of a span, `mask` behind all of its words. */
 export function overTiles(
   {owns, clip, size}: Pick<Masked, 'owns' | 'clip' | 'size'>,
@@ -69,19 +60,21 @@ export function overTiles(
   const [open, words, tiles] =
     owns === 'rows'
       ? [
-          `
-for (var number = spanRange.x; number < spanRange.y; number++) {
-let span = params.spans + 4u * u32(number);
-let keysOf = schedule[span];         // (firstKey, keyStride)`,
-          lines(`${clip === '' ? 'let' : 'var'} y = schedule[span + 1u];         // [begin, end)`, clip),
+          lines(
+            '\nfor (var number = spanRange.x; number < spanRange.y; number++) {',
+            `let span = ${recordFrom('params.spans', SPAN, 'u32(number)')};`,
+            letPair(SPAN, 'keysOf', 'span'),
+          ),
+          lines(`${clip === '' ? 'let' : 'var'} y = ${pairOf(SPAN, 'y', 'span')}; // (begin, end)`, clip),
           `for (var y0 = y.x; y0 < y.y; y0 += ${size}) {`,
         ]
       : [
-          `
-for (var number = visitRange.x; number < visitRange.y; number++) {
-let visit = params.spans + 4u * u32(number);
-let rowsOf = schedule[visit];       // (firstRow, rowStride)`,
-          'let visited = schedule[visit + 1u]; // [begin, end) of rows',
+          lines(
+            '\nfor (var number = visitRange.x; number < visitRange.y; number++) {',
+            `let visit = ${recordFrom('params.spans', VISIT, 'u32(number)')};`,
+            letPair(VISIT, 'rowsOf', 'visit'),
+          ),
+          `let visited = ${pairOf(VISIT, 'y', 'visit')}; // (begin, end) of rows`,
           `for (var begin = visited.x; begin < visited.y; begin += ${size}) {`,
         ];
   return {open, body: [plain(lines(keys, words)), ...mask, {open: tiles, body: tile, runs}], runs: 'any'};
@@ -93,7 +86,7 @@ export const recordAt = (line: string, slot: string, size: string, x: string, co
 
 /** The whole kernel as a tree. */
 export function flowOf({masked, lines: from, before, tile, after}: TileKernel): readonly Flow[] {
-  const keys = masked.owns === 'rows' ? 'let keyRows = keysOf * i32(params.keyStrides.y);' : '';
+  const keys = masked.owns === 'rows' ? keyRows(masked.kinds) : '';
   const main = [...before, overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, tile), ...after];
   const words = plain(itemWords(masked.owns));
   return typeof from === 'string' ? [words, plain(from), ...main] : [words, {open: from.open, body: main, runs: 'any'}];
@@ -115,6 +108,7 @@ export function tileProgram(kernel: TileKernel): Program {
       NUMBERS + unitText(features),
       paramsOf(features),
       functions,
+      placeFunctions(masked.kinds),
       maskFunctions(masked),
       ...operands.map((each) => each.functions ?? ''),
       `
@@ -124,7 +118,7 @@ var<workgroup> memory: array<${memory.element}, ${memory.units}>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
 let tx = lane % TX;
 let ty = lane / TX;
-let item = params.first + 4u * group.y;`,
+let item = ${recordFrom('params.first', masked.owns === 'rows' ? ITEM : KEY_ITEM, 'group.y')};`,
       textOf(flowOf(kernel)),
       '}',
     ),
