@@ -23,7 +23,6 @@ const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-const RAGGED = 4u;
 const LOG2_UNIT = 23.083120654223414; // of a score
 
 struct Params {
@@ -47,7 +46,8 @@ struct Params {
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
   valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
-  held: u32,          // pair offset of what a cache holds
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
   // Of the terms of scores: their numbers, and the pair offsets of their tensors behind the schedule.
   biasStrides: vec4u, softcap: f32, relativeStride: u32, seed: u32, dropped: u32, keptScale: f32, alibiSlopes: u32, relativeBias: u32, querySegments: u32, keySegments: u32, keyLengths: u32, sinks: u32,
 }
@@ -116,16 +116,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let tx = lane % TX;
   let ty = lane / TX;
   let item = params.first + 4u * group.y;
-  let rowsOf = schedule[item];         // (firstRow, rowStride)
-  let owned = schedule[item + 1u];     // (rows, slot)
+  let rowsOf = schedule[item]; // (firstRow, rowStride)
+  let owned = schedule[item + 1u]; // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
-
   let head = group.x;
-  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let batch = group.z;
   let line = batch * params.heads + head;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = u32(rowOf(batch).x) * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
-
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
@@ -216,12 +214,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   for (var number = spanRange.x; number < spanRange.y; number++) {
     let span = params.spans + 4u * u32(number);
-    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keysOf = schedule[span]; // (firstKey, keyStride)
     let keyRows = keysOf * i32(params.keyStrides.y);
-    var y = schedule[span + 1u];         // [begin, end)
+    var y = schedule[span + 1u]; // (begin, end)
     let keysLeft = schedule[params.keyLengths + batch].x - keysOf.x;
     y.y = min(y.y, select((keysLeft + keysOf.y - 1) / keysOf.y, 0, keysLeft <= 0));
-    let full = schedule[span + 2u];      // keys that every row attends to
+    let full = schedule[span + 2u]; // keys that every row attends to
     let intervals = params.intervals + u32(schedule[span + 3u].x);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       // stage keys

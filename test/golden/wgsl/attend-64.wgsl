@@ -22,7 +22,6 @@ const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
@@ -45,7 +44,8 @@ struct Params {
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
   valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
-  held: u32,          // pair offset of what a cache holds
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
 }
 
 var<workgroup> memory: array<vec4f, 1024>;
@@ -55,16 +55,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let tx = lane % TX;
   let ty = lane / TX;
   let item = params.first + 4u * group.y;
-  let rowsOf = schedule[item];         // (firstRow, rowStride)
-  let owned = schedule[item + 1u];     // (rows, slot)
+  let rowsOf = schedule[item]; // (firstRow, rowStride)
+  let owned = schedule[item + 1u]; // (rows, slot)
   let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
-
   let head = group.x;
-  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let batch = group.z;
   let line = batch * params.heads + head;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
-
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 16u;
@@ -126,10 +124,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   for (var number = spanRange.x; number < spanRange.y; number++) {
     let span = params.spans + 4u * u32(number);
-    let keysOf = schedule[span];         // (firstKey, keyStride)
+    let keysOf = schedule[span]; // (firstKey, keyStride)
     let keyRows = keysOf * i32(params.keyStrides.y);
-    let y = schedule[span + 1u];         // [begin, end)
-    let full = schedule[span + 2u];      // keys that every row attends to
+    let y = schedule[span + 1u]; // (begin, end)
+    let full = schedule[span + 2u]; // keys that every row attends to
     let intervals = params.intervals + u32(schedule[span + 3u].x);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       // stage keys

@@ -19,7 +19,6 @@ const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-const RAGGED = 4u;
 const LOG2_UNIT = 23.083120654223414; // of a score
 
 struct Params {
@@ -43,7 +42,8 @@ struct Params {
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
   valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
-  held: u32,          // pair offset of what a cache holds
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
   // Of the terms of scores: their numbers, and the pair offsets of their tensors behind the schedule.
   biasStrides: vec4u,
 }
@@ -59,18 +59,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let tx = lane % TX;
   let ty = lane / TX;
   let item = params.first + 4u * group.y;
-  let keysOf = schedule[item];          // (firstKey, keyStride)
-  let owned = schedule[item + 1u];      // (keys, slot)
+  let keysOf = schedule[item]; // (firstKey, keyStride)
+  let owned = schedule[item + 1u]; // (keys, slot)
   let visitRange = schedule[item + 2u]; // (visitBegin, visitEnd)
-  let first = schedule[item + 3u].x;    // number of the first key in its residue class
-
+  let first = schedule[item + 3u].x; // number of the first key among those of the spans that it meets
   let head = params.firstHead + group.x;
   let batch = params.firstBatch + group.z;
   let line = batch * params.heads + head;
   let shareLine = group.z * params.shareHeads + group.x;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
-
   let own0 = ty + 0u;
   let number0 = first + i32(own0);
   let key0 = keysOf.x + keysOf.y * min(i32(own0), owned.x - 1);
@@ -114,9 +112,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   for (var number = visitRange.x; number < visitRange.y; number++) {
     let visit = params.spans + 4u * u32(number);
-    let rowsOf = schedule[visit];       // (firstRow, rowStride)
-    let visited = schedule[visit + 1u]; // [begin, end) of rows
-    let full = schedule[visit + 2u].x;  // every row attends to every key
+    let rowsOf = schedule[visit]; // (firstRow, rowStride)
+    let visited = schedule[visit + 1u]; // (begin, end) of rows
+    let full = schedule[visit + 2u].x; // every row attends to every key
     let intervals = params.intervals + u32(schedule[visit + 3u].x);
     for (var begin = visited.x; begin < visited.y; begin += SIZE) {
       // stage keys

@@ -15,7 +15,6 @@ const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
@@ -38,7 +37,8 @@ struct Params {
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
   valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
-  held: u32,          // pair offset of what a cache holds
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
 }
 
 fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
@@ -47,12 +47,12 @@ fn sizeOf(four: vec4f) -> f32 { return (abs(four.x) + abs(four.y)) + (abs(four.z
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let item = params.first + 4u * (group.y / 4u);
-  let rowsOf = schedule[item];     // (firstRow, rowStride)
+  let rowsOf = schedule[item]; // (firstRow, rowStride)
   let owned = schedule[item + 1u]; // (rows, slotBegin)
   let slotEnd = schedule[item + 2u].x;
 
   let head = group.x;
-  let batch = select(group.z, u32(schedule[item + 3u].y), (params.flags & RAGGED) != 0u);
+  let batch = group.z;
   let line = batch * params.heads + head;
   let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;

@@ -12,7 +12,6 @@ const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
 const CONTINUES = 1u;
 const KEEPS_SUM = 2u;
-const RAGGED = 4u;
 
 struct Params {
   queryLength: u32, keyLength: u32, heads: u32, flags: u32,
@@ -35,32 +34,32 @@ struct Params {
   sideScale: f32,     // of queries and of keys, where the scale is far from 1
   gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
   valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
-  held: u32,          // pair offset of what a cache holds
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
 }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let item = params.first + 4u * (group.y / 1u);
-  let tile = schedule[item];       // (first, stride)
+  let keysOf = schedule[item]; // (firstKey, keyStride)
+  let keyRows = keysOf * i32(params.keyStrides.y);
   let owned = schedule[item + 1u]; // (keys, slotBegin)
   let slotEnd = schedule[item + 2u].x;
-
   let head = params.firstHead / params.groupSize + group.x;
   let batch = params.firstBatch + group.z;
   let firstLine = group.z * params.shareHeads + group.x * params.groupSize;
   let lineEnd = firstLine + min(params.groupSize, params.shareHeads);
   let keyLine = batch * params.keyHeads * params.keyLength + head * params.keyStrides.x;
-
   let own = (group.y % 1u) * 256u + lane;
   let x = own / 8u;
   let column = own % 8u;
   if (i32(x) >= owned.x) { return; }
-  let at = keyLine + u32(tile.x + tile.y * i32(x)) * params.keyStrides.y;
+  let at = keyLine + u32(keyRows.x + keyRows.y * i32(x));
   let continues = (params.flags & CONTINUES) != 0u;
   var sum = vec4f();
-  for (var shareLine = firstLine; shareLine < lineEnd; shareLine++) {
+  for (var slotLine = firstLine; slotLine < lineEnd; slotLine++) {
     for (var slot = owned.y; slot < slotEnd; slot++) {
-      sum += scratch[params.slotBase + ((shareLine * params.slots + u32(slot)) * 32u + x) * 8u + column];
+      sum += scratch[params.slotBase + ((slotLine * params.slots + u32(slot)) * 32u + x) * 8u + column];
     }
   }
 
