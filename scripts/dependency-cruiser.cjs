@@ -31,11 +31,13 @@ const SUB_ROOMS = {
   },
   runtime: {
     host: [],
-    tf_ops: [],
-    launch: ['host', 'tf_ops'],
-    call: ['host', 'tf_ops', 'launch'],
-    helpers: ['host', 'tf_ops', 'call'],
-    kv: ['host', 'tf_ops', 'launch', 'call'],
+    given: [],
+    terms: ['given'],
+    tf_ops: ['terms'],
+    launch: ['host', 'terms'],
+    call: ['host', 'given', 'terms', 'tf_ops', 'launch'],
+    helpers: ['host', 'terms', 'call'],
+    kv: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     open: ['host', 'call'],
   },
   model: {

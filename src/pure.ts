@@ -40,6 +40,8 @@ export {
   type Program,
   type ScoreSums,
   type Tail,
+  type TermRole,
+  type TermRoles,
 } from './wgsl/index.js';
 export {
   compile,

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {compress} from '../../src/acsr/index.js';
 import {parsePattern} from '../../src/pattern/index.js';
-import type {DenseInputs, DenseOptions} from '../../src/runtime/tf_ops/dense.js';
+import type {DenseInputs, DenseOptions} from '../../src/runtime/terms/part.js';
 import {
   alibiBias,
   broadcastBias,

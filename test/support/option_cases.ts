@@ -9,7 +9,7 @@ import {
   type SparseAttentionOptions,
 } from '../../src/index.js';
 import type {Compiled, Features, Problem} from '../../src/pure.js';
-import {featuresOf} from '../../src/runtime/call/check_scoring.js';
+import {featuresOf} from '../../src/runtime/terms/terms.js';
 import {launch, type CallTensors} from '../../src/runtime/launch/launch.js';
 import {expectAttention, expectAttentionWithAux, type AttentionInputs} from '../oracle.js';
 import {host} from './attend.js';
@@ -86,7 +86,7 @@ export async function expectCase(given: OptionCase, what = JSON.stringify(given)
 }
 
 export const featuresOfCase = ({softcap, dropout}: OptionCase, {tensors}: Spelled): Features =>
-  featuresOf({tensors, ...(softcap !== null && {softcap}), dropout, scale: 1, seed: 0});
+  featuresOf(tensors, {...(softcap !== null && {softcap}), dropout, scale: 1, seed: 0});
 
 export function problemOfCase({
   keyHeads,

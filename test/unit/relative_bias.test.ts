@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {diagonalSums, spreadDiagonals} from '../../src/runtime/tf_ops/diagonals.js';
+import {diagonalSums, spreadDiagonals} from '../../src/runtime/terms/diagonals.js';
 import {relativePositionBias} from '../../src/runtime/helpers/relative_bias.js';
 import {SplatError} from '../../src/support/index.js';
 import {expectWithin, mulberry32} from '../oracle.js';

@@ -113,7 +113,7 @@ describe('sparseAttention refuses', () => {
     [
       'an option like nothing known',
       () => withOptions({temperature: 1}),
-      /expected one of scale, queryOffset, bias, implementation, precision, layout, .* seed\. Remove it/,
+      /expected one of scale, queryOffset, implementation, precision, layout, .* seed\. Remove it/,
     ],
     ['a layout that is none', () => withOptions({layout: 'blh'}), /^option layout: found the text 'blh'.*Did you mean 'blhd'/],
     [

@@ -9,8 +9,8 @@ import {checkCall, type Call} from './check.js';
 import {showCall, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/debug_level.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
-import {featuresOf} from './check_scoring.js';
-import {shapeOf} from './arguments.js';
+import {featuresOf} from '../terms/terms.js';
+import {shapeOf} from '../given/arguments.js';
 import {isTapeOn} from './tape.js';
 import {KERNEL_NAME, registerKernelFor, type InputRole, type SparseAttentionAttrs} from './kernel.js';
 
@@ -103,13 +103,14 @@ function run(call: Call, withAux: boolean): Tensor[] {
   const host = Host.of(tf.backend());
   registerKernelFor(tf.getBackend());
   const {query, key, value, mask, scoring, layout, problem} = call;
-  const {tensors, ...numbers} = scoring;
+  const {tensors, numbers, scale} = scoring;
   const inputs = Object.entries({query, key, value, ...tensors, ...(mask && {mask})}) as [InputRole, Tensor][];
   const aux = withAux ? 'logSumExp' : isTapeOn() ? 'rowSums' : undefined;
   const attrs: SparseAttentionAttrs = {
     roles: inputs.map(([role]) => role),
     layout,
     queryOffset: problem.queryOffset,
+    scale,
     ...numbers,
     ...(aux && {aux}),
     ...(isEmpty(problem) ? nothing(call) : host === null ? rowsOf(call) : {compiled: planOf(call, host, aux)}),
@@ -147,7 +148,9 @@ function planOf(call: Call, host: Host, aux: SparseAttentionAttrs['aux']): Spars
   const {pattern, mask, problem, scoring, implementation, precision} = call;
   // A lost device says so before planning for it.
   host.throwIfLost();
-  const options = {implementation, features: featuresOf(scoring), storage: precision, ...(aux && {aux})};
+  const {tensors, numbers, scale} = scoring;
+  const features = featuresOf(tensors, {...numbers, scale});
+  const options = {implementation, features, storage: precision, ...(aux && {aux})};
   if (pattern !== undefined) return compiledPlan(pattern, problem, host.limits, options);
   return compiledMaskTensor(problem, host.limits, mask!.shape, options);
 }

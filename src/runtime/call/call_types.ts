@@ -1,5 +1,5 @@
 import type {Rank, Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import type {NumberArray} from './options.js';
+import type {NumberArray} from '../given/number_array.js';
 
 /** What query, key and value may be. */
 export type AttentionInput = Tensor | NumberArray;

@@ -2,10 +2,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {Pattern, refusePattern, type Layout, type Problem} from '../../pure.js';
-import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from './arguments.js';
-import {checkScoring, type CallScoring} from './check_scoring.js';
-import type {NumberArray, Precision, SparseAttentionOptions} from './options.js';
-import {paddingCure} from './padding.js';
+import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from '../given/arguments.js';
+import {checkScale, type CallScoring} from './check_scoring.js';
+import {checkTerms, termNames} from '../terms/terms.js';
+import type {NumberArray} from '../given/number_array.js';
+import type {Precision, SparseAttentionOptions} from './options.js';
+import {paddingCure} from '../given/padding.js';
 
 /** The arguments of a call, found right. */
 export interface Call {
@@ -25,22 +27,14 @@ export interface Call {
 }
 
 /** Of `sparseAttention`. */
-export const OPTION_NAMES: NamesOf<SparseAttentionOptions> = {
+export const optionNames = (): NamesOf<SparseAttentionOptions> => ({
   scale: true,
   queryOffset: true,
-  bias: true,
   implementation: true,
   precision: true,
   layout: true,
-  keyLengths: true,
-  segmentIds: true,
-  alibiSlopes: true,
-  relativeBias: true,
-  softcap: true,
-  sinks: true,
-  dropout: true,
-  seed: true,
-};
+  ...termNames(),
+});
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 const PRECISIONS = ['float32', 'float16'] as const;
 const LAYOUTS = ['bhld', 'blhd'] as const;
@@ -53,14 +47,14 @@ export function checkCall(
   pattern: Pattern | Tensor,
   given: SparseAttentionOptions,
 ): Call {
-  const options = readOptions(given, OPTION_NAMES, WORDS);
+  const options = readOptions(given, optionNames(), WORDS);
   const implementation = checkImplementation(options.implementation);
   const precision = checkPrecision(options.precision);
   const tensors = {query: floats('query', query), key: floats('key', key), value: floats('value', value)};
   const rank = checkRank(tensors);
   const layout = checkLayout(options.layout);
   const problem = checkSizes(tensors, layout, options.queryOffset);
-  const scoring = checkScoring(options, rank, problem);
+  const scoring = {scale: checkScale(options.scale, problem.headDim), ...checkTerms(options, {rank, problem})};
   const call = {problem, rank, layout, ...tensors, scoring, implementation, precision};
   if (pattern instanceof Pattern) return {...call, pattern};
   const mask = checkMask(pattern, implementation, problem);

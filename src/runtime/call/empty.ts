@@ -1,29 +1,47 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor} from '@tensorflow/tfjs-core';
-import type {Layout} from '../../pure.js';
-import {sizesOf} from './arguments.js';
-import {perHead, select, type DenseInputs} from '../tf_ops/dense.js';
+import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
+import {sizesOf} from '../given/arguments.js';
+import type {DenseInputs, DenseOptions, HeadedInputs} from '../terms/part.js';
+import {seenOf, termsBrought} from '../terms/terms.js';
 
-/** What a call gives that has no sequence, query, key, head or value feature: zeros, and the sinks alone as log-sum-exp. */
-export function emptyAttention({query, value, sinks}: DenseInputs, layout: Layout): {output: Tensor; logSumExp: Tensor} {
-  const [batch, heads, queryLength] = sizesOf(query.shape, layout);
+type Options = Omit<DenseOptions, 'rows'>;
+
+/** Terms read no query, key or value of a call without any. */
+const callOf = (inputs: DenseInputs, options: Options): {inputs: HeadedInputs; options: DenseOptions} => ({
+  inputs: inputs as HeadedInputs,
+  options: {...options, rows: null},
+});
+
+/** What a call gives that has no sequence, query, key, head or value feature: zeros, and as log-sum-exp what rows have seen before their keys. */
+export function emptyAttention(inputs: DenseInputs, options: Options): {output: Tensor; logSumExp: Tensor} {
+  const {query, value} = inputs;
+  const [batch, heads, queryLength] = sizesOf(query.shape, options.layout);
   return tf.tidy(() => {
-    const alone = perHead(sinks ?? tf.fill([heads], -Infinity));
+    const none = tf.fill([batch, heads, queryLength, 1], -Infinity);
+    const seen = seenOf(callOf(inputs, options));
     return {
       output: tf.zeros([...query.shape.slice(0, -1), value.shape.at(-1)!]),
-      logSumExp: tf.tile(tf.reshape(alone, [1, heads, 1]), [batch, 1, queryLength]),
+      logSumExp: tf.reshape(seen === null ? none : tf.add(tf.zeros(none.shape), seen), [batch, heads, queryLength]),
     };
   });
 }
 
-/** Zeros for all tensors of floats, but for the sinks whatever comes back for the log-sum-exp. */
-export function emptyGradients(inputs: DenseInputs, dLogSumExp?: Tensor): Partial<Record<keyof DenseInputs, Tensor>> {
+/** Zeros for all tensors of floats, but for what rows have seen before their keys whatever comes back for the log-sum-exp. */
+export function emptyGradients(
+  inputs: DenseInputs,
+  options: Options,
+  dLogSumExp?: Tensor,
+): Partial<Record<keyof DenseInputs, Tensor>> {
   return tf.tidy(() => {
     const floats = Object.entries(inputs as unknown as Record<string, Tensor>).filter(([, {dtype}]) => dtype === 'float32');
-    const gradients: Record<string, Tensor> = Object.fromEntries(floats.map(([role, tensor]) => [role, tf.zeros(tensor.shape)]));
-    const {sinks} = inputs;
-    if (sinks !== undefined && dLogSumExp !== undefined && dLogSumExp.size > 0)
-      gradients['sinks'] = select(tf.isFinite(sinks), tf.sum(dLogSumExp, [0, 2]), 0);
-    return gradients;
+    const gradients = Object.fromEntries(floats.map(([role, tensor]) => [role, tf.zeros(tensor.shape)]));
+    if (dLogSumExp === undefined || dLogSumExp.size === 0) return gradients;
+    const call = callOf(inputs, options);
+    const chunk = {rowBegin: 0, rowEnd: (dLogSumExp as Tensor3D).shape[2], keyBegin: 0, keyEnd: 0};
+    const back = {...call, chunk, unit: 1, dScores: null, rowSums: null, dSeen: tf.expandDims(dLogSumExp, 3)};
+    return Object.assign(
+      gradients,
+      ...termsBrought(call.inputs, options).map(({ops}) => ops.gradients?.(back)),
+    ) as typeof gradients;
   });
 }

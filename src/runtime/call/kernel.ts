@@ -3,7 +3,9 @@ import type {KernelBackend, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import {isWide, type Acsr, type Compiled, type Layout} from '../../pure.js';
 import {Host} from '../host/backend.js';
-import {denseAttention, type DenseInputs} from '../tf_ops/dense.js';
+import type {DenseInputs, TermNumbers} from '../terms/part.js';
+import {CALL_TERMS} from '../terms/terms.js';
+import {denseAttention} from '../tf_ops/dense.js';
 import {denseGradients, type DenseOutcome} from '../tf_ops/dense_gradients.js';
 import {emptyAttention, emptyGradients} from './empty.js';
 import {firstOrder, registerFirstOrder} from './first_order.js';
@@ -20,14 +22,11 @@ export type InputRole = keyof CallTensors;
  * What travels beside the tensors, by reference: attrs are never serialised, and a plan that is in use must outlive its cache entry.
  * Outputs are the attention, and where `aux` asks for them (maximum, sum) of each row on WebGPU, and the log-sum-exp.
  */
-export interface SparseAttentionAttrs {
+export interface SparseAttentionAttrs extends TermNumbers {
   readonly roles: readonly InputRole[];
   readonly scale: number;
   readonly layout: Layout;
   readonly queryOffset: number;
-  readonly softcap?: number;
-  readonly dropout: number;
-  readonly seed: number;
   readonly aux?: 'rowSums' | 'logSumExp';
   /** There is nothing to compute, and neither plan nor rows. */
   readonly empty?: boolean;
@@ -65,7 +64,7 @@ export function sparseAttentionKernel(params: {
 const hasKernels = ({empty, compiled}: SparseAttentionAttrs): boolean => !empty && !isWide(compiled!.plan.problem);
 
 function composedForward(host: Host | null, inputs: DenseInputs, attrs: SparseAttentionAttrs): {output: Tensor; logSumExp: Tensor} {
-  if (attrs.empty) return emptyAttention(inputs, attrs.layout);
+  if (attrs.empty) return emptyAttention(inputs, attrs);
   const output = [...inputs.query.shape.slice(0, -1), inputs.value.shape.at(-1)!];
   return composed(host, attrs, inputs, {output}, (given, rows, afterChunk) => denseAttention(given, {...attrs, rows}, afterChunk));
 }
@@ -76,7 +75,7 @@ function composedGradients(
   attrs: SparseAttentionAttrs,
   outcome: DenseOutcome,
 ): Partial<Record<InputRole, Tensor>> {
-  if (attrs.empty) return emptyGradients(inputs, outcome.dLogSumExp);
+  if (attrs.empty) return emptyGradients(inputs, attrs, outcome.dLogSumExp);
   const shapes = {dQuery: inputs.query.shape, dKey: inputs.key.shape, dValue: inputs.value.shape};
   return composed(host, attrs, inputs, shapes, (given, rows, afterChunk) =>
     denseGradients(given, {...attrs, rows}, outcome, afterChunk),
@@ -144,13 +143,15 @@ function byRole<T>(tensors: readonly T[], {roles}: SparseAttentionAttrs): Partia
   return Object.fromEntries(roles.map((role, i) => [role, tensors[i]!]));
 }
 
-const refuseGradient = (role: InputRole): never =>
-  refuse(
+function refuseGradient(role: InputRole): never {
+  const differentiable = CALL_TERMS.flatMap(({gradients = {}}) => Object.keys(gradients));
+  return refuse(
     `gradient of ${role}`,
     'a request for it',
-    'gradients of query, key, value, bias, relativeBias, alibiSlopes and sinks',
+    `gradients of query, key, value, ${differentiable.slice(0, -1).join(', ')} and ${differentiable.at(-1)}`,
     'Lengths, segments and masks are constants; trainable scores go into bias or relativeBias.',
   );
+}
 
 /** Registers the kernel and that of gradients for one backend, unless they are there already (registering twice would warn). */
 export function registerKernelFor(backendName: string): void {

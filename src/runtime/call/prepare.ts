@@ -16,7 +16,8 @@ import {compiledPlan, compressedRows} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
-import type {Precision, SparseAttentionOptions} from './options.js';
+import {scoreOptions, termOf, type ScoreOption} from '../terms/terms.js';
+import type {Precision} from './options.js';
 import {checkBuffersFit} from '../launch/fits.js';
 import {callParams} from '../launch/launch.js';
 import {gradientsOf} from '../launch/launch_gradients.js';
@@ -133,23 +134,7 @@ export function checkPrepare(pattern: Pattern, given: PrepareShape): Prepared {
   const names: readonly string[] = Array.isArray(options)
     ? options
     : refuse('shape.options', say(options), 'an array of names', 'Leave it out for none.');
-  for (const name of names) oneOf('name in shape.options', name, SCORE_OPTIONS, 'Remove it.');
-  const features = names.reduce<Features>((all, name) => ({...all, [FEATURE[name as ScoreOption]]: true}), PLAIN);
+  const known = names.map((name) => oneOf('name in shape.options', name, scoreOptions(), 'Remove it.'));
+  const features: Features = {...PLAIN, ...Object.fromEntries(known.map((name) => [termOf(name)!.name, true]))};
   return {problem: problemOf(sizes), gradients, implementation, features, storage};
 }
-
-/** Options that change the text of kernels, and what kernels call them. */
-const FEATURE = {
-  bias: 'bias',
-  softcap: 'softcap',
-  alibiSlopes: 'alibi',
-  relativeBias: 'relative',
-  keyLengths: 'lengths',
-  segmentIds: 'segments',
-  sinks: 'sinks',
-  dropout: 'dropout',
-} as const satisfies Partial<Record<keyof SparseAttentionOptions, keyof Features>>;
-
-/** An option of `sparseAttention` that changes the kernel. */
-export type ScoreOption = keyof typeof FEATURE;
-const SCORE_OPTIONS = Object.keys(FEATURE) as ScoreOption[];

@@ -13,6 +13,7 @@ import {
 import {deviceText} from '../host/adapter_text.js';
 import {Host} from '../host/backend.js';
 import {defaultNumbers} from './check_scoring.js';
+import {CALL_TERMS, together} from '../terms/terms.js';
 import {launch, type CallNumbers, type CallTensors} from '../launch/launch.js';
 import {checkPrepare, type PrepareShape} from './prepare.js';
 import {waitFor} from '../host/wait.js';
@@ -161,29 +162,9 @@ interface TimedCall {
   readonly numbers: CallNumbers;
 }
 
-/** Of each feature, what a call with it brings. What the tensors hold changes no time, but for lengths, which hide nothing here. */
-const BROUGHT: {
-  readonly [F in Exclude<keyof Features, 'ring' | 'farScale'>]: (problem: Problem) => Partial<TimedCall['tensors'] & CallNumbers>;
-} = {
-  bias: ({keyLength}) => ({bias: tf.zeros([1, 1, 1, keyLength])}),
-  softcap: () => ({softcap: 50}),
-  alibi: ({heads}) => ({alibiSlopes: tf.zeros([heads])}),
-  relative: ({queryLength, keyLength}) => ({relativeBias: tf.zeros([1, queryLength + keyLength - 1])}),
-  lengths: ({batch, keyLength}) => ({keyLengths: tf.fill([batch], keyLength, 'int32')}),
-  segments: ({batch, queryLength, keyLength}) => ({
-    querySegments: tf.zeros([batch, queryLength], 'int32'),
-    keySegments: tf.zeros([batch, keyLength], 'int32'),
-  }),
-  sinks: ({heads}) => ({sinks: tf.zeros([heads])}),
-  dropout: () => ({dropout: 0.1}),
-};
-
 function callFor(problem: Problem, features: Features): TimedCall {
   const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
-  const names = (Object.keys(BROUGHT) as (keyof typeof BROUGHT)[]).filter((name) => features[name]);
-  const {softcap, dropout, ...tensors} = Object.assign({}, ...names.map((name) => BROUGHT[name](problem))) as Partial<
-    TimedCall['tensors'] & CallNumbers
-  >;
+  const {tensors, numbers} = together(CALL_TERMS.filter(({name}) => features[name]).map((term) => term.example(problem)));
   return {
     tensors: {
       query: tf.zeros([batch, heads, queryLength, headDim]),
@@ -191,6 +172,6 @@ function callFor(problem: Problem, features: Features): TimedCall {
       value: tf.zeros([batch, keyHeads, keyLength, valueDim]),
       ...tensors,
     },
-    numbers: {...defaultNumbers(problem), ...(softcap !== undefined && {softcap}), ...(dropout !== undefined && {dropout})},
+    numbers: {...defaultNumbers(problem), ...numbers},
   };
 }

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../pure.js';
 import type {Host} from '../host/backend.js';
-import type {DenseInputs} from '../tf_ops/dense.js';
+import type {DenseInputs} from '../terms/part.js';
 import {defaultNumbers} from './check_scoring.js';
 import {checkBuffersFit} from '../launch/fits.js';
 import {callParams} from '../launch/launch.js';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {select} from '../tf_ops/dense.js';
+import {select} from '../terms/part.js';
 import {firstOrder} from '../call/first_order.js';
 
 /**

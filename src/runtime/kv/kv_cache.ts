@@ -5,7 +5,8 @@ import {compress, isWide, toSlots, type Acsr, type Pattern, type Reach, type Slo
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
-import type {NumberArray, Precision} from '../call/options.js';
+import type {Precision} from '../call/options.js';
+import type {NumberArray} from '../given/number_array.js';
 import {wholeBiases} from './kv_bias.js';
 import {checkCache, checkCounts, checkSequences, type CacheSizes} from './kv_check.js';
 import {checkBytes} from './kv_device_memory.js';

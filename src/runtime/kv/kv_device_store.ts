@@ -18,7 +18,7 @@ import {checkBytes, DeviceMemory} from './kv_device_memory.js';
 import type {Scores} from './kv_step.js';
 import {capacityOf, type Arrival, type KvStore, type StepTensors, type StoreSizes} from './kv_store.js';
 import {stepwise} from '../launch/frames.js';
-import {broadcastStrides} from '../launch/launch.js';
+import {broadcastStrides} from '../terms/bias.js';
 import {run} from '../launch/run.js';
 
 type Tensors = Partial<Record<BindingRole, TensorInfo>>;

@@ -1,7 +1,8 @@
 import type {Tensor} from '@tensorflow/tfjs-core';
 import type {NamesOf, OptionWords} from '../../support/index.js';
 import type {Layout} from '../../pure.js';
-import type {NumberArray, Precision} from '../call/options.js';
+import type {Precision} from '../call/options.js';
+import type {NumberArray} from '../given/number_array.js';
 
 /** The sizes of a `KvCache`, given once. */
 export interface KvCacheOptions {

@@ -2,13 +2,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import {readOptions, refuse, type Given} from '../../support/index.js';
 import type {Layout} from '../../pure.js';
-import {floats, shapeOf, sizesOf} from '../call/arguments.js';
+import {floats, shapeOf, sizesOf} from '../given/arguments.js';
 import {checkLayout} from '../call/check.js';
-import {checkScale, checkSoftcap} from '../call/check_scoring.js';
+import {checkScale} from '../call/check_scoring.js';
+import {checkSoftcap} from '../terms/softcap.js';
 import {headsFirst} from '../tf_ops/dense.js';
 import {checkCounts, type CacheSizes} from './kv_check.js';
 import {ATTEND_NAMES, ATTEND_WORDS, type KvAttendOptions} from './kv_options.js';
-import type {NumberArray} from '../call/options.js';
+import type {NumberArray} from '../given/number_array.js';
 
 /** The tensors of one `attend`, found right, heads before tokens. */
 export interface CacheStep {

@@ -1,28 +1,24 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import type {BindingRole, CallParams, Compiled} from '../../pure.js';
+import type {BindingRole, CallParams, Compiled, TermRole} from '../../pure.js';
+import type {TermNumbers} from '../terms/part.js';
+import {termParams} from '../terms/terms.js';
 import type {Host} from '../host/backend.js';
 import {resident} from './resident.js';
 import {run} from './run.js';
 
-/** The tensors of one call. `bias` and `mask` are of rank 4 with every dimension full size or 1, the others as users give them. */
-export interface CallTensors {
+/** The tensors of one call. `mask` and those of terms that broadcast are of rank 4 with every dimension full size or 1, others as users give them. */
+export type CallTensors = {readonly [role in TermRole]?: TensorInfo} & {
   readonly query: TensorInfo;
   readonly key: TensorInfo;
   readonly value: TensorInfo;
-  readonly bias?: TensorInfo;
   readonly mask?: TensorInfo;
-  readonly keyLengths?: TensorInfo;
-  readonly querySegments?: TensorInfo;
-  readonly keySegments?: TensorInfo;
-  readonly alibiSlopes?: TensorInfo;
-  readonly relativeBias?: TensorInfo;
-  readonly sinks?: TensorInfo;
-}
+};
 
 /** The numbers of one call. */
-export type CallNumbers = Pick<CallParams, 'scale' | 'layout' | 'softcap' | 'dropout' | 'seed'> & {
-  readonly aux?: 'rowSums' | 'logSumExp';
-};
+export type CallNumbers = Pick<CallParams, 'scale' | 'layout'> &
+  TermNumbers & {
+    readonly aux?: 'rowSums' | 'logSumExp';
+  };
 
 /** Runs the launches of a plan on WebGPU. Returns the output, of the rank of the query, and what `aux` asks for. Synchronous, as kernels are. */
 export function launch(host: Host, compiled: Compiled, tensors: CallTensors, numbers: CallNumbers): TensorInfo[] {
@@ -36,22 +32,8 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, num
   return run(host, resident(compiled), {tensors, shapes, call: callParams(tensors, numbers)});
 }
 
-export const callParams = (
-  {bias, relativeBias}: Partial<CallTensors>,
-  {scale, layout, softcap, dropout, seed}: CallNumbers,
-): CallParams => ({
-  scale,
-  ...(layout && {layout}),
-  ...(softcap !== undefined && {softcap}),
-  ...(dropout !== undefined && {dropout}),
-  ...(seed !== undefined && {seed}),
-  ...(bias && {biasStrides: broadcastStrides(bias.shape)}),
-  ...(relativeBias && {relativeHeads: relativeBias.shape[0]!}),
+export const callParams = (tensors: Partial<CallTensors>, numbers: CallNumbers): CallParams => ({
+  scale: numbers.scale,
+  ...(numbers.layout && {layout: numbers.layout}),
+  ...termParams(tensors, numbers),
 });
-
-/** Strides in elements over (batch, head, query, key); 0 where the dimension is broadcast. */
-export function broadcastStrides(shape: readonly number[]): [number, number, number, number] {
-  const [, heads, queries, keys] = shape as [number, number, number, number];
-  const strides = [heads * queries * keys, queries * keys, keys, 1];
-  return strides.map((stride, i) => (shape[i] === 1 ? 0 : stride)) as [number, number, number, number];
-}

@@ -1,9 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor1D, TensorInfo} from '@tensorflow/tfjs-core';
-import {compileGradients, scoreUnit, type BindingRole, type Compiled, type CompiledGradients, type ScoreSums} from '../../pure.js';
+import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
+import {
+  compileGradients,
+  scoreUnit,
+  type BindingRole,
+  type Compiled,
+  type CompiledGradients,
+  type Problem,
+  type ScoreSums,
+  type TermRole,
+} from '../../pure.js';
 import {keyOf} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
-import {standing} from '../tf_ops/distances.js';
+import type {DenseOptions, HeadedInputs} from '../terms/part.js';
+import type {BackwardScores, CallTerm} from '../terms/term.js';
+import {seenBefore, termsBrought} from '../terms/terms.js';
 import {callParams, type CallNumbers, type CallTensors} from './launch.js';
 import {resident} from './resident.js';
 import {run} from './run.js';
@@ -38,19 +49,18 @@ type Gradients = Partial<Record<keyof CallTensors, () => Tensor>>;
 export function launchGradients(host: Host, compiled: Compiled, tensors: GradientInputs, numbers: CallNumbers): Gradients {
   const call = new BackwardCall(host, compiled, tensors, numbers);
   const [query, key, value] = call.run({dQuery: tensors.query.shape, dKey: tensors.key!.shape, dValue: tensors.value!.shape});
-  const {bias, relativeBias, alibiSlopes, sinks} = tensors;
-  return {
-    query: () => query!,
-    key: () => key!,
-    value: () => value!,
-    ...(bias && {bias: () => call.bias(bias)}),
-    ...(relativeBias && {relativeBias: () => call.relativeBias(relativeBias)}),
-    ...(alibiSlopes && {alibiSlopes: () => call.alibiSlopes(alibiSlopes)}),
-    ...(sinks && {sinks: () => call.sinks()}),
-  };
+  const gradients: Gradients = {query: () => query!, key: () => key!, value: () => value!};
+  for (const term of termsBrought(tensors, numbers)) {
+    for (const [role, gradient] of Object.entries(term.gradients ?? {}) as [
+      TermRole,
+      NonNullable<CallTerm['gradients']>[TermRole],
+    ][])
+      gradients[role] = () => gradient!(call, tensors[role]!);
+  }
+  return gradients;
 }
 
-class BackwardCall {
+class BackwardCall implements BackwardScores {
   constructor(
     private readonly host: Host,
     private readonly compiled: Compiled,
@@ -66,9 +76,13 @@ class BackwardCall {
     return made.map((info) => tf.engine().makeTensorFromTensorInfo(info));
   }
 
-  bias({shape}: Tensor): Tensor {
+  get problem(): Problem {
+    return this.compiled.plan.problem;
+  }
+
+  scores(shape: number[]): Tensor {
     const [batch, heads, queries, keys] = shape as [number, number, number, number];
-    const {problem} = this.compiled.plan;
+    const {problem} = this;
     if (keys === 1 && problem.keyLength > 1) return reduceTo(tf.expandDims(this.rowSums(), 3), shape);
     if (queries === 1 && problem.queryLength > 1) {
       const [sums] = this.run({dKeyScores: [problem.batch, problem.heads, problem.keyLength]}, {kind: 'keys'});
@@ -77,33 +91,20 @@ class BackwardCall {
     return this.run({dScores: shape}, {kind: 'pairs', shape: [batch, heads, queries, keys]})[0]!;
   }
 
-  relativeBias({shape}: Pick<Tensor, 'shape'>): Tensor {
-    const {queryLength, keyLength} = this.compiled.plan.problem;
-    const pairs = [1, shape[0]!, queryLength, keyLength] as const;
-    return this.run({dScores: [...pairs], dRelative: shape}, {kind: 'diagonals', shape: pairs})[1]!;
+  diagonals(heads: number): Tensor {
+    const {queryLength, keyLength} = this.problem;
+    const pairs = [1, heads, queryLength, keyLength] as const;
+    const dRelative = [heads, queryLength + keyLength - 1];
+    return this.run({dScores: [...pairs], dRelative}, {kind: 'diagonals', shape: pairs})[1]!;
   }
 
-  /**
-   * −Σ dS · |p − key|: what a relative bias would get, weighed by the distance along each diagonal. Distances count from the smallest:
-   * those of far positions are long, and Σ dS of a row, which multiplies what they share, is known without rounding.
-   */
-  alibiSlopes({shape}: Tensor): Tensor {
-    const {queryLength, keyLength, queryOffset} = this.compiled.plan.problem;
-    const entries = queryLength + keyLength - 1;
-    const all = Array.from({length: entries}, (_, r) => Math.abs(r - queryLength + 1 - queryOffset));
-    const least = Math.max(0, queryOffset - keyLength + 1, 1 - queryLength - queryOffset);
-    const diagonals = this.relativeBias({shape: [shape[0]!, entries]});
-    const near = tf.sum(tf.mul(diagonals, tf.tensor1d(all.map((distance) => least - distance))), 1);
-    return least === 0 ? near : tf.sub(near, tf.mul(tf.sum(this.rowSums(), [0, 2]), least));
-  }
-
-  sinks(): Tensor {
+  dSeen(): Tensor {
     const {given, share} = this.rows();
-    return tf.neg(tf.sum(tf.mul(share, given), [0, 2]));
+    return tf.neg(tf.mul(share, given));
   }
 
   /** Gradients of scores summed over the keys of a row: only through a sink or a log-sum-exp does a row as a whole matter. */
-  private rowSums(): Tensor {
+  rowSums(): Tensor {
     const {dLogSumExp} = this.tensors;
     const {given, share, attends} = this.rows();
     // Σ P (dO·V − D) with Σ P = 1 − share, and Σ P dO·V = output · dOutput = D + dLogSumExp.
@@ -111,9 +112,9 @@ class BackwardCall {
     return dLogSumExp === undefined ? through : tf.add(through, tf.where(attends, dLogSumExp, 0));
   }
 
-  /** Of each row: D = output · dOutput − dLogSumExp, the probability of its sink, and whether it has keys or a sink. */
+  /** Of each row: D = output · dOutput − dLogSumExp, the probability of what it has seen before its keys, and whether it has any of both. */
   private rows(): {given: Tensor; share: Tensor; attends: Tensor} {
-    const {output, dOutput, dLogSumExp, rowSums, sinks} = this.tensors;
+    const {output, dOutput, dLogSumExp, rowSums} = this.tensors;
     const {batch, heads, queryLength} = this.compiled.plan.problem;
     let products: Tensor = tf.sum(tf.mul(output, dOutput), -1);
     if (products.rank === 3 && this.numbers.layout === 'blhd') products = tf.transpose(products, [0, 2, 1]);
@@ -122,23 +123,24 @@ class BackwardCall {
     const attends = tf.greater(sum, 0);
     // Whatever comes back for the log-sum-exp of a row without keys, −∞, goes nowhere.
     const given = tf.where(attends, dLogSumExp === undefined ? products : tf.sub(products, dLogSumExp), 0);
-    if (sinks === undefined) return {given, share: tf.zerosLike(given), attends};
+    const seen = this.seen();
+    if (seen === null) return {given, share: tf.zerosLike(given), attends};
     // Maxima are in the unit of scores.
     const unit = scoreUnit(this.compiled.features);
-    const logit = tf.div(this.standingSinks(tf.reshape(sinks, [1, heads, 1])), unit);
-    const power = tf.exp(tf.mul(tf.sub(logit, maximum), unit));
+    const power = tf.exp(tf.mul(tf.sub(tf.div(seen, unit), maximum), unit));
     return {given, share: tf.div(power, tf.where(attends, sum, 1)), attends};
   }
 
-  /** Sinks [1, heads, 1] as kernels have them: beside slopes that count from the key nearest to a query, higher by the way to that key. */
-  private standingSinks(sinks: Tensor): Tensor {
-    const {alibiSlopes, keyLengths} = this.tensors;
-    const {queryLength, keyLength, queryOffset} = this.compiled.plan.problem;
-    if (alibiSlopes === undefined) return sinks;
-    const keys = {key: {shape: [1, 1, keyLength]}, keyLengths: keyLengths as Tensor1D | undefined};
-    const {beyond} = standing(keys, {queryOffset}, {rowBegin: 0, rowEnd: queryLength, keyBegin: 0});
-    if (beyond === null) return sinks;
-    return tf.add(sinks, tf.mul(tf.reshape(alibiSlopes, [1, -1, 1]), tf.reshape(beyond, [-1, 1, queryLength])));
+  /** The score of what rows have seen before their keys, as kernels have it, broadcastable to [batch, heads, queryLength]; null for nothing. */
+  private seen(): Tensor | null {
+    const {queryLength, keyLength, queryOffset} = this.problem;
+    // Of keys and queries terms ask for lengths alone.
+    const shapes = {query: {shape: [0, 0, queryLength]}, key: {shape: [0, 0, keyLength]}};
+    const inputs = {...this.tensors, ...shapes} as unknown as HeadedInputs;
+    const options: DenseOptions = {...this.numbers, rows: null, layout: 'bhld', queryOffset};
+    const chunk = {rowBegin: 0, rowEnd: queryLength, keyBegin: 0, keyEnd: keyLength};
+    const found = seenBefore({inputs, options, chunk});
+    return found === null ? null : tf.reshape(found, found.shape.slice(0, -1));
   }
 }
 

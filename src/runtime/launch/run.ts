@@ -4,6 +4,7 @@ import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pu
 import type {Dispatch, Host} from '../host/backend.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/debug_level.js';
+import {integerRoles} from '../terms/terms.js';
 import {bytesOf, bytesToAllocate, checkBuffersFit, type Runnable} from './fits.js';
 import {namesOf, scoped} from './scoped.js';
 
@@ -109,17 +110,15 @@ function compileAhead(host: Host, program: Program): void {
   host.awaitInCompileOnly(program.key, compiling);
 }
 
-/** Roles whose tensors hold int32. */
-const INTEGERS: readonly string[] = ['mask', 'keyLengths', 'querySegments', 'keySegments'];
-
 /** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */
 function asStored(
   host: Host,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
 ): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {
   const temporary: tf.Tensor[] = [];
+  const integers: readonly string[] = ['mask', ...integerRoles()];
   const entries = Object.entries(tensors).map(([role, tensor]) => {
-    if (INTEGERS.includes(role) || host.storedDtype(tensor) === 'float32') return [role, tensor];
+    if (integers.includes(role) || host.storedDtype(tensor) === 'float32') return [role, tensor];
     temporary.push(tf.mul(tensor as tf.Tensor, 1));
     return [role, temporary.at(-1)!];
   });

@@ -1,12 +1,5 @@
 import type {Acsr} from '../../pure.js';
-
-/** Queries `rowBegin ≤ q < rowEnd`, whose keys all lie in `keyBegin ≤ k < keyEnd`. */
-export interface Chunk {
-  readonly rowBegin: number;
-  readonly rowEnd: number;
-  readonly keyBegin: number;
-  readonly keyEnd: number;
-}
+import type {Chunk} from '../terms/part.js';
 
 /** A chunk of this many rows costs more in its arithmetic than in the dozen ops around it. */
 const FEW_ROWS = 64;

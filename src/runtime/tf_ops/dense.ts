@@ -1,50 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, PLAIN, type Acsr, type Layout} from '../../pure.js';
+import type {Tensor, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
+import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Acsr, type Layout} from '../../pure.js';
 import {rank4} from '../../support/index.js';
-import {chunkRows, drawMask, type Chunk} from './chunks.js';
-import {keepFactors} from './dropout.js';
-import {spreadDiagonals} from './diagonals.js';
-import {distances} from './distances.js';
+import {
+  inUnits,
+  select,
+  slice,
+  sliceScores,
+  type Chunk,
+  type DenseInputs,
+  type DenseOptions,
+  type HeadedInputs,
+  type Part,
+} from '../terms/part.js';
+import type {CallTerm} from '../terms/term.js';
+import {apartOf, featuresOf, seenBefore, seenOf, termsBrought} from '../terms/terms.js';
+import {chunkRows, drawMask} from './chunks.js';
 import {scaleOf, scaledBy} from './scaling.js';
-
-/** The tensors of one call, float32 unless another type is said. */
-export interface DenseInputs {
-  /** Rank 3, one head, or rank 4 in the layout of the options; key and value may have fewer heads, a divisor of those of query. */
-  readonly query: Tensor;
-  readonly key: Tensor;
-  readonly value: Tensor;
-  /** Every dimension of [batch, heads, queryLength, keyLength] full size or 1. */
-  readonly bias?: Tensor4D;
-  /** bool, of such a shape, too. */
-  readonly mask?: Tensor4D;
-  /** int32 [batch] */
-  readonly keyLengths?: Tensor1D;
-  /** int32 [batch, queryLength] and [batch, keyLength], both or none. */
-  readonly querySegments?: Tensor2D;
-  readonly keySegments?: Tensor2D;
-  /** [heads] */
-  readonly alibiSlopes?: Tensor1D;
-  /** [heads or 1, queryLength + keyLength − 1] */
-  readonly relativeBias?: Tensor2D;
-  /** [heads] */
-  readonly sinks?: Tensor1D;
-}
-
-export interface DenseOptions {
-  /** Null when every query may attend to every key, or a mask tensor says which. */
-  readonly rows: Acsr | null;
-  readonly scale: number;
-  readonly queryOffset: number;
-  readonly layout: Layout;
-  readonly softcap?: number;
-  /** The share of probabilities to drop, 0 to below 1. */
-  readonly dropout?: number;
-  readonly seed?: number;
-}
-
-/** The tensors with heads before rows. */
-export type HeadedInputs = Omit<DenseInputs, 'query' | 'key' | 'value'> & Readonly<Record<'query' | 'key' | 'value', Tensor4D>>;
 
 /**
  * Masked attention composed of tf ops, for backends without our kernels: the same results, in chunks of queries so that memory stays
@@ -83,26 +55,26 @@ export function denseAttention(
 }
 
 function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): {output: Tensor4D; logSumExp: Tensor4D} {
-  const {sinks} = inputs;
   const [batch, heads] = inputs.query.shape;
   const rows = chunk.rowEnd - chunk.rowBegin;
+  const seen = seenOf({inputs, options});
   if (chunk.keyEnd === chunk.keyBegin) {
-    const sum = sinks === undefined ? tf.fill([1], -Infinity) : perHead(sinks);
+    const sum = seen ?? tf.fill([1], -Infinity);
     return {
       output: tf.zeros([batch, heads, rows, inputs.value.shape[3]]),
       logSumExp: tf.add(tf.zeros<tf.Rank.R4>([batch, heads, rows, 1]), sum),
     };
   }
   const weighed = weightsOf(inputs, options, chunk);
-  const {weights, max, sum, keep, unit, apart, sinkScores} = weighed;
+  const {weights, max, sum, keep, unit, apart, seenScores} = weighed;
   // Before the product: a sum of values may be past float32 where their mean is not.
   const shares = tf.div(weights, divisor(sum));
   const kept = keep === null ? shares : tf.mul(shares, keep);
   let most = tf.mul(max, unit);
   if (apart !== null) most = tf.sub(most, apart);
   // Its own logit is exact where the way is long.
-  if (apart !== null && sinkScores !== null && sinks !== undefined)
-    most = tf.where(tf.equal(max, sinkScores), tf.add(perHead(sinks), tf.zerosLike(most)), most);
+  if (apart !== null && seenScores !== null && seen !== null)
+    most = tf.where(tf.equal(max, seenScores), tf.add(seen, tf.zerosLike(most)), most);
   const logSumExp = tf.add(most, tf.log(divisor(sum)));
   return {
     output: matMulByHead(kept, weighedValues(inputs, weighed, chunk)),
@@ -112,10 +84,10 @@ function attendChunk(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk):
 }
 
 /** The values of a chunk, 0 where no row weighs them: padding may hold NaN or infinity, and 0 · NaN is NaN. */
-function weighedValues({bias, value: all}: HeadedInputs, {weights, seen}: Weights, {keyBegin, keyEnd}: Chunk): Tensor4D {
+function weighedValues({value: all}: HeadedInputs, {weights, seen, hides}: Weights, {keyBegin, keyEnd}: Chunk): Tensor4D {
   const value = slice(all, 2, keyBegin, keyEnd);
-  // A bias may exclude more keys. Without one, who attends says it in fewer numbers: mostly one for all heads.
-  return onlySeen(value, bias === undefined ? seen : seenKeys(weights, value.shape[1]));
+  // What is added may exclude more keys. Else who attends says it in fewer numbers: mostly one for all heads.
+  return onlySeen(value, hides ? seenKeys(weights, value.shape[1]) : seen);
 }
 
 /** Which keys a pair that is not 0 belongs to: bool [batch, keyHeads, keys, 1], each of them full size or 1. */
@@ -135,62 +107,54 @@ export interface Weights {
   readonly weights: Tensor;
   /** What scores, and `max`, count in: 16 where biases as large as float32 goes may sum up, else 1. */
   readonly unit: number;
-  /** What ALiBi takes from all scores of a row, and these do not have, broadcastable to [batch, heads, rows, 1]; null for nothing. */
+  /** What terms take from all scores of a row, and these do not have, broadcastable to [batch, heads, rows, 1]; null for nothing. */
   readonly apart: Tensor | null;
-  /** Of sinks, as the others, in units; broadcastable to [batch, heads, rows, 1]. */
-  readonly sinkScores: Tensor | null;
-  /** The largest score of a row, the sink among them, [batch, heads, rows, 1] */
+  /** Of what a row has seen before its first key, as the others, in units; broadcastable to [batch, heads, rows, 1]. */
+  readonly seenScores: Tensor | null;
+  /** The largest score of a row, that among them, [batch, heads, rows, 1] */
   readonly max: Tensor;
-  /** Of the weights and that of the sink; 0 for a row without keys and sink, [batch, heads, rows, 1] */
+  /** Of the weights and of that; 0 for a row that sees nothing, [batch, heads, rows, 1] */
   readonly sum: Tensor;
-  /** exp(sink − max), [batch, heads, rows, 1] */
-  readonly sinkWeight: Tensor | null;
+  /** exp(that score − max), [batch, heads, rows, 1] */
+  readonly seenWeight: Tensor | null;
   /** bool: the row weighs a key, [batch, heads, rows, 1] */
   readonly weighs: Tensor;
   /** Broadcastable to the scores; null when every row attends to every key. */
   readonly attends: Tensor | null;
   /** bool, broadcastable to [batch, keyHeads, keys, 1]: some row attends to the key; null where all keys are seen. */
   readonly seen: Tensor | null;
-  /** tanh(raw score / softcap); anything where a pair is hidden. */
-  readonly cap: Tensor | null;
+  /** What is added may hide pairs. */
+  readonly hides: boolean;
+  /** The derivatives of scores by the scaled product, to be multiplied; anything where a pair is hidden. */
+  readonly slopes: readonly (() => Tensor)[];
   /** What dropout multiplies by, [batch, heads, rows, keys] */
   readonly keep: Tensor | null;
 }
 
 export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): Weights {
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
-  const [rows, keys] = [rowEnd - rowBegin, keyEnd - keyBegin];
-  const [batch, heads, queryLength] = inputs.query.shape;
-  const {bias, alibiSlopes, relativeBias, sinks} = inputs;
-  const {softcap, dropout = 0, seed = 0} = options;
+  const terms = termsBrought(inputs, options);
   const short = tf.backend().floatPrecision() === 16;
-  const far = hasFarScores({...PLAIN, bias: !!bias, alibi: !!alibiSlopes, relative: !!relativeBias, sinks: !!sinks});
-  const unit = far && !short ? FAR_UNIT : 1;
-  const inUnits = (tensor: Tensor): Tensor => (unit === 1 ? tensor : tf.div(tensor, unit));
+  const unit = hasFarScores(featuresOf(inputs, options)) && !short ? FAR_UNIT : 1;
+  const part: Part = {inputs, options, chunk, unit};
 
-  const {attends, seen} = whoAttends(inputs, options.rows, chunk);
+  const {attends, seen} = whoAttends(part, terms);
   // The product of TensorFlow.js on WebGPU reads past the features of a key into the next one, and multiplies what it finds by 0.
   const key = onlySeen(slice(inputs.key, 2, keyBegin, keyEnd), seen);
-  const {product, side, softcap: cappedAt} = scaleOf(options, unit);
+  const {product, side} = scaleOf(options, unit);
   // Where it makes numbers smaller before they meet, else after: neither takes terms of a sum past float32.
-  const [before, after] = Math.abs(product) <= 1 ? [product, 1] : [1, product];
+  const [first, after] = Math.abs(product) <= 1 ? [product, 1] : [1, product];
   // One after the other: both of them times each other may be below what float32 holds.
-  const queryRows = scaledBy(scaledBy(slice(inputs.query, 2, rowBegin, rowEnd), side), before);
+  const queryRows = scaledBy(scaledBy(slice(inputs.query, 2, rowBegin, rowEnd), side), first);
   let scores: Tensor = scaledBy(matMulByHead(queryRows, scaledBy(key, side), true), after);
-  const cap: Tensor | null = softcap === undefined ? null : tf.tanh(scores);
-  if (cap !== null) scores = tf.mul(cap, cappedAt);
-  if (bias !== undefined) scores = tf.add(scores, inUnits(sliceScores(bias, chunk)));
-  let apart: Tensor | null = null;
-  if (alibiSlopes !== undefined) {
-    const {near, beyond} = distances(inputs, options, chunk);
-    const slopes = perHead(alibiSlopes);
-    scores = tf.sub(scores, tf.mul(inUnits(slopes), near));
-    if (beyond !== null) apart = tf.mul(slopes, beyond);
+  const slopes: (() => Tensor)[] = [];
+  for (const {ops} of terms) {
+    if (!ops.moves) continue;
+    const moved = ops.moves(scores, part);
+    scores = moved.scores;
+    if (moved.slope) slopes.push(moved.slope);
   }
-  if (relativeBias !== undefined) {
-    const entries = slice(relativeBias, 1, firstDiagonal(queryLength, chunk), keyEnd - rowBegin + queryLength - 1);
-    scores = tf.add(scores, spreadDiagonals(inUnits(entries) as Tensor2D, rows, keys));
-  }
+  for (const {ops} of terms) if (ops.adds) scores = tf.add(scores, ops.adds(part));
 
   // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide (WebGL on phones) it is nearer.
   const least = short ? -65504 : -3.4028234663852886e38;
@@ -199,9 +163,11 @@ export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Ch
   let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);
   // A row with NaN has it in its sum. Its hidden pairs weigh 0 all the same.
   max = select(tf.logicalNot(tf.isNaN(max)), max, 0);
-  // Without the way that all keys of a row share, a sink stands higher by it.
-  const sinkScores = sinks === undefined ? null : inUnits(apart === null ? perHead(sinks) : tf.add(perHead(sinks), apart));
-  if (sinkScores !== null) max = tf.maximum(max, sinkScores);
+  const apart = apartOf(part);
+  // Without what all keys of a row are less by, this stands higher by it.
+  const before = seenBefore(part);
+  const seenScores = before === null ? null : inUnits(before, part);
+  if (seenScores !== null) max = tf.maximum(max, seenScores);
   // WebGL packs four numbers a texel. Where a row has an odd number of keys one of them belongs to none, and exp(0 − max) of that would be
   // infinity below −88, and NaN for the whole row in the product with values.
   const below = (of: Tensor): Tensor => (packsTexels() ? tf.minimum(tf.sub(of, max), 0) : tf.sub(of, max));
@@ -210,41 +176,28 @@ export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Ch
   if (attends !== null) weights = tf.mul(weights, tf.cast(attends, 'float32'));
   let sum: Tensor = tf.sum(weights, -1, true);
   const weighs = tf.notEqual(sum, 0);
-  const sinkWeight: Tensor | null = sinkScores === null ? null : power(sinkScores);
-  if (sinkWeight !== null) sum = tf.add(sum, sinkWeight);
-  const keep =
-    dropout === 0 ? null : tf.tensor4d(keepFactors(dropout, seed, {batch, heads, queryLength}, chunk), [batch, heads, rows, keys]);
-  return {weights, unit, apart, sinkScores, max, sum, sinkWeight, weighs, attends, seen, cap, keep};
+  const seenWeight: Tensor | null = seenScores === null ? null : power(seenScores);
+  if (seenWeight !== null) sum = tf.add(sum, seenWeight);
+  const keeps = terms.flatMap(({ops}) => (ops.keeps ? [ops.keeps(part)] : []));
+  const keep = keeps.length === 0 ? null : keeps.reduce((all, each) => tf.mul(all, each));
+  const hides = terms.some(({ops}) => ops.hides);
+  return {weights, unit, apart, seenScores, max, sum, seenWeight, weighs, attends, seen, hides, slopes, keep};
 }
 
 /** Whether the active backend is that of WebGL, under whatever name. */
 const packsTexels = (): boolean => 'gpgpu' in tf.backend();
 
-/**
- * The tensor where `condition` holds, elsewhere a number. `fill` makes the number a tensor: of a scalar, WebGPU spreads all copies on the
- * CPU (decisions.md has the seconds), and tfjs in debug mode refuses to upload −∞.
- */
-export const select = <T extends Tensor>(condition: Tensor, tensor: T, otherwise: number): T =>
-  tf.where(condition, tensor, tf.fill(tensor.shape, otherwise)) as T;
-
 /** What to divide weights by: 1 where there is nothing to divide. */
 export const divisor = (sum: Tensor): Tensor => tf.add(sum, tf.cast(tf.equal(sum, 0), 'float32'));
 
-function whoAttends(inputs: HeadedInputs, rows: Acsr | null, chunk: Chunk): Pick<Weights, 'attends' | 'seen'> {
-  const {key, mask, keyLengths, querySegments, keySegments} = inputs;
-  const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
+function whoAttends(part: Part, terms: readonly CallTerm[]): Pick<Weights, 'attends' | 'seen'> {
+  const {inputs, options, chunk} = part;
+  const {key, mask} = inputs;
   const conditions: Tensor[] = [];
-  const drawn = rows && maskOf(rows, chunk);
+  const drawn = options.rows && maskOf(options.rows, chunk);
   if (drawn) conditions.push(drawn.attends);
   if (mask !== undefined) conditions.push(sliceScores(mask, chunk));
-  if (keyLengths !== undefined) {
-    conditions.push(tf.less(tf.range(keyBegin, keyEnd, 1, 'int32'), tf.reshape(keyLengths, [-1, 1, 1, 1])));
-  }
-  if (querySegments !== undefined && keySegments !== undefined) {
-    const ofQueries = tf.reshape(slice(querySegments, 1, rowBegin, rowEnd), [-1, 1, rowEnd - rowBegin, 1]);
-    const ofKeys = tf.reshape(slice(keySegments, 1, keyBegin, keyEnd), [-1, 1, 1, keyEnd - keyBegin]);
-    conditions.push(tf.equal(ofQueries, ofKeys));
-  }
+  for (const {ops} of terms) if (ops.shows) conditions.push(ops.shows(part));
   if (conditions.length === 0) return {attends: null, seen: null};
   if (drawn && conditions.length === 1) return drawn;
   const attends = conditions.reduce((all, condition) => tf.logicalAnd(all, condition));
@@ -265,15 +218,11 @@ function maskOf(rows: Acsr, chunk: Chunk): (Pick<Weights, 'attends' | 'seen'> & 
   };
 }
 
-/** The entry of a relative bias that the last row of a chunk and its first key read. */
-export const firstDiagonal = (queryLength: number, {rowEnd, keyBegin}: Chunk): number => keyBegin - rowEnd + queryLength;
-
-export function chunksOf({query, key, relativeBias}: HeadedInputs, rows: Acsr | null): Chunk[] {
-  const [batch, heads, queryLength] = query.shape;
+export function chunksOf(inputs: HeadedInputs, rows: Acsr | null): Chunk[] {
+  const [batch, heads, queryLength] = inputs.query.shape;
   const most = Math.floor(CHUNK_PAIRS / (batch * heads));
-  // A relative bias is spread over rows · (rows + keys) numbers on its way to rows · keys.
-  const mostRows = relativeBias === undefined ? Infinity : Math.max(1, Math.floor(Math.sqrt(most)));
-  return chunkRows(rows, {queryLength, keyLength: key.shape[2]}, most, mostRows);
+  const mostRows = termsBrought(inputs, {}).map(({ops}) => ops.mostRows?.(most) ?? Infinity);
+  return chunkRows(rows, {queryLength, keyLength: inputs.key.shape[2]}, most, Math.min(...mostRows));
 }
 
 export function toHeads(inputs: DenseInputs, layout: Layout): HeadedInputs {
@@ -304,18 +253,3 @@ export const foldHeads = (tensor: Tensor, keyHeads: number): Tensor4D => {
   const [batch, heads, rows, dim] = tensor.shape as Tensor4D['shape'];
   return tf.reshape(tensor, [batch, keyHeads, (heads / keyHeads) * rows, dim]);
 };
-
-/** [heads] against [batch, heads, rows, keys] */
-export const perHead = (tensor: Tensor1D): Tensor3D => tf.reshape(tensor, [-1, 1, 1]);
-
-const sliceScores = (tensor: Tensor4D, {rowBegin, rowEnd, keyBegin, keyEnd}: Chunk): Tensor4D =>
-  slice(slice(tensor, 2, rowBegin, rowEnd), 3, keyBegin, keyEnd);
-
-/** `begin ≤ i < end` along `axis`; a broadcast dimension stays. */
-export function slice<T extends Tensor>(tensor: T, axis: number, begin: number, end: number): T {
-  const length = tensor.shape[axis]!;
-  if (length === 1 || (begin === 0 && end === length)) return tensor;
-  const start = tensor.shape.map((_, i) => (i === axis ? begin : 0));
-  const size = tensor.shape.map((full, i) => (i === axis ? end - begin : full));
-  return tf.slice(tensor, start, size);
-}

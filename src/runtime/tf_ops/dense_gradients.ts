@@ -1,25 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
-import type {Chunk} from './chunks.js';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {
-  chunksOf,
-  divisor,
-  firstDiagonal,
-  foldHeads,
-  fromHeads,
-  headsFirst,
-  matMulByHead,
-  onlySeen,
   select,
   slice,
-  toHeads,
-  weightsOf,
+  type Chunk,
   type DenseInputs,
   type DenseOptions,
   type HeadedInputs,
-} from './dense.js';
-import {diagonalSums} from './diagonals.js';
-import {distances} from './distances.js';
+  type TermTensors,
+} from '../terms/part.js';
+import type {BackwardPart} from '../terms/term.js';
+import {termsBrought} from '../terms/terms.js';
+import {chunksOf, divisor, foldHeads, fromHeads, headsFirst, matMulByHead, onlySeen, toHeads, weightsOf} from './dense.js';
 import {scaleOf, scaledBy} from './scaling.js';
 
 /** What the forward pass gave, and what comes back. */
@@ -31,15 +23,11 @@ export interface DenseOutcome {
   readonly dLogSumExp?: Tensor | undefined;
 }
 
-/** Each of the shape and layout of its input; those that the inputs have. */
-export interface DenseGradients {
+/** Each of the shape and layout of its input; those of terms that the inputs have and that have one. */
+export interface DenseGradients extends TermTensors {
   readonly query: Tensor;
   readonly key: Tensor;
   readonly value: Tensor;
-  readonly bias?: Tensor4D;
-  readonly relativeBias?: Tensor2D;
-  readonly sinks?: Tensor1D;
-  readonly alibiSlopes?: Tensor1D;
 }
 
 type Name = keyof DenseGradients;
@@ -62,7 +50,7 @@ interface Backward {
  * The gradients of `denseAttention`, composed of tf ops, in the same chunks of queries:
  *
  *     dScores = P ∘ (keep · dOutput·valueᵀ − (Σ dOutput·output − dLogSumExp))
- *     dRaw    = dScores · (1 − tanh²)
+ *     dRaw    = dScores · the slopes of what terms make of products, as 1 − tanh²
  *
  * The probabilities are computed anew from the scores of a chunk, which holds whole rows. exp(score − logSumExp) would be the same on
  * paper, but logSumExp is rounded: beside padding of −1e9 nothing would be left of it.
@@ -77,7 +65,7 @@ export function denseGradients(
     const {layout} = options;
     const headed = toHeads(inputs, layout);
     const chunks = chunksOf(headed, options.rows);
-    const sums = sumsOf(headed, chunks);
+    const sums = sumsOf(headed, options, chunks);
     const call = backward(headed, options, outcome);
     for (const chunk of chunks) {
       const parts = tf.tidy(() => (chunk.keyEnd === chunk.keyBegin ? emptyChunk(call, chunk) : chunkParts(call, chunk)));
@@ -121,7 +109,18 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
 function chunkParts(call: Backward, chunk: Chunk): Parts {
   const {inputs, options} = call;
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
-  const {weights, sum, sinkWeight, weighs, attends, seen, cap, keep} = weightsOf(inputs, options, chunk);
+  const {
+    weights,
+    sum,
+    unit,
+    seenWeight,
+    weighs,
+    attends,
+    seen,
+    hides: addedHides,
+    slopes,
+    keep,
+  } = weightsOf(inputs, options, chunk);
   const query = slice(call.finiteQuery, 2, rowBegin, rowEnd);
   const dOutput = select(weighs, slice(call.dOutput, 2, rowBegin, rowEnd), 0);
   const [key, value] = [call.finiteKey, inputs.value].map((tensor) => slice(tensor, 2, keyBegin, keyEnd)) as [Tensor4D, Tensor4D];
@@ -132,98 +131,64 @@ function chunkParts(call: Backward, chunk: Chunk): Parts {
   let products: Tensor = matMulByHead(dOutput, onlySeen(value, seen), true);
   if (keep !== null) products = tf.mul(products, keep);
   // NaN of a value, or of the tanh of a key, stays off the pairs that weigh nothing.
-  const hides = attends !== null || inputs.bias !== undefined;
+  const hides = attends !== null || addedHides;
   const pairs = hides ? tf.notEqual(weights, 0) : null;
   const weighed = (scores: Tensor): Tensor => (pairs === null ? scores : select(pairs, scores, 0));
   const dScores = weighed(tf.mul(probabilities, tf.sub(products, mean)));
-  const dRaw = cap === null ? dScores : weighed(tf.mul(dScores, tf.sub(1, tf.square(cap))));
+  const dRaw = slopes.length === 0 ? dScores : weighed(slopes.reduce((raw, slope) => tf.mul(raw, slope()), dScores));
   const {side, gradient} = scaleOf(options);
-  const share = sinkWeight === null ? null : tf.div(sinkWeight, divisor(sum));
+  const share = seenWeight === null ? null : tf.div(seenWeight, divisor(sum));
   const given = call.dLogSumExp && select(tf.notEqual(sum, 0), slice(call.dLogSumExp, 2, rowBegin, rowEnd), 0);
   return {
     query: tf.mul(matMulByHead(dRaw, scaledBy(key, side)), gradient),
     key: tf.mul(sumByKeyHead(dRaw, scaledBy(query, side), key.shape[1]), gradient),
     value: sumByKeyHead(kept, dOutput, key.shape[1]),
-    ...scoreParts(call, chunk, dScores, rowSums(share, mean, given)),
-    ...(share !== null && {sinks: tf.neg(tf.sum(tf.mul(share, mean), [0, 2, 3]))}),
+    ...termParts(call, {chunk, unit, dScores, rowSums: rowSums(share, mean, given), dSeen: share && tf.neg(tf.mul(share, mean))}),
   };
 }
 
-/** Σ dScores of each row: of its own, only a sink or a log-sum-exp makes it other than 0. `share` is the probability of the sink. */
+/** Σ dScores of each row; `share` is the probability of what it has seen before its keys. */
 function rowSums(share: Tensor | null, mean: Tensor, dLogSumExp: Tensor | null): Tensor | null {
   const through = share === null ? null : tf.mul(share, mean);
   if (through === null || dLogSumExp === null) return through ?? dLogSumExp;
   return tf.add(through, dLogSumExp);
 }
 
-/** Only sinks take part in the denominator of rows that the pattern leaves without keys. */
-function emptyChunk({inputs, mean}: Backward, {rowBegin, rowEnd}: Chunk): Parts {
-  if (inputs.sinks === undefined) return {};
-  const sum = tf.neg(tf.sum(slice(mean, 2, rowBegin, rowEnd), [0, 2, 3]));
-  return {sinks: select(tf.isFinite(inputs.sinks), sum, 0)};
+/** Rows that the pattern leaves without keys: what they have seen before is all. */
+function emptyChunk(call: Backward, chunk: Chunk): Parts {
+  const dSeen = tf.neg(slice(call.mean, 2, chunk.rowBegin, chunk.rowEnd));
+  return termParts(call, {chunk, unit: 1, dScores: null, rowSums: null, dSeen});
 }
 
-/** What was added to the scores gets sums of their gradient. */
-function scoreParts({inputs, options}: Backward, chunk: Chunk, dScores: Tensor, ofRows: Tensor | null): Parts {
-  const {bias, relativeBias, alibiSlopes} = inputs;
-  const [batch, heads] = inputs.query.shape;
-  const parts: Parts = {};
-  if (bias !== undefined) {
-    const axes = bias.shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
-    parts.bias = axes.length === 0 ? dScores : tf.sum(dScores, axes, true);
-    if (bias.shape[2] > 1 && bias.shape[3] > 1) {
-      const beside: [number, number][] = [
-        [0, 0],
-        [0, 0],
-        [0, 0],
-        [chunk.keyBegin, bias.shape[3] - chunk.keyEnd],
-      ];
-      parts.bias = tf.pad(parts.bias, beside);
-    }
-  }
-  if (relativeBias !== undefined) {
-    const [count] = relativeBias.shape;
-    const rows = tf.reshape(dScores, [(batch * heads) / count, count, ...dScores.shape.slice(2)]);
-    parts.relativeBias = diagonalSums(tf.sum(rows, 0));
-  }
-  if (alibiSlopes !== undefined) {
-    const {near, beyond} = distances(inputs, options, chunk);
-    const sum = tf.sum(tf.mul(dScores, near), [0, 2, 3]);
-    const far = beyond === null || ofRows === null ? null : tf.sum(tf.mul(ofRows, beyond), [0, 2, 3]);
-    parts.alibiSlopes = tf.neg(far === null ? sum : tf.add(sum, far));
-  }
-  return parts;
-}
+type Of<T> = Omit<T, 'inputs' | 'options'>;
+
+const termParts = ({inputs, options}: Backward, back: Of<BackwardPart>): TermTensors =>
+  Object.assign({}, ...termsBrought(inputs, options).map(({ops}) => ops.gradients?.({inputs, options, ...back}))) as TermTensors;
 
 /** aᵀ·b over all rows and all the heads that read a key head, [batch, keyHeads, keys, dim] */
 const sumByKeyHead = (a: Tensor, b: Tensor, keyHeads: number): Tensor =>
   tf.matMul(foldHeads(a, keyHeads), foldHeads(b, keyHeads), true, false);
 
 /** Where each chunk adds to each gradient: rows that no other chunk has, keys and diagonals that others have, too, or all of it. */
-function sumsOf(
-  {query, key, value, bias, relativeBias, sinks, alibiSlopes}: HeadedInputs,
-  chunks: Chunk[],
-): Partial<Record<Name, Sum>> {
+function sumsOf(inputs: HeadedInputs, options: DenseOptions, chunks: Chunk[]): Partial<Record<Name, Sum>> {
+  const {query, key, value} = inputs;
   const ofRows = ({rowBegin, rowEnd}: Chunk): Interval => [rowBegin, rowEnd];
   const ofKeys = ({keyBegin, keyEnd}: Chunk): Interval => [keyBegin, keyEnd];
-  const queryLength = query.shape[2];
-  const ofDiagonals = (chunk: Chunk): Interval => {
-    const first = firstDiagonal(queryLength, chunk);
-    return [first, Math.max(first, chunk.keyEnd - chunk.rowBegin + queryLength - 1)];
-  };
-  const whole = (): Interval => [0, 1];
   const sums: Partial<Record<Name, Sum>> = {
     query: new Sum(query.shape, 2, chunks, ofRows),
     key: new Sum(key.shape, 2, chunks, ofKeys),
     value: new Sum(value.shape, 2, chunks, ofKeys),
   };
-  if (bias !== undefined) {
-    const axis = bias.shape[2] > 1 ? 2 : 3;
-    sums.bias = new Sum(bias.shape, axis, chunks, bias.shape[axis] === 1 ? whole : axis === 2 ? ofRows : ofKeys);
-  }
-  if (relativeBias !== undefined) sums.relativeBias = new Sum(relativeBias.shape, 1, chunks, ofDiagonals);
-  for (const [name, tensor] of Object.entries({sinks, alibiSlopes})) {
-    if (tensor !== undefined) sums[name as Name] = new Sum(tensor.shape, 0, chunks, () => [0, tensor.shape[0]]);
+  for (const {roles, ops} of termsBrought(inputs, options)) {
+    const {interval} = ops;
+    if (interval === undefined) continue;
+    for (const role of roles) {
+      const ofRole = (chunk: Chunk): Interval => {
+        const {begin, end} = interval(inputs, chunk);
+        return [begin, end];
+      };
+      sums[role] = new Sum(inputs[role]!.shape, interval(inputs, chunks[0]!).axis, chunks, ofRole);
+    }
   }
   return sums;
 }

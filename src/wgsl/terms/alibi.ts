@@ -9,7 +9,7 @@ declare module '../text/features.js' {
 declare module '../text/program.js' {
   interface TermRoles {
     /** [heads] */
-    readonly alibiSlopes: true;
+    readonly alibiSlopes: 1;
   }
 }
 

@@ -7,7 +7,7 @@ declare module '../text/features.js' {
 }
 declare module '../text/program.js' {
   interface TermRoles {
-    readonly bias: true;
+    readonly bias: 4;
   }
   interface CallParams {
     /** Strides of `bias` over (batch, head, query, key). */

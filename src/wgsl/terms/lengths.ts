@@ -8,7 +8,7 @@ declare module '../text/features.js' {
 declare module '../text/program.js' {
   interface TermRoles {
     /** [batch] */
-    readonly keyLengths: true;
+    readonly keyLengths: 1;
   }
 }
 

@@ -8,7 +8,7 @@ declare module '../text/features.js' {
 declare module '../text/program.js' {
   interface TermRoles {
     /** [heads or 1, queryLength + keyLength − 1] */
-    readonly relativeBias: true;
+    readonly relativeBias: 2;
   }
   interface CallParams {
     /** 1, or as many as the queries have. */

@@ -8,8 +8,8 @@ declare module '../text/features.js' {
 declare module '../text/program.js' {
   interface TermRoles {
     /** [batch, queryLength] and [batch, keyLength] */
-    readonly querySegments: true;
-    readonly keySegments: true;
+    readonly querySegments: 2;
+    readonly keySegments: 2;
   }
 }
 

@@ -9,7 +9,7 @@ declare module '../text/features.js' {
 declare module '../text/program.js' {
   interface TermRoles {
     /** [heads] */
-    readonly sinks: true;
+    readonly sinks: 1;
   }
 }
 

@@ -1,4 +1,4 @@
-/** The tensors of terms of scores: each term in src/wgsl/terms adds its own to this interface. */
+/** The tensors of terms of scores and their ranks: each term in src/wgsl/terms adds its own to this interface. */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export interface TermRoles {}
 export type TermRole = keyof TermRoles;

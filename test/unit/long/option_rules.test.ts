@@ -22,7 +22,7 @@ import {CALL_NAMES} from '../../../src/layers/call_arguments.js';
 import {MULTI_HEAD_NAMES} from '../../../src/layers/multi_head_attention.js';
 import {SWAP_NAMES} from '../../../src/model/write/options.js';
 import {SHAPE_NAMES} from '../../../src/plan_attention.js';
-import {OPTION_NAMES} from '../../../src/runtime/call/check.js';
+import {optionNames} from '../../../src/runtime/call/check.js';
 import {BACKEND_NAMES} from '../../../src/runtime/open/create_backend.js';
 import {ATTEND_NAMES, CACHE_NAMES} from '../../../src/runtime/kv/kv_options.js';
 import {PREPARE_NAMES} from '../../../src/runtime/call/prepare.js';
@@ -51,9 +51,9 @@ const applied = (kwargs: Options): unknown => {
 };
 
 const READERS: Readonly<Record<string, Reader>> = {
-  sparseAttention: {names: OPTION_NAMES, needed: {}, call: (options) => sparseAttention(...tensors(), causal(), options)},
+  sparseAttention: {names: optionNames(), needed: {}, call: (options) => sparseAttention(...tensors(), causal(), options)},
   sparseAttentionWithAux: {
-    names: OPTION_NAMES,
+    names: optionNames(),
     needed: {},
     call: (options) => sparseAttentionWithAux(...tensors(), causal(), options).logSumExp,
   },

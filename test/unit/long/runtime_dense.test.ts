@@ -18,7 +18,7 @@ import {
 import {prepare, sparseAttention} from '../../../src/runtime/index.js';
 import {chunkRows, drawMask} from '../../../src/runtime/tf_ops/chunks.js';
 import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/tf_ops/dense.js';
-import {keepFactors} from '../../../src/runtime/tf_ops/dropout.js';
+import {keepFactors} from '../../../src/runtime/terms/keep_factors.js';
 import {SplatError} from '../../../src/support/index.js';
 import {
   broadcastBias,

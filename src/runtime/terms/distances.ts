@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D} from '@tensorflow/tfjs-core';
-import type {Chunk} from './chunks.js';
+import type {Chunk} from './part.js';
 
 /**
  * |p − key| of the pairs of a chunk, broadcastable to the scores, in two parts: `near` counts from the key nearest to p, which float32

@@ -1,4 +1,4 @@
-import type {Chunk} from './chunks.js';
+import type {Chunk} from './part.js';
 
 /**
  * What dropout multiplies each probability of a chunk by, [batch, heads, rows, keys]: 0, or 1 / (1 − rate) where it is kept.

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, rank4, readNumbers, refuse, say} from '../../support/index.js';
 import type {Layout, Problem} from '../../pure.js';
-import type {NumberArray} from './options.js';
+import type {NumberArray} from './number_array.js';
 import {paddingCure} from './padding.js';
 
 /** The sizes [batch, heads, length, dim] of a tensor of either layout. */
