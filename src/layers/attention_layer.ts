@@ -107,7 +107,7 @@ export abstract class AttentionLayer extends layers.Layer {
     const args = readCallArgs(this.name, kwargs);
     if (!isSymbolic(inputs)) {
       if (this.inboundNodes.length === 0 && kwargs['mask'] != null) {
-        const cure = 'Pass attentionMask, [batch, queryLength, keyLength].';
+        const cure = 'Pass attentionMask, [batch, queryLength, keyLength]; of a mask of tokens tf.expandDims(mask, 1).';
         refuse(`call argument 'mask' of ${this.name}`, sayArgument(kwargs['mask']), 'a layer in a model', cure);
       }
       return super.apply(inputs, kwargs);

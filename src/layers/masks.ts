@@ -80,11 +80,14 @@ export function readPairs(thing: string, given: Tensor, sizes: readonly [number,
   const shape = given.rank === 2 ? [1, 1, ...given.shape] : given.rank === 3 ? [first, 1, ...rest] : given.shape;
   if (shape.length !== 4 || !shape.every((size, i) => size === 1 || size === sizes[i])) {
     const [batch, heads, queryLength, keyLength] = sizes;
+    const isTokens = given.rank === 2 && given.shape[0] === batch && given.shape[1] === keyLength;
     refuse(
       thing,
       `shape ${sayArgument(given.shape)}`,
       `[batch, queryLength, keyLength] = [${batch}, ${queryLength}, ${keyLength}], or [batch, heads, …] with ${heads} heads`,
-      'Each dimension is full size or 1; 1 in the mask means attend.',
+      isTokens
+        ? 'A mask of tokens, [batch, keyLength], hides them from all queries: pass tf.expandDims(mask, 1), [batch, 1, keyLength].'
+        : 'Each dimension is full size or 1; 1 in the mask means attend.',
     );
   }
   return tf.cast(tf.reshape(given, shape as [number, number, number, number]), 'bool');

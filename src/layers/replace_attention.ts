@@ -8,7 +8,7 @@ import {replaceStack} from './replace_stack.js';
 
 type Layer = layers.Layer;
 
-/** What `replaceAttention` did, layer by layer, in the order of the model. */
+/** What `replaceAttention` did, layer by layer, in the order of the model. `String(report)` says all of it in lines of text. */
 export interface AttentionReport {
   readonly replaced: readonly {readonly name: string; readonly from: Pattern; readonly to: Pattern}[];
   /** Layers of other classes whose name speaks of attention, and a softmax between two `dot` layers that stays. */
@@ -25,7 +25,8 @@ export interface AttentionReport {
  * the model saves the patterns; import this package before loading it.
  *
  * @param pattern One for all layers, or an array with one for each in the order of `model.layers`; a pattern or its text.
- * @throws SplatError for what is no layers model or no pattern, and for an array of another length than there are layers.
+ * @throws SplatError for what is no layers model or no pattern, for a model without attention, and for an array of another length than there
+ *   are layers.
  *
  * @example
  * const model = await tf.loadLayersModel(kerasIOHandler('model/model.json'));
@@ -40,6 +41,14 @@ export function replaceAttention(model: Layer, pattern: Pattern | string | reado
     ...(stacks.filter((stack) => 'node' in stack && stack.node.outboundLayer === layer) as DotStack[]),
   ]);
   const nameOf = (each: PatternedLayer | DotStack): string => ('node' in each ? each.node.outboundLayer.name : each.name);
+  const others = stacks.flatMap((stack) => ('node' in stack ? [] : [leave(stack.softmax, stack.reason)]));
+  const left = [...all.filter(isStranger).map((layer) => leave(layer, NO_PATTERN)), ...others];
+  if (!Array.isArray(pattern)) checkPattern('replaceAttention pattern', pattern);
+  if (ours.length === 0 && left.length === 0) {
+    const expected = 'attention: MultiHeadAttention, GroupedQueryAttention, or two dot layers around a softmax';
+    const cure = 'Build it with the attention layers of this package, or load it with kerasIOHandler(url).';
+    refuse('replaceAttention model', `${model.name}, a model without attention`, expected, cure);
+  }
   const patterns = Array.isArray(pattern) ? (pattern as unknown[]) : ours.map(() => pattern);
   if (patterns.length !== ours.length) {
     const expected = `${ours.length}, one for each attention layer of ${model.name}: ${ours.map(nameOf).join(', ') || 'none'}`;
@@ -53,8 +62,23 @@ export function replaceAttention(model: Layer, pattern: Pattern | string | reado
     each.pattern = pattern;
     return {name: each.name, from, to: pattern};
   });
-  const others = stacks.flatMap((stack) => ('node' in stack ? [] : [leave(stack.softmax, stack.reason)]));
-  return {replaced, left: [...all.filter(isStranger).map((layer) => leave(layer, NO_PATTERN)), ...others]};
+  return reportOf({replaced, left});
+}
+
+function reportOf(parts: AttentionReport): AttentionReport {
+  const report = {...parts};
+  // Not enumerable: a report is data, and compares and prints as such.
+  Object.defineProperty(report, 'toString', {value: () => textOf(report)});
+  return report;
+}
+
+function textOf({replaced, left}: AttentionReport): string {
+  const found = replaced.length + left.length;
+  return [
+    `${replaced.length} of ${found} attention ${found === 1 ? 'layer' : 'layers'} replaced`,
+    ...replaced.map(({name, from, to}) => `  replaced '${name}': ${String(to)}, was ${String(from)}`),
+    ...left.map(({name, className, reason}) => `  left '${name}', ${className}: ${reason}`),
+  ].join('\n');
 }
 
 function checkModel(model: unknown): void {

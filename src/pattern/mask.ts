@@ -1,4 +1,4 @@
-import {ceilDiv, plainNumber, refuse} from '../support/index.js';
+import {ceilDiv, isPromise, plainNumber, refuse} from '../support/index.js';
 import {MaskWords} from './mask_words.js';
 import type {MaskNode} from './node.js';
 import {checkRecord, checkSize, spell} from './sizes.js';
@@ -25,6 +25,7 @@ export function packMask(
   mask: ArrayLike<number | bigint | boolean>,
   shape: {readonly queryLength: number; readonly keyLength: number},
 ): MaskNode {
+  checkReadBack(mask);
   const given = checkRecord('fromMask', shape, ['queryLength', 'keyLength']);
   const [queryLength, keyLength] = [plainNumber(given.queryLength), plainNumber(given.keyLength)] as [number, number];
   const words = new Uint32Array(maskWordCount('fromMask', queryLength, keyLength));
@@ -40,6 +41,17 @@ export function packMask(
   const packed = mask instanceof Uint8Array && keyLength % 4 === 0 && packBytes(mask, keyLength, words);
   if (!packed) packAny(mask, keyLength, words);
   return Object.freeze({kind: 'mask', queryLength, keyLength, words: MaskWords.of(words)});
+}
+
+/** Refuses what holds a mask that has not come yet, before the shape, which nobody gives beside a tensor. */
+function checkReadBack(mask: unknown): void {
+  const expected = 'an array of queryLength · keyLength entries';
+  if (isPromise(mask))
+    refuse('fromMask.mask', 'a promise', expected, 'Await it: fromMask(await mask.data(), {queryLength, keyLength}).');
+  const {dtype, shape} = (mask ?? {}) as {readonly dtype?: unknown; readonly shape?: unknown};
+  if (typeof dtype !== 'string' || !Array.isArray(shape)) return;
+  const cure = 'Read it back: await patternFromMask(mask), or fromMask(await mask.data(), {queryLength, keyLength}).';
+  refuse('fromMask.mask', `a tensor of dtype ${dtype}, [${shape.join(', ')}]`, expected, cure);
 }
 
 /**

@@ -1,4 +1,4 @@
-import {nearestName, plainNumber, refuse} from '../support/index.js';
+import {isPromise, nearestName, plainNumber, refuse} from '../support/index.js';
 
 /** What a size may be. */
 export interface SizeRule {
@@ -88,6 +88,7 @@ export function spell(value: unknown): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
+  if (isPromise(value)) return 'a promise';
   if (typeof value === 'object' && value !== null) return 'an object';
   return Object.is(value, -0) ? '-0' : String(value);
 }

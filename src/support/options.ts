@@ -1,6 +1,6 @@
 import {nearestName, refuse} from './errors.js';
 import {plainNumber} from './numbers.js';
-import {say} from './say.js';
+import {awaitOr, isPromise, say} from './say.js';
 
 /** The names of an interface of options. The compiler asks for each of them and for no other, so that a new option cannot be forgotten. */
 export type NamesOf<T> = {readonly [name in keyof T]-?: true};
@@ -46,6 +46,8 @@ export function oneOf<Name extends string>(
 export function readOptions<T extends object>(given: T | null | undefined, names: NamesOf<T>, words: OptionWords): Given<T> {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     refuse(words.all, say(given), words.expected, words.cure);
+  // It has no names to tell of.
+  if (isPromise(given)) refuse(words.all, say(given), words.expected, awaitOr(given, words.cure));
   const known = Object.keys(names);
   const read: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {

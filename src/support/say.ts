@@ -4,5 +4,13 @@ export function say(given: unknown): string {
   if (Array.isArray(given)) return 'an array';
   if (typeof given === 'function') return given.name === '' ? 'a function' : `the function ${given.name}`;
   if (typeof given === 'bigint') return `${given}n`;
+  if (isPromise(given)) return 'a promise';
   return typeof given === 'object' && given !== null ? 'an object' : String(given);
 }
+
+/** Whether `given` is what `await` is for. */
+export const isPromise = (given: unknown): boolean =>
+  typeof given === 'object' && given !== null && typeof (given as {readonly then?: unknown}).then === 'function';
+
+/** The cure for a value of a wrong kind, or the one for a promise. */
+export const awaitOr = (given: unknown, cure: string): string => (isPromise(given) ? 'Await it first.' : cure);

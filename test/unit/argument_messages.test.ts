@@ -214,3 +214,58 @@ describe('ALiBi slopes [batch, heads]', () => {
     );
   });
 });
+
+describe('what has to be awaited, read back or completed is named with its cure', () => {
+  beforeAll(() => tf.setBackend('cpu'));
+
+  const x = (): tf.Tensor4D => tf.ones([1, 1, 4, 2]);
+  const later = <T>(value: T): T => Promise.resolve(value) as never;
+  const messageOf = (act: () => unknown): string => refusal(act).message;
+
+  it('promises, wherever tensors and options go', async () => {
+    const calls: Readonly<Record<string, () => unknown>> = {
+      query: () => sparseAttention(later(x()), x(), x(), full()),
+      key: () => sparseAttention(x(), later(x()), x(), full()),
+      value: () => sparseAttention(x(), x(), later(x()), full()),
+      options: () => sparseAttention(x(), x(), x(), full(), later({})),
+      'option bias': () => sparseAttention(x(), x(), x(), full(), {bias: later(x())}),
+      'option keyLengths': () => sparseAttention(x(), x(), x(), full(), {keyLengths: later([4])}),
+      'option segmentIds': () => sparseAttention(x(), x(), x(), full(), {segmentIds: later({query: x(), key: x()})}),
+      'option segmentIds.query': () =>
+        sparseAttention(x(), x(), x(), full(), {segmentIds: {query: later([[1]]), key: [[1, 1, 1, 1]]}}),
+      'option relativeBias': () => sparseAttention(x(), x(), x(), full(), {relativeBias: later(x())}),
+      shape: () => planAttention(full(), later({...SHAPE, headDim: 2})),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const message = messageOf(call);
+      expect(message).withContext(name).toContain('found a promise');
+      expect(message).withContext(name).toContain('Await it first.');
+    }
+    await expectAsync(patternFromMask(later(tf.ones([2, 2])))).toBeRejectedWithError(SplatError, /found a promise.*Await it first/);
+    const cache = new KvCache(causal(), {keyHeads: 1, headDim: 2, maxLength: 8});
+    expect(messageOf(() => cache.attend(later(x()), x(), x()))).toContain('Await it first.');
+  });
+
+  it('a tensor and a promise given to fromMask', () => {
+    const mask = tf.ones([4, 4], 'bool');
+    for (const shape of [SHAPE, undefined as never]) {
+      expect(messageOf(() => fromMask(mask as never, shape))).toContain('fromMask.mask: found a tensor of dtype bool, [4, 4]');
+      expect(messageOf(() => fromMask(mask as never, shape))).toContain('await patternFromMask(mask)');
+      expect(messageOf(() => fromMask(mask.data() as never, shape))).toContain(
+        'fromMask(await mask.data(), {queryLength, keyLength})',
+      );
+    }
+  });
+
+  it('the part of segmentIds that is missing', () => {
+    const ids = tf.ones([1, 4], 'int32');
+    const message = (segmentIds: unknown): string => messageOf(() => sparseAttention(x(), x(), x(), full(), {segmentIds} as never));
+    expect(message({query: ids})).toContain(
+      'option segmentIds.key: found nothing, expected int32 [batch, keyLength]. Give ids of keys, too',
+    );
+    expect(message({key: ids, query: null})).toContain('option segmentIds.query: found nothing');
+    expect(message({})).toContain('option segmentIds.query: found nothing');
+    expect(message({query: {}, key: ids})).toContain('option segmentIds.query: found an object');
+    expect(message({query: undefined, key: ids})).toContain('Give ids of queries, too');
+  });
+});

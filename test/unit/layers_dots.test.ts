@@ -305,7 +305,7 @@ describe('replaceAttention of stock layers', () => {
       on(tf.layers.dense({units: 3, activation: 'softmax'}), q),
       on(softmax(), on(tf.layers.dense({units: 3}), k)),
     ]);
-    expect(replaceAttention(model, full())).toEqual({replaced: [], left: []});
+    expect(refusal(() => replaceAttention(model, full())).found).toContain('a model without attention');
   });
 
   it('changes nothing when the patterns do not fit', () => {

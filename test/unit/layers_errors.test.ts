@@ -110,6 +110,17 @@ describe('attention layers refuse', () => {
     expect(eager({attentionMask: [[1]]})).toContain("call argument 'attentionMask' of mha: found [[1]], expected a tensor");
     expect(eager({attentionMask: tf.zeros([1, 2, 3])})).toContain('attentionMask of mha: found shape [1, 2, 3]');
     expect(eager({attentionMask: tf.zeros([3])})).toContain('attentionMask of mha: found shape [3]');
+    expect(eager({attentionMask: tf.zeros([1, 4])})).toContain('1 in the mask means attend');
+    const tokens = tf.tensor2d([
+      [1, 1, 0],
+      [1, 0, 0],
+    ]);
+    const two = tf.ones([2, 3, 4]);
+    const layer = multi({name: 'mha'});
+    const message = messageOf(() => layer.apply(two, {attentionMask: tokens}));
+    expect(message).toContain('attentionMask of mha: found shape [2, 3]');
+    expect(message).toContain('A mask of tokens, [batch, keyLength], hides them from all queries: pass tf.expandDims(mask, 1)');
+    expect((layer.apply(two, {attentionMask: tf.expandDims(tokens, 1)}) as tf.Tensor).shape).toEqual([2, 3, 4]);
     expect(eager({value: x})).toContain('Call apply([query, value, key])');
     expect(eager({mask: tf.ones([1, 3])})).toContain('Pass attentionMask');
     const masked = tf.zeros([1, 3, 4]) as tf.Tensor & {kerasMask?: tf.Tensor};

@@ -80,4 +80,32 @@ describe('replaceAttention', () => {
     expect(messageOf(Promise.resolve(nested()))).toContain('Await it first');
     expect(messageOf(new tf.GraphModel('model.json'))).toContain('found a graph model');
   });
+
+  it('says that a model has no attention, and what stands in the place of a pattern there, too', () => {
+    const dense = tf.sequential({name: 'plain', layers: [tf.layers.dense({units: 2, inputShape: [3]})]});
+    const {thing, found} = refusal(() => replaceAttention(dense, causal()));
+    expect([thing, found]).toEqual(['replaceAttention model', 'plain, a model without attention']);
+    refusal(() => replaceAttention(dense, []));
+    for (const model of [dense, nested()]) {
+      const message = refusal(() => replaceAttention(model, {pattern: causal()} as never)).message;
+      expect(message).toContain('replaceAttention pattern: found an object that has a pattern');
+      expect(message).toContain('Take it out: object.pattern.');
+    }
+  });
+
+  it('reports in lines of text, and as data that compare', () => {
+    const report = replaceAttention(nested(), slidingWindow({left: 1}));
+    expect(String(report).split('\n')).toEqual([
+      '3 of 4 attention layers replaced',
+      "  replaced 'first': slidingWindow(left: 1), was full()",
+      "  replaced 'second': slidingWindow(left: 1), was full()",
+      "  replaced 'third': slidingWindow(left: 1), was causal()",
+      "  left 'local', LocalAttention: not a MultiHeadAttention or GroupedQueryAttention of this package, which alone have a pattern",
+    ]);
+    expect(Object.keys(report)).toEqual(['replaced', 'left']);
+    const alone = tf.sequential({layers: [new MultiHeadAttention({numHeads: 1, keyDim: 2, name: 'one', inputShape: [6, 4]})]});
+    expect(String(replaceAttention(alone, 'causal()'))).toBe(
+      "1 of 1 attention layer replaced\n  replaced 'one': causal(), was full()",
+    );
+  });
 });

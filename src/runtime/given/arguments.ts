@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {isList, rank4, readNumbers, refuse, say} from '../../support/index.js';
+import {awaitOr, isList, rank4, readNumbers, refuse, say} from '../../support/index.js';
 import type {Layout, Problem} from '../../pure.js';
 import type {NumberArray} from './number_array.js';
 import {paddingCure} from './padding.js';
@@ -23,7 +23,7 @@ export function floats(name: string, given: Tensor | NumberArray): Tensor {
 /** The argument as a living tensor of whatever dtype it has; arrays become one of `kind`. */
 export function live(name: string, given: unknown, kind: 'float32' | 'int32', expected: string, cure: string): Tensor {
   if (given instanceof tf.Tensor) return checkAlive(name, given);
-  if (!isList(given)) return refuse(name, say(given), expected, cure);
+  if (!isList(given)) return refuse(name, say(given), expected, awaitOr(given, cure));
   const {values, shape} = readNumbers(name, given, kind);
   // tf.tensor refuses −∞ in debug mode, which excludes keys here.
   return tf.engine().makeTensor(values, shape, kind);

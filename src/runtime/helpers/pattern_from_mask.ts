@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import {refuse} from '../../support/index.js';
+import {awaitOr, refuse, say} from '../../support/index.js';
 import {fromMask, type Pattern} from '../../pure.js';
 import {Host} from '../host/backend.js';
 
@@ -15,7 +15,8 @@ import {Host} from '../host/backend.js';
  * @throws SplatError (as a rejection) unless `mask` is a living bool tensor of rank 2.
  */
 export async function patternFromMask(mask: Tensor): Promise<Pattern> {
-  if (!(mask instanceof tf.Tensor)) refuse('mask', String(mask), 'a boolean tensor', 'Use fromMask(array, shape) for arrays.');
+  if (!(mask instanceof tf.Tensor))
+    refuse('mask', say(mask), 'a boolean tensor', awaitOr(mask, 'Use fromMask(array, shape) for arrays.'));
   if (mask.isDisposed)
     refuse('mask', 'a disposed tensor', 'a living one', 'Use tf.keep, or return it from the tf.tidy that made it.');
   if (mask.dtype !== 'bool') refuse('mask', `dtype ${mask.dtype}`, 'dtype bool', "Cast it: tf.cast(mask, 'bool').");

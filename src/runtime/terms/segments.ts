@@ -54,8 +54,13 @@ function checkSegments(
   const ids = readOptions(given, NAMES, WORDS);
   const segments = (which: keyof SegmentIds, length: number): Tensor2D => {
     const [name, says] = [WORDS.one(which), `[batch, ${which}Length]`];
-    if (ids[which] === undefined) refuse(name, 'nothing', `int32 ${says}`, WORDS.cure);
+    if (ids[which] === undefined) refuse(name, 'nothing', `int32 ${says}`, cureOfMissing(which));
     return shaped(name, whole(name, ids[which]).tensor(), [batch, length], says);
   };
   return {querySegments: segments('query', queryLength), keySegments: segments('key', keyLength)};
 }
+
+const cureOfMissing = (which: keyof SegmentIds): string => {
+  const other = which === 'query' ? 'key' : 'query';
+  return `Give ids of ${which === 'query' ? 'queries' : 'keys'}, too: {query: ids, key: ids}; for self-attention the tensor of ${other} twice.`;
+};

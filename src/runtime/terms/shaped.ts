@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {DataType, Tensor} from '@tensorflow/tfjs-core';
-import {isList, readNumbers, refuse, say} from '../../support/index.js';
+import {awaitOr, isList, readNumbers, refuse, say} from '../../support/index.js';
 import {checkAlive, shapeOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 
@@ -26,7 +26,7 @@ export function whole(
       dtype === 'int32' ? given : refuse(name, `dtype ${dtype}`, 'dtype int32', "Cast it: tf.cast(x, 'int32').");
     return {shape, dtype, tensor};
   }
-  if (!isList(given)) return refuse(name, say(given), 'an int32 tensor or an array', 'Pass whole numbers.');
+  if (!isList(given)) return refuse(name, say(given), 'an int32 tensor or an array', awaitOr(given, 'Pass whole numbers.'));
   const {values, shape} = readNumbers(name, given, 'int32');
   const tensor = (least = -Infinity, most = Infinity, cure = ''): Tensor => {
     const wrong = values.find((value) => value < least || value > most);
