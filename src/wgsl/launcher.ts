@@ -3,7 +3,7 @@ import {fieldsOf, keptAtMost, pairsPerRow, tailOf} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {packParams, type FixedParams} from './text/params.js';
-import type {CallParams, Launch, Layout, Program, Range} from './text/program.js';
+import type {Launch, Layout, Program, Range} from './text/program.js';
 
 /** Makes the launches of a plan, which share most of their parameters. */
 export interface Launcher {
@@ -43,7 +43,9 @@ export function launcher(
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
   const {flags: flagBase} = scratchLayout(plan);
-  const shared: Omit<FixedParams, 'flags' | 'first'> = {
+  const shared: FixedParams = {
+    flags: 0,
+    first: 0,
     queryLength,
     keyLength,
     heads,
@@ -71,17 +73,12 @@ export function launcher(
   };
   const fields = fieldsOf(features, plan, tail);
   const kept = keptAtMost(features);
-  const launch = (program: Program, grid: Launch['grid'], own: Partial<FixedParams>, range?: Range): Launch => {
-    const fixed = {...shared, first: 0, flags: 0, ...own};
-    return Object.freeze({
-      program,
-      grid: Object.freeze(grid),
-      ...(range && {range: Object.freeze(range)}),
-      params: (call: CallParams) => packParams(fixed, layout === undefined ? call : {...call, layout}, fields(call), kept(call)),
-    });
-  };
+  const paramsFor =
+    (own: Partial<FixedParams>): Launch['params'] =>
+    (call) =>
+      packParams({...shared, ...own}, layout === undefined ? call : {...call, layout}, fields(call), kept(call));
   return {
-    one: (program, grid) => launch(program, grid, {}),
+    one: (program, grid) => Object.freeze({program, grid: Object.freeze(grid), params: paramsFor({})}),
     over: (program, of, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}, lines, flags, groups = 1) => {
       const [begin, end] = of === 'items' || of === 'keyItems' ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd];
       const x = kinds.heads === 'grid' ? lines[0] : 1;
@@ -94,7 +91,12 @@ export function launcher(
           flagBase: flagBase + from * batch * heads * tile.threadsY,
         };
         const weight = of === 'items' ? sumOf(weights, from, to) : null;
-        return launch(program, [x, (to - from) * groups, z], own, {of, begin: from, end: to, weight});
+        return Object.freeze({
+          program,
+          grid: Object.freeze([x, (to - from) * groups, z] as const),
+          range: Object.freeze({of, begin: from, end: to, weight}),
+          params: paramsFor(own),
+        });
       });
     },
   };

@@ -3,7 +3,7 @@ import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS, type FixedParams} from '../text/params.js';
 import type {BindingRole, CallParams, Launch, Program} from '../text/program.js';
-import {halvesAccess, rowAccess, type RowAccess} from '../text/row_access.js';
+import {columnsOf, halvesAccess, rowAccess, type RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 64;
@@ -39,8 +39,8 @@ export interface AppendSizes {
 /** One dispatch: keys and values into their slots, float16 queries where attention reads them. */
 export function appendLaunch(program: Program, shape: AppendShape, sizes: AppendSizes): Launch {
   const {batch, heads, keyHeads, capacity, tokens, held, places} = sizes;
-  const [query, key, value] = tensorsOf(shape).map(({to}) => to.columns) as [number, number, number];
-  const columns = Math.max(batch * keyHeads * places * Math.max(key, value), shape.queries ? batch * heads * tokens * query : 0);
+  const query = columnsOf(shape.headDim, shape.halves);
+  const columns = Math.max(batch * keyHeads * places * widest(shape), shape.queries ? batch * heads * tokens * query : 0);
   const fixed: FixedParams = {
     ...NOTHING,
     batch,
@@ -56,6 +56,9 @@ export function appendLaunch(program: Program, shape: AppendShape, sizes: Append
     params: (call: CallParams) => packParams(fixed, call),
   });
 }
+
+/** Columns of a key or of a value. */
+export const widest = ({headDim, valueDim, halves}: AppendShape): number => columnsOf(Math.max(headDim, valueDim), halves);
 
 export function gridOf(columns: number, invocations: number, layers: number): Launch['grid'] {
   const groups = Math.max(1, Math.ceil(columns / invocations));

@@ -1,5 +1,5 @@
 import {tensorsOf, type AppendShape, type AppendSizes, type AppendTensor} from './append.js';
-import {GRID_WIDTH, gridOf, NOTHING} from './append.js';
+import {GRID_WIDTH, gridOf, NOTHING, widest} from './append.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS} from '../text/params.js';
@@ -11,7 +11,6 @@ const INVOCATIONS = 64;
 /** One dispatch: the tokens of sequences that go on several times, from the row of one into those of the others. */
 export function copyLaunch(program: Program, shape: AppendShape, sizes: AppendSizes, copied: number): Launch {
   const {batch, heads, keyHeads, capacity, tokens, held} = sizes;
-  const [, key, value] = tensorsOf(shape).map(({to}) => to.columns) as [number, number, number];
   const fixed = {
     ...NOTHING,
     batch,
@@ -23,7 +22,7 @@ export function copyLaunch(program: Program, shape: AppendShape, sizes: AppendSi
   };
   return Object.freeze({
     program,
-    grid: Object.freeze(gridOf(batch * keyHeads * copied * Math.max(key, value), INVOCATIONS, 2)),
+    grid: Object.freeze(gridOf(batch * keyHeads * copied * widest(shape), INVOCATIONS, 2)),
     params: (call: CallParams) => packParams(fixed, call),
   });
 }

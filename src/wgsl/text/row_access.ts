@@ -1,6 +1,10 @@
 /** Halves of a converted row, a multiple of the fragments of every tensor core; the rest of the row is zero. */
 export const paddedDim = (features: number): number => 16 * Math.ceil(features / 16);
 
+/** Columns of a row, each a vec4 of floats or eight halves. */
+export const columnsOf = (features: number, halves: boolean): number =>
+  halves ? paddedDim(features) / 8 : Math.ceil(features / 4);
+
 /** Access to the rows of a tensor by column: a vec4 of floats, or a vec4 of words with eight halves. */
 export interface RowAccess {
   /** WGSL element type of the binding. */
@@ -39,7 +43,7 @@ ${
 `;
   return {
     element: 'f32',
-    columns: Math.ceil(features / 4),
+    columns: columnsOf(features, false),
     functions,
     base: (row) => `${row} * ${features}u`,
     load: (base, column) => `${binding}At(${base}, ${column})`,
@@ -49,7 +53,7 @@ ${
 
 /** Rows of packed halves, as the conversion pass leaves them. */
 export const halvesAccess = (binding: string, features: number): RowAccess =>
-  columnAccess(binding, 'vec4u', paddedDim(features) / 8);
+  columnAccess(binding, 'vec4u', columnsOf(features, true));
 
 function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: number): RowAccess {
   const at = (base: string, column: string): string => `${binding}[${base} + ${column}]`;
