@@ -99,22 +99,27 @@ function join(sequences: readonly (readonly RowTile[])[], tile: TileShape, part:
       const perPart = Math.max(1, ceilDiv(keyTiles, Math.max(1, ceilDiv(keyTiles, part))));
       // Rows without keys are one part too: somebody has to write their zeros.
       const cuts = Math.max(1, ceilDiv(keyTiles, perPart));
-      const place = {firstRow, rowStride: 1, rows, none: 0, line: b};
-      if (cuts > 1) write(merges, MERGE, {...place, slotBegin: slots, slotEnd: slots + cuts, unused: 0});
+      if (cuts > 1)
+        write(merges, MERGE, {firstRow, rowStride: 1, rows, none: 0, line: b, slotBegin: slots, slotEnd: slots + cuts, unused: 0});
       for (let from = 0; from < Math.max(1, keyTiles); from += perPart) {
         const partBegin = parts.length / SPAN.words;
         const to = Math.min(keyTiles, from + perPart);
         copyTiles(spans, spanBegin, spanEnd, tile.keys, from, to, parts);
         weights.push(to - from);
-        write(drafts, ITEM, {...place, slot: cuts > 1 ? slots++ : -1, spanBegin: partBegin, spanEnd: parts.length / SPAN.words});
+        const slot = cuts > 1 ? slots++ : -1;
+        const partEnd = parts.length / SPAN.words;
+        write(drafts, ITEM, {firstRow, rowStride: 1, rows, none: 0, line: b, slot, spanBegin: partBegin, spanEnd: partEnd});
       }
     }
   });
   const order = longestFirst(weights);
   for (const index of order) items.append(drafts.data.subarray(ITEM.words * index, ITEM.words * (index + 1)));
+  // Not by Int32Array.from, which goes through an iterator.
+  const ordered = new Int32Array(order.length);
+  order.forEach((index, at) => (ordered[at] = weights[index]!));
   return {
     ...pack({items: items.view(), spans: parts.view(), intervals: intervals.view(), merges: merges.view()}),
-    weights: Int32Array.from(order, (index) => weights[index]!),
+    weights: ordered,
     slots,
     items: items.length / ITEM.words,
     merges: merges.length / MERGE.words,

@@ -14,6 +14,8 @@ export interface RecordFormat<Pair extends string = string, Word extends string 
   /** Pairs and words of a record. */
   readonly pairs: number;
   readonly words: number;
+  /** Of its words, in order. */
+  readonly names: readonly Word[];
   /** Index of each word in a record. */
   readonly at: Readonly<Record<Word, number>>;
   /** Index of each pair in a record, and the names of its two words. */
@@ -30,6 +32,7 @@ function record<const Pairs extends Readonly<Record<string, readonly [string, st
   return Object.freeze({
     pairs: all.length,
     words: words.length,
+    names: Object.freeze(words),
     at: Object.freeze(Object.fromEntries(words.map((word, index) => [word, index])) as Record<Word, number>),
     pair: Object.freeze(
       Object.fromEntries(all.map(([name, both], at) => [name, Object.freeze({at, words: both})])) as RecordFormat<
@@ -110,17 +113,18 @@ export interface Packed {
 
 /** Packs sections one after another; what is left out is empty. They follow `before`, another schedule. */
 export function pack(sections: Partial<Record<Section, Int32Array>>, before: Int32Array = NONE): Packed {
-  const lengths = SECTIONS.map((name) => sections[name]?.length ?? 0);
-  const schedule = new Int32Array(before.length + lengths.reduce((sum, length) => sum + length, 0));
-  schedule.set(before);
-  let at = before.length;
+  let length = before.length;
   const offsets = {} as Record<Section, number>;
-  SECTIONS.forEach((name, index) => {
-    offsets[name] = at / 2;
+  for (const name of SECTIONS) {
+    offsets[name] = length / 2;
+    length += sections[name]?.length ?? 0;
+  }
+  const schedule = new Int32Array(length);
+  if (before.length > 0) schedule.set(before);
+  for (const name of SECTIONS) {
     const words = sections[name];
-    if (words !== undefined) schedule.set(words, at);
-    at += lengths[index]!;
-  });
+    if (words !== undefined && words.length > 0) schedule.set(words, 2 * offsets[name]);
+  }
   return {schedule, offsets: Object.freeze(offsets)};
 }
 
@@ -174,7 +178,8 @@ export function write<Word extends string>(
 ): void {
   const from = list.grow(format.words);
   const {data} = list;
-  for (const word in format.at) data[from + format.at[word]] = words[word];
+  const {names} = format;
+  for (let at = 0; at < names.length; at++) data[from + at] = words[names[at]!];
 }
 
 /** A growing list of int32, for records whose number is not known in advance. */
