@@ -21,7 +21,6 @@ export const bias: ScoreTerm = {
   brings: [{role: 'bias'}],
   // (batch, head, query, key), elements; 0 broadcasts
   fields: [{name: 'biasStrides', type: 'vec4u', value: ({biasStrides = [0, 0, 0, 0]}) => biasStrides}],
-  far: true,
   matrices: true,
   places: true,
   functions: ({ring}) => (ring ? BASE : ''),

@@ -26,7 +26,6 @@ export const relative: ScoreTerm = {
   fields: [
     {name: 'relativeStride', type: 'u32', value: ({relativeHeads = 1}, sizes) => (relativeHeads === 1 ? 0 : entries(sizes))},
   ],
-  far: true,
   query: (a, {head, token}) =>
     `let relative${a} = params.relativeBias + (${head}) * params.relativeStride + params.queryLength / params.packedHeads - 1u - ${token};`,
   adds: (a, b) => `extra(relative${a} + u32(k${b}))`,

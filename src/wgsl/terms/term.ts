@@ -16,7 +16,7 @@ export interface ScoreTerm {
   readonly brings?: readonly TermTensor[];
   /** The numbers that it adds to the uniform. */
   readonly fields?: readonly TermField[];
-  /** What it adds may be as large as float32 goes: see `hasFarScores`. */
+  /** What it brings may be as large as float32 goes: see `hasFarScores`. So may what a term `adds`. */
   readonly far?: boolean;
   /** The kernel of tensor cores knows it. */
   readonly matrices?: boolean;

@@ -19,7 +19,7 @@ export const PLAIN: Features = Object.freeze({
   ring: false,
 });
 
-const isOn = (features: Features, {name}: ScoreTerm): boolean => features[name as keyof Features];
+const isOn = (features: Features, {name}: ScoreTerm): boolean => features[name as keyof Features] === true;
 
 /** The terms of a call. */
 export const termsOf = (features: Features): ScoreTerm[] => SCORE_TERMS.filter((term) => isOn(features, term));
@@ -29,7 +29,8 @@ export const termsOf = (features: Features): ScoreTerm[] => SCORE_TERMS.filter((
  * numbers of float32 is then above EMPTY, 4 · 3.4e38 / 16 = 8.5e37. Others count in units of log2, which saves a multiplication of each pair,
  * and lie within ±3.2e38 of them, 2.2e38 as softmax counts.
  */
-export const hasFarScores = (features: Features): boolean => termsOf(features).some(({far = false}) => far);
+export const hasFarScores = (features: Features): boolean =>
+  termsOf(features).some(({far = false, adds}) => far || adds !== undefined);
 
 /** Scores as softmax counts in a unit of the kernels. */
 export const scoreUnit = (features: Features): number => (hasFarScores(features) ? FAR_UNIT : Math.LN2);
