@@ -20,7 +20,7 @@ describe('other bodies of tile kernels', () => {
     const {query, key} = randomInputs(problem);
     const launches = launcher(plan, {}).over(tileProgram(pairProducts(headDim)), 'items', plan.passes[0]!, [heads, 1], 0);
     const contents = {query, key, schedule: plan.schedule, dScores: 4 * heads * queryLength * keyLength};
-    const found = await runProgram(backend().device, launches, contents, 'dScores', {scale: 0.5});
+    const {dScores: found} = await runProgram(backend().device, launches, contents, ['dScores'], {scale: 0.5});
     for (let head = 0; head < heads; head++) {
       for (let q = 0; q < queryLength; q++) {
         for (let k = 0; k < keyLength; k++) {
@@ -48,7 +48,7 @@ describe('other bodies of tile kernels', () => {
     const [pass] = keys.passes as [Pass];
     const launches = launcher(rows, {}, own).over(tileProgram(columnSums()), 'keyItems', pass, [heads, 1], 0);
     const contents = {schedule: rows.schedule, scratch: 16 * heads * keys.slots * 32};
-    const records = await runProgram(backend().device, launches, contents, 'scratch');
+    const {scratch: records} = await runProgram(backend().device, launches, contents, ['scratch']);
     const found = Array.from({length: heads}, () => new Array<number>(keyLength).fill(0));
     for (let index = pass.itemBegin; index < pass.itemEnd; index++) {
       const item = read({schedule: rows.schedule, offsets: keys.offsets}, 'items', KEY_ITEM, index);

@@ -3,14 +3,14 @@ import type {BindingRole, CallParams, Launch} from '../../src/wgsl/index.js';
 /** What buffers begin with: their numbers, or how many bytes of zeros. */
 export type Contents = Partial<Record<BindingRole, Float32Array | Int32Array | number>>;
 
-/** Runs launches on buffers of their own and reads one of them back. */
-export async function runProgram(
+/** Runs launches on buffers of their own and reads some of them back. */
+export async function runProgram<const Roles extends readonly BindingRole[]>(
   device: GPUDevice,
   launches: readonly Launch[],
   contents: Contents,
-  wanted: BindingRole,
+  wanted: Roles,
   call: CallParams = {scale: 1},
-): Promise<Float32Array> {
+): Promise<Record<Roles[number], Float32Array>> {
   const made: GPUBuffer[] = [];
   const buffer = (size: number, usage: number, data?: BufferSource): GPUBuffer => {
     const one = device.createBuffer({size: 16 * Math.ceil(Math.max(size, 16) / 16), usage});
@@ -38,12 +38,18 @@ export async function runProgram(
     pass.dispatchWorkgroups(...grid);
     pass.end();
   }
-  const from = buffers.get(wanted)!;
-  const to = buffer(from.size, MAP_READ | COPY_DST);
-  encoder.copyBufferToBuffer(from, 0, to, 0, from.size);
+  const copies = wanted.map((role) => {
+    const from = buffers.get(role)!;
+    const to = buffer(from.size, MAP_READ | COPY_DST);
+    encoder.copyBufferToBuffer(from, 0, to, 0, from.size);
+    return to;
+  });
   device.queue.submit([encoder.finish()]);
-  await to.mapAsync(GPUMapMode.READ);
-  const read = new Float32Array(to.getMappedRange().slice(0));
+  const read: Partial<Record<BindingRole, Float32Array>> = {};
+  for (const [index, to] of copies.entries()) {
+    await to.mapAsync(GPUMapMode.READ);
+    read[wanted[index]!] = new Float32Array(to.getMappedRange().slice(0));
+  }
   made.forEach((one) => one.destroy());
-  return read;
+  return read as Record<Roles[number], Float32Array>;
 }

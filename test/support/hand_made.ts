@@ -1,0 +1,215 @@
+import {IntList, ITEM, KEY_ITEM, KEY_MERGE, MERGE, pack, SPAN, VISIT, write, type Section} from '../../src/plan/format.js';
+import type {GradientPlan, Kinds, Pass, Plan, Problem} from '../../src/plan/index.js';
+import {causal} from '../../src/pattern/index.js';
+import type {Attends} from '../oracle.js';
+import {planFor, SOFTWARE_DEVICE} from './plans.js';
+
+/** Rows and keys of a tile. */
+const SIZE = 32;
+
+/**
+ * A schedule of any mask, whatever its pass names and however: made from the meaning of the words, apart from the planner. Lists of rows are in
+ * descending order, so that nothing works by being the identity. An interval needs rows whose keys follow one another among those that the
+ * tile lists. `parts`: spans are cut at every 64 keys, and merges join them.
+ */
+export function handMade(problem: Problem, kinds: Kinds, attends: Attends, parts: boolean): Plan {
+  const {queryLength, keyLength} = problem;
+  const lists = new Lists();
+  const slots = new Slots();
+  for (const {batch, head, line} of linesOf(problem, kinds)) {
+    const order = range(queryLength);
+    if (kinds.rows === 'list') order.reverse();
+    for (let first = 0; first < queryLength; first += SIZE) {
+      const rows = order.slice(first, first + SIZE);
+      const shown = (row: number, key: number): boolean => attends(row, key, batch, head);
+      const keys = range(keyLength).filter((key) => kinds.keys === 'affine' || rows.some((row) => shown(row, key)));
+      const [mask, bitStride] = lists.mask(kinds, rows, keys, shown);
+      const isFull = keys.map((key) => rows.every((row) => shown(row, key)));
+      const fullBegin = Math.max(0, isFull.indexOf(true));
+      const fullEnd = fullBegin + Math.max(0, isFull.slice(fullBegin).concat(false).indexOf(false));
+      const keysOf = kinds.keys === 'list' ? {firstKey: lists.number(keys), keyStride: 0} : {firstKey: 0, keyStride: 1};
+      const rowsOf = kinds.rows === 'list' ? {firstRow: lists.number(rows), rowStride: 0} : {firstRow: rows[0]!, rowStride: 1};
+      const cuts = range(parts ? Math.max(1, Math.ceil(keys.length / 64)) : 1);
+      const place = {...rowsOf, rows: rows.length, none: 0, line};
+      const slot = cuts.length > 1 ? slots.take(cuts.length) : -1;
+      for (const cut of cuts) {
+        const spanBegin = lists.spans.length / SPAN.words;
+        const [begin, end] = parts ? [64 * cut, Math.min(keys.length, 64 * cut + 64)] : [0, keys.length];
+        if (begin < end) write(lists.spans, SPAN, {...keysOf, begin, end, fullBegin, fullEnd, mask, bitStride});
+        const spanEnd = lists.spans.length / SPAN.words;
+        write(lists.items, ITEM, {...place, slot: slot < 0 ? -1 : slot + cut, spanBegin, spanEnd});
+      }
+      if (slot >= 0) write(lists.merges, MERGE, {...place, slotBegin: slot, slotEnd: slot + cuts.length, unused: 0});
+    }
+  }
+  const items = lists.items.length / ITEM.words;
+  return {
+    ...planFor(causal(), problem, SOFTWARE_DEVICE, 'fused'),
+    ...pack(lists.sections),
+    passes: [passOf(kinds, items, lists.merges.length / MERGE.words)],
+    weights: new Int32Array(items),
+    slots: slots.most,
+  };
+}
+
+/** The same from the keys. Key tiles write their gradients themselves, or leave records that merges join, two for each tile. */
+export function handMadeGradients(
+  problem: Problem,
+  kinds: Kinds,
+  attends: Attends,
+  results: 'gradients' | 'records',
+): GradientPlan {
+  const {queryLength, keyLength, heads, keyHeads} = problem;
+  const rows = handMade(problem, kinds, attends, results === 'records');
+  const lists = new Lists();
+  const slots = new Slots();
+  const group = heads / keyHeads;
+  const lines = linesOf(problem, kinds);
+  // A list has the keys that somebody attends to; who owns the others, whose gradients are zeros, is nobody's concern here.
+  const attended = (key: number): boolean =>
+    lines.some(({batch, head}) => range(queryLength).some((row) => attends(row, key, batch, head)));
+  const order = range(keyLength);
+  if (kinds.keys === 'list') order.splice(0, Infinity, ...order.reverse().filter(attended));
+  for (let first = 0; first < order.length; first += SIZE) {
+    const keys = order.slice(first, first + SIZE);
+    const keysOf = kinds.keys === 'list' ? {firstKey: lists.number(keys), keyStride: 0} : {firstKey: keys[0]!, keyStride: 1};
+    const own = {...keysOf, keys: keys.length};
+    for (const {batch, head, line} of lines) {
+      const shown = (row: number, key: number): boolean => attends(row, key, batch, head);
+      const met = range(queryLength);
+      if (kinds.rows === 'list') met.reverse();
+      const rowsOf = kinds.rows === 'list' ? {firstRow: lists.number(met), rowStride: 0} : {firstRow: 0, rowStride: 1};
+      const number = first;
+      const [mask, bitStride] =
+        kinds.mask === 'bits' ? lists.columns(met, keys, number, shown) : lists.mask(kinds, met, order, shown);
+      const cuts = results === 'records' ? [0, 1] : [0];
+      // Heads that items name follow one another in a group, so that one merge of its keys joins them.
+      const slot = results === 'records' ? slots.take(2) : -1;
+      for (const cut of cuts) {
+        const visitBegin = lists.spans.length / VISIT.words;
+        const middle = kinds.rows === 'list' ? queryLength - SIZE : SIZE;
+        const [begin, end] = results === 'records' ? (cut === 0 ? [0, middle] : [middle, queryLength]) : [0, queryLength];
+        const full = met.slice(begin, end).every((row) => keys.every((key) => shown(row, key))) ? 1 : 0;
+        write(lists.spans, VISIT, {...rowsOf, begin: begin!, end: end!, full, none: 0, mask, bitStride});
+        const visitEnd = lists.spans.length / VISIT.words;
+        write(lists.items, KEY_ITEM, {...own, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number, line});
+      }
+      const named = kinds.heads === 'item';
+      if (slot >= 0 && (!named || head % group === group - 1)) {
+        const count = named ? 2 * group : 2;
+        const keyLine = !named
+          ? line
+          : kinds.batch === 'item'
+            ? batch * keyHeads + Math.floor(head / group)
+            : Math.floor(head / group);
+        write(lists.merges, KEY_MERGE, {...own, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line: keyLine});
+      }
+    }
+  }
+  const {schedule, offsets} = pack(lists.sections, rows.schedule);
+  const pass = passOf(kinds, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words);
+  return {rows: {...rows, schedule}, keys: {passes: [pass], offsets, slots: slots.most}, results, storage: 'float32'};
+}
+
+const range = (length: number): number[] => Array.from({length}, (_, i) => i);
+
+const passOf = (kinds: Kinds, itemEnd: number, mergeEnd: number): Pass => ({
+  kinds,
+  itemBegin: 0,
+  itemEnd,
+  continues: false,
+  mergeBegin: 0,
+  mergeEnd,
+});
+
+/** The lines that items name, one for all where everything is on the grid. The mask of what is on the grid is that of its first. */
+function linesOf({batch, heads}: Problem, kinds: Kinds): {readonly batch: number; readonly head: number; readonly line: number}[] {
+  const sequences = kinds.batch === 'item' ? range(batch) : [0];
+  return sequences.flatMap((b) =>
+    (kinds.heads === 'item' ? range(heads) : [0]).map((head) => ({
+      batch: b,
+      head,
+      line: kinds.heads === 'item' ? (kinds.batch === 'item' ? b * heads + head : head) : kinds.batch === 'item' ? b : 0,
+    })),
+  );
+}
+
+/** Slots of a line on the grid: one after another for all lines that items name. */
+class Slots {
+  most = 0;
+
+  take(count: number): number {
+    this.most += count;
+    return this.most - count;
+  }
+}
+
+class Lists {
+  readonly items = new IntList();
+  readonly spans = new IntList();
+  readonly merges = new IntList();
+  private readonly intervals = new IntList();
+  private readonly numbers = new IntList();
+  private readonly bits = new IntList();
+
+  get sections(): Record<Section, Int32Array> {
+    const {items, spans, merges, intervals, numbers, bits} = this;
+    return {
+      items: items.view(),
+      spans: spans.view(),
+      merges: merges.view(),
+      intervals: intervals.view(),
+      numbers: numbers.view(),
+      bits: bits.view(),
+    };
+  }
+
+  /** A list of numbers; returns its pair. */
+  number(list: readonly number[]): number {
+    const pair = this.numbers.length / 2;
+    this.numbers.push(...list, ...(list.length % 2 === 0 ? [] : [0]));
+    return pair;
+  }
+
+  /** Intervals or bits of rows over the keys of a span. */
+  mask(
+    {mask}: Kinds,
+    rows: readonly number[],
+    keys: readonly number[],
+    shown: (row: number, key: number) => boolean,
+  ): [number, number] {
+    if (mask === 'interval') {
+      const number = this.intervals.length / 2;
+      for (let x = 0; x < Math.max(SIZE, rows.length); x++) {
+        const attended = keys.map((key) => x < rows.length && shown(rows[x]!, key));
+        const [lo, hi] = [attended.indexOf(true), attended.lastIndexOf(true) + 1];
+        if (attended.slice(Math.max(0, lo), hi).includes(false)) throw new Error(`the keys of row ${rows[x]} are no interval`);
+        this.intervals.push(Math.max(0, lo), hi);
+      }
+      return [number, 0];
+    }
+    const stride = Math.ceil(keys.length / 64);
+    const pair = this.bits.length / 2;
+    for (let x = 0; x < SIZE; x++) this.word(keys.length, 2 * stride, (y) => x < rows.length && shown(rows[x]!, keys[y]!));
+    return [pair, stride];
+  }
+
+  /** Bits of the keys of a tile, the first of which is number `number`: a pair for each row. */
+  columns(
+    rows: readonly number[],
+    keys: readonly number[],
+    number: number,
+    shown: (row: number, key: number) => boolean,
+  ): [number, number] {
+    const pair = this.bits.length / 2;
+    for (const row of rows)
+      this.word(64, 2, (bit) => bit >= number % 64 && bit - (number % 64) < keys.length && shown(row, keys[bit - (number % 64)]!));
+    return [pair, 1];
+  }
+
+  private word(count: number, words: number, bit: (index: number) => boolean): void {
+    const from = this.bits.grow(words);
+    this.bits.data.fill(0, from, from + words);
+    for (let index = 0; index < count; index++) if (bit(index)) this.bits.data[from + (index >>> 5)]! |= 1 << (index & 31);
+  }
+}
