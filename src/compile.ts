@@ -1,4 +1,4 @@
-import {compress, repeatRows, type Acsr} from './acsr/index.js';
+import {repeatRows, rowsForAll, sharedRows, type Acsr, type Lines} from './acsr/index.js';
 import type {Stages} from './explain.js';
 import type {Pattern} from './pattern/index.js';
 import {
@@ -66,7 +66,7 @@ export interface CompileOptions {
 
 /** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
 export function compile(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
-  return Object.freeze({...compileRows(compress(pattern, problem), problem, device, options), pattern});
+  return Object.freeze({...compileRows(rowsForAll(pattern, problem), problem, device, options), pattern});
 }
 
 /** The same from rows that are compressed already. */
@@ -131,16 +131,17 @@ export interface StepOptions {
 }
 
 /**
- * Compiles one step of decoding: `rows` are the new tokens of each sequence, or one for all, whose keys are slots of a cache. Where
+ * Compiles one step of decoding: `lines` are the new tokens of each sequence, or one entry for all, whose keys are slots of a cache. Where
  * `problem.packedHeads` query heads share a head of keys, each row serves all of them.
  */
 export function compileStep(
-  rows: readonly Acsr[],
+  lines: readonly Lines[],
   problem: Problem,
   device: Device,
   {features, storage, held}: StepOptions,
 ): DecodeStep {
   const {packedHeads} = problem;
+  const rows = lines.map(sharedRows);
   const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
   return generateStep(decodePlan(packed, problem, device, storage), {features, held});
 }
@@ -166,7 +167,7 @@ export function tuningOf(
   device: Device,
   {features = PLAIN, storage = 'float32'}: Pick<CompileOptions, 'features' | 'storage'> = {},
 ): {readonly key: string; readonly names: readonly string[]} {
-  const acsr = compress(pattern, problem);
+  const acsr = rowsForAll(pattern, problem);
   return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, usable(device, features), storage)};
 }
 

@@ -1,4 +1,4 @@
-import type {Acsr} from './acsr/index.js';
+import type {Acsr, Lines} from './acsr/index.js';
 import type {Pattern} from './pattern/index.js';
 import {keyOf} from './support/index.js';
 import {CHUNK_PAIRS, CORE_DEVICE, draw, isWide, type Device, type Plan} from './plan/index.js';
@@ -39,6 +39,7 @@ function launchText({program: {name, bindings, invocations, workgroupBytes}, gri
 }
 
 const MAX_SHOWN_RUNS = 6;
+const MAX_SHOWN_LINES = 8;
 
 export function acsrText({queryLength, keyLength, nnz, rowRuns, start, stride, count, irregularRows}: Acsr): string {
   const picked = [...new Set([0, 1, queryLength >> 1, queryLength - 1])].filter((row) => row >= 0 && row < queryLength);
@@ -51,6 +52,19 @@ export function acsrText({queryLength, keyLength, nnz, rowRuns, start, stride, c
   });
   const irregular = irregularRows.length > 0 ? `, ${irregularRows.length} irregular rows` : '';
   return [`acsr     ${queryLength} × ${keyLength}, nnz ${nnz}, ${start.length} runs${irregular}`, ...rows].join('\n');
+}
+
+/** The rows of every line: each once, below the heads and sequences that have them. */
+export function linesText({rows, heads, batch, of}: Lines): string {
+  if (rows.length === 1) return acsrText(rows[0]!);
+  const nameOf = (line: number): string =>
+    [batch > 1 ? `sequence ${Math.floor(line / heads)}` : '', heads > 1 ? `head ${line % heads}` : ''].filter(Boolean).join(' ');
+  const shown = rows.map((acsr, number) => {
+    const names = of.flatMap((its, line) => (its === number ? [nameOf(line)] : []));
+    const more = names.length > MAX_SHOWN_LINES ? ` and ${names.length - MAX_SHOWN_LINES} more` : '';
+    return `lines    ${names.slice(0, MAX_SHOWN_LINES).join(', ')}${more}\n${acsrText(acsr)}`;
+  });
+  return shown.join('\n');
 }
 
 export function planText(plan: Plan): string {

@@ -1,4 +1,4 @@
-import {compress, resolveShape, type PatternShape} from './acsr/index.js';
+import {resolveShape, rowsForAll, type Lengths} from './acsr/index.js';
 import {compile} from './compile.js';
 import {explain, planText} from './explain.js';
 import {Pattern, refusePattern} from './pattern/index.js';
@@ -15,7 +15,7 @@ import {
 import {oneOf, readOptions, refuse, type Given, type NamesOf, type OptionWords} from './support/index.js';
 
 /** What the caller of `planAttention` knows of a call. Lengths in tokens. */
-export interface AttentionShape extends PatternShape {
+export interface AttentionShape extends Lengths {
   /** Features of a query and a key. */
   readonly headDim: number;
   /** Features of a value. Default headDim. */
@@ -89,7 +89,7 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
   }
   const {implementation, precision = 'float32'} = shape;
   oneOf('shape.precision', precision, ['float32', 'float16'], 'Leave it out for float32.');
-  const plan = makePlan(compress(pattern, problem), problem, device, implementation, {storage: precision});
+  const plan = makePlan(rowsForAll(pattern, problem), problem, device, implementation, {storage: precision});
   return Object.freeze({
     ...plan,
     toDense: () => toDense(plan),
@@ -102,7 +102,7 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
 const MOST_ELEMENTS = 2 ** 31 - 1;
 
 /** Fills in the defaults of a shape and refuses sizes that cannot be. */
-export function problemOf(shape: PatternShape & Given<Omit<AttentionShape, keyof PatternShape>>): Problem {
+export function problemOf(shape: Lengths & Given<Omit<AttentionShape, keyof Lengths>>): Problem {
   const {headDim, valueDim = headDim, heads = 1, keyHeads = heads, batch = 1} = shape;
   const whole = (name: string, value: number, from: number, to: number): void => {
     if (!Number.isInteger(value) || value < from || value > to) {

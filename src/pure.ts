@@ -1,7 +1,21 @@
 /** What the runtime sees of the rooms that know no TensorFlow.js and no GPU: its one way in, so that this list is all it depends on. */
-export {checkAcsr, compress, positionOf, reachOf, slotOf, toSlots, type Acsr, type Reach, type SlotLayout} from './acsr/index.js';
-export {acsrText, explain, launchesText, patternText, planText} from './explain.js';
-export {Pattern, fromMask, parsePattern, refusePattern} from './pattern/index.js';
+export {
+  checkAcsr,
+  compress,
+  compressLines,
+  mapRows,
+  oneLine,
+  positionOf,
+  reachOf,
+  slotOf,
+  toSlots,
+  type Acsr,
+  type Lines,
+  type Reach,
+  type SlotLayout,
+} from './acsr/index.js';
+export {explain, launchesText, linesText, patternText, planText} from './explain.js';
+export {Pattern, fromMask, holdsLongMask, isPlain, parsePattern, perBatch, perHead, refusePattern} from './pattern/index.js';
 export {
   checkPlan,
   CHUNK_PAIRS,

@@ -1,4 +1,15 @@
-import {checkFits, Pattern, refusePattern, resolveShape, type PatternNode, type PatternShape} from '../pattern/index.js';
+import {
+  checkFits,
+  isPlain,
+  Pattern,
+  refusePattern,
+  resolveShape,
+  type Lengths,
+  type PatternNode,
+  type PlainNode,
+  type ResolvedShape,
+} from '../pattern/index.js';
+import {refuse} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
@@ -19,12 +30,18 @@ import {recurringRows} from './recurrence.js';
  *
  * A row that takes more than `MAX_RUNS` runs on the way is worked out as bits, and stays bits if it is not recognised from them.
  *
- * Throws `SplatError` when the shape is not one or the pattern was written for other lengths.
+ * Throws `SplatError` when the shape is not one, the pattern was written for other lengths or has several for heads or sequences.
  */
-export function compress(pattern: Pattern, shape: PatternShape): Acsr {
+export function compress(pattern: Pattern, shape: Lengths): Acsr {
   const node = nodeOf(pattern);
   const resolved = resolveShape(shape);
   checkFits(node, resolved);
+  if (isPlain(node)) return compressNode(node, resolved);
+  return refuse('pattern', `a ${node.kind}`, 'one pattern for all heads and sequences', 'Give one of its patterns.');
+}
+
+/** The rows of a node that fits the shape. */
+export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
   const {queryLength, keyLength, queryOffset} = resolved;
   const recurring = recurringRows(node, resolved);
   if (recurring !== null) return recurring;

@@ -1,10 +1,10 @@
-import type {PatternNode, ResolvedShape} from '../pattern/index.js';
+import type {PlainNode, ResolvedShape} from '../pattern/index.js';
 import {intersectRows, subtractRows, uniteRows} from './row_sets.js';
 import {leafRows, type Rows} from './rows.js';
 import {RunList} from './runs.js';
 
 /** The expression tree of `node`, ready to be asked for rows. */
-export function rowsOf(node: PatternNode, shape: ResolvedShape): Rows {
+export function rowsOf(node: PlainNode, shape: ResolvedShape): Rows {
   const {rows, negated} = signedRows(node, shape);
   return negated ? without(leafRows({kind: 'full'}, shape), rows) : rows;
 }
@@ -19,7 +19,7 @@ interface Signed {
  * Complements have many runs, so none is taken on the way: `a and not b and not c` is a without the union of b and c. Only a complement
  * that is left over at the root is taken.
  */
-function signedRows(node: PatternNode, shape: ResolvedShape): Signed {
+function signedRows(node: PlainNode, shape: ResolvedShape): Signed {
   if (node.kind === 'not') {
     const {rows, negated} = signedRows(node.operand, shape);
     return {rows, negated: !negated};
@@ -37,7 +37,7 @@ function signedRows(node: PatternNode, shape: ResolvedShape): Signed {
 }
 
 /** The operands of `a and b and c …`, however it is bracketed. */
-export function chain(node: PatternNode, kind: 'and' | 'or'): PatternNode[] {
+export function chain(node: PlainNode, kind: 'and' | 'or'): PlainNode[] {
   return 'operands' in node && node.kind === kind ? node.operands.flatMap((operand) => chain(operand, kind)) : [node];
 }
 

@@ -1,4 +1,4 @@
-import type {PatternNode} from '../pattern/index.js';
+import type {PlainNode} from '../pattern/index.js';
 import {gcd} from '../support/index.js';
 import {chain} from './expression.js';
 
@@ -6,7 +6,7 @@ import {chain} from './expression.js';
 const NONE = Infinity;
 
 /** Queries q and q + period attend to the same keys, whatever the lengths. Infinity where no such period is known. */
-export function periodOf(node: PatternNode): number {
+export function periodOf(node: PlainNode): number {
   switch (node.kind) {
     case 'full':
     case 'prefix':
@@ -29,13 +29,13 @@ export function periodOf(node: PatternNode): number {
 
 /** A pattern as those of its rows that recur, and of these the keys in one interval of each row. */
 export interface Factors {
-  readonly recurring: PatternNode;
+  readonly recurring: PlainNode;
   /** null: all keys. */
-  readonly interval: PatternNode | null;
+  readonly interval: PlainNode | null;
 }
 
 /** Null where the pattern is no such product. */
-export function productOf(node: PatternNode): Factors | null {
+export function productOf(node: PlainNode): Factors | null {
   const parts = chain(node, 'and');
   const recurring = parts.filter((part) => periodOf(part) !== NONE);
   const intervals = parts.filter((part) => periodOf(part) === NONE);
@@ -43,10 +43,10 @@ export function productOf(node: PatternNode): Factors | null {
   return {recurring: product(recurring), interval: intervals.length === 0 ? null : product(intervals)};
 }
 
-const product = (parts: readonly PatternNode[]): PatternNode => parts.reduce((a, b) => ({kind: 'and', operands: [a, b]}));
+const product = (parts: readonly PlainNode[]): PlainNode => parts.reduce((a, b) => ({kind: 'and', operands: [a, b]}));
 
 /** Whether the keys of every row are one interval. */
-const isInterval = (node: PatternNode): boolean =>
+const isInterval = (node: PlainNode): boolean =>
   node.kind === 'causal' ||
   node.kind === 'blockLocal' ||
   node.kind === 'documents' ||

@@ -6,7 +6,8 @@ import {nodeOf} from './compress.js';
  *
  *     k < sinks  or  p − k ≤ back;   and   k − p ≤ ahead.
  *
- * The bounds hold always and are found part by part, so operators may leave them wider than they need be.
+ * The bounds hold always and are found part by part, so operators may leave them wider than they need be. Of a pattern for each head or
+ * sequence they hold for all of them.
  */
 export interface Reach {
   /** The first keys, which queries of any position may attend to. */
@@ -57,6 +58,9 @@ function gather(node: PatternNode, facts: {candidates: Set<number>; fixedLength:
     case 'and':
     case 'or':
       return node.operands.forEach((operand) => gather(operand, facts));
+    case 'perHead':
+    case 'perBatch':
+      return new Set<PatternNode>(node.patterns).forEach((pattern) => gather(pattern, facts));
     case 'not':
       return gather(node.operand, facts);
   }
@@ -88,6 +92,9 @@ function furthestBack(node: PatternNode, shown: boolean, sinks: number): number 
     case 'documents':
     case 'mask':
       return Infinity;
+    case 'perHead':
+    case 'perBatch':
+      return Math.max(...node.patterns.map((pattern) => furthestBack(pattern, shown, sinks)));
     case 'not':
       return furthestBack(node.operand, !shown, sinks);
     case 'and':
@@ -119,6 +126,9 @@ function furthestAhead(node: PatternNode, shown: boolean): number {
     case 'documents':
     case 'mask':
       return Infinity;
+    case 'perHead':
+    case 'perBatch':
+      return Math.max(...node.patterns.map((pattern) => furthestAhead(pattern, shown)));
     case 'not':
       return furthestAhead(node.operand, !shown);
     case 'and':

@@ -1,4 +1,4 @@
-import type {PatternNode, ResolvedShape} from '../pattern/index.js';
+import type {PlainNode, ResolvedShape} from '../pattern/index.js';
 import type {Acsr, Recurrence} from './acsr.js';
 import {Runs} from './collect.js';
 import {rowsOf} from './expression.js';
@@ -7,7 +7,7 @@ import type {Rows} from './rows.js';
 import {MAX_STRIDE, RunList} from './runs.js';
 
 /** A pattern of which one period is worked out, or null: where it has no period, or less than two, or rows that take too many runs. */
-export function recurringRows(node: PatternNode, shape: ResolvedShape): Acsr | null {
+export function recurringRows(node: PlainNode, shape: ResolvedShape): Acsr | null {
   const factors = productOf(node);
   if (factors === null) return null;
   const {queryLength, keyLength} = shape;

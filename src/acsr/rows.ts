@@ -1,4 +1,4 @@
-import type {MaskNode, PatternNode, ResolvedShape} from '../pattern/index.js';
+import type {MaskNode, PlainNode, ResolvedShape} from '../pattern/index.js';
 import {ceilDiv, mod} from '../support/index.js';
 import {paint} from './bits.js';
 import {Recogniser} from './recognise.js';
@@ -17,7 +17,7 @@ export interface Rows {
   readonly bits: (query: number, words: Uint32Array) => void;
 }
 
-type LeafNode = Exclude<PatternNode, {kind: 'and' | 'or' | 'not'}>;
+type LeafNode = Exclude<PlainNode, {kind: 'and' | 'or' | 'not'}>;
 
 /**
  * The rows of a pattern without operators: each is one run, or a few, in closed form. Only masks and lists of tokens are looked through.

@@ -1,7 +1,10 @@
 import type {layers} from '@tensorflow/tfjs-layers';
-import {parsePattern, Pattern, refusePattern} from '../pattern/index.js';
+import {checkLists, listsOf, parsePattern, Pattern, perHead, refusePattern} from '../pattern/index.js';
 import {currentDevice} from '../runtime/index.js';
 import {readOptions, refuse, type Given, type NamesOf} from '../support/index.js';
+
+/** A pattern or its text, or a list of them, one for each query head: what `perHead` takes. */
+export type PatternArgument = Pattern | string | readonly (Pattern | string)[];
 
 /** Those of TensorFlow.js, which may be null or undefined like ours. */
 type LayerArgs = {[name in keyof StockArgs]: StockArgs[name] | null | undefined};
@@ -10,8 +13,8 @@ type DenseArgs = Parameters<typeof layers.dense>[0];
 
 /** What both attention layers take, under Keras's names in camelCase; null means the default, as in Keras. */
 export interface AttentionLayerArgs extends LayerArgs {
-  /** Who attends to whom, beside Keras's masks: a pattern or its text. Default `full()`. */
-  pattern?: Pattern | string | null | undefined;
+  /** Who attends to whom, beside Keras's masks: a pattern or its text, or a list of them, one for each query head. Default `full()`. */
+  pattern?: PatternArgument | null | undefined;
   /** The share of probabilities that training drops, 0 ≤ dropout < 1. Default 0. */
   dropout?: number | null | undefined;
   /** Decides what is dropped, call by call; a whole number from 0 to 2³² − 1. Default: anew in every call. */
@@ -137,7 +140,24 @@ export function checkFlag(thing: string, flag: unknown, fallback: boolean): bool
   return typeof flag === 'boolean' ? flag : refuse(thing, sayArgument(flag), 'true or false', `Leave it out for ${fallback}.`);
 }
 
-export function checkPattern(thing: string, pattern: unknown): Pattern {
+/** The pattern of a layer of so many heads. */
+export function checkPattern(thing: string, given: unknown, {heads, keyHeads}: Heads = ONE_HEAD): Pattern {
+  const pattern = Array.isArray(given)
+    ? perHead((given as unknown[]).map((each, head) => onePattern(`${thing}[${head}]`, each)))
+    : onePattern(thing, given);
+  // The sequences of a batch come with each call.
+  checkLists(pattern.node, {heads, keyHeads, batch: listsOf(pattern.node).perBatch ?? 1});
+  return pattern;
+}
+
+export interface Heads {
+  readonly heads: number;
+  readonly keyHeads: number;
+}
+
+const ONE_HEAD: Heads = {heads: 1, keyHeads: 1};
+
+function onePattern(thing: string, pattern: unknown): Pattern {
   if (pattern instanceof Pattern) return pattern;
   return typeof pattern === 'string' ? parsePattern(pattern) : refusePattern(thing, pattern, 'a Pattern or its text');
 }

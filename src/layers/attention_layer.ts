@@ -13,6 +13,7 @@ import {
   checkWeight,
   sayArgument,
   type AttentionLayerArgs,
+  type PatternArgument,
 } from './arguments.js';
 import {bandOf, bandPattern, isFull, type Band} from './bands.js';
 import {checkLayerCall, checkMaskTensor, isSymbolic, readCallArgs, readInputs, readSymbolicCall} from './call_arguments.js';
@@ -62,20 +63,21 @@ export abstract class AttentionLayer extends layers.Layer {
     this.useBias = checkFlag(of('useBias'), args.useBias, true);
     this.slidingWindow = args.slidingWindow == null ? null : checkCount(of('slidingWindow'), args.slidingWindow);
     this.seed = checkSeed(of('seed'), args.seed);
-    this.#pattern = checkPattern(of('pattern'), args.pattern ?? full());
+    this.#pattern = checkPattern(of('pattern'), args.pattern ?? full(), sizes);
     this.#weightRules = readWeightRules(args);
   }
 
   /**
-   * Who attends to whom, beside Keras's masks. It may be set at any time, to a pattern or its text, and changes no weight. As in
+   * Who attends to whom, beside Keras's masks. It may be set at any time, to a pattern, its text or a list for the query heads, and changes
+   * no weight. As in
    * `sparseAttention` the last query is aligned with the last key where there are more of one.
    */
   get pattern(): Pattern {
     return this.#pattern;
   }
 
-  set pattern(pattern: Pattern | string) {
-    this.#pattern = checkPattern(`${this.getClassName()}.pattern`, pattern);
+  set pattern(pattern: PatternArgument) {
+    this.#pattern = checkPattern(`${this.getClassName()}.pattern`, pattern, this.sizes);
     this.#withBand.clear();
   }
 

@@ -4,14 +4,14 @@ import {layers, type Shape} from '@tensorflow/tfjs-layers';
 import {full, type Pattern} from '../pattern/index.js';
 import {sparseAttention} from '../runtime/index.js';
 import {refuse} from '../support/index.js';
-import {checkDropout, checkPattern, sayArgument} from './arguments.js';
+import {checkDropout, checkPattern, sayArgument, type PatternArgument} from './arguments.js';
 import {markPatterned} from './patterned.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
 
 /** What a stack of stock layers computed. */
 export interface DotAttentionArgs extends LayerArgs {
-  readonly pattern?: Pattern | string;
+  readonly pattern?: PatternArgument;
   /** Which input is which; one tensor may play several parts. */
   readonly inputs: {readonly query: number; readonly key: number; readonly value: number; readonly bias: number | null};
   /** [batch, length, dim] as 'ld', [batch, dim, length] as 'dl'. */
@@ -47,7 +47,7 @@ export class DotAttention extends layers.Layer {
     return this.#pattern;
   }
 
-  set pattern(pattern: Pattern | string) {
+  set pattern(pattern: PatternArgument) {
     this.#pattern = checkPattern('DotAttention.pattern', pattern);
   }
 

@@ -1,7 +1,7 @@
 import type {layers, LayersModel} from '@tensorflow/tfjs-layers';
 import {full, Pattern} from '../pattern/index.js';
 import {refuse} from '../support/index.js';
-import {checkPattern, sayArgument} from './arguments.js';
+import {checkPattern, sayArgument, type Heads, type PatternArgument} from './arguments.js';
 import {dotStacksOf, type DotStack} from './dot_stacks.js';
 import {isPatterned, type PatternedLayer} from './patterned.js';
 import {replaceStack} from './replace_stack.js';
@@ -24,7 +24,8 @@ export interface AttentionReport {
  * `report.replaced[i].from` is what to set to go back, `full()` for stock layers. Nothing is changed when an argument is refused. Saving
  * the model saves the patterns; import this package before loading it.
  *
- * @param pattern One for all layers, or an array with one for each in the order of `model.layers`; a pattern or its text.
+ * @param pattern One for all layers, or an array with one for each in the order of `model.layers`; a pattern or its text. A layer may have
+ *   one for each query head: `perHead([…])` for all layers, an array in the array for one of them.
  * @throws SplatError for what is no layers model or no pattern, for a model without attention, and for an array of another length than there
  *   are layers.
  *
@@ -32,7 +33,7 @@ export interface AttentionReport {
  * const model = await tf.loadLayersModel(kerasIOHandler('model/model.json'));
  * replaceAttention(model, slidingWindow({left: 128, right: 128})).replaced.length; // 12
  */
-export function replaceAttention(model: Layer, pattern: Pattern | string | readonly (Pattern | string)[]): AttentionReport {
+export function replaceAttention(model: Layer, pattern: Pattern | string | readonly PatternArgument[]): AttentionReport {
   checkModel(model);
   const all = [...new Set(layersOf(model))];
   const stacks = all.filter(isModel).flatMap(dotStacksOf);
@@ -54,7 +55,8 @@ export function replaceAttention(model: Layer, pattern: Pattern | string | reado
     const expected = `${ours.length}, one for each attention layer of ${model.name}: ${ours.map(nameOf).join(', ') || 'none'}`;
     refuse('replaceAttention pattern', `${patterns.length} patterns`, expected, 'Pass a single pattern to give it to all of them.');
   }
-  const to = patterns.map((each) => checkPattern('replaceAttention pattern', each));
+  const sizesOf = (each: PatternedLayer | DotStack): Heads | undefined => ('node' in each ? undefined : each.sizes);
+  const to = patterns.map((each, i) => checkPattern('replaceAttention pattern', each, sizesOf(ours[i]!)));
   const replaced = ours.map((each, i) => {
     const pattern = to[i]!;
     if ('node' in each) return {name: replaceStack(each, pattern).name, from: full(), to: pattern};

@@ -1,13 +1,13 @@
 import {mod} from '../support/index.js';
-import type {PatternNode, ResolvedShape} from './node.js';
+import type {LineShape, PatternNode, ResolvedShape} from './node.js';
 
 /**
  * Whether `query` attends to `key`: the whole meaning of the pattern language.
  *
  * Slow and obvious on purpose; everything faster is tested against it. `query` and `key` are indices in range, and `node` fits `shape`
- * (`checkFits`): neither is checked here. `position` is the query's place among the keys and may lie outside them.
+ * (`checkFits`, `lineShape`): neither is checked here. `position` is the query's place among the keys and may lie outside them.
  */
-export function attends(node: PatternNode, query: number, key: number, shape: ResolvedShape): boolean {
+export function attends(node: PatternNode, query: number, key: number, shape: LineShape): boolean {
   const position = query + shape.queryOffset;
   switch (node.kind) {
     case 'full':
@@ -38,6 +38,10 @@ export function attends(node: PatternNode, query: number, key: number, shape: Re
       return attends(node.operands[0], query, key, shape) || attends(node.operands[1], query, key, shape);
     case 'not':
       return !attends(node.operand, query, key, shape);
+    case 'perHead':
+      return attends(node.patterns[shape.head!]!, query, key, shape);
+    case 'perBatch':
+      return attends(node.patterns[shape.batch!]!, query, key, shape);
   }
 }
 

@@ -1,5 +1,4 @@
 import {isList, refuse} from '../support/index.js';
-import {packMask} from './mask.js';
 import {Pattern} from './pattern.js';
 import {checkSize, readSizes, spell} from './sizes.js';
 
@@ -108,22 +107,6 @@ export function prefix(count: number): Pattern {
  */
 export function documents(lengths: SizeList): Pattern {
   return new Pattern({kind: 'documents', lengths: Object.freeze(checkList('documents.lengths', lengths, 'an array of lengths'))});
-}
-
-/**
- * An arbitrary mask, row-major [queryLength, keyLength]: 0 or false hides the key, a positive number or true shows it. It fits calls
- * of this shape only, and no `queryOffset` moves it. The mask is copied, one bit a pair; a `Uint8Array` of 0 and 1 is fastest.
- *
- * Throws `SplatError` when the mask has another length, or holds negative numbers or NaN (scores to add are a bias, not a mask).
- *
- * @example
- * fromMask([true, false, true, true], {queryLength: 2, keyLength: 2}).attends(0, 1, {queryLength: 2, keyLength: 2}); // false
- */
-export function fromMask(
-  mask: ArrayLike<number | bigint | boolean>,
-  shape: {readonly queryLength: number; readonly keyLength: number},
-): Pattern {
-  return new Pattern(packMask(mask, shape));
 }
 
 function checkList(thing: string, list: unknown, expected: string): number[] {

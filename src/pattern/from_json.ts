@@ -1,9 +1,13 @@
 import {refuse, SplatError} from '../support/index.js';
 import {LEAVES, type LeafKind} from './leaves.js';
 import {MAX_DEPTH, type Pattern} from './pattern.js';
+import {perBatch, perHead} from './per_head.js';
 import {refuseName, spell, withoutStrangers} from './sizes.js';
 
-const OPERATORS: Readonly<Record<string, readonly string[]>> = {and: ['operands'], or: ['operands'], not: ['operand']};
+const OPERATORS: Readonly<Record<string, readonly string[]>> = {
+  ...{and: ['operands'], or: ['operands'], not: ['operand']},
+  ...{perHead: ['patterns'], perBatch: ['patterns']},
+};
 const KINDS = [...Object.keys(LEAVES), ...Object.keys(OPERATORS)];
 
 /**
@@ -48,21 +52,28 @@ function read(json: unknown, path: string, depth: number): Pattern {
     const [left, right] = operands.map((operand, i) => read(operand, `${path}.operands[${i}]`, depth + 1)) as [Pattern, Pattern];
     return left[kind](right);
   }
+  if (kind === 'perHead' || kind === 'perBatch') {
+    const {patterns} = fields;
+    if (!Array.isArray(patterns) || patterns.length === 0)
+      return refuse(`${path}.patterns`, spell(patterns), 'an array of patterns', 'Pass what toJSON() gave.');
+    const inside = Array.from(patterns, (pattern, i) => read(pattern, `${path}.patterns[${i}]`, depth + 1));
+    return under(`${path}.patterns`, kind, () => (kind === 'perHead' ? perHead(inside) : perBatch(inside)));
+  }
   return makeLeaf(kind as LeafKind, fields, path);
 }
 
-/** The builders name `kind.field`; here that becomes the path. */
 function makeLeaf(kind: LeafKind, fields: Record<string, unknown>, path: string): Pattern {
   const spelled = Object.entries(fields).map(([name, value]) => [name, value === 'Infinity' ? Infinity : value]);
+  return under(path, kind, () => LEAVES[kind].make(Object.fromEntries(spelled)));
+}
+
+/** The builders name `kind.field` and `kind[i]`; here `kind` becomes the path. */
+function under(path: string, kind: string, make: () => Pattern): Pattern {
   try {
-    return LEAVES[kind].make(Object.fromEntries(spelled));
+    return make();
   } catch (error) {
     if (!(error instanceof SplatError)) throw error;
-    throw new SplatError({
-      thing: path + error.thing.slice(kind.length),
-      found: error.found,
-      expected: error.expected,
-      cure: error.cure,
-    });
+    const {thing, found, expected, cure} = error;
+    throw new SplatError({thing: path + thing.slice(kind.length), found, expected, cure});
   }
 }

@@ -1,20 +1,15 @@
-export type {MaskNode, PatternNode, PatternShape, ResolvedShape} from './node.js';
+export type {Lengths, LineShape, MaskNode, PatternNode, PatternShape, PlainNode, ResolvedShape} from './node.js';
 export {attends} from './attends.js';
+export {checkLists, type LineCounts} from './line_shape.js';
 export {checkFits, resolveShape} from './shape.js';
 export {Pattern} from './pattern.js';
 export type {PatternJSON} from './json.js';
-export {
-  blockLocal,
-  causal,
-  documents,
-  fromMask,
-  full,
-  globalTokens,
-  prefix,
-  slidingWindow,
-  strided,
-  type SizeList,
-} from './builders.js';
+export {blockLocal, causal, documents, full, globalTokens, prefix, slidingWindow, strided, type SizeList} from './builders.js';
+export {fromMask, type MaskEntries, type MaskShape} from './from_mask.js';
+export {isPlain, jointLists, lineOf, listsOf, type Lists} from './lists.js';
+export {holdsLongMask} from './long_mask.js';
+export {perBatch, perHead} from './per_head.js';
 export {parsePattern} from './parse.js';
 export {patternFromJSON} from './from_json.js';
+export {print} from './print.js';
 export {refusePattern} from './wrong_pattern.js';

@@ -12,6 +12,9 @@ export function nodeToJSON(node: PatternNode): PatternJSON {
       return {kind: node.kind, operands: node.operands.map(nodeToJSON)};
     case 'not':
       return {kind: 'not', operand: nodeToJSON(node.operand)};
+    case 'perHead':
+    case 'perBatch':
+      return {kind: node.kind, patterns: node.patterns.map(nodeToJSON)};
     case 'slidingWindow':
       return {...node, left: finite(node.left), right: finite(node.right)};
     case 'mask':

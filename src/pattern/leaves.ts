@@ -1,10 +1,10 @@
 import {blockLocal, causal, documents, full, globalTokens, prefix, slidingWindow, strided} from './builders.js';
 import {readMask} from './mask_text.js';
-import type {PatternNode} from './node.js';
+import type {PlainNode} from './node.js';
 import {Pattern} from './pattern.js';
 import {OPTIONS} from './sizes.js';
 
-export type LeafKind = Exclude<PatternNode['kind'], 'and' | 'or' | 'not'>;
+export type LeafKind = Exclude<PlainNode['kind'], 'and' | 'or' | 'not'>;
 
 /** How to make a pattern that is not composed of others from its fields, as the text and JSON forms hold them. */
 export interface Leaf {

@@ -1,7 +1,7 @@
 import {ceilDiv, isPromise, plainNumber, refuse} from '../support/index.js';
 import {MaskWords} from './mask_words.js';
 import type {MaskNode} from './node.js';
-import {checkRecord, checkSize, spell} from './sizes.js';
+import {checkSize, spell} from './sizes.js';
 
 /** 512 MiB of words, 65,536 × 65,536 pairs, where a pattern holds them all. */
 const MAX_WORDS = 2 ** 27;
@@ -22,12 +22,11 @@ export function maskWordCount(thing: string, queryLength: unknown, keyLength: un
 
 /** Packs one byte, number or boolean per pair, row-major [queryLength, keyLength], to one bit per pair. */
 export function packMask(
-  mask: ArrayLike<number | bigint | boolean>,
-  shape: {readonly queryLength: number; readonly keyLength: number},
+  mask: ArrayLike<unknown>,
+  shape: {readonly queryLength: unknown; readonly keyLength: unknown},
+  nameOf = (entry: number): string => `fromMask.mask[${entry}]`,
 ): MaskNode {
-  checkReadBack(mask);
-  const given = checkRecord('fromMask', shape, ['queryLength', 'keyLength']);
-  const [queryLength, keyLength] = [plainNumber(given.queryLength), plainNumber(given.keyLength)] as [number, number];
+  const [queryLength, keyLength] = [shape.queryLength, shape.keyLength] as [number, number];
   const words = new Uint32Array(maskWordCount('fromMask', queryLength, keyLength));
   if (typeof mask !== 'object' || mask === null || mask.length !== queryLength * keyLength) {
     const found = Number.isInteger(mask?.length) ? `${mask.length} entries` : spell(mask);
@@ -39,12 +38,12 @@ export function packMask(
     );
   }
   const packed = mask instanceof Uint8Array && keyLength % 4 === 0 && packBytes(mask, keyLength, words);
-  if (!packed) packAny(mask, keyLength, words);
+  if (!packed) packAny(mask, keyLength, words, nameOf);
   return Object.freeze({kind: 'mask', queryLength, keyLength, words: MaskWords.of(words)});
 }
 
 /** Refuses what holds a mask that has not come yet, before the shape, which nobody gives beside a tensor. */
-function checkReadBack(mask: unknown): void {
+export function checkReadBack(mask: unknown): void {
   const expected = 'an array of queryLength · keyLength entries';
   if (isPromise(mask))
     refuse('fromMask.mask', 'a promise', expected, 'Await it: fromMask(await mask.data(), {queryLength, keyLength}).');
@@ -80,17 +79,17 @@ function packBytes(mask: Uint8Array, keyLength: number, words: Uint32Array): boo
   return (seen & 0xfefefefe) === 0;
 }
 
-function packAny(mask: ArrayLike<number | bigint | boolean>, keyLength: number, words: Uint32Array): void {
+function packAny(mask: ArrayLike<unknown>, keyLength: number, words: Uint32Array, nameOf: (entry: number) => string): void {
   words.fill(0);
   const wordsPerRow = ceilDiv(keyLength, 32);
   for (let row = 0, i = 0; i < mask.length; row += wordsPerRow) {
     for (let key = 0; key < keyLength; key++, i++) {
-      const given: unknown = mask[i];
+      const given = mask[i];
       const entry = typeof given === 'bigint' ? plainNumber(given) : given;
       if (entry === 0 || entry === false) continue;
       if (entry !== true && !(typeof entry === 'number' && entry > 0)) {
         refuse(
-          `fromMask.mask[${i}]`,
+          nameOf(i),
           spell(given),
           '0 or false to hide a key, 1 or true to attend to it',
           'A mask of scores to add is a bias: pass it as options.bias.',

@@ -51,6 +51,13 @@ export class MaskWords {
     }
   }
 
+  /** Whether two masks of one shape are the same, both with all their words. */
+  equals({all}: MaskWords): boolean {
+    if (this.all === null || all === null || all.length !== this.all.length) return false;
+    for (let word = 0; word < all.length; word++) if (all[word] !== this.all[word]) return false;
+    return true;
+  }
+
   /** Hexadecimal, a run of equal words as `0xff*12`. Exact, and what `readMask` reads. */
   toString(): string {
     const runs: string[] = [];

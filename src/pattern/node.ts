@@ -6,7 +6,10 @@ import type {MaskWords} from './mask_words.js';
  *
  * All nodes are size-free except `documents` and `mask`, which fit only the lengths they were written for.
  */
-export type PatternNode =
+export type PatternNode = PlainNode | HeadsNode | BatchNode;
+
+/** One pattern for all heads of all sequences. */
+export type PlainNode =
   | {readonly kind: 'full'}
   | {readonly kind: 'causal'}
   | {readonly kind: 'slidingWindow'; readonly left: number; readonly right: number; readonly dilation: number}
@@ -17,8 +20,20 @@ export type PatternNode =
   | {readonly kind: 'prefix'; readonly count: number}
   | {readonly kind: 'documents'; readonly lengths: readonly number[]}
   | MaskNode
-  | {readonly kind: 'and' | 'or'; readonly operands: readonly [PatternNode, PatternNode]}
-  | {readonly kind: 'not'; readonly operand: PatternNode};
+  | {readonly kind: 'and' | 'or'; readonly operands: readonly [PlainNode, PlainNode]}
+  | {readonly kind: 'not'; readonly operand: PlainNode};
+
+/** A pattern for each query head. Lists stand above all operators: `and`, `or` and `not` go to their entries. */
+export interface HeadsNode {
+  readonly kind: 'perHead';
+  readonly patterns: readonly PlainNode[];
+}
+
+/** A pattern for each sequence of the batch. Those of them that are lists of heads have as many. */
+export interface BatchNode {
+  readonly kind: 'perBatch';
+  readonly patterns: readonly (PlainNode | HeadsNode)[];
+}
 
 /** An arbitrary mask of fixed size. Bit `key % 32` of word `query·wordsPerRow + ⌊key/32⌋` is set where query attends to key. */
 export interface MaskNode {
@@ -30,11 +45,25 @@ export interface MaskNode {
 }
 
 /** The lengths that a call brings to a size-free pattern. */
-export interface PatternShape {
+export interface Lengths {
   readonly queryLength: number;
   readonly keyLength: number;
   /** Position of query 0 among the keys. Default keyLength − queryLength: the last query aligns with the last key. */
   readonly queryOffset?: number | null | undefined;
 }
 
-export type ResolvedShape = {readonly [name in keyof PatternShape]-?: number};
+/** The lengths, and which head of which sequence is asked about where a pattern has one for each. */
+export interface PatternShape extends Lengths {
+  /** Of the query heads, from 0. Patterns without `perHead` are the same for all. */
+  readonly head?: number | null | undefined;
+  /** Of the sequences of the batch, from 0. Patterns without `perBatch` are the same for all. */
+  readonly batch?: number | null | undefined;
+}
+
+export type ResolvedShape = {readonly [name in keyof Lengths]-?: number};
+
+/** A shape, and the head and the sequence where the pattern has several. */
+export interface LineShape extends ResolvedShape {
+  readonly head?: number | undefined;
+  readonly batch?: number | undefined;
+}

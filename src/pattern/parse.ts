@@ -2,9 +2,15 @@ import {refuse} from '../support/index.js';
 import {LEAVES, type Leaf} from './leaves.js';
 import {Tokens, type Token} from './lex.js';
 import type {Pattern} from './pattern.js';
+import {perBatch, perHead} from './per_head.js';
 import {refuseName, spell} from './sizes.js';
 
 const BINDING: Readonly<Record<string, number>> = {or: 1, and: 2, not: 3};
+
+const LISTS = {perHead, perBatch} as const;
+type ListKind = keyof typeof LISTS;
+const listKind = (name: string): ListKind | undefined =>
+  (Object.keys(LISTS) as ListKind[]).find((kind) => kind.toLowerCase() === name);
 
 const CALLS: ReadonlyMap<string, readonly [string, Leaf]> = new Map(
   Object.entries(LEAVES).map(([kind, leaf]) => [kind.toLowerCase(), [kind, leaf]]),
@@ -18,6 +24,7 @@ const CALLS: ReadonlyMap<string, readonly [string, Leaf]> = new Map(
  *     call    = 'full()' | 'causal()' | 'slidingWindow(left: 256, right: infinity, dilation: 1)' | 'strided(stride: 128)'
  *             | 'blockLocal(size: 256)' | 'globalTokens(64)' | 'globalTokens([3, 7])' | 'prefix(5)' | 'documents([100, 28])'
  *             | 'mask(queryLength: 2, keyLength: 40, words: 0xff 0x0*3)'
+ *             | 'perHead(' pattern {',' pattern} ')' | 'perBatch(' pattern {',' pattern} ')'
  *
  * Throws `SplatError` with a caret below the offending column.
  *
@@ -27,6 +34,13 @@ const CALLS: ReadonlyMap<string, readonly [string, Leaf]> = new Map(
 export function parsePattern(text: string): Pattern {
   if (typeof text !== 'string') refuse('pattern text', spell(text), 'a string', 'patternFromJSON reads the JSON form.');
   const tokens = new Tokens(text);
+  const [pattern, end] = readPattern(tokens, []);
+  // Inside a list a pattern ends at a mark, too.
+  return end.kind === 'end' ? pattern : refuseEnd(tokens, end);
+}
+
+/** A pattern and the token after it, where `lists` are open around it, the innermost last. Two at most, so this recursion is flat. */
+function readPattern(tokens: Tokens, lists: readonly ListKind[]): [pattern: Pattern, end: Token] {
   const patterns: Pattern[] = [];
   /** Operators and open parentheses that wait for their right side; a stack, so that nesting costs no recursion. */
   const waiting: Token[] = [];
@@ -40,27 +54,56 @@ export function parsePattern(text: string): Pattern {
     }
   };
 
+  let token: Token;
   for (;;) {
-    let token = tokens.next();
+    token = tokens.next();
     if (token.text === '(' || token.text === 'not') {
       waiting.push(token);
       continue;
     }
-    patterns.push(readCall(tokens, token));
-    for (token = tokens.next(); token.text === ')'; token = tokens.next()) {
+    patterns.push(readCall(tokens, token, lists));
+    token = tokens.next();
+    for (; token.text === ')'; token = tokens.next()) {
       applyDownTo(BINDING.or!);
-      if (waiting.pop() === undefined) tokens.refuse(token, 'and, or, or the end', 'Remove it, or open a parenthesis before it.');
+      if (waiting.length === 0) break;
+      waiting.pop();
     }
-    if (token.kind === 'end') break;
     const joins = token.text === 'and' || token.text === 'or';
-    if (!joins) tokens.refuse(token, 'and, or, ) or the end', 'Patterns are joined by and, or.');
+    if (!joins) break;
     applyDownTo(BINDING[token.text]!);
     waiting.push(token);
   }
   applyDownTo(BINDING.or!);
   const open = waiting.pop();
+  const isEnd = token.kind === 'end' || (open === undefined && lists.length > 0 && (token.text === ')' || token.text === ','));
+  if (!isEnd) refuseEnd(tokens, token);
   if (open !== undefined) tokens.refuse(open, 'a ) that closes it', 'Close the parenthesis.');
-  return patterns[0]!;
+  return [patterns[0]!, token];
+}
+
+function refuseEnd(tokens: Tokens, token: Token): never {
+  if (token.text === ')') return tokens.refuse(token, 'and, or, or the end', 'Remove it, or open a parenthesis before it.');
+  return tokens.refuse(token, 'and, or, ) or the end', 'Patterns are joined by and, or.');
+}
+
+/** The patterns of a list whose name has been read. */
+function readList(tokens: Tokens, name: Token, kind: ListKind, lists: readonly ListKind[]): Pattern {
+  if (lists.includes(kind))
+    tokens.refuse(name, `a pattern that is no ${kind}`, `Put the patterns of the inner ${kind} into the list.`);
+  tokens.take('(', `Write ${kind}(…).`);
+  if (tokens.peek().text === ')') tokens.refuse(tokens.peek(), 'a pattern', `Write one for each, as ${kind}(causal(), full()).`);
+  const patterns: Pattern[] = [];
+  const begins: number[] = [];
+  let end: Token;
+  do {
+    begins.push(tokens.peek().at);
+    const [pattern, after] = readPattern(tokens, [...lists, kind]);
+    patterns.push(pattern);
+    end = after;
+  } while (end.text === ',');
+  if (end.text !== ')') tokens.refuse(end, 'a , or a )', `Close ${kind}( here.`);
+  const column = (thing: string): number => begins[Number(/\[(\d+)\]$/.exec(thing)?.[1])] ?? name.at;
+  return tokens.at(column, () => LISTS[kind](patterns));
 }
 
 function apply(operator: string, right: Pattern, patterns: Pattern[]): Pattern {
@@ -70,13 +113,15 @@ function apply(operator: string, right: Pattern, patterns: Pattern[]): Pattern {
 }
 
 /** A call whose name has been read. */
-function readCall(tokens: Tokens, name: Token): Pattern {
+function readCall(tokens: Tokens, name: Token, lists: readonly ListKind[]): Pattern {
+  const list = listKind(name.text);
+  if (list !== undefined) return readList(tokens, name, list, lists);
   if (name.kind !== 'word' || name.text === 'and' || name.text === 'or') {
     return tokens.refuse(name, 'a pattern', 'Write one such as causal() or slidingWindow(left: 256).');
   }
   const call = CALLS.get(name.text);
   if (call === undefined) {
-    return tokens.at(name.at, () => refuseName('pattern text', name.text, Object.keys(LEAVES)));
+    return tokens.at(name.at, () => refuseName('pattern text', name.text, [...Object.keys(LEAVES), ...Object.keys(LISTS)]));
   }
   const [kind, leaf] = call;
   const fields: Record<string, unknown> = {};

@@ -1,7 +1,9 @@
 import {refuse} from '../support/index.js';
 import {attends} from './attends.js';
 import {nodeToJSON, type PatternJSON} from './json.js';
-import type {PatternNode, PatternShape} from './node.js';
+import {lineShape} from './line_shape.js';
+import {combineLines} from './lists.js';
+import type {PatternNode, PatternShape, PlainNode} from './node.js';
 import {print} from './print.js';
 import {checkFits, resolveShape} from './shape.js';
 import {checkSize} from './sizes.js';
@@ -76,13 +78,17 @@ export class Pattern {
    * causal().not().attends(0, 1, {queryLength: 4, keyLength: 4}); // true
    */
   not(): Pattern {
-    return new Pattern({kind: 'not', operand: this.node}, this);
+    return new Pattern(
+      combineLines([this.node], ([operand]) => ({kind: 'not', operand: operand!})),
+      this,
+    );
   }
 
   /**
    * Whether `query` attends to `key`, both indices from 0. This is the definition, one pair at a time and slow.
    *
-   * Throws `SplatError` when an index lies outside `shape` or the pattern was written for other lengths.
+   * Throws `SplatError` when an index lies outside `shape` or the pattern was written for other lengths, and where heads or sequences
+   * differ and `shape` does not say which is meant.
    *
    * @example
    * slidingWindow({left: 1}).attends(2, 1, {queryLength: 4, keyLength: 4}); // true
@@ -94,7 +100,7 @@ export class Pattern {
       query: checkIndex('query', query, resolved.queryLength),
       key: checkIndex('key', key, resolved.keyLength),
     };
-    return attends(this.node, index.query, index.key, resolved);
+    return attends(this.node, index.query, index.key, lineShape(this.node, shape, resolved));
   }
 
   /**
@@ -121,7 +127,8 @@ export class Pattern {
   #combine(kind: 'and' | 'or', others: readonly Pattern[]): Pattern {
     return others.reduce((all: Pattern, other) => {
       if (!(other instanceof Pattern)) refusePattern(`pattern.${kind}`, other);
-      return new Pattern({kind, operands: Object.freeze([all.node, other.node] as const)}, all, other);
+      const both = (lines: readonly PlainNode[]): PlainNode => ({kind, operands: Object.freeze([lines[0]!, lines[1]!] as const)});
+      return new Pattern(combineLines([all.node, other.node], both), all, other);
     }, this);
   }
 }
@@ -131,7 +138,8 @@ Object.defineProperty(Pattern.prototype, PATTERN, {value: true});
 /** Of a pattern of another copy, which hides its depth from this one. */
 function depthOf({node}: {readonly node: PatternNode}): number {
   if (node.kind === 'not') return 1 + depthOf({node: node.operand});
-  return 'operands' in node ? 1 + Math.max(...node.operands.map((operand) => depthOf({node: operand}))) : 0;
+  const inside = 'operands' in node ? node.operands : 'patterns' in node ? node.patterns : [];
+  return inside.reduce((depth, operand) => Math.max(depth, 1 + depthOf({node: operand})), 0);
 }
 
 function checkIndex(thing: 'query' | 'key', given: number, length: number): number {

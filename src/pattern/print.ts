@@ -15,6 +15,9 @@ export function print(node: PatternNode): string {
     }
     case 'not':
       return `not ${printInside(node.operand, BINDING.not)}`;
+    case 'perHead':
+    case 'perBatch':
+      return `${node.kind}(${node.patterns.map(print).join(', ')})`;
     case 'full':
     case 'causal':
       return `${node.kind}()`;

@@ -1,5 +1,5 @@
 import {plainNumber, refuse} from '../support/index.js';
-import type {PatternNode, PatternShape, ResolvedShape} from './node.js';
+import type {Lengths, PatternNode, ResolvedShape} from './node.js';
 import {spell} from './sizes.js';
 
 /** The records after a pattern hold indices as 32-bit integers. */
@@ -8,7 +8,7 @@ const MAX_INDEX = 2 ** 31 - 1;
 const MAX_QUERIES = 2 ** 24;
 
 /** The same shape, checked, with its default offset filled in. Other properties of `shape` are ignored. */
-export function resolveShape(shape: PatternShape): ResolvedShape {
+export function resolveShape(shape: Lengths): ResolvedShape {
   if (typeof shape !== 'object' || shape === null)
     refuse('shape', spell(shape), 'an object {queryLength, keyLength}', 'Pass the lengths of the call.');
   const queryLength = checkLength('queryLength', shape.queryLength, MAX_QUERIES);
@@ -65,5 +65,8 @@ export function checkFits(node: PatternNode, shape: ResolvedShape): void {
       return node.operands.forEach((operand) => checkFits(operand, shape));
     case 'not':
       return checkFits(node.operand, shape);
+    case 'perHead':
+    case 'perBatch':
+      return new Set<PatternNode>(node.patterns).forEach((pattern) => checkFits(pattern, shape));
   }
 }

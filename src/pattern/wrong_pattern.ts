@@ -15,6 +15,8 @@ const CALLS: Readonly<Record<Exclude<PatternNode['kind'], 'mask'> | 'fromMask', 
   and: 'pattern.and(other)',
   or: 'pattern.or(other)',
   not: 'pattern.not()',
+  perHead: 'perHead([causal(), full()])',
+  perBatch: 'perBatch([causal(), full()])',
 };
 
 /** Refuses what stands in the place of a pattern, and says what it is and how a pattern is made of it. */
@@ -57,7 +59,11 @@ function recognise(given: unknown): readonly [found: string, cure: string] {
 function recogniseList(list: ArrayLike<unknown>): readonly [found: string, cure: string] {
   const first = list[0];
   if (typeof first === 'object' && first !== null && 'node' in first)
-    return ['an array of patterns', 'Give one: first.or(second) has the pairs of both, first.and(second) those that both have.'];
+    return [
+      'an array of patterns',
+      'One for each query head is perHead(patterns), for each sequence perBatch(patterns); first.or(second) has the pairs of both, ' +
+        'first.and(second) those that both have.',
+    ];
   return [
     'an array',
     'Make a pattern of a mask with fromMask(values, {queryLength, keyLength}), its rows one after another: mask.flat(). Builders such ' +

@@ -8,6 +8,7 @@ import {specifyDebugMode} from '../support/debug_mode.js';
 import {BESIDE_LENGTHS, PLAIN, spell, spoilPadding} from '../support/dense_cases.js';
 import {specifyEmptyCalls} from '../support/empty_calls.js';
 import {expectGradients} from '../support/gradient_cases.js';
+import {specifyLines} from '../support/line_cases.js';
 import {BASE, expectCase, type OptionCase} from '../support/option_cases.js';
 import {specifySecondDerivatives} from '../support/second_derivatives.js';
 import {WIDE} from '../support/wide_cases.js';
@@ -74,4 +75,5 @@ if (typeof document !== 'undefined')
     describe('and second derivatives', specifySecondDerivatives);
     describe('in debug mode', specifyDebugMode);
     describe('and calls of nothing', specifyEmptyCalls);
+    describe('and patterns for each head and sequence', specifyLines);
   });

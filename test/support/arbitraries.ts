@@ -8,6 +8,8 @@ import {
   fromMask,
   full,
   globalTokens,
+  perBatch,
+  perHead,
   prefix,
   slidingWindow,
   strided,
@@ -96,5 +98,41 @@ export function arbitraryCase(options: {readonly masks?: boolean} = {}): fc.Arbi
   return arbitraryShape().chain((shape) => {
     const masks = options.masks ? {maskQueryLength: shape.queryLength} : {};
     return fc.record({pattern: arbitraryPattern(shape.keyLength, masks), shape: fc.constant(shape)});
+  });
+}
+
+/** A pattern that may have others for each head and sequence, with the numbers of both. */
+export interface ListCase extends PatternCase {
+  readonly heads: number;
+  readonly batch: number;
+}
+
+/** Up to two levels of and, or, not over patterns with and without lists, of which some hold equal ones. */
+export function arbitraryListCase(options: {readonly masks?: boolean} = {}): fc.Arbitrary<ListCase> {
+  const counts = fc.record({heads: fc.integer({min: 1, max: 4}), batch: fc.integer({min: 1, max: 3})});
+  return fc.tuple(arbitraryShape(), counts).chain(([shape, {heads, batch}]) => {
+    const masks = options.masks ? {maskQueryLength: shape.queryLength} : {};
+    const plain = arbitraryPattern(shape.keyLength, masks);
+    const some = fc.array(plain, {minLength: 1, maxLength: 3});
+    const entries = <T>(of: fc.Arbitrary<readonly T[]>, count: number): fc.Arbitrary<T[]> =>
+      of.chain((pool) => fc.array(fc.constantFrom(...pool), {minLength: count, maxLength: count}));
+    const ofHeads = entries(some, heads).map(perHead);
+    const ofBatch = entries(some, batch).map(perBatch);
+    const pairOf = (list: fc.Arbitrary<Pattern>) => fc.array(fc.oneof(list, plain), {minLength: 1, maxLength: 3});
+    const list = fc.oneof(
+      ofHeads,
+      ofBatch,
+      entries(pairOf(ofHeads), batch).map(perBatch),
+      entries(pairOf(ofBatch), heads).map(perHead),
+    );
+    const level = (inner: fc.Arbitrary<Pattern>): fc.Arbitrary<Pattern> =>
+      fc.oneof(
+        {weight: 3, arbitrary: list},
+        {weight: 2, arbitrary: fc.tuple(inner, inner).map(([a, b]) => a.and(b))},
+        {weight: 2, arbitrary: fc.tuple(inner, inner).map(([a, b]) => a.or(b))},
+        {weight: 1, arbitrary: inner.map((a) => a.not())},
+      );
+    const pattern = level(level(fc.oneof(list, plain)));
+    return fc.record({pattern, shape: fc.constant(shape), heads: fc.constant(heads), batch: fc.constant(batch)});
   });
 }

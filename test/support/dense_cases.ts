@@ -2,7 +2,7 @@
 // fast-check can print them.
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {compress} from '../../src/acsr/index.js';
+import {compressLines} from '../../src/acsr/index.js';
 import {parsePattern} from '../../src/pattern/index.js';
 import type {DenseInputs, DenseOptions} from '../../src/runtime/terms/part.js';
 import {
@@ -89,6 +89,28 @@ export function arbitraryDenseCase(): fc.Arbitrary<DenseCase> {
     .map((found) => ({...found, rank3: found.rank3 && found.keyHeads * found.group === 1}));
 }
 
+const LINE_PATTERNS = ['causal()', 'slidingWindow(left: 3, right: 1)', 'strided(stride: 3)', 'not full()', 'full()', 'prefix(2)'];
+
+/** The same with a pattern for each head, each sequence or both; some lines have the same. */
+export const arbitraryListDenseCase = (): fc.Arbitrary<DenseCase> =>
+  fc
+    .record({
+      given: arbitraryDenseCase(),
+      which: fc.constantFrom('heads', 'batch', 'both'),
+      drawn: fc.array(fc.constantFrom(...LINE_PATTERNS), {minLength: 27, maxLength: 27}),
+      last: fc.constantFrom('', ' or prefix(1)', ' and perBatch(causal())'),
+    })
+    .map(({given, which, drawn, last}) => {
+      const {batch, keyHeads, group} = given;
+      const heads = keyHeads * group;
+      const list = (kind: string, entries: readonly string[]): string => `${kind}(${entries.join(', ')})`;
+      const ofHeads = (from: number): string => list('perHead', drawn.slice(from, from + heads));
+      const ofBatch = Array.from({length: batch}, (_, b) => ofHeads(b * heads));
+      const pattern =
+        which === 'heads' ? ofHeads(0) : which === 'batch' ? list('perBatch', drawn.slice(0, batch)) : list('perBatch', ofBatch);
+      return {...given, pattern: last.includes('perBatch') && batch > 1 ? pattern : `${pattern}${last}`};
+    });
+
 export interface Spelled {
   readonly inputs: AttentionInputs;
   readonly attends: Attends;
@@ -121,7 +143,7 @@ export function spell(given: DenseCase): Spelled {
 
   const pattern = given.pattern === null ? null : parsePattern(given.pattern);
   const lengths = {queryLength, keyLength, queryOffset};
-  let attends: Attends = (q, k) => pattern === null || pattern.attends(q, k, lengths);
+  let attends: Attends = (q, k, batch, head) => pattern === null || pattern.attends(q, k, {...lengths, head, batch});
   const biases: Bias[] = [];
   const extra: Record<string, tf.Tensor> = {};
   const shapeOf = (full: readonly boolean[]): [number, number, number, number] =>
@@ -176,7 +198,7 @@ export function spell(given: DenseCase): Spelled {
       ...(dropout > 0 && {keep: dropoutKeep(dropout, seed, heads, queryLength)}),
     },
     options: {
-      rows: pattern && compress(pattern, lengths),
+      lines: pattern && compressLines(pattern, {...lengths, heads, keyHeads, batch}),
       ...{scale, queryOffset, layout, dropout, seed},
       ...(softcap !== undefined && {softcap}),
     },

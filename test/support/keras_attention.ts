@@ -60,7 +60,8 @@ export function kerasAttention(call: KerasAttention): Float64Array {
         const none = !seen.includes(true);
         const scores = seen.map((shown, j) => {
           if (none) return 0;
-          if (!shown || (pattern !== undefined && !pattern.attends(i, j, {queryLength, keyLength}))) return -Infinity;
+          if (!shown || (pattern !== undefined && !pattern.attends(i, j, {queryLength, keyLength, head: h, batch: b})))
+            return -Infinity;
           let dot = 0;
           for (let d = 0; d < keyDim; d++)
             dot +=

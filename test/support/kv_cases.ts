@@ -88,7 +88,7 @@ export async function expectCausalRun(pattern: Pattern, run: Run, what: string):
   expect(output.shape).toEqual([sizes.batch, heads, length, sizes.valueDim]);
   expect(cache.lengths).toEqual(new Array<number>(sizes.batch).fill(length));
   const seen = run.cache?.precision === 'float16' ? inHalves(inputs) : inputs;
-  await expectAttention(output, seen, (q, k) => pattern.attends(q, k, inputs), run.oracle, what);
+  await expectAttention(output, seen, (q, k, batch, head) => pattern.attends(q, k, {...inputs, batch, head}), run.oracle, what);
   cache.dispose();
 }
 

@@ -1,4 +1,4 @@
-import {compress} from '../../src/acsr/index.js';
+import {compress, oneLine} from '../../src/acsr/index.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
 import {
   checkLaunches,
@@ -24,10 +24,10 @@ const held = {sinks: 2, ring: 62, sequences: [{tokens: 5, first: 4, row: 0, sour
 function stepOf(sequences: 1 | 2, device: Device, storage: 'float32' | 'float16' = 'float32'): ReturnType<typeof compileStep> {
   const problem = problemFor({queryLength: 6, keyLength: 640, queryOffset: 634}, {batch: sequences, heads: 2, packedHeads: 3});
   const rows = [causal(), slidingWindow({left: 300})].slice(0, sequences);
-  const acsrs = rows.map((pattern) => compress(pattern, {queryLength: 2, keyLength: 640, queryOffset: 634}));
+  const lines = rows.map((pattern) => oneLine(compress(pattern, {queryLength: 2, keyLength: 640, queryOffset: 634})));
   const each = held.sequences[0]!;
   const all = {...held, sequences: Array.from({length: sequences}, () => each)};
-  return compileStep(acsrs, problem, device, {features: {...PLAIN, alibi: true, sinks: true}, storage, held: all});
+  return compileStep(lines, problem, device, {features: {...PLAIN, alibi: true, sinks: true}, storage, held: all});
 }
 
 describe('the laws of launches', () => {

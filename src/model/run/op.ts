@@ -3,7 +3,7 @@ import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 // A required peer, not an optional one: an optional import would have to be dynamic, and `sparseIOHandler` must have registered the
 // op before `loadGraphModel` maps the first node. Whoever has a graph model has the converter, and the script-tag `tf` contains it.
 import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
-import {parsePattern, type Pattern} from '../../pattern/index.js';
+import {isPlain, parsePattern, type Pattern} from '../../pattern/index.js';
 import {sparseAttention} from '../../runtime/index.js';
 import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
 import {apart, isMerged, PARTS} from '../read/letters.js';
@@ -49,9 +49,10 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
     const arranged = scaled(plain, terms, kinds, order);
     const {tensors, sizes} = broadcastAxes(arranged, [...terms.map(({shape}) => shape), broadcast], order);
     const bias = biasOf(terms, kinds);
-    const batched = leading > 2 ? batchedAxes(sizes, bias) : leading - 1;
+    const pattern = cachedPattern(options.pattern);
+    const batched = leading > 2 ? batchedAxes(sizes, bias, pattern) : leading - 1;
     const [query, key, value] = tensors.map((tensor) => flatten(tensor, leading, batched)) as [Tensor, Tensor, Tensor];
-    const output = sparseAttention(query, key, value, cachedPattern(options.pattern), {
+    const output = sparseAttention(query, key, value, pattern, {
       scale: options.scale,
       implementation: options.implementation as 'auto' | 'fused' | 'dense',
       layout: order === 'blhd' ? 'blhd' : 'bhld',
@@ -187,12 +188,12 @@ function twoOf(shape: readonly number[], batched: number): [number, number, numb
 
 /**
  * How many leading axes become the batch: all but the last, the heads, unless that would repeat a bias more often. A mask for each window of
- * an image is the same for all images, so windows and heads are taken for heads then.
+ * an image is the same for all images, so windows and heads are taken for heads then, but where each head has a pattern of its own.
  */
-function batchedAxes(sizes: readonly number[], bias: Tensor | undefined): number {
+function batchedAxes(sizes: readonly number[], bias: Tensor | undefined, {node}: Pattern): number {
   const usual = sizes.length - 1;
   const most = sizes.slice(-2).reduce((a, b) => a * b);
-  if (bias === undefined || bias.rank < 4 || most > MOST_HEADS) return usual;
+  if (bias === undefined || bias.rank < 4 || most > MOST_HEADS || !isPlain(node)) return usual;
   const size = (batched: number): number => spread(bias.shape, sizes, batched).reduce((a, b) => a * b, 1);
   return size(usual - 1) < size(usual) ? usual - 1 : usual;
 }

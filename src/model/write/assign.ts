@@ -1,5 +1,5 @@
-import {compress} from '../../acsr/index.js';
-import {causal as causalPattern, type Pattern} from '../../pattern/index.js';
+import {compressLines, type Acsr} from '../../acsr/index.js';
+import {causal as causalPattern, isPlain, listsOf, type Pattern} from '../../pattern/index.js';
 import {SplatError} from '../../support/index.js';
 import {parseEdge} from '../graph/graph.js';
 import type {Attention, Misfit} from '../read/match.js';
@@ -116,7 +116,8 @@ function blindRows(
     const stands = fromFirst ? 'its first query stands at its first key' : 'its last query stands at its last key';
     const other = causal === undefined && count(!fromFirst) < rows ? `; align: '${fromFirst ? 'end' : 'start'}' leaves fewer` : '';
     const see = rows === 1 ? ['sees', 'gives'] : ['see', 'give'];
-    const what = `${rows} of the ${queryLength} queries of '${exit.node.name}' ${see[0]} none of its ${keyLength} keys and ${see[1]} zeros`;
+    const line = isPlain(pattern.node) ? '' : ', in some head,';
+    const what = `${rows} of the ${queryLength} queries of '${exit.node.name}'${line} ${see[0]} none of its ${keyLength} keys and ${see[1]} zeros`;
     return [`${what} under ${pattern.toString()}: ${stands}${other}`];
   } catch (error) {
     if (!(error instanceof SplatError)) throw error;
@@ -124,8 +125,15 @@ function blindRows(
   }
 }
 
+/** The most queries without keys of any head. */
 function blind(pattern: Pattern, shape: {queryLength: number; keyLength: number; queryOffset?: number}): number {
-  const {queryLength, rowRuns, irregularRows} = compress(pattern, shape);
+  // As many heads and sequences as the pattern has: whether the model has them is known when it runs.
+  const {perHead: heads = 1, perBatch: batch = 1} = listsOf(pattern.node);
+  const {rows} = compressLines(pattern, {...shape, heads, batch});
+  return Math.max(...rows.map(emptyRows));
+}
+
+function emptyRows({queryLength, rowRuns, irregularRows}: Acsr): number {
   let rows = 0;
   for (let row = 0; row < queryLength; row++) rows += Number(rowRuns[row] === rowRuns[row + 1]);
   // A row of bits has no runs, and was too long for them.

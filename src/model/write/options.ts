@@ -10,7 +10,8 @@ export interface SwapOptions {
   /**
    * Who attends to whom: one pattern for every attention that is swapped, or an array with one for each, in the order of
    * `report.replaced`: that in which they are computed, the first layer first; those in the bodies of loops come last. A causal mask of
-   * the model stays in force besides.
+   * the model stays in force besides. A `perHead` has one for each head of an attention, the last axis before its tokens: as many as there
+   * are when the model runs.
    */
   readonly pattern: Pattern | readonly Pattern[];
   /**

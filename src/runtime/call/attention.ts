@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import type {Pattern, Problem} from '../../pure.js';
+import {oneLine, type Pattern, type Problem} from '../../pure.js';
 import {Host} from '../host/backend.js';
-import {compiledMaskTensor, compiledPlan, compressedRows} from './cache.js';
+import {compiledMaskTensor, compiledPlan, compressedLines} from './cache.js';
 import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';
 import {checkCall, type Call} from './check.js';
 import {showCall, stopwatch} from '../host/debug.js';
@@ -131,14 +131,16 @@ const isEmpty = ({batch, heads, queryLength, keyLength, valueDim}: Problem): boo
 /** Zeros, which come from the kernel all the same: so they are on the tape, and gradients are zeros too. */
 function nothing({pattern, problem}: Call): Pick<SparseAttentionAttrs, 'empty'> {
   // A pattern for other lengths is a mistake also where nothing is computed.
-  if (pattern !== undefined) compressedRows(pattern, problem);
+  if (pattern !== undefined) compressedLines(pattern, problem);
   return {empty: true};
 }
 
 /** What SPLAT_DEBUG shows of a call. */
-function roomsOf({pattern}: Call, {compiled, rows}: SparseAttentionAttrs): Parameters<typeof showCall>[2] {
+function roomsOf({pattern}: Call, {compiled, lines}: SparseAttentionAttrs): Parameters<typeof showCall>[2] {
   const asked = pattern ?? null;
-  return compiled === undefined ? {pattern: asked, acsr: rows ?? null} : {pattern: asked, acsr: compiled.acsr, plan: compiled.plan};
+  return compiled === undefined
+    ? {pattern: asked, lines: lines ?? null}
+    : {pattern: asked, lines: compiled.acsr && oneLine(compiled.acsr), plan: compiled.plan};
 }
 
 const spelled = ({query, key, value, precision}: Call): string =>
@@ -155,7 +157,7 @@ function planOf(call: Call, host: Host, aux: SparseAttentionAttrs['aux']): Spars
   return compiledMaskTensor(problem, host.limits, mask!.shape, options);
 }
 
-function rowsOf({pattern, problem, implementation, precision}: Call): Pick<SparseAttentionAttrs, 'rows'> {
+function rowsOf({pattern, problem, implementation, precision}: Call): Pick<SparseAttentionAttrs, 'lines'> {
   if (implementation === 'fused') {
     refuse(
       "implementation 'fused'",
@@ -165,7 +167,7 @@ function rowsOf({pattern, problem, implementation, precision}: Call): Pick<Spars
     );
   }
   checkBackendPrecision(precision);
-  return pattern === undefined ? {} : {rows: compressedRows(pattern, problem)};
+  return pattern === undefined ? {} : {lines: compressedLines(pattern, problem)};
 }
 
 /** Only our WebGPU kernels read float16. */

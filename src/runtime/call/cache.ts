@@ -1,12 +1,15 @@
 import {
   compile,
   compileMaskTensor,
-  compress,
+  compressLines,
+  holdsLongMask,
+  isPlain,
   isWide,
   type Acsr,
   type Compiled,
   type CompileOptions,
   type Device,
+  type Lines,
   type Pattern,
   type Problem,
 } from '../../pure.js';
@@ -17,7 +20,7 @@ const MAX_PLANS = 64;
 const MAX_BYTES = 2 ** 28;
 
 const plans = new Lru<string, Compiled>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfPlan});
-const rows = new Lru<string, Acsr>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfRows});
+const lines = new Lru<string, Lines>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfLines});
 
 /** The compiled plan of a call, from the cache when an equal call was planned before. */
 export function compiledPlan(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions): Compiled {
@@ -37,19 +40,18 @@ export function compiledMaskTensor(
 }
 
 /** The rows of a call, for backends that need no plan. */
-export function compressedRows(pattern: Pattern, {queryLength, keyLength, queryOffset}: Problem): Acsr {
-  const shape = {queryLength, keyLength, queryOffset};
-  const key = [patternKey(pattern), keyOf(shape)].join('|');
-  return rows.get(key) ?? rows.set(key, compress(pattern, shape));
+export function compressedLines(pattern: Pattern, {queryLength, keyLength, queryOffset, heads, keyHeads, batch}: Problem): Lines {
+  const lengths = {queryLength, keyLength, queryOffset};
+  const counts = {heads, keyHeads, batch};
+  const key = [patternKey(pattern), keyOf(isPlain(pattern.node) ? lengths : {...lengths, ...counts})].join('|');
+  return lines.get(key) ?? lines.set(key, compressLines(pattern, {...lengths, ...counts}));
 }
 
 /** Entries of the two caches together, for tests. */
-export const cacheSize = (): number => plans.size + rows.size;
+export const cacheSize = (): number => plans.size + lines.size;
 
 /** Patterns of longer text are told apart by identity, and equal ones are planned again. */
 const LONG_TEXT = 1000;
-/** Masks of more words are not even printed: the text of 16,384 × 16,384 random pairs takes 3 s and 90 MB (Node 20, 2026-11-20). */
-const LONG_MASK = 2 ** 12;
 const identities = new WeakMap<Pattern, string>();
 let nextIdentity = 0;
 
@@ -61,12 +63,6 @@ function patternKey(pattern: Pattern): string {
   const identity = `pattern #${nextIdentity++}`;
   identities.set(pattern, identity);
   return identity;
-}
-
-function holdsLongMask(node: Pattern['node']): boolean {
-  if (node.kind === 'mask') return node.words.length > LONG_MASK;
-  if (node.kind === 'not') return holdsLongMask(node.operand);
-  return 'operands' in node && node.operands.some(holdsLongMask);
 }
 
 const deviceKeys = new WeakMap<Device, string>();
@@ -87,6 +83,10 @@ function bytesOfPlanned(acsr: Acsr, problem: Problem): number {
   if (recurrence === undefined || isWide(problem)) return bytesOfRows(acsr);
   const {rowRuns, start, stride, count, most, clip} = recurrence;
   return bytesOf([rowRuns, start, stride, count, most, ...(clip === null ? [] : [clip.low, clip.high])]);
+}
+
+function bytesOfLines({rows}: Lines): number {
+  return rows.reduce((sum, acsr) => sum + bytesOfRows(acsr), 0);
 }
 
 function bytesOfRows({rowRuns, start, stride, count, irregularRows, bits}: Acsr): number {

@@ -4,12 +4,12 @@ import {sizesOf} from '../given/arguments.js';
 import type {DenseInputs, DenseOptions, HeadedInputs} from '../terms/part.js';
 import {seenOf, termsBrought} from '../terms/terms.js';
 
-type Options = Omit<DenseOptions, 'rows'>;
+type Options = Omit<DenseOptions, 'lines'>;
 
 /** Terms read no query, key or value of a call without any. */
 const callOf = (inputs: DenseInputs, options: Options): {inputs: HeadedInputs; options: DenseOptions} => ({
   inputs: inputs as HeadedInputs,
-  options: {...options, rows: null},
+  options: {...options, lines: null},
 });
 
 /** What a call gives that has no sequence, query, key, head or value feature: zeros, and as log-sum-exp what rows have seen before their keys. */

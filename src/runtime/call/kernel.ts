@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {isWide, type Acsr, type Compiled, type Layout} from '../../pure.js';
+import {isWide, type Lines, type Compiled, type Layout} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import type {DenseInputs, TermNumbers} from '../terms/part.js';
 import {CALL_TERMS} from '../terms/terms.js';
@@ -33,7 +33,7 @@ export interface SparseAttentionAttrs extends TermNumbers {
   /** On WebGPU: what to run. */
   readonly compiled?: Compiled;
   /** On other backends: the rows of the pattern; without it the mask is a tensor. */
-  readonly rows?: Acsr;
+  readonly lines?: Lines;
 }
 
 /** One kernel for all backends; which way it goes depends on what the backend can do, so that custom backend names work. */
@@ -66,7 +66,9 @@ const hasKernels = ({empty, compiled}: SparseAttentionAttrs): boolean => !empty 
 function composedForward(host: Host | null, inputs: DenseInputs, attrs: SparseAttentionAttrs): {output: Tensor; logSumExp: Tensor} {
   if (attrs.empty) return emptyAttention(inputs, attrs);
   const output = [...inputs.query.shape.slice(0, -1), inputs.value.shape.at(-1)!];
-  return composed(host, attrs, inputs, {output}, (given, rows, afterChunk) => denseAttention(given, {...attrs, rows}, afterChunk));
+  return composed(host, attrs, inputs, {output}, (given, lines, afterChunk) =>
+    denseAttention(given, {...attrs, lines}, afterChunk),
+  );
 }
 
 function composedGradients(
@@ -77,20 +79,20 @@ function composedGradients(
 ): Partial<Record<InputRole, Tensor>> {
   if (attrs.empty) return emptyGradients(inputs, attrs, outcome.dLogSumExp);
   const shapes = {dQuery: inputs.query.shape, dKey: inputs.key.shape, dValue: inputs.value.shape};
-  return composed(host, attrs, inputs, shapes, (given, rows, afterChunk) =>
-    denseGradients(given, {...attrs, rows}, outcome, afterChunk),
+  return composed(host, attrs, inputs, shapes, (given, lines, afterChunk) =>
+    denseGradients(given, {...attrs, lines}, outcome, afterChunk),
   );
 }
 
 /** By TensorFlow.js ops: on other backends, and on WebGPU for features that our kernels do not take. */
 function composed<T extends object>(
   host: Host | null,
-  {compiled, rows}: SparseAttentionAttrs,
+  {compiled, lines}: SparseAttentionAttrs,
   inputs: DenseInputs,
   outputs: Readonly<Record<string, readonly number[]>>,
   compute: Composed<T>,
 ): T {
-  return host === null ? compute(inputs, rows ?? null) : composeOnWebGPU(host, compiled!, inputs, outputs, compute);
+  return host === null ? compute(inputs, lines ?? null) : composeOnWebGPU(host, compiled!, inputs, outputs, compute);
 }
 
 /**

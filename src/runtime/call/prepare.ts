@@ -12,7 +12,7 @@ import {
   type Problem,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
-import {compiledPlan, compressedRows} from './cache.js';
+import {compiledPlan, compressedLines} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
@@ -88,7 +88,7 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   const host = Host.of(tf.backend());
   if (host === null) {
     checkBackendPrecision(options.storage);
-    compressedRows(pattern, problem);
+    compressedLines(pattern, problem);
     return;
   }
   host.throwIfLost();

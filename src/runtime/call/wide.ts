@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {CHUNK_PAIRS, type Acsr, type Compiled} from '../../pure.js';
+import {CHUNK_PAIRS, oneLine, type Compiled, type Lines} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import type {DenseInputs} from '../terms/part.js';
 import {defaultNumbers} from './check_scoring.js';
@@ -10,7 +10,7 @@ import {resident, type Lasting} from '../launch/resident.js';
 import {run} from '../launch/run.js';
 
 /** What TensorFlow.js ops compute on WebGPU: with these tensors, the rows of the pattern, and something to do after each chunk. */
-export type Composed<T> = (inputs: DenseInputs, rows: Acsr | null, afterChunk?: () => void) => T;
+export type Composed<T> = (inputs: DenseInputs, lines: Lines | null, afterChunk?: () => void) => T;
 
 /**
  * Computes a call on WebGPU by TensorFlow.js ops, whose features are more than our kernels take. TensorFlow.js checks no limits and its
@@ -35,7 +35,9 @@ export function composeOnWebGPU<T extends object>(
   }
   host.beginCall(plan.bytes);
   const trim = (): void => host.endCall(NO_SIZES);
-  const result = tf.tidy(() => compute({...inputs, ...roundedOf(host, compiled, inputs)}, acsr, trim) as tf.TensorContainer) as T;
+  const result = tf.tidy(
+    () => compute({...inputs, ...roundedOf(host, compiled, inputs)}, acsr && oneLine(acsr), trim) as tf.TensorContainer,
+  ) as T;
   trim();
   return result;
 }

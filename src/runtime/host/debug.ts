@@ -1,15 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {
-  acsrText,
   checkAcsr,
   checkLaunches,
   checkPlan,
   isWide,
   launchesText,
+  linesText,
   patternText,
   planText,
-  type Acsr,
   type Launched,
+  type Lines,
   type Pattern,
   type Plan,
 } from '../../pure.js';
@@ -20,7 +20,7 @@ import {waitFor} from './wait.js';
 interface Rooms {
   /** Null where the mask is a tensor. */
   readonly pattern: Pattern | null;
-  readonly acsr: Acsr | null;
+  readonly lines: Lines | null;
   readonly plan?: Plan;
 }
 
@@ -34,11 +34,11 @@ function check<Record extends object>(record: Record, law: (record: Record) => v
 }
 
 /** Checks the records of a call, and prints its pattern (level 1) and its rows (2). Throws what a checker finds. */
-export function showCall(level: number, what: string, {pattern, acsr, plan}: Rooms): void {
-  if (acsr !== null) check(acsr, checkAcsr);
+export function showCall(level: number, what: string, {pattern, lines, plan}: Rooms): void {
+  lines?.rows.forEach((acsr) => check(acsr, checkAcsr));
   if (plan !== undefined) check(plan, checkPlan);
   print(`${what}\n${patternText(pattern)}`);
-  if (level >= 2 && acsr !== null) print(acsrText(acsr));
+  if (level >= 2 && lines !== null) print(linesText(lines));
   if (level < 3) return;
   if (plan === undefined) print(`plan     TensorFlow.js ops in chunks of queries, on the backend '${tf.getBackend()}'`);
   else if (isWide(plan.problem)) print(planText(plan));

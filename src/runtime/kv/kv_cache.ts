@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {compress, isWide, toSlots, type Acsr, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
+import {compressLines, isWide, mapRows, toSlots, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
@@ -282,17 +282,19 @@ export class KvCache {
     const first = this.#lengths;
     const isSame = first.every((length, b) => length === first[0] && counts[b] === counts[0]);
     const sequences = isSame ? [0] : first.map((_, b) => b);
-    const rows = sequences.map((b) => this.#rowsOf(first[b]!, counts[b]!, query.shape[2]));
-    const output = store.step({query, key, value}, {first, counts}, rows, scores);
+    const [, heads, tokens] = query.shape;
+    const lines = sequences.map((b) => this.#linesOf(first[b]!, counts[b]!, heads, tokens));
+    const output = store.step({query, key, value}, {first, counts}, lines, scores);
     this.#count(counts);
     return output;
   }
 
   /** The slots that `count` new tokens after the first `length` attend to, and empty rows for padding. */
-  #rowsOf(length: number, count: number, queryLength: number): Acsr {
+  #linesOf(length: number, count: number, heads: number, queryLength: number): Lines {
     // Later keys make no difference to a causal pattern, but tokens that it lists have to be among the keys.
     const keyLength = Math.max(length + count, this.#reach.leastLength);
-    return toSlots(compress(this.pattern, {queryLength: count, keyLength, queryOffset: length}), this.#layout, queryLength);
+    const shape = {queryLength: count, keyLength, queryOffset: length, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
+    return mapRows(compressLines(this.pattern, shape), (rows) => toSlots(rows, this.#layout, queryLength));
   }
 
   #count(counts: readonly number[]): void {

@@ -59,6 +59,14 @@ export function checkCache(pattern: Pattern, given: KvCacheOptions): CacheShape 
 
 function checkPattern(pattern: Pattern): Reach {
   if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern);
+  if (pattern.node.kind === 'perBatch') {
+    refuse(
+      'pattern of a KvCache',
+      'a perBatch',
+      'a pattern that all sequences share, or a perHead: reorder and fork change what sequence b is',
+      'Make a cache for the sequences of each pattern.',
+    );
+  }
   const reach = reachOf(pattern);
   if (reach.fixedLength) {
     refuse(

@@ -6,7 +6,7 @@ import {
   generateAppend,
   isFarScale,
   PLAIN,
-  type Acsr,
+  type Lines,
   type BindingRole,
   type CallParams,
   type HeldSequence,
@@ -83,7 +83,7 @@ export class DeviceStore implements KvStore {
     this.#wrote(arrival, places);
   }
 
-  step({query, key, value}: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
+  step({query, key, value}: StepTensors, arrival: Arrival, lines: readonly Lines[], scores: Scores): Tensor4D {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
     const [, heads, tokens] = query.shape;
     const packedHeads = heads / keyHeads;
@@ -106,7 +106,7 @@ export class DeviceStore implements KvStore {
     };
     const places = this.#ownRows(arrival);
     const held = this.#held(arrival, places, bias?.base);
-    const step = compileStep(rows, problem, this.#host.limits, {features, storage: precision, held});
+    const step = compileStep(lines, problem, this.#host.limits, {features, storage: precision, held});
     const tensors = {
       ...{query, newKey: key, newValue: value},
       ...(alibiSlopes && {alibiSlopes}),

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor4D} from '@tensorflow/tfjs-core';
-import {positionOf, slotOf, type Acsr, type SlotLayout} from '../../pure.js';
+import {positionOf, slotOf, type Lines, type SlotLayout} from '../../pure.js';
 import {checkBackendPrecision} from '../call/attention.js';
 import {Host} from '../host/backend.js';
 import {denseAttention} from '../tf_ops/dense.js';
@@ -29,8 +29,8 @@ export interface KvStore {
   ready(): void;
   /** Puts new tokens, [batch, keyHeads, m, dim], into their slots. */
   write(key: Tensor4D, value: Tensor4D, arrival: Arrival): void;
-  /** The same, and attends from query [batch, heads, m, headDim] over `rows` of slots: one for each sequence, or one for all. */
-  step(tensors: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D;
+  /** The same, and attends from query [batch, heads, m, headDim] over `lines` of slots: some for each sequence, or one entry for all. */
+  step(tensors: StepTensors, arrival: Arrival, lines: readonly Lines[], scores: Scores): Tensor4D;
   /** Sequence b becomes what sequence `sequences[b]` is. */
   reorder(sequences: readonly number[]): void;
   /** Another store, whose sequence b is sequence `sequences[b]` of this one. */
@@ -77,17 +77,17 @@ export class TensorStore implements KvStore {
     this.#replace(() => [place(this.#key, key, placements), place(this.#value, value, placements)]);
   }
 
-  step({query, key, value}: StepTensors, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
+  step({query, key, value}: StepTensors, arrival: Arrival, lines: readonly Lines[], scores: Scores): Tensor4D {
     const host = Host.of(tf.backend());
     // On WebGPU, where features are too wide for our kernels, the pool of TensorFlow.js keeps buffers of every size that a step has.
     host?.beginCall(2 * this.bytes);
     this.write(key, value, arrival);
-    const output = this.#attend(query, arrival, rows, scores);
+    const output = this.#attend(query, arrival, lines, scores);
     host?.endCall(new Set());
     return output;
   }
 
-  #attend(query: Tensor4D, arrival: Arrival, rows: readonly Acsr[], scores: Scores): Tensor4D {
+  #attend(query: Tensor4D, arrival: Arrival, lines: readonly Lines[], scores: Scores): Tensor4D {
     const {layout} = this.#sizes;
     const {scale, softcap, sinks} = scores;
     const attend = (b: number, inputs: StepTensors, scores: Scores): Tensor4D => {
@@ -96,14 +96,14 @@ export class TensorStore implements KvStore {
       const bias = biasRows(scores, {first: arrival.first[b]!, tokens: query.shape[2], positions});
       const {output} = denseAttention(
         {...inputs, ...(bias && {bias}), ...(sinks && {sinks})},
-        {rows: rows[b]!, scale, queryOffset: 0, layout: 'bhld', ...(softcap !== undefined && {softcap})},
+        {lines: lines[b]!, scale, queryOffset: 0, layout: 'bhld', ...(softcap !== undefined && {softcap})},
       );
       return output as Tensor4D;
     };
     return tf.tidy(() => {
-      if (rows.length === 1) return attend(0, {query, key: this.#key, value: this.#value}, scores);
+      if (lines.length === 1) return attend(0, {query, key: this.#key, value: this.#value}, scores);
       const only = (tensor: Tensor4D, b: number): Tensor4D => (tensor.shape[0] === 1 ? tensor : slice(tensor, 0, b, 1));
-      const outputs = rows.map((_, b) =>
+      const outputs = lines.map((_, b) =>
         attend(
           b,
           {query: only(query, b), key: only(this.#key, b), value: only(this.#value, b)},

@@ -137,7 +137,7 @@ class BackwardCall implements BackwardScores {
     // Of keys and queries terms ask for lengths alone.
     const shapes = {query: {shape: [0, 0, queryLength]}, key: {shape: [0, 0, keyLength]}};
     const inputs = {...this.tensors, ...shapes} as unknown as HeadedInputs;
-    const options: DenseOptions = {...this.numbers, rows: null, layout: 'bhld', queryOffset};
+    const options: DenseOptions = {...this.numbers, lines: null, layout: 'bhld', queryOffset};
     const chunk = {rowBegin: 0, rowEnd: queryLength, keyBegin: 0, keyEnd: keyLength};
     const found = seenBefore({inputs, options, chunk});
     return found === null ? null : tf.reshape(found, found.shape.slice(0, -1));

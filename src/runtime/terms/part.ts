@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import type {Acsr, CallParams, Layout, TermRole, TermRoles} from '../../pure.js';
+import type {CallParams, Layout, Lines, TermRole, TermRoles} from '../../pure.js';
 
 /** By rank. */
 interface TensorOf {
@@ -27,7 +27,7 @@ export interface DenseInputs extends TermTensors {
 
 export interface DenseOptions extends TermNumbers {
   /** Null when every query may attend to every key, or a mask tensor says which. */
-  readonly rows: Acsr | null;
+  readonly lines: Lines | null;
   readonly scale: number;
   readonly queryOffset: number;
   readonly layout: Layout;

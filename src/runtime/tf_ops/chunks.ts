@@ -1,4 +1,4 @@
-import type {Acsr} from '../../pure.js';
+import type {Acsr, Lines} from '../../pure.js';
 import type {Chunk} from '../terms/part.js';
 
 /** A chunk of this many rows costs more in its arithmetic than in the dozen ops around it. */
@@ -6,16 +6,17 @@ const FEW_ROWS = 64;
 
 /**
  * Cuts the queries into chunks of at most `most` (row, key) pairs and `mostRows` rows, at least one row each. Chunks also end where they would visit twice
- * the keys of their widest row, so that a window is not computed as a whole matrix. Without rows every query may attend to every key.
+ * the keys of their widest row, so that a window is not computed as a whole matrix. Without lines every query may attend to every key; where heads or sequences differ,
+ * a chunk has the keys of all.
  */
 export function chunkRows(
-  rows: Acsr | null,
+  lines: Lines | null,
   lengths: {queryLength: number; keyLength: number},
   most: number,
   mostRows = Infinity,
 ): Chunk[] {
   const {queryLength, keyLength} = lengths;
-  const span = rows === null ? () => ({begin: 0, end: keyLength}) : keySpans(rows);
+  const span = lines === null ? () => ({begin: 0, end: keyLength}) : jointSpans(lines);
   const chunks: Chunk[] = [];
   for (let rowBegin = 0; rowBegin < queryLength;) {
     let {begin, end} = span(rowBegin);
@@ -63,8 +64,23 @@ export function drawMask(rows: Acsr, {rowBegin, rowEnd, keyBegin, keyEnd}: Chunk
   return {mask, pairs};
 }
 
+/** As `keySpans`, of all lines together. */
+function jointSpans({rows}: Lines): (query: number) => Span {
+  const spans = rows.map(keySpans);
+  return spans.length === 1 ? spans[0]! : (query) => spans.map((span) => span(query)).reduce(join);
+}
+
+/** The span of both, of which either may be empty. */
+const join = (a: Span, b: Span): Span =>
+  a.begin === a.end ? b : b.begin === b.end ? a : {begin: Math.min(a.begin, b.begin), end: Math.max(a.end, b.end)};
+
+interface Span {
+  readonly begin: number;
+  readonly end: number;
+}
+
 /** From the first key of a row to after its last; begin = end for a row without keys. */
-function keySpans(rows: Acsr): (query: number) => {begin: number; end: number} {
+function keySpans(rows: Acsr): (query: number) => Span {
   const irregular = new Set(rows.irregularRows);
   return (query) => {
     // An irregular row has many runs, hence mostly a wide span: not worth searching its bits.

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor2D, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
-import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Acsr, type Layout} from '../../pure.js';
+import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
+import {CHUNK_PAIRS, FAR_UNIT, hasFarScores, type Layout, type Lines} from '../../pure.js';
 import {rank4} from '../../support/index.js';
 import {
   inUnits,
@@ -15,7 +15,8 @@ import {
 } from '../terms/part.js';
 import type {CallTerm} from '../terms/term.js';
 import {apartOf, featuresOf, seenBefore, seenOf, termsBrought} from '../terms/terms.js';
-import {chunkRows, drawMask} from './chunks.js';
+import {chunkRows} from './chunks.js';
+import {maskOf} from './line_masks.js';
 import {scaleOf, scaledBy} from './scaling.js';
 
 /**
@@ -34,7 +35,7 @@ export function denseAttention(
   return tf.tidy(() => {
     const headed = toHeads(inputs, options.layout);
     const [batch, heads, queryLength] = headed.query.shape;
-    const parts = chunksOf(headed, options.rows).map((chunk) => {
+    const parts = chunksOf(headed, options.lines).map((chunk) => {
       const part = tf.tidy(() => attendChunk(headed, options, chunk));
       afterChunk?.();
       return part;
@@ -194,7 +195,7 @@ function whoAttends(part: Part, terms: readonly CallTerm[]): Pick<Weights, 'atte
   const {inputs, options, chunk} = part;
   const {key, mask} = inputs;
   const conditions: Tensor[] = [];
-  const drawn = options.rows && maskOf(options.rows, chunk);
+  const drawn = options.lines && maskOf(options.lines, key.shape[1], chunk);
   if (drawn) conditions.push(drawn.attends);
   if (mask !== undefined) conditions.push(sliceScores(mask, chunk));
   for (const {ops} of terms) if (ops.shows) conditions.push(ops.shows(part));
@@ -205,24 +206,11 @@ function whoAttends(part: Part, terms: readonly CallTerm[]): Pick<Weights, 'atte
   return {attends, seen: seenKeys(tf.mul(tf.cast(attends, 'float32'), 1), key.shape[1])};
 }
 
-/** bool [rows, keys] of a chunk, or null when every row attends to every key. */
-function maskOf(rows: Acsr, chunk: Chunk): (Pick<Weights, 'attends' | 'seen'> & {attends: Tensor2D}) | null {
-  const {mask, pairs} = drawMask(rows, chunk);
-  if (pairs === mask.length) return null;
-  const keys = chunk.keyEnd - chunk.keyBegin;
-  const seen = new Uint8Array(keys);
-  mask.forEach((bit, pair) => (seen[pair % keys]! |= bit));
-  return {
-    attends: tf.tensor2d(mask, [chunk.rowEnd - chunk.rowBegin, keys], 'bool'),
-    seen: seen.includes(0) ? tf.tensor4d(seen, [1, 1, keys, 1], 'bool') : null,
-  };
-}
-
-export function chunksOf(inputs: HeadedInputs, rows: Acsr | null): Chunk[] {
+export function chunksOf(inputs: HeadedInputs, lines: Lines | null): Chunk[] {
   const [batch, heads, queryLength] = inputs.query.shape;
   const most = Math.floor(CHUNK_PAIRS / (batch * heads));
   const mostRows = termsBrought(inputs, {}).map(({ops}) => ops.mostRows?.(most) ?? Infinity);
-  return chunkRows(rows, {queryLength, keyLength: inputs.key.shape[2]}, most, Math.min(...mostRows));
+  return chunkRows(lines, {queryLength, keyLength: inputs.key.shape[2]}, most, Math.min(...mostRows));
 }
 
 export function toHeads(inputs: DenseInputs, layout: Layout): HeadedInputs {

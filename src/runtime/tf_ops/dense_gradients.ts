@@ -64,7 +64,7 @@ export function denseGradients(
   return tf.tidy(() => {
     const {layout} = options;
     const headed = toHeads(inputs, layout);
-    const chunks = chunksOf(headed, options.rows);
+    const chunks = chunksOf(headed, options.lines);
     const sums = sumsOf(headed, options, chunks);
     const call = backward(headed, options, outcome);
     for (const chunk of chunks) {

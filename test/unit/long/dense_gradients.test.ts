@@ -123,7 +123,7 @@ for (const backend of ['cpu', 'wasm'])
         ...{softcap: 2, dropout: 0.2, segments: true},
       };
       const {tensors, options} = spell(given);
-      expect(chunksOf(toHeads(tensors, 'bhld'), options.rows).length).toBeGreaterThan(2);
+      expect(chunksOf(toHeads(tensors, 'bhld'), options.lines).length).toBeGreaterThan(2);
       await expectGradients(given, 'a window', true);
       await expectGradients({...given, bias: [true, false, true, true]}, 'a window with a full bias', true);
     });

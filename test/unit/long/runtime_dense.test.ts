@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import {compress} from '../../../src/pure.js';
+import {compress, oneLine} from '../../../src/acsr/index.js';
 import {
   blockLocal,
   causal,
@@ -184,7 +184,7 @@ for (const backend of ['cpu', 'wasm'])
         ...{lengths: true, segments: true, alibi: true, relative: 'heads', sinks: true, softcap: 2, dropout: 0.2},
       };
       const {tensors, options} = spell(given);
-      expect(chunksOf(toHeads(tensors, 'blhd'), options.rows).length).toBeGreaterThan(2);
+      expect(chunksOf(toHeads(tensors, 'blhd'), options.lines).length).toBeGreaterThan(2);
       await expectCase(given, 'chunks');
     });
 
@@ -315,7 +315,7 @@ describe('chunks of queries', () => {
 
   it('cover every query once, in order, and hold at most the pairs they may', () => {
     for (const text of ['full()', 'causal()', 'slidingWindow(left: 9)', 'globalTokens(3)', 'prefix(0)']) {
-      const chunks = chunkRows(rowsOf(text, 200), {queryLength: 200, keyLength: 200}, 5000);
+      const chunks = chunkRows(oneLine(rowsOf(text, 200)), {queryLength: 200, keyLength: 200}, 5000);
       expect(chunks.map(({rowBegin}) => rowBegin)).toEqual([0, ...chunks.slice(0, -1).map(({rowEnd}) => rowEnd)]);
       expect(chunks.at(-1)!.rowEnd).toBe(200);
       for (const {rowBegin, rowEnd, keyBegin, keyEnd} of chunks)
@@ -325,7 +325,7 @@ describe('chunks of queries', () => {
 
   it('compute few pairs that a window does not need', () => {
     const rows = rowsOf('slidingWindow(left: 64, right: 64)', 4096);
-    const computed = chunkRows(rows, {queryLength: 4096, keyLength: 4096}, 2 ** 22).reduce(
+    const computed = chunkRows(oneLine(rows), {queryLength: 4096, keyLength: 4096}, 2 ** 22).reduce(
       (sum, chunk) => sum + (chunk.rowEnd - chunk.rowBegin) * (chunk.keyEnd - chunk.keyBegin),
       0,
     );

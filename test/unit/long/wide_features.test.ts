@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import {causal, planAttention, prepare, slidingWindow, sparseAttention} from '../../../src/index.js';
 import {MultiHeadAttention} from '../../../src/layers/index.js';
-import {compress, CORE_DEVICE, fromMask} from '../../../src/pure.js';
+import {compress, CORE_DEVICE, fromMask, oneLine} from '../../../src/pure.js';
 import {checkPlan} from '../../../src/plan/index.js';
 import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/tf_ops/dense.js';
 import {denseGradients} from '../../../src/runtime/tf_ops/dense_gradients.js';
@@ -32,12 +32,15 @@ for (const backend of ['cpu', 'wasm'])
 
     it('let a backend tidy up after each chunk', () => {
       const x = tf.ones([1, 1, 400, 3]);
-      const options = {rows: compress(slidingWindow({left: 9}), {queryLength: 400, keyLength: 400, queryOffset: 0}), scale: 1};
+      const options = {
+        lines: oneLine(compress(slidingWindow({left: 9}), {queryLength: 400, keyLength: 400, queryOffset: 0})),
+        scale: 1,
+      };
       const [inputs, more] = [
         {query: x, key: x, value: x},
         {queryOffset: 0, layout: 'bhld' as const},
       ];
-      const chunks = chunksOf(toHeads(inputs, 'bhld'), options.rows).length;
+      const chunks = chunksOf(toHeads(inputs, 'bhld'), options.lines).length;
       expect(chunks).toBeGreaterThan(3);
       let calls = 0;
       const {output} = denseAttention(inputs, {...options, ...more}, () => calls++);

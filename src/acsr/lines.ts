@@ -1,0 +1,120 @@
+import {
+  checkFits,
+  checkLists,
+  holdsLongMask,
+  isPlain,
+  lineOf,
+  listsOf,
+  print,
+  resolveShape,
+  type Lengths,
+  type LineCounts,
+  type Pattern,
+  type PlainNode,
+} from '../pattern/index.js';
+import {refuse, times} from '../support/index.js';
+import type {Acsr} from './acsr.js';
+import {compressNode, nodeOf} from './compress.js';
+
+/** The rows of all heads of all sequences. */
+export interface Lines {
+  /** Each once, in the order in which lines first have them. */
+  readonly rows: readonly Acsr[];
+  /** Query heads, or 1 where all heads of a sequence have the same rows. */
+  readonly heads: number;
+  /** Sequences, or 1 where all have the same rows. */
+  readonly batch: number;
+  /** [batch · heads] Which of `rows` a line has, by batch · heads + head. */
+  readonly of: readonly number[];
+}
+
+/** What a call brings to a pattern that may have one for each head and sequence. */
+export interface LinesShape extends Lengths, LineCounts {}
+
+/**
+ * `compress` for every head of every sequence. Lines whose patterns are the same value, the same text or come to the same rows share
+ * them, so that 32 heads of four patterns cost what the four do.
+ *
+ * Throws `SplatError` as `compress` does, and where a `perHead` or `perBatch` is not as long as there are query heads and sequences.
+ */
+export function compressLines(pattern: Pattern, shape: LinesShape): Lines {
+  const node = nodeOf(pattern);
+  const resolved = resolveShape(shape);
+  checkLists(node, shape);
+  checkFits(node, resolved);
+  if (isPlain(node)) return oneLine(compressNode(node, resolved));
+
+  const {perHead: heads = 1, perBatch: batch = 1} = listsOf(node);
+  const rows: Acsr[] = [];
+  const known = new Map<PlainNode | string, number>();
+  const numberOf = (line: PlainNode): number => {
+    let number = known.get(line);
+    if (number !== undefined) return number;
+    const key = holdsLongMask(line) ? line : print(line);
+    number = known.get(key);
+    if (number === undefined) {
+      const own = compressNode(line, resolved);
+      number = rows.findIndex((acsr) => isSame(acsr, own));
+      if (number < 0) number = rows.push(own) - 1;
+      known.set(key, number);
+    }
+    known.set(line, number);
+    return number;
+  };
+  const of = times(batch * heads, (line) => numberOf(lineOf(node, line % heads, Math.floor(line / heads))));
+  const headsDiffer = of.some((number, line) => number !== of[line - (line % heads)]);
+  const batchDiffers = of.some((number, line) => number !== of[line % heads]);
+  return Object.freeze({
+    rows: Object.freeze(rows),
+    heads: headsDiffer ? heads : 1,
+    batch: batchDiffers ? batch : 1,
+    of: Object.freeze(of.filter((_, line) => (headsDiffer || line % heads === 0) && (batchDiffers || line < heads))),
+  });
+}
+
+/** The rows of a pattern that has the same for all lines. */
+export const rowsForAll = (pattern: Pattern, shape: LinesShape): Acsr => sharedRows(compressLines(pattern, shape));
+
+/** The rows that all lines have, for what knows no others. */
+export function sharedRows({rows, heads, batch}: Lines): Acsr {
+  if (rows.length === 1) return rows[0]!;
+  const lists = [heads > 1 ? 'heads' : '', batch > 1 ? 'sequences' : ''].filter((name) => name !== '').join(' and ');
+  return refuse(
+    'pattern',
+    `${rows.length} patterns for different ${lists}`,
+    'one that all of them share: plans and kernels of WebGPU know no others yet',
+    'Attend in a call for each pattern, with the heads or sequences that have it, or on the cpu, wasm or webgl backend.',
+  );
+}
+
+/** Rows that all lines have. */
+export const oneLine = (acsr: Acsr): Lines =>
+  Object.freeze({rows: Object.freeze([acsr]), heads: 1, batch: 1, of: Object.freeze([0])});
+
+/** The rows of a head of a sequence of the call. */
+export const rowsAt = ({rows, heads, batch, of}: Lines, sequence: number, head: number): Acsr =>
+  rows[of[(batch === 1 ? 0 : sequence) * heads + (heads === 1 ? 0 : head)]!]!;
+
+/** The same lines of other rows. */
+export const mapRows = (lines: Lines, make: (acsr: Acsr) => Acsr): Lines =>
+  Object.freeze({...lines, rows: Object.freeze(lines.rows.map(make))});
+
+const ROWS = ['rowRuns', 'start', 'stride', 'count', 'irregularRows', 'bits'] as const;
+const PERIOD = ['rowRuns', 'start', 'stride', 'count'] as const;
+
+/** Whether two patterns came to the same rows of one shape. Rows that recur are compared by their period, so that none are written out. */
+function isSame(a: Acsr, b: Acsr): boolean {
+  if (a.nnz !== b.nnz) return false;
+  const [x, y] = [a.recurrence, b.recurrence];
+  if (x === undefined || y === undefined) return ROWS.every((name) => sameNumbers(a[name], b[name]));
+  if (x.period !== y.period || !PERIOD.every((name) => sameNumbers(x[name], y[name]))) return false;
+  if (x.clip === null || y.clip === null) return x.clip === y.clip;
+  return sameNumbers(x.clip.low, y.clip.low) && sameNumbers(x.clip.high, y.clip.high);
+}
+
+function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  // A loop: `every` of a typed array takes three times as long.
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
