@@ -95,8 +95,8 @@ export interface CompiledGradients {
   readonly launches: readonly Launch[];
   readonly tail: Tail;
   readonly workBytes: WorkBytes;
-  /** The key tiles, whose records lie behind those of the row tiles. */
-  readonly keys: GradientPlan['keys'];
+  /** Its row tiles, which are `plan`, and key tiles. */
+  readonly gradients: GradientPlan;
 }
 
 /**
@@ -118,7 +118,7 @@ export function compileGradients(
       scratch: 16 * gradientScratch(gradients).total,
       ...(plan.storage === 'float16' && roundedBytes(plan)),
     }),
-    keys: gradients.keys,
+    gradients,
   });
 }
 

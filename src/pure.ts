@@ -17,6 +17,7 @@ export {
 export {explain, launchesText, linesText, patternText, planText} from './explain.js';
 export {Pattern, fromMask, holdsLongMask, isPlain, parsePattern, perBatch, perHead, refusePattern} from './pattern/index.js';
 export {
+  checkGradientPlan,
   checkPlan,
   CHUNK_PAIRS,
   CORE_DEVICE,

@@ -20,5 +20,6 @@ export {mostKeys} from './most_keys.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';
 export {checkPlan} from './check.js';
+export {checkGradientPlan} from './check_keys.js';
 export {draw} from './draw.js';
 export {forEachSpan, toDense} from './visit.js';

@@ -1,4 +1,4 @@
-import {isWide, scratchLayout, type Pass, type Plan} from '../plan/index.js';
+import {gradientScratch, isWide, scratchLayout, type GradientPlan, type Plan} from '../plan/index.js';
 import type {Tail} from './terms/fields.js';
 import {PARAMS_BYTES} from './text/params.js';
 import type {BindingRole, Launch, Range} from './text/program.js';
@@ -10,7 +10,7 @@ export interface Launched {
   readonly tail: Pick<Tail, 'pairs'>;
   readonly workBytes: Readonly<Partial<Record<BindingRole, number>>>;
   /** Of a backward pass. */
-  readonly keys?: {readonly passes: readonly Pass[]};
+  readonly gradients?: GradientPlan;
   /** Of a step of decoding. */
   readonly memory?: readonly BindingRole[];
   readonly words?: Int32Array;
@@ -45,8 +45,8 @@ export function checkLaunches(launched: Launched): void {
   if (plan === null || isWide(plan.problem)) return;
   checkTail(launched, plan);
   checkRanges(launched, plan);
-  if (launched.keys === undefined)
-    must(workBytes.scratch! >= 16 * scratchLayout(plan).total, `scratch of ${workBytes.scratch} bytes`);
+  const {total} = launched.gradients === undefined ? scratchLayout(plan) : gradientScratch(launched.gradients);
+  must(workBytes.scratch! >= 16 * total, `scratch of ${workBytes.scratch} bytes`);
   if (memory !== undefined) must(plan.passes.length === 1, `a step of ${plan.passes.length} passes`);
 }
 
@@ -97,7 +97,8 @@ interface Walk {
   readonly next: number[];
 }
 
-function checkRanges({launches, keys}: Launched, plan: Plan): void {
+function checkRanges({launches, gradients}: Launched, plan: Plan): void {
+  const keys = gradients?.keys;
   const walks = new Map<string, Walk>();
   for (const {program, grid, range} of launches) {
     if (range === undefined) continue;
@@ -136,7 +137,7 @@ function checkRanges({launches, keys}: Launched, plan: Plan): void {
 }
 
 /** What each pass has of a section. */
-const spansOf = (of: Range['of'], plan: Plan, keys: Launched['keys']): (readonly [begin: number, end: number])[] =>
+const spansOf = (of: Range['of'], plan: Plan, keys: GradientPlan['keys'] | undefined): (readonly [begin: number, end: number])[] =>
   (of.startsWith('key') ? (keys?.passes ?? []) : plan.passes).map(({itemBegin, itemEnd, mergeBegin, mergeEnd}) =>
     of === 'items' || of === 'keyItems' ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd],
   );

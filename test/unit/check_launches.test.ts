@@ -1,6 +1,7 @@
 import {compress, oneLine} from '../../src/acsr/index.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
 import {
+  checkGradientPlan,
   checkLaunches,
   compile,
   compileGradients,
@@ -14,6 +15,7 @@ import {
   type Launch,
   type Launched,
 } from '../../src/pure.js';
+import {KEY_ITEM, VISIT} from '../../src/plan/index.js';
 import {CORPUS, problemOfCase} from '../corpus.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 
@@ -109,5 +111,27 @@ describe('the laws of launches', () => {
       expect(() => checkLaunches(launched))
         .withContext(String(message))
         .toThrowError(message);
+  });
+
+  it('name what is wrong with key tiles', () => {
+    const problem = problemFor({queryLength: 300, keyLength: 300, queryOffset: 0});
+    const {gradients} = compileGradients(compile(causal(), problem, CORE_DEVICE, {aux: 'rowSums', implementation: 'fused'}), false);
+    const {rows, keys} = gradients;
+    const put = (section: 'items' | 'spans', word: number, value: number): (() => void) => {
+      const schedule = rows.schedule.slice();
+      schedule[2 * keys.offsets[section] + word] = value;
+      return () => checkGradientPlan({...gradients, rows: {...rows, schedule}});
+    };
+    checkGradientPlan(gradients);
+    expect(put('items', KEY_ITEM.at.firstKey, 1)).toThrowError(/^key tiles: key 1 has number|slot \d+ is summed for other keys/);
+    expect(put('items', KEY_ITEM.at.keys, 100)).toThrowError(/^key tiles: a tile of 100 keys|slot \d+ is summed for other keys/);
+    expect(put('items', KEY_ITEM.at.visitEnd, 10_000)).toThrowError(/^key tiles: /);
+    expect(put('spans', VISIT.at.end, 10_000)).toThrowError(/^key tiles: /);
+    expect(put('spans', VISIT.at.begin, rows.schedule[2 * keys.offsets.spans + VISIT.at.begin]! + 1)).toThrowError(
+      /^key tiles: pair/,
+    );
+    expect(() => checkGradientPlan({...gradients, keys: {...keys, slots: keys.slots + 1}})).toThrowError(
+      /slots, but no wave has more/,
+    );
   });
 });

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {
   checkAcsr,
+  checkGradientPlan,
   checkLaunches,
   checkPlan,
   isWide,
@@ -46,8 +47,9 @@ export function showCall(level: number, what: string, {pattern, lines, plan}: Ro
 
 /** Checks launches and prints their plan (level 3) and their WGSL (4), of forward and backward passes and of decoding steps. */
 export function showLaunches(level: number, launched: Launched): void {
+  const {plan, launches, gradients} = launched;
+  if (gradients !== undefined) check(gradients, checkGradientPlan);
   check(launched, checkLaunches);
-  const {plan, launches} = launched;
   if (level >= 3 && plan !== null) print(planText(plan));
   if (level >= 4) print(launchesText(launches));
 }
