@@ -6,10 +6,11 @@
 #   decode.{txt,jsonl}      decoding from a key-value cache
 #   bytes.{txt,jsonl}       the byte-level language model, sparse and dense
 #   planning.{txt,jsonl}    planning in plain JavaScript
+#   masks.{txt,jsonl}       masks that no named pattern says; only when asked for
 #   model.{txt,jsonl}       a model as large as BERT base, as converted and swapped; only when asked for: the others take the nine minutes
 #   flex.jsonl              PyTorch FlexAttention and dense attention, if python3 here has torch and a GPU
-# Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,bytes,planning,flex,model] [options of npm run bench and npm run bench:tiers]
-# Writes to $OUT, or ./results. Options go to attention and to tiers: what only one of them knows needs --only.
+# Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,bytes,planning,flex,masks,model] [options of npm run bench and npm run bench:tiers]
+# Writes to $OUT, or ./results. Options go to attention, tiers and masks: what only one of them knows needs --only.
 # The host is taken for a throw-away container: the Vulkan loader is unpacked into the system when it is missing.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,8 +25,8 @@ while [ $# -gt 0 ]; do
 done
 for part in ${only//,/ }; do
   case $part in
-    attention | tiers | training | decode | bytes | planning | flex | model) ;;
-    *) echo "--only: '$part' is none of attention, tiers, training, decode, bytes, planning, flex, model." >&2; exit 2 ;;
+    attention | tiers | training | decode | bytes | planning | flex | masks | model) ;;
+    *) echo "--only: '$part' is none of attention, tiers, training, decode, bytes, planning, flex, masks, model." >&2; exit 2 ;;
   esac
 done
 runs() { [[ ,$only, == *,$1,* ]]; }
@@ -69,6 +70,7 @@ if runs training; then measure training bench/training_run.mjs "$(share training
 if runs decode; then measure decode bench/decode_run.mjs "$(share decode 60)"; fi
 if runs bytes; then measure bytes bench/bytes_run.mjs "$(share bytes 60)"; fi
 if runs tiers; then measure tiers bench/tiers_run.mjs "$(share tiers 190)" --adversarial --budget 150 "${options[@]}"; fi
+if runs masks; then measure masks bench/masks_run.mjs "$(share masks 300)" --budget 480 "${options[@]}"; fi
 if runs model; then measure model bench/model_run.mjs "$(share model 240)"; fi
 if [ -s "$out/errors.txt" ]; then tail -n 5 "$out/errors.txt"; fi
 if runs planning; then measure planning bench/planning.mjs "$(share planning 40)"; fi

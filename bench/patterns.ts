@@ -6,7 +6,7 @@ export interface BenchPattern {
   readonly name: string;
   readonly says: string;
   readonly pattern: Pattern;
-  attends(query: number, key: number): boolean;
+  attends(query: number, key: number, head?: number): boolean;
 }
 
 export const PATTERNS: readonly BenchPattern[] = [

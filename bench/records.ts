@@ -11,6 +11,7 @@ export type BenchRecord =
   | TrainingRecord
   | DecodeRecord
   | BytesRecord
+  | MaskRecord
   | ModelRecord;
 
 /** The first line of a run: where and when. */
@@ -100,6 +101,36 @@ export interface TierRecord {
   /** First call of a new structure, every pipeline cold: planning, text, compilation, upload, run. Absent where an earlier row had them. */
   readonly firstMs?: number;
   readonly pipelines?: number;
+  readonly error?: string;
+}
+
+/** One mask on one system, laid out in one way. */
+export interface MaskRecord {
+  readonly kind: 'mask';
+  readonly mask: string;
+  readonly system: string;
+  readonly n: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** The implementation asked for, and what it came to. */
+  readonly asked: 'auto' | 'fused' | 'dense';
+  readonly implementation?: string;
+  /** Pairs that attend, of a head; the mean where heads differ. */
+  readonly pairs?: number;
+  readonly density?: number;
+  readonly tileDensity?: number;
+  /** What the plan predicts. */
+  readonly predictedMs?: number;
+  /** Planning and writing kernels, in plain JavaScript: the least of up to three times. */
+  readonly planMs?: number;
+  /** Bytes of schedule, mask bits and scratch. */
+  readonly bytes?: number;
+  readonly tile?: string;
+  /** The kernels, conversion left out. Null when the system did not run; `error` says why. */
+  readonly ms: number | null;
+  readonly samples?: number;
+  readonly clockRatio?: number;
+  readonly maxError?: number;
   readonly error?: string;
 }
 

@@ -63,7 +63,7 @@ export interface SampledErrors {
  */
 export function sampledErrors(
   inputs: Inputs,
-  attends: (query: number, key: number) => boolean,
+  attends: (query: number, key: number, head: number) => boolean,
   output: ArrayLike<number>,
 ): SampledErrors {
   const {heads, n, headDim} = inputs;
@@ -94,14 +94,14 @@ export function rowErrors(
   {n, headDim, query, key, value}: Inputs,
   head: number,
   row: number,
-  attends: (query: number, key: number) => boolean,
+  attends: (query: number, key: number, head: number) => boolean,
   found: ArrayLike<number>,
 ): SampledErrors {
   const queryAt = (head * n + row) * headDim;
   const score = new Float64Array(n).fill(-Infinity);
   let max = -Infinity;
   for (let k = 0; k < n; k++) {
-    if (!attends(row, k)) continue;
+    if (!attends(row, k, head)) continue;
     let dot = 0;
     for (let d = 0; d < headDim; d++) dot += query[queryAt + d]! * key[(head * n + k) * headDim + d]!;
     score[k] = dot / Math.sqrt(headDim);

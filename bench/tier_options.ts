@@ -4,6 +4,7 @@ import {list, oneOf, positive} from './options.js';
 /** What is compared; see tier_systems.ts for what each is. */
 export const SYSTEMS = ['float32', 'float32 subgroups', 'float16 storage', 'tensor cores', 'prototype matrix'] as const;
 export type System = (typeof SYSTEMS)[number];
+export type OwnSystem = Exclude<System, 'prototype matrix'>;
 
 /** One row per system. */
 export interface TierCase {

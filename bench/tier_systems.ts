@@ -1,5 +1,5 @@
 import type {Device, Storage} from '../src/pure.js';
-import type {System} from './tier_options.js';
+import type {OwnSystem} from './tier_options.js';
 
 /** What a system's plans are made for. */
 export interface TierDevice {
@@ -9,11 +9,7 @@ export interface TierDevice {
 }
 
 /** The device that a system's plans are made for, out of what was granted; or why it cannot run, as text. */
-export function tierDevice(
-  system: Exclude<System, 'prototype matrix'>,
-  granted: Device,
-  refused: readonly string[],
-): TierDevice | string {
+export function tierDevice(system: OwnSystem, granted: Device, refused: readonly string[]): TierDevice | string {
   const none = (extra: string): string =>
     `not granted: ${refused.find((sentence) => sentence.startsWith(`${extra}:`)) ?? `${extra}.`}`;
   switch (system) {

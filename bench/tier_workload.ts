@@ -1,4 +1,12 @@
-import {compile, type BindingRole, type Compiled, type Device, type Problem, type Storage} from '../src/pure.js';
+import {
+  compile,
+  type BindingRole,
+  type Compiled,
+  type Device,
+  type Implementation,
+  type Problem,
+  type Storage,
+} from '../src/pure.js';
 import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {halvesBytes} from '../src/wgsl/index.js';
 import {finish, type Gpu} from './gpu.js';
@@ -7,7 +15,7 @@ import {matrixVariant, prototypeMatrixOp} from './peers/prototype_matrix/op.mjs'
 import type {TierRecord} from './records.js';
 import {fromHalves, growingKeys, halfInputs, sampledErrors, type Inputs} from './reference.js';
 import {neverSeen, TierOp} from './tier_op.js';
-import type {System} from './tier_options.js';
+import type {OwnSystem, System} from './tier_options.js';
 import {runsPrototypeMatrix, tierDevice} from './tier_systems.js';
 import type {Timer} from './timer.js';
 
@@ -18,8 +26,8 @@ export interface TierBench {
   readonly refused: readonly string[];
   readonly heads: number;
   readonly pipelines: Pipelines;
-  /** The sets of kernels that have had their first call. */
-  readonly seen: Set<string>;
+  /** The sets of kernels that have had their first call; null where first calls are not timed. */
+  readonly seen: Set<string> | null;
 }
 
 /** As in workload.ts. */
@@ -57,11 +65,38 @@ export class TierWorkload {
   async row(system: System, pattern: BenchPattern): Promise<TierRecord | null> {
     const row = this.empty(system, pattern);
     try {
-      return system === 'prototype matrix' ? await this.prototypeRow(pattern, row) : await this.ownRow(system, pattern, row);
+      if (system === 'prototype matrix') return await this.prototypeRow(pattern, row);
+      await finish(this.bench.gpu);
+      const start = performance.now();
+      const compiled = this.compile(system, pattern);
+      return typeof compiled === 'string' ? {...row, error: compiled} : await this.ownRow(compiled, pattern, row, start);
     } catch (error) {
       this.bench.gpu.takeErrors();
       return {...row, error: String(error)};
     }
+  }
+
+  /** A row of what `compile` gave. */
+  async rowOf(compiled: Compiled, system: OwnSystem, pattern: BenchPattern): Promise<TierRecord> {
+    const row = this.empty(system, pattern);
+    try {
+      return await this.ownRow(compiled, pattern, row, performance.now());
+    } catch (error) {
+      this.bench.gpu.takeErrors();
+      return {...row, error: String(error)};
+    }
+  }
+
+  /** Plan and kernels of one of our systems, or why it cannot run here. */
+  compile(system: OwnSystem, pattern: BenchPattern, implementation: Implementation | 'auto' = 'auto'): Compiled | string {
+    const {granted, refused} = this.bench;
+    const tier = tierDevice(system, granted, refused);
+    if (typeof tier === 'string') return tier;
+    for (const storage of tier.storage) {
+      const compiled = this.compileFor(pattern, tier.device, storage, implementation);
+      if (system !== 'tensor cores' || compiled.plan.matrix !== null) return compiled;
+    }
+    return "none of the device's matrices fit";
   }
 
   empty(system: System, {name}: BenchPattern): TierRecord {
@@ -69,21 +104,14 @@ export class TierWorkload {
     return {kind: 'tier', system, pattern: name, n, heads: this.bench.heads, headDim, ...(keys && {keys}), ms: null};
   }
 
-  private async ownRow(system: Exclude<System, 'prototype matrix'>, pattern: BenchPattern, row: TierRecord): Promise<TierRecord> {
-    const {gpu, timer, granted, refused, heads, seen, pipelines} = this.bench;
-    const tier = tierDevice(system, granted, refused);
-    if (typeof tier === 'string') return {...row, error: tier};
-    await finish(gpu);
-    const start = performance.now();
-    let compiled = this.compile(pattern, tier.device, tier.storage[0]!);
-    if (system === 'tensor cores' && compiled.plan.matrix === null) compiled = this.compile(pattern, tier.device, tier.storage[1]!);
+  private async ownRow(compiled: Compiled, pattern: BenchPattern, row: TierRecord, start: number): Promise<TierRecord> {
+    const {gpu, timer, heads, seen, pipelines} = this.bench;
     const {plan, launches} = compiled;
-    if (system === 'tensor cores' && plan.matrix === null) return {...row, error: "none of the device's matrices fit"};
     this.makeHalves(compiled);
 
     const structure = [...new Set(launches.map(({program}) => program.key))].sort();
     let firstMs: number | undefined;
-    if (!seen.has(structure.join())) {
+    if (seen !== null && !seen.has(structure.join())) {
       seen.add(structure.join());
       const first = new TierOp(gpu.device, compiled, new Pipelines(gpu.device), this.tensors, neverSeenOnce());
       first.enqueue(1, 'all');
@@ -130,7 +158,7 @@ export class TierWorkload {
     const {gpu, timer, granted, heads, pipelines} = bench;
     if (matrixVariant(pattern.name, n, headDim) === null) return null;
     if (!runsPrototypeMatrix(granted)) return {...row, error: 'not granted: matrices of 16 × 16 × 16, f16 → f32'};
-    const converts = this.compile(pattern, {...granted, matrices: []}, 'float16');
+    const converts = this.compileFor(pattern, {...granted, matrices: []}, 'float16');
     this.makeHalves(converts);
     const convert = new TierOp(gpu.device, converts, pipelines, this.tensors);
     convert.enqueue(1, 'convert');
@@ -150,7 +178,12 @@ export class TierWorkload {
     }
   }
 
-  private compile({pattern}: BenchPattern, device: Device, storage: Storage): Compiled {
+  private compileFor(
+    {pattern}: BenchPattern,
+    device: Device,
+    storage: Storage,
+    implementation: Implementation | 'auto' = 'auto',
+  ): Compiled {
     const {n, headDim} = this;
     const problem: Problem = {
       batch: 1,
@@ -163,7 +196,7 @@ export class TierWorkload {
       headDim,
       valueDim: headDim,
     };
-    return compile(pattern, problem, device, {storage});
+    return compile(pattern, problem, device, {storage, implementation});
   }
 
   /** All float16 plans of a length have the same converted tensors. */

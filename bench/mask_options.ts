@@ -1,0 +1,58 @@
+import {parseArgs} from 'node:util';
+import {list, oneOf, positive, type Implementation} from './options.js';
+import {SYSTEMS, type OwnSystem} from './tier_options.js';
+
+export interface MaskOptions {
+  readonly lengths: readonly number[];
+  readonly masks: readonly string[];
+  readonly systems: readonly OwnSystem[];
+  readonly implementations: readonly Implementation[];
+  readonly heads: number;
+  readonly headDim: number;
+  readonly json: string | undefined;
+  /** No new row is started after this many seconds. */
+  readonly budgetSeconds: number;
+}
+
+const OWN = SYSTEMS.filter((system) => system !== 'prototype matrix');
+const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
+
+export const MASKS_HELP = `npm run bench:masks -- [options]
+  --n 1024,4096,16384      tokens (on a software adapter 200)
+  --masks swin,hub         masks (default all, from 8,192 tokens on those of few pairs; on a software adapter four)
+  --systems float32,tensor-cores
+                           also float32-subgroups, float16-storage
+  --implementations auto,fused,dense
+  --heads 8                heads
+  --headdim 64             features of a head
+  --json FILE              write the JSON lines to FILE
+  --budget 300             start no new row after so many seconds`;
+
+/** Reads the command line. */
+export function parseMaskOptions(args: readonly string[], names: readonly string[], software: boolean): MaskOptions | 'help' {
+  const {values} = parseArgs({
+    args: [...args],
+    options: {
+      help: {type: 'boolean', default: false},
+      n: {type: 'string', default: software ? '200' : '1024,4096,16384'},
+      masks: {type: 'string', default: (software ? ['nearest16', 'fixed', 'swin', 'hub'] : names).join()},
+      systems: {type: 'string', default: software ? 'float32' : 'float32,tensor-cores'},
+      implementations: {type: 'string', default: IMPLEMENTATIONS.join()},
+      heads: {type: 'string', default: software ? '2' : '8'},
+      headdim: {type: 'string', default: '64'},
+      json: {type: 'string'},
+      budget: {type: 'string', default: '300'},
+    },
+  });
+  if (values.help) return 'help';
+  return {
+    lengths: list(values.n).map((text) => positive('--n', text)),
+    masks: list(values.masks).map((text) => oneOf('--masks', text, names)),
+    systems: list(values.systems).map((text) => oneOf('--systems', text.replaceAll('-', ' '), OWN)),
+    implementations: list(values.implementations).map((text) => oneOf('--implementations', text, IMPLEMENTATIONS)),
+    heads: positive('--heads', values.heads),
+    headDim: positive('--headdim', values.headdim),
+    json: values.json,
+    budgetSeconds: positive('--budget', values.budget),
+  };
+}

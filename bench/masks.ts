@@ -1,0 +1,79 @@
+import {appendFileSync, writeFileSync} from 'node:fs';
+import {Host} from '../src/runtime/host/backend.js';
+import {Pipelines} from '../src/runtime/host/pipelines.js';
+import {drawMask, MASK_ZOO} from '../test/support/mask_zoo.js';
+import {openTiersGpu} from './gpu.js';
+import {MASKS_HELP, parseMaskOptions} from './mask_options.js';
+import {masksText} from './mask_report.js';
+import {maskRows} from './mask_rows.js';
+import type {MaskRecord} from './records.js';
+import {clockWords, describeRun, line} from './run_record.js';
+import {SKIPPED} from './skipped.js';
+import {digits} from './table.js';
+import {TierWorkload, type TierBench} from './tier_workload.js';
+import {openTimer} from './timer.js';
+
+/** Masks that are drawn and compressed in seconds at any length: the others have tens of millions of pairs at 16,384 tokens. */
+const LONG = [
+  'nearest16',
+  'hub',
+  'powerLaw',
+  'randomTree',
+  'medusa',
+  'verticalSlash',
+  'swin',
+  'neighbourhood',
+  'logSparse',
+  'fixed',
+];
+const LONG_FROM = 8192;
+
+/** Times masks that no named pattern says; returns the exit code: 1 when anything failed or was wrong. */
+export async function main(args: readonly string[]): Promise<number> {
+  const {gpu, report} = await openTiersGpu();
+  const names = MASK_ZOO.map(({name}) => name);
+  const options = parseMaskOptions(args, names, gpu.software);
+  if (options === 'help') {
+    console.log(MASKS_HELP);
+    return 0;
+  }
+  const timer = await openTimer(gpu);
+  const run = describeRun(gpu, timer.clock);
+  console.log(`${run.device} (${run.driver}), ${clockWords(run.clock)}\n`);
+  if (options.json !== undefined) writeFileSync(options.json, line(run));
+  const start = performance.now();
+  const late = (): boolean => performance.now() - start > options.budgetSeconds * 1000;
+  const records: MaskRecord[] = [];
+  const add = (record: MaskRecord): void => {
+    records.push(record);
+    // As they come, so that a run that is stopped leaves what it measured.
+    if (options.json !== undefined) appendFileSync(options.json, line(record));
+    const {mask, n, system, asked, error, ms, implementation} = record;
+    console.error(
+      `${mask} ${n} ${system} ${asked}${asked === 'auto' ? ` (${implementation})` : ''}: ${error ?? `${digits(ms)} ms`}`,
+    );
+  };
+
+  const bench: TierBench = {
+    ...{gpu, timer, granted: Host.of(gpu.backend)!.limits, refused: report.refused},
+    ...{heads: options.heads, pipelines: new Pipelines(gpu.device), seen: null},
+  };
+  for (const n of options.lengths) {
+    const workload = new TierWorkload(bench, n, options.headDim);
+    const asked = options.masks.filter((name) => n < LONG_FROM || options.masks.length < names.length || LONG.includes(name));
+    for (const name of asked) {
+      if (late()) continue;
+      const mask = drawMask(
+        MASK_ZOO.find((each) => each.name === name)!,
+        n,
+      );
+      for (const system of options.systems)
+        for await (const record of maskRows(workload, system, mask, options.implementations, late)) add(record);
+    }
+    workload.dispose();
+  }
+  console.log(masksText(records));
+  if (options.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
+  const failed = ({error}: MaskRecord): boolean => error !== undefined && error !== SKIPPED && !error.startsWith('not granted');
+  return records.some(failed) ? 1 : 0;
+}
