@@ -9,11 +9,12 @@ import {
   type Pattern,
   type SparseAttentionOptions,
 } from '../../src/index.js';
-import {checkPlan, makePlan} from '../../src/plan/index.js';
+import {checkPlan, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
 import {launch} from '../../src/runtime/launch/launch.js';
-import {broadcastBias, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
+import {broadcastBias, mulberry32, randomInputs, type AttentionInputs, type Attends} from '../oracle.js';
 import {host, poison, tensorsOf} from '../support/attend.js';
 import {expectLaw} from '../support/half_law.js';
+import {handMade} from '../support/hand_made.js';
 import {biasOf, gaussianInputs, MATRIX_CASES, tileOf, type MatrixCase} from '../support/matrix_cases.js';
 import {problemFor} from '../support/plans.js';
 import {onSecondBackend} from '../support/second_backend.js';
@@ -216,5 +217,33 @@ describe('on tensor cores, or where there are none in registers, float16 attenti
     const first = await run();
     expectLaw(first as Float32Array, inputs, (q, k) => pattern.attends(q, k, problem), {}, 'the first of two equal calls');
     expect(await run()).toEqual(first);
+  });
+
+  it('follows schedules that name rows, keys, pairs, heads and sequences in any way', async () => {
+    const shape = {queryLength: 70, keyLength: 150, queryOffset: 0};
+    const problem = problemFor(shape, {batch: 2, heads: 2, headDim: 32});
+    const inputs = gaussianInputs(problem);
+    const pairs: Attends = (q, k, b, h) =>
+      (q < 32 && k >= 60) || (q % 11 !== 5 && mulberry32(((b * 2 + h) * 70 + q) * 150 + k + 1)() < 0.2);
+    const thirds: Attends = (q, k, _b, h) => k % 3 === 0 && k >= q - 9 * h && k <= q + 40;
+    const base = makePlan(compress(causal(), problem), problem, host().limits, 'fused', {storage: 'float16'});
+    for (const [kinds, attends, parts] of [
+      [{...REGULAR, rows: 'list', keys: 'list', mask: 'bits', heads: 'item', batch: 'item'}, pairs, true],
+      [{...REGULAR, keys: 'list', heads: 'item'}, thirds, false],
+      [{...REGULAR, rows: 'list', mask: 'bits', batch: 'item'}, (q, k, b) => pairs(q, k, b, 0), false],
+    ] as [Kinds, Attends, boolean][]) {
+      const what = Object.values(kinds).join();
+      const own: Attends = kinds.batch === 'item' ? attends : (q, k, _b, h) => attends(q, k, 0, h);
+      const compiled = complete(handMade(problem, kinds, own, parts, base), null);
+      // The second finds scores that outgrow any reference.
+      for (const scale of [1 / Math.sqrt(32), 6]) {
+        tf.engine().startScope();
+        const [query, key, value] = tensorsOf(inputs);
+        const [info] = launch(host(), compiled, {query, key, value}, {scale});
+        const found = await tf.engine().makeTensorFromTensorInfo(info!).data();
+        expectLaw(found, inputs, own, {scale}, `${what}, scale ${scale}`);
+        tf.engine().endScope();
+      }
+    }
   });
 });

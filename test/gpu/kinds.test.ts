@@ -1,5 +1,5 @@
 import {gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../src/plan/index.js';
-import {generate, generateGradients, PLAIN} from '../../src/wgsl/index.js';
+import {generate, generateGradients, generateScoreGradients, PLAIN} from '../../src/wgsl/index.js';
 import {tailOf} from '../../src/wgsl/terms/fields.js';
 import {mulberry32, oracle, randomInputs, withinLengths, type Attends} from '../oracle.js';
 import {oracleGradients} from '../oracle_gradients.js';
@@ -86,6 +86,62 @@ describe('schedules made by hand are computed as the oracle says', () => {
       expectClose(found.dValue, right.value, 'dValue');
     });
   }
+
+  it('for gradients of single scores, and their sums over rows', async () => {
+    const kinds: Kinds = {rows: 'list', keys: 'list', mask: 'bits', heads: 'item', batch: 'item'};
+    const {batch, heads, queryLength, keyLength, headDim, valueDim} = single;
+    const inputs = randomInputs(single);
+    const dOutput = randomInputs(single, 2).query;
+    const plan = handMadeGradients(single, kinds, random, 'records');
+    const launches = [
+      ...generate(plan.rows, {aux: 'rowSums'}),
+      ...generateScoreGradients(plan, {kind: 'pairs', shape: [batch, heads, queryLength, keyLength]}),
+      ...generateScoreGradients(plan, {kind: 'keys'}),
+    ];
+    const rows = 4 * batch * heads * queryLength;
+    const scratch = 16 * Math.max(scratchLayout(plan.rows).total, gradientScratch(plan).total);
+    const found = await runProgram(
+      backend().device,
+      launches,
+      {
+        ...{query: inputs.query, key: inputs.key, value: inputs.value, dOutput, schedule: plan.rows.schedule, scratch},
+        ...{output: rows * valueDim, rowSums: 2 * rows, dScores: rows * keyLength, dKeyScores: 4 * batch * heads * keyLength},
+      },
+      ['dScores', 'dKeyScores'],
+      {scale: 1 / Math.sqrt(headDim)},
+    );
+    const right = oracleGradients(inputs, random, {}, dOutput).scores;
+    expectClose(found.dScores, right, 'dScores');
+    const sums = new Float64Array(batch * heads * keyLength);
+    right.forEach((value, at) => (sums[Math.floor(at / (queryLength * keyLength)) * keyLength + (at % keyLength)]! += value));
+    expectClose(found.dKeyScores, sums, 'dKeyScores');
+  });
+
+  it('for a mask tensor of every head, which rows in lists meet', async () => {
+    const kinds: Kinds = {...REGULAR, rows: 'list', mask: 'tensor', heads: 'item'};
+    const {batch, heads, queryLength, keyLength, headDim, valueDim} = single;
+    const inputs = randomInputs(single);
+    const plan = {...handMade(single, kinds, random, true), implementation: 'dense'} as const;
+    const maskShape = [batch, heads, queryLength, keyLength] as const;
+    const mask = Int32Array.from({length: batch * heads * queryLength * keyLength}, (_, at) => {
+      const [line, q, k] = [Math.floor(at / (queryLength * keyLength)), Math.floor(at / keyLength) % queryLength, at % keyLength];
+      return Number(random(q, k, Math.floor(line / heads), line % heads));
+    });
+    const schedule = new Int32Array(2 * tailOf(plan, PLAIN, maskShape).pairs);
+    schedule.set(plan.schedule);
+    const rows = 4 * batch * heads * queryLength;
+    const found = await runProgram(
+      backend().device,
+      generate(plan, {maskShape}),
+      {
+        ...{query: inputs.query, key: inputs.key, value: inputs.value, schedule, mask},
+        ...{scratch: 16 * scratchLayout(plan).total, output: rows * valueDim, rowSums: 2 * rows},
+      },
+      ['output'],
+      {scale: 1 / Math.sqrt(headDim)},
+    );
+    expectClose(found.output, oracle(inputs, random), 'output');
+  });
 
   it('for lists of keys of which a sequence has fewer: what lies behind its end may be anything', async () => {
     const kinds: Kinds = {...REGULAR, keys: 'list', mask: 'bits'};

@@ -10,9 +10,15 @@ const SIZE = 32;
 /**
  * A schedule of any mask, whatever its pass names and however: made from the meaning of the words, apart from the planner. Lists of rows are in
  * descending order, so that nothing works by being the identity. An interval needs rows whose keys follow one another among those that the
- * tile lists. `parts`: spans are cut at every 64 keys, and merges join them.
+ * tile lists. `base` says with which kernel; its tiles have 32 rows or more. `parts`: spans are cut at every 64 keys, and merges join them.
  */
-export function handMade(problem: Problem, kinds: Kinds, attends: Attends, parts: boolean): Plan {
+export function handMade(
+  problem: Problem,
+  kinds: Kinds,
+  attends: Attends,
+  parts: boolean,
+  base: Plan = planFor(causal(), problem, SOFTWARE_DEVICE, 'fused'),
+): Plan {
   const {queryLength, keyLength} = problem;
   const lists = new Lists();
   const slots = new Slots();
@@ -44,7 +50,7 @@ export function handMade(problem: Problem, kinds: Kinds, attends: Attends, parts
   }
   const items = lists.items.length / ITEM.words;
   return {
-    ...planFor(causal(), problem, SOFTWARE_DEVICE, 'fused'),
+    ...base,
     ...pack(lists.sections),
     passes: [passOf(kinds, items, lists.merges.length / MERGE.words)],
     weights: new Int32Array(items),
@@ -178,6 +184,7 @@ class Lists {
     keys: readonly number[],
     shown: (row: number, key: number) => boolean,
   ): [number, number] {
+    if (mask === 'tensor') return [0, 0];
     if (mask === 'interval') {
       const number = this.intervals.length / 2;
       for (let x = 0; x < Math.max(SIZE, rows.length); x++) {
