@@ -3,18 +3,18 @@ import {mostKeys, toDense} from '../../src/plan/index.js';
 import {blockLocal, full, strided} from '../../src/pattern/index.js';
 import {CORPUS, problemOfCase} from '../corpus.js';
 import {problemFor} from '../support/plans.js';
+import {readStruct, structLayout} from '../support/wgsl_layout.js';
 
 const SHAPE = {queryLength: 70, keyLength: 90, queryOffset: 20};
-
-/** Where `Params` has the scale of values. */
-const WORD = 31;
 
 describe('what values are multiplied by before they are summed', () => {
   const passes = compile(strided({stride: 4}).or(blockLocal({size: 8})), problemFor(SHAPE), CORE_DEVICE, {implementation: 'fused'});
   const corpus = CORPUS.map((each) => ({name: each.name, ...compile(each.pattern, problemOfCase(each), CORE_DEVICE)}));
   const compiled = [...corpus, {name: 'several passes', ...passes}];
-  const scaleOf = ({launches}: (typeof compiled)[number], dropout?: number): number =>
-    new Float32Array(launches[0]!.params({scale: 1, ...(dropout !== undefined && {dropout})}))[WORD]!;
+  const scaleOf = ({launches: [first]}: (typeof compiled)[number], dropout?: number): number => {
+    const bytes = first!.params({scale: 1, ...(dropout !== undefined && {dropout})});
+    return readStruct(bytes, structLayout(first!.program.code, 'Params'))['valueScale'] as number;
+  };
 
   it('is a power of two, for nothing is rounded', () => {
     for (const each of compiled)
