@@ -33,6 +33,19 @@ export class Runs {
     return keys;
   }
 
+  /** Adds the last row again, which begins with run `from`, one key further. */
+  shift(from: number): void {
+    const end = this.length;
+    if (2 * end - from > this.start.length) this.grow();
+    const {start, stride, count} = this;
+    for (let run = from, at = end; run < end; run++, at++) {
+      start[at] = start[run]! + 1;
+      stride[at] = stride[run]!;
+      count[at] = count[run]!;
+    }
+    this.length = 2 * end - from;
+  }
+
   finish(): Pick<Acsr, 'start' | 'stride' | 'count'> {
     const {start, stride, count, length} = this;
     if (start.length > room.start.length && start.length <= KEPT_RUNS) room = {start, stride, count};

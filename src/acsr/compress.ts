@@ -14,6 +14,7 @@ import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
 import {recurringRows} from './recurrence.js';
+import {shiftsOf} from './shifts.js';
 
 /**
  * The pattern as arithmetic: for every query the keys it attends to, as a few arithmetic progressions.
@@ -49,11 +50,20 @@ export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
   const rowRuns = new Int32Array(queryLength + 1);
   const runs = new Runs();
   const irregular = new Irregular(keyLength);
+  const shifts = shiftsOf(node, resolved);
   let nnz = 0;
+  let keys = 0;
+  let isRuns = false;
   for (let query = 0; query < queryLength; query++) {
-    let row = rows.runs(query);
-    if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
-    nnz += runs.add(row);
+    if (isRuns && query > shifts.from && query <= shifts.to) {
+      runs.shift(rowRuns[query - 1]!);
+    } else {
+      let row = rows.runs(query);
+      isRuns = !row.overflow;
+      if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
+      keys = runs.add(row);
+    }
+    nnz += keys;
     rowRuns[query + 1] = runs.length;
   }
   nnz += irregular.nnz;

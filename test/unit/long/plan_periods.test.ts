@@ -136,6 +136,30 @@ describe('patterns whose rows recur', () => {
     expect(recurring).toBeGreaterThan(30);
   });
 
+  it('are those of the query before, one key further, where windows are not cut', () => {
+    const window = fc
+      .tuple(fc.integer({min: 0, max: 12}), fc.integer({min: 0, max: 6}), stride)
+      .map(([left, right, dilation]) => slidingWindow({left, right, dilation}));
+    const windows = fc.letrec<{node: Pattern}>((tie) => ({
+      node: fc.oneof(
+        {depthSize: 'small'},
+        window,
+        fc.constant(causal()),
+        fc.tuple(tie('node'), tie('node')).map(([a, b]) => a.and(b)),
+        fc.tuple(tie('node'), tie('node')).map(([a, b]) => a.or(b)),
+      ),
+    })).node;
+    fc.assert(
+      fc.property(windows, length, length, fc.integer({min: -50, max: 50}), (each, queryLength, keyLength, moved) => {
+        const shape = {queryLength, keyLength, queryOffset: moved};
+        const acsr = compress(each, shape);
+        checkAcsr(acsr);
+        expectSamePairs(makePlan(acsr, problemFor(shape), CORE_DEVICE), pairsOf(each, shape));
+      }),
+      {numRuns: 150},
+    );
+  });
+
   it('are clipped by documents', () => {
     const shape = {queryLength: 300, keyLength: 330, queryOffset: 30};
     const each = strided({stride: 6})
