@@ -156,10 +156,17 @@ class Writer {
 
   pairs(share: LineShare, program: OfKinds, [batch, heads, queries, keys]: ScoreShape): void {
     const {problem, passes} = this.plan.rows;
-    const {one, over} = this.on(share);
+    const {one} = this.on(share);
     this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
     const flags = (batch < problem.batch ? SUMS_BATCH : 0) | (heads < problem.heads ? SUMS_HEADS : 0);
-    for (const pass of passes) this.push(...over(program(pass.kinds), 'items', pass, [heads, batch], flags));
+    for (const pass of passes) {
+      // Items of the lines that share a bias, where they name those: one line after another.
+      const turns = (axis: 'heads' | 'batch', ofBias: number): number =>
+        pass.kinds[axis] === 'item' && ofBias < problem[axis] ? problem[axis] : 1;
+      for (let firstBatch = 0; firstBatch < turns('batch', batch); firstBatch++)
+        for (let firstHead = 0; firstHead < turns('heads', heads); firstHead++)
+          this.push(...this.on({...share, firstBatch, firstHead}).over(program(pass.kinds), 'items', pass, [heads, batch], flags));
+    }
   }
 
   diagonals(heads: number): void {

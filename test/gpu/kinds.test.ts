@@ -87,35 +87,45 @@ describe('schedules made by hand are computed as the oracle says', () => {
     });
   }
 
-  it('for gradients of single scores, and their sums over rows', async () => {
-    const kinds: Kinds = {rows: 'list', keys: 'list', mask: 'bits', heads: 'item', batch: 'item'};
-    const {batch, heads, queryLength, keyLength, headDim, valueDim} = single;
-    const inputs = randomInputs(single);
-    const dOutput = randomInputs(single, 2).query;
-    const plan = handMadeGradients(single, kinds, random, 'records');
-    const launches = [
-      ...generate(plan.rows, {aux: 'rowSums'}),
-      ...generateScoreGradients(plan, {kind: 'pairs', shape: [batch, heads, queryLength, keyLength]}),
-      ...generateScoreGradients(plan, {kind: 'keys'}),
-    ];
-    const rows = 4 * batch * heads * queryLength;
-    const scratch = 16 * Math.max(scratchLayout(plan.rows).total, gradientScratch(plan).total);
-    const found = await runProgram(
-      backend().device,
-      launches,
-      {
-        ...{query: inputs.query, key: inputs.key, value: inputs.value, dOutput, schedule: plan.rows.schedule, scratch},
-        ...{output: rows * valueDim, rowSums: 2 * rows, dScores: rows * keyLength, dKeyScores: 4 * batch * heads * keyLength},
-      },
-      ['dScores', 'dKeyScores'],
-      {scale: 1 / Math.sqrt(headDim)},
-    );
-    const right = oracleGradients(inputs, random, {}, dOutput).scores;
-    expectClose(found.dScores, right, 'dScores');
-    const sums = new Float64Array(batch * heads * keyLength);
-    right.forEach((value, at) => (sums[Math.floor(at / (queryLength * keyLength)) * keyLength + (at % keyLength)]! += value));
-    expectClose(found.dKeyScores, sums, 'dKeyScores');
-  });
+  for (const [says, ofBatch, ofHeads] of [
+    ['single scores', 2, 2],
+    ['a bias that heads and sequences share', 1, 1],
+  ] as const)
+    it(`for gradients of ${says}, and their sums over rows`, async () => {
+      const kinds: Kinds = {rows: 'list', keys: 'list', mask: 'bits', heads: 'item', batch: 'item'};
+      const {batch, heads, queryLength, keyLength, headDim, valueDim} = single;
+      const inputs = randomInputs(single);
+      const dOutput = randomInputs(single, 2).query;
+      const plan = handMadeGradients(single, kinds, random, 'records');
+      const launches = [
+        ...generate(plan.rows, {aux: 'rowSums'}),
+        ...generateScoreGradients(plan, {kind: 'pairs', shape: [ofBatch, ofHeads, queryLength, keyLength]}),
+        ...generateScoreGradients(plan, {kind: 'keys'}),
+      ];
+      const rows = 4 * batch * heads * queryLength;
+      const scratch = 16 * Math.max(scratchLayout(plan.rows).total, gradientScratch(plan).total);
+      const pairs = queryLength * keyLength;
+      const found = await runProgram(
+        backend().device,
+        launches,
+        {
+          ...{query: inputs.query, key: inputs.key, value: inputs.value, dOutput, schedule: plan.rows.schedule, scratch},
+          ...{output: rows * valueDim, rowSums: 2 * rows, dKeyScores: 4 * batch * heads * keyLength},
+          dScores: 4 * ofBatch * ofHeads * pairs,
+        },
+        ['dScores', 'dKeyScores'],
+        {scale: 1 / Math.sqrt(headDim)},
+      );
+      const right = oracleGradients(inputs, random, {}, dOutput).scores;
+      const shared = new Float64Array(ofBatch * ofHeads * pairs);
+      const overRows = new Float64Array(batch * heads * keyLength);
+      right.forEach((value, at) => {
+        shared[at % shared.length]! += value;
+        overRows[Math.floor(at / pairs) * keyLength + (at % keyLength)]! += value;
+      });
+      expectClose(found.dScores, shared, 'dScores');
+      expectClose(found.dKeyScores, overRows, 'dKeyScores');
+    });
 
   it('for a mask tensor of every head, which rows in lists meet', async () => {
     const kinds: Kinds = {...REGULAR, rows: 'list', mask: 'tensor', heads: 'item'};

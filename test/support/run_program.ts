@@ -23,10 +23,15 @@ export async function runProgram<const Roles extends readonly BindingRole[]>(
   const buffers = new Map<string, GPUBuffer>();
   for (const [role, data] of Object.entries(contents))
     buffers.set(role, typeof data === 'number' ? buffer(data, usage) : buffer(data.byteLength, usage, data as BufferSource));
+  const pipelines = new Map<string, GPUComputePipeline>();
   const encoder = device.createCommandEncoder();
   for (const {program, grid, params} of launches) {
-    const module = device.createShaderModule({code: program.code});
-    const pipeline = await device.createComputePipelineAsync({layout: 'auto', compute: {module, entryPoint: 'main'}});
+    let pipeline = pipelines.get(program.key);
+    if (pipeline === undefined) {
+      const module = device.createShaderModule({code: program.code});
+      pipeline = await device.createComputePipelineAsync({layout: 'auto', compute: {module, entryPoint: 'main'}});
+      pipelines.set(program.key, pipeline);
+    }
     const uniform = params(call);
     const entries = program.bindings.map((role, binding) => ({
       binding,

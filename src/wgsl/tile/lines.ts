@@ -78,8 +78,8 @@ export const keyMergeLines = (kinds: OnGrid): string => {
 };
 
 /**
- * All lines that a bias is broadcast to, in turn, up to the brace of the loop; `written` is the one of the bias. What items name has no turns:
- * those of several heads that share a bias must not run at once.
+ * All lines that a bias is broadcast to, in turn, up to the brace of the loop; `written` is the one of the bias. Items of several heads that share
+ * a bias must not run at once: where items name theirs, a dispatch has one turn, that of `firstHead` and `firstBatch`.
  */
 export function everyLine(kinds: OnGrid): string {
   const {heads, batch} = kinds;
@@ -96,6 +96,8 @@ export function everyLine(kinds: OnGrid): string {
     'const SUMS_BATCH = 8u;',
     'const SUMS_HEADS = 16u;',
     named ? place : '',
+    heads === 'item' ? 'if ((params.flags & SUMS_HEADS) != 0u && headHere != params.firstHead) { return; }' : '',
+    batch === 'item' ? 'if ((params.flags & SUMS_BATCH) != 0u && batchHere != params.firstBatch) { return; }' : '',
     `let loopHeads = ${turns('heads', 'SUMS_HEADS')};`,
     `let loopBatch = ${turns('batch', 'SUMS_BATCH')};`,
     `let written = ${ofBias('batch', batchHere, 'SUMS_BATCH')} * ${headsOfBias} + ${ofBias('heads', headHere, 'SUMS_HEADS')};`,
