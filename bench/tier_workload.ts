@@ -8,7 +8,7 @@ import {
   type Storage,
 } from '../src/pure.js';
 import {Pipelines} from '../src/runtime/host/pipelines.js';
-import {halvesBytes} from '../src/wgsl/index.js';
+import {convertedBytes} from '../src/wgsl/index.js';
 import {finish, type Gpu} from './gpu.js';
 import type {BenchPattern} from './patterns.js';
 import {matrixVariant, prototypeMatrixOp} from './peers/prototype_matrix/op.mjs';
@@ -201,11 +201,9 @@ export class TierWorkload {
 
   /** All float16 plans of a length have the same converted tensors. */
   private makeHalves({plan}: Compiled): void {
-    if (plan.storage !== 'float16' || this.tensors.queryHalves !== undefined) return;
-    const {query, key, value} = halvesBytes(plan);
-    this.tensors.queryHalves = this.buffer(query);
-    this.tensors.keyHalves = this.buffer(key);
-    this.tensors.valueHalves = this.buffer(value);
+    if (this.tensors.queryHalves !== undefined) return;
+    const buffers = Object.entries(convertedBytes(plan)).map(([role, bytes]) => [role, this.buffer(bytes)] as const);
+    Object.assign(this.tensors, Object.fromEntries(buffers));
   }
 
   /** The conversion depends on the length alone, and is timed once for all patterns. */

@@ -3,6 +3,7 @@ import type {Stages} from './explain.js';
 import type {Pattern} from './pattern/index.js';
 import {
   candidates,
+  converts,
   decodePlan,
   gradientScratch,
   isWide,
@@ -19,12 +20,12 @@ import {
   type Storage,
 } from './plan/index.js';
 import {
+  convertedBytes,
   generate,
   generateGradients,
   generateRounding,
   generateScoreGradients,
   generateStep,
-  halvesBytes,
   keyResults,
   PLAIN,
   roundedBytes,
@@ -116,7 +117,7 @@ export function compileGradients(
     tail: tailOf(gradients.rows, features, maskShape),
     workBytes: Object.freeze({
       scratch: 16 * gradientScratch(gradients).total,
-      ...(plan.storage === 'float16' && roundedBytes(plan)),
+      ...(converts(plan.storage) && roundedBytes(plan)),
     }),
     gradients,
   });
@@ -177,7 +178,5 @@ export function workBytes(plan: Plan): WorkBytes {
   const {batch, heads, queryLength} = plan.problem;
   const scratch = Math.max(16, 16 * scratchLayout(plan).total);
   const rowSums = plan.passes.length > 1 ? Math.max(16, 8 * batch * heads * queryLength) : 16;
-  if (plan.storage === 'float32') return {scratch, rowSums};
-  const {query, key, value} = halvesBytes(plan);
-  return {scratch, rowSums, queryHalves: query, keyHalves: key, valueHalves: value};
+  return {scratch, rowSums, ...convertedBytes(plan)};
 }

@@ -17,6 +17,19 @@ export {decodePlan} from './decode_plan.js';
 export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type LineShare} from './gradient_plan.js';
 export {makePlan, planMaskTensor} from './make_plan.js';
 export {mostKeys} from './most_keys.js';
+export {
+  columnsIn,
+  converts,
+  FORMATS,
+  formatsOf,
+  operandBytes,
+  OPERANDS,
+  paddedRow,
+  rowBytes,
+  type Format,
+  type Formats,
+  type OperandName,
+} from './formats.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';
 export {checkPlan} from './check.js';

@@ -1,4 +1,4 @@
-import {mostKeys, type Kinds, type Plan} from '../plan/index.js';
+import {converts, mostKeys, type Kinds, type Plan} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
@@ -35,7 +35,7 @@ export function generate(plan: Plan, options: GenerateOptions = {}): readonly La
   const {one, over} = launcher(plan, options, {params: {rowKeys: mostKeys(plan)}});
 
   const launches: Launch[] = [];
-  if (plan.storage === 'float16') launches.push(one(convertProgram(plan), convertGrid(plan)));
+  if (converts(plan.storage)) launches.push(one(convertProgram(plan), convertGrid(plan)));
   if (maskShape !== undefined) launches.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
   if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
   const lines = [heads, batch] as const;

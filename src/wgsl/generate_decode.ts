@@ -1,4 +1,14 @@
-import {mostKeys, scratchLayout, type Device, type Kinds, type Pass, type Plan} from '../plan/index.js';
+import {
+  formatsOf,
+  mostKeys,
+  operandBytes,
+  scratchLayout,
+  type Device,
+  type Kinds,
+  type Pass,
+  type Plan,
+  type Storage,
+} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
@@ -12,7 +22,7 @@ import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './text/held.j
 import {kernelShape, type Structure} from './tile/kernel_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
 import type {BindingRole, Launch, Program} from './text/program.js';
-import {paddedDim} from './text/row_access.js';
+import {roleOf, rolesOf} from './text/row_access.js';
 import {scheduleWords} from './terms/schedule_words.js';
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
@@ -46,8 +56,8 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
   const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})}, {params: {rowKeys: mostKeys(plan)}});
   const lines = [heads, batch] as const;
 
-  const halves = storage === 'float16';
-  const shape: AppendShape = {headDim, valueDim, halves, nativeHalves: device.float16, queries: halves};
+  const formats = formatsOf(storage);
+  const shape: AppendShape = {headDim, valueDim, storage, nativeHalves: device.float16, queries: formats.query.suffix !== ''};
   const tokens = queryLength / packedHeads;
   const sizes = {
     batch,
@@ -63,7 +73,7 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
   if (gather !== null) launches.push(one(gather, gatherGrid(tail)));
   launches.push(...over(attend, 'items', pass, lines, 0));
   launches.push(...over(merge, 'merges', pass, lines, 0, mergeGroups(plan)));
-  const queryHalves = 2 * batch * heads * queryLength * paddedDim(headDim);
+  const queries = shape.queries && {[roleOf('query', formats)]: operandBytes(problem, formats).query};
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
   const words = scheduleWords(plan, tail, tail.held + heldPairs(batch));
@@ -73,8 +83,8 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
     launches: Object.freeze(launches),
     words,
     tail,
-    workBytes: Object.freeze({scratch: Math.max(16, scratch), rowSums: 16, ...(halves && {queryHalves})}),
-    memory: memoryOf(halves),
+    workBytes: Object.freeze({scratch: Math.max(16, scratch), rowSums: 16, ...queries}),
+    memory: memoryOf(storage),
   });
 }
 
@@ -123,7 +133,7 @@ export function generateAppend(
     words,
     tail: Object.freeze({pairs: words.length / 2}),
     workBytes: Object.freeze({}),
-    memory: memoryOf(shape.halves),
+    memory: memoryOf(shape.storage),
   });
 }
 
@@ -132,4 +142,7 @@ function copyLaunches(shape: AppendShape, sizes: AppendSizes, held: Held): Launc
   return copied === 0 ? [] : [copyLaunch(remembered(copyProgram, shape), shape, sizes, copied)];
 }
 
-const memoryOf = (halves: boolean): DecodeStep['memory'] => (halves ? ['keyHalves', 'valueHalves'] : ['key', 'value']);
+function memoryOf(storage: Storage): DecodeStep['memory'] {
+  const [, key, value] = rolesOf(formatsOf(storage));
+  return [key, value];
+}

@@ -1,4 +1,5 @@
 import {
+  converts,
   gradientScratch,
   type GradientPlan,
   type KeyResults,
@@ -102,7 +103,7 @@ class Writer {
     const {rows, storage} = plan;
     const {one} = launcher(rows, options);
     const tail = tailOf(rows, features, maskShape ?? null);
-    if (storage === 'float16') this.launches.push(one(roundProgram(rows), roundGrid(rows)));
+    if (converts(storage)) this.launches.push(one(roundProgram(rows), roundGrid(rows)));
     if (maskShape !== undefined) this.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
     if (gathers(features)) this.push(one(gatherProgram(features), gatherGrid(tail)));
   }
@@ -186,7 +187,7 @@ class Writer {
   }
 
   private push(...launches: readonly Launch[]): void {
-    const instead = this.plan.storage === 'float16' ? {instead: ROUNDED} : {};
+    const instead = converts(this.plan.storage) ? {instead: ROUNDED} : {};
     for (const launch of launches) this.launches.push(Object.freeze({...launch, ...instead}));
   }
 }

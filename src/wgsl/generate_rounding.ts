@@ -1,8 +1,8 @@
-import type {Plan} from '../plan/index.js';
+import {converts, type Plan} from '../plan/index.js';
 import {launcher} from './launcher.js';
 import type {Launch} from './text/program.js';
 import {roundGrid, roundProgram} from './around/round.js';
 
 /** What a plan launches whose features are too wide for our kernels: the rounding of query, key and value where they are read as float16. */
 export const generateRounding = (plan: Plan): readonly Launch[] =>
-  Object.freeze(plan.storage === 'float16' ? [launcher(plan, {}).one(roundProgram(plan), roundGrid(plan))] : []);
+  Object.freeze(converts(plan.storage) ? [launcher(plan, {}).one(roundProgram(plan), roundGrid(plan))] : []);

@@ -13,10 +13,10 @@ export interface Launcher {
    * The dispatches over the items or the merges of a pass: as many as they take, none where there are none. `lines` are heads and
    * sequences, those on the grid unless items name theirs; `groups` the workgroups of a record.
    */
-  over(program: Program, of: Range['of'], pass: Pass, lines: Lines, flags: number, groups?: number): Launch[];
+  over(program: Program, of: Range['of'], pass: Pass, lines: GridLines, flags: number, groups?: number): Launch[];
 }
 
-export type Lines = readonly [heads: number, batch: number];
+export type GridLines = readonly [heads: number, batch: number];
 
 /** What differs from the plan: of a share of a backward pass, of key tiles. */
 export interface Own {

@@ -12,7 +12,7 @@ export function everyProgram(): Map<string, string> {
   for (const storage of ['float32', 'float16'] as const) {
     const {plan} = compile(causal(), problemFor(shape), CORE_DEVICE, {implementation: 'fused', storage});
     const step = generateStep(plan, {features: {...PLAIN, alibi: true, bias: true, sinks: true}, held});
-    const halves = {headDim: 16, valueDim: 16, halves: storage === 'float16', nativeHalves: false};
+    const halves = {headDim: 16, valueDim: 16, storage, nativeHalves: false};
     const prompt = generateAppend(halves, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
     for (const {program} of [...step.launches, ...prompt.launches]) texts.set(`${program.name}, ${storage}`, program.code);
   }

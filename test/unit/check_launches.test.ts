@@ -63,7 +63,7 @@ describe('the laws of launches', () => {
     for (const device of [CORE_DEVICE, SOFTWARE_DEVICE, NARROW])
       for (const storage of ['float32', 'float16'] as const) {
         for (const sequences of [1, 2] as const) checkLaunches(stepOf(sequences, device, storage));
-        const shape = {headDim: 16, valueDim: 16, halves: storage === 'float16', nativeHalves: false};
+        const shape = {headDim: 16, valueDim: 16, storage, nativeHalves: false};
         checkLaunches(generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held));
       }
   });

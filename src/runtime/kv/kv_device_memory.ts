@@ -1,4 +1,5 @@
 import {refuse, SplatError} from '../../support/index.js';
+import {formatsOf, rowBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import {capacityOf, type StoreSizes} from './kv_store.js';
 
@@ -36,7 +37,7 @@ export class DeviceMemory {
       const slots = Math.min(lengths[b]!, capacity);
       this.written[b] = slots === capacity ? written[row]! : slots;
       if (slots === 0) return;
-      rowBytes(this.#sizes).forEach((bytes, i) => {
+      tokenBytes(this.#sizes).forEach((bytes, i) => {
         for (let head = 0; head < keyHeads; head++) {
           const [from, to] = [row, b].map((each) => (each * keyHeads + head) * capacity * bytes);
           encoder.copyBufferToBuffer(buffers[i]!, from!, this.buffers[i]!, to!, slots * bytes);
@@ -77,14 +78,16 @@ export class DeviceMemory {
   }
 }
 
-/** Of one token of a head: rows of halves are padded to 16 of them. */
-const rowBytes = ({headDim, valueDim, precision}: StoreSizes): [key: number, value: number] =>
-  [headDim, valueDim].map((dim) => (precision === 'float16' ? 32 * Math.ceil(dim / 16) : 4 * dim)) as [number, number];
+/** Of one token of a head. */
+function tokenBytes({headDim, valueDim, precision}: StoreSizes): [key: number, value: number] {
+  const {key, value} = formatsOf(precision);
+  return [rowBytes(key, headDim), rowBytes(value, valueDim)];
+}
 
 /** Bytes of keys and of values, or a refusal. */
 export function checkBytes(host: Host, sizes: StoreSizes): [key: number, value: number] {
   const lines = sizes.batch * sizes.keyHeads * capacityOf(sizes);
-  const [key, value] = rowBytes(sizes).map((bytes) => lines * bytes) as [number, number];
+  const [key, value] = tokenBytes(sizes).map((bytes) => lines * bytes) as [number, number];
   const {limits} = host.device;
   const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   if (Math.max(key, value) > most) {

@@ -75,7 +75,7 @@ export class DeviceStore implements KvStore {
 
   write(key: Tensor4D, value: Tensor4D, arrival: Arrival): void {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
-    const shape = {headDim, valueDim, halves: precision === 'float16', nativeHalves: this.#host.limits.float16};
+    const shape = {headDim, valueDim, storage: precision, nativeHalves: this.#host.limits.float16};
     const sizes = {batch, keyHeads, capacity: capacityOf(this.#sizes), tokens: key.shape[2]};
     const places = this.#ownRows(arrival);
     const step = generateAppend(shape, sizes, this.#held(arrival, places));

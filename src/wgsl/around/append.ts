@@ -1,9 +1,10 @@
+import {columnsIn, converts, formatsOf, type OperandName, type Storage} from '../../plan/index.js';
 import {eightHalves, packedHalves} from './convert.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS, type FixedParams} from '../text/params.js';
 import type {BindingRole, CallParams, Launch, Program} from '../text/program.js';
-import {columnsOf, halvesAccess, rowAccess, type RowAccess} from '../text/row_access.js';
+import {operandAccess, roleOf, rowAccess, type RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 64;
@@ -14,11 +15,11 @@ export const GRID_WIDTH = 32768;
 export interface AppendShape {
   readonly headDim: number;
   readonly valueDim: number;
-  /** The cache holds packed halves. */
-  readonly halves: boolean;
+  /** Of what the cache holds, and of queries. */
+  readonly storage: Storage;
   /** The device converts to halves itself. */
   readonly nativeHalves: boolean;
-  /** The queries of the same tokens are converted, too. */
+  /** There are queries of the same tokens, which are converted where attention reads them in another format. */
   readonly queries: boolean;
 }
 
@@ -39,7 +40,7 @@ export interface AppendSizes {
 /** One dispatch: keys and values into their slots, float16 queries where attention reads them. */
 export function appendLaunch(program: Program, shape: AppendShape, sizes: AppendSizes): Launch {
   const {batch, heads, keyHeads, capacity, tokens, held, places} = sizes;
-  const query = columnsOf(shape.headDim, shape.halves);
+  const query = columnsIn(formatsOf(shape.storage).query, shape.headDim);
   const columns = Math.max(batch * keyHeads * places * widest(shape), shape.queries ? batch * heads * tokens * query : 0);
   const fixed: FixedParams = {
     ...NOTHING,
@@ -58,7 +59,10 @@ export function appendLaunch(program: Program, shape: AppendShape, sizes: Append
 }
 
 /** Columns of a key or of a value. */
-export const widest = ({headDim, valueDim, halves}: AppendShape): number => columnsOf(Math.max(headDim, valueDim), halves);
+export function widest({headDim, valueDim, storage}: AppendShape): number {
+  const {key, value} = formatsOf(storage);
+  return Math.max(columnsIn(key, headDim), columnsIn(value, valueDim));
+}
 
 export function gridOf(columns: number, invocations: number, layers: number): Launch['grid'] {
   const groups = Math.max(1, Math.ceil(columns / invocations));
@@ -79,11 +83,13 @@ export interface AppendTensor {
 }
 
 /** What of query, key and value is read and written. */
-export function tensorsOf({headDim, valueDim, halves}: AppendShape): AppendTensor[] {
-  const tensor = (from: BindingRole, name: 'query' | 'key' | 'value', features: number) => {
-    const role: BindingRole = halves ? `${name}Halves` : name;
-    return {from: rowAccess(from, features), to: halves ? halvesAccess(role, features) : rowAccess(role, features, true), role};
-  };
+export function tensorsOf({headDim, valueDim, storage}: AppendShape): AppendTensor[] {
+  const formats = formatsOf(storage);
+  const tensor = (from: BindingRole, operand: OperandName, features: number): AppendTensor => ({
+    from: rowAccess(from, features),
+    to: operandAccess(operand, formats, features, true),
+    role: roleOf(operand, formats),
+  });
   return [tensor('query', 'query', headDim), tensor('newKey', 'key', headDim), tensor('newValue', 'value', valueDim)];
 }
 
@@ -94,7 +100,8 @@ export function tensorsOf({headDim, valueDim, halves}: AppendShape): AppendTenso
 export function appendProgram(shape: AppendShape): Program {
   const [query, key, value] = tensorsOf(shape) as [AppendTensor, AppendTensor, AppendTensor];
   const queries = shape.queries ? [query] : [];
-  const convert = ({from, to}: AppendTensor): string => (shape.halves ? eightHalves(from, to) : from.load('base', 'column'));
+  const convert = ({from, to}: AppendTensor): string =>
+    to.element === 'vec4u' ? eightHalves(from, to) : from.load('base', 'column');
   const scatter = (tensor: AppendTensor, layer: number): string =>
     lines(
       `case ${layer}u: {`,
@@ -121,7 +128,7 @@ export function appendProgram(shape: AppendShape): Program {
     name: 'SparseAttention.append',
     bindings: ['params', ...read, 'schedule', ...written],
     writes: written,
-    directives: shape.halves && shape.nativeHalves ? ['enable f16'] : [],
+    directives: converts(shape.storage) && shape.nativeHalves ? ['enable f16'] : [],
     elements: {
       schedule: 'vec2i',
       newKey: key.from.element,
@@ -178,7 +185,7 @@ fn placeOf(at: u32) -> vec2i {
   return vec2i(source, (row.x * i32(params.keyHeads) + i32(line % params.keyHeads)) * i32(params.keyLength) + slot);
 }
 `,
-      shape.halves ? packedHalves(shape.nativeHalves) : '',
+      converts(shape.storage) ? packedHalves(shape.nativeHalves) : '',
     ),
   });
 }

@@ -1,26 +1,25 @@
-import type {Plan} from '../../plan/index.js';
+import {formatsOf, operandBytes, OPERANDS, type Plan} from '../../plan/index.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
 import type {BindingRole, Launch, Program} from '../text/program.js';
-import {halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
+import {halvesAccess, paddedDim, roleOf, rowAccess, type RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 256;
 /** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
 const GRID_WIDTH = 32768;
 
-/** Bytes of the converted query, key and value. */
-export function halvesBytes({problem}: Plan): {readonly query: number; readonly key: number; readonly value: number} {
-  const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
-  const bytes = (rows: number, features: number): number => 2 * batch * rows * paddedDim(features);
-  const keys = keyHeads * keyLength;
-  return {query: bytes(heads * queryLength, headDim), key: bytes(keys, headDim), value: bytes(keys, valueDim)};
+/** Bytes of the buffers of converted operands, by their roles. */
+export function convertedBytes({problem, storage}: Plan): Partial<Record<BindingRole, number>> {
+  const formats = formatsOf(storage);
+  const bytes = operandBytes(problem, formats);
+  const converted = OPERANDS.filter((operand) => formats[operand].suffix !== '');
+  return Object.fromEntries(converted.map((operand) => [roleOf(operand, formats), bytes[operand]]));
 }
 
-/** The grid of the conversion: a layer for each tensor, an invocation for eight halves. */
+/** The grid of the conversion: a layer for each tensor, an invocation for a column. */
 export function convertGrid(plan: Plan): Launch['grid'] {
-  const {query, key, value} = halvesBytes(plan);
-  const groups = Math.ceil(Math.max(query, key, value) / 16 / INVOCATIONS);
+  const groups = Math.ceil(Math.max(...Object.values(convertedBytes(plan))) / 16 / INVOCATIONS);
   return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 3];
 }
 

@@ -1,4 +1,4 @@
-import type {Plan} from '../../plan/index.js';
+import {formatsOf, operandBytes, type Plan} from '../../plan/index.js';
 import {packedHalves} from './convert.js';
 import {program} from '../text/make_program.js';
 import {halves} from '../text/numbers.js';
@@ -18,9 +18,8 @@ export const ROUNDED = {query: 'queryRounded', key: 'keyRounded', value: 'valueR
 
 /** Bytes of the rounded query, key and value. */
 export function roundedBytes({problem}: Plan): Record<(typeof ROUNDED)[keyof typeof ROUNDED], number> {
-  const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
-  const keys = 4 * batch * keyHeads * keyLength;
-  return {queryRounded: 4 * batch * heads * queryLength * headDim, keyRounded: keys * headDim, valueRounded: keys * valueDim};
+  const {query, key, value} = operandBytes(problem, formatsOf('float32'));
+  return {queryRounded: query, keyRounded: key, valueRounded: value};
 }
 
 /** A layer for each tensor, an invocation for an element of its buffer: four floats, or one where rows fill no vec4. */

@@ -1,3 +1,5 @@
+import {formatsOf} from '../../plan/index.js';
+import {rolesOf} from '../text/row_access.js';
 import {halves} from '../text/numbers.js';
 import {HELD} from '../text/held.js';
 import type {Program} from '../text/program.js';
@@ -34,8 +36,7 @@ class Kernel {
   kernel(): TileKernel {
     const {rows, keys, memory, storage, features, headDim, valueDim, shuffled, nativeHalves, kinds} = this.shape;
     const {query, key, value, output, memoryElement} = this.share;
-    const [queryRole, keyRole, valueRole] =
-      storage === 'float16' ? (['queryHalves', 'keyHalves', 'valueHalves'] as const) : (['query', 'key', 'value'] as const);
+    const [queryRole, keyRole, valueRole] = rolesOf(formatsOf(storage));
     const steps = attendSteps(this.share);
     return {
       name: 'attend',

@@ -1,4 +1,5 @@
-import {ITEM} from '../../plan/index.js';
+import {formatsOf, ITEM} from '../../plan/index.js';
+import {rolesOf} from '../text/row_access.js';
 import {ceilDiv} from '../../support/index.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
 import {program} from '../text/make_program.js';
@@ -23,8 +24,7 @@ import {each, lines} from '../text/text.js';
  * and flagged. The second, `exact`, finds true maxima in a pass over the keys and computes what is flagged; else it returns at once.
  */
 export function matrixProgram(shape: MatrixShape): Program {
-  const inputs: BindingRole[] =
-    shape.storage === 'float16' ? ['queryHalves', 'keyHalves', 'valueHalves'] : ['query', 'key', 'value'];
+  const inputs = rolesOf(formatsOf(shape.storage));
   const tensors = matrixAccess(shape);
   const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch', 'rowSums'];
   if (shape.bias) bindings.push('bias');
@@ -40,9 +40,9 @@ export function matrixProgram(shape: MatrixShape): Program {
       'enable chromium_experimental_subgroup_matrix',
     ],
     elements: {
-      [inputs[0]!]: tensors.query.element,
-      [inputs[1]!]: tensors.key.element,
-      [inputs[2]!]: tensors.value.element,
+      [inputs[0]]: tensors.query.element,
+      [inputs[1]]: tensors.key.element,
+      [inputs[2]]: tensors.value.element,
       schedule: 'vec2i',
       output: tensors.output.element,
       scratch: 'vec4f',

@@ -1,9 +1,9 @@
-import type {Kinds, MatrixConfig, Plan, Storage} from '../../plan/index.js';
+import {formatsOf, type Kinds, type MatrixConfig, type Plan, type Storage} from '../../plan/index.js';
 import {usualKinds} from '../tile/kernel_shape.js';
 import type {Region} from '../tile/flow.js';
 import type {Features} from '../text/features.js';
 import {PLAIN} from '../terms/terms.js';
-import {halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
+import {operandAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
 
 /** Everything the text of the tensor-core kernel depends on. A subgroup owns as many rows as it has lanes: one lane, one row. */
 export interface MatrixShape {
@@ -87,11 +87,11 @@ export interface MatrixAccess {
 }
 
 export function matrixAccess({storage, headDim, valueDim}: MatrixShape): MatrixAccess {
-  const [access, suffix] = storage === 'float16' ? [halvesAccess, 'Halves'] : [rowAccess, ''];
+  const formats = formatsOf(storage);
   return {
-    query: access(`query${suffix}`, headDim),
-    key: access(`key${suffix}`, headDim),
-    value: access(`value${suffix}`, valueDim),
+    query: operandAccess('query', formats, headDim),
+    key: operandAccess('key', formats, headDim),
+    value: operandAccess('value', formats, valueDim),
     output: rowAccess('output', valueDim, true),
   };
 }

@@ -1,9 +1,8 @@
+import {columnsIn, FORMATS, type Formats, type OperandName} from '../../plan/index.js';
+import type {BindingRole} from './program.js';
+
 /** Halves of a converted row, a multiple of the fragments of every tensor core; the rest of the row is zero. */
 export const paddedDim = (features: number): number => 16 * Math.ceil(features / 16);
-
-/** Columns of a row, each a vec4 of floats or eight halves. */
-export const columnsOf = (features: number, halves: boolean): number =>
-  halves ? paddedDim(features) / 8 : Math.ceil(features / 4);
 
 /** Access to the rows of a tensor by column: a vec4 of floats, or a vec4 of words with eight halves. */
 export interface RowAccess {
@@ -43,7 +42,7 @@ ${
 `;
   return {
     element: 'f32',
-    columns: columnsOf(features, false),
+    columns: columnsIn(FORMATS.float32, features),
     functions,
     base: (row) => `${row} * ${features}u`,
     load: (base, column) => `${binding}At(${base}, ${column})`,
@@ -53,7 +52,7 @@ ${
 
 /** Rows of packed halves, as the conversion pass leaves them. */
 export const halvesAccess = (binding: string, features: number): RowAccess =>
-  columnAccess(binding, 'vec4u', columnsOf(features, true));
+  columnAccess(binding, 'vec4u', columnsIn(FORMATS.float16, features));
 
 function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: number): RowAccess {
   const at = (base: string, column: string): string => `${binding}[${base} + ${column}]`;
@@ -65,4 +64,19 @@ function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: numb
     load: at,
     store: (base, column, value) => `${at(base, column)} = ${value};`,
   };
+}
+
+/** The buffer that holds an operand in its format. */
+export const roleOf = (operand: OperandName, formats: Formats): BindingRole => `${operand}${formats[operand].suffix}`;
+
+export const rolesOf = (formats: Formats): [query: BindingRole, key: BindingRole, value: BindingRole] => [
+  roleOf('query', formats),
+  roleOf('key', formats),
+  roleOf('value', formats),
+];
+
+/** Access to the rows of an operand in its format. */
+export function operandAccess(operand: OperandName, formats: Formats, features: number, writes = false): RowAccess {
+  const role = roleOf(operand, formats);
+  return formats[operand].name === 'float16' ? halvesAccess(role, features) : rowAccess(role, features, writes);
 }

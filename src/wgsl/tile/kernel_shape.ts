@@ -1,9 +1,19 @@
-import {REGULAR, type Kinds, type Plan, type Storage, type TileShape} from '../../plan/index.js';
+import {
+  columnsIn,
+  converts,
+  formatsOf,
+  paddedRow,
+  REGULAR,
+  type Format,
+  type Kinds,
+  type Plan,
+  type Storage,
+  type TileShape,
+} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {split, type Columns} from './columns.js';
 import type {Region} from './flow.js';
 import type {Features} from '../text/features.js';
-import {paddedDim} from '../text/row_access.js';
 
 /** Everything the text of the attention kernel depends on. Two plans with equal shapes share a pipeline. */
 export interface KernelShape {
@@ -58,17 +68,18 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
   const {problem, tile, device, storage} = structure;
   const {rows, keys, threadsX, threadsY} = tile;
   const {headDim, valueDim} = problem;
-  const headColumns = columnsOf(headDim, storage);
+  const {key, value} = formatsOf(storage);
+  const headColumns = columnsIn(key, headDim);
   const shuffled = Math.min(threadsX, largestPower(device.subgroups?.min ?? 1));
-  const valueHalves = storage === 'float16' && halvesSpread(valueDim, threadsX);
-  const valueColumns = valueHalves ? columnsOf(valueDim, 'float16') : paddedColumns(valueDim, storage);
+  const valueHalves = value.bytes === 2 && spreads(valueDim, value, threadsX);
+  const valueColumns = valueHalves ? columnsIn(value, valueDim) : floatColumns(valueDim, value);
   const ownColumns = ceilDiv(valueColumns, threadsX);
   // Queries may take half of the memory; longer ones are read from storage.
   const whole = tile.workgroupBytes / 16;
   const begin = tile.queries === 'workgroup' && rows * headColumns <= whole / 2 ? rows * headColumns : 0;
   const limit = whole - begin;
   const keyColumns = split(headColumns, ceilDiv(keys * headColumns, limit));
-  const key = keys * keyColumns[0]!.count;
+  const keySize = keys * keyColumns[0]!.count;
   // One vec4 holds the maxima of four rows of an invocation.
   const maximum = (threadsX / shuffled) * ceilDiv(rows / threadsY, 4) * threadsY;
 
@@ -78,9 +89,9 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
       // A vec4 of probabilities holds four keys of one invocation, so a group has at least 4·threadsX keys.
       if (!Number.isInteger(columnSteps) || keys % (4 * threadsX * keyGroups) !== 0 || columnSteps > ownColumns) continue;
       const columns = split(ownColumns, columnSteps);
-      const value = (keys / keyGroups) * Math.min(valueColumns, columns[0]!.count * threadsX);
+      const valueSize = (keys / keyGroups) * Math.min(valueColumns, columns[0]!.count * threadsX);
       const probability = (rows * keys) / keyGroups / 4;
-      const memory = Math.max(key, value + Math.max(probability, maximum));
+      const memory = Math.max(keySize, valueSize + Math.max(probability, maximum));
       if (memory > limit) continue;
       const region = (from: number, size: number): Region => ({begin: begin + from, end: begin + from + size});
       return {
@@ -91,7 +102,7 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
         threadsX,
         threadsY,
         storage,
-        nativeHalves: storage === 'float16' && device.float16,
+        nativeHalves: converts(storage) && device.float16,
         shuffled,
         kinds,
         features,
@@ -102,10 +113,10 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
         valueHalves,
         regions: {
           query: begin > 0 ? {begin: 0, end: begin} : null,
-          key: region(0, key),
-          value: region(0, value),
-          probability: region(value, probability),
-          maximum: region(value, maximum),
+          key: region(0, keySize),
+          value: region(0, valueSize),
+          probability: region(valueSize, probability),
+          maximum: region(valueSize, maximum),
         },
         memory: begin + memory,
       };
@@ -116,16 +127,11 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
   );
 }
 
-/** Columns of a row as it is stored: four floats or eight halves. */
-const columnsOf = (features: number, storage: Storage): number =>
-  storage === 'float16' ? paddedDim(features) / 8 : ceilDiv(features, 4);
-
 /** vec4 columns of a value row that is staged as floats. */
-const paddedColumns = (features: number, storage: Storage): number =>
-  storage === 'float16' ? paddedDim(features) / 4 : ceilDiv(features, 4);
+const floatColumns = (features: number, format: Format): number => ceilDiv(paddedRow(format, features), 4);
 
 /** Whether columns of eight halves leave no more invocations idle than columns of four floats: 64 features do, 32 or 80 do not. */
-const halvesSpread = (features: number, threadsX: number): boolean =>
-  2 * ceilDiv(columnsOf(features, 'float16'), threadsX) <= ceilDiv(paddedColumns(features, 'float16'), threadsX);
+const spreads = (features: number, format: Format, threadsX: number): boolean =>
+  2 * ceilDiv(columnsIn(format, features), threadsX) <= ceilDiv(floatColumns(features, format), threadsX);
 
 const largestPower = (most: number): number => 2 ** Math.floor(Math.log2(most));

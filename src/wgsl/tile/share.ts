@@ -1,6 +1,7 @@
+import {formatsOf} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {KernelShape} from './kernel_shape.js';
-import {halvesAccess, rowAccess, type RowAccess} from '../text/row_access.js';
+import {operandAccess, rowAccess, type RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
 
 /** What one invocation of the attention kernel owns of a tile, and how it speaks with its neighbours. */
@@ -22,12 +23,11 @@ export class Share {
   private readonly words: boolean;
 
   constructor(readonly shape: KernelShape) {
-    this.words = shape.storage === 'float16';
-    const access = this.words ? halvesAccess : rowAccess;
-    const suffix = this.words ? 'Halves' : '';
-    this.query = access(`query${suffix}`, shape.headDim);
-    this.key = access(`key${suffix}`, shape.headDim);
-    this.value = access(`value${suffix}`, shape.valueDim);
+    const formats = formatsOf(shape.storage);
+    this.query = operandAccess('query', formats, shape.headDim);
+    this.key = operandAccess('key', formats, shape.headDim);
+    this.value = operandAccess('value', formats, shape.valueDim);
+    this.words = this.key.element === 'vec4u';
     this.output = rowAccess('output', shape.valueDim, true);
     this.rows = shape.rows / shape.threadsY;
     this.keys = shape.keys / shape.threadsX;

@@ -194,7 +194,7 @@ describe('every program is WGSL that Dawn takes:', () => {
         const problem = {...withDims(dims), queryLength: 4, keyLength: 64, packedHeads: 4};
         const plan = {...base, tile: TILES.decode4, problem, storage, device};
         const step = generateStep(plan, {features: {...PLAIN, alibi: true, bias: true, sinks: true}, held});
-        const shape = {headDim: dims[0], valueDim: dims[1], halves: storage === 'float16', nativeHalves: device.float16};
+        const shape = {headDim: dims[0], valueDim: dims[1], storage, nativeHalves: device.float16};
         const prompt = generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
         for (const {program} of [...step.launches, ...prompt.launches]) {
           programs.found.set(program.key, {what: `${program.name} of ${dims.join()}, ${storage}`, program});
