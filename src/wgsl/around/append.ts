@@ -163,12 +163,12 @@ default: {}
 
 // The rows (from, to) of slot number \`at\` among those of all heads that are written, from -1 for zeros, or (-1, -1).
 fn placeOf(at: u32) -> vec2i {
-  let most = max(u32(schedule[params.held + 1u].x), 1u);
+  let most = max(u32(mostHeld().x), 1u);
   let line = at / most;
   let batch = line / params.keyHeads;
   if (batch >= params.batch) { return vec2i(-1); }
   let number = i32(at % most);
-  let room = schedule[params.held]; // (sinks, ring)
+  let room = roomHeld();
   let held = heldBy(batch);
   let row = rowOf(batch);
   // First those with slots of their own, then those that nobody overwrites, then what is dead.

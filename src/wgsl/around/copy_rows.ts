@@ -66,12 +66,12 @@ default: {}
 
 // The rows (from, to) of slot number \`at\` among those of all heads that are copied, or (-1, -1).
 fn placeOf(at: u32) -> vec2i {
-  let most = max(u32(schedule[params.held + 1u].y), 1u);
+  let most = max(u32(mostHeld().y), 1u);
   let line = at / most;
   let slot = i32(at % most);
   let batch = line / params.keyHeads;
   if (batch >= params.batch) { return vec2i(-1); }
-  let source = schedule[sequenceAt(batch) + 2u].y;
+  let source = otherOf(batch).y;
   if (source < 0 || slot >= heldBy(batch).y) { return vec2i(-1); }
   let head = i32(line % params.keyHeads);
   let heads = i32(params.keyHeads);

@@ -34,5 +34,5 @@ export const bias: ScoreTerm = {
 
 /** The bias of a cache is read by position. */
 const BASE = /* wgsl */ `
-fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
+fn biasBase(batch: u32) -> u32 { return bitcast<u32>(otherOf(batch).x); }
 `;

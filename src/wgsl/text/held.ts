@@ -61,18 +61,24 @@ export function copiedOf({sequences}: Held, capacity: number): number {
 
 /** What programs of a cache know of its sequences. */
 export const HELD = /* wgsl */ `
+// (sinks, ring)
+fn roomHeld() -> vec2i { return schedule[params.held]; }
+// (places of a line that are written, slots that are copied)
+fn mostHeld() -> vec2i { return schedule[params.held + 1u]; }
 fn sequenceAt(batch: u32) -> u32 { return params.held + 2u + 3u * batch; }
 // (tokens, the first new one)
 fn heldBy(batch: u32) -> vec2i { return schedule[sequenceAt(batch)]; }
 // (row in the cache, end of what is dead)
 fn rowOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 1u]; }
+// (added to the index of a bias, row that holds its older tokens)
+fn otherOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 2u]; }
 `;
 
 /** What terms of scores need that ask where the key in a slot stands. */
 export const HELD_AT = /* wgsl */ `
 // As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
 fn heldAt(slot: i32, tokens: i32) -> i32 {
-  let room = schedule[params.held]; // (sinks, ring)
+  let room = roomHeld();
   return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
 }
 `;
