@@ -52,11 +52,17 @@ struct Params {
   biasStrides: vec4u, softcap: f32, relativeStride: u32, seed: u32, dropped: u32, keptScale: f32, alibiSlopes: u32, relativeBias: u32, querySegments: u32, keySegments: u32, keyLengths: u32, sinks: u32,
 }
 
+// (sinks, ring)
+fn roomHeld() -> vec2i { return schedule[params.held]; }
+// (places of a line that are written, slots that are copied)
+fn mostHeld() -> vec2i { return schedule[params.held + 1u]; }
 fn sequenceAt(batch: u32) -> u32 { return params.held + 2u + 3u * batch; }
 // (tokens, the first new one)
 fn heldBy(batch: u32) -> vec2i { return schedule[sequenceAt(batch)]; }
 // (row in the cache, end of what is dead)
 fn rowOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 1u]; }
+// (added to the index of a bias, row that holds its older tokens)
+fn otherOf(batch: u32) -> vec2i { return schedule[sequenceAt(batch) + 2u]; }
 
 fn biased(score: f32, bias: f32) -> f32 {
   return select(fma(bias, 0.0625, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
@@ -81,7 +87,7 @@ fn hyperbolic(x: f32) -> f32 {
   return select(1.0 - 2.0 / (exp2(x * 2.8853900817779268) + 1.0), series, abs(x) < 0.25);
 }
 
-fn biasBase(batch: u32) -> u32 { return bitcast<u32>(schedule[sequenceAt(batch) + 2u].x); }
+fn biasBase(batch: u32) -> u32 { return bitcast<u32>(otherOf(batch).x); }
 
 fn mixed(number: u32) -> u32 {
   var x = number;
@@ -96,7 +102,7 @@ fn kept(random: u32, key: i32) -> f32 {
 
 // As positionOf in src/acsr/slots.ts; of slots that hold nothing, anything.
 fn heldAt(slot: i32, tokens: i32) -> i32 {
-  let room = schedule[params.held]; // (sinks, ring)
+  let room = roomHeld();
   return select(slot + room.y * ((tokens - 1 - slot) / room.y), slot, slot < room.x);
 }
 
