@@ -4,7 +4,7 @@ import {isList, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords}
 import {Pattern, refusePattern, type Layout, type Problem} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from '../given/arguments.js';
 import {checkScale, type CallScoring} from './check_scoring.js';
-import {checkTerms, termNames} from '../terms/terms.js';
+import {checkTerms, termNames, type TermOptions} from '../terms/terms.js';
 import type {NumberArray} from '../given/number_array.js';
 import type {Precision, SparseAttentionOptions} from './options.js';
 import {paddingCure} from '../given/padding.js';
@@ -26,15 +26,25 @@ export interface Call {
   readonly precision: Precision;
 }
 
-/** Of `sparseAttention`. */
-export const optionNames = (): NamesOf<SparseAttentionOptions> => ({
+const OWN_NAMES: NamesOf<Omit<SparseAttentionOptions, keyof TermOptions>> = {
   scale: true,
   queryOffset: true,
   implementation: true,
   precision: true,
   layout: true,
-  ...termNames(),
-});
+};
+let known: {readonly of: readonly string[]; readonly names: NamesOf<SparseAttentionOptions>} | null = null;
+
+/** Of `sparseAttention`. */
+export function optionNames(): NamesOf<SparseAttentionOptions> {
+  const of = termNames();
+  if (known?.of !== of) {
+    const names = Object.fromEntries(of.map((name) => [name, true])) as NamesOf<TermOptions>;
+    known = {of, names: {...OWN_NAMES, ...names}};
+  }
+  return known.names;
+}
+
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 const PRECISIONS = ['float32', 'float16'] as const;
 const LAYOUTS = ['bhld', 'blhd'] as const;

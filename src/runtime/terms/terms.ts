@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
-import type {Given, NamesOf} from '../../support/index.js';
+import type {Given} from '../../support/index.js';
 import {isFarScale, PLAIN, type Features, type Problem, type TermRole} from '../../pure.js';
 import {alibiCall, type AlibiOptions} from './alibi.js';
 import {biasCall, type BiasOptions} from './bias.js';
@@ -10,7 +10,7 @@ import {relativeCall, type RelativeOptions} from './relative.js';
 import {segmentsCall, type SegmentOptions} from './segments.js';
 import {sinksCall, type SinkOptions} from './sinks.js';
 import {softcapCall, type SoftcapOptions} from './softcap.js';
-import type {Part, TermNumbers, TermTensors} from './part.js';
+import type {Part, TermNumbers} from './part.js';
 import type {Brought, CallTerm} from './term.js';
 
 /** What terms of scores take of the options of a call. */
@@ -37,51 +37,60 @@ export const termOf = (option: string): CallTerm | undefined => CALL_TERMS.find(
 
 export const scoreOptions = (): ScoreOption[] => CALL_TERMS.map(({options}) => Object.keys(options)[0] as ScoreOption);
 
-/** The names of all of them. */
-export const termNames = (): NamesOf<TermOptions> =>
-  Object.assign({}, ...CALL_TERMS.map(({options}) => options)) as NamesOf<TermOptions>;
+let named: {readonly of: readonly CallTerm[]; readonly names: readonly string[]} = {of: [], names: []};
+
+/** The names of all of them: one array, as long as the list of terms is the same. */
+export function termNames(): readonly string[] {
+  if (named.of.length !== CALL_TERMS.length || named.of.some((term, i) => term !== CALL_TERMS[i]))
+    named = {of: [...CALL_TERMS], names: CALL_TERMS.flatMap(({options}) => Object.keys(options))};
+  return named.names;
+}
 
 /** What the terms of a call bring. */
 export function checkTerms(
   options: Given<TermOptions>,
   call: {readonly rank: 3 | 4; readonly problem: Problem},
 ): Required<Brought> {
-  return together(CALL_TERMS.map((term) => term.check(options as never, call)));
+  return together(CALL_TERMS.map((term) => term.check(options, call)));
 }
 
+// Loops here and below: every call of sparseAttention passes through, and chains of array methods take five times as long.
 export function together(brought: readonly Brought[]): Required<Brought> {
-  const tensors: TermTensors = Object.assign({}, ...brought.map(({tensors}) => tensors));
-  const numbers: TermNumbers = Object.assign({}, ...brought.map(({numbers}) => numbers));
-  return {tensors, numbers};
+  const all = {tensors: {}, numbers: {}};
+  for (const {tensors, numbers} of brought) {
+    if (tensors) Object.assign(all.tensors, tensors);
+    if (numbers) Object.assign(all.numbers, numbers);
+  }
+  return all;
 }
 
 type Roles = {readonly [role in TermRole]?: unknown};
 
-const isOn = ({roles, isOn}: CallTerm, tensors: Roles, numbers: TermNumbers): boolean =>
-  roles.some((role) => tensors[role] !== undefined) || isOn?.(numbers) === true;
+function isOn({roles, isOn}: CallTerm, tensors: Roles, numbers: TermNumbers): boolean {
+  for (const role of roles) if (tensors[role] !== undefined) return true;
+  return isOn?.(numbers) === true;
+}
 
 /** The terms that a call brings. */
 export const termsBrought = (tensors: Roles, numbers: TermNumbers): CallTerm[] =>
   CALL_TERMS.filter((term) => isOn(term, tensors, numbers));
 
 /** What the text of kernels depends on. */
-export const featuresOf = (tensors: Roles, numbers: TermNumbers & {readonly scale: number}): Features => ({
-  ...PLAIN,
-  ...Object.fromEntries(termsBrought(tensors, numbers).map(({name}) => [name, true])),
-  farScale: isFarScale(numbers),
-});
-
-/** The numbers of a call that are those of terms. */
-export const numbersOf = (numbers: TermNumbers): TermNumbers =>
-  Object.fromEntries(
-    CALL_TERMS.flatMap(({numbers: names = []}) => names).flatMap((name) =>
-      numbers[name] === undefined ? [] : [[name, numbers[name]]],
-    ),
-  );
+export function featuresOf(tensors: Roles, numbers: TermNumbers & {readonly scale: number}): Features {
+  const features: {-readonly [name in keyof Features]: Features[name]} = {...PLAIN, farScale: isFarScale(numbers)};
+  for (const term of CALL_TERMS) if (isOn(term, tensors, numbers)) features[term.name] = true;
+  return features;
+}
 
 /** The numbers that kernels are told of a call. */
-export const termParams = (tensors: {readonly [role in TermRole]?: Pick<TensorInfo, 'shape'>}, numbers: TermNumbers): TermNumbers =>
-  Object.assign(numbersOf(numbers), ...termsBrought(tensors, numbers).map((term) => term.params?.(tensors))) as TermNumbers;
+export function termParams(tensors: {readonly [role in TermRole]?: Pick<TensorInfo, 'shape'>}, numbers: TermNumbers): TermNumbers {
+  const params: Record<string, unknown> = {};
+  for (const term of CALL_TERMS) {
+    for (const name of term.numbers ?? []) if (numbers[name] !== undefined) params[name] = numbers[name];
+    if (term.params && isOn(term, tensors, numbers)) Object.assign(params, term.params(tensors));
+  }
+  return params;
+}
 
 /** Roles of terms whose tensors hold int32. */
 export const integerRoles = (): TermRole[] => CALL_TERMS.flatMap(({roles, integers}) => (integers ? roles : []));
