@@ -1,13 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
+import type {CacheRows} from '../terms/part.js';
+import {termsBrought} from '../terms/terms.js';
 import type {Relative, Scores} from './kv_step.js';
-
-/** Rows of one sequence, from the position of the first, and the position of each column. */
-export interface CacheRows {
-  readonly first: number;
-  readonly tokens: number;
-  readonly positions: ArrayLike<number>;
-}
 
 /** A bias by distance, spelled out: [1, heads or 1, tokens, columns]. Of columns after their row, anything. */
 export function relativeRows({entries, zero}: Relative, {first, tokens, positions}: CacheRows): Tensor4D {
@@ -20,20 +15,9 @@ export function relativeRows({entries, zero}: Relative, {first, tokens, position
   return tf.reshape(tf.gather(entries, tf.tensor1d(chosen, 'int32'), 1), [1, heads, tokens, columns]);
 }
 
-/** −slope·|p − key|: [1, heads, tokens, columns]. */
-function alibiRows(slopes: Tensor, {first, tokens, positions}: CacheRows): Tensor4D {
-  const columns = positions.length;
-  const distances = new Float32Array(tokens * columns);
-  for (let i = 0; i < tokens; i++) {
-    for (let k = 0; k < columns; k++) distances[i * columns + k] = -Math.abs(first + i - positions[k]!);
-  }
-  return tf.mul(tf.reshape(slopes, [1, -1, 1, 1]), tf.tensor4d(distances, [1, 1, tokens, columns]));
-}
-
 /** All biases of rows together, for columns in any order. `bias` has the rows alone. Undefined where there are none. */
-export function biasRows({alibiSlopes, bias, relative}: Scores, rows: CacheRows): Tensor4D | undefined {
-  const parts: Tensor4D[] = [];
-  if (alibiSlopes !== undefined) parts.push(alibiRows(alibiSlopes, rows));
+export function biasRows({tensors, numbers, bias, relative}: Scores, rows: CacheRows): Tensor4D | undefined {
+  const parts = termsBrought(tensors, numbers).flatMap(({cached}) => cached?.rows?.(tensors, rows) ?? []);
   if (relative !== undefined) parts.push(relativeRows(relative, rows));
   if (bias !== undefined) parts.push(columnsOf(bias, rows.positions));
   return parts.length === 0 ? undefined : parts.reduce((sum, part) => tf.add(sum, part));

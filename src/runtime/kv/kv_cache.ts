@@ -114,8 +114,8 @@ export class KvCache {
       const {layout, scores} = step;
       const given =
         layout === 'blhd' && tokens <= 1 ? tf.reshape(output, [batch, tokens, heads, dim]) : fromHeads(output, layout, 4);
-      const {bias, relative, alibiSlopes, sinks} = scores;
-      const inputs = [step.query, step.key, step.value, bias, relative?.entries, alibiSlopes, sinks];
+      const {bias, relative, tensors} = scores;
+      const inputs = [step.query, step.key, step.value, bias, relative?.entries, ...Object.values(tensors)];
       return this.#links.link(
         given as Tensor4D,
         inputs.filter((tensor) => tensor !== undefined),
@@ -259,14 +259,13 @@ export class KvCache {
   }
 
   #prefill(store: KvStore, {query, key, value, counts, scores}: CacheStep): Tensor4D {
-    const {scale, softcap, alibiSlopes, sinks} = scores;
+    const {scale, tensors, numbers} = scores;
     const tokens = query.shape[2];
     const isPadded = counts.some((count) => count < tokens);
     const output = sparseAttention(query, key, value, this.pattern, {
       ...{scale, queryOffset: 0, precision: this.#precision},
-      ...(softcap !== undefined && {softcap}),
-      ...(alibiSlopes && {alibiSlopes}),
-      ...(sinks && {sinks}),
+      ...tensors,
+      ...numbers,
       // The padding comes after the tokens, so these never attend to it, but rows of a tile share a NaN in a value.
       ...(isPadded && {keyLengths: counts}),
       ...wholeBiases(scores, tokens),

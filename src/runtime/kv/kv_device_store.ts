@@ -4,8 +4,6 @@ import {refuse} from '../../support/index.js';
 import {
   compileStep,
   generateAppend,
-  isFarScale,
-  PLAIN,
   type Lines,
   type BindingRole,
   type CallParams,
@@ -19,6 +17,7 @@ import type {Scores} from './kv_step.js';
 import {capacityOf, type Arrival, type KvStore, type StepTensors, type StoreSizes} from './kv_store.js';
 import {stepwise} from '../launch/frames.js';
 import {broadcastStrides} from '../terms/bias.js';
+import {featuresOf} from '../terms/terms.js';
 import {run} from '../launch/run.js';
 
 type Tensors = Partial<Record<BindingRole, TensorInfo>>;
@@ -87,33 +86,20 @@ export class DeviceStore implements KvStore {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
     const [, heads, tokens] = query.shape;
     const packedHeads = heads / keyHeads;
-    const {alibiSlopes, sinks, scale, softcap} = scores;
     // Query heads of one key head follow one another in memory, so they are rows of one head.
     const problem = {
       ...{batch, heads: keyHeads, keyHeads, packedHeads, queryLength: tokens * packedHeads, keyLength: capacityOf(this.#sizes)},
       ...{queryOffset: 0, headDim, valueDim},
     };
     const bias = biasOf(scores, arrival, tokens);
-    const features = {
-      ...PLAIN,
-      ...{
-        farScale: isFarScale(scores),
-        softcap: softcap !== undefined,
-        alibi: alibiSlopes !== undefined,
-        bias: bias !== null,
-        sinks: sinks !== undefined,
-      },
-    };
+    const {scale, numbers} = scores;
+    const terms = {...scores.tensors, ...(bias && {bias: bias.tensor})};
+    const features = featuresOf(terms, {...numbers, scale});
     const places = this.#ownRows(arrival);
     const held = this.#held(arrival, places, bias?.base);
     const step = compileStep(lines, problem, this.#host.limits, {features, storage: precision, held});
-    const tensors = {
-      ...{query, newKey: key, newValue: value},
-      ...(alibiSlopes && {alibiSlopes}),
-      ...(sinks && {sinks}),
-      ...(bias && {bias: bias.tensor}),
-    };
-    const call = {scale, ...(softcap !== undefined && {softcap}), ...(bias && {biasStrides: bias.strides})};
+    const tensors = {query, newKey: key, newValue: value, ...terms};
+    const call = {scale, ...numbers, ...(bias && {biasStrides: bias.strides})};
     const [output] = this.#run(step, tensors, {output: [batch, heads, tokens, valueDim]}, call);
     this.#wrote(arrival, places);
     return tf.engine().makeTensorFromTensorInfo(output!) as Tensor4D;

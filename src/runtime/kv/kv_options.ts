@@ -3,6 +3,7 @@ import type {NamesOf, OptionWords} from '../../support/index.js';
 import type {Layout} from '../../pure.js';
 import type {Precision} from '../call/options.js';
 import type {NumberArray} from '../given/number_array.js';
+import {cachedTerms, type CachedOptions} from '../terms/terms.js';
 
 /** The sizes of a `KvCache`, given once. */
 export interface KvCacheOptions {
@@ -25,13 +26,9 @@ export interface KvCacheOptions {
 }
 
 /** What `KvCache.attend` takes beside its tensors, as in `sparseAttention`. */
-export interface KvAttendOptions {
+export interface KvAttendOptions extends CachedOptions {
   /** Factor of query·key. Default 1/√headDim. */
   readonly scale?: number | null | undefined;
-  /** Scores s become softcap·tanh(s/softcap). */
-  readonly softcap?: number | null | undefined;
-  /** float32 [heads]; subtracts slope·distance from the scores. */
-  readonly alibiSlopes?: Tensor | NumberArray | null | undefined;
   /**
    * float32 [heads or 1, entries], added by distance, in one of two sizes. [heads or 1, 2·length − 1] is that of one call over a whole
    * sequence of `length` tokens, at least as long as the sequences get, and can be the same in every step: entry
@@ -44,8 +41,6 @@ export interface KvAttendOptions {
    * its sequence, kept or not, new ones included; there may be more columns than tokens. −Infinity excludes a key.
    */
   readonly bias?: Tensor | NumberArray | null | undefined;
-  /** float32 [heads]; a score that takes part in each softmax and has no value. */
-  readonly sinks?: Tensor | NumberArray | null | undefined;
   /** New tokens of each sequence; the rest is padding at the end, which is not kept and whose outputs are zeros. Default: all. */
   readonly lengths?: ArrayLike<number | bigint> | null | undefined;
   /** `blhd`: query, key, value and the output are [batch, tokens, heads, dim]. Default `bhld`. One token costs no transpose. */
@@ -63,17 +58,19 @@ export const CACHE_NAMES: NamesOf<KvCacheOptions> = {
   maxStep: true,
   precision: true,
 };
-/** Of `KvCache.attend`. */
-export const ATTEND_NAMES: NamesOf<KvAttendOptions> = {
+const OWN_NAMES: NamesOf<Omit<KvAttendOptions, keyof CachedOptions>> = {
   scale: true,
-  softcap: true,
-  alibiSlopes: true,
   relativeBias: true,
   bias: true,
-  sinks: true,
   lengths: true,
   layout: true,
 };
+
+/** Of `KvCache.attend`. */
+export const attendNames = (): NamesOf<KvAttendOptions> => ({
+  ...OWN_NAMES,
+  ...(Object.assign({}, ...cachedTerms().map(({options}) => options)) as NamesOf<CachedOptions>),
+});
 export const CACHE_WORDS: OptionWords = {
   all: 'KvCache options',
   expected: 'an object such as {keyHeads: 8, headDim: 64}',

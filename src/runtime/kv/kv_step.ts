@@ -1,14 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor1D, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor2D, Tensor4D} from '@tensorflow/tfjs-core';
 import {readOptions, refuse, type Given} from '../../support/index.js';
-import type {Layout} from '../../pure.js';
+import type {Layout, Problem} from '../../pure.js';
 import {floats, shapeOf, sizesOf} from '../given/arguments.js';
 import {checkLayout} from '../call/check.js';
 import {checkScale} from '../call/check_scoring.js';
-import {checkSoftcap} from '../terms/softcap.js';
+import type {Brought} from '../terms/term.js';
+import {checkCached} from '../terms/terms.js';
 import {headsFirst} from '../tf_ops/dense.js';
 import {checkCounts, type CacheSizes} from './kv_check.js';
-import {ATTEND_NAMES, ATTEND_WORDS, type KvAttendOptions} from './kv_options.js';
+import {ATTEND_WORDS, attendNames, type KvAttendOptions} from './kv_options.js';
 import type {NumberArray} from '../given/number_array.js';
 
 /** The tensors of one `attend`, found right, heads before tokens. */
@@ -23,11 +24,9 @@ export interface CacheStep {
   readonly layout: Layout;
 }
 
-export interface Scores {
+/** What terms bring that a cache takes as calls do, and biases. */
+export interface Scores extends Required<Brought> {
   readonly scale: number;
-  readonly softcap?: number;
-  readonly alibiSlopes?: Tensor1D;
-  readonly sinks?: Tensor1D;
   /** [batch or 1, heads or 1, tokens or 1, positions or 1] */
   readonly bias?: Tensor4D;
   readonly relative?: Relative;
@@ -47,7 +46,7 @@ export function checkStep(
   {batch, keyHeads, headDim, valueDim}: CacheSizes,
   held: readonly number[],
 ): CacheStep {
-  const options = readOptions(given, ATTEND_NAMES, ATTEND_WORDS);
+  const options = readOptions(given, attendNames(), ATTEND_WORDS);
   const layout = checkLayout(options.layout);
   const [query, key, value] = (['query', 'key', 'value'] as const).map((name) => floats(name, inputs[name]));
   const [, heads, tokens] = query!.rank === 4 ? sizesOf(query!.shape, layout) : [0, 0, undefined];
@@ -80,8 +79,12 @@ export function checkStep(
       ? all
       : checkCounts('option lengths', options.lengths, all, (b) => `0 to ${tokens}, the new tokens that sequence ${b} brings`);
   const [first, second, third] = [query!, key!, value!].map((tensor) => toHeads(tensor, layout)) as [Tensor4D, Tensor4D, Tensor4D];
-  const sizes = {batch, heads, tokens: tokens!};
-  return {...{query: first, key: second, value: third}, counts, layout, scores: checkScores(options, headDim, sizes, held, counts)};
+  const keyLength = Math.max(...held) + tokens!;
+  const problem = {
+    ...{batch, heads, keyHeads, packedHeads: 1, queryLength: tokens!, keyLength},
+    ...{queryOffset: keyLength - tokens!, headDim, valueDim},
+  };
+  return {...{query: first, key: second, value: third}, counts, layout, scores: checkScores(options, problem, held, counts)};
 }
 
 /** [batch, heads, tokens, dim]; of one token both layouts lie in memory alike. */
@@ -93,29 +96,18 @@ function toHeads(tensor: Tensor, layout: Layout): Tensor4D {
 
 function checkScores(
   options: Given<KvAttendOptions>,
-  headDim: number,
-  {batch, heads, tokens}: {readonly batch: number; readonly heads: number; readonly tokens: number},
+  problem: Problem,
   held: readonly number[],
   counts: readonly number[],
 ): Scores {
-  const perHead = (name: 'alibiSlopes' | 'sinks'): Partial<Record<typeof name, Tensor1D>> => {
-    const given = options[name];
-    if (given === undefined) return {};
-    const tensor = floats(name, given);
-    if (tensor.rank !== 1 || tensor.shape[0] !== heads)
-      refuse(name, `shape ${shapeOf(tensor)}`, `[heads] = [${heads}]`, 'Give one number for each head of query.');
-    return {[name]: tensor as Tensor1D};
-  };
-  const softcap = checkSoftcap(options.softcap);
+  const {batch, heads, queryLength: tokens, keyLength, headDim} = problem;
   const longest = Math.max(...held.map((length, b) => length + counts[b]!));
   return {
     scale: checkScale(options.scale, headDim),
-    ...(softcap !== undefined && {softcap}),
-    ...perHead('alibiSlopes'),
-    ...perHead('sinks'),
+    ...checkCached(options, {rank: 4, problem}),
     ...(options.bias !== undefined && {bias: checkBias(options.bias, [batch, heads, tokens], longest)}),
     ...(options.relativeBias !== undefined && {
-      relative: checkRelative(options.relativeBias, heads, tokens, Math.max(...held) + tokens, longest),
+      relative: checkRelative(options.relativeBias, heads, tokens, keyLength, longest),
     }),
   };
 }

@@ -4,6 +4,7 @@ import {positionOf, slotOf, type Lines, type SlotLayout} from '../../pure.js';
 import {checkBackendPrecision} from '../call/attention.js';
 import {Host} from '../host/backend.js';
 import {denseAttention} from '../tf_ops/dense.js';
+import {termsBrought} from '../terms/terms.js';
 import {biasRows} from './kv_bias.js';
 import type {CacheSizes} from './kv_check.js';
 import type {Scores} from './kv_step.js';
@@ -89,14 +90,20 @@ export class TensorStore implements KvStore {
 
   #attend(query: Tensor4D, arrival: Arrival, lines: readonly Lines[], scores: Scores): Tensor4D {
     const {layout} = this.#sizes;
-    const {scale, softcap, sinks} = scores;
+    const {scale, numbers} = scores;
+    // Those that add to rows whose columns stand anywhere are part of the bias.
+    const own = Object.fromEntries(
+      termsBrought(scores.tensors, numbers)
+        .filter(({cached}) => cached?.rows === undefined)
+        .flatMap(({roles}) => roles.map((role) => [role, scores.tensors[role]])),
+    );
     const attend = (b: number, inputs: StepTensors, scores: Scores): Tensor4D => {
       const tokens = arrival.first[b]! + arrival.counts[b]!;
       const positions = Int32Array.from({length: capacityOf({layout})}, (_, slot) => positionOf(slot, tokens, layout));
       const bias = biasRows(scores, {first: arrival.first[b]!, tokens: query.shape[2], positions});
       const {output} = denseAttention(
-        {...inputs, ...(bias && {bias}), ...(sinks && {sinks})},
-        {lines: lines[b]!, scale, queryOffset: 0, layout: 'bhld', ...(softcap !== undefined && {softcap})},
+        {...inputs, ...own, ...(bias && {bias})},
+        {lines: lines[b]!, scale, queryOffset: 0, layout: 'bhld', ...numbers},
       );
       return output as Tensor4D;
     };

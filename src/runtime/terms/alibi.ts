@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import type {Problem} from '../../pure.js';
 import {floats, shapeOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {distances, standing} from './distances.js';
-import {inUnits, perHead} from './part.js';
-import {shaped} from './shaped.js';
+import {inUnits, byHead, type CacheRows} from './part.js';
+import {shapedPerHead} from './shaped.js';
 import type {BackwardScores, CallTerm} from './term.js';
 
 export interface AlibiOptions {
@@ -21,15 +21,16 @@ export const alibiCall: CallTerm<AlibiOptions> = {
   check: ({alibiSlopes}, {problem}) =>
     alibiSlopes === undefined ? {} : {tensors: {alibiSlopes: checkSlopes(alibiSlopes, problem)}},
   example: ({heads}) => ({tensors: {alibiSlopes: tf.zeros([heads])}}),
+  cached: {rows: ({alibiSlopes}, rows) => slopedRows(alibiSlopes!, rows)},
   ops: {
     moves(scores, part) {
-      const slopes = perHead(part.inputs.alibiSlopes!);
+      const slopes = byHead(part.inputs.alibiSlopes!);
       const {near} = distances(part.inputs, part.options, part.chunk);
       return {scores: tf.sub(scores, tf.mul(inUnits(slopes, part), near))};
     },
     apart({inputs, options, chunk}) {
       const {beyond} = standing(inputs, options, chunk);
-      return beyond === null ? null : tf.mul(perHead(inputs.alibiSlopes!), beyond);
+      return beyond === null ? null : tf.mul(byHead(inputs.alibiSlopes!), beyond);
     },
     gradients({inputs, options, chunk, dScores, rowSums}) {
       if (dScores === null) return {};
@@ -43,6 +44,16 @@ export const alibiCall: CallTerm<AlibiOptions> = {
   gradients: {alibiSlopes: (call) => slopeGradients(call)},
 };
 
+/** −slope·|p − key|: [1, heads, tokens, columns]. */
+function slopedRows(slopes: Tensor, {first, tokens, positions}: CacheRows): Tensor4D {
+  const columns = positions.length;
+  const distances = new Float32Array(tokens * columns);
+  for (let i = 0; i < tokens; i++) {
+    for (let k = 0; k < columns; k++) distances[i * columns + k] = -Math.abs(first + i - positions[k]!);
+  }
+  return tf.mul(tf.reshape(slopes, [1, -1, 1, 1]), tf.tensor4d(distances, [1, 1, tokens, columns]));
+}
+
 function checkSlopes(given: Tensor | NumberArray, {batch, heads}: Problem): tf.Tensor1D {
   const tensor = floats('alibiSlopes', given);
   if (tensor.rank > 1 && tensor.size === batch * heads) {
@@ -51,7 +62,7 @@ function checkSlopes(given: Tensor | NumberArray, {batch, heads}: Problem): tf.T
       '−slope · |distance| of [batch, heads, queryLength, keyLength].';
     refuse('alibiSlopes', `shape ${shapeOf(tensor)}`, `[heads] = [${heads}]`, cure);
   }
-  return shaped('alibiSlopes', tensor, [heads], '[heads]');
+  return shapedPerHead('alibiSlopes', tensor, heads);
 }
 
 /**

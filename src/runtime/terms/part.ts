@@ -44,6 +44,13 @@ export interface Chunk {
   readonly keyEnd: number;
 }
 
+/** Rows of one sequence of a cache, from the position of the first, and the position of each column. */
+export interface CacheRows {
+  readonly first: number;
+  readonly tokens: number;
+  readonly positions: ArrayLike<number>;
+}
+
 /** What is computed at a time by TensorFlow.js ops: pairs [batch, heads, rows, keys]. */
 export interface Part {
   readonly inputs: HeadedInputs;
@@ -71,7 +78,7 @@ export const sliceScores = (tensor: Tensor4D, {rowBegin, rowEnd, keyBegin, keyEn
   slice(slice(tensor, 2, rowBegin, rowEnd), 3, keyBegin, keyEnd);
 
 /** [heads] against [batch, heads, rows, keys] */
-export const perHead = (tensor: Tensor1D): Tensor3D => tf.reshape(tensor, [-1, 1, 1]);
+export const byHead = (tensor: Tensor1D): Tensor3D => tf.reshape(tensor, [-1, 1, 1]);
 
 /**
  * The tensor where `condition` holds, elsewhere a number. `fill` makes the number a tensor: of a scalar, WebGPU spreads all copies on the

@@ -1,13 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {DataType, Tensor} from '@tensorflow/tfjs-core';
+import type {DataType, Tensor, Tensor1D} from '@tensorflow/tfjs-core';
 import {awaitOr, isList, readNumbers, refuse, say} from '../../support/index.js';
 import {checkAlive, shapeOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 
 /** The tensor of an option, of that shape. */
-export function shaped<T extends Tensor>(name: string, tensor: Tensor, shape: readonly number[], says: string): T {
+export function shaped<T extends Tensor>(
+  name: string,
+  tensor: Tensor,
+  shape: readonly number[],
+  says: string,
+  cure = 'Check its size.',
+): T {
   if (tensor.rank !== shape.length || !shape.every((size, i) => size === tensor.shape[i])) {
-    refuse(name, `shape ${shapeOf(tensor)}`, `${says} = [${shape.join(', ')}]`, 'Check its size.');
+    refuse(name, `shape ${shapeOf(tensor)}`, `${says} = [${shape.join(', ')}]`, cure);
   }
   return tensor as T;
 }
@@ -35,3 +41,7 @@ export function whole(
   };
   return {shape, dtype: null, tensor};
 }
+
+/** One number for each head of query. */
+export const shapedPerHead = (name: string, tensor: Tensor, heads: number): Tensor1D =>
+  shaped(name, tensor, [heads], '[heads]', 'Give one number for each head of query.');

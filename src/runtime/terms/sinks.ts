@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {floats} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
-import {perHead, select} from './part.js';
-import {shaped} from './shaped.js';
+import {byHead, select} from './part.js';
+import {shapedPerHead} from './shaped.js';
 import type {CallTerm} from './term.js';
 
 export interface SinkOptions {
@@ -16,10 +16,11 @@ export const sinksCall: CallTerm<SinkOptions> = {
   options: {sinks: true},
   roles: ['sinks'],
   check: ({sinks}, {problem: {heads}}) =>
-    sinks === undefined ? {} : {tensors: {sinks: shaped('sinks', floats('sinks', sinks), [heads], '[heads]')}},
+    sinks === undefined ? {} : {tensors: {sinks: shapedPerHead('sinks', floats('sinks', sinks), heads)}},
   example: ({heads}) => ({tensors: {sinks: tf.zeros([heads])}}),
+  cached: {},
   ops: {
-    seen: ({inputs}) => perHead(inputs.sinks!),
+    seen: ({inputs}) => byHead(inputs.sinks!),
     // Where there are no keys, a sink of −∞ is none at all.
     gradients({inputs: {sinks}, dSeen, dScores}) {
       const sum = tf.sum<tf.Tensor1D>(dSeen!, [0, 2, 3]);

@@ -7,7 +7,7 @@ export interface SoftcapOptions {
   readonly softcap?: number | null | undefined;
 }
 
-export function checkSoftcap(softcap: number | undefined): number | undefined {
+function checkSoftcap(softcap: number | undefined): number | undefined {
   if (softcap === undefined) return undefined;
   if (typeof softcap !== 'number' || !(softcap >= 1e-30) || !(softcap <= 1e30)) {
     refuse('option softcap', say(softcap), 'a positive number, 1e-30 to 1e30', 'Leave it out for scores without a cap.');
@@ -21,6 +21,7 @@ export const softcapCall: CallTerm<SoftcapOptions> = {
   roles: [],
   numbers: ['softcap'],
   check: ({softcap}) => (softcap === undefined ? {} : {numbers: {softcap: checkSoftcap(softcap)!}}),
+  cached: {},
   isOn: ({softcap}) => softcap !== undefined,
   example: () => ({numbers: {softcap: 50}}),
   ops: {

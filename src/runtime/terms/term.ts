@@ -1,7 +1,7 @@
-import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
 import type {Given, NamesOf} from '../../support/index.js';
 import type {Features, Problem, TermRole} from '../../pure.js';
-import type {Chunk, HeadedInputs, Part, TermNumbers, TermTensors} from './part.js';
+import type {CacheRows, Chunk, HeadedInputs, Part, TermNumbers, TermTensors} from './part.js';
 
 /** What a call brings of a term. */
 export interface Brought {
@@ -30,6 +30,12 @@ export interface CallTerm<Options extends object = object> {
   params?(tensors: {readonly [role in TermRole]?: Pick<TensorInfo, 'shape'>}): TermNumbers;
   /** What a call brings that is timed. What tensors hold changes no time, but for lengths, which hide nothing here. */
   example(problem: Problem): Brought;
+
+  /**
+   * A cache takes it as calls do: beside slots, whose kernels know where their keys stand, and in the whole call that begins one. Where
+   * TensorFlow.js ops keep a cache, `rows` is what it adds instead of `ops`, for columns that stand anywhere.
+   */
+  readonly cached?: {rows?(tensors: TermTensors, rows: CacheRows): Tensor4D};
 
   /** By TensorFlow.js ops; as in the kernels, `moves` in the order of the list, then what is added, then what is hidden. */
   readonly ops: TermOps;

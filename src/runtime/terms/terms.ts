@@ -17,6 +17,9 @@ import type {Brought, CallTerm} from './term.js';
 export interface TermOptions
   extends BiasOptions, LengthOptions, SegmentOptions, AlibiOptions, RelativeOptions, SoftcapOptions, SinkOptions, DropoutOptions {}
 
+/** Of those, what a cache takes as calls do. */
+export interface CachedOptions extends AlibiOptions, SoftcapOptions, SinkOptions {}
+
 /** All terms, in the order in which they make a score of a product. */
 export const CALL_TERMS: CallTerm[] = [
   softcapCall,
@@ -46,13 +49,21 @@ export function termNames(): readonly string[] {
   return named.names;
 }
 
-/** What the terms of a call bring. */
-export function checkTerms(
-  options: Given<TermOptions>,
-  call: {readonly rank: 3 | 4; readonly problem: Problem},
-): Required<Brought> {
-  return together(CALL_TERMS.map((term) => term.check(options, call)));
+interface Checked {
+  readonly rank: 3 | 4;
+  readonly problem: Problem;
 }
+
+/** What the terms of a call bring. */
+export const checkTerms = (options: Given<TermOptions>, call: Checked): Required<Brought> =>
+  together(CALL_TERMS.map((term) => term.check(options, call)));
+
+/** Those that a cache takes as calls do. */
+export const cachedTerms = (): CallTerm[] => CALL_TERMS.filter(({cached}) => cached !== undefined);
+
+/** What these bring of a step. */
+export const checkCached = (options: Given<CachedOptions>, call: Checked): Required<Brought> =>
+  together(cachedTerms().map((term) => term.check(options, call)));
 
 // Loops here and below: every call of sparseAttention passes through, and chains of array methods take five times as long.
 export function together(brought: readonly Brought[]): Required<Brought> {

@@ -43,8 +43,8 @@ export async function expectExtraTerms(implementation: 'auto' | 'fused' | 'dense
   const biases = Float32Array.from({length: keyLength}, () => 2 * random() - 1);
   const sinks = [0.25, -1, 0, 1];
   // A temperature is one of all features of a query.
-  const perHead = queryLength * headDim;
-  const factorAt = (i: number): number => TEMPERATURES[Math.floor(i / perHead) % heads]!;
+  const byHead = queryLength * headDim;
+  const factorAt = (i: number): number => TEMPERATURES[Math.floor(i / byHead) % heads]!;
   const heated = {...inputs, query: inputs.query.map((x, i) => x * factorAt(i))};
   const decay = (h: number, q: number, k: number): number => -RATES[h]! * Math.log(1 + Math.abs(q + queryOffset - k));
   const spelled: OracleOptions = {

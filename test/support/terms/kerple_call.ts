@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor1D} from '@tensorflow/tfjs-core';
 import {floats} from '../../../src/runtime/given/arguments.js';
 import type {NumberArray} from '../../../src/runtime/given/number_array.js';
-import {inUnits, perHead, type Chunk} from '../../../src/runtime/terms/part.js';
-import {shaped} from '../../../src/runtime/terms/shaped.js';
+import {inUnits, byHead, type Chunk} from '../../../src/runtime/terms/part.js';
+import {shapedPerHead} from '../../../src/runtime/terms/shaped.js';
 import type {CallTerm} from '../../../src/runtime/terms/term.js';
 
 export interface KerpleOptions {
@@ -22,12 +22,10 @@ export const kerpleCall: CallTerm<KerpleOptions> = {
   options: {decayRates: true},
   roles: ['decayRates'],
   check: ({decayRates}, {problem: {heads}}) =>
-    decayRates === undefined
-      ? {}
-      : {tensors: {decayRates: shaped('decayRates', floats('decayRates', decayRates), [heads], '[heads]')}},
+    decayRates === undefined ? {} : {tensors: {decayRates: shapedPerHead('decayRates', floats('decayRates', decayRates), heads)}},
   example: ({heads}) => ({tensors: {decayRates: tf.zeros([heads])}}),
   ops: {
-    adds: (part) => tf.mul(inUnits(perHead(part.inputs.decayRates!), part), decays(part.options.queryOffset, part.chunk)),
+    adds: (part) => tf.mul(inUnits(byHead(part.inputs.decayRates!), part), decays(part.options.queryOffset, part.chunk)),
     gradients: ({options: {queryOffset}, chunk, dScores}) =>
       dScores === null ? {} : {decayRates: tf.sum<Tensor1D>(tf.mul(dScores, decays(queryOffset, chunk)), [0, 2, 3])},
     interval: ({decayRates}) => ({axis: 0, begin: 0, end: decayRates!.shape[0]}),

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import {perHead} from '../../../src/runtime/terms/part.js';
+import {byHead} from '../../../src/runtime/terms/part.js';
 import type {CallTerm} from '../../../src/runtime/terms/term.js';
 import type {ScoreTerm} from '../../../src/wgsl/terms/term.js';
 
@@ -38,7 +38,7 @@ export const temperatureCall: CallTerm<TemperatureOptions> = {
   example: ({heads}) => ({tensors: {temperatures: tf.ones([heads])}}),
   ops: {
     moves(scores, {inputs}) {
-      const factors = perHead(inputs.temperatures!);
+      const factors = byHead(inputs.temperatures!);
       return {scores: tf.mul(scores, factors), slope: () => factors};
     },
   },

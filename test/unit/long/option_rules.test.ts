@@ -24,7 +24,7 @@ import {SWAP_NAMES} from '../../../src/model/write/options.js';
 import {SHAPE_NAMES} from '../../../src/plan_attention.js';
 import {optionNames} from '../../../src/runtime/call/check.js';
 import {BACKEND_NAMES} from '../../../src/runtime/open/create_backend.js';
-import {ATTEND_NAMES, CACHE_NAMES} from '../../../src/runtime/kv/kv_options.js';
+import {attendNames, CACHE_NAMES} from '../../../src/runtime/kv/kv_options.js';
 import {PREPARE_NAMES} from '../../../src/runtime/call/prepare.js';
 import {RELATIVE_NAMES} from '../../../src/runtime/helpers/relative_bias.js';
 import {refusal} from '../../support/errors.js';
@@ -63,7 +63,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     call: (options) => new KvCache(slidingWindow({left: 2}), options as never).bytes,
   },
   'KvCache.attend': {
-    names: ATTEND_NAMES,
+    names: attendNames(),
     needed: {},
     call: (options) => new KvCache(slidingWindow({left: 2}), {keyHeads: 2, headDim: 2}).attend(...tensors(), options),
   },
