@@ -3,6 +3,7 @@ import {slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
 import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../../src/plan/index.js';
 import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../../src/wgsl/index.js';
+import {usualKinds} from '../../../src/wgsl/tile/kernel_shape.js';
 import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
@@ -47,7 +48,8 @@ class Programs {
     const {tile, storage, device, problem, implementation, matrix} = plan;
     const name = Object.keys(TILES).find((each) => TILES[each as keyof typeof TILES] === tile);
     const features = !more ? PLAIN : matrix === null ? EVERYTHING : {...PLAIN, bias: true, lengths: true};
-    for (const {program} of generate(plan, {features, aux: 'logSumExp', ...(maskShape && {maskShape})})) {
+    const passes = plan.passes.map((pass) => ({...pass, kinds: usualKinds(plan)}));
+    for (const {program} of generate({...plan, passes}, {features, aux: 'logSumExp', ...(maskShape && {maskShape})})) {
       const what = [
         `${program.name}: tile ${name}, ${storage}, ${problem.headDim} → ${problem.valueDim} features, ${implementation}`,
         `options ${more}, subgroups ${JSON.stringify(device.subgroups)}, shader-f16 ${device.float16}, matrix ${JSON.stringify(matrix)}`,
