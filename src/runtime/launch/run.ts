@@ -41,7 +41,7 @@ export interface RunArguments {
   readonly call: CallParams;
 }
 
-/** Runs launches over the tensors of a call into new tensors of the given shapes, which it returns in their order. Synchronous, as kernels are. */
+/** The runner: launches over the tensors of a call, into new tensors of the given shapes, which it returns in their order. Synchronous, as kernels are. */
 export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [], call}: RunArguments): TensorInfo[] {
   const {runnable, owner} = source;
   const error = host.broken.get(owner);
