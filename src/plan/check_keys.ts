@@ -1,9 +1,10 @@
-import {KEY_ITEM, KEY_MERGE, read, VISIT} from './format.js';
+import {KEY_ITEM, KEY_MERGE, read, readBit, readInterval, readItem, readNumber, readSpan, VISIT, type Packed} from './format.js';
 import type {GradientPlan} from './gradient_plan.js';
-import type {Plan} from './plan.js';
-import {toDense} from './visit.js';
+import type {Kinds, Plan} from './plan.js';
 
 interface KeyItem {
+  /** What is not on the grid. */
+  readonly line: number;
   readonly firstKey: number;
   readonly keyStride: number;
   readonly keys: number;
@@ -19,10 +20,15 @@ interface KeyVisit {
   readonly end: number;
   readonly full: boolean;
   readonly mask: number;
+  readonly bitStride: number;
 }
 
 /** The items of a pass as a kernel reads them. */
-export function keyItemsOf({rows: {schedule}, keys: {offsets}}: GradientPlan, begin: number, end: number): KeyItem[] {
+export function keyItemsOf(
+  {rows: {schedule}, keys: {offsets}}: Pick<GradientPlan, 'rows' | 'keys'>,
+  begin: number,
+  end: number,
+): KeyItem[] {
   const packed = {schedule, offsets};
   return Array.from({length: end - begin}, (_, i) => {
     const {visitBegin, visitEnd, number: y, ...item} = read(packed, 'items', KEY_ITEM, begin + i);
@@ -34,25 +40,68 @@ export function keyItemsOf({rows: {schedule}, keys: {offsets}}: GradientPlan, be
   });
 }
 
-/** How often the key tiles of a plan visit each pair, row-major [queryLength · keyLength]: where bits are the mask, before they are asked. */
-function computed(plan: GradientPlan): Uint8Array {
-  const {rows, keys} = plan;
-  const {queryLength, keyLength} = rows.problem;
-  const pairs = new Uint8Array(queryLength * keyLength);
-  for (const {itemBegin, itemEnd} of keys.passes) {
-    for (const {firstKey, keyStride, keys: count, y, visits} of keyItemsOf(plan, itemBegin, itemEnd)) {
-      for (const {firstRow, rowStride, begin, end, full, mask} of visits) {
-        for (let place = begin; place < end; place++) {
-          const at = 2 * (keys.offsets.intervals + mask + place);
-          const [lo, hi] = full || rows.implementation === 'dense' ? [0, keyLength] : [rows.schedule[at]!, rows.schedule[at + 1]!];
-          for (let own = 0; own < count; own++) {
-            if (y + own >= lo && y + own < hi) pairs[(firstRow + rowStride * place) * keyLength + firstKey + keyStride * own]! += 1;
+/** How often each pair of a line is computed, row-major [queryLength · keyLength], by the line that items name; where a tensor is the mask, before it is asked. */
+type PairsOfLines = Map<number, Uint8Array>;
+
+class PairCount {
+  readonly lines: PairsOfLines = new Map();
+
+  constructor(
+    private readonly packed: Packed,
+    private readonly problem: Plan['problem'],
+  ) {}
+
+  /** Number `index` of a sequence or of a list. */
+  place(kind: Kinds['rows'], first: number, stride: number, index: number): number {
+    return kind === 'list' ? readNumber(this.packed, first, index) : first + stride * index;
+  }
+
+  add(line: number, row: number, key: number): void {
+    const {queryLength, keyLength} = this.problem;
+    let pairs = this.lines.get(line);
+    if (pairs === undefined) this.lines.set(line, (pairs = new Uint8Array(queryLength * keyLength)));
+    pairs[row * keyLength + key]! += 1;
+  }
+}
+
+function pairsOfKeys({rows, keys}: GradientPlan): PairsOfLines {
+  const packed = {schedule: rows.schedule, offsets: keys.offsets};
+  const count = new PairCount(packed, rows.problem);
+  for (const {kinds, itemBegin, itemEnd} of keys.passes) {
+    for (const {firstKey, keyStride, keys: own, y, line, visits} of keyItemsOf({rows, keys}, itemBegin, itemEnd)) {
+      for (const {firstRow, rowStride, begin, end, full, mask, bitStride} of visits) {
+        for (let at = begin; at < end; at++) {
+          const [lo, hi] = kinds.mask === 'interval' && !full ? readInterval(packed, {mask}, at) : [0, Infinity];
+          const row = count.place(kinds.rows, firstRow, rowStride, at);
+          for (let x = 0; x < own; x++) {
+            const isHidden = kinds.mask === 'bits' && !full && readBit(packed, {mask, bitStride}, at, (y % 64) + x) === 0;
+            if (y + x >= lo && y + x < hi && !isHidden) count.add(line, row, count.place(kinds.keys, firstKey, keyStride, x));
           }
         }
       }
     }
   }
-  return pairs;
+  return count.lines;
+}
+
+/** The same of the row tiles. */
+function pairsOfRows(rows: Plan): PairsOfLines {
+  const count = new PairCount(rows, rows.problem);
+  for (const {kinds, itemBegin, itemEnd} of rows.passes)
+    for (let index = itemBegin; index < itemEnd; index++) {
+      const item = readItem(rows, index);
+      for (let at = item.spanBegin; at < item.spanEnd; at++) {
+        const span = readSpan(rows, at);
+        for (let x = 0; x < item.rows; x++) {
+          const [lo, hi] = kinds.mask === 'interval' ? readInterval(rows, span, x) : [0, Infinity];
+          const row = count.place(kinds.rows, item.firstRow, item.rowStride, x);
+          for (let y = Math.max(lo, span.begin); y < Math.min(hi, span.end); y++)
+            if (kinds.mask !== 'bits' || readBit(rows, span, x, y) === 1)
+              count.add(item.line, row, count.place(kinds.keys, span.firstKey, span.keyStride, y));
+        }
+      }
+    }
+  return count.lines;
 }
 
 /** Chunks of rows that an item visits. */
@@ -65,7 +114,7 @@ const weightOf = ({visits}: KeyItem, rows: number): number =>
  * The laws: the first pass owns every key exactly once, later ones at most once; slots are written once and summed once, those of a wave
  * within what the plan has; a key has its number in its class; parts are issued longest first; the pairs are those of the row tiles.
  */
-export function checkGradientPlan(plan: GradientPlan, pairs: Uint8Array = pairsOfRows(plan.rows)): void {
+export function checkGradientPlan(plan: GradientPlan): void {
   const must = (law: boolean, message: string): void => {
     if (!law) throw new Error(`key tiles: ${message}`);
   };
@@ -74,40 +123,48 @@ export function checkGradientPlan(plan: GradientPlan, pairs: Uint8Array = pairsO
   const {queryLength, keyLength} = rows.problem;
   const {tile} = rows;
   const packed = {schedule: rows.schedule, offsets: keys.offsets};
-  const first = new Uint8Array(keyLength);
+  const count = new PairCount(packed, rows.problem);
+  /** Of the first pass, by line. */
+  const first: PairsOfLines = new Map();
   let most = 0;
-  keys.passes.forEach(({itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, wave) => {
+  keys.passes.forEach(({kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, wave) => {
     must(wave === 0 ? !continues : continues || !keys.passes[wave - 1]!.continues, `wave ${wave} continues: ${continues}`);
-    const owners = continues ? new Uint8Array(keyLength) : first;
-    const own = (firstKey: number, stride: number, count: number): void => {
-      must(count >= 1 && count <= tile.keys, `a tile of ${count} keys`);
-      must(firstKey + stride * (count - 1) < keyLength, `a tile of keys past the last`);
-      for (let key = 0; key < count; key++) owners[firstKey + stride * key]! += 1;
+    const owners: PairsOfLines = continues ? new Map() : first;
+    const isList = kinds.keys === 'list';
+    const own = (line: number, firstKey: number, stride: number, some: number): void => {
+      must(some >= 1 && some <= tile.keys, `a tile of ${some} keys`);
+      let owned = owners.get(line);
+      if (owned === undefined) owners.set(line, (owned = new Uint8Array(keyLength)));
+      for (let x = 0; x < some; x++) {
+        const key = count.place(kinds.keys, firstKey, stride, x);
+        must(key >= 0 && key < keyLength, `a tile of keys with key ${key}`);
+        owned[key]! += 1;
+      }
     };
     const tileOf = new Map<number, string>();
     for (let merge = mergeBegin; merge < mergeEnd; merge++) {
-      const {firstKey, keyStride: stride, keys: count, slotBegin, slotEnd} = read(packed, 'merges', KEY_MERGE, merge);
-      own(firstKey, stride, count);
+      const {firstKey, keyStride, keys: some, slotBegin, slotEnd, line} = read(packed, 'merges', KEY_MERGE, merge);
+      own(line, firstKey, keyStride, some);
       must(!continues || slotEnd > slotBegin, `merge ${merge} of a later pass adds nothing`);
       must(results !== 'gradients' || slotEnd > slotBegin + 1, `merge ${merge} of one part`);
       for (let slot = slotBegin; slot < slotEnd; slot++) {
         must(!tileOf.has(slot), `slot ${slot} is summed twice in wave ${wave}`);
-        tileOf.set(slot, [firstKey, stride, count].join());
+        tileOf.set(slot, [firstKey, keyStride, some].join());
       }
     }
     const summed = tileOf.size;
     most = Math.max(most, summed);
     let last = Infinity;
     for (const item of keyItemsOf(plan, itemBegin, itemEnd)) {
-      const {firstKey, keyStride, keys: count, slot, y, visits} = item;
+      const {firstKey, keyStride, keys: some, slot, y, line, visits} = item;
       if (slot < 0) {
         must(results === 'gradients', 'an item without a slot');
-        own(firstKey, keyStride, count);
+        own(line, firstKey, keyStride, some);
       } else
-        must(tileOf.get(slot) === [firstKey, keyStride, count].join(), `slot ${slot} is summed for other keys, or twice written`);
+        must(tileOf.get(slot) === [firstKey, keyStride, some].join(), `slot ${slot} is summed for other keys, or twice written`);
       tileOf.delete(slot);
       must(
-        firstKey === (firstKey % keyStride) + keyStride * y,
+        isList || firstKey === (firstKey % keyStride) + keyStride * y,
         `key ${firstKey} has number ${y} in its class of stride ${keyStride}`,
       );
       const weight = weightOf(item, tile.rows);
@@ -115,20 +172,29 @@ export function checkGradientPlan(plan: GradientPlan, pairs: Uint8Array = pairsO
       last = weight;
       for (const {firstRow, rowStride, begin, end} of visits) {
         must(begin >= 0 && begin < end, `visit of rows ${begin} to ${end}`);
-        must(firstRow + rowStride * (end - 1) < queryLength, 'visit of rows past the last');
+        must(count.place(kinds.rows, firstRow, rowStride, end - 1) < queryLength, 'visit of rows past the last');
       }
     }
     must(tileOf.size === 0, `slots ${[...tileOf.keys()].join()} of wave ${wave} are summed, but not written`);
     must(summed <= keys.slots, `${summed} slots of ${keys.slots} in wave ${wave}`);
-    if (continues) owners.forEach((count, key) => must(count <= 1, `key ${key} has ${count} owners in wave ${wave}`));
+    if (continues)
+      for (const owned of owners.values())
+        owned.forEach((times, key) => must(times <= 1, `key ${key} has ${times} owners in wave ${wave}`));
   });
   must(most === keys.slots, `${keys.slots} slots, but no wave has more than ${most}`);
-  first.forEach((count, key) => must(count === 1, `key ${key} has ${count} owners in the first pass`));
-  const found = computed(plan);
-  const at = found.findIndex((times, pair) => times !== pairs[pair]);
-  must(at < 0, `pair (${Math.floor(at / keyLength)}, ${at % keyLength}): computed ${found[at]} times, expected ${pairs[at]}`);
+  for (const owned of first.values())
+    owned.forEach((times, key) => must(times === 1, `key ${key} has ${times} owners in the first pass`));
+  const expected = pairsOfRows(rows);
+  const found = pairsOfKeys(plan);
+  for (const line of new Set([...expected.keys(), ...found.keys()])) {
+    const [there, here] = [expected.get(line), found.get(line)];
+    for (let pair = 0; pair < queryLength * keyLength; pair++) {
+      const [times, right] = [here?.[pair] ?? 0, there?.[pair] ?? 0];
+      if (times !== right)
+        must(
+          false,
+          `pair (${Math.floor(pair / keyLength)}, ${pair % keyLength}) of line ${line}: computed ${times} times, by rows ${right}`,
+        );
+    }
+  }
 }
-
-/** The same of the row tiles, in which each pair is visited once. */
-const pairsOfRows = (rows: Plan): Uint8Array =>
-  rows.implementation === 'dense' ? new Uint8Array(rows.problem.queryLength * rows.problem.keyLength).fill(1) : toDense(rows);

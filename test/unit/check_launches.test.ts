@@ -17,6 +17,7 @@ import {
 } from '../../src/pure.js';
 import {KEY_ITEM, VISIT} from '../../src/plan/index.js';
 import {CORPUS, problemOfCase} from '../corpus.js';
+import {handMadeGradients} from '../support/hand_made.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 
 const NARROW: Device = {...CORE_DEVICE, maxWorkgroupsPerDimension: 3};
@@ -133,5 +134,27 @@ describe('the laws of launches', () => {
     expect(() => checkGradientPlan({...gradients, keys: {...keys, slots: keys.slots + 1}})).toThrowError(
       /slots, but no wave has more/,
     );
+  });
+
+  it('know lists, bits and the lines that items name', () => {
+    const problem = problemFor({queryLength: 70, keyLength: 70, queryOffset: 0}, {batch: 2, heads: 2, headDim: 4});
+    const attends = (row: number, key: number, batch: number, head: number): boolean =>
+      key <= row && row - key < 40 + 7 * batch + 3 * head;
+    let kindsSeen = 0;
+    for (const rows of ['affine', 'list'] as const)
+      for (const keys of ['affine', 'list'] as const)
+        for (const mask of ['interval', 'bits'] as const)
+          for (const heads of ['grid', 'item'] as const)
+            for (const batch of ['grid', 'item'] as const) {
+              const plan = handMadeGradients(problem, {rows, keys, mask, heads, batch}, attends, 'gradients');
+              checkGradientPlan(plan);
+              const schedule = plan.rows.schedule.slice();
+              const {offsets} = plan.keys;
+              // The last key of the first tile is left out.
+              schedule[2 * offsets.items + KEY_ITEM.at.keys]! -= 1;
+              expect(() => checkGradientPlan({...plan, rows: {...plan.rows, schedule}})).toThrowError(/has 0 owners/);
+              kindsSeen++;
+            }
+    expect(kindsSeen).toBe(32);
   });
 });
