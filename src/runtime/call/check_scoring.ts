@@ -1,6 +1,8 @@
 import {refuse, say} from '../../support/index.js';
 import type {Problem} from '../../pure.js';
+import type {CallNumbers} from '../launch/launch.js';
 import type {Brought} from '../terms/term.js';
+import {checkTerms} from '../terms/terms.js';
 
 /** All that turns products of query and key into probabilities, beside the pattern. */
 export interface CallScoring extends Required<Brought> {
@@ -8,8 +10,11 @@ export interface CallScoring extends Required<Brought> {
 }
 
 /** What a call brings that names no option. */
-export const defaultNumbers = ({headDim}: Problem) =>
-  ({scale: 1 / Math.sqrt(headDim), layout: 'bhld', dropout: 0, seed: 0}) as const;
+export const defaultNumbers = (problem: Problem): CallNumbers => ({
+  scale: 1 / Math.sqrt(problem.headDim),
+  layout: 'bhld',
+  ...checkTerms({}, {rank: 4, problem}).numbers,
+});
 
 export function checkScale(scale: number | undefined, headDim: number): number {
   if (scale === undefined) return 1 / Math.sqrt(headDim);
