@@ -155,7 +155,7 @@ export function checkGradientPlan(plan: GradientPlan): void {
     const summed = tileOf.size;
     most = Math.max(most, summed);
     let last = Infinity;
-    for (const item of keyItemsOf(plan, itemBegin, itemEnd)) {
+    for (const [at, item] of keyItemsOf(plan, itemBegin, itemEnd).entries()) {
       const {firstKey, keyStride, keys: some, slot, y, line, visits} = item;
       if (slot < 0) {
         must(results === 'gradients', 'an item without a slot');
@@ -170,6 +170,10 @@ export function checkGradientPlan(plan: GradientPlan): void {
       const weight = weightOf(item, tile.rows);
       must(weight >= (slot < 0 && !continues ? 0 : 1) && weight <= last, `an item of ${weight} chunks after one of ${last}`);
       last = weight;
+      must(
+        keys.weights[itemBegin + at] === weight,
+        `item ${itemBegin + at} of ${weight} chunks weighs ${keys.weights[itemBegin + at]}`,
+      );
       for (const {firstRow, rowStride, begin, end} of visits) {
         must(begin >= 0 && begin < end, `visit of rows ${begin} to ${end}`);
         must(count.place(kinds.rows, firstRow, rowStride, end - 1) < queryLength, 'visit of rows past the last');

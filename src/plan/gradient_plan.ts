@@ -47,7 +47,12 @@ export function makeGradientPlan(forward: Plan, acsr: Acsr | null, results: KeyR
   return Object.freeze({rows: Object.freeze({...rows, schedule}), keys: Object.freeze(keys), results, storage});
 }
 
-const NO_KEYS: GradientPlan['keys'] = Object.freeze({passes: [], offsets: pack({}).offsets, slots: 0});
+const NO_KEYS: GradientPlan['keys'] = Object.freeze({
+  passes: [],
+  offsets: pack({}).offsets,
+  slots: 0,
+  weights: new Int32Array(0),
+});
 
 /**
  * As `wide`, with more memory: 128 features are staged in fewer steps. Backward of causal n = 4096 with 128 features 4.30 ms against 4.72 of

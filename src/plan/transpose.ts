@@ -16,6 +16,8 @@ export interface KeySchedule extends Packed {
   readonly passes: readonly Pass[];
   /** Key tiles of partial results per head and batch. */
   readonly slots: number;
+  /** Tiles of rows that each item visits. */
+  readonly weights: Int32Array;
 }
 
 export interface KeyTiling {
@@ -69,6 +71,7 @@ class Draft {
   private readonly merges = new IntList();
   private readonly passes: Pass[] = [];
   private slots = 0;
+  private readonly weights = new IntList();
   private wave = new Wave();
 
   constructor(
@@ -100,8 +103,10 @@ class Draft {
   endWave(kinds: Kinds, continues: boolean): void {
     const {items, merges, wave} = this;
     const [itemBegin, mergeBegin] = [items.length / KEY_ITEM.words, this.passes.at(-1)?.mergeEnd ?? 0];
-    for (const index of longestFirst(wave.weights))
+    for (const index of longestFirst(wave.weights)) {
       items.append(wave.items.data.subarray(KEY_ITEM.words * index, KEY_ITEM.words * (index + 1)));
+      this.weights.push(wave.weights[index]!);
+    }
     const ends = {itemEnd: items.length / KEY_ITEM.words, mergeEnd: merges.length / KEY_MERGE.words};
     this.passes.push({kinds, itemBegin, mergeBegin, ...ends, continues});
     this.slots = Math.max(this.slots, wave.slots);
@@ -113,7 +118,8 @@ class Draft {
     const {passes, slots} = this;
     const sections = {items: this.items.view(), spans: this.visits.view(), merges: this.merges.view()};
     const {schedule, offsets} = pack(sections, rows.schedule);
-    return {passes, schedule, offsets: Object.freeze({...offsets, intervals: rows.offsets.intervals}), slots};
+    const weights = this.weights.view().slice();
+    return {passes, schedule, offsets: Object.freeze({...offsets, intervals: rows.offsets.intervals}), slots, weights};
   }
 }
 

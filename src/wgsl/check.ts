@@ -111,10 +111,9 @@ function checkRanges({launches, gradients}: Launched, plan: Plan): void {
     must(pass >= 0 && begin < end, `${name}: from ${begin} to ${end}, which is no part of a pass`);
     must(begin === walk.next[pass], `${name}: from ${begin}, where ${walk.next[pass]} comes next`);
     must(grid[1] % (end - begin) === 0, `${name}: ${end - begin} of them on a grid of ${grid.join(' × ')}`);
-    if (range.of === 'items') {
-      const sum = plan.weights.subarray(begin, end).reduce((all, tiles) => all + tiles, 0);
-      must(weight === sum, `${name}: from ${begin} to ${end} weigh ${weight}, their tiles are ${sum}`);
-    }
+    const weights = range.of === 'items' ? plan.weights : range.of === 'keyItems' ? keys!.weights : null;
+    const sum = weights === null ? null : weights.subarray(begin, end).reduce((all, tiles) => all + tiles, 0);
+    must(weight === sum, `${name}: from ${begin} to ${end} weigh ${weight}, their tiles are ${sum}`);
     const [from, to] = spans[pass]!;
     walk.next[pass] = end === to ? from : end;
     if (end === to) walk.times[pass]! += 1;

@@ -135,7 +135,7 @@ class Writer {
     const group = apart ? 1 : heads / keyHeads;
     const own = {slots: keys.slots, ...of};
     const sections = {keyItems: items, keyMerges: merges};
-    const {over} = this.on(share, {params: own, sections});
+    const {over} = this.on(share, {params: own, sections, weights: keys.weights});
     const sums = apart ? this.on(share, {params: {...own, keyHeads: heads, groupSize: 1}, sections, layout: 'bhld'}).over : over;
     const keyLines = [Math.ceil(share.heads / group), share.batches] as const;
     // The shares of a group add up, one after another.

@@ -21,6 +21,8 @@ export type GridLines = readonly [heads: number, batch: number];
 /** What differs from the plan: of a share of a backward pass, of key tiles. */
 export interface Own {
   readonly params?: Partial<FixedParams>;
+  /** Of items. Default those of row tiles. */
+  readonly weights?: Int32Array;
   /** Pair offsets of the sections that ranges are of. Default those of row tiles. */
   readonly sections?: Partial<Record<Range['of'], number>>;
   /** The layout of what is written, whatever that of the call. */
@@ -37,9 +39,9 @@ const PAIRS: Readonly<Record<Range['of'], number>> = {
 export function launcher(
   plan: Plan,
   {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
-  {params: changes, sections = plan.offsets, layout}: Own = {},
+  {params: changes, sections = plan.offsets, weights = plan.weights, layout}: Own = {},
 ): Launcher {
-  const {problem, device, offsets, slots, tile, weights} = plan;
+  const {problem, device, offsets, slots, tile} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
   const {flags: flagBase} = scratchLayout(plan);
@@ -90,7 +92,7 @@ export function launcher(
           // A flag for each subgroup, item by item: ranges of one pass must not share any.
           flagBase: flagBase + from * batch * heads * tile.threadsY,
         };
-        const weight = of === 'items' ? sumOf(weights, from, to) : null;
+        const weight = of === 'items' || of === 'keyItems' ? sumOf(weights, from, to) : null;
         return Object.freeze({
           program,
           grid: Object.freeze([x, (to - from) * groups, z] as const),

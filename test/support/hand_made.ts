@@ -69,6 +69,7 @@ export function handMadeGradients(
   const rows = handMade(problem, kinds, attends, results === 'records');
   const lists = new Lists();
   const slots = new Slots();
+  const weights: number[] = [];
   const group = heads / keyHeads;
   const lines = linesOf(problem, kinds);
   // A list has the keys that somebody attends to; who owns the others, whose gradients are zeros, is nobody's concern here.
@@ -98,6 +99,7 @@ export function handMadeGradients(
         const full = met.slice(begin, end).every((row) => keys.every((key) => shown(row, key))) ? 1 : 0;
         write(lists.spans, VISIT, {...rowsOf, begin: begin!, end: end!, full, none: 0, mask, bitStride});
         const visitEnd = lists.spans.length / VISIT.words;
+        weights.push(Math.ceil((end! - begin!) / rows.tile.rows));
         write(lists.items, KEY_ITEM, {...own, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number, line});
       }
       const named = kinds.heads === 'item';
@@ -114,7 +116,12 @@ export function handMadeGradients(
   }
   const {schedule, offsets} = pack(lists.sections, rows.schedule);
   const pass = passOf(kinds, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words);
-  return {rows: {...rows, schedule}, keys: {passes: [pass], offsets, slots: slots.most}, results, storage: 'float32'};
+  return {
+    rows: {...rows, schedule},
+    keys: {passes: [pass], offsets, slots: slots.most, weights: Int32Array.from(weights)},
+    results,
+    storage: 'float32',
+  };
 }
 
 const range = (length: number): number[] => Array.from({length}, (_, i) => i);

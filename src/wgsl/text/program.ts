@@ -61,7 +61,7 @@ export interface Range {
   readonly of: 'items' | 'merges' | 'keyItems' | 'keyMerges';
   readonly begin: number;
   readonly end: number;
-  /** Tiles of keys that the items visit, on each line of the grid; null where nobody counted. */
+  /** Tiles that the items visit, on each line of the grid; null for merges. */
   readonly weight: number | null;
 }
 
