@@ -138,7 +138,11 @@ describe('sparseAttention refuses', () => {
     ],
     ['a negative key length', () => withOptions({keyLengths: [-1, 7]}), /^option keyLengths: found -1/],
     ['keyLengths that are a number', () => withOptions({keyLengths: 7}), /^option keyLengths: found 7, expected an int32 tensor/],
-    ['segments of one side', () => withOptions({segmentIds: {query: at([2, 5], 'int32')}}), /^option segmentIds\.key: found nothing.*Give ids of keys, too/],
+    [
+      'segments of one side',
+      () => withOptions({segmentIds: {query: at([2, 5], 'int32')}}),
+      /^option segmentIds\.key: found nothing.*Give ids of keys, too/,
+    ],
     [
       'segments that are a tensor',
       () => withOptions({segmentIds: at([2, 5], 'int32')}),
