@@ -41,7 +41,8 @@ function sparseAttention_(
  * @param key float32 [batch, keyHeads, keyLength, headDim], of the same rank; keyHeads divides heads, and query head h reads key head
  *   ⌊h · keyHeads / heads⌋ (grouped-query attention, arXiv 2305.13245).
  * @param value float32 [batch, keyHeads, keyLength, valueDim], of the same rank.
- * @param pattern A `Pattern`, or a boolean tensor broadcastable to [batch, heads, queryLength, keyLength], true where a query attends.
+ * @param pattern A `Pattern`, of which `perHead` has one for each query head and `perBatch` one for each sequence, or a boolean tensor
+ *   broadcastable to [batch, heads, queryLength, keyLength], true where a query attends.
  * @returns float32 [batch, heads, queryLength, valueDim], of the rank and layout of the inputs.
  * @throws SplatError before any GPU work when an argument is not as described, when the device cannot hold it, and on every call after
  *   the device refused this plan or was lost.

@@ -23,6 +23,8 @@ import {TapeLinks} from './kv_tape.js';
  * It holds only what the pattern can still reach. A window takes a ring of its size, with slots of their own for the first tokens where
  * the pattern keeps those in reach, however long the sequence gets.
  *
+ * Of a pattern for each head (`perHead`) it holds what the head that reaches furthest needs.
+ *
  * A cache is for inference: a gradient through `attend` is refused. Train with `sparseAttention` over whole sequences.
  *
  * ```js
