@@ -57,11 +57,14 @@ export class SpanWriter {
   }
 
   /** Copies spans, of keys of another residue. */
-  repeat(begin: number, end: number, residue: number): void {
+  repeat(begin: number, end: number, residue: number, stride: number): void {
     const at = this.spans.grow(SPAN.words * (end - begin));
     const {data} = this.spans;
     data.copyWithin(at, SPAN.words * begin, SPAN.words * end);
-    for (let span = at; span < this.spans.length; span += SPAN.words) data[span + word.firstKey] = residue;
+    for (let span = at; span < this.spans.length; span += SPAN.words) {
+      data[span + word.firstKey] = residue;
+      data[span + word.keyStride] = stride;
+    }
   }
 
   /** Writes the span whose row x has the interval at `base` + x of `low` and `high`, ended at `cut`. */

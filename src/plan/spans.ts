@@ -142,7 +142,7 @@ export class SpanCutter {
     const repeats = tile.residues.length === 1 && tile.rowStride > 1;
     if (repeats) {
       const before = this.repeats.find(tile, this.layers, this.tileRows, this.low, this.high);
-      if (before !== null) return writer.repeat(before.begin, before.end, residue);
+      if (before !== null) return writer.repeat(before.begin, before.end, residue, stride);
     }
     const spans = this.spans.length;
     if (this.connected && this.layersAreGood()) {

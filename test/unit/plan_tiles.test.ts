@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {compress} from '../../src/acsr/index.js';
-import {causal, full, globalTokens, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
+import {causal, fromMask, full, globalTokens, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, planMaskTensor, toDense, type Device, type Plan} from '../../src/plan/index.js';
 import {tileFused} from '../../src/plan/fused.js';
@@ -93,6 +93,20 @@ describe('a plan', () => {
         rows += plan.schedule[2 * (plan.offsets.items + 4 * item) + 2]!;
       expect(rows).withContext(name).toBe(plan.problem.queryLength);
     }
+  });
+
+  it('tells rows of one stride from rows of another that have their keys at the same places', () => {
+    const shape = {queryLength: 20, keyLength: 40, queryOffset: 0};
+    const strides: Readonly<Record<number, number>> = {0: 3, 2: 3, 4: 5, 7: 5, 9: 7, 14: 7};
+    const mask = Uint8Array.from({length: 20 * 40}, (_, pair) => {
+      const [query, key] = [Math.floor(pair / 40), pair % 40];
+      const stride = strides[query];
+      return Number(stride !== undefined && key % stride === 0 && key < 4 * stride);
+    });
+    const pattern = fromMask(mask, {queryLength: 20, keyLength: 40});
+    const plan = planFor(pattern, problemFor(shape), CORE_DEVICE, 'fused');
+    checkPlan(plan);
+    expectSamePairs(plan, pairsOf(pattern, shape));
   });
 
   it('exists for every zero size', () => {
