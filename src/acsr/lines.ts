@@ -12,7 +12,7 @@ import {
   type Pattern,
   type PlainNode,
 } from '../pattern/index.js';
-import {refuse, times} from '../support/index.js';
+import {refuse, listOf} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {compressNode, nodeOf} from './compress.js';
 
@@ -61,7 +61,7 @@ export function compressLines(pattern: Pattern, shape: LinesShape): Lines {
     known.set(line, number);
     return number;
   };
-  const of = times(batch * heads, (line) => numberOf(lineOf(node, line % heads, Math.floor(line / heads))));
+  const of = listOf(batch * heads, (line) => numberOf(lineOf(node, line % heads, Math.floor(line / heads))));
   const headsDiffer = of.some((number, line) => number !== of[line - (line % heads)]);
   const batchDiffers = of.some((number, line) => number !== of[line % heads]);
   return Object.freeze({
@@ -114,7 +114,7 @@ function isSame(a: Acsr, b: Acsr): boolean {
 
 function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   if (a.length !== b.length) return false;
-  // A loop: `every` of a typed array takes three times as long.
+  // A loop: `every` of a typed array takes three listOf as long.
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -1,4 +1,4 @@
-import {refuse, times} from '../support/index.js';
+import {refuse, listOf} from '../support/index.js';
 import {lineOf, listsOf} from './lists.js';
 import type {LineShape, PatternNode, PatternShape, ResolvedShape} from './node.js';
 import {print} from './print.js';
@@ -19,7 +19,7 @@ export function checkLists(node: PatternNode, {heads, keyHeads = heads, batch}: 
   if (lists.perHead !== undefined && lists.perHead !== heads) {
     const cure =
       lists.perHead === keyHeads
-        ? `These are the heads of key: repeat each pattern ${heads / keyHeads} times, for the query heads that share it.`
+        ? `These are the heads of key: repeat each pattern ${heads / keyHeads} listOf, for the query heads that share it.`
         : 'Give one for each query head, or a pattern without perHead for all of them.';
     refuse('perHead', `${lists.perHead} patterns`, `${heads}, the heads of query`, cure);
   }
@@ -39,7 +39,7 @@ export function lineShape(node: PatternNode, given: PatternShape, shape: Resolve
   const openBatch = batch === undefined ? (lists.perBatch ?? 1) : 1;
   if (openHeads * openBatch === 1) return line;
   const meant = new Set(
-    times(openHeads * openBatch, (i) => lineOf(node, head ?? i % openHeads, batch ?? Math.floor(i / openHeads))),
+    listOf(openHeads * openBatch, (i) => lineOf(node, head ?? i % openHeads, batch ?? Math.floor(i / openHeads))),
   );
   if (meant.size > 1 && new Set([...meant].map(print)).size > 1) {
     const [name, what] = openHeads > 1 ? ['head', 'heads'] : ['batch', 'sequences'];

@@ -1,4 +1,4 @@
-import {refuse, times} from '../support/index.js';
+import {refuse, listOf} from '../support/index.js';
 import type {BatchNode, HeadsNode, PatternNode, PlainNode} from './node.js';
 
 /** How many entries the lists of a pattern have; undefined where it has no such list. */
@@ -68,11 +68,11 @@ export function combineLines(nodes: readonly PatternNode[], make: (lines: readon
     return isList
       ? listNode(
           'perHead',
-          times(heads, (head) => line(head, sequence)),
+          listOf(heads, (head) => line(head, sequence)),
         )
       : line(0, sequence);
   };
-  return batch === undefined ? ofSequence(0) : listNode('perBatch', times(batch, ofSequence));
+  return batch === undefined ? ofSequence(0) : listNode('perBatch', listOf(batch, ofSequence));
 }
 
 export function listNode(kind: 'perHead', patterns: PlainNode[]): HeadsNode;

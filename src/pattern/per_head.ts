@@ -1,4 +1,4 @@
-import {isList, refuse, times} from '../support/index.js';
+import {isList, refuse, listOf} from '../support/index.js';
 import {isPlain, lineOf, listNode, listsOf} from './lists.js';
 import type {BatchNode, HeadsNode, PatternNode, PlainNode} from './node.js';
 import {Pattern} from './pattern.js';
@@ -70,7 +70,7 @@ function heads(nodes: readonly PatternNode[], sequences: number | undefined): He
       'perHead',
       nodes.map((node) => lineOf(node, 0, sequence)),
     );
-  return sequences === undefined ? ofSequence(0) : listNode('perBatch', times(sequences, ofSequence));
+  return sequences === undefined ? ofSequence(0) : listNode('perBatch', listOf(sequences, ofSequence));
 }
 
 const batch = (nodes: readonly PatternNode[]): BatchNode =>

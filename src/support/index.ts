@@ -1,5 +1,5 @@
 export {SplatError, refuse, nearestName, type Refusal} from './errors.js';
-export {ceilDiv, gcd, mod, times} from './ints.js';
+export {ceilDiv, gcd, listOf, mod} from './ints.js';
 export {Lru, type LruLimits} from './lru.js';
 export {hash} from './hash.js';
 export {keyOf} from './key.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import {awaitOr, refuse, say, times} from '../../support/index.js';
+import {awaitOr, refuse, say, listOf} from '../../support/index.js';
 import {fromMask, Pattern, perBatch, perHead} from '../../pure.js';
 import {Host} from '../host/backend.js';
 
@@ -48,5 +48,5 @@ export async function patternFromMask(mask: Tensor): Promise<Pattern> {
   const patterns = lines.kind === 'perHead' ? lines.patterns.map((node) => new Pattern(node)) : [];
   const ofSequence = (sequence: number): Pattern =>
     heads === 1 ? patterns[sequence]! : perHead(patterns.slice(sequence * heads, (sequence + 1) * heads));
-  return batch === 1 ? ofSequence(0) : perBatch(times(batch, ofSequence));
+  return batch === 1 ? ofSequence(0) : perBatch(listOf(batch, ofSequence));
 }

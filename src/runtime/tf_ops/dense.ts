@@ -16,7 +16,7 @@ import {
 import type {CallTerm} from '../terms/term.js';
 import {apartOf, featuresOf, seenBefore, seenOf, termsBrought} from '../terms/terms.js';
 import {chunkRows} from './chunks.js';
-import {maskOf} from './line_masks.js';
+import {chunkMask} from './line_masks.js';
 import {scaleOf, scaledBy} from './scaling.js';
 
 /**
@@ -195,7 +195,7 @@ function whoAttends(part: Part, terms: readonly CallTerm[]): Pick<Weights, 'atte
   const {inputs, options, chunk} = part;
   const {key, mask} = inputs;
   const conditions: Tensor[] = [];
-  const drawn = options.lines && maskOf(options.lines, key.shape[1], chunk);
+  const drawn = options.lines && chunkMask(options.lines, key.shape[1], chunk);
   if (drawn) conditions.push(drawn.attends);
   if (mask !== undefined) conditions.push(sliceScores(mask, chunk));
   for (const {ops} of terms) if (ops.shows) conditions.push(ops.shows(part));

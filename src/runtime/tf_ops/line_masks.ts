@@ -13,7 +13,7 @@ export interface ChunkMask {
 }
 
 /** Null when every row of every line attends to every key. Masks that several lines have are drawn once; a chunk bounds what all take together. */
-export function maskOf(lines: Lines, keyHeads: number, chunk: Chunk): ChunkMask | null {
+export function chunkMask(lines: Lines, keyHeads: number, chunk: Chunk): ChunkMask | null {
   const drawn = lines.rows.map((acsr) => drawMask(acsr, chunk));
   if (drawn.every(({mask, pairs}) => pairs === mask.length)) return null;
   const [rows, keys] = [chunk.rowEnd - chunk.rowBegin, chunk.keyEnd - chunk.keyBegin];
