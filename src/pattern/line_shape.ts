@@ -19,7 +19,7 @@ export function checkLists(node: PatternNode, {heads, keyHeads = heads, batch}: 
   if (lists.perHead !== undefined && lists.perHead !== heads) {
     const cure =
       lists.perHead === keyHeads
-        ? `These are the heads of key: repeat each pattern ${heads / keyHeads} listOf, for the query heads that share it.`
+        ? `These are the heads of key: repeat each pattern ${heads / keyHeads} times, for the query heads that share it.`
         : 'Give one for each query head, or a pattern without perHead for all of them.';
     refuse('perHead', `${lists.perHead} patterns`, `${heads}, the heads of query`, cure);
   }
