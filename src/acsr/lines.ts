@@ -12,7 +12,7 @@ import {
   type Pattern,
   type PlainNode,
 } from '../pattern/index.js';
-import {refuse, listOf} from '../support/index.js';
+import {listOf, refuse} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {compressNode, nodeOf} from './compress.js';
 
@@ -114,7 +114,7 @@ function isSame(a: Acsr, b: Acsr): boolean {
 
 function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   if (a.length !== b.length) return false;
-  // A loop: `every` of a typed array takes three listOf as long.
+  // A loop: `every` of a typed array takes three times as long.
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -1,4 +1,4 @@
-import {refuse, listOf} from '../support/index.js';
+import {listOf, refuse} from '../support/index.js';
 import {lineOf, listsOf} from './lists.js';
 import type {LineShape, PatternNode, PatternShape, ResolvedShape} from './node.js';
 import {print} from './print.js';

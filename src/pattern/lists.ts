@@ -1,4 +1,4 @@
-import {refuse, listOf} from '../support/index.js';
+import {listOf, refuse} from '../support/index.js';
 import type {BatchNode, HeadsNode, PatternNode, PlainNode} from './node.js';
 
 /** How many entries the lists of a pattern have; undefined where it has no such list. */

@@ -1,4 +1,4 @@
-import {isList, refuse, listOf} from '../support/index.js';
+import {isList, listOf, refuse} from '../support/index.js';
 import {isPlain, lineOf, listNode, listsOf} from './lists.js';
 import type {BatchNode, HeadsNode, PatternNode, PlainNode} from './node.js';
 import {Pattern} from './pattern.js';

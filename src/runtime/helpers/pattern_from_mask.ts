@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import {awaitOr, refuse, say, listOf} from '../../support/index.js';
+import {awaitOr, listOf, refuse, say} from '../../support/index.js';
 import {fromMask, Pattern, perBatch, perHead} from '../../pure.js';
 import {Host} from '../host/backend.js';
 
