@@ -18,7 +18,12 @@ export type Equality =
   | {
       readonly equal: false;
       /** `head` and `batch` where the patterns have some for each. */
-      readonly counterexample: {readonly query: number; readonly key: number; readonly head?: number; readonly batch?: number};
+      readonly counterexample: {
+        readonly query: number;
+        readonly key: number;
+        readonly head?: number | undefined;
+        readonly batch?: number | undefined;
+      };
     };
 
 /**
