@@ -1,4 +1,4 @@
-import {scheduleWords, type BindingRole, type Compiled, type Program} from '../src/pure.js';
+import type {BindingRole, Compiled, Program} from '../src/pure.js';
 import type {Pipelines} from '../src/runtime/host/pipelines.js';
 
 /** Which of a call's dispatches to run. */
@@ -31,7 +31,7 @@ export class TierOp {
     const buffers: Partial<Record<BindingRole, GPUBuffer>> = {
       scratch: this.buffer(workBytes.scratch!, GPUBufferUsage.STORAGE),
       rowSums: this.buffer(workBytes.rowSums!, GPUBufferUsage.STORAGE),
-      schedule: this.upload(scheduleWords(plan, compiled.tail), GPUBufferUsage.STORAGE),
+      schedule: this.upload(plan.schedule, GPUBufferUsage.STORAGE),
       ...tensors,
     };
     const scale = plan.problem.headDim ** -0.5;

@@ -82,14 +82,11 @@ function picture({title, drawn}: Exhibit, implementation: 'fused' | 'dense'): st
   // By the kernel that 4,096 tokens get: at 64 the dense one often wins.
   const plan = planAttention(evaluate(drawn, n), {queryLength: n, keyLength: n, ...HEADS, implementation});
   const strokes = {contiguous: '', strided: '', bits: ''};
-  if (plan.maskWords === null) {
-    forEachRun(plan, (query, firstKey, keyStride, count) => {
-      if (keyStride === 1) strokes.contiguous += stroke(query, firstKey, count);
-      else for (let i = 0; i < count; i++) strokes.strided += stroke(query, firstKey + keyStride * i, 1);
-    });
-  } else {
-    plan.toDense().forEach((bit, i) => (strokes.bits += bit ? stroke(Math.floor(i / n), i % n, 1) : ''));
-  }
+  forEachRun(plan, (query, firstKey, keyStride, count, {mask}) => {
+    const kind = mask === 'bits' ? 'bits' : keyStride === 1 ? 'contiguous' : 'strided';
+    if (keyStride === 1) strokes[kind] += stroke(query, firstKey, count);
+    else for (let i = 0; i < count; i++) strokes[kind] += stroke(query, firstKey + keyStride * i, 1);
+  });
   const paths = Object.entries(strokes)
     .filter(([, path]) => path !== '')
     .map(([kind, path]) => `<path stroke="${COLOURS[kind as keyof typeof COLOURS]}" d="${path}"/>`);

@@ -1,4 +1,4 @@
-import {repeatRows, rowsForAll, sharedRows, type Acsr, type Lines} from './acsr/index.js';
+import {compressLines, mapRows, repeatRows, stackRows, type Acsr, type Lines} from './acsr/index.js';
 import type {Stages} from './explain.js';
 import type {Pattern} from './pattern/index.js';
 import {
@@ -7,6 +7,7 @@ import {
   decodePlan,
   gradientScratch,
   isWide,
+  largestOf,
   makeGradientPlan,
   makePlan,
   planMaskTensor,
@@ -18,6 +19,7 @@ import {
   type Plan,
   type Problem,
   type Storage,
+  type Work,
 } from './plan/index.js';
 import {
   convertedBytes,
@@ -67,20 +69,20 @@ export interface CompileOptions {
 
 /** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
 export function compile(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
-  return Object.freeze({...compileRows(rowsForAll(pattern, problem), problem, device, options), pattern});
+  return Object.freeze({...compileRows(compressLines(pattern, problem), problem, device, options), pattern});
 }
 
 /** The same from rows that are compressed already. */
-export function compileRows(acsr: Acsr, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
+export function compileRows(lines: Lines, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
   const {implementation, storage, features = PLAIN} = options;
-  return complete(makePlan(acsr, problem, usable(device, features), implementation, {storage}), acsr, options);
+  return complete(makePlan(lines, problem, device, implementation, {storage, matrices: suitsMatrices(features)}), lines, options);
 }
 
 /** A plan with what it launches. */
-export function complete(plan: Plan, acsr: Acsr | null, options: GenerateOptions = {}): Compiled {
+export function complete(plan: Plan, lines: Lines | null, options: GenerateOptions = {}): Compiled {
   return Object.freeze({
     pattern: null,
-    acsr,
+    lines,
     plan: Object.freeze(plan),
     features: options.features ?? PLAIN,
     maskShape: options.maskShape ?? null,
@@ -92,7 +94,7 @@ export function complete(plan: Plan, acsr: Acsr | null, options: GenerateOptions
 
 /** The backward pass of a call, ready to run. Its forward pass must have been compiled with `aux`. */
 export interface CompiledGradients {
-  readonly plan: Plan;
+  readonly plan: Work;
   readonly launches: readonly Launch[];
   readonly tail: Tail;
   readonly workBytes: WorkBytes;
@@ -105,11 +107,11 @@ export interface CompiledGradients {
  * with what the forward pass read.
  */
 export function compileGradients(
-  {plan, acsr, features, maskShape}: Compiled,
+  {plan, lines, features, maskShape}: Compiled,
   dLogSumExp: boolean,
   sums?: ScoreSums,
 ): CompiledGradients {
-  const gradients = makeGradientPlan(plan, acsr, keyResults(plan.problem, features, sums));
+  const gradients = makeGradientPlan(plan, lines, keyResults(plan.problem, features, sums));
   const options = {features, dLogSumExp, ...(maskShape && {maskShape})};
   return Object.freeze({
     plan: gradients.rows,
@@ -141,14 +143,39 @@ export function compileStep(
   device: Device,
   {features, storage, held}: StepOptions,
 ): DecodeStep {
-  const {packedHeads} = problem;
-  const rows = lines.map(sharedRows);
-  const packed = packedHeads === 1 ? rows : rows.map((acsr) => repeatRows(acsr, packedHeads));
+  const packed = packHeads(joinSequences(lines), problem.packedHeads);
   return generateStep(decodePlan(packed, problem, device, storage), {features, held});
 }
 
-/** Tensor cores are for calls whose features their kernel knows. */
-const usable = (device: Device, features: Features): Device => (suitsMatrices(features) ? device : {...device, matrices: []});
+/** The lines of each sequence, or of all, as those of a batch. */
+function joinSequences(lines: readonly Lines[]): Lines {
+  if (lines.length === 1) return lines[0]!;
+  const heads = Math.max(...lines.map((each) => each.heads));
+  let known = 0;
+  const of = lines.flatMap((each) => {
+    const own = Array.from({length: heads}, (_, head) => known + each.of[each.heads === 1 ? 0 : head]!);
+    known += each.rows.length;
+    return own;
+  });
+  return {rows: lines.flatMap(({rows}) => rows), heads, batch: lines.length, of};
+}
+
+/** The rows of query heads that share a head of keys, one below the other, as those of one head. */
+function packHeads(lines: Lines, packedHeads: number): Lines {
+  if (packedHeads === 1) return lines;
+  if (lines.heads === 1) return mapRows(lines, (acsr) => repeatRows(acsr, packedHeads));
+  const heads = lines.heads / packedHeads;
+  const rows: Acsr[] = [];
+  const known = new Map<string, number>();
+  const of = Array.from({length: lines.batch * heads}, (_, line) => {
+    const group = lines.of.slice(line * packedHeads, (line + 1) * packedHeads);
+    const found = known.get(group.join());
+    if (found !== undefined) return found;
+    known.set(group.join(), rows.length);
+    return rows.push(stackRows(group.map((index) => lines.rows[index]!))) - 1;
+  });
+  return {rows, heads, batch: lines.batch, of};
+}
 
 /** The same for a mask that arrives as a boolean tensor of `maskShape`, broadcastable to [batch, heads, queryLength, keyLength]. */
 export function compileMaskTensor(
@@ -157,7 +184,7 @@ export function compileMaskTensor(
   maskShape: readonly [number, number, number, number],
   options: CompileOptions = {},
 ): Compiled {
-  const plan = planMaskTensor(problem, usable(device, options.features ?? PLAIN), options.storage);
+  const plan = planMaskTensor(problem, device, {storage: options.storage, matrices: suitsMatrices(options.features ?? PLAIN)});
   return complete(plan, null, {...options, maskShape});
 }
 
@@ -168,12 +195,12 @@ export function tuningOf(
   device: Device,
   {features = PLAIN, storage = 'float32'}: Pick<CompileOptions, 'features' | 'storage'> = {},
 ): {readonly key: string; readonly names: readonly string[]} {
-  const acsr = rowsForAll(pattern, problem);
-  return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, usable(device, features), storage)};
+  const acsr = largestOf(compressLines(pattern, problem));
+  return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, device, storage, suitsMatrices(features))};
 }
 
 /** Nothing where TensorFlow.js ops compute. Kernels bind `scratch` and `rowSums` always, so they have at least 16 bytes. */
-export function workBytes(plan: Plan): WorkBytes {
+export function workBytes(plan: Work): WorkBytes {
   if (isWide(plan.problem)) return {};
   const {batch, heads, queryLength} = plan.problem;
   const scratch = Math.max(16, 16 * scratchLayout(plan).total);

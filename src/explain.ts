@@ -1,20 +1,20 @@
 import type {Acsr, Lines} from './acsr/index.js';
 import type {Pattern} from './pattern/index.js';
 import {keyOf} from './support/index.js';
-import {CHUNK_PAIRS, CORE_DEVICE, draw, isWide, type Device, type Plan} from './plan/index.js';
+import {CHUNK_PAIRS, CORE_DEVICE, draw, isWide, type Device, type Pass, type Plan, type Work} from './plan/index.js';
 import type {Launch, Program} from './wgsl/index.js';
 
-/** The stages of one attention. Pattern and ACSR are null when the mask is a tensor. */
+/** The stages of one attention. Pattern and rows are null when the mask is a tensor. */
 export interface Stages {
   readonly pattern: Pattern | null;
-  readonly acsr: Acsr | null;
+  readonly lines: Lines | null;
   readonly plan: Plan;
   readonly launches: readonly Launch[];
 }
 
 /** All stages as text, in order: pattern, ACSR, plan with its drawing, launches, WGSL. Behind `explain()`, the goldens and the demo. */
-export function explain({pattern, acsr, plan, launches}: Stages): string {
-  return [patternText(pattern), acsr === null ? '' : acsrText(acsr), planText(plan), launchesText(launches)]
+export function explain({pattern, lines, plan, launches}: Stages): string {
+  return [patternText(pattern), lines === null ? '' : linesText(lines), planText(plan), launchesText(launches)]
     .filter((text) => text !== '')
     .join('\n\n');
 }
@@ -68,23 +68,52 @@ export function linesText({rows, heads, batch, of}: Lines): string {
 }
 
 export function planText(plan: Plan): string {
-  const {problem, implementation, reason, nnz, density, tileDensity, costMs, bytes, tile, passes, slots} = plan;
-  const items = passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin).join(' + ');
-  return [
+  const {implementation, reason, nnz, density, tileDensity, costMs, bytes} = plan;
+  return joined(
     `plan     ${implementation}: ${reason}`,
-    `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`,
+    sizesText(plan),
     `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
-    isWide(problem)
-      ? `  chunks of up to ${CHUNK_PAIRS} pairs`
-      : `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
-    kernelText(plan),
-    deviceText(plan.device),
+    tilesText(plan),
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
     draw(plan),
-  ]
+  );
+}
+
+/** The same of a decoding step or a backward pass, which nobody chose among others. */
+export const workText = (work: Work): string => joined('plan     of what runs:', sizesText(work), tilesText(work));
+
+const joined = (...texts: readonly string[]): string =>
+  texts
     .filter((line) => line !== '')
     .join('\n')
     .trimEnd();
+
+const sizesText = ({problem}: Work): string =>
+  `  query ${problem.queryLength} × key ${problem.keyLength}, offset ${problem.queryOffset}, ${problem.batch} × ${problem.heads} heads of ${problem.headDim} → ${problem.valueDim}`;
+
+function tilesText(work: Work): string {
+  const {problem, tile, passes, slots} = work;
+  const items = passes.map(({itemBegin, itemEnd}) => itemEnd - itemBegin).join(' + ');
+  return joined(
+    isWide(problem)
+      ? `  chunks of up to ${CHUNK_PAIRS} pairs`
+      : `  tile ${tile.rows} × ${tile.keys}, ${tile.threadsX} × ${tile.threadsY} invocations; ${items} work items, ${slots} partial`,
+    ...passes.map(kindsText),
+    kernelText(work),
+    deviceText(work.device),
+  );
+}
+
+/** How a pass differs from what regular patterns have. */
+function kindsText({kinds: {rows, keys, mask, heads, batch}}: Pass, index: number): string {
+  const words = [
+    rows === 'list' ? 'lists of rows' : '',
+    keys === 'list' ? 'lists of keys' : '',
+    mask === 'bits' ? 'a bit for each pair' : '',
+    heads === 'item' ? 'heads of their own' : '',
+    batch === 'item' ? 'sequences of their own' : '',
+  ].filter((word) => word !== '');
+  return words.length === 0 ? '' : `  pass ${index + 1}: items with ${words.join(', ')}`;
 }
 
 /** The device a plan was made for, as far as plans depend on it. */
@@ -102,7 +131,7 @@ function deviceText(device: Device): string {
   return `  planned for ${[whose, limits, ...features].join(', ')}`;
 }
 
-function kernelText({problem, storage, matrix}: Plan): string {
+function kernelText({problem, storage, matrix}: Work): string {
   if (matrix !== null) return `  ${storage} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
   if (storage === 'float32') return '';
   return isWide(problem) ? '  rounded to float16, float32 arithmetic' : '  float16 storage, float32 arithmetic';

@@ -1,4 +1,4 @@
-import {resolveShape, rowsForAll, type Lengths} from './acsr/index.js';
+import {compressLines, resolveShape, type Lengths} from './acsr/index.js';
 import {compile} from './compile.js';
 import {explain, planText} from './explain.js';
 import {Pattern, refusePattern} from './pattern/index.js';
@@ -36,8 +36,8 @@ export interface AttentionShape extends Lengths {
 
 /** A frozen plan that can show itself. */
 export interface AttentionPlan extends Plan {
-  /** The mask the plan computes, row-major [queryLength · keyLength], 1 where the query attends to the key. */
-  toDense(): Uint8Array;
+  /** The mask the plan computes for a head of a sequence, by default the first, row-major [queryLength · keyLength], 1 where the query attends to the key. */
+  toDense(line?: {readonly head?: number; readonly batch?: number}): Uint8Array;
   /** What was chosen, why, and a drawing. */
   toString(): string;
   /** Every stage from the pattern to the WGSL. */
@@ -89,10 +89,10 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
   }
   const {implementation, precision = 'float32'} = shape;
   oneOf('shape.precision', precision, ['float32', 'float16'], 'Leave it out for float32.');
-  const plan = makePlan(rowsForAll(pattern, problem), problem, device, implementation, {storage: precision});
+  const plan = makePlan(compressLines(pattern, problem), problem, device, implementation, {storage: precision});
   return Object.freeze({
     ...plan,
-    toDense: () => toDense(plan),
+    toDense: (line?: {readonly head?: number; readonly batch?: number}) => toDense(plan, line),
     toString: () => planText(plan),
     explain: () => explain(compile(pattern, problem, device, {implementation, storage: precision})),
   });

@@ -14,7 +14,7 @@ export {
   type Reach,
   type SlotLayout,
 } from './acsr/index.js';
-export {explain, launchesText, linesText, patternText, planText} from './explain.js';
+export {explain, launchesText, linesText, patternText, planText, workText} from './explain.js';
 export {Pattern, fromMask, holdsLongMask, isPlain, parsePattern, perBatch, perHead, refusePattern} from './pattern/index.js';
 export {
   checkGradientPlan,
@@ -34,6 +34,7 @@ export {
   type Problem,
   type Storage,
   type TileShape,
+  type Work,
 } from './plan/index.js';
 export {
   checkLaunches,
@@ -44,7 +45,6 @@ export {
   isFarScale,
   PARAMS_BYTES,
   PLAIN,
-  scheduleWords,
   scoreUnit,
   type BindingRole,
   type CallParams,

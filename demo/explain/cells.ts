@@ -1,5 +1,5 @@
 import type {Acsr} from '../../src/pure.js';
-import {forEachSpan} from '../../src/plan/index.js';
+import {forEachSpan, keyOfSpan, rowOfItem} from '../../src/plan/index.js';
 import type {Plan} from '../../src/pure.js';
 
 /** A picture of pairs: `side` × `side` cells of `size` × `size` pairs each, queries down, keys across. */
@@ -51,11 +51,22 @@ export function countVisits(plan: Plan, grid: Grid): {readonly computed: Float64
   const computed = new Float64Array(grid.side ** 2);
   const full = new Float64Array(grid.side ** 2);
   if (plan.implementation === 'dense') return {computed: everything(plan, grid), full};
-  forEachSpan(plan, (item, {firstKey, keyStride, begin, end, fullBegin, fullEnd}) => {
+  forEachSpan(plan, (item, span, kinds) => {
+    const {firstKey, keyStride, begin, end, fullBegin, fullEnd} = span;
     const rows = new Map<number, number>();
     for (let x = 0; x < item.rows; x++) {
-      const row = Math.floor((item.firstRow + item.rowStride * x) / grid.size);
+      const row = Math.floor(rowOfItem(plan, kinds, item, x) / grid.size);
       rows.set(row, (rows.get(row) ?? 0) + 1);
+    }
+    if (kinds.keys === 'list') {
+      for (let y = begin; y < end; y++) {
+        const column = Math.floor(keyOfSpan(plan, kinds, span, y) / grid.size);
+        for (const [row, weight] of rows) {
+          computed[row * grid.side + column]! += weight;
+          if (y >= fullBegin && y < fullEnd) full[row * grid.side + column]! += weight;
+        }
+      }
+      return;
     }
     const range = (from: number, to: number): Omit<Progression, 'weight'> => ({
       first: firstKey + keyStride * from,

@@ -32,9 +32,9 @@ export class Panels {
   }
 
   show(compiled: Compiled, planned: string): void {
-    const {plan, acsr} = compiled;
+    const {plan, lines} = compiled;
     const grid = gridOf(plan.problem.queryLength);
-    this.shown = {compiled, grid, pairs: countPairs(acsr!, grid), ...countVisits(plan, grid)};
+    this.shown = {compiled, grid, pairs: countPairs(lines!.rows[0]!, grid), ...countVisits(plan, grid)};
     at('planned').textContent = planned;
     const {nnz, density, tileDensity, implementation} = plan;
     const square = plan.problem.queryLength ** 2;
@@ -57,7 +57,7 @@ export class Panels {
     drawMask(at('mask'), pairs, grid);
     if (this.isHeat) drawHeat(at('tiles'), pairs, computed, grid);
     else drawTiles(at('tiles'), computed, full, grid);
-    drawLens(at('lens'), compiled.acsr!, this.query, this.key);
+    drawLens(at('lens'), compiled.lines!.rows[0]!, this.query, this.key);
     drawWork(at('work'), workOf(this.shown), whole);
   }
 
@@ -74,7 +74,7 @@ export class Panels {
   select(query: number, key: number): void {
     if (this.shown === null) return;
     [this.query, this.key] = [query, key];
-    const {acsr, plan} = this.shown.compiled;
+    const {lines, plan} = this.shown.compiled;
     const length = plan.problem.queryLength;
     at<HTMLInputElement>('query').value = String(query);
     at<HTMLInputElement>('key').value = String(key);
@@ -83,7 +83,7 @@ export class Panels {
     for (const mark of document.querySelectorAll<HTMLElement>('.row-mark')) mark.style.top = `${(100 * (query + 0.5)) / length}%`;
     for (const mark of document.querySelectorAll<HTMLElement>('.column-mark')) mark.style.left = `${(100 * (key + 0.5)) / length}%`;
     at('row-title').textContent = `Query ${whole(query)}`;
-    drawLens(at('lens'), acsr!, query, key);
+    drawLens(at('lens'), lines!.rows[0]!, query, key);
     at('lens-note').textContent = `The pairs around key ${whole(key)}, each a square; this query in orange.`;
     at('lens').setAttribute('aria-label', at('lens-note').textContent ?? '');
     this.showRow(query);
@@ -106,8 +106,8 @@ export class Panels {
   }
 
   private showRow(query: number): void {
-    const {acsr, plan} = this.shown!.compiled;
-    const runs = runsOf(acsr!, query);
+    const {lines, plan} = this.shown!.compiled;
+    const runs = runsOf(lines!.rows[0]!, query);
     const keys = runs?.reduce((sum, {count}) => sum + count, 0) ?? 0;
     at('runs-note').textContent =
       runs === null

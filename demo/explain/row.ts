@@ -1,5 +1,5 @@
 import type {Acsr, Plan} from '../../src/pure.js';
-import {forEachSpan} from '../../src/plan/index.js';
+import {forEachSpan, keyOfSpan, rowOfItem} from '../../src/plan/index.js';
 import {whole} from '../shell/format.js';
 
 /** One run of a row: its numbers, and the keys in words. */
@@ -37,15 +37,25 @@ export interface SpanLine {
   readonly full: number;
 }
 
+/** `3, 50, 51 … 299 (12 of them)` */
+const some = (numbers: readonly number[]): string =>
+  numbers.length <= 4
+    ? numbers.map(whole).join(', ')
+    : `${numbers.slice(0, 3).map(whole).join(', ')} … ${whole(numbers.at(-1)!)} (${numbers.length} of them)`;
+
 export function spansOf(plan: Plan, query: number): SpanLine[] {
   if (plan.implementation === 'dense') return [];
   const lines: SpanLine[] = [];
-  forEachSpan(plan, ({firstRow, rowStride, rows}, {firstKey, keyStride, begin, end, fullBegin, fullEnd}) => {
-    const x = (query - firstRow) / rowStride;
-    if (!Number.isInteger(x) || x < 0 || x >= rows) return;
+  forEachSpan(plan, (item, span, kinds) => {
+    const {begin, end, fullBegin, fullEnd} = span;
+    const rows = Array.from({length: item.rows}, (_, x) => rowOfItem(plan, kinds, item, x));
+    if (!rows.includes(query)) return;
     lines.push({
-      rows: progression(firstRow, rowStride, rows),
-      keys: progression(firstKey + keyStride * begin, keyStride, end - begin),
+      rows: kinds.rows === 'list' ? some(rows) : progression(item.firstRow, item.rowStride, item.rows),
+      keys:
+        kinds.keys === 'list'
+          ? some(Array.from({length: end - begin}, (_, i) => keyOfSpan(plan, kinds, span, begin + i)))
+          : progression(span.firstKey + span.keyStride * begin, span.keyStride, end - begin),
       full: Math.max(0, Math.min(end, fullEnd) - Math.max(begin, fullBegin)),
     });
   });

@@ -1,12 +1,12 @@
 export {MAX_RUNS, type Acsr, type Recurrence} from './acsr.js';
 export {paintKeys} from './bits.js';
 export {checkAcsr} from './check.js';
-export {compressLines, mapRows, oneLine, rowsAt, rowsForAll, sharedRows, type Lines, type LinesShape} from './lines.js';
+export {compressLines, mapRows, oneLine, rowsAt, type Lines, type LinesShape} from './lines.js';
 export {compress} from './compress.js';
 export {decodeRow} from './decode.js';
 export {equals, type Equality} from './equals.js';
 export {Steps} from './recurrence.js';
 export {reachOf, type Reach} from './reach.js';
-export {positionOf, repeatRows, slotOf, toSlots, type SlotLayout} from './slots.js';
+export {positionOf, repeatRows, slotOf, stackRows, toSlots, type SlotLayout} from './slots.js';
 // The plan may not import the pattern room; what it needs of a shape comes through here.
 export {resolveShape, type Lengths, type ResolvedShape} from '../pattern/index.js';

@@ -12,7 +12,7 @@ import {
   type Pattern,
   type PlainNode,
 } from '../pattern/index.js';
-import {listOf, refuse} from '../support/index.js';
+import {listOf} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {compressNode, nodeOf} from './compress.js';
 
@@ -70,21 +70,6 @@ export function compressLines(pattern: Pattern, shape: LinesShape): Lines {
     batch: batchDiffers ? batch : 1,
     of: Object.freeze(of.filter((_, line) => (headsDiffer || line % heads === 0) && (batchDiffers || line < heads))),
   });
-}
-
-/** The rows of a pattern that has the same for all lines. */
-export const rowsForAll = (pattern: Pattern, shape: LinesShape): Acsr => sharedRows(compressLines(pattern, shape));
-
-/** The rows that all lines have, for what knows no others. */
-export function sharedRows({rows, heads, batch}: Lines): Acsr {
-  if (rows.length === 1) return rows[0]!;
-  const lists = [heads > 1 ? 'heads' : '', batch > 1 ? 'sequences' : ''].filter((name) => name !== '').join(' and ');
-  return refuse(
-    'pattern',
-    `${rows.length} patterns for different ${lists}`,
-    'one that all of them share: plans and kernels of WebGPU know no others yet',
-    'Attend in a call for each pattern, with the heads or sequences that have it, or on the cpu, wasm or webgl backend.',
-  );
 }
 
 /** Rows that all lines have. */

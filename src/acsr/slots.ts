@@ -68,28 +68,35 @@ export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.query
 }
 
 /** All rows `times` over: row g·queryLength + i is row i. */
-export function repeatRows(acsr: Acsr, times: number): Acsr {
-  const {queryLength, keyLength, nnz, rowRuns, irregularRows} = acsr;
-  const runs = rowRuns[queryLength]!;
-  const wordsPerCopy = acsr.bits.length;
-  const repeated = {
-    queryLength: queryLength * times,
+export const repeatRows = (acsr: Acsr, times: number): Acsr => stackRows(Array.from({length: times}, () => acsr));
+
+/** The rows of each below those of the one before: row g·queryLength + i is row i of number g. */
+export function stackRows(parts: readonly Acsr[]): Acsr {
+  const {queryLength, keyLength} = parts[0]!;
+  const sum = (of: (acsr: Acsr) => number): number => parts.reduce((total, acsr) => total + of(acsr), 0);
+  const runs = sum(({start}) => start.length);
+  const stacked = {
+    queryLength: queryLength * parts.length,
     keyLength,
-    nnz: nnz * times,
-    rowRuns: new Int32Array(queryLength * times + 1),
-    start: new Int32Array(runs * times),
-    stride: new Int32Array(runs * times),
-    count: new Int32Array(runs * times),
-    irregularRows: new Int32Array(irregularRows.length * times),
-    bits: new Uint32Array(wordsPerCopy * times),
+    nnz: sum(({nnz}) => nnz),
+    rowRuns: new Int32Array(queryLength * parts.length + 1),
+    start: new Int32Array(runs),
+    stride: new Int32Array(runs),
+    count: new Int32Array(runs),
+    irregularRows: new Int32Array(sum(({irregularRows}) => irregularRows.length)),
+    bits: new Uint32Array(sum(({bits}) => bits.length)),
   };
-  for (let copy = 0; copy < times; copy++) {
-    for (let i = 1; i <= queryLength; i++) repeated.rowRuns[copy * queryLength + i] = copy * runs + rowRuns[i]!;
-    for (const name of ['start', 'stride', 'count'] as const) repeated[name].set(acsr[name], copy * runs);
-    irregularRows.forEach((query, i) => (repeated.irregularRows[copy * irregularRows.length + i] = copy * queryLength + query));
-    repeated.bits.set(acsr.bits, copy * wordsPerCopy);
+  let [run, row, irregular, word] = [0, 0, 0, 0];
+  for (const acsr of parts) {
+    for (let i = 1; i <= queryLength; i++) stacked.rowRuns[row + i] = run + acsr.rowRuns[i]!;
+    for (const name of ['start', 'stride', 'count'] as const) stacked[name].set(acsr[name], run);
+    for (const query of acsr.irregularRows) stacked.irregularRows[irregular++] = row + query;
+    stacked.bits.set(acsr.bits, word);
+    run += acsr.start.length;
+    row += queryLength;
+    word += acsr.bits.length;
   }
-  return Object.freeze(repeated);
+  return Object.freeze(stacked);
 }
 
 /** Appends the slots of one run, a piece for the sinks and for each lap. */

@@ -1,71 +1,157 @@
-import type {Plan} from './plan.js';
-import {readInterval, readItem, readMerge, readSpan} from './format.js';
-import {forEachSpan, toDense} from './visit.js';
+import {readBit, readInterval, readItem, readMerge, readNumber, readSpan, type Item, type Span} from './format.js';
+
+import type {Kinds, Pass, Plan, Work} from './plan.js';
+import {forEachSpan, keyOfSpan, rowOfItem, serves, toDense, type LineName} from './visit.js';
 
 /**
- * Throws an Error that names the first law a plan breaks. For tests and debugging: it expands the mask.
+ * Throws an Error that names the first law a plan breaks, with item and word. For tests and debugging: it expands the mask.
  *
- * The laws: the first pass owns every row exactly once; no pair is visited twice; spans and intervals stay inside the keys; keys said to
- * be full are attended by every row; every slot is written once and read by one merge; parts are issued longest first.
+ * The laws: the passes that begin rows own each row of each line exactly once, others at most once; no pair is visited twice; rows, keys,
+ * spans, intervals and bits stay inside their sections and the mask; keys said to be full are attended by every row; every slot is written
+ * once and read by one merge; parts are issued longest first.
  */
 export function checkPlan(plan: Plan): void {
-  const {queryLength, keyLength} = plan.problem;
-  const must = (law: boolean, message: string): void => {
-    if (!law) throw new Error(`plan: ${message}`);
-  };
-  plan.passes.forEach(({itemBegin, itemEnd, continues, mergeBegin, mergeEnd}, pass) => {
-    must(continues === pass > 0, `pass ${pass} continues: ${continues}`);
+  checkWork(plan);
+  const [first] = plan.passes;
+  if (first === undefined || first.kinds.mask === 'tensor') return;
+  const lines = linesOf(plan, first.kinds);
+  const nnz = lines.reduce((sum, line) => sum + toDense(plan, line).reduce((pairs, times) => pairs + times, 0), 0);
+  must(nnz === Math.round(plan.nnz * lines.length), `${nnz} pairs visited, nnz says ${plan.nnz} of each of ${lines.length} lines`);
+}
+
+/** All of these laws but that on the number of pairs, which plans of decoding steps and backward passes do not know. */
+export function checkWork(plan: Work): void {
+  plan.passes.forEach((pass, index) => checkPass(plan, pass, index));
+  const [first] = plan.passes;
+  if (first === undefined) return;
+  for (const line of linesOf(plan, first.kinds)) {
+    checkOwners(plan, line);
+    if (first.kinds.mask === 'tensor') continue;
+    forEachSpan(plan, (item, span, kinds) => checkSpan(plan, item, span, kinds), line);
+    checkPairs(plan, line);
+  }
+}
+
+function must(law: boolean, message: string): asserts law {
+  if (!law) throw new Error(`plan: ${message}`);
+}
+
+/** The lines that items tell apart. */
+function linesOf({problem: {heads, batch}}: Work, kinds: Kinds): LineName[] {
+  const [h, b] = [kinds.heads === 'item' ? heads : Math.min(1, heads), kinds.batch === 'item' ? batch : Math.min(1, batch)];
+  return Array.from({length: h * b}, (_, i) => ({head: i % h, batch: Math.floor(i / h)}));
+}
+
+function checkPass(plan: Work, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}: Pass, pass: number): void {
+  const {problem, tile, slots: most, weights} = plan;
+  const slots = new Map<number, Item>();
+  let last = Infinity;
+  for (let index = itemBegin; index < itemEnd; index++) {
+    const item = readItem(plan, index);
+    const {rows, slot, line} = item;
+    must(rows >= 1 && rows <= tile.rows, `item ${index} has ${rows} rows`);
+    const served = linesOf(plan, kinds).some((each) => serves(plan, kinds, item, each));
+    must(line >= 0 && served, `item ${index} serves line ${line} of ${problem.batch} × ${problem.heads}`);
+    for (let x = 0; x < rows; x++) {
+      const row = checkedNumber(plan, kinds.rows, item.firstRow, x, `row list of item ${index}`) ?? rowOfItem(plan, kinds, item, x);
+      must(row >= 0 && row < problem.queryLength, `item ${index} has row ${row} of ${problem.queryLength}`);
+    }
+    const weight = keyTilesOf(plan, item);
+    must(weight === weights[index], `item ${index} visits ${weight} key tiles, its weight says ${weights[index]}`);
+    must(weight <= last, `item ${index} is longer than the one before it`);
+    last = weight;
+    if (slot < 0) continue;
+    must(slot < most, `slot ${slot} of ${most}`);
+    must(!slots.has(slot), `slot ${slot} is written twice`);
+    slots.set(slot, item);
+  }
+  for (let index = mergeBegin; index < mergeEnd; index++) {
+    const {firstRow, line, slotBegin, slotEnd} = readMerge(plan, index);
+    for (let slot = slotBegin; slot < slotEnd; slot++) {
+      const item = slots.get(slot);
+      must(
+        item !== undefined && item.firstRow === firstRow && item.line === line,
+        `merge ${index} reads slot ${slot} of other rows`,
+      );
+      slots.delete(slot);
+    }
+  }
+  must(slots.size === 0, `slots ${[...slots.keys()].join()} of pass ${pass} are never merged`);
+}
+
+/** Who writes each row of a line, in each pass. */
+function checkOwners(plan: Work, line: LineName): void {
+  const {queryLength} = plan.problem;
+  const begun = new Uint8Array(queryLength);
+  plan.passes.forEach(({kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, pass) => {
     const owners = new Uint8Array(queryLength);
-    const slots = new Map<number, number>();
-    let last = Infinity;
+    const own = (tile: Pick<Item, 'firstRow' | 'rowStride' | 'rows'>): void => {
+      for (let x = 0; x < tile.rows; x++) owners[rowOfItem(plan, kinds, tile, x)]! += 1;
+    };
     for (let index = itemBegin; index < itemEnd; index++) {
       const item = readItem(plan, index);
-      must(item.rows >= 1 && item.rows <= plan.tile.rows, `item ${index} has ${item.rows} rows`);
-      const weight = keysOf(plan, item.spanBegin, item.spanEnd);
-      must(weight <= last, `item ${index} is longer than the one before it`);
-      last = weight;
-      if (item.slot >= 0) {
-        must(!slots.has(item.slot), `slot ${item.slot} is written twice`);
-        slots.set(item.slot, item.firstRow);
-      } else {
-        for (let x = 0; x < item.rows; x++) owners[item.firstRow + item.rowStride * x]! += 1;
-      }
+      if (serves(plan, kinds, item, line) && item.slot < 0) own(item);
     }
     for (let index = mergeBegin; index < mergeEnd; index++) {
       const merge = readMerge(plan, index);
-      for (let x = 0; x < merge.rows; x++) owners[merge.firstRow + merge.rowStride * x]! += 1;
-      for (let slot = merge.slotBegin; slot < merge.slotEnd; slot++) {
-        must(slots.get(slot) === merge.firstRow, `merge ${index} reads slot ${slot} of other rows`);
-        must(slot < plan.slots, `slot ${slot} of ${plan.slots}`);
-        slots.delete(slot);
-      }
+      if (serves(plan, kinds, merge, line)) own(merge);
     }
-    must(slots.size === 0, `slots ${[...slots.keys()].join()} are never merged`);
-    owners.forEach((count, row) => must(pass === 0 ? count === 1 : count <= 1, `row ${row} has ${count} owners in pass ${pass}`));
+    owners.forEach((count, row) => {
+      must(count <= 1, `row ${row} has ${count} owners in pass ${pass}`);
+      must(count === 0 || (begun[row] === 1) === continues, `pass ${pass} ${continues ? 'continues' : 'begins'} row ${row}`);
+      if (count > 0) begun[row] = 1;
+    });
   });
-  if (plan.maskWords !== null || plan.implementation === 'dense') return;
-  forEachSpan(plan, (item, span) => {
-    must(span.keyStride >= 1 && span.begin < span.end, `empty span at rows from ${item.firstRow}`);
-    must(span.firstKey + span.keyStride * (span.end - 1) < keyLength, `span past the keys at rows from ${item.firstRow}`);
-    for (let x = 0; x < plan.tile.rows; x++) {
-      const [lo, hi] = readInterval(plan, span, x);
-      must(lo <= hi, `interval [${lo}, ${hi}) at rows from ${item.firstRow}`);
-      if (span.fullBegin < span.fullEnd) {
-        must(
-          lo <= span.fullBegin && span.fullEnd <= hi,
-          `row ${x} of the tile from ${item.firstRow} does not attend to all full keys`,
-        );
-      }
-    }
-  });
-  const nnz = toDense(plan).reduce((sum, times, pair) => {
-    must(times <= 1, `pair (${Math.floor(pair / keyLength)}, ${pair % keyLength}) is visited ${times} times`);
-    return sum + times;
-  }, 0);
-  must(nnz === plan.nnz, `${nnz} pairs visited, nnz says ${plan.nnz}`);
+  begun.forEach((count, row) => must(count === 1, `row ${row} has no owner`));
 }
 
-function keysOf(plan: Plan, spanBegin: number, spanEnd: number): number {
+function checkSpan(plan: Work, item: Item, span: Span, kinds: Kinds): void {
+  const {keyLength} = plan.problem;
+  const where = `rows from ${rowOfItem(plan, kinds, item, 0)}`;
+  must(span.begin < span.end, `empty span at ${where}`);
+  must(kinds.keys === 'list' || span.keyStride >= 1, `key stride ${span.keyStride} at ${where}`);
+  for (let y = span.begin; y < span.end; y++) {
+    const key = checkedNumber(plan, kinds.keys, span.firstKey, y, `key list at ${where}`) ?? keyOfSpan(plan, kinds, span, y);
+    must(key >= 0 && key < keyLength, `key ${key} of ${keyLength} at ${where}`);
+  }
+  if (kinds.mask === 'bits') {
+    must(
+      kinds.keys === 'list' || span.begin % 64 === 0 || span.begin % plan.tile.keys === 0,
+      `bits from key ${span.begin} at ${where}`,
+    );
+    const last = plan.offsets.bits + span.mask + (item.rows - 1) * span.bitStride + ((span.end - 1) >>> 6);
+    must(span.mask >= 0 && 2 * last + 1 < plan.schedule.length, `bits past the schedule at ${where}`);
+  }
+  for (let x = 0; x < (kinds.mask === 'bits' ? item.rows : plan.tile.rows); x++) {
+    if (kinds.mask === 'bits') {
+      for (let y = Math.max(span.begin, span.fullBegin); y < Math.min(span.end, span.fullEnd); y++)
+        must(readBit(plan, span, x, y) === 1, `row ${x} of the tile at ${where} does not attend to all full keys`);
+      continue;
+    }
+    const [lo, hi] = readInterval(plan, span, x);
+    must(lo <= hi, `interval [${lo}, ${hi}) at ${where}`);
+    const full = span.fullBegin >= span.fullEnd || (lo <= span.fullBegin && span.fullEnd <= hi);
+    must(full, `row ${x} of the tile at ${where} does not attend to all full keys`);
+  }
+}
+
+/** A number of a list, which must lie in the section of numbers; undefined where there are no lists. */
+function checkedNumber(plan: Work, kind: 'affine' | 'list', list: number, index: number, where: string): number | undefined {
+  if (kind === 'affine') return undefined;
+  const at = 2 * (plan.offsets.numbers + list) + index;
+  must(list >= 0 && at < 2 * plan.offsets.bits, `${where} reads word ${at}, past the section of numbers`);
+  return readNumber(plan, list, index);
+}
+
+/** Each pair is visited once at most. */
+function checkPairs(plan: Work, line: LineName): void {
+  const {keyLength} = plan.problem;
+  toDense(plan, line).forEach((times, pair) =>
+    must(times <= 1, `pair (${Math.floor(pair / keyLength)}, ${pair % keyLength}) is visited ${times} times`),
+  );
+}
+
+function keyTilesOf(plan: Work, {spanBegin, spanEnd}: Item): number {
   let tiles = 0;
   for (let span = spanBegin; span < spanEnd; span++) {
     const {begin, end} = readSpan(plan, span);

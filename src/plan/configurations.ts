@@ -2,6 +2,7 @@ import type {Acsr} from '../acsr/index.js';
 import {ceilDiv, hash} from '../support/index.js';
 import type {Storage, TileShape} from './plan.js';
 import type {Device, MatrixConfig, Problem} from './problem.js';
+import type {Gpu} from './reference.js';
 
 /**
  * The tile shapes by name. Measured on an NVIDIA H200 through Dawn on 2026-11-20, headDim 64, 8 heads: useful TFLOPS of causal
@@ -93,24 +94,30 @@ const CHOICES: Record<Storage, Record<Situation, readonly TileName[]>> = {
   },
 };
 
-/** Whole rows that run all at once with two workgroups to a multiprocessor: full n = 4096 .163 against .185 ms, causal n = 16384 1.39 against 1.25. */
-const EAGER_ITEMS = 132 * 2;
-
-/** The tile shape once it is known how many work items there are. */
-export const settle = (tile: TileShape, items: number, slots: number): TileShape =>
-  tile === TILES.matrix && slots === 0 && items <= EAGER_ITEMS ? TILES.matrixEager : tile;
+/**
+ * The tile shape once it is known how many work items there are: eager where whole rows run all at once with two workgroups to a
+ * multiprocessor. Full n = 4096 .163 against .185 ms, causal n = 16384 1.39 against 1.25.
+ */
+export const settle = (tile: TileShape, items: number, slots: number, {multiprocessors}: Gpu): TileShape =>
+  tile === TILES.matrix && slots === 0 && items <= 2 * multiprocessors ? TILES.matrixEager : tile;
 
 /** The widest value for which an invocation's share of the output (rows/threadsY · valueDim/threadsX floats) stays in registers. */
 export const MAX_VALUE_DIM = {long: 64, other: 128};
 
-export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): TileShape {
-  return TILES[candidates(acsr, problem, device, storage)[0]!];
+export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage, matrices = true): TileShape {
+  return TILES[candidates(acsr, problem, device, storage, matrices)[0]!];
 }
 
-/** The shapes that suit a problem on a device, the one to take first. */
-export function candidates(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
+/** The shapes that suit a problem on a device, the one to take first. `matrices`: the tensor cores may be used. */
+export function candidates(
+  acsr: Acsr | null,
+  problem: Problem,
+  device: Device,
+  storage: Storage,
+  matrices = true,
+): readonly TileName[] {
   const situation = situationOf(acsr, problem);
-  const names = suitable(situation, problem, device, storage);
+  const names = suitable(situation, problem, device, storage, matrices);
   const tuned = names.find((name) => name === device.tuned[kindOf(situation, problem, storage)]);
   return tuned === undefined ? names : [tuned, ...names.filter((name) => name !== tuned)];
 }
@@ -125,10 +132,16 @@ const kindOf = (situation: Situation, {headDim, valueDim}: Problem, storage: Sto
 /** Of the tile shapes above: what was tuned among other shapes says nothing. */
 export const TILES_VERSION = hash(JSON.stringify(TILES));
 
-function suitable(situation: Situation, problem: Problem, device: Device, storage: Storage): readonly TileName[] {
+function suitable(
+  situation: Situation,
+  problem: Problem,
+  device: Device,
+  storage: Storage,
+  matrices: boolean,
+): readonly TileName[] {
   const deep = problem.valueDim > MAX_VALUE_DIM.other;
   if (device.software) return [deep ? 'softwareDeep' : 'software'];
-  if (chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situation];
+  if (matrices && chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situation];
   if (deep) return ['deep'];
   const names = CHOICES[storage][situation].filter(
     (name) =>

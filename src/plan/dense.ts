@@ -1,34 +1,39 @@
-import type {Device, Problem} from './problem.js';
-import {Draft, type CountedTiling} from './fused.js';
-import {IntList, SPAN, write} from './format.js';
-import {REGULAR, type TileShape} from './plan.js';
+import {ceilDiv} from '../support/index.js';
+import type {Draft} from './draft.js';
+import {SPAN, write} from './format.js';
+import type {Kinds} from './plan.js';
 
-/** The words of a span of the first keys, none of which is known to be attended by all. */
-export const everyKey = (end: number) => ({
-  firstKey: 0,
-  keyStride: 1,
-  begin: 0,
-  end,
-  fullBegin: 0,
-  fullEnd: 0,
-  mask: 0,
-  bitStride: 0,
-});
-
-/** Every key tile of every row tile, each to be tested against packed mask bits: the schedule for masks without arithmetic. */
-export function tileDense(problem: Problem, device: Device, tile: TileShape): CountedTiling {
-  const {queryLength, keyLength} = problem;
-  const spans = new IntList();
-  const draft = new Draft(tile, {spans, intervals: new IntList()});
-  draft.beginPass({...REGULAR, mask: 'tensor'});
-  for (let firstRow = 0; firstRow < queryLength; firstRow += tile.rows) {
-    const span = spans.length / SPAN.words;
-    if (keyLength > 0) write(spans, SPAN, everyKey(keyLength));
-    draft.add(
-      {firstRow, rowStride: 1, rows: Math.min(tile.rows, queryLength - firstRow), residues: [0]},
-      span,
-      spans.length / SPAN.words,
-    );
+/**
+ * Every key tile of every row tile, each to be tested against mask bits: for masks without arithmetic. `words` are those of the pattern,
+ * [queryLength · ⌈keyLength/32⌉], or null when the mask comes with the call.
+ */
+export function addDense(
+  draft: Draft,
+  {queryLength, keyLength}: {queryLength: number; keyLength: number},
+  words: Uint32Array | null,
+  width: number,
+  kinds: Kinds,
+  lines: readonly number[],
+): void {
+  const bitStride = words === null ? 0 : ceilDiv(keyLength, 64);
+  const bits = words === null ? 0 : appendBits(draft, words, queryLength, ceilDiv(keyLength, 32));
+  const tiles = draft.group({...kinds, mask: words === null ? 'tensor' : 'bits'}, 0, lines);
+  for (let first = 0; first < queryLength; first += width) {
+    const spanBegin = draft.nextSpan;
+    const place = {firstKey: 0, keyStride: 1, begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0};
+    if (keyLength > 0) write(draft.spans, SPAN, {...place, mask: bits + first * bitStride, bitStride});
+    draft.add(tiles, first, 1, Math.min(width, queryLength - first), spanBegin);
   }
-  return draft.pack(problem, device);
+}
+
+/** Rows of whole pairs. */
+function appendBits({bits}: Draft, words: Uint32Array, rows: number, perRow: number): number {
+  const wide = 2 * ceilDiv(perRow, 2);
+  const at = bits.grow(rows * wide);
+  if (wide === perRow) bits.data.set(words, at);
+  else {
+    bits.data.fill(0, at, bits.length);
+    for (let row = 0; row < rows; row++) bits.data.set(words.subarray(row * perRow, (row + 1) * perRow), at + row * wide);
+  }
+  return at / 2;
 }

@@ -1,7 +1,6 @@
 import {ceilDiv} from '../support/index.js';
 import type {Plan} from './plan.js';
-import {isWide} from './problem.js';
-import {forEachRun} from './visit.js';
+import {forEachRun, type LineName} from './visit.js';
 
 /** Most characters a line of a drawing has. */
 const MAX_COLUMNS = 48;
@@ -16,54 +15,65 @@ interface Cell {
 
 /**
  * The pairs a plan computes as a picture: queries down, keys across, `█` where every pair attends, `▒` some, `·` none. Characters are
- * twice as high as wide, so one stands for twice as many queries as keys; both are powers of two, as the sides of tiles are.
+ * twice as high as wide, so one stands for twice as many queries as keys; both are powers of two, as the sides of tiles are. Heads and
+ * sequences that differ have a picture each.
  */
 export function draw(plan: Plan): string {
-  const {queryLength, keyLength} = plan.problem;
-  // A mask tensor comes with the call. Wide features have the tiles of a pattern, unless that has none and too many bits.
-  const unknown = plan.maskWords === null && (isWide(plan.problem) ? plan.passes.length === 0 : plan.implementation === 'dense');
-  if (unknown || queryLength === 0 || keyLength === 0) return '';
+  const {queryLength, keyLength, heads, batch} = plan.problem;
+  const [first] = plan.passes;
+  // A mask tensor comes with the call.
+  if (first === undefined || first.kinds.mask === 'tensor' || queryLength === 0 || keyLength === 0) return '';
   const keys = 2 ** Math.ceil(Math.log2(Math.max(1, Math.max(queryLength, keyLength) / MAX_COLUMNS)));
   const queries = 2 * keys;
   const cell = {queries, keys, columns: ceilDiv(keyLength, keys), rows: ceilDiv(queryLength, queries)};
-  const pairs = plan.maskWords === null ? countRuns(plan, cell) : countBits(plan, cell);
+  const pictures = new Map<string, string[]>();
+  for (let b = 0; b < (first.kinds.batch === 'item' ? batch : 1); b++) {
+    for (let h = 0; h < (first.kinds.heads === 'item' ? heads : 1); h++) {
+      const drawing = picture(plan, cell, {batch: b, head: h});
+      const name = [
+        ...(first.kinds.batch === 'item' ? [`sequence ${b}`] : []),
+        ...(first.kinds.heads === 'item' ? [`head ${h}`] : []),
+      ];
+      pictures.set(drawing, [...(pictures.get(drawing) ?? []), name.join(' ')]);
+    }
+  }
+  const all = [...pictures].map(([drawing, names]) => (names.join('') === '' ? drawing : `${names.join(', ')}:\n${drawing}`));
+  return `${all.join('\n')}\n█ full  ▒ partial  · none; a character is ${queries} queries × ${keys} ${keys === 1 ? 'key' : 'keys'}`;
+}
+
+function picture(plan: Plan, cell: Cell, line: LineName): string {
+  const {queryLength, keyLength} = plan.problem;
+  const {queries, keys} = cell;
+  const pairs = countRuns(plan, cell, line);
   const lines: string[] = [];
   for (let row = 0; row < cell.rows; row++) {
-    let line = '';
+    let text = '';
     for (let column = 0; column < cell.columns; column++) {
       const area = Math.min(queries, queryLength - row * queries) * Math.min(keys, keyLength - column * keys);
       const found = pairs[row * cell.columns + column]!;
-      line += found === 0 ? '·' : found === area ? '█' : '▒';
+      text += found === 0 ? '·' : found === area ? '█' : '▒';
     }
-    lines.push(line);
+    lines.push(text);
   }
-  return `${lines.join('\n')}\n█ full  ▒ partial  · none; a character is ${queries} queries × ${keys} ${keys === 1 ? 'key' : 'keys'}`;
+  return lines.join('\n');
 }
 
-function countRuns(plan: Plan, {queries, keys, columns, rows}: Cell): Float64Array {
+function countRuns(plan: Plan, {queries, keys, columns, rows}: Cell, line: LineName): Float64Array {
   const pairs = new Float64Array(rows * columns);
-  forEachRun(plan, (query, firstKey, keyStride, count) => {
-    const at = Math.floor(query / queries) * columns;
-    if (keyStride > 1) {
-      for (let i = 0, key = firstKey; i < count; i++, key += keyStride) pairs[at + Math.floor(key / keys)]! += 1;
-      return;
-    }
-    const end = firstKey + count;
-    for (let column = Math.floor(firstKey / keys); column * keys < end; column++) {
-      pairs[at + column]! += Math.min(end, (column + 1) * keys) - Math.max(firstKey, column * keys);
-    }
-  });
-  return pairs;
-}
-
-function countBits({problem, maskWords}: Plan, {queries, keys, columns, rows}: Cell): Float64Array {
-  const pairs = new Float64Array(rows * columns);
-  const wordsPerRow = ceilDiv(problem.keyLength, 32);
-  for (let query = 0; query < problem.queryLength; query++) {
-    for (let key = 0; key < problem.keyLength; key++) {
-      const bit = (maskWords![query * wordsPerRow + (key >>> 5)]! >>> (key & 31)) & 1;
-      pairs[Math.floor(query / queries) * columns + Math.floor(key / keys)]! += bit;
-    }
-  }
+  forEachRun(
+    plan,
+    (query, firstKey, keyStride, count) => {
+      const at = Math.floor(query / queries) * columns;
+      if (keyStride > 1) {
+        for (let i = 0, key = firstKey; i < count; i++, key += keyStride) pairs[at + Math.floor(key / keys)]! += 1;
+        return;
+      }
+      const end = firstKey + count;
+      for (let column = Math.floor(firstKey / keys); column * keys < end; column++) {
+        pairs[at + column]! += Math.min(end, (column + 1) * keys) - Math.max(firstKey, column * keys);
+      }
+    },
+    line,
+  );
   return pairs;
 }

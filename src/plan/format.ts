@@ -43,12 +43,12 @@ function record<const Pairs extends Readonly<Record<string, readonly [string, st
   });
 }
 
-/** Rows that one workgroup computes. `line`: batch · heads + head, of what is not on the grid of the dispatch (see `Kinds`), else 0. */
+/** Rows that one workgroup computes. `line`: the head, the sequence, or batch · heads + head: what is not on the grid of the dispatch (see `Kinds`). `number`: see KEY_ITEM; 0. */
 export const ITEM = record({
   rowsOf: ['firstRow', 'rowStride'],
   owned: ['rows', 'slot'],
   spanRange: ['spanBegin', 'spanEnd'],
-  place: ['none', 'line'],
+  place: ['number', 'line'],
 });
 
 /**
@@ -150,9 +150,12 @@ export function readInterval({schedule, offsets}: Packed, span: Pick<Span, 'mask
   return [schedule[at + INTERVAL.at.lo]!, schedule[at + INTERVAL.at.hi]!];
 }
 
-/** Number `index` of the list or map that begins at pair `list` of the section `numbers`. */
+/** Number `index` of the list that begins at pair `list` of the section `numbers`. */
 export const readNumber = ({schedule, offsets}: Packed, list: number, index: number): number =>
-  schedule[2 * (offsets.numbers + list) + index]!;
+  readNumberOf(schedule, offsets.numbers + list, index);
+
+/** The same of a list in `words`. */
+export const readNumberOf = (words: Int32Array, list: number, index: number): number => words[2 * list + index]!;
 
 /** Bit `y` of row `x`, where bits of row 0 begin at pair `mask` of the section `bits`. */
 export const readBit = (
@@ -189,6 +192,12 @@ export class IntList {
 
   constructor(capacity = 1024) {
     this.data = new Int32Array(Math.max(16, capacity));
+  }
+
+  /** Has room for `count` more without growing. */
+  reserve(count: number): void {
+    this.grow(count);
+    this.length -= count;
   }
 
   /** Makes room for `count` more and returns the index of the first; the caller writes `data` there. */

@@ -1,11 +1,13 @@
-import type {Acsr} from '../acsr/index.js';
+import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
 import {pack} from './format.js';
-import {makePlan, planMaskTensor} from './make_plan.js';
-import type {Plan, Storage, TileShape} from './plan.js';
+import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
+import {draftMask, draftRows, freezeTiling} from './make_plan.js';
+import {partsOf, WHOLE} from './parts.js';
+import {REGULAR, type Plan, type Storage, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
-import {transpose, type KeySchedule} from './transpose.js';
+import {transpose} from './transpose.js';
 
 /** What the key tiles of a backward pass leave. */
 export type KeyResults =
@@ -21,38 +23,47 @@ export type KeyResults =
 /** The same pairs as a forward plan, twice: as row tiles for the gradients of queries, as key tiles for those of keys and values. */
 export interface GradientPlan {
   /** Its schedule holds the key tiles behind the row tiles. */
-  readonly rows: Plan;
-  /** Offsets are those in the schedule of `rows`. */
-  readonly keys: Omit<KeySchedule, 'schedule'>;
+  readonly rows: Work;
+  /** Offsets are those in the schedule of `rows`; passes are in waves, which use the same slots one after another. */
+  readonly keys: KeyTiling;
   readonly results: KeyResults;
   /** What the forward pass read. Both plans store float32; gradients are those of what was read. */
   readonly storage: Storage;
 }
 
+export type KeyTiling = Omit<Tiling, 'schedule'>;
+
 /** Plans the backward pass of a forward plan: with the same implementation, and the tiles that suit four products. */
-export function makeGradientPlan(forward: Plan, acsr: Acsr | null, results: KeyResults): GradientPlan {
+export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, results: KeyResults): GradientPlan {
   const {problem, device, implementation, storage} = forward;
-  const shape = gradientTile(acsr, problem, device);
-  const planOn = (on: Device): Plan =>
-    acsr === null ? planMaskTensor(problem, on, 'float32', shape) : makePlan(acsr, problem, on, implementation, {tile: shape});
-  const parted = planOn(device);
-  // A software device cuts no rows.
-  const whole = parted.slots === 0 ? parted : planOn({...device, software: true});
-  const room = scratchRoom(device) - problem.queryLength;
+  const lines = given === null ? null : asLines(given);
+  const tile = gradientTile(lines, problem, device);
+  // Heads of different patterns choose anew.
+  const asked = lines !== null && lines.rows.length > 1 && implementation === 'fused' ? 'auto' : implementation;
+  const draft = lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile).draft;
+  const kinds = lines === null ? REGULAR : lineKinds(lines);
+  const onGrid = gridLines({...REGULAR, ...kinds}, problem);
+  const group = problem.heads / problem.keyHeads;
+  // Heads that share a head of keys add to its gradients; where each has tiles of its own, one head after another.
+  const turnOf =
+    kinds.heads === 'item' && results === 'records' ? (line: number): number => (line % problem.heads) % group : () => 0;
+  const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf);
+  const parts = (height: TileShape) => (weights: readonly number[]) => partsOf(weights, onGrid, device, height);
+
+  const work = {problem, device, tile, storage: 'float32' as const, matrix: null};
+  const named = kinds.heads === 'item' ? problem.heads : 1;
+  const room = scratchRoom(device) - named * problem.queryLength;
   const {row, key} = recordColumns(problem, results);
-  const rows = parted.slots * shape.rows * row <= room ? parted : whole;
-  const mostSlots = Math.max(1, Math.floor(room / (shape.keys * key)));
-  if (results === 'nothing') return Object.freeze({rows: Object.freeze(rows), keys: NO_KEYS, results, storage});
-  const {schedule, ...keys} = transpose(whole, device, {direct: results === 'gradients', mostSlots}, rows);
-  return Object.freeze({rows: Object.freeze({...rows, schedule}), keys: Object.freeze(keys), results, storage});
+  const parted = draft.pack({parts: parts(tile)});
+  const tiling = freezeTiling(parted.slots * tile.rows * row <= room ? parted : draft.pack({parts: WHOLE}));
+  if (keyDraft === null) return Object.freeze({rows: Object.freeze({...work, ...tiling}), keys: NO_KEYS, results, storage});
+  const mostSlots = Math.max(1, Math.floor(room / (tile.keys * key)));
+  const cutting = {parts: parts({...tile, keys: tile.rows}), direct: results === 'gradients', mostSlots};
+  const {schedule, ...keys} = freezeTiling(keyDraft.pack(cutting, tiling));
+  return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, storage});
 }
 
-const NO_KEYS: GradientPlan['keys'] = Object.freeze({
-  passes: [],
-  offsets: pack({}).offsets,
-  slots: 0,
-  weights: new Int32Array(0),
-});
+const NO_KEYS: KeyTiling = Object.freeze({passes: [], offsets: pack({}).offsets, slots: 0, weights: new Int32Array(0)});
 
 /**
  * As `wide`, with more memory: 128 features are staged in fewer steps. Backward of causal n = 4096 with 128 features 4.30 ms against 4.72 of
@@ -64,12 +75,12 @@ const WIDE_GRADIENT = tile(64, 64, 8, 16, {scores: 1, values: 2}, 24576);
  * The shape of a backward pass, whose tiles are as wide as high. Keys and values keep two products and two sums in registers: past 128
  * features that takes fewer rows an invocation.
  */
-function gradientTile(acsr: Acsr | null, problem: Problem, device: Device): TileShape {
+function gradientTile(lines: Lines | null, problem: Problem, device: Device): TileShape {
   const features = Math.max(problem.headDim, problem.valueDim);
   if (device.software) return features > MAX_VALUE_DIM.other ? TILES.softwareDeep : TILES.software;
   if (features > MAX_VALUE_DIM.other) return TILES.deep;
   // Backward of dilated n = 16384 .882 ms against .920, window n = 4096 .673 against .624 (H200, 2026-11-20).
-  if (['short', 'strided'].includes(situationOf(acsr, problem))) return TILES.narrow;
+  if (['short', 'strided'].includes(situationOf(lines && largestOf(lines), problem))) return TILES.narrow;
   return features > 64 && device.maxWorkgroupBytes >= WIDE_GRADIENT.workgroupBytes ? WIDE_GRADIENT : TILES.wide;
 }
 
@@ -94,13 +105,18 @@ export interface GradientScratch {
 export function gradientScratch({rows, keys, results}: GradientPlan): GradientScratch {
   const {problem, device, slots, tile} = rows;
   const {row, key} = recordColumns(problem, results);
-  const ofLine = problem.queryLength + Math.max(slots * tile.rows * row, keys.slots * tile.keys * key);
-  const most = Math.max(1, Math.floor(scratchRoom(device) / ofLine));
-  const {batch, heads} = problem;
-  // A bias may gather gradients of all lines, so those are never shared out.
+  const records = Math.max(slots * tile.rows * row, keys.slots * tile.keys * key);
+  const {batch, heads, queryLength} = problem;
+  const {kinds = REGULAR} = rows.passes[0] ?? {};
   const everything = {firstBatch: 0, batches: batch, firstHead: 0, heads};
-  const shares = results === 'nothing' ? [everything] : sharesOf(problem, most);
-  return {shares, total: ofLine * shares.reduce((lines, share) => Math.max(lines, share.batches * share.heads), 0)};
+  // A bias may gather gradients of all lines, so those are never shared out; items that name their lines run in every share.
+  if (results === 'nothing' || kinds.batch === 'item')
+    return {shares: [everything], total: batch * heads * queryLength + gridLines(kinds, problem) * records};
+  const ofGrid = kinds.heads === 'item' ? heads * queryLength + records : queryLength + records;
+  const most = Math.max(1, Math.floor(scratchRoom(device) / ofGrid));
+  const shares = kinds.heads === 'item' ? sharesOf({batch, heads, keyHeads: heads}, most * heads) : sharesOf(problem, most);
+  const lines = (share: LineShare): number => share.batches * (kinds.heads === 'item' ? 1 : share.heads);
+  return {shares, total: ofGrid * shares.reduce((largest, share) => Math.max(largest, lines(share)), 0)};
 }
 
 /** More scratch than this gains nothing: it holds records of 8,192 tiles of 64 keys with 64 features, twenty times what runs at once. */
@@ -117,7 +133,7 @@ function recordColumns({headDim, valueDim}: Problem, results: KeyResults): {row:
 }
 
 /** Equal shares of at most `most` lines: whole sequences, else whole groups of heads, else heads of one group. */
-function sharesOf({batch, heads, keyHeads}: Problem, most: number): LineShare[] {
+function sharesOf({batch, heads, keyHeads}: Pick<Problem, 'batch' | 'heads' | 'keyHeads'>, most: number): LineShare[] {
   const group = heads / keyHeads;
   const some = (from: number, to: number, limit: number): {first: number; count: number}[] => {
     const size = ceilDiv(to - from, ceilDiv(to - from, limit));

@@ -15,7 +15,8 @@ export {
 export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';
 export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type LineShare} from './gradient_plan.js';
-export {makePlan, planMaskTensor} from './make_plan.js';
+export {makePlan, planMaskTensor, type PlanOptions} from './make_plan.js';
+export {REFERENCE, type Gpu} from './reference.js';
 export {mostKeys} from './most_keys.js';
 export {
   columnsIn,
@@ -32,7 +33,8 @@ export {
 } from './formats.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';
-export {checkPlan} from './check.js';
-export {checkGradientPlan} from './check_keys.js';
+export {checkPlan, checkWork} from './check.js';
+export {checkGradientPlan, pairsByKeys} from './check_keys.js';
 export {draw} from './draw.js';
-export {forEachSpan, toDense} from './visit.js';
+export {forEachSpan, keyOfSpan, rowOfItem, toDense, type LineName} from './visit.js';
+export {largestOf} from './lines.js';

@@ -1,69 +1,189 @@
-import type {Acsr} from '../acsr/index.js';
+import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv, oneOf, refuse} from '../support/index.js';
-import {predictMs} from './cost.js';
-import {tileDense} from './dense.js';
-import {pack} from './format.js';
-import {tileFused, type CountedTiling} from './fused.js';
 import {toWords} from './bits.js';
-import type {Implementation, Plan, Storage, TileShape} from './plan.js';
-import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
-import {scratchLayout} from './scratch.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
+import {predictMs} from './cost.js';
+import {addDense} from './dense.js';
+import {Draft, EVERY_LINE, type Counts} from './draft.js';
+import {pack} from './format.js';
+import {addFused, addListed} from './fused.js';
+import {gridLines, largestOf, lineKinds, asLines, lineWords} from './lines.js';
+import {partsOf} from './parts.js';
+import {
+  REGULAR,
+  type Implementation,
+  type Kernel,
+  type Kinds,
+  type Plan,
+  type Report,
+  type Storage,
+  type TileShape,
+  type Tiling,
+} from './plan.js';
+import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
+import {gpuOf} from './reference.js';
+import {scratchLayout} from './scratch.js';
 
-/** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster. */
+/** What a plan may be told beside what it computes. */
+export interface PlanOptions {
+  readonly storage?: Storage | undefined;
+  readonly tile?: TileShape;
+  /** Tensor cores may be used. Default true. */
+  readonly matrices?: boolean;
+}
+
+/** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster, for each of different heads. */
 export function makePlan(
-  acsr: Acsr,
+  rows: Acsr | Lines,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto' = 'auto',
-  {storage = 'float32', tile = chooseTile(acsr, problem, device, storage)}: {storage?: Storage; tile?: TileShape} = {},
+  {storage = 'float32', matrices = true, tile}: PlanOptions = {},
 ): Plan {
   oneOf('implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");
-  if (isWide(problem)) return planWide(acsr, problem, device, implementation, {tile, storage});
-  const fused = implementation === 'dense' ? null : tileFused(acsr, problem, device, tile);
-  if (fused === null && implementation === 'fused') {
-    refuse(
-      "implementation 'fused'",
-      `a pattern without a tiling: ${irregularity(acsr)}`,
-      'rows of a few arithmetic runs of at most four strides',
-      "Use implementation 'auto' or 'dense'.",
-    );
-  }
-  if (fused !== null) {
-    const plan = finish('fused', fused, {tile, storage}, problem, device, acsr.nnz, null);
-    if (implementation === 'fused') return {...plan, reason: 'asked for'};
-    const denseTiles = tileCount(problem, tile);
-    const maskBytes = maskBytesOf(problem);
-    if (maskBytes > device.maxBindingBytes)
-      return {...plan, reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`};
-    const tiles = `${fused.keyTiles} key tiles where dense computes ${denseTiles}`;
-    const denseMs = predictMs('dense', denseEstimate(problem, tile, fused), tile, problem);
-    if (plan.costMs <= denseMs)
-      return {...plan, reason: `computes ${tiles}; predicted ${ratio(denseMs, plan.costMs)} faster than dense`};
-    return {
-      ...densePlan(acsr, problem, device, {tile, storage}),
-      reason: `fused would compute ${tiles}; predicted ${ratio(plan.costMs, denseMs)} slower than dense`,
-    };
-  }
+  const lines = asLines(rows);
+  const kernel = kernelOf(largestOf(lines), problem, device, storage, matrices, tile);
+  if (isWide(problem)) return planWide(lines, problem, device, implementation, kernel);
+  const {draft, ...chosen} = draftRows(lines, problem, device, implementation, kernel.tile);
+  return finish(draft, chosen, kernel, problem, device, lines);
+}
+
+const kernelOf = (
+  acsr: Acsr | null,
+  problem: Problem,
+  device: Device,
+  storage: Storage,
+  matrices: boolean,
+  tile: TileShape = chooseTile(acsr, problem, device, storage, matrices),
+): Kernel => ({tile, storage, matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, storage) : null});
+
+/** Tiles, and why these. */
+interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
+  readonly draft: Draft;
+}
+
+/** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed. */
+export function draftRows(
+  lines: Lines,
+  problem: Problem,
+  device: Device,
+  implementation: Implementation | 'auto',
+  tile: TileShape,
+): Drafted {
+  const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
+  const words = lineWords(lines, problem);
+  const draft = new Draft(tile.keys);
+  const choices = lines.rows.map((acsr, index) => {
+    const own = lines.rows.length === 1 && words[index]!.length === 1 ? EVERY_LINE : words[index]!;
+    return draftOne(draft, acsr, {kinds, lines: own, onGrid: gridLines(kinds, problem)}, problem, device, implementation, tile);
+  });
+  const [first] = choices as [Choice, ...Choice[]];
+  const alike = choices.length === 1;
   return {
-    ...densePlan(acsr, problem, device, {tile, storage}),
-    reason: implementation === 'dense' ? 'asked for' : irregularity(acsr),
+    draft,
+    implementation: choices.every((each) => each.implementation === 'dense') ? 'dense' : 'fused',
+    reason: alike ? first.reason : `${choices.length} patterns in ${lines.of.length} ${whatDiffers(lines)}: ${first.reason}, …`,
   };
 }
+
+const whatDiffers = ({heads, batch}: Lines): string =>
+  heads === 1 ? 'sequences' : batch === 1 ? 'heads' : 'heads of all sequences';
+
+interface Choice {
+  readonly implementation: Implementation;
+  readonly reason: string;
+}
+
+interface Place {
+  readonly kinds: Kinds;
+  readonly lines: readonly number[];
+  readonly onGrid: number;
+}
+
+/** Below this density of its tiles, a pattern is tiled by lists of keys as well, to see which is faster. */
+const SPARSE_TILES = 0.25;
+/** Milliseconds that lists must gain, for they are a kernel of their own, which takes as long as thousands of small calls to compile. */
+const WORTH_LISTS = 0.02;
+/** Bits of a pattern that are written out for that: 16,384 tokens squared take half. */
+const MOST_LISTED_BYTES = 2 ** 26;
+
+/** Adds the tiles of one pattern. */
+function draftOne(
+  draft: Draft,
+  acsr: Acsr,
+  {kinds, lines, onGrid}: Place,
+  problem: Problem,
+  device: Device,
+  implementation: Implementation | 'auto',
+  tile: TileShape,
+): Choice {
+  const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
+  const maskBytes = maskBytesOf(problem);
+  const fits = maskBytes <= device.maxBindingBytes;
+  if (implementation === 'dense') {
+    if (!fits) refuseMask(maskBytes, device);
+    dense();
+    return {implementation, reason: 'asked for'};
+  }
+  const before = draft.mark();
+  const passes = draft.passes.length;
+  const measure = (): Measured => {
+    const counts = draft.counts(before);
+    const ms = predictMs(scaled(counts, onGrid), Math.max(1, draft.passes.length - passes), tile, problem, gpuOf(device));
+    return {counts, ms, bytes: draft.bytes};
+  };
+  addFused(draft, acsr, tile, kinds, lines);
+  let best = measure();
+  const sparse = acsr.nnz * lines.length < SPARSE_TILES * best.counts.tiles * tile.rows * tile.keys;
+  if (sparse && best.counts.listed < best.counts.tiles && maskBytes <= MOST_LISTED_BYTES) {
+    draft.rollback(before);
+    addListed(draft, acsr, tile, kinds, lines);
+    const listed = measure();
+    if (listed.ms < best.ms - WORTH_LISTS) best = listed;
+    else {
+      draft.rollback(before);
+      addFused(draft, acsr, tile, kinds, lines);
+    }
+  }
+  if (implementation === 'fused') return {implementation, reason: 'asked for'};
+  if (!fits)
+    return {
+      implementation: 'fused',
+      reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
+    };
+  const denseTiles = tileCount(problem, tile);
+  const all: Counts = {tiles: denseTiles, partial: 0, bits: denseTiles, listed: 0, items: ceilDiv(problem.queryLength, tile.rows)};
+  const denseMs = predictMs(scaled(all, onGrid * lines.length), 1, tile, problem, gpuOf(device));
+  const tiles = `${best.counts.tiles / lines.length} key tiles where dense computes ${denseTiles}`;
+  if (best.ms <= denseMs && best.bytes <= device.maxBindingBytes)
+    return {implementation: 'fused', reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`};
+  draft.rollback(before);
+  dense();
+  return {implementation: 'dense', reason: `fused would compute ${tiles}; predicted ${ratio(best.ms, denseMs)} slower than dense`};
+}
+
+interface Measured {
+  readonly counts: Counts;
+  readonly ms: number;
+  readonly bytes: number;
+}
+
+const scaled = (counts: Counts, times: number): Counts =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]: [string, number]) => [name, count * times])) as unknown as Counts;
 
 /** Score tensors of a chunk that live at once, between one op of TensorFlow.js and the next submit. */
 const CHUNK_TENSORS = 8;
 
 /**
  * More features than our kernels take: TensorFlow.js ops compute the call, as on other backends, and nothing is launched but the rounding to
- * float16. The tiles, or the bits of a pattern without, only say which pairs attend.
+ * float16. The tiles only say which pairs attend.
  */
 function planWide(
-  acsr: Acsr | null,
+  lines: Lines | null,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto',
-  {tile, storage}: Pick<Plan, 'tile' | 'storage'>,
+  kernel: Kernel,
 ): Plan {
   const {batch, heads, queryLength, keyLength, headDim, valueDim} = problem;
   const widest = headDim > MOST_FEATURES ? `headDim ${headDim}` : `valueDim ${valueDim}`;
@@ -71,116 +191,111 @@ function planWide(
     const cure = "Use 'auto' or 'dense': TensorFlow.js ops compute wide features, in chunks. Or use more heads of fewer features.";
     refuse("implementation 'fused'", widest, `headDim and valueDim of at most ${MOST_FEATURES}`, cure);
   }
-  const none: CountedTiling = {...pack({}), keyTiles: 0, partialTiles: 0, passes: [], weights: new Int32Array(0), slots: 0};
-  const tiling = (acsr && tileFused(acsr, problem, device, tile)) ?? none;
+  const {tile} = kernel;
+  const drafted = lines === null ? new Draft(tile.keys) : draftRows(lines, problem, device, 'fused', tile).draft;
+  const draft = drafted.bytes > device.maxBindingBytes ? new Draft(tile.keys) : drafted;
+  const reason = `${widest}: our kernels take up to ${MOST_FEATURES} features, so TensorFlow.js ops compute all pairs in chunks of queries`;
+  const plan = finish(draft, {implementation: 'dense', reason}, {...kernel, matrix: null}, problem, device, lines);
   const pairs = queryLength * keyLength;
-  const nnz = acsr?.nnz ?? pairs;
-  const lines = batch * heads;
-  const words = acsr !== null && tiling === none && maskBytesOf(problem) <= device.maxBindingBytes ? toWords(acsr) : null;
-  const plan = finish('dense', tiling, {tile, storage}, problem, device, nnz, words);
-  return {
+  const calls = batch * heads;
+  const denseTiles = tileCount(problem, tile);
+  const all: Counts = {tiles: denseTiles, partial: 0, bits: denseTiles, listed: 0, items: ceilDiv(queryLength, tile.rows)};
+  return Object.freeze({
     ...plan,
-    reason: `${widest}: our kernels take up to ${MOST_FEATURES} features, so TensorFlow.js ops compute all pairs in chunks of queries`,
     tileDensity: plan.density,
-    costMs: predictMs('dense', denseEstimate(problem, tile, tiling), tile, problem),
-    bytes: CHUNK_TENSORS * 4 * Math.max(Math.min(CHUNK_PAIRS, lines * pairs), lines * keyLength),
-    matrix: null,
-  };
-}
-
-/** The pattern as packed mask bits, refused before they are allocated where no binding could hold them. */
-function densePlan(acsr: Acsr, problem: Problem, device: Device, kernel: Pick<Plan, 'tile' | 'storage'>): Plan {
-  const maskBytes = maskBytesOf(problem);
-  if (maskBytes > device.maxBindingBytes) {
-    refuse(
-      'mask bits of the dense kernel',
-      `${maskBytes} bytes`,
-      `at most ${device.maxBindingBytes}, a binding of this device`,
-      'Split the queries over several calls, or simplify the pattern until it has a tiling.',
-    );
-  }
-  return finish('dense', tileDense(problem, device, kernel.tile), kernel, problem, device, acsr.nnz, toWords(acsr));
+    costMs: predictMs(scaled(all, calls), 1, tile, problem, gpuOf(device)),
+    bytes: CHUNK_TENSORS * 4 * Math.max(Math.min(CHUNK_PAIRS, calls * pairs), calls * keyLength),
+  });
 }
 
 const maskBytesOf = ({queryLength, keyLength}: Problem): number => 4 * queryLength * ceilDiv(keyLength, 32);
 
-const IMPLEMENTATIONS = ['auto', 'fused', 'dense'];
+/** Refused before it is allocated: no binding could hold it. */
+function refuseMask(bytes: number, {maxBindingBytes}: Device): never {
+  return refuse(
+    'mask bits of the dense kernel',
+    `${bytes} bytes`,
+    `at most ${maxBindingBytes}, a binding of this device`,
+    'Split the queries over several calls, or simplify the pattern until it has a tiling.',
+  );
+}
+
+const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 
 /** A dense plan whose mask bits arrive with the call. nnz is unknown: it counts every pair. */
 export function planMaskTensor(
   problem: Problem,
   device: Device,
-  storage: Storage = 'float32',
-  tile = chooseTile(null, problem, device, storage),
+  {storage = 'float32', matrices = true, tile}: PlanOptions = {},
 ): Plan {
-  if (isWide(problem)) return planWide(null, problem, device, 'dense', {tile, storage});
-  const plan = finish(
-    'dense',
-    tileDense(problem, device, tile),
-    {tile, storage},
+  const kernel = kernelOf(null, problem, device, storage, matrices, tile);
+  if (isWide(problem)) return planWide(null, problem, device, 'dense', kernel);
+  return finish(
+    draftMask(problem, kernel.tile),
+    {implementation: 'dense', reason: 'the mask is a tensor'},
+    kernel,
     problem,
     device,
-    problem.queryLength * problem.keyLength,
     null,
   );
-  return {...plan, reason: 'the mask is a tensor'};
+}
+
+export function draftMask(problem: Problem, tile: TileShape): Draft {
+  const draft = new Draft(tile.keys);
+  addDense(draft, problem, null, tile.rows, REGULAR, EVERY_LINE);
+  return draft;
 }
 
 function finish(
-  implementation: Implementation,
-  tiling: CountedTiling,
-  {tile, storage}: Pick<Plan, 'tile' | 'storage'>,
+  draft: Draft,
+  {implementation, reason}: Pick<Report, 'implementation' | 'reason'>,
+  kernel: Kernel,
   problem: Problem,
   device: Device,
-  nnz: number,
-  maskWords: Uint32Array | null,
+  lines: Lines | null,
 ): Plan {
+  const {tile} = kernel;
+  const onGrid = gridLines(lines === null ? REGULAR : lineKinds(lines), problem);
+  const tiling = freezeTiling(
+    draft.passes.length === 0 ? EMPTY : draft.pack({parts: (weights) => partsOf(weights, onGrid, device, tile)}),
+  );
+  const {passes, schedule, slots, weights} = tiling;
   const pairs = problem.queryLength * problem.keyLength;
-  const computed = tiling.keyTiles * tile.rows * tile.keys;
-  const {passes, schedule, offsets, slots, weights} = tiling;
+  const counts = draft.counts();
+  const named = lines?.of.length ?? 1;
+  const nnz = lines === null ? pairs : lines.of.reduce((sum, index) => sum + lines.rows[index]!.nnz, 0) / named;
+  const computed = (counts.tiles * tile.rows * tile.keys) / named;
   const rowSums = passes.length > 1 ? 8 * problem.batch * problem.heads * problem.queryLength : 0;
   const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total + rowSums;
-  return {
+  const dispatches = passes.length + passes.filter(({mergeBegin, mergeEnd}) => mergeEnd > mergeBegin).length;
+  return Object.freeze({
     problem: Object.freeze({...problem}),
     device,
+    ...tiling,
+    ...kernel,
+    tile: settle(tile, weights.length * onGrid, slots, gpuOf(device)),
     implementation,
-    reason: '',
+    reason,
     nnz,
     density: pairs === 0 ? 0 : nnz / pairs,
     tileDensity: computed === 0 ? 1 : nnz / computed,
-    costMs: predictMs(implementation, tiling, tile, problem),
-    bytes: schedule.byteLength + (maskWords?.byteLength ?? 0) + scratchBytes,
-    tile: settle(tile, weights.length * problem.batch * problem.heads, slots),
-    storage,
-    matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, storage) : null,
-    passes: Object.freeze(passes.map((pass) => Object.freeze(pass))),
-    schedule,
-    offsets,
-    slots,
-    weights,
-    maskWords,
-  };
+    costMs: predictMs(
+      {...scaled(counts, onGrid), items: weights.length * onGrid},
+      Math.max(1, dispatches),
+      tile,
+      problem,
+      gpuOf(device),
+    ),
+    bytes: schedule.byteLength + scratchBytes,
+  });
 }
+
+const EMPTY: Tiling = Object.freeze({...pack({}), passes: Object.freeze([]), weights: new Int32Array(0), slots: 0});
+
+export const freezeTiling = (tiling: Tiling): Tiling =>
+  Object.freeze({...tiling, passes: Object.freeze(tiling.passes.map((pass) => Object.freeze(pass)))});
 
 const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =>
   ceilDiv(queryLength, tile.rows) * ceilDiv(keyLength, tile.keys);
 
-/** What the cost model needs of the dense tiling, without laying it out. */
-function denseEstimate(problem: Problem, tile: TileShape, like: CountedTiling): CountedTiling {
-  const keyTiles = tileCount(problem, tile);
-  return {
-    ...like,
-    keyTiles,
-    partialTiles: keyTiles,
-    weights: new Int32Array(ceilDiv(problem.queryLength, tile.rows)),
-    passes: like.passes.slice(0, 1),
-  };
-}
-
 const ratio = (slow: number, fast: number): string => `${(slow / fast).toPrecision(slow / fast < 10 ? 2 : 3)}×`;
-
-function irregularity({irregularRows, queryLength}: Acsr): string {
-  return irregularRows.length > 0
-    ? `${irregularRows.length} of ${queryLength} rows need too many runs`
-    : 'its runs have more than four strides';
-}

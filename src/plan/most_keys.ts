@@ -1,8 +1,8 @@
 import {ITEM, SPAN} from './format.js';
-import type {Plan} from './plan.js';
+import type {Work} from './plan.js';
 
 /** No row adds up values of more keys than this before its sum is divided: those of one item in each pass, for parts are divided each. */
-export function mostKeys({problem, passes, schedule, offsets}: Pick<Plan, 'problem' | 'passes' | 'schedule' | 'offsets'>): number {
+export function mostKeys({problem, passes, schedule, offsets}: Pick<Work, 'problem' | 'passes' | 'schedule' | 'offsets'>): number {
   let most = 0;
   for (const {itemBegin, itemEnd} of passes) {
     let ofPass = 0;

@@ -1,6 +1,7 @@
 import {ceilDiv} from '../support/index.js';
 import type {TileShape} from './plan.js';
-import type {Device, Problem} from './problem.js';
+import type {Device} from './problem.js';
+import {gpuOf} from './reference.js';
 
 /** How the rows of a pass are cut: those of more than `longest` key tiles, into parts of about `part`. */
 export interface Parts {
@@ -8,17 +9,20 @@ export interface Parts {
   readonly part: number;
 }
 
-/**
- * What runs at once on the reference GPU, an NVIDIA H200 through Dawn: 132 multiprocessors, and 48 KB of workgroup memory for all
- * workgroups on one of them (measured 2026-11-20 with an atomic counter).
- */
-const MULTIPROCESSORS = 132;
-const MEMORY = 49152;
+/** Every row in one piece. */
+export const WHOLE = (): Parts => ({longest: Infinity, part: Infinity});
+
+/** Workgroups that run at once. */
+const atOnceOn = (device: Device, tile: TileShape): number => {
+  const {multiprocessors, workgroupMemory} = gpuOf(device);
+  return multiprocessors * Math.floor(workgroupMemory / tile.workgroupBytes);
+};
+
 /** A part is worth its merge from this many keys on (H200: no gain below 3 tiles of 64). */
 const MIN_PART_KEYS = 192;
 
 /**
- * Long rows are cut so that the device stays busy, by one of two rules.
+ * Long rows are cut so that the device stays busy, by one of two rules; `lengths` are those of all items, which run on `lines` lines.
  *
  * Rows that do not fill the device are cut into the smallest parts that still run all at once, a little more than exactly. NVIDIA H200,
  * 2026-11-20, ms by key tiles of the longest part: causal n = 1024 .0545 (3), .0608 (4), .0661 (5); full n = 1024 .0831 (6), .0865 (3),
@@ -27,12 +31,11 @@ const MIN_PART_KEYS = 192;
  * Rows that fill it are left whole unless one is much longer than its share: causal n = 4096 .687 (whole) → .559 (more than 31 tiles, by
  * 16), Longformer n = 16384 2.00 → .758. Rows of even length gain nothing: window n = 4096 .174 (9, whole), .187 (5).
  */
-export function partsOf(lengths: readonly number[], {batch, heads}: Problem, device: Device, tile: TileShape): Parts {
+export function partsOf(lengths: readonly number[], lines: number, device: Device, tile: TileShape): Parts {
   // A CPU that plays GPU gains nothing from parts.
-  if (device.software) return {longest: Infinity, part: Infinity};
-  const lines = batch * heads;
+  if (device.software) return WHOLE();
   const least = ceilDiv(MIN_PART_KEYS, tile.keys);
-  const atOnce = MULTIPROCESSORS * Math.floor(MEMORY / tile.workgroupBytes);
+  const atOnce = atOnceOn(device, tile);
   if (lengths.length * lines < atOnce) {
     const longest = lengths.reduce((most, length) => Math.max(most, length), least);
     let part = least;
@@ -47,16 +50,16 @@ export function partsOf(lengths: readonly number[], {batch, heads}: Problem, dev
 /** A step of decoding has hardly any work beside its keys, so it pays to cut earlier. Not measured yet. */
 const MIN_STEP_KEYS = 64;
 
-/** Key tiles of a part of the rows of a decoding step: the fewest with which all parts run at once, for rows on `lines` heads. */
-export function stepPart(lengths: readonly number[], lines: number, device: Device, tile: TileShape): number {
-  if (device.software) return Infinity;
+/** Parts of the rows of a decoding step: the shortest with which all parts run at once, for rows on `lines` heads. */
+export function stepParts(lengths: readonly number[], lines: number, device: Device, tile: TileShape): Parts {
+  if (device.software) return WHOLE();
   const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
-  const atOnce = MULTIPROCESSORS * Math.floor(MEMORY / tile.workgroupBytes);
+  const atOnce = atOnceOn(device, tile);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   // No fewer than a fair share each, so that the search is short.
   let part = Math.max(ceilDiv(MIN_STEP_KEYS, tile.keys), Math.floor((total * lines) / atOnce));
   while (part < longest && lines * itemsOf(lengths, part) > atOnce) part++;
-  return part;
+  return {longest: part, part};
 }
 
 const itemsOf = (lengths: readonly number[], part: number): number =>

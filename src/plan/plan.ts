@@ -95,7 +95,4 @@ export interface Work extends Tiling, Kernel {
 }
 
 /** The same pairs as the ACSR, as tiles on a device. A frozen record. */
-export interface Plan extends Work, Report {
-  /** Dense only: the pattern's mask bits [queryLength · ⌈keyLength/32⌉], or null when a mask tensor brings them at run time. */
-  readonly maskWords: Uint32Array | null;
-}
+export interface Plan extends Work, Report {}

@@ -1,4 +1,5 @@
 import type {ResolvedShape} from '../acsr/index.js';
+import type {Gpu} from './reference.js';
 
 /** The sizes of one call. Tensors are query [batch, heads, queryLength, headDim], value [batch, keyHeads, keyLength, valueDim]. */
 export interface Problem extends ResolvedShape {
@@ -56,6 +57,8 @@ export interface Device {
   readonly vendor: string;
   /** Tile shapes that `tune` found fastest here, by `tuningKey`. */
   readonly tuned: Readonly<Record<string, string>>;
+  /** What plans assume of this GPU where it differs from the reference, an NVIDIA H200. */
+  readonly gpu?: Partial<Gpu> | undefined;
   /** A CPU pretends to be the GPU (SwiftShader, llvmpipe): 4×8 register tiles would take minutes to compile. */
   readonly software: boolean;
 }

@@ -22,41 +22,50 @@ export interface StrideClass {
   readonly recurring?: RecurringRows;
 }
 
-/** More stride classes than this make a pattern irregular: each costs a pass over the output. */
+/** More stride classes than this do not pay: each costs a pass over the output. */
 const MAX_CLASSES = 4;
+/** Owner of the runs of no class. */
+export const NO_CLASS = 255;
+
+export interface StrideClasses {
+  readonly classes: readonly StrideClass[];
+  /** Of each run its class, or NO_CLASS: of strides beyond the four with the most keys. Null when all have one. */
+  readonly owner: Uint8Array | null;
+}
 
 /**
  * Splits a pattern into stride classes and the rows of each into tiles of at most `tileRows` rows. The first class owns every row, also
- * those without keys. Returns null when the pattern has too many strides to pay.
+ * those without keys. There is none where nothing but irregular rows has keys.
  *
  * Grouping rows by residue is what keeps dilated and strided patterns dense: rows q, q + s, q + 2s … of a dilated window see the same
  * residue class of keys, so a tile of them computes no masked lane but at the window's ends (SPLAT calls it alignment).
  */
-export function strideClasses(acsr: Acsr, tileRows: number): StrideClass[] | null {
-  const recurring = acsr.recurrence === undefined ? undefined : recurringClasses(acsr.queryLength, acsr.recurrence, tileRows);
-  return recurring === undefined ? writtenClasses(acsr, tileRows) : recurring;
+export function strideClasses(acsr: Acsr, tileRows: number): StrideClasses {
+  const {recurrence} = acsr;
+  return (recurrence && recurringClasses(acsr.queryLength, recurrence, tileRows)) ?? writtenClasses(acsr, tileRows);
 }
 
-function writtenClasses(acsr: Acsr, tileRows: number): StrideClass[] | null {
-  const classes = classify(acsr);
-  if (classes === null) return null;
-  const {strides, owner} = classes;
+function writtenClasses(acsr: Acsr, tileRows: number): StrideClasses {
+  const {strides, owner, left} = classify(acsr);
   const all = contiguousTiles(0, acsr.queryLength, tileRows, [0]);
-  if (strides.length === 0) return [{stride: 1, tiles: contiguousTiles(0, acsr.queryLength, tileRows, []), owner: null, index: 0}];
-  if (strides.length === 1 && strides[0] === 1) return [{stride: 1, tiles: all, owner: null, index: 0}];
-  return strides.map((stride, index) => {
+  const only = (tiles: RowTile[]): StrideClasses => ({classes: [{stride: 1, tiles, owner: null, index: 0}], owner: null});
+  if (strides.length === 0 && !left)
+    return acsr.nnz > 0 ? {classes: [], owner: null} : only(contiguousTiles(0, acsr.queryLength, tileRows, []));
+  if (strides.length === 1 && strides[0] === 1 && !left) return only(all);
+  const classes = strides.map((stride, index) => {
     if (stride === 1) return {stride, tiles: all, owner, index};
     const tiles = residueTiles(acsr, stride, owner, index, tileRows);
     if (index === 0) tiles.push(...unownedTiles(acsr, owner, tileRows));
     return {stride, tiles, owner, index};
   });
+  return {classes, owner: left ? owner : null};
 }
 
 /**
  * The strides of the runs of two keys or more, ascending, and the class of each run. A one-key run joins the class of its stride; where
- * there is none it joins class 1, which then exists. Null above MAX_CLASSES.
+ * there is none it joins class 1, which then exists. `left`: some run has no class.
  */
-function classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Classes | null {
+function classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Classes {
   const seen: number[] = [];
   const several: boolean[] = [];
   const runs = stride.length;
@@ -65,33 +74,47 @@ function classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Classes | nu
     const value = stride[run]!;
     let index = 0;
     while (index < seen.length && seen[index] !== value) index++;
+    if (index === NO_CLASS) {
+      owner[run] = NO_CLASS; // no byte numbers it
+      continue;
+    }
     if (index === seen.length) {
-      // One-key runs may have any stride, but no more of them than fit a byte: such a pattern is irregular anyway.
-      if (seen.push(value) > 255) return null;
+      seen.push(value);
       several.push(false);
     }
     if (count[run] !== 1) several[index] = true;
     owner[run] = index;
   }
-  const strides = seen.filter((_, index) => several[index]);
+  let strides = seen.filter((_, index) => several[index]);
   if (strides.length < seen.length && !strides.includes(1)) strides.push(1);
-  if (strides.length > MAX_CLASSES) return null;
+  if (strides.length > MAX_CLASSES) {
+    const keys = new Map<number, number>();
+    for (let run = 0; run < runs; run++) keys.set(stride[run]!, (keys.get(stride[run]!) ?? 0) + count[run]!);
+    const keysOf = (value: number): number => (value === 1 ? Infinity : keys.get(value)!);
+    strides = strides.sort((a, b) => keysOf(b) - keysOf(a) || a - b).slice(0, MAX_CLASSES);
+  }
   strides.sort((a, b) => a - b);
-  const classOf = seen.map((value) => Math.max(0, strides.indexOf(strides.includes(value) ? value : 1)));
-  if (classOf.some((index, own) => index !== own)) for (let run = 0; run < runs; run++) owner[run] = classOf[owner[run]!]!;
-  return {strides, owner};
+  const classOf = seen.map((value, index) => {
+    const own = strides.indexOf(value);
+    if (own >= 0 || several[index]) return own < 0 ? NO_CLASS : own;
+    return Math.max(0, strides.indexOf(1));
+  });
+  if (classOf.some((index, own) => index !== own))
+    for (let run = 0; run < runs; run++) if (owner[run] !== NO_CLASS) owner[run] = classOf[owner[run]!]!;
+  return {strides, owner, left: seen.length === NO_CLASS ? owner.includes(NO_CLASS) : classOf.includes(NO_CLASS)};
 }
 
 interface Classes {
   readonly strides: readonly number[];
   readonly owner: Uint8Array;
+  /** Some run has no class. */
+  readonly left: boolean;
 }
 
 /** The same of rows that recur; undefined where a run of several keys is one key of another class in every row. */
-function recurringClasses(queryLength: number, recurrence: Recurrence, tileRows: number): StrideClass[] | null | undefined {
-  const found = classify({stride: recurrence.stride, count: recurrence.most});
-  if (found === null) return null;
-  const {strides, owner} = found;
+function recurringClasses(queryLength: number, recurrence: Recurrence, tileRows: number): StrideClasses | undefined {
+  const {strides, owner, left} = classify({stride: recurrence.stride, count: recurrence.most});
+  if (left) return undefined;
   const classes: StrideClass[] = [];
   for (const [index, stride] of strides.entries()) {
     const recurring = RecurringRows.of(recurrence, owner, index, stride);
@@ -105,7 +128,7 @@ function recurringClasses(queryLength: number, recurrence: Recurrence, tileRows:
     if (index === 0) tiles.push(...rangeTiles(without, tileRows));
     classes.push({stride, tiles, owner, index, recurring});
   }
-  return classes.length > 0 ? classes : undefined;
+  return classes.length > 0 ? {classes, owner: null} : undefined;
 }
 
 function contiguousTiles(firstRow: number, rows: number, tileRows: number, residues: readonly number[]): RowTile[] {

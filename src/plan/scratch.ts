@@ -1,5 +1,6 @@
 import {ceilDiv} from '../support/index.js';
-import type {Plan} from './plan.js';
+import {gridLines} from './lines.js';
+import type {Work} from './plan.js';
 
 /** Where the parts of the scratch buffer lie, in vec4<f32>. One call's scratch: all batches and heads. */
 export interface ScratchLayout {
@@ -10,10 +11,10 @@ export interface ScratchLayout {
   readonly total: number;
 }
 
-export function scratchLayout({problem, passes, slots, tile}: Pick<Plan, 'problem' | 'passes' | 'slots' | 'tile'>): ScratchLayout {
+export function scratchLayout({problem, passes, slots, tile}: Pick<Work, 'problem' | 'passes' | 'slots' | 'tile'>): ScratchLayout {
   const {batch, heads} = problem;
   // Slots are those of a line on the grid.
-  const onGrid = passes.map(({kinds}) => (kinds.heads === 'grid' ? heads : 1) * (kinds.batch === 'grid' ? batch : 1));
+  const onGrid = passes.map(({kinds}) => gridLines(kinds, problem));
   const record = ceilDiv(problem.valueDim, 4) + 1;
   const flags = Math.max(0, ...onGrid) * slots * tile.rows * record;
   // By the number of an item in the plan, so that dispatches over ranges of items share none.

@@ -1,5 +1,6 @@
 import type {Acsr} from '../acsr/index.js';
-import {IntList, SPAN} from './format.js';
+import type {IntList} from './format.js';
+import {SPAN} from './format.js';
 import type {ClipLine, RecurringRows} from './recurring_rows.js';
 import {Repeats} from './repeats.js';
 import {ResidueGroups} from './residue_groups.js';
@@ -52,12 +53,13 @@ export class SpanCutter {
     private readonly tileRows: number,
     private readonly tileKeys: number,
     maxRuns: number,
-    {spans, intervals}: Partial<Record<'spans' | 'intervals', IntList>> = {},
+    {spans, intervals}: Readonly<Record<'spans' | 'intervals', IntList>>,
   ) {
-    this.spans = spans ?? new IntList();
+    this.spans = spans;
+    this.intervals = intervals;
     // Most runs are one interval of one span; tiles of several residues share theirs.
     const runs = (acsr.recurrence ?? acsr).start.length;
-    this.intervals = intervals ?? new IntList(Math.min(2 * runs, MOST_READY));
+    intervals.reserve(Math.min(2 * runs, MOST_READY));
     this.writer = new SpanWriter(tileRows, tileKeys, this.spans, this.intervals);
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);

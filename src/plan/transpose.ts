@@ -1,39 +1,59 @@
 import {ceilDiv} from '../support/index.js';
-import {partsOf} from './parts.js';
-import {REGULAR, type Kinds, type Pass, type Plan} from './plan.js';
-import type {Device} from './problem.js';
-import {IntList, KEY_ITEM, KEY_MERGE, longestFirst, pack, readItem, readSpan, VISIT, write, type Packed} from './format.js';
+import {Draft, TURN, type DraftTile} from './draft.js';
+import {readNumberOf, SPAN, VISIT, write} from './format.js';
+import {addListTiles, type BitRows} from './list_tiles.js';
+import type {TileShape} from './plan.js';
+import type {Problem} from './problem.js';
 
 /**
- * The tile list of a plan seen from its keys, for gradients of keys and values: a key tile and the row tiles that visit it. The pattern is
- * not transposed, for a column of an affine pattern need not be an interval: rows keep their [lo, hi), and the kernel asks whether its keys
- * lie in it.
+ * The tiles of a draft seen from its keys, for gradients of keys and values: tiles of keys, and the rows that visit them, laid out alike
+ * with VISIT in the place of spans. What is affine is not transposed, for a column of an affine pattern need not be an interval: rows keep
+ * their [lo, hi), or their bits, and the kernel asks whether its keys lie in it. Listed keys are transposed pair by pair, into lists of rows.
  *
- * Its records stand behind those of the plan: KEY_ITEM, VISIT (in the place of spans) and KEY_MERGE of format.ts; intervals are the plan's.
+ * `turn` is the order in which lines add to the gradients that they share: the heads of a group, one after another.
  */
-export interface KeySchedule extends Packed {
-  /** In waves, which use the same slots one after another. */
-  readonly passes: readonly Pass[];
-  /** Key tiles of partial results per head and batch. */
-  readonly slots: number;
-  /** Tiles of rows that each item visits. */
-  readonly weights: Int32Array;
+export function transpose(
+  rows: Draft,
+  {queryLength, keyLength}: Problem,
+  tile: TileShape,
+  turnOf: (line: number) => number,
+): Draft {
+  const keys = new Draft(tile.rows, rows);
+  for (const {kinds, order, groups} of rows.passes) {
+    for (const {lines, tiles} of groups) {
+      for (const [turn, some] of turnsOf(lines, turnOf)) {
+        const at = order + TURN * turn;
+        if (kinds.keys === 'list') {
+          addListTiles(keys, pairsByKey(rows, tiles, {queryLength, keyLength}, order === 0), tile.keys, kinds, at, some, 'keys');
+          continue;
+        }
+        const own = keys.group(kinds, at, some);
+        for (const each of keyTiles(rows, tiles, keyLength, tile, kinds.mask, order === 0)) addVisited(keys, own, each);
+      }
+    }
+  }
+  return keys;
 }
 
-export interface KeyTiling {
-  /** Key tiles of one part have no slot: they write what they leave themselves, zeros where nobody visits. */
-  readonly direct: boolean;
-  /** Where a pass would take more, it is done in waves. */
-  readonly mostSlots: number;
+function turnsOf(lines: readonly number[], turnOf: (line: number) => number): Iterable<[number, readonly number[]]> {
+  const turns = new Map<number, number[]>();
+  for (const line of lines) {
+    const turn = turnOf(line);
+    const some = turns.get(turn);
+    if (some === undefined) turns.set(turn, [line]);
+    else some.push(line);
+  }
+  return turns.size === 1 ? [[turns.keys().next().value!, lines]] : turns;
 }
 
+/** Rows that meet a tile of keys: `firstRow + rowStride·y`, y < rows. */
 interface Visit {
   readonly firstRow: number;
   readonly rowStride: number;
   rows: number;
   readonly full: boolean;
-  /** Number of the interval of the first row. */
   readonly mask: number;
+  readonly bitStride: number;
 }
 
 interface KeyTile {
@@ -45,95 +65,22 @@ interface KeyTile {
   readonly visits: Visit[];
 }
 
-/** Transposes a plan whose rows are whole (no slots). What it gives follows the schedule of `rows`, the same tiles in whatever parts. */
-export function transpose(plan: Plan, device: Device, tiling: KeyTiling, rows: Packed): KeySchedule {
-  const {problem, tile} = plan;
-  const draft = new Draft(tiling, tile.rows);
-  let kinds = REGULAR;
-  plan.passes.forEach((pass, index) => {
-    ({kinds} = pass);
-    const tiles = [...keyTiles(plan, pass, index === 0)];
-    const lengths = tiles.map(({visits}) => chunks(visits, tile.rows));
-    const {longest, part} = partsOf(lengths, problem, device, {...tile, keys: tile.rows});
-    tiles.forEach((each, at) => {
-      const length = lengths[at]!;
-      draft.add(each, length, length <= longest ? 1 : ceilDiv(length, part), kinds, index > 0);
-    });
-    draft.endWave(kinds, index > 0);
-  });
-  return draft.pack(rows);
+function addVisited(draft: Draft, tiles: DraftTile[], {residue, stride, y, keys, visits}: KeyTile): void {
+  const spanBegin = draft.nextSpan;
+  for (const {firstRow, rowStride, rows, full, mask, bitStride} of visits)
+    write(draft.spans, VISIT, {firstRow, rowStride, begin: 0, end: rows, full: full ? 1 : 0, none: 0, mask, bitStride});
+  draft.add(tiles, residue + stride * y, stride, keys, spanBegin, y);
 }
 
-/** Key tiles as they come, cut into parts; a wave ends with its pass, or where no slot is left. */
-class Draft {
-  private readonly items = new IntList();
-  private readonly visits = new IntList();
-  private readonly merges = new IntList();
-  private readonly passes: Pass[] = [];
-  private slots = 0;
-  private readonly weights = new IntList();
-  private wave = new Wave();
-
-  constructor(
-    private readonly tiling: KeyTiling,
-    private readonly chunk: number,
-  ) {}
-
-  add({residue, stride, y, keys, visits}: KeyTile, length: number, parts: number, kinds: Kinds, continues: boolean): void {
-    const {direct, mostSlots} = this.tiling;
-    const count = Math.min(parts, mostSlots);
-    const cuts = length === 0 && !direct ? [] : count === 1 ? [visits] : cut(visits, ceilDiv(length, count), this.chunk);
-    const alone = direct && cuts.length === 1;
-    if (!alone && this.wave.slots + cuts.length > mostSlots) this.endWave(kinds, continues);
-    const {wave} = this;
-    const firstKey = residue + stride * y;
-    const place = {firstKey, keyStride: stride, keys, line: 0};
-    const slots = {slotBegin: wave.slots, slotEnd: wave.slots + cuts.length};
-    if (!alone) write(this.merges, KEY_MERGE, {...place, ...slots, unused: 0, none: 0});
-    for (const some of cuts) {
-      const visitBegin = this.visits.length / VISIT.words;
-      for (const {firstRow, rowStride, rows, full, mask} of some)
-        write(this.visits, VISIT, {firstRow, rowStride, begin: 0, end: rows, full: full ? 1 : 0, none: 0, mask, bitStride: 0});
-      const visitEnd = this.visits.length / VISIT.words;
-      write(wave.items, KEY_ITEM, {...place, slot: alone ? -1 : wave.slots++, visitBegin, visitEnd, number: y});
-      wave.weights.push(chunks(some, this.chunk));
-    }
-  }
-
-  endWave(kinds: Kinds, continues: boolean): void {
-    const {items, merges, wave} = this;
-    const [itemBegin, mergeBegin] = [items.length / KEY_ITEM.words, this.passes.at(-1)?.mergeEnd ?? 0];
-    for (const index of longestFirst(wave.weights)) {
-      items.append(wave.items.data.subarray(KEY_ITEM.words * index, KEY_ITEM.words * (index + 1)));
-      this.weights.push(wave.weights[index]!);
-    }
-    const ends = {itemEnd: items.length / KEY_ITEM.words, mergeEnd: merges.length / KEY_MERGE.words};
-    this.passes.push({kinds, itemBegin, mergeBegin, ...ends, continues});
-    this.slots = Math.max(this.slots, wave.slots);
-    this.wave = new Wave();
-  }
-
-  /** Behind the schedule of the plan, whose intervals it uses. */
-  pack(rows: Packed): KeySchedule {
-    const {passes, slots} = this;
-    const sections = {items: this.items.view(), spans: this.visits.view(), merges: this.merges.view()};
-    const {schedule, offsets} = pack(sections, rows.schedule);
-    const weights = this.weights.view().slice();
-    return {passes, schedule, offsets: Object.freeze({...offsets, intervals: rows.offsets.intervals}), slots, weights};
-  }
-}
-
-/** Items that run at once, in the order they were found. */
-class Wave {
-  readonly items = new IntList();
-  readonly weights: number[] = [];
-  slots = 0;
-}
-
-/** The key tiles of a pass in the order of their keys; all there are, `owned`, also those that nobody visits. */
-function keyTiles(plan: Plan, {itemBegin, itemEnd}: Pass, owned: boolean): Iterable<KeyTile> {
-  const {keyLength} = plan.problem;
-  const {keys: width} = plan.tile;
+/** The key tiles of affine spans in the order of their keys; all there are, `owned`, also those that nobody visits. */
+function keyTiles(
+  {spans: {data}}: Draft,
+  rowTiles: readonly DraftTile[],
+  keyLength: number,
+  {rows: height, keys: width}: TileShape,
+  mask: 'interval' | 'bits' | 'tensor',
+  owned: boolean,
+): Iterable<KeyTile> {
   const tiles = new Map<number, KeyTile>();
   const tileAt = (residue: number, stride: number, number: number): KeyTile => {
     const y = number * width;
@@ -145,23 +92,27 @@ function keyTiles(plan: Plan, {itemBegin, itemEnd}: Pass, owned: boolean): Itera
     }
     return tile;
   };
-  const rowTiles = Array.from({length: itemEnd - itemBegin}, (_, i) => readItem(plan, itemBegin + i));
   // Row tiles that follow one another become one visit.
-  rowTiles.sort(
-    (a, b) => a.rowStride - b.rowStride || (a.firstRow % a.rowStride) - (b.firstRow % b.rowStride) || a.firstRow - b.firstRow,
+  const sorted = [...rowTiles].sort(
+    (a, b) => a.stride - b.stride || (a.first % a.stride) - (b.first % b.stride) || a.first - b.first,
   );
   let stride = 1;
-  for (const {spanBegin, spanEnd} of rowTiles) if (spanBegin < spanEnd) stride = readSpan(plan, spanBegin).keyStride;
+  for (const {spanBegin, spanEnd} of sorted) if (spanBegin < spanEnd) stride = data[SPAN.words * spanBegin + SPAN.at.keyStride]!;
   if (owned)
     for (let residue = 0; residue < Math.min(stride, keyLength); residue++)
       for (let number = 0; number * width < ceilDiv(keyLength - residue, stride); number++) tileAt(residue, stride, number);
-  for (const {firstRow, rowStride, rows, spanBegin, spanEnd} of rowTiles) {
-    for (let index = spanBegin; index < spanEnd; index++) {
-      const {firstKey, keyStride, begin, end, fullBegin, fullEnd, mask} = readSpan(plan, index);
+  for (const {first: firstRow, stride: rowStride, count: rows, spanBegin, spanEnd} of sorted) {
+    for (let at = SPAN.words * spanBegin; at < SPAN.words * spanEnd; at += SPAN.words) {
+      const [firstKey, keyStride] = [data[at + SPAN.at.firstKey]!, data[at + SPAN.at.keyStride]!];
+      const [begin, end] = [data[at + SPAN.at.begin]!, data[at + SPAN.at.end]!];
+      const [fullBegin, fullEnd] = [data[at + SPAN.at.fullBegin]!, data[at + SPAN.at.fullEnd]!];
+      const [from, bitStride] = [data[at + SPAN.at.mask]!, data[at + SPAN.at.bitStride]!];
       for (let number = Math.floor(begin / width); number * width < end; number++) {
         const tile = tileAt(firstKey, keyStride, number);
         const full = fullBegin <= tile.y && tile.y + tile.keys <= fullEnd;
-        visit(tile.visits, {firstRow, rowStride, rows, full, mask}, plan);
+        // Bits of a row are counted from key 0; those of a tile of keys begin in one pair.
+        const own = mask === 'bits' ? from + (tile.y >>> 6) : from;
+        addVisit(tile.visits, {firstRow, rowStride, rows, full, mask: own, bitStride}, height, mask);
       }
     }
   }
@@ -169,37 +120,56 @@ function keyTiles(plan: Plan, {itemBegin, itemEnd}: Pass, owned: boolean): Itera
 }
 
 /** Appends a visit, or makes the last one longer. */
-function visit(visits: Visit[], next: Visit, {implementation, tile}: Plan): void {
+function addVisit(visits: Visit[], next: Visit, height: number, mask: 'interval' | 'bits' | 'tensor'): void {
   const last = visits.at(-1);
+  const perRow = mask === 'interval' ? 1 : next.bitStride;
   const follows =
     last !== undefined &&
     last.rowStride === next.rowStride &&
     last.firstRow + last.rowStride * last.rows === next.firstRow &&
-    last.rows % tile.rows === 0 &&
+    last.rows % height === 0 &&
     last.full === next.full &&
-    (next.full || implementation === 'dense' || last.mask + last.rows === next.mask);
+    (next.full || (last.mask + last.rows * perRow === next.mask && last.bitStride === next.bitStride));
   if (follows) last.rows += next.rows;
   else visits.push(next);
 }
 
-const chunks = (visits: readonly Visit[], rows: number): number =>
-  visits.reduce((sum, visit) => sum + ceilDiv(visit.rows, rows), 0);
-
-/** Cuts visits into parts of `length` chunks of rows. */
-function cut(visits: readonly Visit[], length: number, chunk: number): Visit[][] {
-  const parts: Visit[][] = [[]];
-  let room = length;
-  for (const {firstRow, rowStride, rows, full, mask} of visits) {
-    for (let from = 0; from < rows;) {
-      if (room === 0) {
-        parts.push([]);
-        room = length;
+/** The pairs of listed tiles by their keys: of all keys, `owned`, or of those that somebody attends to. */
+function pairsByKey(
+  draft: Draft,
+  tiles: readonly DraftTile[],
+  {queryLength, keyLength}: Pick<Problem, 'queryLength' | 'keyLength'>,
+  owned: boolean,
+): BitRows {
+  const wordsPerRow = ceilDiv(queryLength, 32);
+  const number = new Int32Array(keyLength).fill(-1);
+  const keys: number[] = [];
+  const eachKey = (visit: (key: number, y: number, tile: DraftTile, span: number) => void): void => {
+    for (const tile of tiles) {
+      for (let span = SPAN.words * tile.spanBegin; span < SPAN.words * tile.spanEnd; span += SPAN.words) {
+        const list = draft.spans.data[span + SPAN.at.firstKey]!;
+        const end = draft.spans.data[span + SPAN.at.end]!;
+        for (let y = draft.spans.data[span + SPAN.at.begin]!; y < end; y++)
+          visit(readNumberOf(draft.numbers.data, list, y), y, tile, span);
       }
-      const take = Math.min(rows - from, room * chunk);
-      parts.at(-1)!.push({firstRow: firstRow + rowStride * from, rowStride, rows: take, full, mask: mask + from});
-      room -= ceilDiv(take, chunk);
-      from += take;
     }
+  };
+  if (owned) for (let key = 0; key < keyLength; key++) keys.push(key);
+  else {
+    eachKey((key) => (number[key] = 0));
+    for (let key = 0; key < keyLength; key++) if (number[key] === 0) keys.push(key);
   }
-  return parts;
+  keys.forEach((key, index) => (number[key] = index));
+  const words = new Uint32Array(keys.length * wordsPerRow);
+  eachKey((key, y, {first, stride, count}, span) => {
+    const at = number[key]! * wordsPerRow;
+    const bits = draft.spans.data[span + SPAN.at.mask]!;
+    const bitStride = draft.spans.data[span + SPAN.at.bitStride]!;
+    for (let x = 0; x < count; x++) {
+      if (((draft.bits.data[2 * (bits + x * bitStride) + (y >>> 5)]! >>> (y & 31)) & 1) === 0) continue;
+      const row = stride === 0 ? readNumberOf(draft.numbers.data, first, x) : first + stride * x;
+      words[at + (row >>> 5)]! |= 1 << (row & 31);
+    }
+  });
+  return {rows: Int32Array.from(keys), words, wordsPerRow};
 }

@@ -1,43 +1,90 @@
-import type {Plan} from './plan.js';
-import {readInterval, readItem, readSpan, type Item, type Span} from './format.js';
+import {readBit, readInterval, readItem, readNumber, readSpan, type Item, type Span} from './format.js';
+import type {Kinds, Work} from './plan.js';
 
-/** Calls `visit` for every span of every item of a fused plan, in schedule order. */
-export function forEachSpan(plan: Plan, visit: (item: Item, span: Span) => void): void {
-  for (const {itemBegin, itemEnd} of plan.passes) {
+/** One head of one sequence; by default the first of each. */
+export interface LineName {
+  readonly head?: number;
+  readonly batch?: number;
+}
+
+/** Calls `visit` for every span of every item of a line, in schedule order. */
+export function forEachSpan(plan: Work, visit: (item: Item, span: Span, kinds: Kinds) => void, line: LineName = {}): void {
+  for (const {kinds, itemBegin, itemEnd} of plan.passes) {
     for (let index = itemBegin; index < itemEnd; index++) {
       const item = readItem(plan, index);
-      for (let span = item.spanBegin; span < item.spanEnd; span++) visit(item, readSpan(plan, span));
+      if (!serves(plan, kinds, item, line)) continue;
+      for (let span = item.spanBegin; span < item.spanEnd; span++) visit(item, readSpan(plan, span), kinds);
     }
   }
 }
 
-/** Calls `visit` with the keys `firstKey + keyStride·i, i < count` that a query reads in one part of the plan. Fused plans only. */
-export function forEachRun(plan: Plan, visit: (query: number, firstKey: number, keyStride: number, count: number) => void): void {
-  forEachSpan(plan, (item, span) => {
-    for (let x = 0; x < item.rows; x++) {
-      const [low, high] = readInterval(plan, span, x);
-      const lo = Math.max(low, span.begin);
-      const hi = Math.min(high, span.end);
-      if (lo < hi) visit(item.firstRow + item.rowStride * x, span.firstKey + span.keyStride * lo, span.keyStride, hi - lo);
-    }
-  });
+/** Whether an item computes rows of a line. */
+export function serves(
+  {problem: {heads}}: Pick<Work, 'problem'>,
+  kinds: Kinds,
+  {line}: Pick<Item, 'line'>,
+  {head = 0, batch = 0}: LineName,
+): boolean {
+  if (kinds.heads === 'grid') return kinds.batch === 'grid' || line === batch;
+  return line % heads === head && (kinds.batch === 'grid' || Math.floor(line / heads) === batch);
 }
 
-/** The mask a plan computes, row-major [queryLength · keyLength], 1 where the query attends to the key. */
-export function toDense(plan: Plan): Uint8Array {
+/** Row number x of an item. */
+export const rowOfItem = (
+  plan: Work,
+  {rows}: Kinds,
+  {firstRow, rowStride}: Pick<Item, 'firstRow' | 'rowStride'>,
+  x: number,
+): number => (rows === 'list' ? readNumber(plan, firstRow, x) : firstRow + rowStride * x);
+
+/** Key number y of a span. */
+export const keyOfSpan = (
+  plan: Work,
+  {keys}: Kinds,
+  {firstKey, keyStride}: Pick<Span, 'firstKey' | 'keyStride'>,
+  y: number,
+): number => (keys === 'list' ? readNumber(plan, firstKey, y) : firstKey + keyStride * y);
+
+/**
+ * Calls `visit` with the keys `firstKey + keyStride·i, i < count` that a query reads in one part of the plan; those of bits one by one.
+ * What a mask tensor hides is not known: every key counts.
+ */
+export function forEachRun(
+  plan: Work,
+  visit: (query: number, firstKey: number, keyStride: number, count: number, kinds: Kinds) => void,
+  line: LineName = {},
+): void {
+  forEachSpan(
+    plan,
+    (item, span, kinds) => {
+      for (let x = 0; x < item.rows; x++) {
+        const query = rowOfItem(plan, kinds, item, x);
+        if (kinds.mask === 'bits') {
+          for (let y = span.begin; y < span.end; y++)
+            if (readBit(plan, span, x, y) === 1) visit(query, keyOfSpan(plan, kinds, span, y), 1, 1, kinds);
+          continue;
+        }
+        const [low, high] = kinds.mask === 'tensor' ? [span.begin, span.end] : readInterval(plan, span, x);
+        const lo = Math.max(low, span.begin);
+        const hi = Math.min(high, span.end);
+        if (kinds.keys === 'list') for (let y = lo; y < hi; y++) visit(query, keyOfSpan(plan, kinds, span, y), 1, 1, kinds);
+        else if (lo < hi) visit(query, span.firstKey + span.keyStride * lo, span.keyStride, hi - lo, kinds);
+      }
+    },
+    line,
+  );
+}
+
+/** The mask a plan computes for a line, row-major [queryLength · keyLength], 1 where the query attends to the key. */
+export function toDense(plan: Work, line: LineName = {}): Uint8Array {
   const {queryLength, keyLength} = plan.problem;
   const dense = new Uint8Array(queryLength * keyLength);
-  if (plan.maskWords !== null) {
-    const wordsPerRow = Math.ceil(keyLength / 32);
-    for (let query = 0; query < queryLength; query++) {
-      for (let key = 0; key < keyLength; key++) {
-        dense[query * keyLength + key] = (plan.maskWords[query * wordsPerRow + (key >>> 5)]! >>> (key & 31)) & 1;
-      }
-    }
-    return dense;
-  }
-  forEachRun(plan, (query, firstKey, keyStride, count) => {
-    for (let i = 0; i < count; i++) dense[query * keyLength + firstKey + keyStride * i]! += 1;
-  });
+  forEachRun(
+    plan,
+    (query, firstKey, keyStride, count) => {
+      for (let i = 0; i < count; i++) dense[query * keyLength + firstKey + keyStride * i]! += 1;
+    },
+    line,
+  );
   return dense;
 }

@@ -1,11 +1,11 @@
-import {gradientScratch, isWide, scratchLayout, type GradientPlan, type Plan} from '../plan/index.js';
+import {gradientScratch, isWide, scratchLayout, type GradientPlan, type Work} from '../plan/index.js';
 import type {Tail} from './terms/fields.js';
 import {PARAMS_BYTES} from './text/params.js';
 import type {BindingRole, Launch, Range} from './text/program.js';
 
 /** What runs, of a forward or a backward pass or of a step of decoding. */
 export interface Launched {
-  readonly plan: Plan | null;
+  readonly plan: Work | null;
   readonly launches: readonly Launch[];
   readonly tail: Pick<Tail, 'pairs'>;
   readonly workBytes: Readonly<Partial<Record<BindingRole, number>>>;
@@ -73,7 +73,7 @@ function checkLaunch(launch: Launch, name: string, {plan, workBytes, memory = []
     must(bound.filter((each) => each === (instead[role] ?? role)).length === 1, `${name}: ${role} is written and bound again`);
 }
 
-function checkTail({tail, words}: Launched, plan: Plan): void {
+function checkTail({tail, words}: Launched, plan: Work): void {
   const {maskBits, maskPairs, held, gathered, pairs} = tail as Tail;
   must(maskBits === plan.schedule.length / 2, `mask bits from pair ${maskBits}, the schedule has ${plan.schedule.length / 2}`);
   must(held === maskBits + maskPairs, `what a cache holds from pair ${held}`);
@@ -97,7 +97,7 @@ interface Walk {
   readonly next: number[];
 }
 
-function checkRanges({launches, gradients}: Launched, plan: Plan): void {
+function checkRanges({launches, gradients}: Launched, plan: Work): void {
   const keys = gradients?.keys;
   const walks = new Map<string, Walk>();
   for (const {program, grid, range} of launches) {
@@ -136,7 +136,7 @@ function checkRanges({launches, gradients}: Launched, plan: Plan): void {
 }
 
 /** What each pass has of a section. */
-const spansOf = (of: Range['of'], plan: Plan, keys: GradientPlan['keys'] | undefined): (readonly [begin: number, end: number])[] =>
+const spansOf = (of: Range['of'], plan: Work, keys: GradientPlan['keys'] | undefined): (readonly [begin: number, end: number])[] =>
   (of.startsWith('key') ? (keys?.passes ?? []) : plan.passes).map(({itemBegin, itemEnd, mergeBegin, mergeEnd}) =>
     of === 'items' || of === 'keyItems' ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd],
   );

@@ -1,4 +1,4 @@
-import {converts, mostKeys, type Kinds, type Plan} from '../plan/index.js';
+import {converts, mostKeys, type Kinds, type Work} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram} from './attend/attend.js';
 import {convertGrid, convertProgram} from './around/convert.js';
@@ -27,7 +27,7 @@ export interface GenerateOptions {
 }
 
 /** The dispatches of a plan, in order: convert the tensors, pack the mask if it is a tensor, gather the small tensors, each pass and its merges. */
-export function generate(plan: Plan, options: GenerateOptions = {}): readonly Launch[] {
+export function generate(plan: Work, options: GenerateOptions = {}): readonly Launch[] {
   const {features = PLAIN, aux, maskShape} = options;
   const {problem, passes} = plan;
   const {batch, heads} = problem;
@@ -64,7 +64,7 @@ export function remembered<Shape>(write: (shape: Shape) => Program, shape: Shape
 }
 
 /** The kernels of a pass, in order. */
-function attendPrograms(plan: Plan, features: Features, kinds: Kinds): Program[] {
+function attendPrograms(plan: Work, features: Features, kinds: Kinds): Program[] {
   if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, features, kinds))];
   return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact, kinds)));
 }

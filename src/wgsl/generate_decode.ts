@@ -6,7 +6,7 @@ import {
   type Device,
   type Kinds,
   type Pass,
-  type Plan,
+  type Work,
   type Storage,
 } from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
@@ -23,12 +23,11 @@ import {kernelShape, type Structure} from './tile/kernel_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
 import type {BindingRole, Launch, Program} from './text/program.js';
 import {roleOf, rolesOf} from './text/row_access.js';
-import {scheduleWords} from './terms/schedule_words.js';
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
 export interface DecodeStep {
   /** Null where tokens are appended alone. */
-  readonly plan: Plan | null;
+  readonly plan: Work | null;
   readonly launches: readonly Launch[];
   /** What the schedule buffer begins with: the plan, mask bits, what the cache holds. The rest is gathered on the device. */
   readonly words: Int32Array<ArrayBuffer>;
@@ -45,15 +44,13 @@ export interface DecodeOptions {
 }
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
-export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions): DecodeStep {
+export function generateStep(plan: Work, {features: asked, held}: DecodeOptions): DecodeStep {
   const {problem, passes, slots, storage, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
   const [pass] = passes as [Pass];
-  const ragged = pass.kinds.batch === 'item';
-  const maskShape = plan.maskWords === null ? null : ([ragged ? batch : 1, 1, queryLength, keyLength] as const);
-  const tail = tailOf(plan, features, maskShape);
-  const {one, over} = launcher(plan, {features, ...(maskShape && {maskShape})}, {params: {rowKeys: mostKeys(plan)}});
+  const tail = tailOf(plan, features, null);
+  const {one, over} = launcher(plan, {features}, {params: {rowKeys: mostKeys(plan)}});
   const lines = [heads, batch] as const;
 
   const formats = formatsOf(storage);
@@ -76,7 +73,8 @@ export function generateStep(plan: Plan, {features: asked, held}: DecodeOptions)
   const queries = shape.queries && {[roleOf('query', formats)]: operandBytes(problem, formats).query};
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
-  const words = scheduleWords(plan, tail, tail.held + heldPairs(batch));
+  const words = new Int32Array(2 * (tail.held + heldPairs(batch)));
+  words.set(plan.schedule);
   writeHeld(words, tail.held, held, keyLength);
   return Object.freeze({
     plan,
@@ -98,12 +96,12 @@ interface Programs {
 /** By device, then by what else the texts depend on: spelling out a kernel shape takes as long as planning the step. */
 const written = new WeakMap<Device, Lru<string, Programs>>();
 
-function programsOf(plan: Plan, shape: AppendShape, features: Features, kinds: Kinds): Programs {
-  const {device, tile, storage, implementation} = plan;
+function programsOf(plan: Work, shape: AppendShape, features: Features, kinds: Kinds): Programs {
+  const {device, tile, storage} = plan;
   const {headDim, valueDim} = plan.problem;
   let programs = written.get(device);
   if (programs === undefined) written.set(device, (programs = new Lru({entries: 32})));
-  const structure: Omit<Structure, 'device'> = {tile, storage, implementation, problem: {headDim, valueDim}};
+  const structure: Omit<Structure, 'device'> = {tile, storage, problem: {headDim, valueDim}};
   const name = keyOf({...structure, shape, features, kinds});
   return (
     programs.get(name) ??

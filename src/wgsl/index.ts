@@ -12,4 +12,3 @@ export {generate, type GenerateOptions} from './generate.js';
 export {PARAMS_BYTES} from './text/params.js';
 export {roundedBytes} from './around/round.js';
 export {factorsOf, isFarScale} from './text/scale.js';
-export {scheduleWords} from './terms/schedule_words.js';

@@ -1,4 +1,4 @@
-import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Plan} from '../plan/index.js';
+import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Work} from '../plan/index.js';
 import {fieldsOf, keptAtMost, pairsPerRow, tailOf} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
@@ -37,7 +37,7 @@ const PAIRS: Readonly<Record<Range['of'], number>> = {
 };
 
 export function launcher(
-  plan: Plan,
+  plan: Work,
   {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
   {params: changes, sections = plan.offsets, weights = plan.weights, layout}: Own = {},
 ): Launcher {

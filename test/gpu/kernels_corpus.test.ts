@@ -1,17 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {TILES} from '../../src/plan/configurations.js';
-import {tileFused} from '../../src/plan/fused.js';
-import {compress, type Problem} from '../../src/pure.js';
-import {causal, globalTokens, slidingWindow, sparseAttention, type Pattern} from '../../src/index.js';
+import {causal, globalTokens, slidingWindow, sparseAttention} from '../../src/index.js';
 import {CORPUS, problemOfCase} from '../corpus.js';
 import {expectAttention, mulberry32, randomInputs} from '../oracle.js';
 import {arbitraryCase} from '../support/arbitraries.js';
 import {expectRight, tensorsOf} from '../support/attend.js';
-import {problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
-
-const hasTiling = (pattern: Pattern, problem: Problem): boolean =>
-  tileFused(compress(pattern, problem), problem, SOFTWARE_DEVICE, TILES.software) !== null;
+import {problemFor} from '../support/plans.js';
 
 describe('attention on WebGPU is what the oracle says', () => {
   beforeEach(() => tf.engine().startScope());
@@ -20,8 +14,7 @@ describe('attention on WebGPU is what the oracle says', () => {
   for (const each of CORPUS) {
     it(`for ${each.name}, fused and dense`, async () => {
       const problem = problemOfCase(each);
-      const fused = hasTiling(each.pattern, problem);
-      for (const implementation of fused ? (['fused', 'dense'] as const) : (['auto', 'dense'] as const)) {
+      for (const implementation of ['fused', 'dense'] as const) {
         await expectRight({pattern: each.pattern, problem, options: {implementation}, what: `${each.name} ${implementation}`});
       }
     });
@@ -34,9 +27,8 @@ describe('attention on WebGPU is what the oracle says', () => {
         arbitraryCase({masks: true}),
         fc.constantFrom('fused', 'dense'),
         fc.option(fc.nat(15)),
-        async ({pattern, shape}, wanted, broadcast) => {
+        async ({pattern, shape}, implementation, broadcast) => {
           const problem = problemFor(shape, {batch: 2, heads: 2});
-          const implementation = wanted === 'fused' && !hasTiling(pattern, problem) ? 'auto' : wanted;
           const inputs = randomInputs(problem, seed);
           const {queryLength, keyLength, queryOffset} = problem;
           // Bit i of `broadcast`: dimension i of the bias is 1.

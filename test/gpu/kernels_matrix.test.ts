@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {complete, compress, PLAIN, type Compiled} from '../../src/pure.js';
+import {complete, oneLine, compress, PLAIN, type Compiled} from '../../src/pure.js';
 import {
   causal,
   prepare,
@@ -32,7 +32,7 @@ function compileCase(each: MatrixCase): Compiled {
   // Nothing else of a plan for tensor cores depends on this.
   const device = each.whole ? {...host().limits, software: true} : host().limits;
   const plan = makePlan(acsr, problem, device, implementation, {storage: 'float16', ...tile});
-  return complete(plan, acsr, {features: {...PLAIN, bias: bias !== undefined}});
+  return complete(plan, oneLine(acsr), {features: {...PLAIN, bias: bias !== undefined}});
 }
 
 /** Runs a case in memory full of NaN and holds the output against the law. */

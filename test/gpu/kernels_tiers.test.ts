@@ -1,24 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {complete, compress, type Problem, type Storage} from '../../src/pure.js';
+import {complete, oneLine, compress, type Problem, type Storage} from '../../src/pure.js';
 import {causal, globalTokens, prepare, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, type TileShape} from '../../src/plan/index.js';
-import {tileFused} from '../../src/plan/fused.js';
 import {generate} from '../../src/wgsl/index.js';
 import {CORPUS, corpusCase, problemOfCase, type Case} from '../corpus.js';
 import {expectAttention, mulberry32, randomInputs, type AttentionInputs, type OracleOptions} from '../oracle.js';
 import {arbitraryCase} from '../support/arbitraries.js';
 import {host, poison, runCompiled, tensorsOf} from '../support/attend.js';
 import {inHalves} from '../support/halves.js';
-import {problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
+import {problemFor} from '../support/plans.js';
 import {onSecondBackend} from '../support/second_backend.js';
 
 const PRECISIONS = ['float32', 'float16'] as const;
 const IMPLEMENTATIONS = ['fused', 'dense'] as const;
-
-const hasTiling = (pattern: Pattern, problem: Problem): boolean =>
-  tileFused(compress(pattern, problem), problem, SOFTWARE_DEVICE, TILES.software) !== null;
 
 /** What the kernel computes with: the inputs themselves, or what their conversion leaves of them. */
 const asStored = (inputs: AttentionInputs, precision: Storage): AttentionInputs =>
@@ -82,10 +78,9 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const each: Case = corpusCase(name);
         const problem = problemOfCase(each);
         const {batch, heads, queryLength, keyLength, headDim, valueDim} = problem;
-        const fused = hasTiling(each.pattern, problem);
         const lines = batch * heads;
         const halves = [headDim * queryLength, headDim * keyLength, valueDim * keyLength];
-        for (const implementation of fused ? IMPLEMENTATIONS : (['auto', 'dense'] as const)) {
+        for (const implementation of IMPLEMENTATIONS) {
           await poison(4 * lines * queryLength * valueDim, 16, 16 * lines * queryLength, ...halves.map((size) => 4 * lines * size));
           await expectRight(each.pattern, problem, {precision, implementation});
         }
@@ -99,10 +94,9 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
           arbitraryCase({masks: true}),
           fc.constantFrom(...IMPLEMENTATIONS),
           fc.boolean(),
-          async ({pattern, shape}, wanted, biased) => {
+          async ({pattern, shape}, implementation, biased) => {
             tf.engine().startScope();
             const problem = problemFor(shape, {batch: 2, heads: 2});
-            const implementation = wanted === 'fused' && !hasTiling(pattern, problem) ? 'auto' : wanted;
             const random = mulberry32(seed);
             const data = Float32Array.from({length: 2 * shape.keyLength}, () => (random() < 0.2 ? -Infinity : 3 * random()));
             const bias = (_b: number, head: number, _q: number, key: number): number => data[head * shape.keyLength + key]!;
@@ -163,7 +157,7 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const plan = makePlan(acsr, problem, device, 'fused', {storage: precision, tile: TILES.software});
         checkPlan(plan);
         expect(plan.slots).toBeGreaterThan(0);
-        const compiled = complete(plan, acsr);
+        const compiled = complete(plan, oneLine(acsr));
         const inputs = randomInputs(problem);
         await poison(4 * 2 * 60 * 16, ...Object.values(compiled.workBytes));
         const output = runCompiled(compiled, tensorsOf(inputs), 0.25);
@@ -183,7 +177,7 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const acsr = compress(pattern, problem);
         const plan = makePlan(acsr, problem, device, 'fused', {storage: precision, tile});
         checkPlan(plan);
-        const compiled = complete(plan, acsr);
+        const compiled = complete(plan, oneLine(acsr));
         expect(compiled.launches.some(({program}) => program.code.includes('// stage queries'))).toBeTrue();
         const inputs = randomInputs(problem);
         const output = runCompiled(compiled, tensorsOf(inputs), 0.25);

@@ -1,7 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {complete, compress, CORE_DEVICE, type CompileOptions, type Compiled, type Device, type Problem} from '../../src/pure.js';
+import {
+  complete,
+  oneLine,
+  compress,
+  CORE_DEVICE,
+  type CompileOptions,
+  type Compiled,
+  type Device,
+  type Problem,
+} from '../../src/pure.js';
 import {sparseAttention, type Pattern, type SparseAttentionOptions} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {makePlan} from '../../src/plan/index.js';
@@ -60,7 +69,7 @@ export function compileInParts(
   const acsr = compress(pattern, problem);
   const plan = makePlan(acsr, problem, device, 'fused');
   if (plan.tile.rows !== 32) throw new Error(`tiles of ${plan.tile.rows} rows take minutes to compile on a software adapter`);
-  return complete({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, acsr, options);
+  return complete({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, oneLine(acsr), options);
 }
 
 /** Runs a compiled plan as the kernel would. */

@@ -36,7 +36,7 @@ export function handMade(
       const keysOf = kinds.keys === 'list' ? {firstKey: lists.number(keys), keyStride: 0} : {firstKey: 0, keyStride: 1};
       const rowsOf = kinds.rows === 'list' ? {firstRow: lists.number(rows), rowStride: 0} : {firstRow: rows[0]!, rowStride: 1};
       const cuts = range(parts ? Math.max(1, Math.ceil(keys.length / 64)) : 1);
-      const place = {...rowsOf, rows: rows.length, none: 0, line};
+      const place = {...rowsOf, rows: rows.length, none: 0, number: 0, line};
       const slot = cuts.length > 1 ? slots.take(cuts.length) : -1;
       for (const cut of cuts) {
         const spanBegin = lists.spans.length / SPAN.words;
@@ -105,12 +105,7 @@ export function handMadeGradients(
       const named = kinds.heads === 'item';
       if (slot >= 0 && (!named || head % group === group - 1)) {
         const count = named ? 2 * group : 2;
-        const keyLine = !named
-          ? line
-          : kinds.batch === 'item'
-            ? batch * keyHeads + Math.floor(head / group)
-            : Math.floor(head / group);
-        write(lists.merges, KEY_MERGE, {...own, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line: keyLine});
+        write(lists.merges, KEY_MERGE, {...own, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line});
       }
     }
   }

@@ -8,6 +8,7 @@ import {
   type MatrixConfig,
   type Plan,
   type Problem,
+  type Work,
 } from '../../src/plan/index.js';
 import {PLAIN, type Features} from '../../src/wgsl/index.js';
 import type {Pattern, ResolvedShape} from '../../src/pattern/index.js';
@@ -53,8 +54,8 @@ export function pairsOf(pattern: Pattern, shape: ResolvedShape): Uint8Array {
 }
 
 /** Throws an Error that names the first pair which a plan computes and the pattern does not have, or the other way round. */
-export function expectSamePairs(plan: Plan, pairs: Uint8Array): void {
-  const found = toDense(plan);
+export function expectSamePairs(plan: Work, pairs: Uint8Array, line: {head?: number; batch?: number} = {}): void {
+  const found = toDense(plan, line);
   const at = found.findIndex((times, pair) => times !== pairs[pair]);
   if (at < 0 && found.length === pairs.length) return;
   const {keyLength} = plan.problem;

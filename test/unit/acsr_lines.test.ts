@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import {checkAcsr, compress, compressLines, decodeRow, reachOf, rowsAt, rowsForAll, type Lines} from '../../src/acsr/index.js';
+import {checkAcsr, compress, compressLines, decodeRow, reachOf, rowsAt, type Lines} from '../../src/acsr/index.js';
 import {
   causal,
   fromMask,
@@ -130,9 +130,6 @@ describe('the rows of all heads and sequences', () => {
     const mask = fromMask([1], {queryLength: 1, keyLength: 1});
     expect(refused(perHead([a, b, mask, b])).thing).toBe('fromMask');
     expect(refusal(() => compress(perHead([a, b]), SHAPE)).message).toContain('found a perHead');
-    expect(refusal(() => rowsForAll(perHead([a, b, a, b]), SHAPE)).found).toBe('2 patterns for different heads');
-    expect(refusal(() => rowsForAll(perBatch([a, perHead([a, b, a, b])]), SHAPE)).found).toContain('heads and sequences');
-    expect(rowsForAll(perHead([a, a, a, a]), SHAPE)).toEqual(compress(a, SHAPE));
   });
 
   it('reach as far as the head that reaches furthest', () => {

@@ -117,7 +117,7 @@ describe('compile', () => {
     const pattern = causal();
     const compiled = compile(pattern, problemFor({queryLength: 50, keyLength: 50, queryOffset: 0}), CORE_DEVICE);
     expect(compiled.pattern).toBe(pattern);
-    expect(compiled.acsr!.nnz).toBe(compiled.plan.nnz);
+    expect(compiled.lines!.rows[0]!.nnz).toBe(compiled.plan.nnz);
     expect(compiled.launches).toHaveSize(1);
     expect(compiled.workBytes).toEqual({scratch: 16, rowSums: 16});
     for (const part of [compiled, compiled.plan]) expect(Object.isFrozen(part)).toBeTrue();
@@ -145,12 +145,12 @@ describe('compile', () => {
       [[2, 1, 1, 70], 2 * 2],
       [[1, 3, 20, 1], 3 * 20 * 2],
     ] as const) {
-      const {launches, plan, tail, acsr, pattern} = compileMaskTensor(problem, CORE_DEVICE, shape);
+      const {launches, plan, tail, lines, pattern} = compileMaskTensor(problem, CORE_DEVICE, shape);
       expect(launches[0]!.program.name).toBe('SparseAttention.packMask');
       expect(launches[0]!.grid).toEqual([Math.ceil(pairs / 64), 1, 1]);
       expect(tail.maskBits).toBe(plan.schedule.length / 2);
       expect([tail.maskPairs, tail.pairs - tail.maskBits]).toEqual([pairs, pairs]);
-      expect([acsr, pattern]).toEqual([null, null]);
+      expect([lines, pattern]).toEqual([null, null]);
     }
   });
 

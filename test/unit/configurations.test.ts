@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import {compress, type Acsr} from '../../src/acsr/index.js';
 import {causal, full, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {candidates, chooseMatrix, chooseTile, settle, situationOf, TILES, type TileName} from '../../src/plan/configurations.js';
-import {CORE_DEVICE, makePlan, planMaskTensor, type Device, type MatrixConfig, type Problem} from '../../src/plan/index.js';
+import {
+  CORE_DEVICE,
+  makePlan,
+  planMaskTensor,
+  REFERENCE,
+  type Device,
+  type MatrixConfig,
+  type Problem,
+} from '../../src/plan/index.js';
 import {partsOf} from '../../src/plan/parts.js';
 import {generate, PLAIN} from '../../src/wgsl/index.js';
 import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
@@ -244,7 +252,7 @@ describe('tensor cores', () => {
         (given, pattern, storage, device) => {
           const plan =
             pattern === null
-              ? planMaskTensor(given, device, storage)
+              ? planMaskTensor(given, device, {storage})
               : makePlan(rowsOf(pattern, given), given, device, 'auto', {storage});
           expect(plan.matrix).toBe(chooseMatrix(given, device, storage));
           expect(plan.tile.queries === 'fragments').toBe(plan.matrix !== null);
@@ -266,12 +274,12 @@ describe('tensor cores', () => {
   });
 
   it('compute scores ahead where whole rows run all at once', () => {
-    expect(settle(TILES.matrix, 264, 0)).toBe(TILES.matrixEager);
-    expect(settle(TILES.matrix, 265, 0)).toBe(TILES.matrix);
-    expect(settle(TILES.matrix, 1, 1)).toBe(TILES.matrix);
+    expect(settle(TILES.matrix, 264, 0, REFERENCE)).toBe(TILES.matrixEager);
+    expect(settle(TILES.matrix, 265, 0, REFERENCE)).toBe(TILES.matrix);
+    expect(settle(TILES.matrix, 1, 1, REFERENCE)).toBe(TILES.matrix);
     for (const name of Object.keys(TILES) as TileName[])
       if (name !== 'matrix')
-        expect(settle(TILES[name], 1, 0))
+        expect(settle(TILES[name], 1, 0, REFERENCE))
           .withContext(name)
           .toBe(TILES[name]);
     const eager = makePlan(rowsOf(full(), square(4096)), square(4096), featured, 'fused', {storage: 'float16'});
@@ -282,22 +290,21 @@ describe('tensor cores', () => {
 });
 
 describe('long rows', () => {
-  const lines = (heads: number, batch = 1): Problem => square(1000, {heads, batch});
   // 132 multiprocessors with three workgroups of 16 KB each.
   const AT_ONCE = 396;
 
   it('stay whole on a CPU that plays GPU', () => {
-    expect(partsOf([1000, 3], lines(1), SOFTWARE_DEVICE, TILES.software)).toEqual({longest: Infinity, part: Infinity});
+    expect(partsOf([1000, 3], 1, SOFTWARE_DEVICE, TILES.software)).toEqual({longest: Infinity, part: Infinity});
   });
 
   it('that do not fill the device are cut into the smallest parts, of at least 192 keys, that still run all at once', () => {
     for (const tile of [TILES.wide, TILES.narrow, TILES.matrix]) {
       const least = Math.ceil(192 / tile.keys);
-      expect(partsOf([30 * least], lines(1), CORE_DEVICE, tile)).toEqual({longest: least, part: least});
-      expect(partsOf([1], lines(1), CORE_DEVICE, tile)).toEqual({longest: least, part: least});
+      expect(partsOf([30 * least], 1, CORE_DEVICE, tile)).toEqual({longest: least, part: least});
+      expect(partsOf([1], 1, CORE_DEVICE, tile)).toEqual({longest: least, part: least});
       fc.assert(
         fc.property(fc.array(fc.nat(300), {minLength: 1, maxLength: 60}), fc.integer({min: 1, max: 6}), (lengths, heads) => {
-          const {longest, part} = partsOf(lengths, lines(heads), CORE_DEVICE, tile);
+          const {longest, part} = partsOf(lengths, heads, CORE_DEVICE, tile);
           const items = (size: number): number =>
             heads * lengths.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / size)), 0);
           expect(longest).toBe(part);
@@ -313,20 +320,21 @@ describe('long rows', () => {
 
   it('that fill it are left whole unless one is much longer than its share', () => {
     const even = Array<number>(AT_ONCE).fill(64);
-    const whole = partsOf(even, lines(1), CORE_DEVICE, TILES.wide);
+    const whole = partsOf(even, 1, CORE_DEVICE, TILES.wide);
     expect(Math.max(...even) > whole.longest).toBe(true); // 64 tiles against a share of 24: cut
     const short = Array<number>(4 * AT_ONCE).fill(64);
-    expect(partsOf(short, lines(1), CORE_DEVICE, TILES.wide).longest).toBeGreaterThanOrEqual(64);
+    expect(partsOf(short, 1, CORE_DEVICE, TILES.wide).longest).toBeGreaterThanOrEqual(64);
     const uneven = [...Array<number>(4 * AT_ONCE).fill(8), 5000];
-    const {longest, part} = partsOf(uneven, lines(1), CORE_DEVICE, TILES.wide);
+    const {longest, part} = partsOf(uneven, 1, CORE_DEVICE, TILES.wide);
     expect(longest).toBeGreaterThanOrEqual(8);
     expect(longest).toBeLessThan(5000);
     expect(part).toBeLessThanOrEqual(longest);
   });
 
-  it('count for every head and batch', () => {
+  it('count for every line on the grid as for every item', () => {
     const lengths = Array<number>(20).fill(100);
-    expect(partsOf(lengths, lines(6, 2), CORE_DEVICE, TILES.wide)).toEqual(partsOf(lengths, lines(12), CORE_DEVICE, TILES.wide));
-    expect(partsOf(lengths, lines(64), CORE_DEVICE, TILES.wide).longest).toBeGreaterThanOrEqual(100);
+    const twelve = Array<number>(240).fill(100);
+    expect(partsOf(lengths, 12, CORE_DEVICE, TILES.wide)).toEqual(partsOf(twelve, 1, CORE_DEVICE, TILES.wide));
+    expect(partsOf(lengths, 64, CORE_DEVICE, TILES.wide).longest).toBeGreaterThanOrEqual(100);
   });
 });

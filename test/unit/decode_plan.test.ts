@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import {compress, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout} from '../../src/acsr/index.js';
+import {compress, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout, type Lines} from '../../src/acsr/index.js';
 import {causal, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {checkPlan, CORE_DEVICE, decodePlan, type Plan, type Problem} from '../../src/plan/index.js';
-import {readInterval, readItem, readMerge, readSpan, type Span} from '../../src/plan/format.js';
+import {checkWork, CORE_DEVICE, decodePlan, toDense, type Problem, type Work} from '../../src/plan/index.js';
+import {readItem, readSpan, type Span} from '../../src/plan/format.js';
 import {CORPUS, randomMask} from '../corpus.js';
 import {arbitraryPattern} from '../support/arbitraries.js';
 import {expectSamePairs, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
@@ -26,46 +26,11 @@ const pairsOf = (acsr: Acsr): Uint8Array => {
   return pairs;
 };
 
-/** What the plan computes of sequence `b`; throws where a row or a slot has two owners, or none. */
-function sequenceOf(plan: Plan, b: number): Uint8Array {
-  const {problem, passes, slots, tile} = plan;
-  const {itemEnd, mergeEnd} = passes[0]!;
-  const pairs = new Uint8Array(problem.queryLength * problem.keyLength);
-  const owners = new Uint8Array(problem.queryLength);
-  const parts = new Map<number, number>();
-  for (let index = 0; index < itemEnd; index++) {
-    const {firstRow, rowStride, rows, slot, spanBegin, spanEnd, line} = readItem(plan, index);
-    if (line !== b) continue;
-    if (rows > tile.rows || rowStride !== 1) throw new Error(`item ${index} has ${rows} rows`);
-    if (slot >= 0) {
-      if (parts.has(slot) || slot >= slots) throw new Error(`slot ${slot} of ${slots}`);
-      parts.set(slot, firstRow);
-    } else for (let x = 0; x < rows; x++) owners[firstRow + x]!++;
-    for (let at = spanBegin; at < spanEnd; at++) {
-      const span = readSpan(plan, at);
-      for (let x = 0; x < rows; x++) {
-        const [lo, hi] = readInterval(plan, span, x);
-        for (let y = Math.max(lo, span.begin); y < Math.min(hi, span.end); y++)
-          pairs[(firstRow + x) * problem.keyLength + span.firstKey + span.keyStride * y]!++;
-      }
-    }
-  }
-  for (let index = 0; index < mergeEnd; index++) {
-    const {firstRow, rows, slotBegin, slotEnd, line} = readMerge(plan, index);
-    if (line !== b) continue;
-    for (let slot = slotBegin; slot < slotEnd; slot++) {
-      if (parts.get(slot) !== firstRow) throw new Error(`merge ${index} reads slot ${slot}`);
-      parts.delete(slot);
-    }
-    for (let x = 0; x < rows; x++) owners[firstRow + x]!++;
-  }
-  if (parts.size > 0) throw new Error('slots that nobody merges');
-  if (owners.some((count) => count !== 1)) throw new Error(`owners of the rows: ${owners.join()}`);
-  return pairs;
-}
+/** Rows of each sequence. */
+const eachSequence = (rows: readonly Acsr[]): Lines => ({rows, heads: 1, batch: rows.length, of: rows.map((_, b) => b)});
 
 /** The spans of the items of sequence `b`. */
-function spansOf(plan: Plan, b: number): Span[] {
+function spansOf(plan: Work, b: number): Span[] {
   const {passes} = plan;
   const spans: Span[] = [];
   for (let index = 0; index < passes[0]!.itemEnd; index++) {
@@ -74,12 +39,6 @@ function spansOf(plan: Plan, b: number): Span[] {
     for (let at = spanBegin; at < spanEnd; at++) spans.push(readSpan(plan, at));
   }
   return spans;
-}
-
-/** The mask bits of sequence `b`. */
-function bitsOf({maskWords, problem: {batch}}: Plan, b: number): Uint32Array {
-  const words = maskWords!.length / batch;
-  return maskWords!.slice(b * words, (b + 1) * words);
 }
 
 const layoutOf = (pattern: Pattern, spare: number, most: number): SlotLayout => {
@@ -100,9 +59,9 @@ describe('the plan of a decoding step', () => {
       ] as const) {
         const acsr = rowsAt(pattern, layoutOf(pattern, 20, 300), length, count, heads);
         for (const device of [CORE_DEVICE, SOFTWARE_DEVICE]) {
-          const plan = decodePlan([acsr], problemOf(acsr), device, 'float32');
+          const plan = decodePlan(acsr, problemOf(acsr), device, 'float32');
           expect(plan.passes.length).toBe(1);
-          checkPlan(plan);
+          checkWork(plan);
           expect(() => expectSamePairs(plan, pairsOf(acsr)))
             .withContext(`${name} after ${length}`)
             .not.toThrow();
@@ -129,12 +88,9 @@ describe('the plan of a decoding step', () => {
           const layout = layoutOf(pattern, 6, 126);
           const rows = sequences.map(({length, count}) => rowsAt(pattern, layout, length, count, heads, 6));
           const device = software ? SOFTWARE_DEVICE : CORE_DEVICE;
-          const plan = decodePlan(rows, problemOf(rows[0]!, {batch: rows.length}), device, 'float32');
-          rows.forEach((acsr, b) => {
-            const found = sequenceOf(plan, b);
-            if (plan.maskWords === null) expect(found).toEqual(pairsOf(acsr));
-            else expectSamePairs({...plan, maskWords: bitsOf(plan, b)}, pairsOf(acsr));
-          });
+          const plan = decodePlan(eachSequence(rows), problemOf(rows[0]!, {batch: rows.length}), device, 'float32');
+          checkWork(plan);
+          rows.forEach((acsr, b) => expect(toDense(plan, {batch: b})).toEqual(pairsOf(acsr)));
         },
       ),
       {numRuns: 150},
@@ -144,38 +100,36 @@ describe('the plan of a decoding step', () => {
   it('has every stride in the spans of a row tile', () => {
     const pattern = strided({stride: 5}).and(causal()).or(window(9, 2)).or(window(3));
     const acsr = rowsAt(pattern, {sinks: 0, ring: 100}, 70, 2, 4);
-    const plan = decodePlan([acsr], problemOf(acsr), SOFTWARE_DEVICE, 'float32');
+    const plan = decodePlan(acsr, problemOf(acsr), SOFTWARE_DEVICE, 'float32');
     const {spanBegin, spanEnd} = readItem(plan, 0);
     const strides = new Set<number>();
     for (let span = spanBegin; span < spanEnd; span++) strides.add(readSpan(plan, span).keyStride);
     expect([...strides].sort((a, b) => a - b)).toEqual([1, 2, 5]);
-    checkPlan(plan);
+    checkWork(plan);
     expectSamePairs(plan, pairsOf(acsr));
   });
 
-  it('falls back to mask bits, up to the last key in use, where rows have no runs', () => {
+  it('lists keys where rows have no runs', () => {
     const lengths = {queryLength: 2, keyLength: 600};
     const irregular = (used: number): Acsr => compress(randomMask(2, 600, 0.5, used).and(prefix(used)), lengths);
     const rows = [irregular(600), irregular(570), rowsAt(causal(), {sinks: 0, ring: 600}, 40, 2)];
     expect(rows[0]!.irregularRows.length).toBeGreaterThan(0);
-    const plan = decodePlan(rows, problemOf(rows[0]!, {batch: 3}), CORE_DEVICE, 'float32');
-    expect(plan.implementation).toBe('dense');
-    rows.forEach((acsr, b) => expectSamePairs({...plan, maskWords: bitsOf(plan, b)}, pairsOf(acsr)));
-    // What lies past the last key has perhaps never been written.
-    const spans = [0, 1, 2].map((b) => spansOf(plan, b));
-    const ends = spans.map((all) => Math.max(...all.map(({end}) => end)));
-    expect(ends[2]).toBe(42);
-    expect(ends[1]).toBeLessThanOrEqual(570);
-    expect(ends[0]).toBeGreaterThan(570);
-    for (const {begin} of spans.flat()) expect(begin % plan.tile.keys).toBe(0);
+    const plan = decodePlan(eachSequence(rows), problemOf(rows[0]!, {batch: 3}), CORE_DEVICE, 'float32');
+    expect(plan.passes.map(({kinds}) => [kinds.keys, kinds.mask, kinds.batch])).toEqual([['list', 'bits', 'item']]);
+    checkWork(plan);
+    rows.forEach((acsr, b) => expect(toDense(plan, {batch: b})).toEqual(pairsOf(acsr)));
+    // Rows of one sequence attend to few keys: no others are listed, which have perhaps never been written.
+    const keys = [0, 1, 2].map((b) => spansOf(plan, b).reduce((sum, {begin, end}) => sum + end - begin, 0));
+    expect(keys[2]).toBe(42);
+    expect(keys[1]).toBeLessThanOrEqual(570);
   });
 
   describe('is cut into parts', () => {
-    const step = (left: number, sizes: Partial<Problem> = {}, device = CORE_DEVICE): Plan => {
+    const step = (left: number, sizes: Partial<Problem> = {}, device = CORE_DEVICE): Work => {
       const acsr = rowsAt(window(left), {sinks: 0, ring: left + 1}, 4 * left, 1);
-      return decodePlan([acsr], problemOf(acsr, {heads: 8, keyHeads: 8, ...sizes}), device, 'float32');
+      return decodePlan(acsr, problemOf(acsr, {heads: 8, keyHeads: 8, ...sizes}), device, 'float32');
     };
-    const partsOf = ({passes, problem}: Plan): number => passes[0]!.itemEnd * problem.heads * problem.batch;
+    const partsOf = ({passes, problem}: Work): number => passes[0]!.itemEnd * problem.heads * problem.batch;
 
     it('of 64 keys and more that run all at once', () => {
       expect(step(511).passes[0]!.itemEnd).toBe(8);
@@ -196,7 +150,7 @@ describe('the plan of a decoding step', () => {
   it('takes tiles as small as the step, never those of tensor cores', () => {
     const rows = (count: number): number => {
       const acsr = rowsAt(causal(), {sinks: 0, ring: 200}, 100, count);
-      const plan = decodePlan([acsr], problemOf(acsr, {headDim: 64}), featuredDevice(MATRIX_16), 'float16');
+      const plan = decodePlan(acsr, problemOf(acsr, {headDim: 64}), featuredDevice(MATRIX_16), 'float16');
       expect(plan.matrix).toBeNull();
       return plan.tile.rows;
     };

@@ -38,7 +38,8 @@ describe('the pictures of the studio', () => {
   it('count the pairs of every cell as the dense mask has them', () => {
     for (const each of square) {
       const length = each.shape.queryLength;
-      const {acsr, plan} = compile(each.pattern, problemOfCase(each), deviceOf('core', null).device);
+      const {lines, plan} = compile(each.pattern, problemOfCase(each), deviceOf('core', null).device);
+      const acsr = lines!.rows[0]!;
       const dense = toDense(plan);
       for (const most of [3, 5, 16, 512]) {
         const grid = gridOf(length, most);
@@ -67,7 +68,8 @@ describe('the pictures of the studio', () => {
 
   it('show every pair computed, full ones among them, and none outside of the length', () => {
     for (const each of square) {
-      const {acsr, plan} = compile(each.pattern, problemOfCase(each), deviceOf('core', null).device);
+      const {lines, plan} = compile(each.pattern, problemOfCase(each), deviceOf('core', null).device);
+      const acsr = lines!.rows[0]!;
       if (plan.nnz === 0) continue;
       const grid = gridOf(each.shape.queryLength, 16);
       const {computed, full} = countVisits(plan, grid);
@@ -89,11 +91,12 @@ describe('the pictures of the studio', () => {
 });
 
 describe('one row of the studio', () => {
-  const {acsr, plan} = compile(
+  const {lines, plan} = compile(
     PRESETS.find(({name}) => name === 'Longformer')!.pattern,
     problemOf({queryLength: 1024, keyLength: 1024, headDim: 64}),
     deviceOf('core', null).device,
   );
+  const acsr = lines!.rows[0]!;
 
   it('shows the runs of the row', () => {
     expect(runsOf(acsr!, 512)).toEqual([
@@ -115,7 +118,7 @@ describe('one row of the studio', () => {
   it('says that a row without arithmetic is kept as bits', () => {
     const each = CORPUS.find(({name}) => name === 'irregular-mask')!;
     const compiled = compile(each.pattern, problemOfCase(each), deviceOf('core', null).device);
-    expect(runsOf(compiled.acsr!, compiled.acsr!.irregularRows[0]!)).toBeNull();
+    expect(runsOf(compiled.lines!.rows[0]!, compiled.lines!.rows[0]!.irregularRows[0]!)).toBeNull();
     expect(spansOf(compiled.plan, 0)).toEqual([]);
   });
 

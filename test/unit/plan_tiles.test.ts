@@ -2,11 +2,10 @@ import fc from 'fast-check';
 import {compress} from '../../src/acsr/index.js';
 import {causal, fromMask, full, globalTokens, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
-import {checkPlan, CORE_DEVICE, makePlan, planMaskTensor, toDense, type Device, type Plan} from '../../src/plan/index.js';
-import {tileFused} from '../../src/plan/fused.js';
+import {checkPlan, CORE_DEVICE, makePlan, planMaskTensor, REGULAR, toDense, type Device, type Plan} from '../../src/plan/index.js';
 import {CORPUS, corpusCase, problemOfCase, randomMask} from '../corpus.js';
+import {mulberry32} from '../oracle.js';
 import {arbitraryCase} from '../support/arbitraries.js';
-import {refusal} from '../support/errors.js';
 import {expectSamePairs, pairsOf, planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 
 const DEVICES: readonly (readonly [string, Device, number])[] = [
@@ -15,20 +14,20 @@ const DEVICES: readonly (readonly [string, Device, number])[] = [
   ['wide values', CORE_DEVICE, 200],
 ];
 
-/** A fused plan, or null where the pattern has no tiling. */
-function fusedOrNull(pattern: Pattern, plan: Plan): Plan | null {
-  const {problem, device, tile} = plan;
-  const acsr = compress(pattern, problem);
-  return tileFused(acsr, problem, device, tile) === null ? null : makePlan(acsr, problem, device, 'fused');
-}
-
 function expectRightPlans(pattern: Pattern, problem: Parameters<typeof planFor>[1], device: Device, pairs: Uint8Array): void {
-  const dense = planFor(pattern, problem, device, 'dense');
-  for (const plan of [dense, planFor(pattern, problem, device), fusedOrNull(pattern, dense)]) {
-    if (plan === null) continue;
+  for (const implementation of ['dense', 'auto', 'fused'] as const) {
+    const plan = planFor(pattern, problem, device, implementation);
     checkPlan(plan);
     expectSamePairs(plan, pairs);
   }
+}
+
+/** A window, and five rows without order: each of these attends to every other key but some. */
+function mixedRows(): {pattern: Pattern} {
+  const rows = [3, 50, 51, 170, 299];
+  const random = mulberry32(5);
+  const mask = Array.from({length: 600 * 600}, (_, pair) => rows.includes(Math.floor(pair / 600)) && random() < 0.5);
+  return {pattern: slidingWindow({left: 90, right: 90}).or(fromMask(mask, {queryLength: 600, keyLength: 600}))};
 }
 
 describe('a plan', () => {
@@ -72,9 +71,7 @@ describe('a plan', () => {
         // The larger ones are otherwise chosen from n = 4097 on.
         for (const tile of [TILES.long, TILES.wide, TILES.narrow]) {
           const problem = problemFor(shape);
-          const plan = planFor(pattern, problem, CORE_DEVICE, 'dense');
-          const tiling = tileFused(compress(pattern, problem), problem, CORE_DEVICE, tile)!;
-          const fused = {...plan, ...tiling, tile, implementation: 'fused' as const, maskWords: null};
+          const fused = makePlan(compress(pattern, problem), problem, CORE_DEVICE, 'fused', {tile});
           checkPlan(fused);
           expectSamePairs(fused, pairs);
         }
@@ -127,7 +124,7 @@ describe('a plan', () => {
   it('of a mask tensor visits every pair, tested against bits that come with the call', () => {
     const plan = planMaskTensor(problemFor({queryLength: 70, keyLength: 90, queryOffset: 0}), CORE_DEVICE);
     checkPlan(plan);
-    expect(plan.maskWords).toBeNull();
+    for (const {kinds} of plan.passes) expect(kinds.mask).toBe('tensor');
     expect(plan.implementation).toBe('dense');
     expect(plan.reason).toBe('the mask is a tensor');
     expect(plan.nnz).toBe(70 * 90);
@@ -148,20 +145,26 @@ describe('a plan', () => {
     }
   });
 
-  it('refuses to be fused where rows are irregular or have many strides, and says which', () => {
-    const many = strided({stride: 3})
-      .or(strided({stride: 5}))
-      .or(strided({stride: 7}))
-      .or(strided({stride: 11}))
-      .or(strided({stride: 13}));
+  it('lists the keys of what no stride class has: strides beyond the four with most keys, and irregular rows', () => {
+    const many = strided({stride: 3}).or(strided({stride: 5}), strided({stride: 7}), strided({stride: 11}), strided({stride: 13}));
     const problem = problemFor({queryLength: 200, keyLength: 200, queryOffset: 0});
-    expect(refusal(() => planFor(many, problem, CORE_DEVICE, 'fused')).found).toContain('more than four strides');
-    expect(planFor(many, problem).reason).toBe('its runs have more than four strides');
-    const irregular = corpusCase('irregular-mask');
-    const error = refusal(() => planFor(irregular.pattern, problemOfCase(irregular), CORE_DEVICE, 'fused'));
-    expect(error.thing).toBe("implementation 'fused'");
-    expect(error.found).toMatch(/\d+ of 21 rows need too many runs/);
-    expect(error.cure).toContain("'dense'");
+    const plan = planFor(many, problem, CORE_DEVICE, 'fused');
+    expect(plan.passes.at(-1)!.kinds).toEqual({...REGULAR, keys: 'list', mask: 'bits'});
+    expect(plan.passes.map(({continues}) => continues)).toEqual(plan.passes.map((_, pass) => pass > 0));
+    checkPlan(plan);
+    expectSamePairs(plan, pairsOf(many, problem));
+  });
+
+  it('keeps irregular rows beside regular ones: they continue what these began', () => {
+    const {pattern} = mixedRows();
+    const problem = problemFor({queryLength: 600, keyLength: 600, queryOffset: 0});
+    const plan = planFor(pattern, problem, CORE_DEVICE, 'fused');
+    expect(plan.passes.map(({kinds, continues}) => [kinds.rows, kinds.keys, kinds.mask, continues])).toEqual([
+      ['affine', 'affine', 'interval', false],
+      ['list', 'list', 'bits', true],
+    ]);
+    checkPlan(plan);
+    expectSamePairs(plan, pairsOf(pattern, problem));
   });
 });
 
@@ -238,27 +241,27 @@ describe('checkPlan', () => {
   });
 
   const FAULTS: readonly (readonly [string, () => Plan, RegExp])[] = [
-    ['a row that nobody owns', () => changed('items', 5, 2, -1), /row \d+ has 0 owners/],
+    ['a row that nobody owns', () => changed('items', 5, 2, -1), /row \d+ has no owner/],
     ['a row with two owners', () => changed('items', 5, 0, -1), /owners in pass 0/],
     ['a tile of more rows than a workgroup holds', () => changed('items', 5, 2, 100), /item 5 has 132 rows/],
-    ['an item without its spans', () => changed('items', 5, 5, -1), /longer than the one before|nnz says/],
+    ['an item without its spans', () => changed('items', 5, 5, -1), /item 5 visits \d+ key tiles, its weight says/],
     [
       'a slot written twice',
       () => changed('items', 1, 3, -1),
       /slot \d+ (is written twice|of other rows|are never merged)|never merged/,
     ],
-    ['a merge of too few slots', () => changed('merges', 0, 4, -1), /slots \d+ are never merged/],
+    ['a merge of too few slots', () => changed('merges', 0, 4, -1), /slots \d+ of pass 0 are never merged/],
     ['a merge of other rows', () => changed('merges', 0, 0, 32), /reads slot \d+ of other rows/],
-    ['keys past the end', () => changed('spans', 0, 0, 500), /past the keys/],
-    ['an empty span', () => changed('spans', 0, 2, 500), /empty span|longer than/],
+    ['keys past the end', () => changed('spans', 0, 0, 500), /key 500 of 500 at rows from/],
+    ['an empty span', () => changed('spans', 0, 2, 500), /item 0 visits -\d+ key tiles, its weight says/],
     ['full keys that a row lacks', () => changed('spans', 8, 5, 40), /does not attend to all full keys/],
     ['an interval that ends before it begins', () => changed('intervals', 3, 1, -600), /interval \[/],
     ['a missing pair', () => changed('intervals', 63, 1, -1), /nnz says|full keys/],
-    ['a wrong nnz', () => ({...good(), nnz: 1}), /nnz says 1$/],
+    ['a wrong nnz', () => ({...good(), nnz: 1}), /nnz says 1 of each/],
     [
       'a first pass that continues',
       () => ({...good(), passes: [{...good().passes[0]!, continues: true}]}),
-      /pass 0 continues: true/,
+      /pass 0 continues row 0/,
     ],
   ];
   for (const [fault, plan, message] of FAULTS) {
@@ -275,7 +278,7 @@ describe('checkPlan', () => {
     })!;
     const first = 2 * (offsets.spans + 4 * schedule[2 * (offsets.items + 4 * item) + 4]!);
     schedule.copyWithin(first + 8, first, first + 8);
-    expect(() => checkPlan(plan)).toThrowError(Error, /longer than|is visited 2 times|pairs visited/);
+    expect(() => checkPlan(plan)).toThrowError(Error, /its weight says|is visited 2 times/);
   });
 });
 

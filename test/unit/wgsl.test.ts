@@ -2,7 +2,7 @@ import {readdir, readFile} from 'node:fs/promises';
 import {PATTERNS} from '../../bench/patterns.js';
 import {compile, compileMaskTensor, CORE_DEVICE, type Launch, type Program} from '../../src/pure.js';
 import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
-import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type Device, type Plan} from '../../src/plan/index.js';
+import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, REGULAR, SPAN, VISIT, type Device, type Plan} from '../../src/plan/index.js';
 import {PLAIN} from '../../src/wgsl/index.js';
 import {kernelShape, type KernelShape} from '../../src/wgsl/tile/kernel_shape.js';
 import {hash} from '../../src/support/index.js';
@@ -22,9 +22,8 @@ function* allShapes(): Generator<KernelShape> {
   for (const [device, valueDim] of cases) {
     const plan = planFor(slidingWindow({left: 200}), problemFor(long, {headDim: 1, valueDim}), device, 'fused');
     for (let headDim = 1; headDim <= 256; headDim++) {
-      for (const implementation of ['fused', 'dense'] as const) {
-        yield kernelShape({...plan, implementation, problem: {...plan.problem, headDim}}, PLAIN);
-      }
+      for (const mask of ['interval', 'bits'] as const)
+        yield kernelShape({...plan, problem: {...plan.problem, headDim}}, PLAIN, {...REGULAR, mask});
     }
   }
 }
@@ -154,7 +153,7 @@ describe('bindings', () => {
 describe('the attention kernel', () => {
   it('tests no mask in full tiles: whatever hides a pair stands behind the test for a partial one', () => {
     const attend = allPrograms().filter(
-      ({name, code, bindings}) => name.endsWith('attend') && !code.includes('params.maskBits') && !bindings.includes('bias'),
+      ({name, code, bindings}) => name.endsWith('attend') && !code.includes('schedule[bits') && !bindings.includes('bias'),
     );
     expect(attend.length).toBeGreaterThan(5);
     for (const {code} of attend) {

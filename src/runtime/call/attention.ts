@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {oneLine, type Pattern, type Problem} from '../../pure.js';
+import {type Pattern, type Problem} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {compiledMaskTensor, compiledPlan, compressedLines} from './cache.js';
 import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';
@@ -141,7 +141,7 @@ function roomsOf({pattern}: Call, {compiled, lines}: SparseAttentionAttrs): Para
   const asked = pattern ?? null;
   return compiled === undefined
     ? {pattern: asked, lines: lines ?? null}
-    : {pattern: asked, lines: compiled.acsr && oneLine(compiled.acsr), plan: compiled.plan};
+    : {pattern: asked, lines: compiled.lines, plan: compiled.plan};
 }
 
 const spelled = ({query, key, value, precision}: Call): string =>

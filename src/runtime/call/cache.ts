@@ -73,8 +73,9 @@ function deviceKey(device: Device): string {
   return key;
 }
 
-function bytesOfPlan({plan, acsr}: Compiled): number {
-  return plan.schedule.byteLength + (plan.maskWords?.byteLength ?? 0) + (acsr === null ? 0 : bytesOfPlanned(acsr, plan.problem));
+function bytesOfPlan({plan, lines}: Compiled): number {
+  const rows = lines?.rows ?? [];
+  return rows.reduce((sum, acsr) => sum + bytesOfPlanned(acsr, plan.problem), plan.schedule.byteLength);
 }
 
 /** Of rows that recur only TensorFlow.js ops read more than one period. */

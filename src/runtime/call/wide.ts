@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {CHUNK_PAIRS, oneLine, type Compiled, type Lines} from '../../pure.js';
+import {CHUNK_PAIRS, type Compiled, type Lines} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import type {DenseInputs} from '../terms/part.js';
 import {defaultNumbers} from './check_scoring.js';
@@ -24,7 +24,7 @@ export function composeOnWebGPU<T extends object>(
   compute: Composed<T>,
 ): T {
   host.throwIfLost();
-  const {acsr, plan, launches} = compiled;
+  const {lines, plan, launches} = compiled;
   const {batch, heads, keyHeads, keyLength} = plan.problem;
   const scratch = 4 * Math.max(CHUNK_PAIRS, batch * heads * keyLength);
   checkBuffersFit(host, {launches, workBytes: {scratch}, tail: {pairs: 0}}, {...inputs}, outputs);
@@ -35,9 +35,7 @@ export function composeOnWebGPU<T extends object>(
   }
   host.beginCall(plan.bytes);
   const trim = (): void => host.endCall(NO_SIZES);
-  const result = tf.tidy(
-    () => compute({...inputs, ...roundedOf(host, compiled, inputs)}, acsr && oneLine(acsr), trim) as tf.TensorContainer,
-  ) as T;
+  const result = tf.tidy(() => compute({...inputs, ...roundedOf(host, compiled, inputs)}, lines, trim) as tf.TensorContainer) as T;
   trim();
   return result;
 }
@@ -50,7 +48,7 @@ const roundings = new WeakMap<Compiled, Lasting>();
 export function roundingOf(compiled: Compiled): Lasting {
   let rounding = roundings.get(compiled);
   if (rounding === undefined) {
-    const plan = Object.freeze({...compiled.plan, schedule: new Int32Array(0), maskWords: null});
+    const plan = Object.freeze({...compiled.plan, schedule: new Int32Array(0)});
     const tail = Object.freeze({...compiled.tail, pairs: 0});
     rounding = Object.freeze({plan, launches: compiled.launches, tail, workBytes: Object.freeze({})});
     roundings.set(compiled, rounding);

@@ -13,6 +13,8 @@ import {
   type Lines,
   type Pattern,
   type Plan,
+  type Work,
+  workText,
 } from '../../pure.js';
 import type {Host} from './backend.js';
 import {waitFor} from './wait.js';
@@ -45,12 +47,14 @@ export function showCall(level: number, what: string, {pattern, lines, plan}: Ro
   else if (isWide(plan.problem)) print(planText(plan));
 }
 
+const isReported = (plan: Plan | Work): plan is Plan => 'reason' in plan;
+
 /** Checks launches and prints their plan (level 3) and their WGSL (4), of forward and backward passes and of decoding steps. */
 export function showLaunches(level: number, launched: Launched): void {
   const {plan, launches, gradients} = launched;
   if (gradients !== undefined) check(gradients, checkGradientPlan);
   check(launched, checkLaunches);
-  if (level >= 3 && plan !== null) print(planText(plan));
+  if (level >= 3 && plan !== null) print(isReported(plan) ? planText(plan) : workText(plan));
   if (level >= 4) print(launchesText(launches));
 }
 

@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import type {BindingRole, Launch, Plan, Tail, WorkBytes} from '../../pure.js';
+import type {BindingRole, Launch, Work, Tail, WorkBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 
 /** What can run: launches with their buffers, of a forward or a backward pass or a step of decoding. */
 export interface Runnable {
   /** Null where tokens are appended to a cache alone. */
-  readonly plan: Plan | null;
+  readonly plan: Work | null;
   readonly launches: readonly Launch[];
   readonly tail: Pick<Tail, 'pairs'>;
   readonly workBytes: WorkBytes;

@@ -1,10 +1,10 @@
 import {keyOf, Lru} from '../../support/index.js';
-import {scheduleWords, type CallParams, type Compiled, type Launch} from '../../pure.js';
+import type {CallParams, Compiled, Launch, Work} from '../../pure.js';
 import type {Dispatch, Host, Resident} from '../host/backend.js';
 import {dispatchOf, type Bindings, type LaunchSource} from './run.js';
 
 /** A plan that runs again and again. */
-export type Lasting = Pick<Compiled, 'plan' | 'launches' | 'tail' | 'workBytes'>;
+export type Lasting = Pick<Compiled, 'launches' | 'tail' | 'workBytes'> & {readonly plan: Work};
 
 /** Its schedule is uploaded once, and so is what each kind of call adds. */
 export const resident = (runnable: Lasting): LaunchSource => ({
@@ -33,7 +33,7 @@ function residentOf(host: Host, runnable: Lasting): Resident {
   if (known !== undefined) return known;
   const {plan, tail} = runnable;
   return host.residents.set(runnable, {
-    schedule: host.upload(scheduleWords(plan, tail), 'SparseAttention.schedule', 8 * tail.pairs),
+    schedule: host.upload(plan.schedule, 'SparseAttention.schedule', 8 * tail.pairs),
     uniforms: new Lru<string, readonly GPUBuffer[]>({entries: MAX_UNIFORMS, evicted: (buffers) => host.destroy(buffers)}),
     dispatches: new Lru<string, readonly Dispatch[]>({entries: MAX_DISPATCHES}),
     scoped: false,

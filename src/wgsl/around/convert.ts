@@ -1,4 +1,4 @@
-import {formatsOf, operandBytes, OPERANDS, type Plan} from '../../plan/index.js';
+import {formatsOf, operandBytes, OPERANDS, type Work} from '../../plan/index.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
 import type {BindingRole, Launch, Program} from '../text/program.js';
@@ -10,7 +10,7 @@ const INVOCATIONS = 256;
 const GRID_WIDTH = 32768;
 
 /** Bytes of the buffers of converted operands, by their roles. */
-export function convertedBytes({problem, storage}: Plan): Partial<Record<BindingRole, number>> {
+export function convertedBytes({problem, storage}: Work): Partial<Record<BindingRole, number>> {
   const formats = formatsOf(storage);
   const bytes = operandBytes(problem, formats);
   const converted = OPERANDS.filter((operand) => formats[operand].suffix !== '');
@@ -18,13 +18,13 @@ export function convertedBytes({problem, storage}: Plan): Partial<Record<Binding
 }
 
 /** The grid of the conversion: a layer for each tensor, an invocation for a column. */
-export function convertGrid(plan: Plan): Launch['grid'] {
+export function convertGrid(plan: Work): Launch['grid'] {
   const groups = Math.ceil(Math.max(...Object.values(convertedBytes(plan))) / 16 / INVOCATIONS);
   return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 3];
 }
 
 /** Converts query, key and value to packed halves, the rows padded with zeros. */
-export function convertProgram({problem: {headDim, valueDim}, device}: Plan): Program {
+export function convertProgram({problem: {headDim, valueDim}, device}: Work): Program {
   const tensors = [
     {from: rowAccess('query', headDim), to: halvesAccess('queryHalves', headDim)},
     {from: rowAccess('key', headDim), to: halvesAccess('keyHalves', headDim)},

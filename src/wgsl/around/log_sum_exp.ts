@@ -1,4 +1,4 @@
-import type {Plan} from '../../plan/index.js';
+import type {Work} from '../../plan/index.js';
 import {program} from '../text/make_program.js';
 import {FAR_UNIT, type Features} from '../text/features.js';
 import {hasFarScores} from '../terms/terms.js';
@@ -10,7 +10,7 @@ import {lines} from '../text/text.js';
 const INVOCATIONS = 256;
 const GRID_WIDTH = 32768;
 
-export function logSumExpGrid({problem: {batch, heads, queryLength}}: Plan): Launch['grid'] {
+export function logSumExpGrid({problem: {batch, heads, queryLength}}: Work): Launch['grid'] {
   const groups = Math.ceil((batch * heads * queryLength) / INVOCATIONS);
   return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
 }

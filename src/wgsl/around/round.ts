@@ -1,4 +1,4 @@
-import {formatsOf, operandBytes, type Plan} from '../../plan/index.js';
+import {formatsOf, operandBytes, type Work} from '../../plan/index.js';
 import {packedHalves} from './convert.js';
 import {program} from '../text/make_program.js';
 import {halves} from '../text/numbers.js';
@@ -17,13 +17,13 @@ export const ROUNDED = {query: 'queryRounded', key: 'keyRounded', value: 'valueR
 >;
 
 /** Bytes of the rounded query, key and value. */
-export function roundedBytes({problem}: Plan): Record<(typeof ROUNDED)[keyof typeof ROUNDED], number> {
+export function roundedBytes({problem}: Work): Record<(typeof ROUNDED)[keyof typeof ROUNDED], number> {
   const {query, key, value} = operandBytes(problem, formatsOf('float32'));
   return {queryRounded: query, keyRounded: key, valueRounded: value};
 }
 
 /** A layer for each tensor, an invocation for an element of its buffer: four floats, or one where rows fill no vec4. */
-export function roundGrid(plan: Plan): Launch['grid'] {
+export function roundGrid(plan: Work): Launch['grid'] {
   const {queryRounded, keyRounded, valueRounded} = roundedBytes(plan);
   const {headDim, valueDim} = plan.problem;
   const elements = (bytes: number, features: number): number => bytes / (rowAccess('query', features).element === 'vec4f' ? 16 : 4);
@@ -36,7 +36,7 @@ export function roundGrid(plan: Plan): Launch['grid'] {
  * Rounds query, key and value to halves as the conversion does, and leaves them floats: a backward pass must read the numbers whose scores
  * the forward pass summed, and its kernels are those of float32. Beside a score of 300 the rounding is .03, and so many percent of a row's probabilities.
  */
-export function roundProgram({problem: {headDim, valueDim}, device}: Plan): Program {
+export function roundProgram({problem: {headDim, valueDim}, device}: Work): Program {
   const roles = Object.entries(ROUNDED) as [keyof typeof ROUNDED, BindingRole][];
   const elementOf = (role: keyof typeof ROUNDED): string => rowAccess(role, role === 'value' ? valueDim : headDim).element;
   const round = ([from, to]: (typeof roles)[number], layer: number): string => {

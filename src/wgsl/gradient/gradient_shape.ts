@@ -1,5 +1,4 @@
-import type {GradientPlan, Kinds} from '../../plan/index.js';
-import {usualKinds} from '../tile/kernel_shape.js';
+import {REGULAR, type GradientPlan, type Kinds} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
 import type {Features} from '../text/features.js';
@@ -40,7 +39,7 @@ export function gradientShape(
   owns: 'rows' | 'keys',
   features: Features,
   wants: 'features' | 'scores' = 'features',
-  kinds: Kinds = usualKinds(plan),
+  kinds: Kinds = REGULAR,
 ): GradientShape {
   const {problem, tile} = plan;
   const {headDim, valueDim} = problem;

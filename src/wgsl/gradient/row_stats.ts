@@ -1,4 +1,4 @@
-import type {Plan} from '../../plan/index.js';
+import type {Work} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
@@ -18,7 +18,7 @@ export function rowStatsGrid(rows: number): Launch['grid'] {
 }
 
 /** What a backward pass needs of each row: (maximum, 1 / sum, D = output · dOutput − dLogSumExp), zeros for rows without keys. */
-export function rowStatsProgram({problem: {valueDim}}: Plan, withLogSumExp: boolean): Program {
+export function rowStatsProgram({problem: {valueDim}}: Work, withLogSumExp: boolean): Program {
   const [output, dOutput] = [rowAccess('output', valueDim), rowAccess('dOutput', valueDim)];
   const bindings: BindingRole[] = ['params', 'output', 'dOutput', 'rowSums', 'scratch'];
   if (withLogSumExp) bindings.push('dLogSumExp');

@@ -1,5 +1,4 @@
-import {formatsOf, type Kinds, type MatrixConfig, type Plan, type Storage} from '../../plan/index.js';
-import {usualKinds} from '../tile/kernel_shape.js';
+import {formatsOf, REGULAR, type Kinds, type MatrixConfig, type Work, type Storage} from '../../plan/index.js';
 import type {Region} from '../tile/flow.js';
 import type {Features} from '../text/features.js';
 import {PLAIN} from '../terms/terms.js';
@@ -36,11 +35,11 @@ export interface MatrixShape {
 export const SLICE_STRIDE = 5;
 
 export function matrixShape(
-  plan: Plan,
+  plan: Work,
   matrix: MatrixConfig,
   {bias, lengths}: Pick<Features, 'bias' | 'lengths'>,
   exact: boolean,
-  kinds: Kinds = usualKinds(plan),
+  kinds: Kinds = REGULAR,
 ): MatrixShape {
   const {problem, tile, storage} = plan;
   const {headDim, valueDim} = problem;

@@ -1,4 +1,4 @@
-import type {Plan} from '../../plan/index.js';
+import type {Work} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import {paramsText, type Field} from '../text/params.js';
 import type {CallParams, TermRole} from '../text/program.js';
@@ -27,15 +27,15 @@ export interface Tail {
   readonly pairs: number;
 }
 
-/** What follows the schedule in its buffer: mask bits of the plan or of a mask tensor, what a cache holds, what calls bring. */
+/** What follows the schedule in its buffer: the bits of a mask tensor, what a cache holds, what calls bring. */
 export function tailOf(
-  {problem, schedule, implementation}: Pick<Plan, 'problem' | 'schedule' | 'implementation'>,
+  {problem, schedule}: Pick<Work, 'problem' | 'schedule'>,
   features: Features,
   maskShape: readonly number[] | null,
 ): Tail {
-  const {batch, queryLength, keyLength} = problem;
-  const [maskBatch, maskHeads, maskRows] = maskShape ?? [1, 1, queryLength];
-  const maskPairs = implementation === 'dense' ? maskBatch! * maskHeads! * maskRows! * pairsPerRow(keyLength) : 0;
+  const {batch, keyLength} = problem;
+  const [maskBatch, maskHeads, maskRows] = maskShape ?? [0, 0, 0];
+  const maskPairs = maskBatch! * maskHeads! * maskRows! * pairsPerRow(keyLength);
   const maskBits = schedule.length / 2;
   const held = maskBits + maskPairs;
   let pairs = held + (features.ring ? heldPairs(batch) : 0);
@@ -57,7 +57,7 @@ const fieldsOfTerms = (features: Features): TermField[] => {
 };
 
 /** What the terms of a call have in the uniform: their numbers, and where their tensors lie. */
-export function fieldsOf(features: Features, {problem}: Pick<Plan, 'problem'>, {gathered}: Tail): (call: CallParams) => Field[] {
+export function fieldsOf(features: Features, {problem}: Pick<Work, 'problem'>, {gathered}: Tail): (call: CallParams) => Field[] {
   const fields = fieldsOfTerms(features);
   const sizes = {...problem, unit: scoreUnit(features)};
   const offsets = gathered.map(({role, at}): Field => ({name: role, type: 'u32', values: [at]}));

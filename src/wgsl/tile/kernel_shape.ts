@@ -6,7 +6,7 @@ import {
   REGULAR,
   type Format,
   type Kinds,
-  type Plan,
+  type Work,
   type Storage,
   type TileShape,
 } from '../../plan/index.js';
@@ -55,16 +55,12 @@ export interface Regions {
 }
 
 /** What the texts of a plan's kernels depend on. */
-export type Structure = Pick<Plan, 'tile' | 'storage' | 'implementation' | 'device'> & {
-  readonly problem: Pick<Plan['problem'], 'headDim' | 'valueDim'>;
+export type Structure = Pick<Work, 'tile' | 'storage' | 'device'> & {
+  readonly problem: Pick<Work['problem'], 'headDim' | 'valueDim'>;
 };
 
-/** Those of plans that know one mask for all heads. */
-export const usualKinds = ({implementation}: Pick<Plan, 'implementation'>): Kinds =>
-  implementation === 'dense' ? {...REGULAR, mask: 'tensor'} : REGULAR;
-
 /** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
-export function kernelShape(structure: Structure, features: Features, kinds: Kinds = usualKinds(structure)): KernelShape {
+export function kernelShape(structure: Structure, features: Features, kinds: Kinds = REGULAR): KernelShape {
   const {problem, tile, device, storage} = structure;
   const {rows, keys, threadsX, threadsY} = tile;
   const {headDim, valueDim} = problem;

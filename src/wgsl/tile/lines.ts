@@ -14,17 +14,12 @@ const keyLine = (row = 'batch'): string =>
 type OnGrid = Pick<Kinds, 'heads' | 'batch'>;
 
 /** Head and sequence of a record: what is not on the grid stands in its `line`. `head` and `batch` are those on the grid. */
-function namesOf(
-  {heads, batch}: OnGrid,
-  place: string,
-  onGrid: {readonly head: string; readonly batch: string},
-  of = 'params.heads',
-): string {
+function namesOf({heads, batch}: OnGrid, place: string, onGrid: {readonly head: string; readonly batch: string}): string {
   if (heads === 'grid' && batch === 'grid') return lines(`let head = ${onGrid.head};`, `let batch = ${onGrid.batch};`);
   const named = `let named = u32(${place}.y); // of what is not on the grid`;
   if (heads === 'grid') return lines(named, `let head = ${onGrid.head};`, 'let batch = named;');
   if (batch === 'grid') return lines(named, 'let head = named;', `let batch = ${onGrid.batch};`);
-  return lines(named, `let head = named % ${of};`, `let batch = named / ${of};`);
+  return lines(named, 'let head = named % params.heads;', 'let batch = named / params.heads;');
 }
 
 /** The line that slots are counted on: of what is on the grid. `all` is its name where that is everything. */
@@ -62,14 +57,17 @@ export const shareSlotLine = (kinds: OnGrid): string => slotLineOf(kinds, 'share
 
 /**
  * Merges of keys: a workgroup works on a head of keys, on all of its query heads or on those that the share has. Where items name their heads,
- * slots of all of these follow one another, and the merge names the head of keys.
+ * a merge names a query head, whose slots alone it sums: heads that share a head of keys add to it one after another.
  */
 export const keyMergeLines = (kinds: OnGrid): string => {
   const {heads, batch} = kinds;
   const grid = {head: 'params.firstHead / params.groupSize + group.x', batch: 'params.firstBatch + group.z'};
   const first = `${batch === 'grid' ? 'group.z * params.shareHeads + ' : ''}group.x * params.groupSize`;
   return lines(
-    namesOf(kinds, placeOf('keyMerge'), grid, 'params.keyHeads'),
+    heads === 'grid'
+      ? namesOf(kinds, placeOf('keyMerge'), grid)
+      : namesOf(kinds, placeOf('keyMerge'), grid).replace('let head = ', 'let queryHead = '),
+    heads === 'grid' ? '' : 'let head = queryHead / params.groupSize;',
     heads === 'grid'
       ? lines(`let firstLine = ${first};`, 'let lineEnd = firstLine + min(params.groupSize, params.shareHeads);')
       : lines(`let firstLine = ${slotLineOf(kinds, '')};`, 'let lineEnd = firstLine + 1u;'),

@@ -66,22 +66,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
-  let bits0 = params.maskBits + dot(vec3u(batch, head, row0), params.maskStrides.xyz);
   var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
   let x1 = ty + 8u;
   let row1 = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
   let query1 = (queryLine + row1 * params.queryStrides.y) * 4u;
-  let bits1 = params.maskBits + dot(vec3u(batch, head, row1), params.maskStrides.xyz);
   var m1 = EMPTY; var l1 = 0.0; var o1_0 = vec4f();
   let x2 = ty + 16u;
   let row2 = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
   let query2 = (queryLine + row2 * params.queryStrides.y) * 4u;
-  let bits2 = params.maskBits + dot(vec3u(batch, head, row2), params.maskStrides.xyz);
   var m2 = EMPTY; var l2 = 0.0; var o2_0 = vec4f();
   let x3 = ty + 24u;
   let row3 = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
   let query3 = (queryLine + row3 * params.queryStrides.y) * 4u;
-  let bits3 = params.maskBits + dot(vec3u(batch, head, row3), params.maskStrides.xyz);
   var m3 = EMPTY; var l3 = 0.0; var o3_0 = vec4f();
   if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
     {
@@ -127,6 +123,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let keysOf = schedule[span]; // (firstKey, keyStride)
     let keyRows = keysOf * i32(params.keyStrides.y);
     let y = schedule[span + 1u]; // (begin, end)
+    let full = schedule[span + 2u]; // keys that every row attends to
+    let bits = params.bits + u32(schedule[span + 3u].x);
+    let bitStride = u32(schedule[span + 3u].y);
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       // stage keys
       workgroupBarrier();
@@ -211,29 +210,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       s3_1 *= params.scale;
       s3_2 *= params.scale;
       s3_3 *= params.scale;
-      { let both = schedule[bits0 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-        s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-      }
-      { let both = schedule[bits1 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-        s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-      }
-      { let both = schedule[bits2 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-        s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-      }
-      { let both = schedule[bits3 + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
-        s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+      if (y0 < full.x || y0 + KEYS > full.y) {
+        { let both = schedule[bits + x0 * bitStride + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+          s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+          s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+          s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+          s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+        }
+        { let both = schedule[bits + x1 * bitStride + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+          s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+          s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+          s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+          s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+        }
+        { let both = schedule[bits + x2 * bitStride + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+          s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+          s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+          s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+          s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+        }
+        { let both = schedule[bits + x3 * bitStride + u32(y0) / 64u]; let w0 = select(both.x, both.y, y0 % 64 != 0);
+          s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+          s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+          s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+          s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+        }
       }
       // maximum of each row
       var t0 = max(max(s0_0, s0_1), max(s0_2, s0_3));

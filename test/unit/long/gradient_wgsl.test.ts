@@ -55,7 +55,7 @@ const tileName = ({rows, threadsX, threadsY, unroll, workgroupBytes}: TileShape)
 
 /** Every program of a backward pass. */
 function programsOf(plan: GradientPlan, features: Features, dLogSumExp: boolean): Program[] {
-  const dense = plan.rows.implementation === 'dense';
+  const dense = plan.rows.passes.some(({kinds}) => kinds.mask === 'tensor');
   const options = {features, dLogSumExp, ...(dense && {maskShape: [1, 4, 1000, 1000] as const})};
   const launches = [
     ...generateGradients(plan, options),

@@ -7,17 +7,129 @@ import {
   CORE_DEVICE,
   makeGradientPlan,
   makePlan,
+  pairsByKeys,
   planMaskTensor,
+  REGULAR,
   type Device,
   type GradientPlan,
   type KeyResults,
   type Problem,
 } from '../../../src/plan/index.js';
-import {keyItemsOf} from '../../../src/plan/check_keys.js';
+import {KEY_ITEM, KEY_MERGE, read, readNumber, VISIT} from '../../../src/plan/format.js';
+import {asLines} from '../../../src/plan/lines.js';
+import {draftRows} from '../../../src/plan/make_plan.js';
+import {partsOf, WHOLE} from '../../../src/plan/parts.js';
 import {transpose} from '../../../src/plan/transpose.js';
 import {CORPUS, problemOfCase} from '../../corpus.js';
 import {arbitraryCase} from '../../support/arbitraries.js';
-import {expectSamePairs, pairsOf, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
+import {pairsOf, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
+
+interface KeyItem {
+  readonly firstKey: number;
+  readonly keyStride: number;
+  readonly keys: number;
+  readonly slot: number;
+  readonly y: number;
+  readonly visits: readonly KeyVisit[];
+}
+
+interface KeyVisit {
+  readonly firstRow: number;
+  readonly rowStride: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly full: boolean;
+  readonly mask: number;
+}
+
+/** The items of a pass as a kernel reads them. */
+function itemsOf({rows: {schedule}, keys: {offsets}}: GradientPlan, begin: number, end: number): KeyItem[] {
+  const packed = {schedule, offsets};
+  return Array.from({length: end - begin}, (_, i) => {
+    const {visitBegin, visitEnd, number: y, ...item} = read(packed, 'items', KEY_ITEM, begin + i);
+    const visits = Array.from({length: visitEnd - visitBegin}, (_, v) => {
+      const {full, ...visit} = read(packed, 'spans', VISIT, visitBegin + v);
+      return {...visit, full: full !== 0};
+    });
+    return {...item, y, visits};
+  });
+}
+
+/** Chunks of rows that an item visits. */
+const weightOf = ({visits}: KeyItem, rows: number): number =>
+  visits.reduce((sum, {begin, end}) => sum + Math.ceil((end - begin) / rows), 0);
+
+/** Throws an Error that names the first law which the key tiles break. */
+function check(plan: GradientPlan, pairs: Uint8Array | null): void {
+  const must = (law: boolean, message: string): void => {
+    if (!law) throw new Error(message);
+  };
+  const {rows, keys, results} = plan;
+  const {queryLength, keyLength} = rows.problem;
+  const {schedule, tile} = rows;
+  const packed = {schedule, offsets: keys.offsets};
+  const first = new Uint8Array(keyLength);
+  let most = 0;
+  keys.passes.forEach(({kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, wave) => {
+    must(wave === 0 ? !continues : continues || !keys.passes[wave - 1]!.continues, `wave ${wave} continues: ${continues}`);
+    const owners = continues ? new Uint8Array(keyLength) : first;
+    const own = (firstKey: number, stride: number, count: number): void => {
+      must(count >= 1 && count <= tile.keys, `a tile of ${count} keys`);
+      const keyAt = (x: number): number => (kinds.keys === 'list' ? readNumber(packed, firstKey, x) : firstKey + stride * x);
+      must(keyAt(count - 1) < keyLength, `a tile of keys past the last`);
+      for (let x = 0; x < count; x++) owners[keyAt(x)]! += 1;
+    };
+    const tileOf = new Map<number, string>();
+    for (let merge = mergeBegin; merge < mergeEnd; merge++) {
+      const {firstKey, keyStride: stride, keys: count, slotBegin, slotEnd} = read(packed, 'merges', KEY_MERGE, merge);
+      own(firstKey, stride, count);
+      must(!continues || slotEnd > slotBegin, `merge ${merge} of a later pass adds nothing`);
+      must(results !== 'gradients' || slotEnd > slotBegin + 1, `merge ${merge} of one part`);
+      for (let slot = slotBegin; slot < slotEnd; slot++) {
+        must(!tileOf.has(slot), `slot ${slot} is summed twice in wave ${wave}`);
+        tileOf.set(slot, [firstKey, stride, count].join());
+      }
+    }
+    const summed = tileOf.size;
+    most = Math.max(most, summed);
+    let last = Infinity;
+    for (const item of itemsOf(plan, itemBegin, itemEnd)) {
+      const {firstKey, keyStride, keys: count, slot, y, visits} = item;
+      if (slot < 0) {
+        must(results === 'gradients', 'an item without a slot');
+        own(firstKey, keyStride, count);
+      } else
+        must(tileOf.get(slot) === [firstKey, keyStride, count].join(), `slot ${slot} is summed for other keys, or twice written`);
+      tileOf.delete(slot);
+      must(
+        kinds.mask === 'bits'
+          ? kinds.rows === 'list'
+            ? y === 0
+            : y === firstKey
+          : firstKey === (firstKey % keyStride) + keyStride * y,
+        `key ${firstKey} has number ${y} in its class of stride ${keyStride}`,
+      );
+      const weight = weightOf(item, tile.rows);
+      must(weight >= (slot < 0 && !continues ? 0 : 1) && weight <= last, `an item of ${weight} chunks after one of ${last}`);
+      last = weight;
+      for (const {firstRow, rowStride, begin, end} of visits) {
+        must(begin >= 0 && begin < end, `visit of rows ${begin} to ${end}`);
+        const row = kinds.rows === 'list' ? readNumber(packed, firstRow, end - 1) : firstRow + rowStride * (end - 1);
+        must(row < queryLength, 'visit of rows past the last');
+      }
+    }
+    must(tileOf.size === 0, `slots ${[...tileOf.keys()].join()} of wave ${wave} are summed, but not written`);
+    must(summed <= keys.slots, `${summed} slots of ${keys.slots} in wave ${wave}`);
+    if (continues) owners.forEach((count, key) => must(count <= 1, `key ${key} has ${count} owners in wave ${wave}`));
+  });
+  must(most === keys.slots, `${keys.slots} slots, but no wave has more than ${most}`);
+  first.forEach((count, key) => must(count === 1, `key ${key} has ${count} owners in the first pass`));
+  if (pairs === null) return;
+  checkGradientPlan(plan);
+  const found = pairsByKeys(plan);
+  const at = found.findIndex((times, pair) => times !== pairs[pair]);
+  must(at < 0, `pair (${Math.floor(at / keyLength)}, ${at % keyLength}): computed ${found[at]} times, expected ${pairs[at]}`);
+}
 
 const DEVICES: readonly Device[] = [CORE_DEVICE, SOFTWARE_DEVICE];
 
@@ -33,31 +145,32 @@ function gradientPlan(
   return makeGradientPlan(planFor(pattern, problem, device, implementation), compress(pattern, problem), results);
 }
 
+/** All that a dense plan visits: its bits are tested apart. */
+const every = ({queryLength, keyLength}: Problem): Uint8Array => new Uint8Array(queryLength * keyLength).fill(1);
+
 function expectRight(pattern: Pattern, problem: Problem): void {
   const pairs = pairsOf(pattern, problem);
   for (const device of DEVICES) {
     for (const implementation of ['auto', 'dense'] as const) {
       for (const results of RESULTS) {
         const plan = gradientPlan(pattern, problem, device, implementation, results);
-        checkGradientPlan(plan);
-        if (plan.rows.implementation !== 'dense') expectSamePairs(plan.rows, pairs);
+        check(plan, pairs);
       }
     }
-    const acsr = compress(pattern, problem);
     // All tiles of a backward pass, whether the pattern would get them or not, with and without parts, in one wave and in several.
+    const lines = asLines(compress(pattern, problem));
     for (const name of ['software', 'wide'] as const) {
-      let whole;
-      try {
-        whole = makePlan(acsr, problem, SOFTWARE_DEVICE, 'fused', {tile: TILES[name]});
-      } catch {
-        continue; // it has no tiling
-      }
+      const tile = TILES[name];
+      const {draft} = draftRows(lines, problem, device, 'fused', tile);
+      const keyDraft = transpose(draft, problem, tile, () => 0);
+      const rows = draft.pack({parts: WHOLE});
       for (const results of RESULTS) {
         for (const mostSlots of [Infinity, 3]) {
-          const {schedule, ...keys} = transpose(whole, device, {direct: results === 'gradients', mostSlots}, whole);
+          const parts = (weights: readonly number[]) => partsOf(weights, 1, device, {...tile, keys: tile.rows});
+          const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots}, rows);
           expect(keys.slots).toBeLessThanOrEqual(mostSlots);
-          expectSamePairs(whole, pairs);
-          checkGradientPlan({rows: {...whole, schedule}, keys, results, storage: 'float32'});
+          const work = {problem, device, tile, storage: 'float32' as const, matrix: null};
+          check({rows: {...work, ...rows, schedule}, keys, results, storage: 'float32'}, pairs);
         }
       }
     }
@@ -115,9 +228,9 @@ describe('the key tiles of a gradient plan', () => {
         SOFTWARE_DEVICE,
         'auto',
       );
-      expect(plan.rows.implementation).toBe('fused');
+      for (const {kinds} of plan.keys.passes) expect(kinds).toEqual(REGULAR);
       return plan.keys.passes
-        .flatMap(({itemBegin, itemEnd}) => keyItemsOf(plan, itemBegin, itemEnd))
+        .flatMap(({itemBegin, itemEnd}) => itemsOf(plan, itemBegin, itemEnd))
         .reduce((sum, item) => sum + item.visits.length, 0);
     };
     // 128 key tiles: the rows of the diagonal, and all after it; for a window the full ones in between, too.
@@ -129,14 +242,14 @@ describe('the key tiles of a gradient plan', () => {
   it('of a mask tensor visit all rows at once', () => {
     const problem = problemFor({queryLength: 300, keyLength: 100, queryOffset: 0});
     const plan = makeGradientPlan(planMaskTensor(problem, SOFTWARE_DEVICE), null, 'records');
-    checkGradientPlan(plan);
-    expect(keyItemsOf(plan, 0, 4).map(({visits}) => visits.length)).toEqual([1, 1, 1, 1]);
+    check(plan, every(problem));
+    expect(itemsOf(plan, 0, 4).map(({visits}) => visits.length)).toEqual([1, 1, 1, 1]);
   });
 
   it('lie behind the row tiles, which stay as they were', () => {
     const problem = problemFor({queryLength: 200, keyLength: 300, queryOffset: 50});
     const {rows, keys} = gradientPlan(causal(), problem, CORE_DEVICE, 'auto');
-    const alone = makePlan(compress(causal(), problem), problem, CORE_DEVICE, rows.implementation, {tile: rows.tile});
+    const alone = makePlan(compress(causal(), problem), problem, CORE_DEVICE, 'fused', {tile: rows.tile});
     expect(rows.schedule.subarray(0, alone.schedule.length)).toEqual(alone.schedule);
     const {intervals, ...own} = keys.offsets;
     expect(intervals).toBe(rows.offsets.intervals);

@@ -1,9 +1,16 @@
 import {create} from 'webgpu';
 import {slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
-import {CORE_DEVICE, type Device, type MatrixConfig, type Plan, type Problem, type TileShape} from '../../../src/plan/index.js';
+import {
+  CORE_DEVICE,
+  REGULAR,
+  type Device,
+  type MatrixConfig,
+  type Plan,
+  type Problem,
+  type TileShape,
+} from '../../../src/plan/index.js';
 import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../../src/wgsl/index.js';
-import {usualKinds} from '../../../src/wgsl/tile/kernel_shape.js';
 import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
@@ -48,7 +55,8 @@ class Programs {
     const {tile, storage, device, problem, implementation, matrix} = plan;
     const name = Object.keys(TILES).find((each) => TILES[each as keyof typeof TILES] === tile);
     const features = !more ? PLAIN : matrix === null ? EVERYTHING : {...PLAIN, bias: true, lengths: true};
-    const passes = plan.passes.map((pass) => ({...pass, kinds: usualKinds(plan)}));
+    const mask = maskShape !== undefined ? 'tensor' : implementation === 'dense' ? 'bits' : 'interval';
+    const passes = plan.passes.map((pass) => ({...pass, kinds: {...REGULAR, mask} as const}));
     for (const {program} of generate({...plan, passes}, {features, aux: 'logSumExp', ...(maskShape && {maskShape})})) {
       const what = [
         `${program.name}: tile ${name}, ${storage}, ${problem.headDim} → ${problem.valueDim} features, ${implementation}`,

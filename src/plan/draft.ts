@@ -1,0 +1,257 @@
+import {ceilDiv, keyOf} from '../support/index.js';
+import {copyTiles} from './copy_tiles.js';
+import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
+import type {Parts} from './parts.js';
+import type {Kinds, Pass, Tiling} from './plan.js';
+
+/** Rows of a workgroup with the spans they visit, before they are cut into parts; or keys with their visits, which are laid out alike. */
+export interface DraftTile {
+  /** Number `first + stride·x`, x < count, or the list that begins at pair `first`. */
+  readonly first: number;
+  readonly stride: number;
+  readonly count: number;
+  /** See KEY_ITEM. */
+  readonly number: number;
+  readonly spanBegin: number;
+  readonly spanEnd: number;
+  /** Key tiles visited, and those of them that every row attends to. */
+  readonly weight: number;
+  readonly full: number;
+}
+
+/** Tiles of the same kinds that run at the same time, for the lines that have them: each line of the list, or what is on the grid. */
+interface DraftPass {
+  readonly kinds: Kinds;
+  /** Passes run in this order, which is a whole number; those of order 0 begin rows, others continue them. */
+  readonly order: number;
+  readonly groups: {readonly lines: readonly number[]; readonly tiles: DraftTile[]}[];
+}
+
+/** More than the passes of a line: the order of passes in which lines take turns. */
+export const TURN = 64;
+
+/** The line of an item that serves all lines on the grid. */
+export const EVERY_LINE: readonly number[] = Object.freeze([0]);
+
+/** How a draft becomes items. */
+export interface Cutting {
+  /** From the weights of all items of a pass. */
+  parts(weights: readonly number[]): Parts;
+  /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
+  readonly direct?: boolean;
+  /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
+  readonly mostSlots?: number;
+}
+
+/** What visiting the tiles of a draft amounts to, summed over its lines. */
+export interface Counts {
+  /** Tiles visited, and those that test intervals, bits of affine keys, and bits of listed keys. */
+  tiles: number;
+  partial: number;
+  bits: number;
+  listed: number;
+  items: number;
+}
+
+/** Where a draft stood: see `rollback`. */
+interface Mark {
+  readonly lengths: readonly number[];
+  readonly passes: readonly {readonly pass: DraftPass; readonly groups: readonly number[]}[];
+}
+
+/** Tiles as the planners find them, and the sections that these write. Forward passes, decoding steps and key tiles all are packed here. */
+export class Draft {
+  readonly spans = new IntList();
+  readonly intervals: IntList;
+  readonly numbers: IntList;
+  readonly bits: IntList;
+  passes: DraftPass[] = [];
+  private readonly parts = new IntList();
+  private readonly items = new IntList();
+  private readonly merges = new IntList();
+  private readonly wave = new IntList();
+
+  /** `keys`: of a key tile; for tiles of keys, rows that are visited at a time. `beside`: another draft, whose intervals, numbers and bits this one uses. */
+  constructor(
+    private keys: number,
+    beside?: Draft,
+  ) {
+    this.intervals = beside?.intervals ?? new IntList();
+    this.numbers = beside?.numbers ?? new IntList();
+    this.bits = beside?.bits ?? new IntList();
+  }
+
+  /** Begins anew, in the memory that is there: for decoding, a step at a time. */
+  reset(keys: number): void {
+    this.keys = keys;
+    this.passes = [];
+    for (const list of this.sections) list.length = 0;
+  }
+
+  private get sections(): IntList[] {
+    return [this.spans, this.intervals, this.numbers, this.bits];
+  }
+
+  /** Of the sections, in bytes. */
+  get bytes(): number {
+    return this.sections.reduce((sum, {length}) => sum + 4 * length, 0);
+  }
+
+  mark(): Mark {
+    const passes = this.passes.map((pass) => ({pass, groups: pass.groups.map(({tiles}) => tiles.length)}));
+    return {lengths: this.sections.map(({length}) => length), passes};
+  }
+
+  /** Forgets what was added since. */
+  rollback({lengths, passes}: Mark): void {
+    this.sections.forEach((list, index) => (list.length = lengths[index]!));
+    this.passes = passes.map(({pass, groups}) => {
+      pass.groups.length = groups.length;
+      groups.forEach((length, group) => (pass.groups[group]!.tiles.length = length));
+      return pass;
+    });
+  }
+
+  /** Where tiles of these kinds go, for these lines. */
+  group(kinds: Kinds, order: number, lines: readonly number[]): DraftTile[] {
+    let pass = this.passes.find((each) => each.order === order && (each.kinds === kinds || keyOf(each.kinds) === keyOf(kinds)));
+    if (pass === undefined) this.passes.push((pass = {kinds, order, groups: []}));
+    let group = pass.groups.find((each) => each.lines === lines);
+    if (group === undefined) pass.groups.push((group = {lines, tiles: []}));
+    return group.tiles;
+  }
+
+  /** Adds a tile that visits the spans from number `spanBegin` on. */
+  add(tiles: DraftTile[], first: number, stride: number, count: number, spanBegin: number, number = 0): void {
+    const {keys} = this;
+    const {data, length} = this.spans;
+    let weight = 0;
+    let full = 0;
+    for (let at = SPAN.words * spanBegin; at < length; at += SPAN.words) {
+      const begin = data[at + SPAN.at.begin]!;
+      weight += Math.ceil((data[at + SPAN.at.end]! - begin) / keys);
+      const fullTiles =
+        Math.floor((data[at + SPAN.at.fullEnd]! - begin) / keys) - Math.ceil((data[at + SPAN.at.fullBegin]! - begin) / keys);
+      if (fullTiles > 0) full += fullTiles;
+    }
+    tiles.push({first, stride, count, number, spanBegin, spanEnd: length / SPAN.words, weight, full});
+  }
+
+  /** The number of the span that will be written next. */
+  get nextSpan(): number {
+    return this.spans.length / SPAN.words;
+  }
+
+  /** What has been added since `mark`. */
+  counts(since: Mark | null = null): Counts {
+    const total: Counts = {tiles: 0, partial: 0, bits: 0, listed: 0, items: 0};
+    for (const pass of this.passes) {
+      const before = since?.passes.find((each) => each.pass === pass)?.groups;
+      const tested = pass.kinds.mask === 'interval' ? 'partial' : pass.kinds.keys === 'list' ? 'listed' : 'bits';
+      pass.groups.forEach(({lines, tiles}, index) => {
+        for (let at = before?.[index] ?? 0; at < tiles.length; at++) {
+          const {weight, full} = tiles[at]!;
+          total.tiles += weight * lines.length;
+          total[tested] += (weight - full) * lines.length;
+          total.items += lines.length;
+        }
+      });
+    }
+    return total;
+  }
+
+  /** Cuts long tiles into equal parts, sorts those of each pass longest first, packs everything. `before`: what the draft beside was packed to; this one stands behind. */
+  pack({parts: partsOf, direct = true, mostSlots = Infinity}: Cutting, before?: Packed): Tiling {
+    const {items, merges, parts, wave} = this;
+    for (const list of [items, merges, parts]) list.length = 0;
+    const passes: Pass[] = [];
+    const sorted: number[] = [];
+    let slots = 0;
+    let most = 0;
+    let weights: number[] = [];
+    const endWave = ({kinds, order}: DraftPass): void => {
+      const last = passes.at(-1);
+      const [itemBegin, mergeBegin] = [last?.itemEnd ?? 0, last?.mergeEnd ?? 0];
+      for (const index of longestFirst(weights)) {
+        items.append(wave.data.subarray(ITEM.words * index, ITEM.words * (index + 1)));
+        sorted.push(weights[index]!);
+      }
+      const ends = {itemEnd: items.length / ITEM.words, mergeEnd: merges.length / MERGE.words};
+      passes.push({kinds, itemBegin, mergeBegin, ...ends, continues: order > 0});
+      most = Math.max(most, slots);
+      slots = 0;
+      wave.length = 0;
+      weights = [];
+    };
+    for (const pass of [...this.passes].sort((a, b) => a.order - b.order)) {
+      const {longest, part} = partsOf(
+        pass.groups.flatMap(({lines, tiles}) => tiles.flatMap(({weight}) => lines.map(() => weight))),
+      );
+      wave.length = 0;
+      for (const {lines, tiles} of pass.groups) {
+        for (const tile of tiles) {
+          const {weight, spanBegin, spanEnd} = tile;
+          if (weight === 0 && (pass.order > 0 || !direct)) {
+            if (pass.order === 0) for (const line of lines) this.merge(tile, slots, slots, line);
+            continue;
+          }
+          const wanted = Math.min(weight <= longest ? 1 : ceilDiv(weight, part), mostSlots);
+          const perPart = Math.max(1, ceilDiv(weight, wanted));
+          // Rows without keys are one part too: somebody has to write their zeros.
+          const cuts = Math.max(1, ceilDiv(weight, perPart));
+          const alone = direct && cuts === 1;
+          const ends = [parts.length / SPAN.words];
+          for (let from = 0; from < cuts * perPart; from += perPart) {
+            copyTiles(this.spans, spanBegin, spanEnd, this.keys, from, Math.min(weight, from + perPart), parts);
+            ends.push(parts.length / SPAN.words);
+          }
+          for (const line of lines) {
+            if (!alone && slots + cuts > mostSlots) endWave(pass);
+            if (!alone) this.merge(tile, slots, slots + cuts, line);
+            for (let index = 0; index < cuts; index++) {
+              this.item(tile, alone ? -1 : slots++, ends[index]!, ends[index + 1]!, line);
+              weights.push(Math.min(weight, (index + 1) * perPart) - index * perPart);
+            }
+          }
+        }
+      }
+      endWave(pass);
+    }
+    const own = {items: items.view(), spans: parts.view(), merges: merges.view()};
+    const {intervals, numbers, bits} = this;
+    const shared = {intervals: intervals.view(), numbers: numbers.view(), bits: bits.view()};
+    const packed = before === undefined ? pack({...own, ...shared}) : behind(before, pack(own, before.schedule));
+    return {...packed, passes, weights: Int32Array.from(sorted), slots: most};
+  }
+
+  private item({first, stride, count, number}: DraftTile, slot: number, spanBegin: number, spanEnd: number, line: number): void {
+    const from = this.wave.grow(ITEM.words);
+    const {data} = this.wave;
+    data[from + ITEM.at.firstRow] = first;
+    data[from + ITEM.at.rowStride] = stride;
+    data[from + ITEM.at.rows] = count;
+    data[from + ITEM.at.slot] = slot;
+    data[from + ITEM.at.spanBegin] = spanBegin;
+    data[from + ITEM.at.spanEnd] = spanEnd;
+    data[from + ITEM.at.number] = number;
+    data[from + ITEM.at.line] = line;
+  }
+
+  private merge({first, stride, count}: DraftTile, slotBegin: number, slotEnd: number, line: number): void {
+    const from = this.merges.grow(MERGE.words);
+    const {data} = this.merges;
+    data[from + MERGE.at.firstRow] = first;
+    data[from + MERGE.at.rowStride] = stride;
+    data[from + MERGE.at.rows] = count;
+    data[from + MERGE.at.slotBegin] = slotBegin;
+    data[from + MERGE.at.slotEnd] = slotEnd;
+    data[from + MERGE.at.unused] = 0;
+    data[from + MERGE.at.none] = 0;
+    data[from + MERGE.at.line] = line;
+  }
+}
+
+/** A schedule behind another, whose sections of intervals, numbers and bits it uses. */
+function behind({offsets: {intervals, numbers, bits}}: Packed, {schedule, offsets}: Packed): Packed {
+  return {schedule, offsets: Object.freeze({...offsets, intervals, numbers, bits})};
+}

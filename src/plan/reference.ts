@@ -1,0 +1,40 @@
+/**
+ * What plans assume of the GPU that runs them: rates to rank plans by, and what runs at once. The reference is an NVIDIA H200 through Dawn,
+ * float32, 2026-11-20; a `Device` may say otherwise. On other devices the order of plans should hold, the milliseconds will not.
+ */
+export interface Gpu {
+  readonly multiprocessors: number;
+  /** Bytes that all workgroups on a multiprocessor share (measured with an atomic counter). */
+  readonly workgroupMemory: number;
+  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles, tensor cores. */
+  readonly flopsPerMs: {readonly wide: number; readonly narrow: number; readonly matrix: number};
+  /** A tile with an interval test costs this much of a full one. */
+  readonly partialTile: number;
+  /**
+   * A tile with a bit test per pair. An estimate, and a pessimistic one: full n = 16384 took 18.0 ms with bits and 17.4 without, 1.03. With
+   * that number more patterns would go dense; it needs a comparison on irregular ones first.
+   */
+  readonly bitTile: number;
+  /** The same over listed keys: as fast within 2 % (window as a list .170 ms, aligned .171), but a list costs planning. */
+  readonly listTile: number;
+  /** An empty compute pass, and each further dispatch. */
+  readonly firstDispatchMs: number;
+  readonly dispatchMs: number;
+  /** Prologue and epilogue of a work item, of which four run at once on a multiprocessor. */
+  readonly itemMs: number;
+}
+
+export const REFERENCE: Gpu = Object.freeze({
+  multiprocessors: 132,
+  workgroupMemory: 49152,
+  flopsPerMs: Object.freeze({wide: 33e9, narrow: 26e9, matrix: 220e9}),
+  partialTile: 1.05,
+  bitTile: 1.25,
+  listTile: 1.27,
+  firstDispatchMs: 0.007,
+  dispatchMs: 0.002,
+  itemMs: 0.004,
+});
+
+export const gpuOf = ({gpu}: {readonly gpu?: Partial<Gpu> | undefined}): Gpu =>
+  gpu === undefined ? REFERENCE : {...REFERENCE, ...gpu};
