@@ -426,11 +426,11 @@ describe('patternFromMask', () => {
     expect([0, 1, 2].map((key) => pattern.attends(1, key, shape))).toEqual([false, false, true]);
   });
 
-  it('refuses anything but a living bool tensor of rank 2', async () => {
+  it('refuses anything but a living bool tensor of rank 2 to 4', async () => {
     await expectAsync(patternFromMask(tf.zeros([2, 2]))).toBeRejectedWithError(SplatError, /^mask: found dtype float32/);
-    await expectAsync(patternFromMask(tf.zeros([1, 2, 2], 'bool'))).toBeRejectedWithError(
+    await expectAsync(patternFromMask(tf.zeros([1, 1, 1, 2, 2], 'bool'))).toBeRejectedWithError(
       SplatError,
-      /^mask: found shape \[1, 2, 2\]/,
+      /^mask: found shape \[1, 1, 1, 2, 2\]/,
     );
     await expectAsync(patternFromMask([] as unknown as tf.Tensor)).toBeRejectedWithError(SplatError, /^mask: .*fromMask\(array/);
     const gone = tf.zeros([2, 2], 'bool');
