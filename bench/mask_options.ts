@@ -8,6 +8,8 @@ export interface MaskOptions {
   readonly systems: readonly OwnSystem[];
   readonly implementations: readonly Implementation[];
   readonly heads: number;
+  /** Time heads that differ, too. */
+  readonly headed: boolean;
   readonly headDim: number;
   readonly json: string | undefined;
   /** No new row is started after this many seconds. */
@@ -25,6 +27,7 @@ export const MASKS_HELP = `npm run bench:masks -- [options]
   --implementations auto,fused,dense
   --heads 8                heads
   --headdim 64             features of a head
+  --no-headed              leave out heads of different patterns in one call
   --json FILE              write the JSON lines to FILE
   --budget 300             start no new row after so many seconds`;
 
@@ -32,6 +35,7 @@ export const MASKS_HELP = `npm run bench:masks -- [options]
 export function parseMaskOptions(args: readonly string[], names: readonly string[], software: boolean): MaskOptions | 'help' {
   const {values} = parseArgs({
     args: [...args],
+    allowNegative: true,
     options: {
       help: {type: 'boolean', default: false},
       n: {type: 'string', default: software ? '200' : '1024,4096,16384'},
@@ -40,6 +44,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
       implementations: {type: 'string', default: IMPLEMENTATIONS.join()},
       heads: {type: 'string', default: software ? '2' : '8'},
       headdim: {type: 'string', default: '64'},
+      headed: {type: 'boolean', default: true},
       json: {type: 'string'},
       budget: {type: 'string', default: '300'},
     },
@@ -51,6 +56,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
     systems: list(values.systems).map((text) => oneOf('--systems', text.replaceAll('-', ' '), OWN)),
     implementations: list(values.implementations).map((text) => oneOf('--implementations', text, IMPLEMENTATIONS)),
     heads: positive('--heads', values.heads),
+    headed: values.headed,
     headDim: positive('--headdim', values.headdim),
     json: values.json,
     budgetSeconds: positive('--budget', values.budget),

@@ -4,6 +4,7 @@ import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {drawMask, MASK_ZOO} from '../test/support/mask_zoo.js';
 import {openTiersGpu} from './gpu.js';
 import {MASKS_HELP, parseMaskOptions} from './mask_options.js';
+import {headRows, headsText} from './mask_heads.js';
 import {masksText} from './mask_report.js';
 import {maskRows} from './mask_rows.js';
 import type {MaskRecord} from './records.js';
@@ -71,8 +72,11 @@ export async function main(args: readonly string[]): Promise<number> {
         for await (const record of maskRows(workload, system, mask, options.implementations, late)) add(record);
     }
     workload.dispose();
+    if (options.headed)
+      for (const system of options.systems)
+        for await (const record of headRows(bench, n, options.headDim, system, late)) add(record);
   }
-  console.log(masksText(records));
+  for (const text of [masksText(records), headsText(records)]) if (text !== '') console.log(`${text}\n`);
   if (options.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
   const failed = ({error}: MaskRecord): boolean => error !== undefined && error !== SKIPPED && !error.startsWith('not granted');
   return records.some(failed) ? 1 : 0;
