@@ -1,3 +1,4 @@
+import {headsText} from '../../bench/mask_heads.js';
 import {parseMaskOptions} from '../../bench/mask_options.js';
 import {masksText} from '../../bench/mask_report.js';
 import {planned} from '../../bench/mask_rows.js';
@@ -36,6 +37,19 @@ describe('the benchmark of masks', () => {
     const {ms, ...failed} = row('auto', 'fused', 1);
     expect(masksText([{...failed, ms: null, error: 'wrong: max error 1'}])).toContain('hub 4096 float32 auto: wrong: max error 1');
     expect(ms).toBe(1);
+  });
+
+  it('compares one call of heads that differ with the sum of two', () => {
+    const row = (mask: string, ms: number): MaskRecord => ({
+      ...{kind: 'mask', mask, system: 'float32', n: 4096, heads: 8, headDim: 64, asked: 'auto', ms},
+    });
+    const apart = [row('6 streaming heads', 0.2), row('2 full heads', 0.3)];
+    const named = '6 streaming, 2 full heads';
+    expect(headsText([row(named, 0.5), ...apart])).toBe(
+      `${named}, 4096, float32: 0.500 ms in one call, 0.200 + 0.300 in two (1.00×)`,
+    );
+    expect(headsText([row(named, 0.6), ...apart])).toContain('(1.20×, more than 1.15×)');
+    expect(headsText([row(named, 0.6), apart[0]!])).toBe('');
   });
 
   it('times planning by the fastest of three', () => {
