@@ -60,8 +60,8 @@ export {
   patternFromJSON,
 } from './pattern/index.js';
 export {equals, type Equality} from './acsr/index.js';
-export {planAttention, type AttentionPlan, type AttentionShape} from './plan_attention.js';
-export type {Device, Implementation, Kinds, MatrixConfig, Pass, Problem, Storage, TileShape} from './plan/index.js';
+export {planAttention, type AttentionPlan, type AttentionShape, type HeadOfBatch} from './plan_attention.js';
+export type {Device, Gpu, Implementation, Kinds, MatrixConfig, Pass, Problem, Storage, TileShape} from './plan/index.js';
 export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,

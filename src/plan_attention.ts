@@ -8,11 +8,12 @@ import {
   toDense,
   type Device,
   type Implementation,
+  type LineName,
   type Plan,
   type Problem,
   type Storage,
 } from './plan/index.js';
-import {oneOf, readOptions, refuse, type Given, type NamesOf, type OptionWords} from './support/index.js';
+import {oneOf, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from './support/index.js';
 
 /** What the caller of `planAttention` knows of a call. Lengths in tokens. */
 export interface AttentionShape extends Lengths {
@@ -34,10 +35,23 @@ export interface AttentionShape extends Lengths {
   readonly precision?: Storage | null | undefined;
 }
 
+/** One head of one sequence. */
+export interface HeadOfBatch {
+  /** Which head. Default 0. */
+  readonly head?: number | null | undefined;
+  /** Which sequence of the batch. Default 0. */
+  readonly batch?: number | null | undefined;
+}
+
 /** A frozen plan that can show itself. */
 export interface AttentionPlan extends Plan {
-  /** The mask the plan computes for a head of a sequence, by default the first, row-major [queryLength · keyLength], 1 where the query attends to the key. */
-  toDense(line?: {readonly head?: number; readonly batch?: number}): Uint8Array;
+  /**
+   * The mask the plan computes for a head of a sequence, by default the first: row-major [queryLength · keyLength], 1 where the query attends
+   * to the key.
+   *
+   * @throws SplatError when there is no such head or sequence.
+   */
+  toDense(of?: HeadOfBatch): Uint8Array;
   /** What was chosen, why, and a drawing. */
   toString(): string;
   /** Every stage from the pattern to the WGSL. */
@@ -92,10 +106,30 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
   const plan = makePlan(compressLines(pattern, problem), problem, device, implementation, {storage: precision});
   return Object.freeze({
     ...plan,
-    toDense: (line?: {readonly head?: number; readonly batch?: number}) => toDense(plan, line),
+    toDense: (of: HeadOfBatch = {}) => toDense(plan, lineOf(of, problem)),
     toString: () => planText(plan),
     explain: () => explain(compile(pattern, problem, device, {implementation, storage: precision})),
   });
+}
+
+export const LINE_NAMES: NamesOf<HeadOfBatch> = {head: true, batch: true};
+
+function lineOf(given: HeadOfBatch, {heads, batch}: Problem): LineName {
+  const line = readOptions(given, LINE_NAMES, {
+    all: 'toDense',
+    expected: 'an object {head, batch}',
+    cure: 'Leave it out for the first head of the first sequence.',
+    one: (name) => `toDense: ${name}`,
+  });
+  for (const [name, of] of [
+    ['head', heads],
+    ['batch', batch],
+  ] as const) {
+    const found = line[name] ?? 0;
+    if (!Number.isInteger(found) || found < 0 || found >= of)
+      refuse(`toDense: ${name}`, say(found), `a whole number from 0 to ${of - 1}`, 'The plan was made for as many: see its shape.');
+  }
+  return line;
 }
 
 /** Elements of a tensor, whose indices are 32-bit integers. */

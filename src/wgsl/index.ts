@@ -1,5 +1,5 @@
 export {checkLaunches, type Launched} from './check.js';
-export {convertedBytes} from './around/convert.js';
+export {convertedBytes} from './text/row_access.js';
 export type {BindingRole, CallParams, Launch, Layout, Program, TermRole, TermRoles} from './text/program.js';
 export {FAR_UNIT, type Features} from './text/features.js';
 export {tailOf, type Tail} from './terms/fields.js';

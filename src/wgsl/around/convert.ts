@@ -1,21 +1,13 @@
-import {formatsOf, operandBytes, OPERANDS, type Work} from '../../plan/index.js';
+import type {Work} from '../../plan/index.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
 import type {BindingRole, Launch, Program} from '../text/program.js';
-import {halvesAccess, paddedDim, roleOf, rowAccess, type RowAccess} from '../text/row_access.js';
+import {convertedBytes, halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 256;
 /** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
 const GRID_WIDTH = 32768;
-
-/** Bytes of the buffers of converted operands, by their roles. */
-export function convertedBytes({problem, storage}: Work): Partial<Record<BindingRole, number>> {
-  const formats = formatsOf(storage);
-  const bytes = operandBytes(problem, formats);
-  const converted = OPERANDS.filter((operand) => formats[operand].suffix !== '');
-  return Object.fromEntries(converted.map((operand) => [roleOf(operand, formats), bytes[operand]]));
-}
 
 /** The grid of the conversion: a layer for each tensor, an invocation for a column. */
 export function convertGrid(plan: Work): Launch['grid'] {

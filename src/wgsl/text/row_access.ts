@@ -1,4 +1,13 @@
-import {columnsIn, FORMATS, type Formats, type OperandName} from '../../plan/index.js';
+import {
+  columnsIn,
+  FORMATS,
+  formatsOf,
+  operandBytes,
+  OPERANDS,
+  type Formats,
+  type OperandName,
+  type Work,
+} from '../../plan/index.js';
 import type {BindingRole} from './program.js';
 
 /** Halves of a converted row, a multiple of the fragments of every tensor core; the rest of the row is zero. */
@@ -74,6 +83,14 @@ export const rolesOf = (formats: Formats): [query: BindingRole, key: BindingRole
   roleOf('key', formats),
   roleOf('value', formats),
 ];
+
+/** Bytes of the buffers of converted operands, by their roles. */
+export function convertedBytes({problem, storage}: Work): Partial<Record<BindingRole, number>> {
+  const formats = formatsOf(storage);
+  const bytes = operandBytes(problem, formats);
+  const converted = OPERANDS.filter((operand) => formats[operand].suffix !== '');
+  return Object.fromEntries(converted.map((operand) => [roleOf(operand, formats), bytes[operand]]));
+}
 
 /** Access to the rows of an operand in its format. */
 export function operandAccess(operand: OperandName, formats: Formats, features: number, writes = false): RowAccess {

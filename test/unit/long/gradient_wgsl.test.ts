@@ -1,6 +1,13 @@
 import {compress} from '../../../src/acsr/index.js';
 import {globalTokens, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
-import {CORE_DEVICE, makeGradientPlan, type Device, type GradientPlan, type TileShape} from '../../../src/plan/index.js';
+import {
+  CORE_DEVICE,
+  makeGradientPlan,
+  planMaskTensor,
+  type Device,
+  type GradientPlan,
+  type TileShape,
+} from '../../../src/plan/index.js';
 import {generateGradients, generateScoreGradients, PLAIN, type Features, type Program} from '../../../src/wgsl/index.js';
 import {openCompiler, type Compiler} from '../../support/compiler.js';
 import {EVERYTHING, featuredDevice, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
@@ -36,14 +43,17 @@ interface Case {
 const cases: Case[] = [];
 for (const [name, device] of DEVICES) {
   for (const pattern of PATTERNS) {
-    for (const implementation of ['fused', 'dense'] as const) {
+    for (const mask of ['fused', 'dense', 'tensor'] as const) {
       for (const [headDim, valueDim] of DIMS) {
         const sizes = {queryLength: 1000, keyLength: 1000, queryOffset: 0};
         const problem = problemFor(sizes, {headDim, valueDim, heads: 4, keyHeads: 2});
-        const forward = planFor(pattern, problem, device, implementation);
+        const [forward, rows] =
+          mask === 'tensor'
+            ? [planMaskTensor(problem, device), null]
+            : [planFor(pattern, problem, device, mask), compress(pattern, problem)];
         for (const results of ['gradients', 'records'] as const) {
-          const plan = makeGradientPlan(forward, compress(pattern, problem), results);
-          cases.push({what: `${name}, ${pattern}, ${implementation}, ${headDim} → ${valueDim} features, ${results}`, device, plan});
+          const plan = makeGradientPlan(forward, rows, results);
+          cases.push({what: `${name}, ${pattern}, ${mask}, ${headDim} → ${valueDim} features, ${results}`, device, plan});
         }
       }
     }

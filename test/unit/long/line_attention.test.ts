@@ -206,6 +206,14 @@ describe('what else takes patterns for each head', () => {
     expect(same.toDense()).toEqual(planAttention(causal(), {...sizes, heads: 2}).toDense());
   });
 
+  it('a plan shows the mask of the head that is named, and of no other', () => {
+    const plan = planAttention(perHead([causal(), full()]), {queryLength: 2, keyLength: 2, headDim: 2, heads: 2});
+    expect([...plan.toDense()]).toEqual([1, 0, 1, 1]);
+    expect([...plan.toDense({head: 1, batch: null})]).toEqual([1, 1, 1, 1]);
+    expect(() => plan.toDense({head: 2})).toThrowError(/toDense: head.*found 2, expected a whole number from 0 to 1/);
+    expect(() => plan.toDense({batch: -1})).toThrowError(/toDense: batch.*found -1, expected a whole number from 0 to 0/);
+  });
+
   it('patternFromMask makes a perHead or a perBatch of the axes that there are', async () => {
     const lines = tf.tensor4d([1, 0, 1, 1, 1, 0, 1, 1], [2, 2, 1, 2], 'bool');
     const text = async (mask: tf.Tensor): Promise<string> => String(await patternFromMask(mask));

@@ -21,7 +21,7 @@ import {SHARED_NAMES} from '../../../src/layers/arguments.js';
 import {CALL_NAMES} from '../../../src/layers/call_arguments.js';
 import {MULTI_HEAD_NAMES} from '../../../src/layers/multi_head_attention.js';
 import {SWAP_NAMES} from '../../../src/model/write/options.js';
-import {SHAPE_NAMES} from '../../../src/plan_attention.js';
+import {LINE_NAMES, SHAPE_NAMES} from '../../../src/plan_attention.js';
 import {optionNames} from '../../../src/runtime/call/check.js';
 import {BACKEND_NAMES} from '../../../src/runtime/open/create_backend.js';
 import {attendNames, CACHE_NAMES} from '../../../src/runtime/kv/kv_options.js';
@@ -74,6 +74,14 @@ const READERS: Readonly<Record<string, Reader>> = {
   },
   prepare: {names: PREPARE_NAMES, needed: SIZES, call: (options) => prepare(causal(), options as never)},
   planAttention: {names: SHAPE_NAMES, needed: SIZES, call: (options) => String(planAttention(causal(), options as never))},
+  toDense: {
+    names: LINE_NAMES,
+    needed: {},
+    call: (options) =>
+      planAttention(causal(), SIZES)
+        .toDense(options as never)
+        .join(),
+  },
   rewriteGraphModel: {
     names: SWAP_NAMES,
     needed: {pattern: full()},
