@@ -18,9 +18,9 @@ import {
   type AttentionInputs,
   type Attends,
   type OracleOptions,
-} from '../oracle.js';
-import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast, sumsOfDiagonals} from '../oracle_gradients.js';
-import {arbitraryDenseCase, spell, type DenseCase} from '../support/dense_cases.js';
+} from '../../oracle.js';
+import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast, sumsOfDiagonals} from '../../oracle_gradients.js';
+import {arbitraryDenseCase, spell, type DenseCase} from '../../support/dense_cases.js';
 
 /** One query [1], two keys with scores 0 and ln 3, values 5 and 9. */
 const TWO_KEYS: AttentionInputs<number[]> = {

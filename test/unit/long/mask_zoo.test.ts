@@ -1,6 +1,6 @@
-import {mulberry32} from '../oracle.js';
-import {drawMask, MASK_ZOO, type DrawnMask} from '../support/mask_zoo.js';
-import {pairsOf} from '../support/plans.js';
+import {mulberry32} from '../../oracle.js';
+import {drawMask, MASK_ZOO, type DrawnMask} from '../../support/mask_zoo.js';
+import {pairsOf} from '../../support/plans.js';
 
 /** As drawn by hand: rows of text, `x` where a query attends. */
 const spelt = (name: string, n: number): string[] => {

@@ -1,7 +1,7 @@
-import {findFirefox, whyNoFirefox} from '../../scripts/firefox.mjs';
-import {runSpecFiles} from '../../scripts/spec_files.mjs';
-import {count} from '../../scripts/steps.mjs';
-import {listenToPages} from '../../scripts/told_pages.mjs';
+import {findFirefox, whyNoFirefox} from '../../../scripts/firefox.mjs';
+import {runSpecFiles} from '../../../scripts/spec_files.mjs';
+import {count} from '../../../scripts/steps.mjs';
+import {listenToPages} from '../../../scripts/told_pages.mjs';
 
 type Message = Record<string, unknown>;
 

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {ESLint} from 'eslint';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const CONFIG = join(ROOT, 'scripts/oxlint.json');
 const TYPED = ['node_modules/oxlint/bin/oxlint', '--type-aware', '-c', CONFIG, '--format', 'unix'];
 
@@ -66,7 +66,8 @@ describe('lint laws', () => {
   });
 
   it('leave the names of options to one reader', async () => {
-    const text = "import {nearestName, readOptions} from '../support/index.js';\nexport const both = [nearestName, readOptions];\n";
+    const text =
+      "import {nearestName, readOptions} from '../../support/index.js';\nexport const both = [nearestName, readOptions];\n";
     const rules = async (filePath: string): Promise<(string | null)[]> =>
       (await eslint.lintText(text, {filePath}))[0]!.messages.map(({ruleId}) => ruleId);
     expect(await rules('src/model/planted.ts')).toEqual(['no-restricted-imports']);

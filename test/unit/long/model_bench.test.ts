@@ -1,9 +1,9 @@
-import {largestTensor} from '../../bench/model_graphs.js';
-import type {ModelRecord} from '../../bench/model_record.js';
-import {modelTables} from '../../bench/model_report.js';
-import {targetText} from '../../bench/model_targets.js';
-import type {BuiltArtifacts} from '../support/models/graph_builder.js';
-import {bert} from '../support/models/bert.js';
+import {largestTensor} from '../../../bench/model_graphs.js';
+import type {ModelRecord} from '../../../bench/model_record.js';
+import {modelTables} from '../../../bench/model_report.js';
+import {targetText} from '../../../bench/model_targets.js';
+import type {BuiltArtifacts} from '../../support/models/graph_builder.js';
+import {bert} from '../../support/models/bert.js';
 
 const BERT = {layers: 12, heads: 12, headDim: 64, ffn: 3072, vocabulary: 30522};
 

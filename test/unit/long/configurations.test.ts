@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import {compress, type Acsr} from '../../src/acsr/index.js';
-import {causal, full, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {candidates, chooseMatrix, chooseTile, settle, situationOf, TILES, type TileName} from '../../src/plan/configurations.js';
+import {compress, type Acsr} from '../../../src/acsr/index.js';
+import {causal, full, slidingWindow, strided, type Pattern} from '../../../src/pattern/index.js';
+import {candidates, chooseMatrix, chooseTile, settle, situationOf, TILES, type TileName} from '../../../src/plan/configurations.js';
 import {
   CORE_DEVICE,
   makePlan,
@@ -10,10 +10,10 @@ import {
   type Device,
   type MatrixConfig,
   type Problem,
-} from '../../src/plan/index.js';
-import {partsOf} from '../../src/plan/parts.js';
-import {generate, PLAIN} from '../../src/wgsl/index.js';
-import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
+} from '../../../src/plan/index.js';
+import {partsOf} from '../../../src/plan/parts.js';
+import {generate, PLAIN} from '../../../src/wgsl/index.js';
+import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
 
 const square = (length: number, sizes: Partial<Problem> = {}): Problem =>
   problemFor({queryLength: length, keyLength: length, queryOffset: 0}, {headDim: 64, heads: 8, ...sizes});

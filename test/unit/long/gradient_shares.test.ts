@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import {compile, compileGradients, CORE_DEVICE, PLAIN, type Compiled, type Device, type Problem} from '../../src/pure.js';
-import {causal, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {gradientScratch, makeGradientPlan} from '../../src/plan/index.js';
-import {compress} from '../../src/acsr/index.js';
-import {PARAMS} from '../../src/wgsl/text/params.js';
-import {planFor, problemFor} from '../support/plans.js';
-import {readStruct, structLayout} from '../support/wgsl_layout.js';
+import {compile, compileGradients, CORE_DEVICE, PLAIN, type Compiled, type Device, type Problem} from '../../../src/pure.js';
+import {causal, slidingWindow, strided, type Pattern} from '../../../src/pattern/index.js';
+import {gradientScratch, makeGradientPlan} from '../../../src/plan/index.js';
+import {compress} from '../../../src/acsr/index.js';
+import {PARAMS} from '../../../src/wgsl/text/params.js';
+import {planFor, problemFor} from '../../support/plans.js';
+import {readStruct, structLayout} from '../../support/wgsl_layout.js';
 
 const BINDING = 2 ** 27;
 

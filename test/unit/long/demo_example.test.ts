@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModel} from '@tensorflow/tfjs-converter';
-import {makeEncoder, type EncoderSize} from '../../demo/swap/example_model.js';
-import {full, sparseIOHandler} from '../../src/index.js';
+import {makeEncoder, type EncoderSize} from '../../../demo/swap/example_model.js';
+import {full, sparseIOHandler} from '../../../src/index.js';
 
 const TINY: EncoderSize = {layers: 2, heads: 2, headDim: 4, mlp: 16, positions: 32};
 

@@ -1,8 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
-import {GroupedQueryAttention, MultiHeadAttention} from '../../src/layers/index.js';
-import {causal, slidingWindow} from '../../src/pattern/index.js';
-import {expectNumbers, kerasAttention, numbers, randomWeights, tensorOf, tokens, type Tokens} from '../support/keras_attention.js';
+import {GroupedQueryAttention, MultiHeadAttention} from '../../../src/layers/index.js';
+import {causal, slidingWindow} from '../../../src/pattern/index.js';
+import {
+  expectNumbers,
+  kerasAttention,
+  numbers,
+  randomWeights,
+  tensorOf,
+  tokens,
+  type Tokens,
+} from '../../support/keras_attention.js';
 
 type Layer = MultiHeadAttention | GroupedQueryAttention;
 type Visible = (batch: number, head: number, query: number, key: number) => boolean;

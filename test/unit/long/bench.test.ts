@@ -1,17 +1,17 @@
-import {parseOptions} from '../../bench/options.js';
-import {PATTERNS} from '../../bench/patterns.js';
-import type {BenchRecord} from '../../bench/records.js';
-import {benchInputs, fromHalves, growingKeys, halfInputs, sampledError, sampledErrors} from '../../bench/reference.js';
-import {replaceSection} from '../../bench/sections.js';
-import {digits, median, textTable} from '../../bench/table.js';
-import {neverSeen} from '../../bench/tier_op.js';
-import {parseTierOptions, type TierOptions} from '../../bench/tier_options.js';
-import {targetsText, tierTables} from '../../bench/tier_report.js';
-import {runsPrototypeMatrix, tierDevice} from '../../bench/tier_systems.js';
-import {compile, CORE_DEVICE} from '../../src/pure.js';
-import {oracle} from '../oracle.js';
-import {problemFor} from '../support/plans.js';
-import {toHalf} from '../support/halves.js';
+import {parseOptions} from '../../../bench/options.js';
+import {PATTERNS} from '../../../bench/patterns.js';
+import type {BenchRecord} from '../../../bench/records.js';
+import {benchInputs, fromHalves, growingKeys, halfInputs, sampledError, sampledErrors} from '../../../bench/reference.js';
+import {replaceSection} from '../../../bench/sections.js';
+import {digits, median, textTable} from '../../../bench/table.js';
+import {neverSeen} from '../../../bench/tier_op.js';
+import {parseTierOptions, type TierOptions} from '../../../bench/tier_options.js';
+import {targetsText, tierTables} from '../../../bench/tier_report.js';
+import {runsPrototypeMatrix, tierDevice} from '../../../bench/tier_systems.js';
+import {compile, CORE_DEVICE} from '../../../src/pure.js';
+import {oracle} from '../../oracle.js';
+import {problemFor} from '../../support/plans.js';
+import {toHalf} from '../../support/halves.js';
 
 const NAMES = PATTERNS.map(({name}) => name);
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import {compress} from '../../src/acsr/index.js';
-import {documents, fromMask, parsePattern, patternFromJSON, planAttention} from '../../src/index.js';
-import {refusal} from '../support/errors.js';
+import {compress} from '../../../src/acsr/index.js';
+import {documents, fromMask, parsePattern, patternFromJSON, planAttention} from '../../../src/index.js';
+import {refusal} from '../../support/errors.js';
 
 const HUGE = 'mask(queryLength: 65536, keyLength: 65536, words: 0x0*134217728)';
 

@@ -2,11 +2,11 @@ import '@tensorflow/tfjs-backend-cpu';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {dispose, einsum, memory, setBackend, tensor, type Tensor} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import type {GraphDef} from '../../src/model/graph/graph.js';
-import {rewriteGraphModel} from '../../src/model/index.js';
-import {full} from '../../src/pattern/index.js';
-import {node} from '../support/attention_graphs.js';
-import {handMade, uniform, type GraphArtifacts} from '../support/graph_fixture.js';
+import type {GraphDef} from '../../../src/model/graph/graph.js';
+import {rewriteGraphModel} from '../../../src/model/index.js';
+import {full} from '../../../src/pattern/index.js';
+import {node} from '../../support/attention_graphs.js';
+import {handMade, uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
 
 const draw = (shape: readonly number[], seed: number): Tensor => {
   const random = uniform(seed);
