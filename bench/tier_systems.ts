@@ -1,11 +1,11 @@
-import type {Device, Storage} from '../src/pure.js';
+import type {Device, Precision} from '../src/pure.js';
 import type {OwnSystem} from './tier_options.js';
 
 /** What a system's plans are made for. */
 export interface TierDevice {
   readonly device: Device;
-  /** The storage to plan with; where the first gives no plan on tensor cores, the second. */
-  readonly storage: readonly Storage[];
+  /** The precision to plan with; where the first gives no plan on tensor cores, the second. */
+  readonly precision: readonly Precision[];
 }
 
 /** The device that a system's plans are made for, out of what was granted; or why it cannot run, as text. */
@@ -14,15 +14,15 @@ export function tierDevice(system: OwnSystem, granted: Device, refused: readonly
     `not granted: ${refused.find((sentence) => sentence.startsWith(`${extra}:`)) ?? `${extra}.`}`;
   switch (system) {
     case 'float32':
-      return {device: {...granted, subgroups: null, float16: false, matrices: []}, storage: ['float32']};
+      return {device: {...granted, subgroups: null, float16: false, matrices: []}, precision: ['float32']};
     case 'float32 subgroups':
       if (granted.subgroups === null) return none('subgroups');
-      return {device: {...granted, float16: false, matrices: []}, storage: ['float32']};
+      return {device: {...granted, float16: false, matrices: []}, precision: ['float32']};
     case 'float16 storage':
-      return {device: {...granted, matrices: []}, storage: ['float16']};
+      return {device: {...granted, matrices: []}, precision: ['float16']};
     case 'tensor cores':
       if (granted.matrices.length === 0) return none('tensorCores');
-      return {device: granted, storage: ['float16', 'float32']};
+      return {device: granted, precision: ['float16', 'float32']};
   }
 }
 

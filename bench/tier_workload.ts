@@ -5,7 +5,7 @@ import {
   type Device,
   type Implementation,
   type Problem,
-  type Storage,
+  type Precision,
 } from '../src/pure.js';
 import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {convertedBytes} from '../src/wgsl/index.js';
@@ -92,8 +92,8 @@ export class TierWorkload {
     const {granted, refused} = this.bench;
     const tier = tierDevice(system, granted, refused);
     if (typeof tier === 'string') return tier;
-    for (const storage of tier.storage) {
-      const compiled = this.compileFor(pattern, tier.device, storage, implementation);
+    for (const precision of tier.precision) {
+      const compiled = this.compileFor(pattern, tier.device, precision, implementation);
       if (system !== 'tensor cores' || compiled.plan.matrix !== null) return compiled;
     }
     return "none of the device's matrices fit";
@@ -125,7 +125,7 @@ export class TierWorkload {
     const op = new TierOp(gpu.device, compiled, pipelines, this.tensors);
     try {
       const {absolute, relative} = await this.errors(pattern, this.tensors.output, () => op.enqueue(1, 'all'));
-      const half = plan.storage === 'float16';
+      const half = plan.formats.key === 'float16';
       const complaint = this.complaint(absolute, relative, half ? LARGEST_HALF_ERROR : LARGEST_ERROR);
       const found = {
         ...row,
@@ -181,7 +181,7 @@ export class TierWorkload {
   private compileFor(
     {pattern}: BenchPattern,
     device: Device,
-    storage: Storage,
+    precision: Precision,
     implementation: Implementation | 'auto' = 'auto',
   ): Compiled {
     const {n, headDim} = this;
@@ -196,7 +196,7 @@ export class TierWorkload {
       headDim,
       valueDim: headDim,
     };
-    return compile(pattern, problem, device, {storage, implementation});
+    return compile(pattern, problem, device, {precision, implementation});
   }
 
   /** All float16 plans of a length have the same converted tensors. */

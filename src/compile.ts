@@ -18,7 +18,8 @@ import {
   type Implementation,
   type Plan,
   type Problem,
-  type Storage,
+  formatsOf,
+  type Precision,
   type Work,
 } from './plan/index.js';
 import {
@@ -64,7 +65,7 @@ export interface CompileOptions {
   /** What the call wants beside the output: the maximum and sum of each row, or their log-sum-exp too. Default neither. */
   readonly aux?: 'rowSums' | 'logSumExp';
   /** Default `float32`. */
-  readonly storage?: Storage;
+  readonly precision?: Precision;
 }
 
 /** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
@@ -74,8 +75,9 @@ export function compile(pattern: Pattern, problem: Problem, device: Device, opti
 
 /** The same from rows that are compressed already. */
 export function compileRows(lines: Lines, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
-  const {implementation, storage, features = PLAIN} = options;
-  return complete(makePlan(lines, problem, device, implementation, {storage, matrices: suitsMatrices(features)}), lines, options);
+  const {implementation, precision = 'float32', features = PLAIN} = options;
+  const formats = formatsOf(precision);
+  return complete(makePlan(lines, problem, device, implementation, {formats, matrices: suitsMatrices(features)}), lines, options);
 }
 
 /** A plan with what it launches. */
@@ -119,7 +121,7 @@ export function compileGradients(
     tail: tailOf(gradients.rows, features, maskShape),
     workBytes: Object.freeze({
       scratch: 16 * gradientScratch(gradients).total,
-      ...(converts(plan.storage) && roundedBytes(plan)),
+      ...(converts(plan.formats) && roundedBytes(plan)),
     }),
     gradients,
   });
@@ -128,7 +130,7 @@ export function compileGradients(
 export interface StepOptions {
   /** What the call adds to the scores. */
   readonly features: Features;
-  readonly storage: Storage;
+  readonly precision: Precision;
   /** What the cache holds, new tokens included. */
   readonly held: Held;
 }
@@ -141,10 +143,10 @@ export function compileStep(
   lines: readonly Lines[],
   problem: Problem,
   device: Device,
-  {features, storage, held}: StepOptions,
+  {features, precision, held}: StepOptions,
 ): DecodeStep {
   const packed = packHeads(joinSequences(lines), problem.packedHeads);
-  return generateStep(decodePlan(packed, problem, device, storage), {features, held});
+  return generateStep(decodePlan(packed, problem, device, formatsOf(precision)), {features, held});
 }
 
 /** The lines of each sequence, or of all, as those of a batch. */
@@ -184,7 +186,10 @@ export function compileMaskTensor(
   maskShape: readonly [number, number, number, number],
   options: CompileOptions = {},
 ): Compiled {
-  const plan = planMaskTensor(problem, device, {storage: options.storage, matrices: suitsMatrices(options.features ?? PLAIN)});
+  const plan = planMaskTensor(problem, device, {
+    formats: formatsOf(options.precision ?? 'float32'),
+    matrices: suitsMatrices(options.features ?? PLAIN),
+  });
   return complete(plan, null, {...options, maskShape});
 }
 
@@ -193,10 +198,11 @@ export function tuningOf(
   pattern: Pattern,
   problem: Problem,
   device: Device,
-  {features = PLAIN, storage = 'float32'}: Pick<CompileOptions, 'features' | 'storage'> = {},
+  {features = PLAIN, precision = 'float32'}: Pick<CompileOptions, 'features' | 'precision'> = {},
 ): {readonly key: string; readonly names: readonly string[]} {
   const acsr = largestOf(compressLines(pattern, problem));
-  return {key: tuningKey(acsr, problem, storage), names: candidates(acsr, problem, device, storage, suitsMatrices(features))};
+  const formats = formatsOf(precision);
+  return {key: tuningKey(acsr, problem, formats), names: candidates(acsr, problem, device, formats, suitsMatrices(features))};
 }
 
 /** Nothing where TensorFlow.js ops compute. Kernels bind `scratch` and `rowSums` always, so they have at least 16 bytes. */

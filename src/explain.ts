@@ -1,7 +1,18 @@
 import type {Acsr, Lines} from './acsr/index.js';
 import type {Pattern} from './pattern/index.js';
 import {keyOf} from './support/index.js';
-import {CHUNK_PAIRS, CORE_DEVICE, draw, isWide, type Device, type Pass, type Plan, type Work} from './plan/index.js';
+import {
+  CHUNK_PAIRS,
+  converts,
+  CORE_DEVICE,
+  draw,
+  formatsText,
+  isWide,
+  type Device,
+  type Pass,
+  type Plan,
+  type Work,
+} from './plan/index.js';
 import type {Launch, Program} from './wgsl/index.js';
 
 /** The stages of one attention. Pattern and rows are null when the mask is a tensor. */
@@ -131,8 +142,10 @@ function deviceText(device: Device): string {
   return `  planned for ${[whose, limits, ...features].join(', ')}`;
 }
 
-function kernelText({problem, storage, matrix}: Work): string {
-  if (matrix !== null) return `  ${storage} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
-  if (storage === 'float32') return '';
-  return isWide(problem) ? '  rounded to float16, float32 arithmetic' : '  float16 storage, float32 arithmetic';
+function kernelText({problem, formats, matrix}: Work): string {
+  if (matrix !== null) return `  ${formatsText(formats)} on tensor cores, matrices of ${matrix.M} × ${matrix.N} × ${matrix.K}`;
+  if (!converts(formats)) return '';
+  return isWide(problem)
+    ? `  rounded to ${formatsText(formats)}, float32 arithmetic`
+    : `  ${formatsText(formats)} storage, float32 arithmetic`;
 }

@@ -7,7 +7,6 @@ export {
   sparseAttention,
   type SparseAttentionOptions,
   type NumberArray,
-  type Precision,
   type SegmentIds,
   sparseAttentionWithAux,
   type AttentionWithAux,
@@ -61,7 +60,7 @@ export {
 } from './pattern/index.js';
 export {equals, type Equality} from './acsr/index.js';
 export {planAttention, type AttentionPlan, type AttentionShape, type HeadOfBatch} from './plan_attention.js';
-export type {Device, Gpu, Implementation, Kinds, MatrixConfig, Pass, Problem, Storage, TileShape} from './plan/index.js';
+export type {Device, Gpu, Implementation, Kinds, MatrixConfig, Pass, Precision, Problem, TileShape} from './plan/index.js';
 export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,

@@ -4,6 +4,7 @@ import {explain, planText} from './explain.js';
 import {Pattern, refusePattern} from './pattern/index.js';
 import {
   CORE_DEVICE,
+  formatsOf,
   makePlan,
   toDense,
   type Device,
@@ -11,7 +12,7 @@ import {
   type LineName,
   type Plan,
   type Problem,
-  type Storage,
+  type Precision,
 } from './plan/index.js';
 import {oneOf, readOptions, refuse, say, type Given, type NamesOf, type OptionWords} from './support/index.js';
 
@@ -32,7 +33,7 @@ export interface AttentionShape extends Lengths {
   /** Default `auto`. */
   readonly implementation?: Implementation | 'auto' | null | undefined;
   /** What the kernel reads. Default `float32`. */
-  readonly precision?: Storage | null | undefined;
+  readonly precision?: Precision | null | undefined;
 }
 
 /** One head of one sequence. */
@@ -103,12 +104,12 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
   }
   const {implementation, precision = 'float32'} = shape;
   oneOf('shape.precision', precision, ['float32', 'float16'], 'Leave it out for float32.');
-  const plan = makePlan(compressLines(pattern, problem), problem, device, implementation, {storage: precision});
+  const plan = makePlan(compressLines(pattern, problem), problem, device, implementation, {formats: formatsOf(precision)});
   return Object.freeze({
     ...plan,
     toDense: (of: HeadOfBatch = {}) => toDense(plan, lineOf(of, problem)),
     toString: () => planText(plan),
-    explain: () => explain(compile(pattern, problem, device, {implementation, storage: precision})),
+    explain: () => explain(compile(pattern, problem, device, {implementation, precision})),
   });
 }
 

@@ -1,4 +1,4 @@
-import {CORE_DEVICE, type Device, type Storage} from '../../src/pure.js';
+import {CORE_DEVICE, type Device, type Precision} from '../../src/pure.js';
 import type {Adapter} from '../shell/adapter.js';
 import type {DeviceName} from './state.js';
 
@@ -20,15 +20,15 @@ const TENSOR_CORES: Device = {
 };
 
 /** The limits to plan for, and what the kernel reads. */
-export function deviceOf(name: DeviceName, here: Adapter | null): {readonly device: Device; readonly storage: Storage} {
+export function deviceOf(name: DeviceName, here: Adapter | null): {readonly device: Device; readonly precision: Precision} {
   switch (name) {
     case 'core':
-      return {device: CORE_DEVICE, storage: 'float32'};
+      return {device: CORE_DEVICE, precision: 'float32'};
     case 'here':
-      return {device: here?.device ?? CORE_DEVICE, storage: 'float32'};
+      return {device: here?.device ?? CORE_DEVICE, precision: 'float32'};
     case 'large':
-      return {device: LARGE, storage: 'float32'};
+      return {device: LARGE, precision: 'float32'};
     case 'tensor':
-      return {device: TENSOR_CORES, storage: 'float16'};
+      return {device: TENSOR_CORES, precision: 'float16'};
   }
 }

@@ -125,8 +125,8 @@ function compileState({pattern, length, headDim, device: name}: StudioState): Co
   if (!Number.isInteger(length) || length < 1 || length > LONGEST) {
     throw new Error(`The length is ${Number.isNaN(length) ? 'empty' : length}; give a whole number from 1 to ${whole(LONGEST)}.`);
   }
-  const {device, storage} = deviceOf(name, here);
-  return compile(parsed, problemOf({queryLength: length, keyLength: length, headDim, heads: 8}), device, {storage});
+  const {device, precision} = deviceOf(name, here);
+  return compile(parsed, problemOf({queryLength: length, keyLength: length, headDim, heads: 8}), device, {precision});
 }
 
 /** Goes through the presets and a mistake as a reader would, for the headless run. */

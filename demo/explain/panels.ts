@@ -1,4 +1,4 @@
-import {explain, type Compiled, type Program} from '../../src/pure.js';
+import {explain, formatsText, type Compiled, type Program} from '../../src/pure.js';
 import {drawWork, type RowWork} from '../shell/charts.js';
 import {bytes, duration, percent, whole} from '../shell/format.js';
 import {at, copyOnClick, make} from '../shell/page.js';
@@ -129,7 +129,7 @@ export class Panels {
   }
 
   private showFacts({plan, launches}: Compiled): void {
-    const {tile, passes, slots, schedule, matrix, storage} = plan;
+    const {tile, passes, slots, schedule, matrix, formats} = plan;
     const items = passes.map(({itemBegin, itemEnd}) => whole(itemEnd - itemBegin));
     const facts: readonly (readonly [string, string])[] = [
       ['Kernel', `${plan.implementation}: ${plan.reason}`],
@@ -146,7 +146,12 @@ export class Panels {
         `${items.join(' + ')}${passes.length > 1 ? `, in ${passes.length} passes` : ''}${slots > 0 ? `, ${slots} partial` : ''}`,
       ],
       ['Schedule', `${bytes(schedule.byteLength)}, shared by all heads`],
-      ['Reads', matrix === null ? storage : `${storage}, multiplied by tensor cores of ${matrix.M} × ${matrix.N} × ${matrix.K}`],
+      [
+        'Reads',
+        matrix === null
+          ? formatsText(formats)
+          : `${formatsText(formats)}, multiplied by tensor cores of ${matrix.M} × ${matrix.N} × ${matrix.K}`,
+      ],
       ['Launches', String(launches.length)],
     ];
     at('facts').replaceChildren(...facts.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]));

@@ -1,6 +1,7 @@
 import type {Acsr} from '../acsr/index.js';
 import {ceilDiv, hash} from '../support/index.js';
-import type {Storage, TileShape} from './plan.js';
+import {commonFormat, formatsText, type FormatName, type Formats} from './formats.js';
+import type {TileShape} from './plan.js';
 import type {Device, MatrixConfig, Problem} from './problem.js';
 import type {Gpu} from './reference.js';
 
@@ -78,8 +79,8 @@ const MEASURED: readonly string[] = ['nvidia'];
 /** Workgroup memory that every device has. */
 const SAFE_BYTES = 16384;
 
-/** The shapes to choose from, best first as measured on an H200; the others are what `tune` tries. */
-const CHOICES: Record<Storage, Record<Situation, readonly TileName[]>> = {
+/** The shapes to choose from by the format of keys, best first as measured on an H200; the others are what `tune` tries. */
+const CHOICES: Record<FormatName, Record<Situation, readonly TileName[]>> = {
   float32: {
     long: ['long', 'wide', 'staged'],
     medium: ['wide', 'staged', 'narrow'],
@@ -104,8 +105,8 @@ export const settle = (tile: TileShape, items: number, slots: number, {multiproc
 /** The widest value for which an invocation's share of the output (rows/threadsY · valueDim/threadsX floats) stays in registers. */
 export const MAX_VALUE_DIM = {long: 64, other: 128};
 
-export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, storage: Storage, matrices = true): TileShape {
-  return TILES[candidates(acsr, problem, device, storage, matrices)[0]!];
+export function chooseTile(acsr: Acsr | null, problem: Problem, device: Device, formats: Formats, matrices = true): TileShape {
+  return TILES[candidates(acsr, problem, device, formats, matrices)[0]!];
 }
 
 /** The shapes that suit a problem on a device, the one to take first. `matrices`: the tensor cores may be used. */
@@ -113,21 +114,21 @@ export function candidates(
   acsr: Acsr | null,
   problem: Problem,
   device: Device,
-  storage: Storage,
+  formats: Formats,
   matrices = true,
 ): readonly TileName[] {
   const situation = situationOf(acsr, problem);
-  const names = suitable(situation, problem, device, storage, matrices);
-  const tuned = names.find((name) => name === device.tuned[kindOf(situation, problem, storage)]);
+  const names = suitable(situation, problem, device, formats, matrices);
+  const tuned = names.find((name) => name === device.tuned[kindOf(situation, problem, formats)]);
   return tuned === undefined ? names : [tuned, ...names.filter((name) => name !== tuned)];
 }
 
 /** Calls with the same key are taken to want the same tile shape. */
-export const tuningKey = (acsr: Acsr | null, problem: Problem, storage: Storage): string =>
-  kindOf(situationOf(acsr, problem), problem, storage);
+export const tuningKey = (acsr: Acsr | null, problem: Problem, formats: Formats): string =>
+  kindOf(situationOf(acsr, problem), problem, formats);
 
-const kindOf = (situation: Situation, {headDim, valueDim}: Problem, storage: Storage): string =>
-  `${storage}, ${situation} rows, ${headDim} → ${valueDim} features`;
+const kindOf = (situation: Situation, {headDim, valueDim}: Problem, formats: Formats): string =>
+  `${formatsText(formats)}, ${situation} rows, ${headDim} → ${valueDim} features`;
 
 /** Of the tile shapes above: what was tuned among other shapes says nothing. */
 export const TILES_VERSION = hash(JSON.stringify(TILES));
@@ -136,14 +137,14 @@ function suitable(
   situation: Situation,
   problem: Problem,
   device: Device,
-  storage: Storage,
+  formats: Formats,
   matrices: boolean,
 ): readonly TileName[] {
   const deep = problem.valueDim > MAX_VALUE_DIM.other;
   if (device.software) return [deep ? 'softwareDeep' : 'software'];
-  if (matrices && chooseMatrix(problem, device, storage) !== null) return MATRIX_CHOICES[situation];
+  if (matrices && chooseMatrix(problem, device, formats) !== null) return MATRIX_CHOICES[situation];
   if (deep) return ['deep'];
-  const names = CHOICES[storage][situation].filter(
+  const names = CHOICES[formats.key][situation].filter(
     (name) =>
       TILES[name].workgroupBytes <= device.maxWorkgroupBytes &&
       (TILES[name].rows < TILES.long.rows || problem.valueDim <= MAX_VALUE_DIM.long),
@@ -157,13 +158,17 @@ function suitable(
 const MAX_MATRIX_DIM = 128;
 const LANES = 32;
 
+/** What the matrices multiply, by the format of all operands. */
+const COMPONENTS: Record<FormatName, 'f16' | 'f32'> = {float32: 'f32', float16: 'f16'};
+
 /** The matrices to compute with: of the stored type, summed in float32, in fragments that tile 32 rows, 16 keys and 16 features. */
-export function chooseMatrix({headDim, valueDim}: Problem, device: Device, storage: Storage): MatrixConfig | null {
+export function chooseMatrix({headDim, valueDim}: Problem, device: Device, formats: Formats): MatrixConfig | null {
   const {subgroups, matrices} = device;
   if (subgroups === null || subgroups.min !== LANES || subgroups.max !== LANES) return null;
-  if (storage === 'float16' && !device.float16) return null;
+  const format = commonFormat(formats);
+  if (format === null || (format === 'float16' && !device.float16)) return null;
   if (Math.max(headDim, valueDim) > MAX_MATRIX_DIM || device.maxInvocations < TILES.matrix.rows) return null;
-  const component = storage === 'float16' ? 'f16' : 'f32';
+  const component = COMPONENTS[format];
   if (matrixBytes(headDim, valueDim, component) > device.maxWorkgroupBytes) return null;
   if (component === 'f32' && (headDim % 16 !== 0 || valueDim % 16 !== 0)) return null;
   const fits = ({componentType, resultComponentType, M, N, K}: MatrixConfig): boolean =>

@@ -2,11 +2,12 @@ import type {Acsr, Lines} from '../acsr/index.js';
 import {toWords} from './bits.js';
 import {MAX_VALUE_DIM, TILES} from './configurations.js';
 import {Draft, EVERY_LINE} from './draft.js';
+import {FORMATS, type Formats} from './formats.js';
 import {gridLines, lineKinds, asLines, lineWords} from './lines.js';
 import {Union} from './list_tiles.js';
 import {freezeTiling} from './make_plan.js';
 import {stepParts} from './parts.js';
-import {REGULAR, type Kinds, type Storage, type TileShape, type Work} from './plan.js';
+import {REGULAR, type Kinds, type TileShape, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import type {StrideClass} from './row_tiles.js';
 import {SpanCutter} from './spans.js';
@@ -19,8 +20,8 @@ import {SpanCutter} from './spans.js';
  * all rows of a tile; that rows of other residues compute it in vain costs less than a second pass would. Where some row has no runs, all
  * tiles have lists of keys.
  */
-export function decodePlan(rows: Acsr | Lines, problem: Problem, device: Device, storage: Storage): Work {
-  const tile = decodeTile(problem, device, storage);
+export function decodePlan(rows: Acsr | Lines, problem: Problem, device: Device, formats: Formats): Work {
+  const tile = decodeTile(problem, device, formats);
   const lines = asLines(rows);
   const words = lineWords(lines, problem);
   const classes = lines.rows.map(classify);
@@ -32,19 +33,19 @@ export function decodePlan(rows: Acsr | Lines, problem: Problem, device: Device,
     addTiles(acsr, tile, kinds, own, listed ? listSpans(acsr) : cutSpans(acsr, tile, classes[index]!));
   });
   const parts = (weights: readonly number[]) => stepParts(weights, gridLines(kinds, problem), device, tile);
-  return Object.freeze({problem, device, ...freezeTiling(draft.pack({parts})), tile, storage, matrix: null});
+  return Object.freeze({problem, device, ...freezeTiling(draft.pack({parts})), tile, formats, matrix: null});
 }
 
 /** Where plans are put together: one draft, kept from step to step, since fresh memory costs more than what is written to it. */
 const draft = new Draft(1);
 
 /** The shape of a decoding step, whose rows all read the same keys. Never of tensor cores, which have nothing to do with so few rows. */
-function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, storage: Storage): TileShape {
+function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, formats: Formats): TileShape {
   if (queryLength <= TILES.decode4.rows) return TILES.decode4;
   if (queryLength <= TILES.decode16.rows) return TILES.decode16;
   const deep = Math.max(headDim, valueDim) > MAX_VALUE_DIM.other;
   if (device.software) return deep ? TILES.softwareDeep : TILES.software;
-  return deep ? TILES.deep : storage === 'float16' ? TILES.narrowHalves : TILES.narrow;
+  return deep ? TILES.deep : FORMATS[formats.key].bytes < 4 ? TILES.narrowHalves : TILES.narrow;
 }
 
 /** Appends the spans of some successive rows. */

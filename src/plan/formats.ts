@@ -1,10 +1,8 @@
 import {ceilDiv} from '../support/index.js';
-import type {Storage} from './plan.js';
 import type {Problem} from './problem.js';
 
 /** How one operand of attention lies in memory while kernels read it. */
 export interface Format {
-  readonly name: Storage;
   /** Of a number. */
   readonly bytes: number;
   /** Rows are filled up with zeros to a multiple of so many numbers. */
@@ -13,35 +11,54 @@ export interface Format {
   readonly suffix: '' | 'Halves';
 }
 
-export const FORMATS: Readonly<Record<Storage, Format>> = Object.freeze({
-  float32: Object.freeze({name: 'float32', bytes: 4, padding: 1, suffix: ''}),
+export const FORMATS = Object.freeze({
+  float32: Object.freeze({bytes: 4, padding: 1, suffix: ''}),
   // 16 is a multiple of the fragments of every tensor core.
-  float16: Object.freeze({name: 'float16', bytes: 2, padding: 16, suffix: 'Halves'}),
-});
+  float16: Object.freeze({bytes: 2, padding: 16, suffix: 'Halves'}),
+}) satisfies Readonly<Record<string, Format>>;
+
+export type FormatName = keyof typeof FORMATS;
 
 export type OperandName = 'query' | 'key' | 'value';
 export const OPERANDS: readonly OperandName[] = ['query', 'key', 'value'];
-export type Formats = Readonly<Record<OperandName, Format>>;
+export type Formats = Readonly<Record<OperandName, FormatName>>;
 
-const SAME = Object.freeze(
-  Object.fromEntries(
-    Object.entries(FORMATS).map(([name, format]) => [name, Object.freeze({query: format, key: format, value: format})]),
-  ),
-) as Readonly<Record<Storage, Formats>>;
+/** How a kernel reads query, key and value: the word of a call. */
+export type Precision = 'float32' | 'float16';
 
-/** What the one word that calls have for their precision means for each operand. */
-export const formatsOf = (storage: Storage): Formats => SAME[storage];
+const MEANINGS: Readonly<Record<Precision, Formats>> = Object.freeze({
+  float32: Object.freeze({query: 'float32', key: 'float32', value: 'float32'}),
+  float16: Object.freeze({query: 'float16', key: 'float16', value: 'float16'}),
+});
 
-/** Whether some operand is not read as the tensor that it is. */
-export const converts = (storage: Storage): boolean => OPERANDS.some((operand) => formatsOf(storage)[operand].suffix !== '');
+export const formatsOf = (precision: Precision): Formats => MEANINGS[precision];
+
+/** All operands as the tensors that they are. */
+export const TENSORS = formatsOf('float32');
+
+/** The format that all operands have, or null where they differ. */
+export const commonFormat = ({query, key, value}: Formats): FormatName | null => (query === key && key === value ? query : null);
+
+/** In words: one, or those of query, key and value. */
+export const formatsText = (formats: Formats): string =>
+  commonFormat(formats) ?? OPERANDS.map((operand) => `${operand} ${formats[operand]}`).join(', ');
+
+/** The operands that are not read as the tensors that they are. */
+export const convertedOperands = (formats: Formats): OperandName[] =>
+  OPERANDS.filter((operand) => FORMATS[formats[operand]].suffix !== '');
+
+export const converts = (formats: Formats): boolean => convertedOperands(formats).length > 0;
 
 /** Numbers of a row with its padding. */
-export const paddedRow = ({padding}: Format, features: number): number => padding * ceilDiv(features, padding);
+export const paddedRow = (name: FormatName, features: number): number => {
+  const {padding} = FORMATS[name];
+  return padding * ceilDiv(features, padding);
+};
 
-export const rowBytes = (format: Format, features: number): number => format.bytes * paddedRow(format, features);
+export const rowBytes = (name: FormatName, features: number): number => FORMATS[name].bytes * paddedRow(name, features);
 
 /** Columns of a row, each the 16 bytes that a kernel reads at a time; the last of a row without padding may be shorter. */
-export const columnsIn = (format: Format, features: number): number => ceilDiv(rowBytes(format, features), 16);
+export const columnsIn = (name: FormatName, features: number): number => ceilDiv(rowBytes(name, features), 16);
 
 /** Bytes of each operand of a call. */
 export function operandBytes(

@@ -2,10 +2,11 @@ import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
 import {pack} from './format.js';
+import {TENSORS, type Formats} from './formats.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
 import {draftMask, draftRows, freezeTiling} from './make_plan.js';
 import {partsOf, WHOLE} from './parts.js';
-import {REGULAR, type Plan, type Storage, type TileShape, type Tiling, type Work} from './plan.js';
+import {REGULAR, type Plan, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {transpose} from './transpose.js';
 
@@ -27,15 +28,15 @@ export interface GradientPlan {
   /** Offsets are those in the schedule of `rows`; passes are in waves, which use the same slots one after another. */
   readonly keys: KeyTiling;
   readonly results: KeyResults;
-  /** What the forward pass read. Both plans store float32; gradients are those of what was read. */
-  readonly storage: Storage;
+  /** What the forward pass read. Both plans read tensors; gradients are those of what was read. */
+  readonly formats: Formats;
 }
 
 export type KeyTiling = Omit<Tiling, 'schedule'>;
 
 /** Plans the backward pass of a forward plan: with the same implementation, and the tiles that suit four products. */
 export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, results: KeyResults): GradientPlan {
-  const {problem, device, implementation, storage} = forward;
+  const {problem, device, implementation, formats} = forward;
   const lines = given === null ? null : asLines(given);
   const tile = gradientTile(lines, problem, device);
   // Heads of different patterns choose anew.
@@ -50,17 +51,17 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf);
   const parts = (height: TileShape) => (weights: readonly number[]) => partsOf(weights, onGrid, device, height);
 
-  const work = {problem, device, tile, storage: 'float32' as const, matrix: null};
+  const work = {problem, device, tile, formats: TENSORS, matrix: null};
   const named = kinds.heads === 'item' ? problem.heads : 1;
   const room = scratchRoom(device) - named * problem.queryLength;
   const {row, key} = recordColumns(problem, results);
   const parted = draft.pack({parts: parts(tile)});
   const tiling = freezeTiling(parted.slots * tile.rows * row <= room ? parted : draft.pack({parts: WHOLE}));
-  if (keyDraft === null) return Object.freeze({rows: Object.freeze({...work, ...tiling}), keys: NO_KEYS, results, storage});
+  if (keyDraft === null) return Object.freeze({rows: Object.freeze({...work, ...tiling}), keys: NO_KEYS, results, formats});
   const mostSlots = Math.max(1, Math.floor(room / (tile.keys * key)));
   const cutting = {parts: parts({...tile, keys: tile.rows}), direct: results === 'gradients', mostSlots};
   const {schedule, ...keys} = freezeTiling(keyDraft.pack(cutting, tiling));
-  return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, storage});
+  return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, formats});
 }
 
 const NO_KEYS: KeyTiling = Object.freeze({passes: [], offsets: pack({}).offsets, slots: 0, weights: new Int32Array(0)});

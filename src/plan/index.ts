@@ -7,7 +7,6 @@ export {
   type Pass,
   type Plan,
   type Report,
-  type Storage,
   type TileShape,
   type Tiling,
   type Work,
@@ -20,16 +19,21 @@ export {REFERENCE, type Gpu} from './reference.js';
 export {mostKeys} from './most_keys.js';
 export {
   columnsIn,
+  commonFormat,
+  convertedOperands,
   converts,
   FORMATS,
   formatsOf,
+  formatsText,
   operandBytes,
   OPERANDS,
   paddedRow,
   rowBytes,
-  type Format,
+  TENSORS,
+  type FormatName,
   type Formats,
   type OperandName,
+  type Precision,
 } from './formats.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';

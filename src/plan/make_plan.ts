@@ -4,6 +4,7 @@ import {toWords} from './bits.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
 import {predictMs} from './cost.js';
 import {addDense} from './dense.js';
+import {TENSORS, type Formats} from './formats.js';
 import {Draft, EVERY_LINE, type Counts} from './draft.js';
 import {pack} from './format.js';
 import {addFused, addListed} from './fused.js';
@@ -16,7 +17,6 @@ import {
   type Kinds,
   type Plan,
   type Report,
-  type Storage,
   type TileShape,
   type Tiling,
 } from './plan.js';
@@ -26,7 +26,8 @@ import {scratchLayout} from './scratch.js';
 
 /** What a plan may be told beside what it computes. */
 export interface PlanOptions {
-  readonly storage?: Storage | undefined;
+  /** Default: the tensors as they are. */
+  readonly formats?: Formats | undefined;
   readonly tile?: TileShape;
   /** Tensor cores may be used. Default true. */
   readonly matrices?: boolean;
@@ -38,11 +39,11 @@ export function makePlan(
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto' = 'auto',
-  {storage = 'float32', matrices = true, tile}: PlanOptions = {},
+  {formats = TENSORS, matrices = true, tile}: PlanOptions = {},
 ): Plan {
   oneOf('implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");
   const lines = asLines(rows);
-  const kernel = kernelOf(largestOf(lines), problem, device, storage, matrices, tile);
+  const kernel = kernelOf(largestOf(lines), problem, device, formats, matrices, tile);
   if (isWide(problem)) return planWide(lines, problem, device, implementation, kernel);
   const {draft, ...chosen} = draftRows(lines, problem, device, implementation, kernel.tile);
   return finish(draft, chosen, kernel, problem, device, lines);
@@ -52,10 +53,10 @@ const kernelOf = (
   acsr: Acsr | null,
   problem: Problem,
   device: Device,
-  storage: Storage,
+  formats: Formats,
   matrices: boolean,
-  tile: TileShape = chooseTile(acsr, problem, device, storage, matrices),
-): Kernel => ({tile, storage, matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, storage) : null});
+  tile: TileShape = chooseTile(acsr, problem, device, formats, matrices),
+): Kernel => ({tile, formats, matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, formats) : null});
 
 /** Tiles, and why these. */
 interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
@@ -226,9 +227,9 @@ const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 export function planMaskTensor(
   problem: Problem,
   device: Device,
-  {storage = 'float32', matrices = true, tile}: PlanOptions = {},
+  {formats = TENSORS, matrices = true, tile}: PlanOptions = {},
 ): Plan {
-  const kernel = kernelOf(null, problem, device, storage, matrices, tile);
+  const kernel = kernelOf(null, problem, device, formats, matrices, tile);
   if (isWide(problem)) return planWide(null, problem, device, 'dense', kernel);
   return finish(
     draftMask(problem, kernel.tile),

@@ -1,11 +1,9 @@
 import type {Packed} from './format.js';
+import type {Formats} from './formats.js';
 import type {Device, MatrixConfig, Problem} from './problem.js';
 
 /** Which kernel computes: `fused` the tiles that the pattern touches, `dense` all of them. */
 export type Implementation = 'fused' | 'dense';
-
-/** How query, key and value are stored while the kernel reads them. Scores, softmax and sums are float32 in either case. */
-export type Storage = 'float32' | 'float16';
 
 /** What one workgroup holds: `rows` queries against `keys` keys at a time, on a grid of threadsX × threadsY invocations. */
 export interface TileShape {
@@ -65,7 +63,8 @@ export interface Tiling extends Packed {
 /** With which kernel. */
 export interface Kernel {
   readonly tile: TileShape;
-  readonly storage: Storage;
+  /** How the kernel reads query, key and value. */
+  readonly formats: Formats;
   /** What the tensor cores multiply; null where the kernel does without them. */
   readonly matrix: MatrixConfig | null;
 }

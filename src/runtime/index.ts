@@ -5,7 +5,7 @@ export {mergeAttention} from './helpers/merge.js';
 export {KvCache} from './kv/kv_cache.js';
 export type {KvAttendOptions, KvCacheOptions} from './kv/kv_options.js';
 export {relativePositionBias, type RelativePositionOptions} from './helpers/relative_bias.js';
-export type {Precision, SparseAttentionOptions} from './call/options.js';
+export type {SparseAttentionOptions} from './call/options.js';
 export type {NumberArray} from './given/number_array.js';
 export type {SegmentIds} from './terms/segments.js';
 export type {ScoreOption} from './terms/terms.js';

@@ -35,7 +35,7 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   const {one, over} = launcher(plan, options, {params: {rowKeys: mostKeys(plan)}});
 
   const launches: Launch[] = [];
-  if (converts(plan.storage)) launches.push(one(convertProgram(plan), convertGrid(plan)));
+  if (converts(plan.formats)) launches.push(one(convertProgram(plan), convertGrid(plan)));
   if (maskShape !== undefined) launches.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
   if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
   const lines = [heads, batch] as const;

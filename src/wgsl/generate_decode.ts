@@ -1,14 +1,4 @@
-import {
-  formatsOf,
-  mostKeys,
-  operandBytes,
-  scratchLayout,
-  type Device,
-  type Kinds,
-  type Pass,
-  type Work,
-  type Storage,
-} from '../plan/index.js';
+import {mostKeys, operandBytes, scratchLayout, type Device, type Kinds, type Pass, type Work, type Formats} from '../plan/index.js';
 import {keyOf, Lru} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
@@ -22,7 +12,7 @@ import {copiedOf, heldPairs, placesOf, writeHeld, type Held} from './text/held.j
 import {kernelShape, type Structure} from './tile/kernel_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
 import type {BindingRole, Launch, Program} from './text/program.js';
-import {roleOf, rolesOf} from './text/row_access.js';
+import {roleOf} from './text/row_access.js';
 
 /** One step of decoding, ready to run: its buffers are written anew each time, its programs are few. */
 export interface DecodeStep {
@@ -45,7 +35,7 @@ export interface DecodeOptions {
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
 export function generateStep(plan: Work, {features: asked, held}: DecodeOptions): DecodeStep {
-  const {problem, passes, slots, storage, device} = plan;
+  const {problem, passes, slots, formats, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
   const [pass] = passes as [Pass];
@@ -53,8 +43,7 @@ export function generateStep(plan: Work, {features: asked, held}: DecodeOptions)
   const {one, over} = launcher(plan, {features}, {params: {rowKeys: mostKeys(plan)}});
   const lines = [heads, batch] as const;
 
-  const formats = formatsOf(storage);
-  const shape: AppendShape = {headDim, valueDim, storage, nativeHalves: device.float16, queries: formats.query.suffix !== ''};
+  const shape: AppendShape = {headDim, valueDim, formats, nativeHalves: device.float16, queries: formats.query !== 'float32'};
   const tokens = queryLength / packedHeads;
   const sizes = {
     batch,
@@ -82,7 +71,7 @@ export function generateStep(plan: Work, {features: asked, held}: DecodeOptions)
     words,
     tail,
     workBytes: Object.freeze({scratch: Math.max(16, scratch), rowSums: 16, ...queries}),
-    memory: memoryOf(storage),
+    memory: memoryOf(formats),
   });
 }
 
@@ -97,11 +86,11 @@ interface Programs {
 const written = new WeakMap<Device, Lru<string, Programs>>();
 
 function programsOf(plan: Work, shape: AppendShape, features: Features, kinds: Kinds): Programs {
-  const {device, tile, storage} = plan;
+  const {device, tile, formats} = plan;
   const {headDim, valueDim} = plan.problem;
   let programs = written.get(device);
   if (programs === undefined) written.set(device, (programs = new Lru({entries: 32})));
-  const structure: Omit<Structure, 'device'> = {tile, storage, problem: {headDim, valueDim}};
+  const structure: Omit<Structure, 'device'> = {tile, formats, problem: {headDim, valueDim}};
   const name = keyOf({...structure, shape, features, kinds});
   return (
     programs.get(name) ??
@@ -131,7 +120,7 @@ export function generateAppend(
     words,
     tail: Object.freeze({pairs: words.length / 2}),
     workBytes: Object.freeze({}),
-    memory: memoryOf(shape.storage),
+    memory: memoryOf(shape.formats),
   });
 }
 
@@ -140,7 +129,4 @@ function copyLaunches(shape: AppendShape, sizes: AppendSizes, held: Held): Launc
   return copied === 0 ? [] : [copyLaunch(remembered(copyProgram, shape), shape, sizes, copied)];
 }
 
-function memoryOf(storage: Storage): DecodeStep['memory'] {
-  const [, key, value] = rolesOf(formatsOf(storage));
-  return [key, value];
-}
+const memoryOf = (formats: Formats): DecodeStep['memory'] => [roleOf('key', formats), roleOf('value', formats)];

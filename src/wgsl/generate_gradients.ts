@@ -19,7 +19,7 @@ import {gradientShape} from './gradient/gradient_shape.js';
 import {packGrid, packMaskProgram} from './around/pack_mask.js';
 import {CONTINUES, SUMS_BATCH, SUMS_HEADS} from './text/params.js';
 import type {Launch, Program} from './text/program.js';
-import {ROUNDED, roundGrid, roundProgram} from './around/round.js';
+import {roundedRoles, roundGrid, roundProgram} from './around/round.js';
 import {rowStatsGrid, rowStatsProgram} from './gradient/row_stats.js';
 import {clearProgram, diagonalProgram, elementGrid} from './gradient/score_gradients.js';
 import {sumGroups, sumProgram, type Records} from './gradient/sum_records.js';
@@ -100,10 +100,10 @@ class Writer {
     private readonly options: GradientOptions,
   ) {
     const {features = PLAIN, maskShape} = options;
-    const {rows, storage} = plan;
+    const {rows, formats} = plan;
     const {one} = launcher(rows, options);
     const tail = tailOf(rows, features, maskShape ?? null);
-    if (converts(storage)) this.launches.push(one(roundProgram(rows), roundGrid(rows)));
+    if (converts(formats)) this.launches.push(one(roundProgram(rows, formats), roundGrid(rows, formats)));
     if (maskShape !== undefined) this.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
     if (gathers(features)) this.push(one(gatherProgram(features), gatherGrid(tail)));
   }
@@ -187,7 +187,8 @@ class Writer {
   }
 
   private push(...launches: readonly Launch[]): void {
-    const instead = converts(this.plan.storage) ? {instead: ROUNDED} : {};
+    const {formats} = this.plan;
+    const instead = converts(formats) ? {instead: roundedRoles(formats)} : {};
     for (const launch of launches) this.launches.push(Object.freeze({...launch, ...instead}));
   }
 }

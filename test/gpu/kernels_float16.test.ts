@@ -10,7 +10,7 @@ const PATTERN = slidingWindow({left: 30, right: 9}).or(globalTokens(2));
 
 async function expectHalves(pattern: Pattern, problem: Problem, inputs: AttentionInputs, what: string): Promise<void> {
   for (const implementation of ['fused', 'dense'] as const) {
-    const compiled = compile(pattern, problem, host().limits, {storage: 'float16', implementation});
+    const compiled = compile(pattern, problem, host().limits, {precision: 'float16', implementation});
     const output = runCompiled(compiled, tensorsOf(inputs), 1 / Math.sqrt(problem.headDim));
     await expectAttention(output, inHalves(inputs), (q, k) => pattern.attends(q, k, problem), {}, `${what}, ${implementation}`);
   }
@@ -52,7 +52,7 @@ describe('float16 storage on WebGPU', () => {
     inputs.value[8 * 21] = -7e4;
     inputs.key[8 * 39] = NaN;
     const pattern = causal();
-    const compiled = compile(pattern, problem, host().limits, {storage: 'float16', implementation: 'fused'});
+    const compiled = compile(pattern, problem, host().limits, {precision: 'float16', implementation: 'fused'});
     const output = runCompiled(compiled, tensorsOf(inputs), 0.3);
     const found = await output.data();
     expect([...Array(40).keys()].filter((row) => found.slice(8 * row, 8 * row + 8).some(Number.isNaN))).toEqual([39]);

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {complete, oneLine, compress, PLAIN, type Compiled} from '../../src/pure.js';
+import {complete, oneLine, compress, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
 import {
   causal,
   prepare,
@@ -22,7 +22,7 @@ import {onSecondBackend} from '../support/second_backend.js';
 /** Whether plans of float16 run on tensor cores here. Everything else of this file holds for the kernels that do without them, too. */
 const onMatrices = (): boolean => {
   const problem = problemFor({queryLength: 64, keyLength: 64, queryOffset: 0});
-  return makePlan(compress(causal(), problem), problem, host().limits, 'fused', {storage: 'float16'}).matrix !== null;
+  return makePlan(compress(causal(), problem), problem, host().limits, 'fused', {formats: formatsOf('float16')}).matrix !== null;
 };
 
 function compileCase(each: MatrixCase): Compiled {
@@ -31,7 +31,7 @@ function compileCase(each: MatrixCase): Compiled {
   const tile = onMatrices() ? tileOf(each) : {};
   // Nothing else of a plan for tensor cores depends on this.
   const device = each.whole ? {...host().limits, software: true} : host().limits;
-  const plan = makePlan(acsr, problem, device, implementation, {storage: 'float16', ...tile});
+  const plan = makePlan(acsr, problem, device, implementation, {formats: formatsOf('float16'), ...tile});
   return complete(plan, oneLine(acsr), {features: {...PLAIN, bias: bias !== undefined}});
 }
 
@@ -226,7 +226,7 @@ describe('on tensor cores, or where there are none in registers, float16 attenti
     const pairs: Attends = (q, k, b, h) =>
       (q < 32 && k >= 60) || (q % 11 !== 5 && mulberry32(((b * 2 + h) * 70 + q) * 150 + k + 1)() < 0.2);
     const thirds: Attends = (q, k, _b, h) => k % 3 === 0 && k >= q - 9 * h && k <= q + 40;
-    const base = makePlan(compress(causal(), problem), problem, host().limits, 'fused', {storage: 'float16'});
+    const base = makePlan(compress(causal(), problem), problem, host().limits, 'fused', {formats: formatsOf('float16')});
     for (const [kinds, attends, parts] of [
       [{...REGULAR, rows: 'list', keys: 'list', mask: 'bits', heads: 'item', batch: 'item'}, pairs, true],
       [{...REGULAR, keys: 'list', heads: 'item'}, thirds, false],

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {complete, oneLine, compress, type Problem, type Storage} from '../../src/pure.js';
+import {complete, oneLine, compress, type Problem, type Precision, formatsOf} from '../../src/pure.js';
 import {causal, globalTokens, prepare, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, type TileShape} from '../../src/plan/index.js';
@@ -17,7 +17,7 @@ const PRECISIONS = ['float32', 'float16'] as const;
 const IMPLEMENTATIONS = ['fused', 'dense'] as const;
 
 /** What the kernel computes with: the inputs themselves, or what their conversion leaves of them. */
-const asStored = (inputs: AttentionInputs, precision: Storage): AttentionInputs =>
+const asStored = (inputs: AttentionInputs, precision: Precision): AttentionInputs =>
   precision === 'float16' ? inHalves(inputs) : inputs;
 
 /** The words of a mask would fill pages. */
@@ -29,7 +29,7 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
   async function expectRight(
     pattern: Pattern,
     problem: Problem,
-    options: {readonly precision: Storage; readonly implementation?: 'auto' | 'fused' | 'dense'; readonly bias?: tf.Tensor},
+    options: {readonly precision: Precision; readonly implementation?: 'auto' | 'fused' | 'dense'; readonly bias?: tf.Tensor},
     says: OracleOptions = {},
     inputs = randomInputs(problem),
   ): Promise<tf.TypedArray> {
@@ -47,13 +47,13 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
     const {limits} = host();
     expect(limits.subgroups).toEqual(subgroups);
     expect(limits.float16).toBe(float16);
-    for (const storage of PRECISIONS) {
-      const plan = makePlan(acsr, problem, limits, 'fused', {storage});
+    for (const precision of PRECISIONS) {
+      const plan = makePlan(acsr, problem, limits, 'fused', {formats: formatsOf(precision)});
       const names = generate(plan).map(({program}) => program.name.replace('SparseAttention.', ''));
-      expect(names).toEqual(storage === 'float16' ? ['convert', 'attend'] : ['attend']);
+      expect(names).toEqual(precision === 'float16' ? ['convert', 'attend'] : ['attend']);
       const {code} = generate(plan).at(-1)!.program;
       expect(code.includes('subgroupShuffleXor')).toBe(subgroups !== null);
-      expect(code.includes('enable f16;')).toBe(float16 && storage === 'float16');
+      expect(code.includes('enable f16;')).toBe(float16 && precision === 'float16');
     }
   });
 
@@ -154,7 +154,7 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const acsr = compress(pattern, problem);
         // As a GPU gets it, in tiles that a software adapter compiles fast.
         const device = {...CORE_DEVICE, subgroups, float16};
-        const plan = makePlan(acsr, problem, device, 'fused', {storage: precision, tile: TILES.software});
+        const plan = makePlan(acsr, problem, device, 'fused', {formats: formatsOf(precision), tile: TILES.software});
         checkPlan(plan);
         expect(plan.slots).toBeGreaterThan(0);
         const compiled = complete(plan, oneLine(acsr));
@@ -175,7 +175,7 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         const {pattern, ...each} = corpusCase(name);
         const problem = problemOfCase({pattern, ...each});
         const acsr = compress(pattern, problem);
-        const plan = makePlan(acsr, problem, device, 'fused', {storage: precision, tile});
+        const plan = makePlan(acsr, problem, device, 'fused', {formats: formatsOf(precision), tile});
         checkPlan(plan);
         const compiled = complete(plan, oneLine(acsr));
         expect(compiled.launches.some(({program}) => program.code.includes('// stage queries'))).toBeTrue();
@@ -272,11 +272,13 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
 
   it('cover every case of the corpus by a plan', () => {
     for (const each of CORPUS) {
-      for (const storage of PRECISIONS) {
+      for (const precision of PRECISIONS) {
         const problem = problemOfCase(each);
-        const plan = makePlan(compress(each.pattern, problem), problem, host().limits, each.implementation, {storage});
+        const plan = makePlan(compress(each.pattern, problem), problem, host().limits, each.implementation, {
+          formats: formatsOf(precision),
+        });
         expect(() => checkPlan(plan))
-          .withContext(`${each.name}, ${storage}`)
+          .withContext(`${each.name}, ${precision}`)
           .not.toThrow();
       }
     }

@@ -33,7 +33,7 @@ describe('SPLAT_DEBUG on WebGPU', () => {
     const x = tf.ones([1, 1, 21, 4]);
     const problem = problemFor({queryLength: 21, keyLength: 21, queryOffset: 0}, {headDim: 4});
     // The plan that the call will take from the cache.
-    const {plan} = compiledPlan(causal(), problem, host().limits, {implementation: 'fused', features: PLAIN, storage: 'float32'});
+    const {plan} = compiledPlan(causal(), problem, host().limits, {implementation: 'fused', features: PLAIN, precision: 'float32'});
     const words = plan.schedule.slice(0, 8);
     plan.schedule.fill(0, 0, 8);
     expect(() => attend(x)).toThrowError(/^plan: /);

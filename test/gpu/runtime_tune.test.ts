@@ -58,7 +58,7 @@ describe('tune on WebGPU', () => {
       const matrices = [{componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16}];
       const cores = {...device, float16: true, subgroups: {min: 32, max: 32}, matrices, software: false, maxWorkgroupBytes: 32768};
       const names = (features: Features): readonly string[] =>
-        tuningOf(causal(), problem, cores, {features, storage: 'float16'}).names;
+        tuningOf(causal(), problem, cores, {features, precision: 'float16'}).names;
       expect(names(PLAIN)).toContain('matrix');
       expect(names({...PLAIN, alibi: true})).not.toContain('matrix');
     });

@@ -8,7 +8,7 @@ import {
   type Compiled,
   type Device,
   type Program,
-  type Storage,
+  type Precision,
 } from '../../src/pure.js';
 import {causal, globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
@@ -44,8 +44,8 @@ function longRows(): Compiled {
 }
 
 /** Programs of a device with more than the core. */
-const featured = (device: Device, storage: Storage, name: string): Program =>
-  programOf(compile(causal(), problemFor(long, {headDim: 64}), device, {implementation: 'fused', storage}), name);
+const featured = (device: Device, precision: Precision, name: string): Program =>
+  programOf(compile(causal(), problemFor(long, {headDim: 64}), device, {implementation: 'fused', precision}), name);
 
 const staged = {...CORE_DEVICE, tuned: {'float32, long rows, 64 → 64 features': 'staged'}};
 
@@ -138,7 +138,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'round-64',
     says: 'what a forward pass read as halves, for its backward pass',
-    program: backward(long, 64, 'round', undefined, {storage: 'float16'}),
+    program: backward(long, 64, 'round', undefined, {precision: 'float16'}),
   },
   {name: 'row-stats-16', says: 'what a backward pass needs of each row', program: backward(short, 16, 'rowStats')},
   {name: 'query-gradients-16', says: '32 × 32 tiles, owns rows', program: backward(short, 16, 'queryGradients')},

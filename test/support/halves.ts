@@ -1,3 +1,4 @@
+import {OPERANDS, type OperandName} from '../../src/plan/index.js';
 import type {AttentionInputs} from '../oracle.js';
 
 const LARGEST_HALF = 65504;
@@ -14,9 +15,8 @@ export function toHalf(value: number): number {
   return Math.sign(value) * (rounded > LARGEST_HALF ? Infinity : rounded);
 }
 
-/** The inputs as the conversion to float16 leaves them: finite floats past the largest half become it. */
-export function inHalves(inputs: AttentionInputs): AttentionInputs {
-  const {query, key, value} = inputs;
+/** The inputs as the conversion to float16 leaves them, or some of them: finite floats past the largest half become it. */
+export function inHalves(inputs: AttentionInputs, operands: readonly OperandName[] = OPERANDS): AttentionInputs {
   const read = (x: number): number => toHalf(Number.isFinite(x) ? Math.max(-LARGEST_HALF, Math.min(x, LARGEST_HALF)) : x);
-  return {...inputs, query: query.map(read), key: key.map(read), value: value.map(read)};
+  return {...inputs, ...Object.fromEntries(operands.map((operand) => [operand, inputs[operand].map(read)]))};
 }

@@ -1,5 +1,5 @@
 import {IntList, ITEM, KEY_ITEM, KEY_MERGE, MERGE, pack, SPAN, VISIT, write, type Section} from '../../src/plan/format.js';
-import type {GradientPlan, Kinds, Pass, Plan, Problem} from '../../src/plan/index.js';
+import {formatsOf, type GradientPlan, type Kinds, type Pass, type Plan, type Problem} from '../../src/plan/index.js';
 import {causal} from '../../src/pattern/index.js';
 import type {Attends} from '../oracle.js';
 import {planFor, SOFTWARE_DEVICE} from './plans.js';
@@ -115,7 +115,7 @@ export function handMadeGradients(
     rows: {...rows, schedule},
     keys: {passes: [pass], offsets, slots: slots.most, weights: Int32Array.from(weights)},
     results,
-    storage: 'float32',
+    formats: formatsOf('float32'),
   };
 }
 

@@ -14,6 +14,7 @@ import {
   type Device,
   type Launch,
   type Launched,
+  formatsOf,
 } from '../../src/pure.js';
 import {KEY_ITEM, VISIT} from '../../src/plan/index.js';
 import {CORPUS, problemOfCase} from '../corpus.js';
@@ -24,13 +25,13 @@ const NARROW: Device = {...CORE_DEVICE, maxWorkgroupsPerDimension: 3};
 const held = {sinks: 2, ring: 62, sequences: [{tokens: 5, first: 4, row: 0, source: 1, deadEnd: 9, biasBase: 0}]};
 
 /** A step of two sequences that each have rows of their own, or of one. */
-function stepOf(sequences: 1 | 2, device: Device, storage: 'float32' | 'float16' = 'float32'): ReturnType<typeof compileStep> {
+function stepOf(sequences: 1 | 2, device: Device, precision: 'float32' | 'float16' = 'float32'): ReturnType<typeof compileStep> {
   const problem = problemFor({queryLength: 6, keyLength: 640, queryOffset: 634}, {batch: sequences, heads: 2, packedHeads: 3});
   const rows = [causal(), slidingWindow({left: 300})].slice(0, sequences);
   const lines = rows.map((pattern) => oneLine(compress(pattern, {queryLength: 2, keyLength: 640, queryOffset: 634})));
   const each = held.sequences[0]!;
   const all = {...held, sequences: Array.from({length: sequences}, () => each)};
-  return compileStep(lines, problem, device, {features: {...PLAIN, alibi: true, sinks: true}, storage, held: all});
+  return compileStep(lines, problem, device, {features: {...PLAIN, alibi: true, sinks: true}, precision, held: all});
 }
 
 describe('the laws of launches', () => {
@@ -50,21 +51,21 @@ describe('the laws of launches', () => {
     const pattern = slidingWindow({left: 70}).or(strided({stride: 16}));
     const devices = [CORE_DEVICE, NARROW, featuredDevice(MATRIX_16), {...CORE_DEVICE, maxBindingBytes: 2 ** 17}];
     for (const device of devices)
-      for (const storage of ['float32', 'float16'] as const)
+      for (const precision of ['float32', 'float16'] as const)
         for (const features of [PLAIN, EVERYTHING]) {
-          const forward = compile(pattern, problem, device, {features, storage, aux: 'logSumExp', implementation: 'fused'});
+          const forward = compile(pattern, problem, device, {features, precision, aux: 'logSumExp', implementation: 'fused'});
           checkLaunches(forward);
           checkLaunches(compileGradients(forward, true));
-          checkLaunches(compileMaskTensor(problem, device, [2, 1, 500, 500], {features, storage}));
-          checkLaunches(compile(pattern, {...problem, headDim: 300}, device, {storage}));
+          checkLaunches(compileMaskTensor(problem, device, [2, 1, 500, 500], {features, precision}));
+          checkLaunches(compile(pattern, {...problem, headDim: 300}, device, {precision}));
         }
   });
 
   it('hold for steps of decoding, and for tokens that are appended alone', () => {
     for (const device of [CORE_DEVICE, SOFTWARE_DEVICE, NARROW])
-      for (const storage of ['float32', 'float16'] as const) {
-        for (const sequences of [1, 2] as const) checkLaunches(stepOf(sequences, device, storage));
-        const shape = {headDim: 16, valueDim: 16, storage, nativeHalves: false};
+      for (const precision of ['float32', 'float16'] as const) {
+        for (const sequences of [1, 2] as const) checkLaunches(stepOf(sequences, device, precision));
+        const shape = {headDim: 16, valueDim: 16, formats: formatsOf(precision), nativeHalves: false};
         checkLaunches(generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held));
       }
   });

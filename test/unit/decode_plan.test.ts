@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {compress, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout, type Lines} from '../../src/acsr/index.js';
 import {causal, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
-import {checkWork, CORE_DEVICE, decodePlan, toDense, type Problem, type Work} from '../../src/plan/index.js';
+import {checkWork, CORE_DEVICE, decodePlan, toDense, type Problem, type Work, formatsOf} from '../../src/plan/index.js';
 import {readItem, readSpan, type Span} from '../../src/plan/format.js';
 import {CORPUS, randomMask} from '../corpus.js';
 import {arbitraryPattern} from '../support/arbitraries.js';
@@ -59,7 +59,7 @@ describe('the plan of a decoding step', () => {
       ] as const) {
         const acsr = rowsAt(pattern, layoutOf(pattern, 20, 300), length, count, heads);
         for (const device of [CORE_DEVICE, SOFTWARE_DEVICE]) {
-          const plan = decodePlan(acsr, problemOf(acsr), device, 'float32');
+          const plan = decodePlan(acsr, problemOf(acsr), device, formatsOf('float32'));
           expect(plan.passes.length).toBe(1);
           checkWork(plan);
           expect(() => expectSamePairs(plan, pairsOf(acsr)))
@@ -88,7 +88,7 @@ describe('the plan of a decoding step', () => {
           const layout = layoutOf(pattern, 6, 126);
           const rows = sequences.map(({length, count}) => rowsAt(pattern, layout, length, count, heads, 6));
           const device = software ? SOFTWARE_DEVICE : CORE_DEVICE;
-          const plan = decodePlan(eachSequence(rows), problemOf(rows[0]!, {batch: rows.length}), device, 'float32');
+          const plan = decodePlan(eachSequence(rows), problemOf(rows[0]!, {batch: rows.length}), device, formatsOf('float32'));
           checkWork(plan);
           rows.forEach((acsr, b) => expect(toDense(plan, {batch: b})).toEqual(pairsOf(acsr)));
         },
@@ -100,7 +100,7 @@ describe('the plan of a decoding step', () => {
   it('has every stride in the spans of a row tile', () => {
     const pattern = strided({stride: 5}).and(causal()).or(window(9, 2)).or(window(3));
     const acsr = rowsAt(pattern, {sinks: 0, ring: 100}, 70, 2, 4);
-    const plan = decodePlan(acsr, problemOf(acsr), SOFTWARE_DEVICE, 'float32');
+    const plan = decodePlan(acsr, problemOf(acsr), SOFTWARE_DEVICE, formatsOf('float32'));
     const {spanBegin, spanEnd} = readItem(plan, 0);
     const strides = new Set<number>();
     for (let span = spanBegin; span < spanEnd; span++) strides.add(readSpan(plan, span).keyStride);
@@ -114,7 +114,7 @@ describe('the plan of a decoding step', () => {
     const irregular = (used: number): Acsr => compress(randomMask(2, 600, 0.5, used).and(prefix(used)), lengths);
     const rows = [irregular(600), irregular(570), rowsAt(causal(), {sinks: 0, ring: 600}, 40, 2)];
     expect(rows[0]!.irregularRows.length).toBeGreaterThan(0);
-    const plan = decodePlan(eachSequence(rows), problemOf(rows[0]!, {batch: 3}), CORE_DEVICE, 'float32');
+    const plan = decodePlan(eachSequence(rows), problemOf(rows[0]!, {batch: 3}), CORE_DEVICE, formatsOf('float32'));
     expect(plan.passes.map(({kinds}) => [kinds.keys, kinds.mask, kinds.batch])).toEqual([['list', 'bits', 'item']]);
     checkWork(plan);
     rows.forEach((acsr, b) => expect(toDense(plan, {batch: b})).toEqual(pairsOf(acsr)));
@@ -127,7 +127,7 @@ describe('the plan of a decoding step', () => {
   describe('is cut into parts', () => {
     const step = (left: number, sizes: Partial<Problem> = {}, device = CORE_DEVICE): Work => {
       const acsr = rowsAt(window(left), {sinks: 0, ring: left + 1}, 4 * left, 1);
-      return decodePlan(acsr, problemOf(acsr, {heads: 8, keyHeads: 8, ...sizes}), device, 'float32');
+      return decodePlan(acsr, problemOf(acsr, {heads: 8, keyHeads: 8, ...sizes}), device, formatsOf('float32'));
     };
     const partsOf = ({passes, problem}: Work): number => passes[0]!.itemEnd * problem.heads * problem.batch;
 
@@ -150,7 +150,7 @@ describe('the plan of a decoding step', () => {
   it('takes tiles as small as the step, never those of tensor cores', () => {
     const rows = (count: number): number => {
       const acsr = rowsAt(causal(), {sinks: 0, ring: 200}, 100, count);
-      const plan = decodePlan(acsr, problemOf(acsr, {headDim: 64}), featuredDevice(MATRIX_16), 'float16');
+      const plan = decodePlan(acsr, problemOf(acsr, {headDim: 64}), featuredDevice(MATRIX_16), formatsOf('float16'));
       expect(plan.matrix).toBeNull();
       return plan.tile.rows;
     };

@@ -136,9 +136,9 @@ describe('the presets of the studio', () => {
   it('compile for every device', () => {
     for (const {name, pattern, length = 1024} of PRESETS) {
       for (const choice of DEVICES) {
-        const {device, storage} = deviceOf(choice, null);
+        const {device, precision} = deviceOf(choice, null);
         const problem = problemOf({queryLength: length, keyLength: length, headDim: 64, heads: 8});
-        const {launches, plan} = compile(pattern, problem, device, {storage});
+        const {launches, plan} = compile(pattern, problem, device, {precision});
         expect(launches.length).withContext(`${name} for ${choice}`).toBeGreaterThan(0);
         expect(plan.matrix !== null)
           .withContext(`${name} for ${choice}`)

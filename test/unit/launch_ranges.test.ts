@@ -37,7 +37,7 @@ describe('dispatches of a plan', () => {
     const problem = problemFor({queryLength: 1000, keyLength: 1000, queryOffset: 0}, {heads: 3, batch: 2, headDim: 64});
     const flagsWith = (most: number): Map<number, string> => {
       const device = cutting(featuredDevice(MATRIX_16), most);
-      const compiled = compile(pattern, problem, device, {implementation: 'fused', storage: 'float16'});
+      const compiled = compile(pattern, problem, device, {implementation: 'fused', precision: 'float16'});
       const {plan, workBytes} = compiled;
       expect(plan.passes.length).toBeGreaterThan(1);
       const [first, repair] = ['attendMatrix', 'repair'].map((name) => {

@@ -1,14 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {type Pattern, type Problem} from '../../pure.js';
+import {type Pattern, type Problem, type Precision} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {compiledMaskTensor, compiledPlan, compressedLines} from './cache.js';
 import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';
 import {checkCall, type Call} from './check.js';
 import {showCall, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/debug_level.js';
-import type {Precision, SparseAttentionOptions} from './options.js';
+import type {SparseAttentionOptions} from './options.js';
 import {featuresOf} from '../terms/terms.js';
 import {shapeOf} from '../given/arguments.js';
 import {isTapeOn} from './tape.js';
@@ -153,7 +153,7 @@ function planOf(call: Call, host: Host, aux: SparseAttentionAttrs['aux']): Spars
   host.throwIfLost();
   const {tensors, numbers, scale} = scoring;
   const features = featuresOf(tensors, {...numbers, scale});
-  const options = {implementation, features, storage: precision, ...(aux && {aux})};
+  const options = {implementation, features, precision, ...(aux && {aux})};
   if (pattern !== undefined) return compiledPlan(pattern, problem, host.limits, options);
   return compiledMaskTensor(problem, host.limits, mask!.shape, options);
 }

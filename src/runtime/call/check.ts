@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
-import {Pattern, refusePattern, type Layout, type Problem} from '../../pure.js';
+import {Pattern, refusePattern, type Layout, type Problem, type Precision} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from '../given/arguments.js';
 import {checkScale, type CallScoring} from './check_scoring.js';
 import {checkTerms, termNames, type TermOptions} from '../terms/terms.js';
 import type {NumberArray} from '../given/number_array.js';
-import type {Precision, SparseAttentionOptions} from './options.js';
+import type {SparseAttentionOptions} from './options.js';
 import {paddingCure} from '../given/padding.js';
 
 /** The arguments of a call, found right. */

@@ -1,4 +1,4 @@
-import type {Layout} from '../../pure.js';
+import type {Layout, Precision} from '../../pure.js';
 import type {TermOptions} from '../terms/terms.js';
 
 /** What `sparseAttention` takes beside its tensors; all of it may be left out. */
@@ -22,6 +22,3 @@ export interface SparseAttentionOptions extends TermOptions {
   /** `bhld` (default): [batch, heads, length, dim]; `blhd`: [batch, length, heads, dim], as most models have it before their transpose. */
   readonly layout?: Layout | null | undefined;
 }
-
-/** How a kernel reads query, key and value. */
-export type Precision = 'float32' | 'float16';

@@ -10,6 +10,7 @@ import {
   type CompileOptions,
   type Features,
   type Problem,
+  type Precision,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {compiledPlan, compressedLines} from './cache.js';
@@ -17,7 +18,6 @@ import {checkBackendPrecision} from './attention.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
 import {scoreOptions, termOf, type ScoreOption} from '../terms/terms.js';
-import type {Precision} from './options.js';
 import {checkBuffersFit} from '../launch/fits.js';
 import {callParams} from '../launch/launch.js';
 import {gradientsOf} from '../launch/launch_gradients.js';
@@ -87,7 +87,7 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   await tf.ready();
   const host = Host.of(tf.backend());
   if (host === null) {
-    checkBackendPrecision(options.storage);
+    checkBackendPrecision(options.precision);
     compressedLines(pattern, problem);
     return;
   }
@@ -130,11 +130,11 @@ export function checkPrepare(pattern: Pattern, given: PrepareShape): Prepared {
     refuse('shape.gradients', say(gradients), 'true or false', 'Leave it out where nothing is trained.');
   }
   const implementation = checkImplementation(asked);
-  const storage = checkPrecision(askedPrecision);
+  const precision = checkPrecision(askedPrecision);
   const names: readonly string[] = Array.isArray(options)
     ? options
     : refuse('shape.options', say(options), 'an array of names', 'Leave it out for none.');
   const known = names.map((name) => oneOf('name in shape.options', name, scoreOptions(), 'Remove it.'));
   const features: Features = {...PLAIN, ...Object.fromEntries(known.map((name) => [termOf(name)!.name, true]))};
-  return {problem: problemOf(sizes), gradients, implementation, features, storage};
+  return {problem: problemOf(sizes), gradients, implementation, features, precision};
 }

@@ -5,7 +5,6 @@ import {compressLines, isWide, mapRows, toSlots, type Lines, type Pattern, type 
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
-import type {Precision} from '../call/options.js';
 import type {NumberArray} from '../given/number_array.js';
 import {wholeBiases} from './kv_bias.js';
 import {checkCache, checkCounts, checkSequences, type CacheSizes} from './kv_check.js';
@@ -40,7 +39,7 @@ export class KvCache {
   readonly #options: KvCacheOptions;
   readonly #sizes: CacheSizes;
   readonly #maxStep: number;
-  readonly #precision: Precision;
+  readonly #precision: StoreSizes['precision'];
   readonly #reach: Reach;
   readonly #layout: SlotLayout;
   /** Tokens that a sequence may hold. */

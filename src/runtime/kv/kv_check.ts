@@ -1,8 +1,7 @@
 import {isList, plainNumber, readOptions, refuse, say} from '../../support/index.js';
-import {isWide, MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout} from '../../pure.js';
+import {isWide, MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout, type Precision} from '../../pure.js';
 import {checkPrecision} from '../call/check.js';
 import {CACHE_NAMES, CACHE_WORDS, type KvCacheOptions} from './kv_options.js';
-import type {Precision} from '../call/options.js';
 
 /** What every tensor of a cache has in common. */
 export interface CacheSizes {

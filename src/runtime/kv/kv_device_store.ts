@@ -3,6 +3,7 @@ import type {Tensor2D, Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import {
   compileStep,
+  formatsOf,
   generateAppend,
   type Lines,
   type BindingRole,
@@ -74,7 +75,7 @@ export class DeviceStore implements KvStore {
 
   write(key: Tensor4D, value: Tensor4D, arrival: Arrival): void {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
-    const shape = {headDim, valueDim, storage: precision, nativeHalves: this.#host.limits.float16};
+    const shape = {headDim, valueDim, formats: formatsOf(precision), nativeHalves: this.#host.limits.float16};
     const sizes = {batch, keyHeads, capacity: capacityOf(this.#sizes), tokens: key.shape[2]};
     const places = this.#ownRows(arrival);
     const step = generateAppend(shape, sizes, this.#held(arrival, places));
@@ -97,7 +98,7 @@ export class DeviceStore implements KvStore {
     const features = featuresOf(terms, {...numbers, scale});
     const places = this.#ownRows(arrival);
     const held = this.#held(arrival, places, bias?.base);
-    const step = compileStep(lines, problem, this.#host.limits, {features, storage: precision, held});
+    const step = compileStep(lines, problem, this.#host.limits, {features, precision, held});
     const tensors = {query, newKey: key, newValue: value, ...terms};
     const call = {scale, ...numbers, ...(bias && {biasStrides: bias.strides})};
     const [output] = this.#run(step, tensors, {output: [batch, heads, tokens, valueDim]}, call);

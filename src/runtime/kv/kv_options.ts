@@ -1,7 +1,6 @@
 import type {Tensor} from '@tensorflow/tfjs-core';
 import type {NamesOf, OptionWords} from '../../support/index.js';
-import type {Layout} from '../../pure.js';
-import type {Precision} from '../call/options.js';
+import type {Layout, Precision} from '../../pure.js';
 import type {NumberArray} from '../given/number_array.js';
 import {cachedTerms, type CachedOptions} from '../terms/terms.js';
 

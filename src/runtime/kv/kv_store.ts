@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor4D} from '@tensorflow/tfjs-core';
-import {positionOf, slotOf, type Lines, type SlotLayout} from '../../pure.js';
+import {positionOf, slotOf, type Lines, type SlotLayout, type Precision} from '../../pure.js';
 import {checkBackendPrecision} from '../call/attention.js';
 import {Host} from '../host/backend.js';
 import {denseAttention} from '../tf_ops/dense.js';
@@ -8,7 +8,6 @@ import {termsBrought} from '../terms/terms.js';
 import {biasRows} from './kv_bias.js';
 import type {CacheSizes} from './kv_check.js';
 import type {Scores} from './kv_step.js';
-import type {Precision} from '../call/options.js';
 
 /** The sizes of a cache. */
 export interface StoreSizes extends CacheSizes {

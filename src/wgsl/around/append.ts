@@ -1,5 +1,5 @@
-import {columnsIn, converts, formatsOf, type OperandName, type Storage} from '../../plan/index.js';
-import {eightHalves, packedHalves} from './convert.js';
+import {columnsIn, converts, type FormatName, type Formats, type OperandName} from '../../plan/index.js';
+import {columnFunctions, columnOf} from './convert.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS, type FixedParams} from '../text/params.js';
@@ -16,7 +16,7 @@ export interface AppendShape {
   readonly headDim: number;
   readonly valueDim: number;
   /** Of what the cache holds, and of queries. */
-  readonly storage: Storage;
+  readonly formats: Formats;
   /** The device converts to halves itself. */
   readonly nativeHalves: boolean;
   /** There are queries of the same tokens, which are converted where attention reads them in another format. */
@@ -40,7 +40,7 @@ export interface AppendSizes {
 /** One dispatch: keys and values into their slots, float16 queries where attention reads them. */
 export function appendLaunch(program: Program, shape: AppendShape, sizes: AppendSizes): Launch {
   const {batch, heads, keyHeads, capacity, tokens, held, places} = sizes;
-  const query = columnsIn(formatsOf(shape.storage).query, shape.headDim);
+  const query = columnsIn(shape.formats.query, shape.headDim);
   const columns = Math.max(batch * keyHeads * places * widest(shape), shape.queries ? batch * heads * tokens * query : 0);
   const fixed: FixedParams = {
     ...NOTHING,
@@ -59,10 +59,8 @@ export function appendLaunch(program: Program, shape: AppendShape, sizes: Append
 }
 
 /** Columns of a key or of a value. */
-export function widest({headDim, valueDim, storage}: AppendShape): number {
-  const {key, value} = formatsOf(storage);
-  return Math.max(columnsIn(key, headDim), columnsIn(value, valueDim));
-}
+export const widest = ({headDim, valueDim, formats: {key, value}}: AppendShape): number =>
+  Math.max(columnsIn(key, headDim), columnsIn(value, valueDim));
 
 export function gridOf(columns: number, invocations: number, layers: number): Launch['grid'] {
   const groups = Math.max(1, Math.ceil(columns / invocations));
@@ -80,15 +78,16 @@ export interface AppendTensor {
   readonly from: RowAccess;
   readonly to: RowAccess;
   readonly role: BindingRole;
+  readonly format: FormatName;
 }
 
 /** What of query, key and value is read and written. */
-export function tensorsOf({headDim, valueDim, storage}: AppendShape): AppendTensor[] {
-  const formats = formatsOf(storage);
+export function tensorsOf({headDim, valueDim, formats}: AppendShape): AppendTensor[] {
   const tensor = (from: BindingRole, operand: OperandName, features: number): AppendTensor => ({
     from: rowAccess(from, features),
     to: operandAccess(operand, formats, features, true),
     role: roleOf(operand, formats),
+    format: formats[operand],
   });
   return [tensor('query', 'query', headDim), tensor('newKey', 'key', headDim), tensor('newValue', 'value', valueDim)];
 }
@@ -100,8 +99,7 @@ export function tensorsOf({headDim, valueDim, storage}: AppendShape): AppendTens
 export function appendProgram(shape: AppendShape): Program {
   const [query, key, value] = tensorsOf(shape) as [AppendTensor, AppendTensor, AppendTensor];
   const queries = shape.queries ? [query] : [];
-  const convert = ({from, to}: AppendTensor): string =>
-    to.element === 'vec4u' ? eightHalves(from, to) : from.load('base', 'column');
+  const convert = ({format, from, to}: AppendTensor): string => columnOf(format, from, to);
   const scatter = (tensor: AppendTensor, layer: number): string =>
     lines(
       `case ${layer}u: {`,
@@ -128,7 +126,7 @@ export function appendProgram(shape: AppendShape): Program {
     name: 'SparseAttention.append',
     bindings: ['params', ...read, 'schedule', ...written],
     writes: written,
-    directives: converts(shape.storage) && shape.nativeHalves ? ['enable f16'] : [],
+    directives: converts(shape.formats) && shape.nativeHalves ? ['enable f16'] : [],
     elements: {
       schedule: 'vec2i',
       newKey: key.from.element,
@@ -185,7 +183,7 @@ fn placeOf(at: u32) -> vec2i {
   return vec2i(source, (row.x * i32(params.keyHeads) + i32(line % params.keyHeads)) * i32(params.keyLength) + slot);
 }
 `,
-      converts(shape.storage) ? packedHalves(shape.nativeHalves) : '',
+      columnFunctions(shape.formats, shape.nativeHalves),
     ),
   });
 }

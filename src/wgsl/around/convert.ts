@@ -1,56 +1,56 @@
-import type {Work} from '../../plan/index.js';
+import {convertedOperands, paddedRow, type FormatName, type Formats, type Work} from '../../plan/index.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
-import type {BindingRole, Launch, Program} from '../text/program.js';
-import {convertedBytes, halvesAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
-import {lines} from '../text/text.js';
+import type {Launch, Program} from '../text/program.js';
+import {convertedBytes, operandAccess, roleOf, rowAccess, type RowAccess} from '../text/row_access.js';
+import {lines, list} from '../text/text.js';
 
 const INVOCATIONS = 256;
 /** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
 const GRID_WIDTH = 32768;
 
-/** The grid of the conversion: a layer for each tensor, an invocation for a column. */
+/** The grid of the conversion: a layer for each converted tensor, an invocation for a column. */
 export function convertGrid(plan: Work): Launch['grid'] {
-  const groups = Math.ceil(Math.max(...Object.values(convertedBytes(plan))) / 16 / INVOCATIONS);
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 3];
+  const bytes = Object.values(convertedBytes(plan));
+  const groups = Math.ceil(Math.max(...bytes) / 16 / INVOCATIONS);
+  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), bytes.length];
 }
 
-/** Converts query, key and value to packed halves, the rows padded with zeros. */
-export function convertProgram({problem: {headDim, valueDim}, device}: Work): Program {
-  const tensors = [
-    {from: rowAccess('query', headDim), to: halvesAccess('queryHalves', headDim)},
-    {from: rowAccess('key', headDim), to: halvesAccess('keyHalves', headDim)},
-    {from: rowAccess('value', valueDim), to: halvesAccess('valueHalves', valueDim)},
-  ];
-  const names: BindingRole[] = ['query', 'key', 'value'];
-  const convert = ({from, to}: (typeof tensors)[number], layer: number): string =>
+/** Converts the operands that are not read as the tensors that they are, the rows padded with zeros. */
+export function convertProgram({problem: {headDim, valueDim}, device, formats}: Work): Program {
+  const tensors = convertedOperands(formats).map((operand) => {
+    const features = operand === 'value' ? valueDim : headDim;
+    const format = formats[operand];
+    const [from, to] = [rowAccess(operand, features), operandAccess(operand, formats, features, true)];
+    return {operand, role: roleOf(operand, formats), format, from, to, padded: paddedRow(format, features)};
+  });
+  const convert = ({format, role, from, to}: (typeof tensors)[number], layer: number): string =>
     lines(
       `case ${layer}u: {`,
-      `if (index >= arrayLength(&${names[layer]}Halves)) { return; }`,
+      `if (index >= arrayLength(&${role})) { return; }`,
       `let row = index / ${to.columns}u;`,
       `let column = index % ${to.columns}u;`,
       `let base = ${from.base('row')};`,
-      to.store('index', '0u', eightHalves(from, to)),
+      to.store('index', '0u', columnOf(format, from, to)),
       '}',
     );
+  const roles = tensors.map(({role}) => role);
   return program({
     name: 'SparseAttention.convert',
-    bindings: ['params', ...names, 'queryHalves', 'keyHalves', 'valueHalves'],
-    writes: ['queryHalves', 'keyHalves', 'valueHalves'],
+    bindings: ['params', ...tensors.map(({operand}) => operand), ...roles],
+    writes: roles,
     directives: device.float16 ? ['enable f16'] : [],
-    elements: {
-      query: tensors[0]!.from.element,
-      key: tensors[1]!.from.element,
-      value: tensors[2]!.from.element,
-      queryHalves: 'vec4u',
-      keyHalves: 'vec4u',
-      valueHalves: 'vec4u',
-    },
+    elements: Object.fromEntries(
+      tensors.flatMap(({operand, role, from, to}) => [
+        [operand, from.element],
+        [role, to.element],
+      ]),
+    ),
     workgroupBytes: 0,
     invocations: INVOCATIONS,
     code: lines(
       `
-// query, key and value as halves, rows padded to ${paddedDim(headDim)}, ${paddedDim(headDim)} and ${paddedDim(valueDim)}. An invocation converts eight.
+// ${list(tensors.map(({operand}) => operand))} as halves, rows padded to ${list(tensors.map(({padded}) => `${padded}`))}. An invocation converts eight.
 `,
       PARAMS,
       ...tensors.map(({from}) => from.functions),
@@ -64,13 +64,23 @@ default: {}
 }
 }
 `,
-      packedHalves(device.float16),
+      columnFunctions(formats, device.float16),
     ),
   });
 }
 
+/** Column `column` of a row in a format, from the row of floats at `base`. */
+export function columnOf(format: FormatName, from: RowAccess, to: RowAccess): string {
+  return format === 'float16' ? eightHalves(from, to) : from.load('base', 'column');
+}
+
+/** Functions that such columns call. `native`: the device converts to halves itself. */
+export function columnFunctions(formats: Formats, native: boolean): string {
+  return Object.values(formats).includes('float16') ? packedHalves(native) : '';
+}
+
 /** Column `column` of a row of halves, from the row of floats at `base`; past its end zeros. */
-export function eightHalves(from: RowAccess, to: RowAccess): string {
+function eightHalves(from: RowAccess, to: RowAccess): string {
   const half = (e: number): string => {
     const load = from.load('base', `(2u * column + ${e}u)`);
     const inside = 2 * to.columns <= from.columns;

@@ -1,6 +1,5 @@
-import {formatsOf} from '../../plan/index.js';
-import {rolesOf} from '../text/row_access.js';
-import {halves} from '../text/numbers.js';
+import {converts, formatsText} from '../../plan/index.js';
+import {floatsFunctions, rolesOf} from '../text/row_access.js';
 import {HELD} from '../text/held.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
@@ -34,14 +33,14 @@ class Kernel {
   }
 
   kernel(): TileKernel {
-    const {rows, keys, memory, storage, features, headDim, valueDim, shuffled, nativeHalves, kinds} = this.shape;
+    const {rows, keys, memory, formats, features, headDim, valueDim, shuffled, nativeHalves, kinds} = this.shape;
     const {query, key, value, output, memoryElement} = this.share;
-    const [queryRole, keyRole, valueRole] = rolesOf(formatsOf(storage));
+    const [queryRole, keyRole, valueRole] = rolesOf(formats);
     const steps = attendSteps(this.share);
     return {
       name: 'attend',
       says: `
-// Sparse attention, ${storage === 'float16' ? 'float16 storage, float32 arithmetic' : 'float32'}. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
+// Sparse attention, ${converts(formats) ? `${formatsText(formats)} storage, float32 arithmetic` : 'float32'}. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
 // query [batch, heads, queryLength, ${headDim}]  key [batch, keyHeads, keyLength, ${headDim}]
 // value [batch, keyHeads, keyLength, ${valueDim}]  output [batch, heads, queryLength, ${valueDim}]; or lengths before heads.
 // Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
@@ -63,7 +62,7 @@ const KEYS = ${keys};`,
         features.ring ? HELD : '',
         this.scoring.functions,
         this.scoring.seenFunctions,
-        storage === 'float16' ? halves(nativeHalves) : '',
+        floatsFunctions(formats, nativeHalves),
       ),
       masked: maskedOf(this.share, this.scoring),
       memory: {element: memoryElement, units: memory},

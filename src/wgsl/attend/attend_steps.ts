@@ -73,34 +73,36 @@ class Trip {
     return copyTile(this.share.threads, rows, query.columns, (row, column, at) => {
       const tensorRow = `(queryLine + ${ownRow(this.shape.kinds, row)} * params.queryStrides.y)`;
       const rotatedColumn = `(${column} + ${row}) % ${query.columns}u`;
-      return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${query.load(query.base(tensorRow), column)}${this.share.sideScale};`;
+      const from = `${query.load(query.base(tensorRow), column)}${this.share.sideScale('query')}`;
+      return `memory[${regions.query!.begin}u + ${at} + ${rotatedColumn}] = ${this.share.hold(query, from)};`;
     });
   }
 
   private stageKeys({first, count}: Columns): string {
+    const {key} = this.share;
     return copyTile(this.share.threads, this.shape.keys, count, (row, column, at) => {
-      const from = `${this.loadKeyRow(this.share.key, 'y0', row, first, column)}${this.share.sideScale}`;
-      return `memory[${this.shape.regions.key.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${from};`;
+      const from = `${this.loadKeyRow(key, 'y0', row, first, column)}${this.share.sideScale('key')}`;
+      return `memory[${this.shape.regions.key.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${this.share.hold(key, from)};`;
     });
   }
 
   private stageValues(group: number, {first, count}: Columns): string {
-    const {keys, keyGroups, threadsX, regions, storage, valueHalves} = this.shape;
+    const {keys, keyGroups, threadsX, regions, formats, valueHalves} = this.shape;
     const {value, valueColumns} = this.share;
     const perGroup = keys / keyGroups;
     const begin = first * threadsX;
     const width = Math.min(count * threadsX, valueColumns - begin);
     const y0 = group === 0 ? 'y0' : `(y0 + ${group * perGroup})`;
     const at = regions.value.begin;
-    if (storage === 'float32' || valueHalves) {
+    if (formats.value === 'float32' || valueHalves) {
       return copyTile(this.share.threads, perGroup, width, (row, column, rowAt) => {
-        const from = this.share.scaled(this.loadKeyRow(value, y0, row, begin, column));
+        const from = this.share.hold(value, this.share.scaled(this.loadKeyRow(value, y0, row, begin, column)));
         return `memory[${at}u + ${rowAt} + ${column}] = ${from};`;
       });
     }
     return copyTile(this.share.threads, perGroup, width / 2, (row, column, rowAt) => {
       const eight = this.loadKeyRow(value, y0, row, begin / 2, column);
-      const [lower, upper] = this.share.floats('eight');
+      const [lower, upper] = value.floats('eight');
       const to = `${at}u + 2u * (${rowAt} + ${column})`;
       return `let eight = ${eight}; memory[${to}] = ${this.share.pack(lower!)}; memory[${to} + 1u] = ${this.share.pack(upper!)};`;
     });
@@ -114,14 +116,21 @@ class Trip {
 
   private scores(columns: Columns): string {
     const {threadsY, regions, unroll} = this.shape;
-    const {query} = this.share;
+    const {query, key} = this.share;
     const staged = regions.query;
     const load = (i: number, column: string): string =>
       staged === null
-        ? `${query.load(`query${i}`, column)}${this.share.sideScale}`
+        ? `${query.load(`query${i}`, column)}${this.share.sideScale('query')}`
         : `memory[ownQuery + ${staged.begin + threadsY * i * query.columns}u + ${rotated(column, 'ty', threadsY * i, query.columns)}]`;
     const prelude = staged === null ? '' : ` let ownQuery = ty * ${query.columns}u;`;
-    return multiply(this.grid, this.share, {name: 's', columns, region: regions.key, unroll: unroll.scores, prelude, load});
+    return multiply(this.grid, {
+      ...{name: 's', columns, region: regions.key, unroll: unroll.scores, prelude, load},
+      formats: {
+        ownColumns: query.columns,
+        own: (column) => (staged === null ? query.floats(column) : this.share.held(query, column)),
+        staged: (column) => this.share.held(key, column),
+      },
+    });
   }
 
   private scale(): string {

@@ -1,4 +1,4 @@
-import {formatsOf, ITEM} from '../../plan/index.js';
+import {ITEM} from '../../plan/index.js';
 import {rolesOf} from '../text/row_access.js';
 import {ceilDiv} from '../../support/index.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
@@ -24,7 +24,7 @@ import {each, lines} from '../text/text.js';
  * and flagged. The second, `exact`, finds true maxima in a pass over the keys and computes what is flagged; else it returns at once.
  */
 export function matrixProgram(shape: MatrixShape): Program {
-  const inputs = rolesOf(formatsOf(shape.storage));
+  const inputs = rolesOf(shape.formats);
   const tensors = matrixAccess(shape);
   const bindings: BindingRole[] = ['params', ...inputs, 'schedule', 'output', 'scratch', 'rowSums'];
   if (shape.bias) bindings.push('bias');

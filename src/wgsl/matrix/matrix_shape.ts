@@ -1,8 +1,8 @@
-import {formatsOf, REGULAR, type Kinds, type MatrixConfig, type Work, type Storage} from '../../plan/index.js';
+import {paddedRow, REGULAR, type Formats, type Kinds, type MatrixConfig, type Work} from '../../plan/index.js';
 import type {Region} from '../tile/flow.js';
 import type {Features} from '../text/features.js';
 import {PLAIN} from '../terms/terms.js';
-import {operandAccess, paddedDim, rowAccess, type RowAccess} from '../text/row_access.js';
+import {operandAccess, rowAccess, type RowAccess} from '../text/row_access.js';
 
 /** Everything the text of the tensor-core kernel depends on. A subgroup owns as many rows as it has lanes: one lane, one row. */
 export interface MatrixShape {
@@ -13,7 +13,7 @@ export interface MatrixShape {
   /** Keys of a tile. */
   readonly keys: number;
   readonly matrix: MatrixConfig;
-  readonly storage: Storage;
+  readonly formats: Formats;
   readonly kinds: Kinds;
   readonly bias: boolean;
   readonly lengths: boolean;
@@ -41,11 +41,11 @@ export function matrixShape(
   exact: boolean,
   kinds: Kinds = REGULAR,
 ): MatrixShape {
-  const {problem, tile, storage} = plan;
+  const {problem, tile, formats} = plan;
   const {headDim, valueDim} = problem;
   const perUnit = matrix.componentType === 'f16' ? 8 : 4;
-  const keyUnits = paddedDim(headDim) / perUnit;
-  const valueUnits = paddedDim(valueDim) / perUnit;
+  const keyUnits = paddedRow(formats.key, headDim) / perUnit;
+  const valueUnits = paddedRow(formats.value, valueDim) / perUnit;
   const slices = tile.rows * SLICE_STRIDE;
   // One unit more than a row: without it all rows of a fragment lie in the same banks (119 instead of 590 TFLOPS of loads and products).
   const key = tile.keys * (keyUnits + 1);
@@ -57,7 +57,7 @@ export function matrixShape(
     lanes: tile.threadsX,
     keys: tile.keys,
     matrix,
-    storage,
+    formats,
     kinds,
     bias,
     lengths,
@@ -85,8 +85,7 @@ export interface MatrixAccess {
   readonly output: RowAccess;
 }
 
-export function matrixAccess({storage, headDim, valueDim}: MatrixShape): MatrixAccess {
-  const formats = formatsOf(storage);
+export function matrixAccess({formats, headDim, valueDim}: MatrixShape): MatrixAccess {
   return {
     query: operandAccess('query', formats, headDim),
     key: operandAccess('key', formats, headDim),

@@ -1,17 +1,15 @@
 import {
   columnsIn,
+  convertedOperands,
   FORMATS,
-  formatsOf,
   operandBytes,
-  OPERANDS,
+  type FormatName,
   type Formats,
   type OperandName,
   type Work,
 } from '../../plan/index.js';
+import {halves} from './numbers.js';
 import type {BindingRole} from './program.js';
-
-/** Halves of a converted row, a multiple of the fragments of every tensor core; the rest of the row is zero. */
-export const paddedDim = (features: number): number => 16 * Math.ceil(features / 16);
 
 /** Access to the rows of a tensor by column: a vec4 of floats, or a vec4 of words with eight halves. */
 export interface RowAccess {
@@ -25,11 +23,13 @@ export interface RowAccess {
   base(row: string): string;
   load(base: string, column: string): string;
   store(base: string, column: string, value: string): string;
+  /** The vec4 of floats in a column that was loaded. */
+  floats(column: string): readonly string[];
 }
 
 /** Rows of float32 whose length is a multiple of 4 are read as vec4; others element by element, zero past their end. */
 export function rowAccess(binding: string, features: number, writes = false): RowAccess {
-  if (features % 4 === 0) return columnAccess(binding, 'vec4f', features / 4);
+  if (features % 4 === 0) return columnAccess(binding, 'vec4f', features / 4, asLoaded);
   const part = (i: number): string =>
     i === 0 ? `${binding}[at]` : `select(0.0, ${binding}[at + ${i}u], column * 4u + ${i}u < ${features}u)`;
   const functions = /* wgsl */ `
@@ -51,19 +51,22 @@ ${
 `;
   return {
     element: 'f32',
-    columns: columnsIn(FORMATS.float32, features),
+    columns: columnsIn('float32', features),
     functions,
     base: (row) => `${row} * ${features}u`,
     load: (base, column) => `${binding}At(${base}, ${column})`,
     store: (base, column, value) => `set_${binding}(${base}, ${column}, ${value});`,
+    floats: asLoaded,
   };
 }
 
-/** Rows of packed halves, as the conversion pass leaves them. */
-export const halvesAccess = (binding: string, features: number): RowAccess =>
-  columnAccess(binding, 'vec4u', columnsIn(FORMATS.float16, features));
+const asLoaded = (column: string): string[] => [column];
 
-function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: number): RowAccess {
+/** Rows of packed halves, as the conversion pass leaves them. */
+const halvesAccess = (binding: string, features: number): RowAccess =>
+  columnAccess(binding, 'vec4u', columnsIn('float16', features), (column) => [`lower(${column})`, `upper(${column})`]);
+
+function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: number, floats: RowAccess['floats']): RowAccess {
   const at = (base: string, column: string): string => `${binding}[${base} + ${column}]`;
   return {
     element,
@@ -72,11 +75,12 @@ function columnAccess(binding: string, element: 'vec4f' | 'vec4u', columns: numb
     base: (row) => `${row} * ${columns}u`,
     load: at,
     store: (base, column, value) => `${at(base, column)} = ${value};`,
+    floats,
   };
 }
 
 /** The buffer that holds an operand in its format. */
-export const roleOf = (operand: OperandName, formats: Formats): BindingRole => `${operand}${formats[operand].suffix}`;
+export const roleOf = (operand: OperandName, formats: Formats): BindingRole => `${operand}${FORMATS[formats[operand]].suffix}`;
 
 export const rolesOf = (formats: Formats): [query: BindingRole, key: BindingRole, value: BindingRole] => [
   roleOf('query', formats),
@@ -85,15 +89,21 @@ export const rolesOf = (formats: Formats): [query: BindingRole, key: BindingRole
 ];
 
 /** Bytes of the buffers of converted operands, by their roles. */
-export function convertedBytes({problem, storage}: Work): Partial<Record<BindingRole, number>> {
-  const formats = formatsOf(storage);
+export function convertedBytes({problem, formats}: Pick<Work, 'problem' | 'formats'>): Partial<Record<BindingRole, number>> {
   const bytes = operandBytes(problem, formats);
-  const converted = OPERANDS.filter((operand) => formats[operand].suffix !== '');
-  return Object.fromEntries(converted.map((operand) => [roleOf(operand, formats), bytes[operand]]));
+  return Object.fromEntries(convertedOperands(formats).map((operand) => [roleOf(operand, formats), bytes[operand]]));
 }
 
+/** The rows of each format. */
+const ACCESS: Readonly<Record<FormatName, (binding: string, features: number, writes: boolean) => RowAccess>> = {
+  float32: rowAccess,
+  float16: halvesAccess,
+};
+
 /** Access to the rows of an operand in its format. */
-export function operandAccess(operand: OperandName, formats: Formats, features: number, writes = false): RowAccess {
-  const role = roleOf(operand, formats);
-  return formats[operand].name === 'float16' ? halvesAccess(role, features) : rowAccess(role, features, writes);
-}
+export const operandAccess = (operand: OperandName, formats: Formats, features: number, writes = false): RowAccess =>
+  ACCESS[formats[operand]](roleOf(operand, formats), features, writes);
+
+/** Functions that \`floats\` calls. \`native\`: the device converts halves itself. */
+export const floatsFunctions = (formats: Formats, native: boolean): string =>
+  Object.values(formats).includes('float16') ? halves(native) : '';

@@ -31,3 +31,7 @@ export function indent(code: string): string {
     .trim()
     .concat('\n');
 }
+
+/** Words as a sentence lists them. */
+export const list = (words: readonly string[]): string =>
+  words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words.at(-1)!}`;

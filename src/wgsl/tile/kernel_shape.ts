@@ -1,13 +1,13 @@
 import {
   columnsIn,
   converts,
-  formatsOf,
+  FORMATS,
   paddedRow,
   REGULAR,
-  type Format,
+  type FormatName,
+  type Formats,
   type Kinds,
   type Work,
-  type Storage,
   type TileShape,
 } from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
@@ -23,7 +23,7 @@ export interface KernelShape {
   readonly keys: number;
   readonly threadsX: number;
   readonly threadsY: number;
-  readonly storage: Storage;
+  readonly formats: Formats;
   /** The device converts halves itself; otherwise they are unpacked from words. */
   readonly nativeHalves: boolean;
   /** Neighbours in x that find their row maximum by subgroup shuffles, a power of two; 1: all go through workgroup memory. */
@@ -55,24 +55,25 @@ export interface Regions {
 }
 
 /** What the texts of a plan's kernels depend on. */
-export type Structure = Pick<Work, 'tile' | 'storage' | 'device'> & {
+export type Structure = Pick<Work, 'tile' | 'formats' | 'device'> & {
   readonly problem: Pick<Work['problem'], 'headDim' | 'valueDim'>;
 };
 
 /** Chooses how much of a key tile is in workgroup memory at a time: the fewest steps that fit. */
 export function kernelShape(structure: Structure, features: Features, kinds: Kinds = REGULAR): KernelShape {
-  const {problem, tile, device, storage} = structure;
+  const {problem, tile, device, formats} = structure;
   const {rows, keys, threadsX, threadsY} = tile;
   const {headDim, valueDim} = problem;
-  const {key, value} = formatsOf(storage);
+  const {query, key, value} = formats;
   const headColumns = columnsIn(key, headDim);
   const shuffled = Math.min(threadsX, largestPower(device.subgroups?.min ?? 1));
-  const valueHalves = value.bytes === 2 && spreads(valueDim, value, threadsX);
+  const valueHalves = FORMATS[value].bytes === 2 && spreads(valueDim, value, threadsX);
   const valueColumns = valueHalves ? columnsIn(value, valueDim) : floatColumns(valueDim, value);
   const ownColumns = ceilDiv(valueColumns, threadsX);
   // Queries may take half of the memory; longer ones are read from storage.
   const whole = tile.workgroupBytes / 16;
-  const begin = tile.queries === 'workgroup' && rows * headColumns <= whole / 2 ? rows * headColumns : 0;
+  const querySize = rows * columnsIn(query, headDim);
+  const begin = tile.queries === 'workgroup' && querySize <= whole / 2 ? querySize : 0;
   const limit = whole - begin;
   const keyColumns = split(headColumns, ceilDiv(keys * headColumns, limit));
   const keySize = keys * keyColumns[0]!.count;
@@ -97,8 +98,8 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
         keys,
         threadsX,
         threadsY,
-        storage,
-        nativeHalves: converts(storage) && device.float16,
+        formats,
+        nativeHalves: converts(formats) && device.float16,
         shuffled,
         kinds,
         features,
@@ -124,10 +125,10 @@ export function kernelShape(structure: Structure, features: Features, kinds: Kin
 }
 
 /** vec4 columns of a value row that is staged as floats. */
-const floatColumns = (features: number, format: Format): number => ceilDiv(paddedRow(format, features), 4);
+const floatColumns = (features: number, format: FormatName): number => ceilDiv(paddedRow(format, features), 4);
 
 /** Whether columns of eight halves leave no more invocations idle than columns of four floats: 64 features do, 32 or 80 do not. */
-const spreads = (features: number, format: Format, threadsX: number): boolean =>
+const spreads = (features: number, format: FormatName, threadsX: number): boolean =>
   2 * ceilDiv(columnsIn(format, features), threadsX) <= ceilDiv(floatColumns(features, format), threadsX);
 
 const largestPower = (most: number): number => 2 ** Math.floor(Math.log2(most));

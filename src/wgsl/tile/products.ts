@@ -47,7 +47,7 @@ export function productSteps({grid, size}: Staging, {name, what, staged, ranges,
         name: `products with ${what}`,
         reads: [region],
         writes: [],
-        code: lines(zero, multiply(grid, FLOATS, {name, columns, region, unroll, load: own})),
+        code: lines(zero, multiply(grid, {name, columns, region, unroll, load: own})),
       },
     ];
   });

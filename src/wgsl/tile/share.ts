@@ -1,4 +1,3 @@
-import {formatsOf} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {KernelShape} from './kernel_shape.js';
 import {operandAccess, rowAccess, type RowAccess} from '../text/row_access.js';
@@ -23,33 +22,34 @@ export class Share {
   private readonly words: boolean;
 
   constructor(readonly shape: KernelShape) {
-    const formats = formatsOf(shape.storage);
+    const {formats} = shape;
     this.query = operandAccess('query', formats, shape.headDim);
     this.key = operandAccess('key', formats, shape.headDim);
     this.value = operandAccess('value', formats, shape.valueDim);
-    this.words = this.key.element === 'vec4u';
+    this.words = [this.query, this.key, this.value].some(isPacked);
     this.output = rowAccess('output', shape.valueDim, true);
     this.rows = shape.rows / shape.threadsY;
     this.keys = shape.keys / shape.threadsX;
     this.outputColumns = ceilDiv(shape.valueDim, 4);
-    this.valueColumns = this.words && !shape.valueHalves ? 2 * this.value.columns : this.value.columns;
+    this.valueColumns = isPacked(this.value) && !shape.valueHalves ? 2 * this.value.columns : this.value.columns;
     this.columns = ceilDiv(this.valueColumns, shape.threadsX) * (shape.valueHalves ? 2 : 1);
     this.threads = shape.threadsX * shape.threadsY;
   }
 
-  /** What a column of query and of key is multiplied by, ready to follow it. Halves could not hold it, nor need they. */
-  get sideScale(): string {
-    return this.shape.features.farScale && !this.words ? ' * params.sideScale' : '';
+  /** What a column of query or key is multiplied by, ready to follow it. Halves could not hold it, nor need they. */
+  sideScale(operand: 'query' | 'key'): string {
+    return this.shape.features.farScale && !isPacked(this[operand]) ? ' * params.sideScale' : '';
   }
 
   /** What is left for their product, where the scale is far. */
   get productScale(): string {
-    return this.shape.features.farScale && this.words ? ' * params.sideScale * params.sideScale' : '';
+    if (!this.shape.features.farScale) return '';
+    return ' * params.sideScale'.repeat([this.query, this.key].filter(isPacked).length);
   }
 
   /** A value, or a weight of values, scaled so that no sum of values is past float32. Sums of halves never are. */
   scaled(x: string): string {
-    return this.words ? x : `(${x} * params.valueScale)`;
+    return isPacked(this.value) ? x : `(${x} * params.valueScale)`;
   }
 
   get memoryElement(): 'vec4u' | 'vec4f' {
@@ -65,9 +65,13 @@ export class Share {
     return this.words ? `bitcast<vec4f>(${element})` : element;
   }
 
-  /** The vec4 of floats in a column of query or key as it was loaded. */
-  floats(column: string): string[] {
-    return this.words ? [`lower(${column})`, `upper(${column})`] : [column];
+  /** A column as it was loaded, as workgroup memory holds it, and the vec4 of floats in it then. */
+  hold(access: RowAccess, column: string): string {
+    return isPacked(access) ? column : this.pack(column);
+  }
+
+  held(access: RowAccess, column: string): readonly string[] {
+    return isPacked(access) ? access.floats(column) : [this.unpack(column)];
   }
 
   /** Combines one number of each row of this invocation with the neighbours that a subgroup shuffle reaches. */
@@ -125,3 +129,6 @@ export class Share {
     return this.isInside(c) ? this.ownColumn(c) : `min(${this.ownColumn(c)}, ${this.outputColumns - 1}u)`;
   }
 }
+
+/** Whether a column is words, whose numbers are to be unpacked. */
+const isPacked = ({element}: RowAccess): boolean => element === 'vec4u';

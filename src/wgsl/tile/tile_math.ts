@@ -15,16 +15,13 @@ export interface Grid {
   readonly keys: number;
 }
 
-/** How numbers lie in workgroup memory: as floats, or as words that are packed halves or floats. */
+/** How floats lie in workgroup memory: as they are, or as words. */
 export interface Packing {
-  /** Floats as workgroup memory holds them, and back. */
   pack(floats: string): string;
   unpack(element: string): string;
-  /** The vec4 of floats in a column as it was loaded. */
-  floats(column: string): string[];
 }
 
-export const FLOATS: Packing = {pack: (x) => x, unpack: (x) => x, floats: (x) => [x]};
+export const FLOATS: Packing = {pack: (x) => x, unpack: (x) => x};
 
 /** Copies rows × width columns, one per invocation at a time. */
 export function copyTile(
@@ -58,39 +55,51 @@ export interface Product {
   readonly prelude?: string;
   /** Column `column` of own row i. */
   load(i: number, column: string): string;
+  /** Where rows are in other formats than float32. */
+  readonly formats?: ProductFormats;
 }
 
+/** The vec4 of floats in a column of an own row, of which there are `ownColumns`, and in one of a staged row. */
+export interface ProductFormats {
+  readonly ownColumns: number;
+  own(column: string): readonly string[];
+  staged(column: string): readonly string[];
+}
+
+const asIs = (column: string): readonly string[] => [column];
+const ALL_FLOATS: ProductFormats = {ownColumns: Infinity, own: asIs, staged: asIs};
+
 /** name_ij += Σ over the staged columns of own row i · staged row j. */
-export function multiply({threadsX, rows, keys}: Grid, packing: Packing, product: Product): string {
-  const {name, columns, region, load, prelude = ''} = product;
+export function multiply({threadsX, rows, keys}: Grid, product: Product): string {
+  const {name, columns, region, load, prelude = '', formats = ALL_FLOATS} = product;
   const {first, count} = columns;
   const unroll = [4, 2, 1].find((steps) => steps <= product.unroll && count % steps === 0)!;
-  const parts = packing.floats('').length;
+  const parts = formats.staged('').length;
+  const reads = ownReads(formats, parts, first === 0 ? 'd' : `(d + ${first}u)`);
+  const stagedRow = (j: number): string => {
+    const at = `memory[own + ${region.begin + threadsX * j * count}u + ${rotated('d', 'tx', threadsX * j, count)}]`;
+    return parts === 1 ? `let k${j}_0 = ${formats.staged(at)[0]};` : unpacked(`key${j}`, at, formats.staged, `k${j}_`, 0);
+  };
+  const ownRow = (i: number): string =>
+    reads
+      .map(({column, floats}, read) => {
+        const from = load(i, column);
+        const begin = read * (parts / reads.length);
+        if (floats('').length === 1) return `let q${begin} = ${floats(from)[0]};`;
+        return unpacked(reads.length === 1 ? 'q' : `own${read}`, from, floats, 'q', begin);
+      })
+      .join(' ');
+  const terms = (i: number, part: number): string =>
+    lines(
+      ...[...'xyzw'].map((e) =>
+        each(keys, (j) => `${name}${i}_${j} = fma(q${part}.${e}, k${j}_${part}.${e}, ${name}${i}_${j});`, ' '),
+      ),
+    );
   const trip = (u: number): string =>
     lines(
       `{ let d = n * ${unroll}u + ${u}u;`,
-      each(keys, (j) => {
-        const at = `memory[own + ${region.begin + threadsX * j * count}u + ${rotated('d', 'tx', threadsX * j, count)}]`;
-        if (parts === 1) return `let k${j}_0 = ${at};`;
-        return `let key${j} = ${at}; ${packing
-          .floats(`key${j}`)
-          .map((floats, part) => `let k${j}_${part} = ${floats};`)
-          .join(' ')}`;
-      }),
-      each(rows, (i) => {
-        const loaded = load(i, first === 0 ? 'd' : `(d + ${first}u)`);
-        const terms = (part: number): string =>
-          lines(
-            ...[...'xyzw'].map((e) =>
-              each(keys, (j) => `${name}${i}_${j} = fma(q${part}.${e}, k${j}_${part}.${e}, ${name}${i}_${j});`, ' '),
-            ),
-          );
-        if (parts === 1) return `{ let q0 = ${loaded};\n${terms(0)} }`;
-        return `{ let q = ${loaded}; ${packing
-          .floats('q')
-          .map((floats, part) => `let q${part} = ${floats};`)
-          .join(' ')}\n${each(parts, terms)} }`;
-      }),
+      each(keys, stagedRow),
+      each(rows, (i) => `{ ${ownRow(i)}\n${each(parts, (part) => terms(i, part))} }`),
       '}',
     );
   // A base and constants: (tx + 8j) · width + … would be computed anew for each j.
@@ -99,6 +108,31 @@ export function multiply({threadsX, rows, keys}: Grid, packing: Packing, product
     `for (var n = 0u; n < ${count / unroll}u; n++) {\n${each(unroll, trip)}\n}\n}`,
   );
 }
+
+/** Which columns of an own row hold the numbers of a staged column, and their vec4 of floats: as many columns, more, or a part of one. */
+function ownReads(
+  {ownColumns, own}: ProductFormats,
+  parts: number,
+  column: string,
+): {readonly column: string; floats(column: string): readonly string[]}[] {
+  const ownParts = own('').length;
+  if (ownParts === parts) return [{column, floats: own}];
+  if (ownParts < parts) {
+    const reads = parts / ownParts;
+    // Past the last column staged rows are zeros.
+    const at = (read: number): string => `min(${reads}u * ${column} + ${read}u, ${ownColumns - 1}u)`;
+    return Array.from({length: reads}, (_, read) => ({column: at(read), floats: own}));
+  }
+  const share = ownParts / parts;
+  const part = (all: readonly string[], n: number): string => `array(${all.join(', ')})[${column} % ${share}u * ${parts}u + ${n}u]`;
+  const floats = (from: string): string[] => Array.from({length: parts}, (_, n) => part(own(from), n));
+  return [{column: `(${column} / ${share}u)`, floats}];
+}
+
+const unpacked = (name: string, from: string, floats: (column: string) => readonly string[], part: string, begin: number): string =>
+  `let ${name} = ${from}; ${floats(name)
+    .map((four, n) => `let ${part}${begin + n} = ${four};`)
+    .join(' ')}`;
 
 /** A group of columns of the product on their way to other invocations, in vec4 of four own columns. */
 export interface Exchange {

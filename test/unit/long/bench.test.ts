@@ -139,13 +139,13 @@ describe('the benchmark of the tiers', () => {
   it('plans each system for its share of what was granted, and says what was not', () => {
     const matrices = [{componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16}];
     const all = {...CORE_DEVICE, subgroups: {min: 32, max: 32}, float16: true, matrices};
-    expect(tierDevice('float32', all, [])).toEqual({device: CORE_DEVICE, storage: ['float32']});
+    expect(tierDevice('float32', all, [])).toEqual({device: CORE_DEVICE, precision: ['float32']});
     expect(tierDevice('float32 subgroups', all, [])).toEqual({
       device: {...CORE_DEVICE, subgroups: all.subgroups},
-      storage: ['float32'],
+      precision: ['float32'],
     });
-    expect(tierDevice('float16 storage', all, [])).toEqual({device: {...all, matrices: []}, storage: ['float16']});
-    expect(tierDevice('tensor cores', all, [])).toEqual({device: all, storage: ['float16', 'float32']});
+    expect(tierDevice('float16 storage', all, [])).toEqual({device: {...all, matrices: []}, precision: ['float16']});
+    expect(tierDevice('tensor cores', all, [])).toEqual({device: all, precision: ['float16', 'float32']});
     expect(tierDevice('float32 subgroups', CORE_DEVICE, ['float16: a.', 'subgroups: b.'])).toBe('not granted: subgroups: b.');
     expect(runsPrototypeMatrix({...all, maxWorkgroupBytes: 49152})).toBe(true);
     expect(runsPrototypeMatrix(all)).toBe(false);
@@ -155,7 +155,7 @@ describe('the benchmark of the tiers', () => {
     const problem = problemFor({queryLength: 256, keyLength: 256, queryOffset: 0}, {headDim: 64});
     const matrices = [{componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16}];
     const device = {...CORE_DEVICE, subgroups: {min: 32, max: 32}, float16: true, matrices};
-    const {launches} = compile(PATTERNS[0]!.pattern, problem, device, {storage: 'float16'});
+    const {launches} = compile(PATTERNS[0]!.pattern, problem, device, {precision: 'float16'});
     expect(launches.map(({program}) => program.name.split('.')[1])).toEqual(
       jasmine.arrayContaining(['convert', 'attendMatrix', 'repair']),
     );

@@ -10,6 +10,7 @@ import {
   type Device,
   type MatrixConfig,
   type Problem,
+  formatsOf,
 } from '../../../src/plan/index.js';
 import {partsOf} from '../../../src/plan/parts.js';
 import {generate, PLAIN} from '../../../src/wgsl/index.js';
@@ -18,7 +19,7 @@ import {featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from '
 const square = (length: number, sizes: Partial<Problem> = {}): Problem =>
   problemFor({queryLength: length, keyLength: length, queryOffset: 0}, {headDim: 64, heads: 8, ...sizes});
 const rowsOf = (pattern: Pattern, problem: Problem): Acsr => compress(pattern, problem);
-const STORAGES = ['float32', 'float16'] as const;
+const PRECISIONS = ['float32', 'float16'] as const;
 const NVIDIA: Device = {...CORE_DEVICE, vendor: 'nvidia', maxWorkgroupBytes: 49152, maxInvocations: 1024};
 const MATRIX_TILES: readonly TileName[] = ['matrix', 'matrixEager', 'matrixNarrow'];
 
@@ -37,11 +38,11 @@ describe('the tile shapes to choose from', () => {
       fc.property(
         arbitraryProblem,
         arbitraryRows,
-        fc.constantFrom(...STORAGES),
+        fc.constantFrom(...PRECISIONS),
         fc.boolean(),
-        (problem, pattern, storage, featured) => {
+        (problem, pattern, precision, featured) => {
           const device = {...(featured ? featuredDevice(MATRIX_16, MATRIX_8) : SOFTWARE_DEVICE), software: true};
-          const names = candidates(pattern && rowsOf(pattern, problem), problem, device, storage);
+          const names = candidates(pattern && rowsOf(pattern, problem), problem, device, formatsOf(precision));
           expect(names).toEqual([problem.valueDim > 128 ? 'softwareDeep' : 'software']);
         },
       ),
@@ -54,14 +55,14 @@ describe('the tile shapes to choose from', () => {
       fc.property(
         arbitraryProblem,
         arbitraryRows,
-        fc.constantFrom(...STORAGES),
+        fc.constantFrom(...PRECISIONS),
         fc.constantFrom('', 'apple', 'intel', 'amd'),
         fc.constantFrom(16384, 32768, 65536),
-        (problem, pattern, storage, vendor, maxWorkgroupBytes) => {
+        (problem, pattern, precision, vendor, maxWorkgroupBytes) => {
           const device = {...CORE_DEVICE, vendor, maxWorkgroupBytes};
           const acsr = pattern && rowsOf(pattern, problem);
-          const tile = chooseTile(acsr, problem, device, storage);
-          expect(tile).toBe(TILES[candidates(acsr, problem, device, storage)[0]!]);
+          const tile = chooseTile(acsr, problem, device, formatsOf(precision));
+          expect(tile).toBe(TILES[candidates(acsr, problem, device, formatsOf(precision))[0]!]);
           expect(tile.workgroupBytes).toBeLessThanOrEqual(16384);
           expect(tile.threadsX * tile.threadsY).toBeLessThanOrEqual(256);
           expect(tile.queries).not.toBe('fragments');
@@ -73,21 +74,21 @@ describe('the tile shapes to choose from', () => {
 
   it('are never larger than the device, and what is generated for them is what they say', () => {
     for (const maxWorkgroupBytes of [16384, 24576, 49152]) {
-      for (const storage of STORAGES) {
+      for (const precision of PRECISIONS) {
         for (const headDim of [5, 64, 128, 256]) {
           for (const pattern of [full(), slidingWindow({left: 9}), strided({stride: 8})]) {
             const device = {...NVIDIA, maxWorkgroupBytes};
             const problem = square(5000, {headDim, valueDim: headDim});
             const acsr = rowsOf(pattern, problem);
-            const names = candidates(acsr, problem, device, storage);
+            const names = candidates(acsr, problem, device, formatsOf(precision));
             expect(names.length).toBeGreaterThan(0);
             expect(new Set(names).size).toBe(names.length);
             for (const name of names) {
               expect(TILES[name].workgroupBytes).toBeLessThanOrEqual(maxWorkgroupBytes);
-              const plan = makePlan(acsr, problem, device, 'fused', {storage, tile: TILES[name]});
+              const plan = makePlan(acsr, problem, device, 'fused', {formats: formatsOf(precision), tile: TILES[name]});
               for (const {program} of generate(plan, {features: {...PLAIN, bias: true}})) {
                 expect(program.workgroupBytes)
-                  .withContext(`${name}, ${storage}, ${headDim}`)
+                  .withContext(`${name}, ${precision}, ${headDim}`)
                   .toBeLessThanOrEqual(TILES[name].workgroupBytes);
                 expect(program.invocations).toBeLessThanOrEqual(256);
               }
@@ -100,7 +101,7 @@ describe('the tile shapes to choose from', () => {
 
   it('keep the output of an invocation in registers: wide values take fewer rows', () => {
     const names = (valueDim: number): readonly TileName[] =>
-      candidates(rowsOf(full(), square(5000)), square(5000, {valueDim}), NVIDIA, 'float32');
+      candidates(rowsOf(full(), square(5000)), square(5000, {valueDim}), NVIDIA, formatsOf('float32'));
     expect(names(64)[0]).toBe('long');
     expect(names(65)).not.toContain('long');
     expect(names(128)).not.toEqual(['deep']);
@@ -111,13 +112,13 @@ describe('the tile shapes to choose from', () => {
     const problem = square(5000);
     const acsr = rowsOf(full(), problem);
     const tuned = (name: string): readonly TileName[] =>
-      candidates(acsr, problem, {...NVIDIA, tuned: {'float32, long rows, 64 → 64 features': name}}, 'float32');
-    const usual = candidates(acsr, problem, NVIDIA, 'float32');
+      candidates(acsr, problem, {...NVIDIA, tuned: {'float32, long rows, 64 → 64 features': name}}, formatsOf('float32'));
+    const usual = candidates(acsr, problem, NVIDIA, formatsOf('float32'));
     expect(tuned('staged')).toEqual(['staged', ...usual.filter((name) => name !== 'staged')]);
     for (const unfit of ['matrix', 'deep', 'no tile at all', 'toString']) expect(tuned(unfit)).withContext(unfit).toEqual(usual);
-    expect(candidates(acsr, problem, {...NVIDIA, tuned: {'float16, long rows, 64 → 64 features': 'staged'}}, 'float32')).toEqual(
-      usual,
-    );
+    expect(
+      candidates(acsr, problem, {...NVIDIA, tuned: {'float16, long rows, 64 → 64 features': 'staged'}}, formatsOf('float32')),
+    ).toEqual(usual);
   });
 });
 
@@ -149,14 +150,16 @@ describe('the situation of a call', () => {
 
   it('of no queries is short, and a plan exists', () => {
     expect(of(full(), 0, 10)).toBe('short');
-    expect(chooseTile(rowsOf(full(), square(0)), square(0), featuredDevice(MATRIX_16), 'float16')).toBe(TILES.matrixNarrow);
+    expect(chooseTile(rowsOf(full(), square(0)), square(0), featuredDevice(MATRIX_16), formatsOf('float16'))).toBe(
+      TILES.matrixNarrow,
+    );
   });
 });
 
 describe('tensor cores', () => {
   const problem = square(1000);
-  const on = (device: Device, storage: 'float32' | 'float16' = 'float16', sizes: Partial<Problem> = {}): MatrixConfig | null =>
-    chooseMatrix({...problem, ...sizes}, device, storage);
+  const on = (device: Device, precision: 'float32' | 'float16' = 'float16', sizes: Partial<Problem> = {}): MatrixConfig | null =>
+    chooseMatrix({...problem, ...sizes}, device, formatsOf(precision));
   const featured = featuredDevice(MATRIX_16, MATRIX_8);
 
   it('compute with matrices of the type that is stored', () => {
@@ -187,8 +190,8 @@ describe('tensor cores', () => {
 
   it('sum in float32, of halves or floats', () => {
     for (const change of [{resultComponentType: 'f16'}, {componentType: 'u8', resultComponentType: 'u32'}, {componentType: 'i8'}])
-      for (const storage of STORAGES)
-        expect(on(featuredDevice({...MATRIX_16, ...change}), storage))
+      for (const precision of PRECISIONS)
+        expect(on(featuredDevice({...MATRIX_16, ...change}), precision))
           .withContext(JSON.stringify(change))
           .toBeNull();
   });
@@ -215,25 +218,28 @@ describe('tensor cores', () => {
     expect(on(small, 'float16', {headDim: 64})).toBe(MATRIX_16);
     expect(on(small, 'float16', {headDim: 128, valueDim: 128})).toBeNull();
     const wide = square(5000, {headDim: 128, valueDim: 128});
-    const plan = makePlan(rowsOf(full(), wide), wide, small, 'fused', {storage: 'float16'});
+    const plan = makePlan(rowsOf(full(), wide), wide, small, 'fused', {formats: formatsOf('float16')});
     expect([plan.matrix, plan.tile.queries]).toEqual([null, 'storage']);
     expect(on({...featured, maxInvocations: 64})).toBeNull();
   });
 
   it('get what their programs take: never more workgroup memory than the device has', () => {
     for (const maxWorkgroupBytes of [16384, 20000, 32768]) {
-      for (const storage of STORAGES) {
+      for (const precision of PRECISIONS) {
         for (let headDim = 1; headDim <= 128; headDim += headDim % 16 === 0 ? 1 : 15) {
           for (const valueDim of [1, 16, 64, 80, 128]) {
             const device = {...featured, maxWorkgroupBytes};
-            if (on(device, storage, {headDim, valueDim}) === null) continue;
+            if (on(device, precision, {headDim, valueDim}) === null) continue;
             const given = square(1000, {headDim, valueDim});
             for (const name of MATRIX_TILES) {
-              const plan = makePlan(rowsOf(causal(), given), given, device, 'fused', {storage, tile: TILES[name]});
+              const plan = makePlan(rowsOf(causal(), given), given, device, 'fused', {
+                formats: formatsOf(precision),
+                tile: TILES[name],
+              });
               expect(plan.matrix).not.toBeNull();
               for (const {program} of generate(plan, {features: {...PLAIN, bias: true}}))
                 expect(program.workgroupBytes)
-                  .withContext(`${program.name}, ${name}, ${headDim} → ${valueDim}, ${storage}`)
+                  .withContext(`${program.name}, ${name}, ${headDim} → ${valueDim}, ${precision}`)
                   .toBeLessThanOrEqual(maxWorkgroupBytes);
             }
           }
@@ -247,14 +253,14 @@ describe('tensor cores', () => {
       fc.property(
         arbitraryProblem,
         arbitraryRows,
-        fc.constantFrom(...STORAGES),
+        fc.constantFrom(...PRECISIONS),
         fc.constantFrom(featured, NVIDIA, small16()),
-        (given, pattern, storage, device) => {
+        (given, pattern, precision, device) => {
           const plan =
             pattern === null
-              ? planMaskTensor(given, device, {storage})
-              : makePlan(rowsOf(pattern, given), given, device, 'auto', {storage});
-          expect(plan.matrix).toBe(chooseMatrix(given, device, storage));
+              ? planMaskTensor(given, device, {formats: formatsOf(precision)})
+              : makePlan(rowsOf(pattern, given), given, device, 'auto', {formats: formatsOf(precision)});
+          expect(plan.matrix).toBe(chooseMatrix(given, device, formatsOf(precision)));
           expect(plan.tile.queries === 'fragments').toBe(plan.matrix !== null);
         },
       ),
@@ -266,7 +272,7 @@ describe('tensor cores', () => {
 
   it('take small tiles for short rows', () => {
     const first = (pattern: Pattern, length: number): TileName | undefined =>
-      candidates(rowsOf(pattern, square(length)), square(length), featured, 'float16')[0];
+      candidates(rowsOf(pattern, square(length)), square(length), featured, formatsOf('float16'))[0];
     expect(first(slidingWindow({left: 9}), 1000)).toBe('matrixNarrow');
     expect(first(strided({stride: 8}), 5000)).toBe('matrixNarrow');
     expect(first(full(), 5000)).toBe('matrix');
@@ -282,10 +288,10 @@ describe('tensor cores', () => {
         expect(settle(TILES[name], 1, 0, REFERENCE))
           .withContext(name)
           .toBe(TILES[name]);
-    const eager = makePlan(rowsOf(full(), square(4096)), square(4096), featured, 'fused', {storage: 'float16'});
+    const eager = makePlan(rowsOf(full(), square(4096)), square(4096), featured, 'fused', {formats: formatsOf('float16')});
     expect(eager.tile).toBe(TILES.matrixEager);
     const many = square(4096, {heads: 64});
-    expect(makePlan(rowsOf(full(), many), many, featured, 'fused', {storage: 'float16'}).tile).toBe(TILES.matrix);
+    expect(makePlan(rowsOf(full(), many), many, featured, 'fused', {formats: formatsOf('float16')}).tile).toBe(TILES.matrix);
   });
 });
 

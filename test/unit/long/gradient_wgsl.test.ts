@@ -7,6 +7,7 @@ import {
   type Device,
   type GradientPlan,
   type TileShape,
+  formatsOf,
 } from '../../../src/plan/index.js';
 import {generateGradients, generateScoreGradients, PLAIN, type Features, type Program} from '../../../src/wgsl/index.js';
 import {openCompiler, type Compiler} from '../../support/compiler.js';
@@ -69,7 +70,7 @@ function programsOf(plan: GradientPlan, features: Features, dLogSumExp: boolean)
   const options = {features, dLogSumExp, ...(dense && {maskShape: [1, 4, 1000, 1000] as const})};
   const launches = [
     ...generateGradients(plan, options),
-    ...generateGradients({...plan, storage: 'float16'}, options),
+    ...generateGradients({...plan, formats: formatsOf('float16')}, options),
     ...generateScoreGradients(plan, {kind: 'diagonals', shape: [1, 4, 1000, 1000]}, options),
     ...generateScoreGradients(plan, {kind: 'keys'}, options),
   ];

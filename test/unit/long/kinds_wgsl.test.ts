@@ -1,7 +1,7 @@
 import {compress} from '../../../src/acsr/index.js';
 import {slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
-import {CORE_DEVICE, makeGradientPlan, REGULAR, type Kinds, type Plan} from '../../../src/plan/index.js';
+import {CORE_DEVICE, makeGradientPlan, REGULAR, type Kinds, type Plan, formatsOf} from '../../../src/plan/index.js';
 import {attendProgram} from '../../../src/wgsl/attend/attend.js';
 import {mergeProgram} from '../../../src/wgsl/around/merge.js';
 import {gradientProgram} from '../../../src/wgsl/gradient/gradient.js';
@@ -38,14 +38,19 @@ const ENGINES: Readonly<Record<string, (kinds: Kinds, features: Features) => Pro
     [TILES.wide, TILES.narrow].map((tile) => attendProgram(kernelShape({...base, tile}, features, kinds))),
   'slots of a cache': (kinds) => [attendProgram(kernelShape(base, EVERYTHING, kinds))],
   'halves and subgroups': (kinds, features) => {
-    const plan: Plan = {...base, tile: TILES.wide, storage: 'float16', device: {...CORE_DEVICE, subgroups: {min: 4, max: 4}}};
+    const plan: Plan = {
+      ...base,
+      tile: TILES.wide,
+      formats: formatsOf('float16'),
+      device: {...CORE_DEVICE, subgroups: {min: 4, max: 4}},
+    };
     return [attendProgram(kernelShape(plan, features, kinds))];
   },
   'tensor cores': (kinds, {bias, lengths}) =>
     ([MATRIX_16, MATRIX_8] as const).flatMap((matrix) =>
       [false, true].map((exact) => {
-        const storage = matrix === MATRIX_16 ? 'float16' : 'float32';
-        const plan: Plan = {...base, tile: TILES.matrix, storage, matrix, device: featuredDevice(matrix)};
+        const precision = matrix === MATRIX_16 ? 'float16' : 'float32';
+        const plan: Plan = {...base, tile: TILES.matrix, formats: formatsOf(precision), matrix, device: featuredDevice(matrix)};
         return matrixProgram(
           matrixShape({...plan, problem: {...problem, headDim: 32, valueDim: 32}}, matrix, {bias, lengths}, exact, kinds),
         );

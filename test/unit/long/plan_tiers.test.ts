@@ -2,14 +2,24 @@ import fc from 'fast-check';
 import {compress} from '../../../src/acsr/index.js';
 import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../../src/pattern/index.js';
 import {TILES, type TileName} from '../../../src/plan/configurations.js';
-import {checkPlan, CORE_DEVICE, makePlan, scratchLayout, type Device, type Plan, type Problem} from '../../../src/plan/index.js';
+import {
+  checkPlan,
+  CORE_DEVICE,
+  makePlan,
+  scratchLayout,
+  type Device,
+  type Plan,
+  type Precision,
+  type Problem,
+  formatsOf,
+} from '../../../src/plan/index.js';
 import {generate} from '../../../src/wgsl/index.js';
 import {CORPUS, problemOfCase} from '../../corpus.js';
 import {arbitraryCase} from '../../support/arbitraries.js';
 import {expectSamePairs, featuredDevice, MATRIX_16, MATRIX_8, pairsOf, problemFor} from '../../support/plans.js';
 import {readStruct, structLayout} from '../../support/wgsl_layout.js';
 
-const FEATURED: readonly (readonly [string, Device, Plan['storage']])[] = [
+const FEATURED: readonly (readonly [string, Device, Precision])[] = [
   ['tensor cores of halves', featuredDevice(MATRIX_16), 'float16'],
   ['tensor cores of floats', featuredDevice(MATRIX_8), 'float32'],
   ['subgroups and halves', featuredDevice(), 'float16'],
@@ -48,12 +58,12 @@ function expectApart(plan: Plan): void {
 }
 
 describe('a plan for more than core WebGPU', () => {
-  for (const [what, device, storage] of FEATURED) {
+  for (const [what, device, precision] of FEATURED) {
     it(`computes exactly the pairs of the corpus: ${what}`, () => {
       for (const each of CORPUS) {
         const problem = {...problemOfCase(each), headDim: 16, valueDim: 16};
         const pairs = pairsOf(each.pattern, problem);
-        for (const plan of plansOf(each.pattern, problem, device, {storage})) {
+        for (const plan of plansOf(each.pattern, problem, device, {formats: formatsOf(precision)})) {
           expect(() => expectRight(plan, pairs))
             .withContext(`${each.name}, ${plan.implementation}`)
             .not.toThrow();
@@ -71,7 +81,7 @@ describe('a plan for more than core WebGPU', () => {
           ({pattern, shape}, valueDim, heads) => {
             const problem = problemFor(shape, {headDim: 16, valueDim, heads, batch: 2});
             const pairs = pairsOf(pattern, shape);
-            for (const plan of plansOf(pattern, problem, device, {storage})) expectRight(plan, pairs);
+            for (const plan of plansOf(pattern, problem, device, {formats: formatsOf(precision)})) expectRight(plan, pairs);
           },
         ),
         {numRuns: 60},
@@ -84,7 +94,7 @@ describe('a plan for more than core WebGPU', () => {
       fc.property(arbitraryCase({masks: true}), fc.constantFrom(...NAMES), ({pattern, shape}, name) => {
         const pairs = pairsOf(pattern, shape);
         for (const plan of plansOf(pattern, problemFor(shape), featuredDevice(MATRIX_16), {
-          storage: 'float16',
+          formats: formatsOf('float16'),
           tile: TILES[name],
         })) {
           expectRight(plan, pairs);
@@ -120,11 +130,14 @@ describe('a plan for more than core WebGPU', () => {
             const pairs = pairsOf(pattern, problem);
             const acsr = compress(pattern, problem);
             for (const name of NAMES) {
-              for (const [storage, matrix] of [
+              for (const [precision, matrix] of [
                 ['float16', MATRIX_16],
                 ['float32', MATRIX_8],
               ] as const) {
-                const plan = makePlan(acsr, problem, featuredDevice(matrix), 'fused', {storage, tile: TILES[name]});
+                const plan = makePlan(acsr, problem, featuredDevice(matrix), 'fused', {
+                  formats: formatsOf(precision),
+                  tile: TILES[name],
+                });
                 expect(() => expectRight(plan, pairs))
                   .withContext(name)
                   .not.toThrow();
@@ -142,7 +155,7 @@ describe('a plan for more than core WebGPU', () => {
   it('tells its kernels where slots and flags begin', () => {
     const problem = problemFor({queryLength: 60, keyLength: 1300, queryOffset: 1240}, {heads: 2, batch: 3});
     const pattern = slidingWindow({left: 450}).or(strided({stride: 2}));
-    const plan = makePlan(compress(pattern, problem), problem, featuredDevice(MATRIX_16), 'fused', {storage: 'float16'});
+    const plan = makePlan(compress(pattern, problem), problem, featuredDevice(MATRIX_16), 'fused', {formats: formatsOf('float16')});
     expectApart(plan);
     expect([plan.passes.length, plan.slots > 0]).toEqual([2, true]);
     const {flags} = scratchLayout(plan);
@@ -165,7 +178,8 @@ describe('a plan for more than core WebGPU', () => {
 
   it('has no flags where there are no tensor cores, and may have nothing at all', () => {
     const problem = problemFor({queryLength: 64, keyLength: 64, queryOffset: 0});
-    const plan = (device: Device): Plan => makePlan(compress(causal(), problem), problem, device, 'fused', {storage: 'float16'});
+    const plan = (device: Device): Plan =>
+      makePlan(compress(causal(), problem), problem, device, 'fused', {formats: formatsOf('float16')});
     expect(scratchLayout(plan(CORE_DEVICE)).total).toBe(0);
     expect(scratchLayout(plan(featuredDevice(MATRIX_16))).total).toBe(2);
   });

@@ -14,6 +14,7 @@ import {
   type GradientPlan,
   type KeyResults,
   type Problem,
+  formatsOf,
 } from '../../../src/plan/index.js';
 import {KEY_ITEM, KEY_MERGE, read, readNumber, VISIT} from '../../../src/plan/format.js';
 import {asLines} from '../../../src/plan/lines.js';
@@ -169,8 +170,8 @@ function expectRight(pattern: Pattern, problem: Problem): void {
           const parts = (weights: readonly number[]) => partsOf(weights, 1, device, {...tile, keys: tile.rows});
           const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots}, rows);
           expect(keys.slots).toBeLessThanOrEqual(mostSlots);
-          const work = {problem, device, tile, storage: 'float32' as const, matrix: null};
-          check({rows: {...work, ...rows, schedule}, keys, results, storage: 'float32'}, pairs);
+          const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
+          check({rows: {...work, ...rows, schedule}, keys, results, formats: formatsOf('float32')}, pairs);
         }
       }
     }

@@ -1,6 +1,6 @@
 import {readdir, readFile} from 'node:fs/promises';
 import {compress} from '../../../src/acsr/index.js';
-import {CORE_DEVICE} from '../../../src/pure.js';
+import {CORE_DEVICE, formatsOf, formatsText, type Formats} from '../../../src/pure.js';
 import {globalTokens, slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
 import {makeGradientPlan, type Plan, type TileShape} from '../../../src/plan/index.js';
@@ -24,7 +24,14 @@ interface Kernel {
   readonly memory: number;
 }
 
-/** Kernels whose steps differ: every tile shape, storage and way to reduce, with one and with several chunks of keys and values. */
+const FORMATS: readonly Formats[] = [
+  formatsOf('float32'),
+  formatsOf('float16'),
+  {query: 'float32', key: 'float16', value: 'float32'},
+  {query: 'float16', key: 'float32', value: 'float16'},
+];
+
+/** Kernels whose steps differ: every tile shape, formats and way to reduce, with one and with several chunks of keys and values. */
 const kernels: Kernel[] = [];
 const add = (what: string, kernel: TileKernel): number => kernels.push({what, flow: flowOf(kernel), memory: kernel.memory.units});
 
@@ -37,11 +44,20 @@ const base = planFor(
 for (const [name, tile] of Object.entries(TILES) as [string, TileShape][]) {
   if (tile.queries === 'fragments') continue;
   for (const headDim of [8, 64, 80, 128, 256]) {
-    for (const storage of ['float32', 'float16'] as const) {
+    for (const formats of FORMATS) {
       for (const min of [1, 4, 8]) {
         const device = {...CORE_DEVICE, subgroups: min === 1 ? null : {min, max: 32}};
-        const plan: Plan = {...base, tile, storage, device, problem: {...base.problem, headDim, valueDim: headDim}};
-        add(`${name}, ${storage}, ${headDim} features, subgroups of ${min} and more`, attendKernel(kernelShape(plan, PLAIN)));
+        const plan: Plan = {
+          ...base,
+          tile,
+          formats,
+          device,
+          problem: {...base.problem, headDim, valueDim: headDim},
+        };
+        add(
+          `${name}, ${formatsText(formats)}, ${headDim} features, subgroups of ${min} and more`,
+          attendKernel(kernelShape(plan, PLAIN)),
+        );
       }
     }
   }
@@ -51,9 +67,9 @@ for (const tile of [TILES.matrix, TILES.matrixEager, TILES.matrixNarrow]) {
   for (const matrix of [MATRIX_16, MATRIX_8]) {
     for (const exact of [false, true]) {
       for (const headDim of [16, 64, 128]) {
-        const storage = matrix === MATRIX_16 ? 'float16' : 'float32';
+        const precision = matrix === MATRIX_16 ? 'float16' : 'float32';
         const problem = {...base.problem, headDim, valueDim: headDim};
-        const shape = matrixShape({...base, tile, storage, matrix, problem}, matrix, PLAIN, exact);
+        const shape = matrixShape({...base, tile, formats: formatsOf(precision), matrix, problem}, matrix, PLAIN, exact);
         const what = `matrices of ${matrix.M}, ${tile.rows} rows, ${headDim} features, exact ${exact}`;
         kernels.push({what, flow: matrixFlow(shape), memory: shape.memory});
       }

@@ -9,6 +9,9 @@ import {
   type Plan,
   type Problem,
   type TileShape,
+  formatsOf,
+  formatsText,
+  type Precision,
 } from '../../../src/plan/index.js';
 import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../../src/wgsl/index.js';
 import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../../support/plans.js';
@@ -38,7 +41,7 @@ const DIMS = [
   [256, 256],
 ] as const;
 const SUBGROUPS: readonly Device['subgroups'][] = [null, {min: 4, max: 4}, {min: 8, max: 128}, {min: 32, max: 32}];
-const STORAGES = ['float32', 'float16'] as const;
+const PRECISIONS = ['float32', 'float16'] as const;
 const MATRIX_TILES = ['matrix', 'matrixEager', 'matrixNarrow'] as const;
 
 const long = problemFor({queryLength: 9000, keyLength: 9000, queryOffset: 0});
@@ -52,14 +55,14 @@ class Programs {
 
   /** `more`: with all options that the kernel knows. */
   add(plan: Plan, more: boolean, maskShape?: readonly [number, number, number, number]): void {
-    const {tile, storage, device, problem, implementation, matrix} = plan;
+    const {tile, formats, device, problem, implementation, matrix} = plan;
     const name = Object.keys(TILES).find((each) => TILES[each as keyof typeof TILES] === tile);
     const features = !more ? PLAIN : matrix === null ? EVERYTHING : {...PLAIN, bias: true, lengths: true};
     const mask = maskShape !== undefined ? 'tensor' : implementation === 'dense' ? 'bits' : 'interval';
     const passes = plan.passes.map((pass) => ({...pass, kinds: {...REGULAR, mask} as const}));
     for (const {program} of generate({...plan, passes}, {features, aux: 'logSumExp', ...(maskShape && {maskShape})})) {
       const what = [
-        `${program.name}: tile ${name}, ${storage}, ${problem.headDim} → ${problem.valueDim} features, ${implementation}`,
+        `${program.name}: tile ${name}, ${formatsText(formats)}, ${problem.headDim} → ${problem.valueDim} features, ${implementation}`,
         `options ${more}, subgroups ${JSON.stringify(device.subgroups)}, shader-f16 ${device.float16}, matrix ${JSON.stringify(matrix)}`,
       ].join(', ');
       if (!this.found.has(program.key)) this.found.set(program.key, {what, program});
@@ -69,14 +72,17 @@ class Programs {
 
 const REGISTER_TILES = (Object.entries(TILES) as [string, TileShape][]).filter(([, {queries}]) => queries !== 'fragments');
 
-/** A tile in all widths; storage, shuffles, mask and options take turns, so that over all tiles each meets every other. */
+/** A tile in all widths; precision, shuffles, mask and options take turns, so that over all tiles each meets every other. */
 function allWidths(tile: TileShape, turn: number): Programs {
   const programs = new Programs();
   DIMS.forEach((dims, a) => {
-    STORAGES.forEach((storage, b) => {
+    PRECISIONS.forEach((precision, b) => {
       const device = {...CORE_DEVICE, subgroups: SUBGROUPS[(turn + a + 2 * b) % 4]!, float16: ((turn + a) >> 1) % 2 === 0};
       const implementation = ((turn >> 1) + a + b) % 2 === 0 ? 'fused' : 'dense';
-      programs.add({...base, tile, storage, device, implementation, problem: withDims(dims)}, (turn + (a >> 1) + b) % 2 === 0);
+      programs.add(
+        {...base, tile, formats: formatsOf(precision), device, implementation, problem: withDims(dims)},
+        (turn + (a >> 1) + b) % 2 === 0,
+      );
     });
   });
   return programs;
@@ -87,10 +93,16 @@ function allChoices(tile: TileShape): Programs {
   const programs = new Programs();
   for (const dims of [DIMS[1], DIMS[2]]) {
     for (const subgroups of SUBGROUPS) {
-      for (const storage of STORAGES) {
-        for (const float16 of storage === 'float16' ? [false, true] : [false]) {
+      for (const precision of PRECISIONS) {
+        for (const float16 of precision === 'float16' ? [false, true] : [false]) {
           for (const implementation of ['fused', 'dense'] as const) {
-            const plan: Plan = {...base, tile, storage, device: {...CORE_DEVICE, subgroups, float16}, implementation};
+            const plan: Plan = {
+              ...base,
+              tile,
+              formats: formatsOf(precision),
+              device: {...CORE_DEVICE, subgroups, float16},
+              implementation,
+            };
             for (const more of [false, true]) programs.add({...plan, problem: withDims(dims)}, more);
           }
         }
@@ -102,7 +114,7 @@ function allChoices(tile: TileShape): Programs {
 
 function matrixPrograms(
   matrix: MatrixConfig,
-  storage: Plan['storage'],
+  precision: Precision,
   widths: readonly (readonly [number, number])[] = DIMS,
 ): Programs {
   const programs = new Programs();
@@ -112,7 +124,14 @@ function matrixPrograms(
     for (const name of MATRIX_TILES) {
       for (const implementation of ['fused', 'dense'] as const) {
         for (const more of [false, true]) {
-          const plan: Plan = {...base, tile: TILES[name], storage, matrix, device: featuredDevice(matrix), implementation};
+          const plan: Plan = {
+            ...base,
+            tile: TILES[name],
+            formats: formatsOf(precision),
+            matrix,
+            device: featuredDevice(matrix),
+            implementation,
+          };
           programs.add({...plan, problem: withDims(dims)}, more);
         }
       }
@@ -161,7 +180,7 @@ describe('every program is WGSL that Dawn takes:', () => {
   });
 
   for (const name of ['software', 'staged'] as const) {
-    it(`the tile '${name}' with every choice of storage, shuffles, mask and options`, async () => {
+    it(`the tile '${name}' with every choice of precision, shuffles, mask and options`, async () => {
       await expectValid(allChoices(TILES[name]), 40);
     });
   }
@@ -178,10 +197,11 @@ describe('every program is WGSL that Dawn takes:', () => {
     await expectValid(matrixPrograms({...MATRIX_16, M: 8, N: 8, K: 8}, 'float16', [DIMS[1], DIMS[6]]), 40);
   });
 
-  it('a mask tensor beside each storage', async () => {
+  it('a mask tensor beside each precision', async () => {
     const programs = new Programs();
-    for (const storage of STORAGES) {
-      for (const keys of [9000, 1]) programs.add({...base, storage, implementation: 'dense'}, false, [1, 1, 9000, keys]);
+    for (const precision of PRECISIONS) {
+      for (const keys of [9000, 1])
+        programs.add({...base, formats: formatsOf(precision), implementation: 'dense'}, false, [1, 1, 9000, keys]);
     }
     await expectValid(programs, 5);
   });
@@ -199,15 +219,15 @@ describe('every program is WGSL that Dawn takes:', () => {
     const programs = new Programs();
     const held = {sinks: 2, ring: 62, sequences: [{tokens: 5, first: 4, row: 0, source: 1, deadEnd: 9, biasBase: 0}]};
     DIMS.forEach((dims, i) => {
-      for (const storage of STORAGES) {
+      for (const precision of PRECISIONS) {
         const device = {...CORE_DEVICE, float16: i % 2 === 0};
         const problem = {...withDims(dims), queryLength: 4, keyLength: 64, packedHeads: 4};
-        const plan = {...base, tile: TILES.decode4, problem, storage, device};
+        const plan = {...base, tile: TILES.decode4, problem, formats: formatsOf(precision), device};
         const step = generateStep(plan, {features: {...PLAIN, alibi: true, bias: true, sinks: true}, held});
-        const shape = {headDim: dims[0], valueDim: dims[1], storage, nativeHalves: device.float16};
+        const shape = {headDim: dims[0], valueDim: dims[1], formats: formatsOf(precision), nativeHalves: device.float16};
         const prompt = generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
         for (const {program} of [...step.launches, ...prompt.launches]) {
-          programs.found.set(program.key, {what: `${program.name} of ${dims.join()}, ${storage}`, program});
+          programs.found.set(program.key, {what: `${program.name} of ${dims.join()}, ${precision}`, program});
         }
       }
     });

@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import {causal, planAttention, prepare, slidingWindow, sparseAttention} from '../../../src/index.js';
 import {MultiHeadAttention} from '../../../src/layers/index.js';
-import {compress, CORE_DEVICE, fromMask, oneLine} from '../../../src/pure.js';
+import {compress, CORE_DEVICE, fromMask, oneLine, formatsOf} from '../../../src/pure.js';
 import {checkPlan} from '../../../src/plan/index.js';
 import {chunksOf, denseAttention, toHeads} from '../../../src/runtime/tf_ops/dense.js';
 import {denseGradients} from '../../../src/runtime/tf_ops/dense_gradients.js';
@@ -74,7 +74,7 @@ describe('a plan for features past 256', () => {
   it('says that TensorFlow.js ops compute it, and which pairs', () => {
     const pattern = slidingWindow({left: 9}).or(causal().and(slidingWindow({left: 90, dilation: 9})));
     const plan = planAttention(pattern, {...shape, valueDim: 64});
-    expect([plan.implementation, plan.storage, plan.matrix]).toEqual(['dense', 'float32', null]);
+    expect([plan.implementation, plan.formats, plan.matrix]).toEqual(['dense', formatsOf('float32'), null]);
     expect(plan.reason).toMatch(/^headDim 512: our kernels take up to 256 features, so TensorFlow\.js ops compute/);
     expect(planAttention(pattern, {...shape, headDim: 8, valueDim: 257}).reason).toMatch(/^valueDim 257: /);
     checkPlan(plan);
