@@ -97,8 +97,10 @@ export class SpanCutter {
     for (const residue of tile.residues) {
       if (clip !== null) {
         let run = cursor[0]!;
-        while (rows.residue[run]! < residue) run++;
+        while (run < end && rows.residue[run]! < residue) run++;
         cursor[0] = run;
+        // In the class of stride 1 tiles own all rows, also those without keys.
+        if (run === end || rows.residue[run] !== residue) continue;
         const alone = run + 1 === end || rows.residue[run + 1] !== residue;
         const line = alone ? this.lineOf(rows, run, clip, tile.rows) : null;
         if (line !== null) {

@@ -12,6 +12,7 @@ import {
   type Pattern,
 } from '../../../src/index.js';
 import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../../src/plan/index.js';
+import {TILES} from '../../../src/plan/configurations.js';
 import {readInterval, readItem, readSpan} from '../../../src/plan/format.js';
 import {expectSamePairs, pairsOf, problemFor} from '../../support/plans.js';
 
@@ -169,6 +170,14 @@ describe('patterns whose rows recur', () => {
     expect(acsr.recurrence?.clip).toBeTruthy();
     checkAcsr(acsr);
     expectSamePairs(makePlan(acsr, problemFor(shape), CORE_DEVICE), pairsOf(each, shape));
+  });
+
+  it('may have no key at all, also alone in a tile', () => {
+    const shape = {queryLength: 33, keyLength: 1, queryOffset: -30};
+    const each = strided({stride: 4});
+    const plan = makePlan(compress(each, shape), problemFor(shape), CORE_DEVICE, 'fused', {tile: TILES.decode4});
+    checkPlan(plan);
+    expectSamePairs(plan, pairsOf(each, shape));
   });
 
   it('are written out only when they are read', () => {
