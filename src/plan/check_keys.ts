@@ -1,4 +1,4 @@
-import {KEY_ITEM, KEY_MERGE, read, readInterval, readNumber, VISIT, type Packed} from './format.js';
+import {KEY_ITEM, KEY_MERGE, read, readBit, readInterval, readNumber, VISIT, type Packed} from './format.js';
 import type {GradientPlan} from './gradient_plan.js';
 import type {Kinds, Pass} from './plan.js';
 import {serves, toDense, type LineName} from './visit.js';
@@ -145,6 +145,5 @@ function attends(
     const [lo, hi] = readInterval(packed, {mask}, y);
     return number + x >= lo && number + x < hi;
   }
-  const bit = (number % 64) + x;
-  return ((packed.schedule[2 * (packed.offsets.bits + mask + y * bitStride) + (bit >>> 5)]! >>> (bit & 31)) & 1) === 1;
+  return readBit(packed, {mask, bitStride}, y, (number % 64) + x) === 1;
 }

@@ -163,7 +163,11 @@ export const readBit = (
   {mask, bitStride}: Pick<Span, 'mask' | 'bitStride'>,
   x: number,
   y: number,
-): number => (schedule[2 * (offsets.bits + mask + x * bitStride) + (y >>> 5)]! >>> (y & 31)) & 1;
+): number => bitOf(schedule, offsets.bits + mask + x * bitStride, y);
+
+/** Bit number `bit` of those that begin at a pair. */
+export const bitOf = (words: Int32Array | Uint32Array, pair: number, bit: number): number =>
+  (words[2 * pair + (bit >>> 5)]! >>> (bit & 31)) & 1;
 
 export type Item = Readonly<Record<keyof typeof ITEM.at, number>>;
 export type Span = Readonly<Record<keyof typeof SPAN.at, number>>;

@@ -1,6 +1,10 @@
 import {INTERVAL, SPAN, type IntList} from './format.js';
 import type {RowTile} from './row_tiles.js';
 
+const {
+  words: WORDS,
+  at: {lo, hi},
+} = INTERVAL;
 const word = SPAN.at;
 
 /** Intervals [low + lowStep·x, high + highStep·x) of the rows x of a tile; steps are not negative. */
@@ -23,7 +27,7 @@ export class SpanWriter {
     private readonly tileKeys: number,
     /** As in format.ts. */
     readonly spans: IntList,
-    /** 2 ints a row of a span. */
+    /** One a row of a span. */
     readonly intervals: IntList,
   ) {}
 
@@ -32,19 +36,19 @@ export class SpanWriter {
     const {intervals, tileRows, last} = this;
     const same =
       residues.length > 1 &&
-      last.at === intervals.length - 2 * tileRows &&
+      last.at === intervals.length - WORDS * tileRows &&
       last.rows === rows &&
       last.low === low &&
       last.high === high &&
       last.lowStep === lowStep &&
       last.highStep === highStep;
     if (!same) {
-      const at = intervals.grow(2 * tileRows);
+      const at = intervals.grow(WORDS * tileRows);
       for (let x = 0; x < tileRows; x++) {
         // Rows past the tile repeat its last one, so they never make a full tile partial.
         const step = x < rows ? x : rows - 1;
-        intervals.data[at + 2 * x] = low + lowStep * step;
-        intervals.data[at + 2 * x + 1] = high + highStep * step;
+        intervals.data[at + WORDS * x + lo] = low + lowStep * step;
+        intervals.data[at + WORDS * x + hi] = high + highStep * step;
       }
       const held = residues.length > 1 ? this.shareLast(at) : at;
       this.last = {at: held, rows, low, high, lowStep, highStep};
@@ -77,33 +81,33 @@ export class SpanWriter {
     base: number,
     cut: number,
   ): void {
-    const at = this.intervals.grow(2 * this.tileRows);
+    const at = this.intervals.grow(WORDS * this.tileRows);
     const {data} = this.intervals;
     let yBegin = 0x7fffffff;
     let yEnd = 0;
     let fullBegin = 0;
     let fullEnd = 0x7fffffff;
     let missing = false;
-    for (let x = 0, write = at; x < rows; x++, write += 2) {
-      let hi = high[base + x]!;
-      if (hi < 0) {
+    for (let x = 0, write = at; x < rows; x++, write += WORDS) {
+      let to = high[base + x]!;
+      if (to < 0) {
         missing = true;
         continue;
       }
-      if (hi > cut) hi = cut;
-      const lo = low[base + x]!;
-      data[write] = lo;
-      data[write + 1] = hi;
-      if (lo < yBegin) yBegin = lo;
-      if (hi > yEnd) yEnd = hi;
-      if (lo > fullBegin) fullBegin = lo;
-      if (hi < fullEnd) fullEnd = hi;
+      if (to > cut) to = cut;
+      const from = low[base + x]!;
+      data[write + lo] = from;
+      data[write + hi] = to;
+      if (from < yBegin) yBegin = from;
+      if (to > yEnd) yEnd = to;
+      if (from > fullBegin) fullBegin = from;
+      if (to < fullEnd) fullEnd = to;
     }
     if (missing) {
-      for (let x = 0; x < rows; x++) if (high[base + x]! < 0) data.fill(yBegin, at + 2 * x, at + 2 * x + 2);
+      for (let x = 0; x < rows; x++) if (high[base + x]! < 0) data.fill(yBegin, at + WORDS * x, at + WORDS * (x + 1));
     }
     // Rows past the tile repeat its last one, so they never make a full tile partial.
-    for (let x = rows; x < this.tileRows; x++) data.copyWithin(at + 2 * x, at + 2 * rows - 2, at + 2 * rows);
+    for (let x = rows; x < this.tileRows; x++) data.copyWithin(at + WORDS * x, at + WORDS * (rows - 1), at + WORDS * rows);
     if (missing || fullEnd < fullBegin) fullBegin = fullEnd = yBegin;
     this.tiles += Math.ceil((yEnd - yBegin) / this.tileKeys);
     // Neighbours among several residues mostly have the same keys; a tile of one continues the one before, which the transpose relies on.
@@ -128,17 +132,17 @@ export class SpanWriter {
     data[span + word.end] = yEnd;
     data[span + word.fullBegin] = fullBegin;
     data[span + word.fullEnd] = fullEnd;
-    data[span + word.mask] = intervals / INTERVAL.words;
+    data[span + word.mask] = intervals / WORDS;
     data[span + word.bitStride] = 0;
   }
 
   /** Where the intervals just written at `at` lie: where the last ones do, if they are the same. */
   private shareLast(at: number): number {
     const {intervals, tileRows} = this;
-    const before = at - 2 * tileRows;
+    const before = at - WORDS * tileRows;
     const {data} = intervals;
     if (before < 0) return at;
-    for (let i = 0; i < 2 * tileRows; i++) if (data[before + i] !== data[at + i]) return at;
+    for (let i = 0; i < WORDS * tileRows; i++) if (data[before + i] !== data[at + i]) return at;
     intervals.length = at;
     return before;
   }

@@ -1,6 +1,6 @@
 import {ceilDiv} from '../support/index.js';
 import {Draft, TURN, type DraftTile} from './draft.js';
-import {readNumberOf, SPAN, VISIT, write} from './format.js';
+import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import {addListTiles, type BitRows} from './list_tiles.js';
 import type {TileShape} from './plan.js';
 import type {Problem} from './problem.js';
@@ -166,7 +166,7 @@ function pairsByKey(
     const bits = draft.spans.data[span + SPAN.at.mask]!;
     const bitStride = draft.spans.data[span + SPAN.at.bitStride]!;
     for (let x = 0; x < count; x++) {
-      if (((draft.bits.data[2 * (bits + x * bitStride) + (y >>> 5)]! >>> (y & 31)) & 1) === 0) continue;
+      if (bitOf(draft.bits.data, bits + x * bitStride, y) === 0) continue;
       const row = stride === 0 ? readNumberOf(draft.numbers.data, first, x) : first + stride * x;
       words[at + (row >>> 5)]! |= 1 << (row & 31);
     }

@@ -289,6 +289,17 @@ describe('the schedule', () => {
     expect(files.length).toBeGreaterThan(30);
   });
 
+  it('has words that the table of formats alone numbers: planners and runtime name them', async () => {
+    const files = (await readdir('src', {recursive: true})).filter((name) => /^(plan|runtime)\/.*[.]ts$/.test(name));
+    for (const name of files.filter((each) => each !== 'plan/format.ts')) {
+      const text = await readFile(`src/${name}`, 'utf8');
+      expect(text.match(/\b(data|schedule|words)\[[^\]]*\+ \d+\].*/g))
+        .withContext(name)
+        .toBeNull();
+    }
+    expect(files.length).toBeGreaterThan(90);
+  });
+
   it('has records of four pairs, which is what the kernels step by', () => {
     for (const {pairs} of [ITEM, SPAN, MERGE, KEY_ITEM, VISIT, KEY_MERGE]) expect(pairs).toBe(4);
     const {launches} = compile(...longRows());
