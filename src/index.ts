@@ -60,7 +60,20 @@ export {
 } from './pattern/index.js';
 export {equals, type Equality} from './acsr/index.js';
 export {planAttention, type AttentionPlan, type AttentionShape, type HeadOfBatch} from './plan_attention.js';
-export type {Device, Gpu, Implementation, Kinds, MatrixConfig, Pass, Precision, Problem, TileShape} from './plan/index.js';
+export type {
+  Device,
+  FormatName,
+  Formats,
+  Gpu,
+  Implementation,
+  Kinds,
+  MatrixConfig,
+  OperandName,
+  Pass,
+  Precision,
+  Problem,
+  TileShape,
+} from './plan/index.js';
 export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,

@@ -11,16 +11,19 @@ export interface Format {
   readonly suffix: '' | 'Halves';
 }
 
-export const FORMATS = Object.freeze({
+/** A format by its name. */
+export type FormatName = 'float32' | 'float16';
+
+export const FORMATS: Readonly<Record<FormatName, Format>> = Object.freeze({
   float32: Object.freeze({bytes: 4, padding: 1, suffix: ''}),
   // 16 is a multiple of the fragments of every tensor core.
   float16: Object.freeze({bytes: 2, padding: 16, suffix: 'Halves'}),
-}) satisfies Readonly<Record<string, Format>>;
+});
 
-export type FormatName = keyof typeof FORMATS;
-
+/** A tensor that attention reads. */
 export type OperandName = 'query' | 'key' | 'value';
 export const OPERANDS: readonly OperandName[] = ['query', 'key', 'value'];
+/** How each of them lies in memory while kernels read it. */
 export type Formats = Readonly<Record<OperandName, FormatName>>;
 
 /** How a kernel reads query, key and value: the word of a call. */
