@@ -1,8 +1,10 @@
 import {compressLines, resolveShape, type Lengths} from './acsr/index.js';
+
 import {compile} from './compile.js';
 import {explain, planText} from './explain.js';
 import {Pattern, refusePattern} from './pattern/index.js';
 import {
+  checkDevice,
   CORE_DEVICE,
   formatsOf,
   makePlan,
@@ -96,12 +98,7 @@ export function planAttention(pattern: Pattern, given: AttentionShape): Attentio
   if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern);
   const shape = readOptions(given, SHAPE_NAMES, WORDS);
   const problem = problemOf(shape);
-  const device = shape.device ?? CORE_DEVICE;
-  for (const [name, core] of Object.entries(CORE_DEVICE)) {
-    const found = (device as unknown as Record<string, unknown>)[name];
-    if (typeof found === typeof core && !Number.isNaN(found)) continue;
-    refuse(`device.${name}`, String(found), `a ${typeof core}`, 'Leave the device out for the limits that every one has.');
-  }
+  const device = checkDevice(shape.device ?? CORE_DEVICE);
   const {implementation, precision = 'float32'} = shape;
   oneOf('shape.precision', precision, ['float32', 'float16'], 'Leave it out for float32.');
   const plan = makePlan(compressLines(pattern, problem), problem, device, implementation, {formats: formatsOf(precision)});

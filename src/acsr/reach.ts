@@ -94,7 +94,7 @@ function furthestBack(node: PatternNode, shown: boolean, sinks: number): number 
       return Infinity;
     case 'perHead':
     case 'perBatch':
-      return Math.max(...node.patterns.map((pattern) => furthestBack(pattern, shown, sinks)));
+      return node.patterns.reduce((most, pattern) => Math.max(most, furthestBack(pattern, shown, sinks)), -Infinity);
     case 'not':
       return furthestBack(node.operand, !shown, sinks);
     case 'and':
@@ -128,7 +128,7 @@ function furthestAhead(node: PatternNode, shown: boolean): number {
       return Infinity;
     case 'perHead':
     case 'perBatch':
-      return Math.max(...node.patterns.map((pattern) => furthestAhead(pattern, shown)));
+      return node.patterns.reduce((most, pattern) => Math.max(most, furthestAhead(pattern, shown)), -Infinity);
     case 'not':
       return furthestAhead(node.operand, !shown);
     case 'and':

@@ -32,8 +32,12 @@ export class Pattern {
   #text: string | undefined;
 
   /** Builders, `parsePattern` and `patternFromJSON` make patterns; `node` is trusted and frozen here, its lists are frozen by them. */
-  constructor(node: PatternNode, ...operands: readonly Pattern[]) {
-    this.#depth = Math.max(0, ...operands.map((operand) => 1 + (#depth in operand ? operand.#depth : depthOf(operand))));
+  constructor(node: PatternNode, operands: readonly Pattern[] = []) {
+    // Not by Math.max of them all: a list of 65,535 heads has more than a call takes.
+    this.#depth = operands.reduce(
+      (most, operand) => Math.max(most, 1 + (#depth in operand ? operand.#depth : depthOf(operand))),
+      0,
+    );
     if (this.#depth > MAX_DEPTH) {
       refuse(
         'pattern',
@@ -80,7 +84,7 @@ export class Pattern {
   not(): Pattern {
     return new Pattern(
       combineLines([this.node], ([operand]) => ({kind: 'not', operand: operand!})),
-      this,
+      [this],
     );
   }
 
@@ -128,7 +132,7 @@ export class Pattern {
     return others.reduce((all: Pattern, other) => {
       if (!(other instanceof Pattern)) refusePattern(`pattern.${kind}`, other);
       const both = (lines: readonly PlainNode[]): PlainNode => ({kind, operands: Object.freeze([lines[0]!, lines[1]!] as const)});
-      return new Pattern(combineLines([all.node, other.node], both), all, other);
+      return new Pattern(combineLines([all.node, other.node], both), [all, other]);
     }, this);
   }
 }

@@ -60,7 +60,7 @@ function makeList(kind: 'perHead' | 'perBatch', given: readonly Pattern[]): Patt
     const cure = `Give each list one pattern for each ${UNITS[inner]}.`;
     refuse(`${kind}[${i}]`, `a ${inner} of ${lists[inner]} patterns`, `${length}, as the first ${inner} of the list has`, cure);
   });
-  return new Pattern(kind === 'perHead' ? heads(nodes, length) : batch(nodes), ...patterns);
+  return new Pattern(kind === 'perHead' ? heads(nodes, length) : batch(nodes), patterns);
 }
 
 /** Sequences stand outside: a list of heads that holds lists of sequences is turned round. */

@@ -94,6 +94,7 @@ function checkOwners(plan: Work, line: LineName): void {
     }
     for (let index = mergeBegin; index < mergeEnd; index++) {
       const merge = readMerge(plan, index);
+      must(merge.slotBegin < merge.slotEnd, `merge ${index} joins no slot`);
       if (serves(plan, kinds, merge, line)) own(merge);
     }
     owners.forEach((count, row) => {

@@ -38,6 +38,7 @@ export {
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';
 export {checkPlan, checkWork} from './check.js';
+export {checkDevice} from './check_device.js';
 export {checkGradientPlan, pairsByKeys} from './check_keys.js';
 export {draw} from './draw.js';
 export {forEachSpan, keyOfSpan, rowOfItem, toDense, type LineName} from './visit.js';

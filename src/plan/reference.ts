@@ -42,5 +42,8 @@ export const REFERENCE: Gpu = Object.freeze({
   itemMs: 0.004,
 });
 
+/** The reference with what a device says otherwise; undefined says nothing. */
 export const gpuOf = ({gpu}: {readonly gpu?: Partial<Gpu> | undefined}): Gpu =>
-  gpu === undefined ? REFERENCE : {...REFERENCE, ...gpu};
+  gpu === undefined
+    ? REFERENCE
+    : {...REFERENCE, ...Object.fromEntries(Object.entries(gpu).filter(([, value]) => value !== undefined))};
