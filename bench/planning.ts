@@ -21,6 +21,7 @@ import type {PlanningRecord} from './records.js';
 import {digits, median, textTable} from './table.js';
 
 const PLAN_LENGTH = 16384;
+const COPRIME_TARGET_MS = 300;
 const PLAN_TARGET_MS = 5;
 /** The most that 32 heads of four patterns may take, in times of the four. */
 const HEADS_TARGET = 1.3;
@@ -72,7 +73,17 @@ function planning(): PlanningRecord[] {
     ms: warmMedian(() => planAttention(pattern, shape)),
     targetMs: PLAN_TARGET_MS,
   }));
-  return [...plans, ...headed(), recognition()];
+  return [...plans, coprime(), ...headed(), recognition()];
+}
+
+/** Two strides without a common factor, which repeat after their product alone. */
+function coprime(): PlanningRecord {
+  const n = 262144;
+  const pattern = strided({stride: 63})
+    .or(strided({stride: 64}))
+    .and(causal());
+  const ms = warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8}));
+  return {kind: 'planning', step: 'planAttention', pattern: String(pattern), n, ms, targetMs: COPRIME_TARGET_MS};
 }
 
 /** 32 heads of four patterns, beside the four: what is equal is planned once. */
