@@ -23,6 +23,7 @@ const EXTRAS = {
   'src/runtime/open/create_backend.ts': null,
   'src/runtime/helpers/pattern_from_mask.ts': null,
   'src/plan_attention.ts': null,
+  'src/plan/check_device.ts': 'planAttention',
   'src/acsr/equals.ts': null,
   'src/pattern/parse.ts': null,
   'src/pattern/from_json.ts': null,
