@@ -12,7 +12,7 @@ import {
   type Pattern,
 } from '../../../src/index.js';
 import {checkPlan, CORE_DEVICE, makePlan, type Plan} from '../../../src/plan/index.js';
-import {TILES} from '../../../src/plan/configurations.js';
+import {tile, TILES} from '../../../src/plan/configurations.js';
 import {readInterval, readItem, readSpan} from '../../../src/plan/format.js';
 import {expectSamePairs, pairsOf, problemFor} from '../../support/plans.js';
 
@@ -178,6 +178,34 @@ describe('patterns whose rows recur', () => {
     const plan = makePlan(compress(each, shape), problemFor(shape), CORE_DEVICE, 'fused', {tile: TILES.decode4});
     checkPlan(plan);
     expectSamePairs(plan, pairsOf(each, shape));
+  });
+
+  it('are planned pair by pair where many queries see few keys, in tiles of few rows', () => {
+    const strides = fc.array(
+      fc.integer({min: 1, max: 12}).map((stride) => strided({stride})),
+      {minLength: 1, maxLength: 4},
+    );
+    const given = fc.record({
+      queryLength: fc.integer({min: 2, max: 140}),
+      keyLength: fc.integer({min: 1, max: 30}),
+      queryOffset: fc.integer({min: -60, max: 60}),
+    });
+    const rows = fc.constantFrom(1, 2, 3, 5, 32);
+    let recurring = 0;
+    fc.assert(
+      fc.property(given, strides, fc.boolean(), rows, (shape, [first, ...others], clips, height) => {
+        const all = others.reduce((joined, each) => joined.or(each), first!);
+        const each = clips ? all.and(causal()) : all;
+        const acsr = compress(each, shape);
+        recurring += Number(acsr.recurrence !== null);
+        const shaped = tile(height, 32, 8, 1, {scores: 1, values: 1}, 16384);
+        const plan = makePlan(acsr, problemFor(shape), CORE_DEVICE, 'fused', {tile: shaped});
+        checkPlan(plan);
+        expectSamePairs(plan, pairsOf(each, shape));
+      }),
+      {numRuns: 1500},
+    );
+    expect(recurring).toBeGreaterThan(300);
   });
 
   it('are written out only when they are read', () => {
