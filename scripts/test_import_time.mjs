@@ -1,4 +1,4 @@
-// What `import 'tfjs-splat'` costs at start-up, on top of a TensorFlow.js that is loaded already, over fresh processes and pages.
+// What `import 'tfjs-splat'` costs at start-up, over fresh processes and pages, beside TensorFlow.js itself, which is loaded just before it.
 import assert from 'node:assert/strict';
 import {execFile} from 'node:child_process';
 import {createServer} from 'node:http';
@@ -10,13 +10,13 @@ import {listen} from './listen.mjs';
 import {withPackedPackage} from './packed.mjs';
 
 const RUNS = 11;
-/** The aim is 5 ms; the fastest run on a machine that is busy with other things may take five times as long. */
-const MOST_MS = 25;
+/** Of the time that TensorFlow.js takes in the same process or page: on a slow or busy machine both take longer. Found: .14 (import in Node) to .51 (import in a page). */
+const MOST_SHARE = 0.7;
 
 const tensorflow = ['core', 'converter'].map((name) => `@tensorflow/tfjs-${name}`);
 
 await withPackedPackage(async ({home}) => {
-  /** @type {Record<string, number[]>} */
+  /** @type {Record<string, Loaded[]>} */
   const found = {'import in Node': await inNode(home, 'import'), 'require in Node': await inNode(home, 'require')};
   const server = createServer(sirv(home, {dev: true}));
   const address = await listen(server);
@@ -28,12 +28,23 @@ await withPackedPackage(async ({home}) => {
     await browser.close();
     server.close();
   }
-  for (const [where, times] of Object.entries(found)) {
-    const [least] = times.sort((a, b) => a - b);
-    console.log(`${where}: median ${times[RUNS >> 1].toFixed(1)} ms, least ${least.toFixed(1)} ms`);
-    assert.ok(least <= MOST_MS, `${where} takes ${least} ms, expected at most ${MOST_MS}`);
+  for (const [where, loads] of Object.entries(found)) {
+    const share = median(loads.map(({ours, tensorflow}) => ours / tensorflow));
+    console.log(`${where}: ${median(loads.map(({ours}) => ours)).toFixed(1)} ms, ${share.toFixed(2)} of what TensorFlow.js takes`);
+    assert.ok(share <= MOST_SHARE, `${where} takes ${share} of the time of TensorFlow.js, expected at most ${MOST_SHARE}`);
   }
 });
+
+/** @param {readonly number[]} values */
+function median(values) {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+/**
+ * @typedef Loaded milliseconds
+ * @property {number} ours
+ * @property {number} tensorflow
+ */
 
 /**
  * @param {string} home
@@ -42,12 +53,14 @@ await withPackedPackage(async ({home}) => {
 async function inNode(home, how) {
   /** @param {string} name */
   const load = (name) => (how === 'import' ? `await import('${name}');` : `require('${name}');`);
-  const program = `${tensorflow.map(load).join('')} const start = performance.now(); ${load('tfjs-splat')} console.log(performance.now() - start);`;
+  const program = `const start = performance.now(); ${tensorflow.map(load).join('')}
+    const loaded = performance.now(); ${load('tfjs-splat')}
+    console.log(JSON.stringify({tensorflow: loaded - start, ours: performance.now() - loaded}));`;
   const type = how === 'import' ? 'module' : 'commonjs';
   const times = [];
   for (let i = 0; i < RUNS; i++) {
     const {stdout} = await promisify(execFile)('node', [`--input-type=${type}`, '-e', program], {cwd: home});
-    times.push(Number(stdout));
+    times.push(/** @type {Loaded} */ (JSON.parse(stdout)));
   }
   return times;
 }
@@ -55,7 +68,7 @@ async function inNode(home, how) {
 /**
  * @param {import('playwright-core').Browser} browser
  * @param {string} address
- * @param {() => Promise<number>} measure runs in a page.
+ * @param {() => Promise<Loaded>} measure runs in a page.
  */
 async function inPages(browser, address, measure) {
   const times = [];
@@ -68,7 +81,7 @@ async function inPages(browser, address, measure) {
   return times;
 }
 
-/** Runs in a page: the time that the script takes to compile and run once it has arrived. */
+/** Runs in a page: the time that a script takes to compile and run once it has arrived. */
 async function scriptTag() {
   /** @param {string} text */
   const run = (text) => {
@@ -80,14 +93,15 @@ async function scriptTag() {
   };
   /** @param {string} path */
   const read = async (path) => (await fetch(`/node_modules/${path}`)).text();
-  for (const name of ['core', 'converter']) run(await read(`@tensorflow/tfjs-${name}/dist/tf-${name}.min.js`));
-  const ms = run(await read('tfjs-splat/dist/tfjs-splat.min.js'));
+  let tensorflow = 0;
+  for (const name of ['core', 'converter']) tensorflow += run(await read(`@tensorflow/tfjs-${name}/dist/tf-${name}.min.js`));
+  const ours = run(await read('tfjs-splat/dist/tfjs-splat.min.js'));
   const {tf} = /** @type {Window & {tf?: {sparseAttention?: unknown}}} */ (window);
   if (typeof tf?.sparseAttention !== 'function') throw new Error('the script did nothing');
-  return ms;
+  return {tensorflow, ours};
 }
 
-/** Runs in a page: the time of an import whose files the page has fetched before. */
+/** Runs in a page: the time of imports whose files the page has fetched before. */
 async function importInPage() {
   const map = document.createElement('script');
   map.type = 'importmap';
@@ -97,21 +111,18 @@ async function importInPage() {
   ]);
   map.textContent = JSON.stringify({imports: Object.fromEntries(tensorflow)});
   document.head.append(map);
-  for (const [name] of tensorflow) await import(name);
-  const preloads = ['tfjs-splat.mjs', 'tfjs-splat.shared.mjs'].map((file) => {
-    const link = Object.assign(document.createElement('link'), {
-      rel: 'modulepreload',
-      href: `/node_modules/tfjs-splat/dist/${file}`,
-    });
+  const ours = ['', '.shared', '.patterns'].map((part) => `/node_modules/tfjs-splat/dist/tfjs-splat${part}.mjs`);
+  const preloads = [...tensorflow.map(([, file]) => file), ...ours].map((href) => {
+    const link = Object.assign(document.createElement('link'), {rel: 'modulepreload', href});
     document.head.append(link);
     return new Promise((resolve, reject) => Object.assign(link, {onload: resolve, onerror: reject}));
   });
   await Promise.all(preloads);
   const start = performance.now();
-  // Not to be resolved here: the server of this script has it.
-  const module = '/node_modules/tfjs-splat/dist/tfjs-splat.mjs';
-  const {sparseAttention} = await import(module);
-  const ms = performance.now() - start;
+  for (const [name] of tensorflow) await import(name);
+  const loaded = performance.now();
+  const {sparseAttention} = await import(ours[0]);
+  const end = performance.now();
   if (typeof sparseAttention !== 'function') throw new Error('the module is empty');
-  return ms;
+  return {tensorflow: loaded - start, ours: end - loaded};
 }
