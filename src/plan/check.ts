@@ -1,6 +1,7 @@
 import {readBit, readInterval, readItem, readMerge, readNumber, readSpan, type Item, type Span} from './format.js';
 
 import type {Kinds, Pass, Plan, Work} from './plan.js';
+import {isRowWise, ROW_WISE, shapeOf} from './row_wise.js';
 import {forEachSpan, keyOfSpan, rowOfItem, serves, toDense, type LineName} from './visit.js';
 
 /**
@@ -8,7 +9,7 @@ import {forEachSpan, keyOfSpan, rowOfItem, serves, toDense, type LineName} from 
  *
  * The laws: the passes that begin rows own each row of each line exactly once, others at most once; no pair is visited twice; rows, keys,
  * spans, intervals and bits stay inside their sections and the mask; keys said to be full are attended by every row; every slot is written
- * once and read by one merge; parts are issued longest first.
+ * once and read by one merge; parts are issued longest first; where rows have spans of their own, an item has one for each of its rows.
  */
 export function checkPlan(plan: Plan): void {
   checkWork(plan);
@@ -43,7 +44,9 @@ function linesOf({problem: {heads, batch}}: Work, kinds: Kinds): LineName[] {
 }
 
 function checkPass(plan: Work, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}: Pass, pass: number): void {
-  const {problem, tile, slots: most, weights} = plan;
+  const {problem, weights} = plan;
+  const tile = shapeOf(kinds, plan.tile);
+  const {slots: most} = plan.passes[pass]!;
   const slots = new Map<number, Item>();
   let last = Infinity;
   for (let index = itemBegin; index < itemEnd; index++) {
@@ -56,7 +59,7 @@ function checkPass(plan: Work, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}
       const row = checkedNumber(plan, kinds.rows, item.firstRow, x, `row list of item ${index}`) ?? rowOfItem(plan, kinds, item, x);
       must(row >= 0 && row < problem.queryLength, `item ${index} has row ${row} of ${problem.queryLength}`);
     }
-    const weight = keyTilesOf(plan, item);
+    const weight = isRowWise(kinds) ? tripsOf(plan, item) : keyTilesOf(plan, item);
     must(weight === weights[index], `item ${index} visits ${weight} key tiles, its weight says ${weights[index]}`);
     must(weight <= last, `item ${index} is longer than the one before it`);
     last = weight;
@@ -76,6 +79,7 @@ function checkPass(plan: Work, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}
       slots.delete(slot);
     }
   }
+  must(most <= plan.slots, `pass ${pass} has ${most} slots of ${plan.slots}`);
   must(slots.size === 0, `slots ${[...slots.keys()].join()} of pass ${pass} are never merged`);
 }
 
@@ -109,7 +113,7 @@ function checkOwners(plan: Work, line: LineName): void {
 function checkSpan(plan: Work, item: Item, span: Span, kinds: Kinds): void {
   const {keyLength} = plan.problem;
   const where = `rows from ${rowOfItem(plan, kinds, item, 0)}`;
-  must(span.begin < span.end, `empty span at ${where}`);
+  must(span.begin < span.end || (isRowWise(kinds) && span.begin === span.end), `empty span at ${where}`);
   must(kinds.keys === 'list' || span.keyStride >= 1, `key stride ${span.keyStride} at ${where}`);
   for (let y = span.begin; y < span.end; y++) {
     const key = checkedNumber(plan, kinds.keys, span.firstKey, y, `key list at ${where}`) ?? keyOfSpan(plan, kinds, span, y);
@@ -123,6 +127,7 @@ function checkSpan(plan: Work, item: Item, span: Span, kinds: Kinds): void {
     const last = plan.offsets.bits + span.mask + (item.rows - 1) * span.bitStride + ((span.end - 1) >>> 6);
     must(span.mask >= 0 && 2 * last + 1 < plan.schedule.length, `bits past the schedule at ${where}`);
   }
+  if (isRowWise(kinds)) return;
   for (let x = 0; x < (kinds.mask === 'bits' ? item.rows : plan.tile.rows); x++) {
     if (kinds.mask === 'bits') {
       for (let y = Math.max(span.begin, span.fullBegin); y < Math.min(span.end, span.fullEnd); y++)
@@ -150,6 +155,18 @@ function checkPairs(plan: Work, line: LineName): void {
   toDense(plan, line).forEach((times, pair) =>
     must(times <= 1, `pair (${Math.floor(pair / keyLength)}, ${pair % keyLength}) is visited ${times} times`),
   );
+}
+
+/** Trips over keys of the longest row, which the item must name. */
+function tripsOf(plan: Work, {spanBegin, spanEnd, rows, number}: Item): number {
+  must(spanEnd - spanBegin === rows, `${rows} rows have ${spanEnd - spanBegin} spans of their own`);
+  let trips = 0;
+  for (let span = spanBegin; span < spanEnd; span++) {
+    const {begin, end} = readSpan(plan, span);
+    trips = Math.max(trips, Math.ceil((end - begin) / ROW_WISE.keys));
+  }
+  must(trips === number, `an item says ${number} trips, its longest row has ${trips}`);
+  return trips;
 }
 
 function keyTilesOf(plan: Work, {spanBegin, spanEnd}: Item): number {

@@ -2,6 +2,27 @@ import {SPAN, type IntList} from './format.js';
 
 const {words, at: word} = SPAN;
 
+/** Appends what the spans `begin ≤ span < end` of single rows have of their trips [from, to), each counted from its own first key. */
+export function copyOwn(
+  {data}: IntList,
+  begin: number,
+  end: number,
+  tripKeys: number,
+  from: number,
+  to: number,
+  out: IntList,
+): void {
+  const copy = out.grow(words * (end - begin));
+  out.data.set(data.subarray(words * begin, words * end), copy);
+  for (let span = begin; span < end; span++) {
+    const at = words * span;
+    const last = data[at + word.end]!;
+    const to0 = copy + at - words * begin;
+    out.data[to0 + word.begin] = Math.min(last, data[at + word.begin]! + from * tripKeys);
+    out.data[to0 + word.end] = Math.min(last, data[at + word.begin]! + to * tripKeys);
+  }
+}
+
 /** Appends to `out` what the spans `begin ≤ span < end` have of their key tiles [from, to), which are counted through all of them. */
 export function copyTiles(
   spans: IntList,

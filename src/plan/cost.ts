@@ -3,20 +3,52 @@ import type {TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import type {Gpu} from './reference.js';
 
-/** Predicted milliseconds of tiles on a GPU: `counts` of all lines, and how many dispatches they take. */
-export function predictMs(counts: Counts, dispatches: number, tile: TileShape, problem: Problem, gpu: Gpu): number {
-  const flopsPerTile = 2 * tile.rows * tile.keys * (problem.headDim + problem.valueDim);
+/** Predicted milliseconds of what a plan counts, each on one line, on a GPU that is full. */
+export interface Rates {
+  /** Tiles of pairs that all attend, and those that test intervals, bits of affine keys, and bits of listed keys. */
+  readonly full: number;
+  readonly partial: number;
+  readonly bits: number;
+  readonly listed: number;
+  /** A work item beside its tiles. */
+  readonly item: number;
+  /** Rows that are computed one by one. */
+  ownRows(rows: number, pairs: number, distinct: number): number;
+}
+
+/** Features of a query, key or value of which the rates of pairs were measured. */
+const FEATURES = 64;
+
+export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'headDim' | 'valueDim'>, gpu: Gpu): Rates {
   const {wide, narrow, matrix} = gpu.flopsPerMs;
   const onMatrices = tile.queries === 'fragments';
-  const rate = onMatrices ? matrix : tile.rows >= 64 ? wide : narrow;
-  const {tiles, partial, bits, listed, items} = counts;
-  const full = tiles - partial - bits - listed;
-  const work = full + partial * gpu.partialTile + bits * gpu.bitTile + listed * (onMatrices ? gpu.matrixListTile : gpu.listTile);
+  const full = (2 * tile.rows * tile.keys * (headDim + valueDim)) / (onMatrices ? matrix : tile.rows >= 64 ? wide : narrow);
+  const features = (headDim + valueDim) / (2 * FEATURES);
+  return {
+    full,
+    partial: full * gpu.partialTile,
+    bits: full * gpu.bitTile,
+    listed: full * (onMatrices ? gpu.matrixListTile : gpu.listTile),
+    item: gpu.itemMs / (4 * gpu.multiprocessors),
+    // However near keys lie to each other, caches give half of them.
+    ownRows: (rows, pairs, distinct) =>
+      rows * gpu.ownRowMs + features * (pairs * gpu.ownPairMs + Math.max(distinct, pairs / 2) * gpu.ownKeyMs),
+  };
+}
+
+/** Predicted milliseconds of tiles on a GPU: `counts` of all lines, and how many dispatches they take. */
+export function predictMs(counts: Counts, dispatches: number, tile: TileShape, problem: Problem, gpu: Gpu): number {
+  const rates = ratesOf(tile, problem, gpu);
+  const {tiles, partial, bits, listed, items, ownRows, pairs, distinct} = counts;
   return (
     gpu.firstDispatchMs +
     // The repair follows each kernel on tensor cores.
-    ((onMatrices ? 2 : 1) * dispatches - 1) * gpu.dispatchMs +
-    (items * gpu.itemMs) / (4 * gpu.multiprocessors) +
-    (work * flopsPerTile) / rate
+    ((tile.queries === 'fragments' ? 2 : 1) * dispatches - 1) * gpu.dispatchMs +
+    items * rates.item +
+    (tiles - partial - bits - listed) * rates.full +
+    partial * rates.partial +
+    bits * rates.bits +
+    listed * rates.listed +
+    rates.ownRows(ownRows, pairs, distinct)
   );
 }

@@ -1,8 +1,9 @@
 import {ceilDiv, keyOf} from '../support/index.js';
-import {copyTiles} from './copy_tiles.js';
+import {copyOwn, copyTiles} from './copy_tiles.js';
 import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
 import type {Parts} from './parts.js';
 import type {Kinds, Pass, Tiling} from './plan.js';
+import {isRowWise, ROW_WISE} from './row_wise.js';
 
 /** Rows of a workgroup with the spans they visit, before they are cut into parts; or keys with their visits, which are laid out alike. */
 export interface DraftTile {
@@ -14,9 +15,12 @@ export interface DraftTile {
   readonly number: number;
   readonly spanBegin: number;
   readonly spanEnd: number;
-  /** Key tiles visited, and those of them that every row attends to. */
+  /** Key tiles visited, and those of them that every row attends to; of rows with spans of their own, trips of the longest. */
   readonly weight: number;
   readonly full: number;
+  /** Of rows with spans of their own: their pairs, and the keys in these. */
+  readonly pairs: number;
+  readonly distinct: number;
 }
 
 /** Tiles of the same kinds that run at the same time, for the lines that have them: each line of the list, or what is on the grid. */
@@ -36,7 +40,7 @@ export const EVERY_LINE: readonly number[] = Object.freeze([0]);
 /** How a draft becomes items. */
 export interface Cutting {
   /** From the weights of all items of a pass. */
-  parts(weights: readonly number[]): Parts;
+  parts(weights: readonly number[], kinds: Kinds): Parts;
   /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
   readonly direct?: boolean;
   /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
@@ -51,7 +55,16 @@ export interface Counts {
   bits: number;
   listed: number;
   items: number;
+  /** Row-wise: rows, their pairs, and how many keys these have where keys of a workgroup count once. */
+  ownRows: number;
+  pairs: number;
+  distinct: number;
 }
+
+export const NO_COUNTS: Readonly<Counts> = Object.freeze({
+  ...{tiles: 0, partial: 0, bits: 0, listed: 0, items: 0},
+  ...{ownRows: 0, pairs: 0, distinct: 0},
+});
 
 /** Where a draft stood: see `rollback`. */
 interface Mark {
@@ -134,7 +147,21 @@ export class Draft {
         Math.floor((data[at + SPAN.at.fullEnd]! - begin) / keys) - Math.ceil((data[at + SPAN.at.fullBegin]! - begin) / keys);
       if (fullTiles > 0) full += fullTiles;
     }
-    tiles.push({first, stride, count, number, spanBegin, spanEnd: length / SPAN.words, weight, full});
+    tiles.push({first, stride, count, number, spanBegin, spanEnd: length / SPAN.words, weight, full, pairs: 0, distinct: 0});
+  }
+
+  /** Adds rows that have the spans from number `spanBegin` on for their own, one each; `distinct` keys in all. */
+  addOwn(tiles: DraftTile[], first: number, stride: number, count: number, spanBegin: number, distinct: number): void {
+    const {data} = this.spans;
+    let [most, pairs] = [0, 0];
+    for (let row = 0; row < count; row++) {
+      const at = SPAN.words * (spanBegin + row);
+      const keys = data[at + SPAN.at.end]! - data[at + SPAN.at.begin]!;
+      most = Math.max(most, keys);
+      pairs += keys;
+    }
+    const weight = ceilDiv(most, ROW_WISE.keys);
+    tiles.push({first, stride, count, number: 0, spanBegin, spanEnd: spanBegin + count, weight, full: weight, pairs, distinct});
   }
 
   /** The number of the span that will be written next. */
@@ -144,13 +171,19 @@ export class Draft {
 
   /** What has been added since `mark`. */
   counts(since: Mark | null = null): Counts {
-    const total: Counts = {tiles: 0, partial: 0, bits: 0, listed: 0, items: 0};
+    const total: Counts = {...NO_COUNTS};
     for (const pass of this.passes) {
       const before = since?.passes.find((each) => each.pass === pass)?.groups;
       const tested = pass.kinds.mask === 'interval' ? 'partial' : pass.kinds.keys === 'list' ? 'listed' : 'bits';
       pass.groups.forEach(({lines, tiles}, index) => {
         for (let at = before?.[index] ?? 0; at < tiles.length; at++) {
-          const {weight, full} = tiles[at]!;
+          const {weight, full, count, pairs, distinct} = tiles[at]!;
+          if (isRowWise(pass.kinds)) {
+            total.ownRows += count * lines.length;
+            total.pairs += pairs * lines.length;
+            total.distinct += distinct * lines.length;
+            continue;
+          }
           total.tiles += weight * lines.length;
           total[tested] += (weight - full) * lines.length;
           total.items += lines.length;
@@ -179,14 +212,15 @@ export class Draft {
         sorted.push(weights[index]!);
       }
       const ends = {itemEnd: items.length / ITEM.words, mergeEnd: merges.length / MERGE.words};
-      passes.push({kinds, itemBegin, mergeBegin, ...ends, continues: order > 0});
+      passes.push({kinds, itemBegin, mergeBegin, ...ends, continues: order > 0, slots});
       most = Math.max(most, slots);
       slots = 0;
       wave.length = 0;
       weights = [];
     };
     for (const pass of [...this.passes].sort((a, b) => a.order - b.order)) {
-      const {longest, part} = partsOf(weightsOf(pass));
+      const {longest, part} = partsOf(weightsOf(pass), pass.kinds);
+      const own = isRowWise(pass.kinds);
       wave.length = 0;
       for (const {lines, tiles} of pass.groups) {
         for (const tile of tiles) {
@@ -202,15 +236,18 @@ export class Draft {
           const alone = direct && cuts === 1;
           const ends = [parts.length / SPAN.words];
           for (let from = 0; from < cuts * perPart; from += perPart) {
-            copyTiles(this.spans, spanBegin, spanEnd, this.keys, from, Math.min(weight, from + perPart), parts);
+            const to = Math.min(weight, from + perPart);
+            if (own) copyOwn(this.spans, spanBegin, spanEnd, ROW_WISE.keys, from, to, parts);
+            else copyTiles(this.spans, spanBegin, spanEnd, this.keys, from, to, parts);
             ends.push(parts.length / SPAN.words);
           }
           for (const line of lines) {
             if (!alone && slots + cuts > mostSlots) endWave(pass);
             if (!alone) this.merge(tile, slots, slots + cuts, line);
             for (let index = 0; index < cuts; index++) {
-              this.item(tile, alone ? -1 : slots++, ends[index]!, ends[index + 1]!, line);
-              weights.push(Math.min(weight, (index + 1) * perPart) - index * perPart);
+              const length = Math.min(weight, (index + 1) * perPart) - index * perPart;
+              this.item(tile, alone ? -1 : slots++, ends[index]!, ends[index + 1]!, line, own ? length : tile.number);
+              weights.push(length);
             }
           }
         }
@@ -224,7 +261,14 @@ export class Draft {
     return {...packed, passes, weights: new Int32Array(sorted), slots: most};
   }
 
-  private item({first, stride, count, number}: DraftTile, slot: number, spanBegin: number, spanEnd: number, line: number): void {
+  private item(
+    {first, stride, count}: DraftTile,
+    slot: number,
+    spanBegin: number,
+    spanEnd: number,
+    line: number,
+    number: number,
+  ): void {
     const from = this.wave.grow(ITEM.words);
     const {data} = this.wave;
     data[from + ITEM.at.firstRow] = first;

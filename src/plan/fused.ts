@@ -1,18 +1,26 @@
 import {MAX_RUNS, type Acsr} from '../acsr/index.js';
-import {toWords} from './bits.js';
+import {everyRow, restOf} from './bit_rows.js';
+import type {Rates} from './cost.js';
 import type {Draft} from './draft.js';
-import {addListTiles, restOf} from './list_tiles.js';
-import type {Kinds} from './plan.js';
+import {addIrregular, chooseTiles} from './irregular.js';
+import type {Kinds, TileShape} from './plan.js';
 import {strideClasses} from './row_tiles.js';
 import {SpanCutter} from './spans.js';
 
-/** The tiles that a pattern touches: those of its stride classes, then of what these leave, by lists of keys. */
+/** Which lines have a pattern: those that items name, and how many are on the grid of a dispatch. */
+export interface Place {
+  readonly kinds: Kinds;
+  readonly lines: readonly number[];
+  readonly onGrid: number;
+}
+
+/** The tiles that a pattern touches: those of its stride classes, then of what these leave, by lists of keys or row by row. */
 export function addFused(
   draft: Draft,
   acsr: Acsr,
-  tile: {rows: number; keys: number},
-  kinds: Kinds,
-  lines: readonly number[],
+  tile: TileShape,
+  {kinds, lines, onGrid}: Place,
+  rates: Rates,
 ): void {
   const {classes, owner} = strideClasses(acsr, tile.rows);
   const cutter = new SpanCutter(acsr, tile.rows, tile.keys, MAX_RUNS, draft);
@@ -25,13 +33,8 @@ export function addFused(
       draft.add(tiles, rowTile.firstRow, rowTile.rowStride, rowTile.rows, spanBegin);
     }
   });
-  if (classes.length === 0) return addListed(draft, acsr, tile, kinds, lines);
-  const rest = restOf(acsr, owner);
-  if (rest !== null) addListTiles(draft, rest, tile.rows, kinds, classes.length, lines);
-}
-
-/** All pairs of a pattern by lists of keys. */
-export function addListed(draft: Draft, acsr: Acsr, tile: {rows: number}, kinds: Kinds, lines: readonly number[]): void {
-  const rows = Int32Array.from({length: acsr.queryLength}, (_, row) => row);
-  addListTiles(draft, {rows, words: toWords(acsr), wordsPerRow: Math.ceil(acsr.keyLength / 32)}, tile.rows, kinds, 0, lines);
+  const rest = classes.length === 0 ? everyRow(acsr) : restOf(acsr, owner);
+  if (rest === null) return;
+  const chosen = chooseTiles(rest, tile, rates, lines.length * onGrid);
+  addIrregular(draft, rest, chosen, tile.rows, kinds, classes.length, lines);
 }

@@ -41,7 +41,7 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   const tile = gradientTile(lines, problem, device);
   // Heads of different patterns choose anew.
   const asked = lines !== null && lines.rows.length > 1 && implementation === 'fused' ? 'auto' : implementation;
-  const draft = lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile).draft;
+  const draft = lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile, false).draft;
   const kinds = lines === null ? REGULAR : lineKinds(lines);
   const onGrid = gridLines({...REGULAR, ...kinds}, problem);
   const group = problem.heads / problem.keyHeads;

@@ -1,49 +1,8 @@
-import {paintKeys, type Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
+import {namerOf, ones, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
-import {SPAN, VISIT, write, type IntList} from './format.js';
+import {SPAN, VISIT, write} from './format.js';
 import type {Kinds} from './plan.js';
-import {NO_CLASS} from './row_tiles.js';
-
-/** Rows that no stride class owns, or whose rest none owns, as bits. */
-export interface BitRows {
-  /** Ascending. */
-  readonly rows: Int32Array;
-  /** [rows · ⌈columns/32⌉] */
-  readonly words: Uint32Array;
-  readonly wordsPerRow: number;
-}
-
-/** The irregular rows of a pattern, and those with runs of no class, by what no class owns of them. Null where all is owned. */
-export function restOf(acsr: Acsr, owner: Uint8Array | null): BitRows | null {
-  const {queryLength, keyLength, irregularRows, bits} = acsr;
-  const wordsPerRow = ceilDiv(keyLength, 32);
-  if (owner === null) return irregularRows.length === 0 ? null : {rows: irregularRows, words: bits, wordsPerRow};
-  const {rowRuns} = acsr; // not before: runs of rows that recur are written out for who reads them
-  const rows: number[] = [];
-  for (let row = 0, next = 0; row < queryLength; row++) {
-    const irregular = irregularRows[next] === row;
-    if (irregular) next++;
-    let left = irregular;
-    for (let run = rowRuns[row]!; !left && run < rowRuns[row + 1]!; run++) left = owner[run] === NO_CLASS;
-    if (left) rows.push(row);
-  }
-  const words = new Uint32Array(rows.length * wordsPerRow);
-  let next = 0;
-  rows.forEach((row, index) => {
-    const at = index * wordsPerRow;
-    if (irregularRows[next] === row) words.set(bits.subarray(next++ * wordsPerRow, next * wordsPerRow), at);
-    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) if (owner[run] === NO_CLASS) paintRun(acsr, run, words, at);
-  });
-  return {rows: Int32Array.from(rows), words, wordsPerRow};
-}
-
-/** Sets the bits of a run in the row that begins at word `at`. */
-export function paintRun({start, stride, count}: Acsr, run: number, words: Uint32Array, at: number): void {
-  const [first, step, keys] = [start[run]!, stride[run]!, count[run]!];
-  if (step === 1) paintKeys(first, first + keys - 1, words, at);
-  else for (let i = 0, key = first; i < keys; i++, key += step) words[at + (key >>> 5)]! |= 1 << (key & 31);
-}
 
 /**
  * Tiles of successive rows, each with the keys that any of its rows attends to as one list, and a bit for each of its pairs: a tile visits
@@ -63,35 +22,16 @@ export function addListTiles(
   owns: 'rows' | 'keys' = 'rows',
 ): void {
   const {rows, words, wordsPerRow} = bitRows;
-  const starts: number[] = [];
-  for (let at = 0; at < rows.length; at += width) starts.push(at);
-  const isAffine = (at: number): boolean => {
-    const end = Math.min(rows.length, at + width);
-    const step = at + 1 < end ? rows[at + 1]! - rows[at]! : 1;
-    for (let i = at + 1; i < end; i++) if (rows[i] !== rows[i - 1]! + step) return false;
-    return true;
-  };
-  const affine = starts.every(isAffine);
-  const owned = affine ? 'affine' : 'list';
-  const own: Kinds = {...kinds, mask: 'bits', ...(owns === 'rows' ? {rows: owned, keys: 'list'} : {rows: 'list', keys: owned})};
+  const {kind, name} = namerOf(rows, width);
+  const own: Kinds = {...kinds, mask: 'bits', ...(owns === 'rows' ? {rows: kind, keys: 'list'} : {rows: 'list', keys: kind})};
   const tiles = draft.group(own, order, lines);
   const union = new Union(wordsPerRow);
-  for (const at of starts) {
-    const count = Math.min(width, rows.length - at);
+  for (let at = 0; at < rows.length; at += width) {
     const spanBegin = draft.nextSpan;
-    union.list(draft, words, at, count, owns);
-    const first = affine ? rows[at]! : appendNumbers(draft.numbers, rows.subarray(at, at + count));
-    const stride = affine && count > 1 ? rows[at + 1]! - rows[at]! : affine ? 1 : 0;
+    union.list(draft, words, at, Math.min(width, rows.length - at), owns);
+    const {first, stride, count} = name(draft, at);
     draft.add(tiles, first, stride, count, spanBegin);
   }
-}
-
-/** Where in pairs they begin: lists are whole pairs. */
-function appendNumbers(list: IntList, numbers: Int32Array): number {
-  const at = list.grow(2 * ceilDiv(numbers.length, 2));
-  list.data.set(numbers, at);
-  if (numbers.length % 2 === 1) list.data[at + numbers.length] = 0;
-  return at / 2;
 }
 
 /** The keys of some rows together, and what number each has among them. */
@@ -148,11 +88,4 @@ export class Union {
     if (ofRows) write(draft.spans, SPAN, {firstKey: listAt / 2, keyStride: 0, fullBegin: 0, fullEnd: full ? keys : 0, ...range});
     else write(draft.spans, VISIT, {firstRow: listAt / 2, rowStride: 0, full: full ? 1 : 0, none: 0, ...range});
   }
-}
-
-/** Bits that are set. */
-function ones(word: number): number {
-  word -= (word >>> 1) & 0x55555555;
-  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
-  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

@@ -2,12 +2,14 @@ import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv, oneOf, refuse} from '../support/index.js';
 import {toWords} from './bits.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
-import {predictMs} from './cost.js';
+import {everyRow} from './bit_rows.js';
+import {predictMs, ratesOf} from './cost.js';
 import {addDense} from './dense.js';
 import {TENSORS, type Formats} from './formats.js';
-import {Draft, EVERY_LINE, type Counts} from './draft.js';
+import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
 import {pack} from './format.js';
-import {addFused, addListed} from './fused.js';
+import {addFused, type Place} from './fused.js';
+import {addIrregular, chooseTiles} from './irregular.js';
 import {gridLines, largestOf, lineKinds, asLines, lineWords} from './lines.js';
 import {partsOf} from './parts.js';
 import {
@@ -22,6 +24,7 @@ import {
 } from './plan.js';
 import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
 import {gpuOf} from './reference.js';
+import {shapeOf} from './row_wise.js';
 import {scratchLayout} from './scratch.js';
 
 /** What a plan may be told beside what it computes. */
@@ -63,20 +66,21 @@ interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
   readonly draft: Draft;
 }
 
-/** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed. */
+/** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed: row by row if `rowWise`. */
 export function draftRows(
   lines: Lines,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
+  rowWise = true,
 ): Drafted {
   const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
   const words = lineWords(lines, problem);
   const draft = new Draft(tile.keys);
   const choices = lines.rows.map((acsr, index) => {
     const own = lines.rows.length === 1 && words[index]!.length === 1 ? EVERY_LINE : words[index]!;
-    return draftOne(draft, acsr, {kinds, lines: own, onGrid: gridLines(kinds, problem)}, problem, device, implementation, tile);
+    return draftOne(draft, acsr, {kinds, lines: own, onGrid: gridLines(kinds, problem)}, problem, device, implementation, tile, rowWise);
   });
   const [first] = choices as [Choice, ...Choice[]];
   const alike = choices.length === 1;
@@ -95,16 +99,10 @@ interface Choice {
   readonly reason: string;
 }
 
-interface Place {
-  readonly kinds: Kinds;
-  readonly lines: readonly number[];
-  readonly onGrid: number;
-}
-
-/** Below this density of its tiles, a pattern is tiled by lists of keys as well, to see which is faster. */
-const SPARSE_TILES = 0.25;
-/** Milliseconds that lists must gain, for they are a kernel of their own, which takes as long as thousands of small calls to compile. */
-const WORTH_LISTS = 0.02;
+/** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
+const SPARSE_TILES = 0.4;
+/** Milliseconds that this must gain: lists are a kernel of their own, which takes as long as thousands of small calls to compile; the row-wise one is short. */
+const WORTH = {listed: 0.02, own: 0.005};
 /** Bits of a pattern that are written out for that: 16,384 tokens squared take half. */
 const MOST_LISTED_BYTES = 2 ** 26;
 
@@ -112,12 +110,16 @@ const MOST_LISTED_BYTES = 2 ** 26;
 function draftOne(
   draft: Draft,
   acsr: Acsr,
-  {kinds, lines, onGrid}: Place,
+  place: Place,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
+  rowWise: boolean,
 ): Choice {
+  const {kinds, lines, onGrid} = place;
+  const gpu = gpuOf(device);
+  const rates = {...ratesOf(tile, problem, gpu), ...(!rowWise && {ownRows: () => Infinity})};
   const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
   const maskBytes = maskBytesOf(problem);
   const fits = maskBytes <= device.maxBindingBytes;
@@ -130,20 +132,21 @@ function draftOne(
   const passes = draft.passes.length;
   const measure = (): Measured => {
     const counts = draft.counts(before);
-    const ms = predictMs(scaled(counts, onGrid), Math.max(1, draft.passes.length - passes), tile, problem, gpuOf(device));
+    const ms = predictMs(scaled(counts, onGrid), Math.max(1, draft.passes.length - passes), tile, problem, gpu);
     return {counts, ms, bytes: draft.bytes};
   };
-  addFused(draft, acsr, tile, kinds, lines);
+  addFused(draft, acsr, tile, place, rates);
   let best = measure();
-  const sparse = acsr.nnz * lines.length < SPARSE_TILES * best.counts.tiles * tile.rows * tile.keys;
-  if (sparse && best.counts.listed < best.counts.tiles && maskBytes <= MOST_LISTED_BYTES) {
-    draft.rollback(before);
-    addListed(draft, acsr, tile, kinds, lines);
-    const listed = measure();
-    if (listed.ms < best.ms - WORTH_LISTS) best = listed;
-    else {
+  const {tiles: computed, listed} = best.counts;
+  const sparse = acsr.nnz * lines.length < SPARSE_TILES * computed * tile.rows * tile.keys;
+  if (sparse && listed < computed && maskBytes <= MOST_LISTED_BYTES) {
+    const all = everyRow(acsr);
+    const chosen = chooseTiles(all, tile, rates, lines.length * onGrid);
+    const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
+    if (ms < best.ms - (chosen.listed.length > 0 ? WORTH.listed : WORTH.own)) {
       draft.rollback(before);
-      addFused(draft, acsr, tile, kinds, lines);
+      addIrregular(draft, all, chosen, tile.rows, kinds, 0, lines);
+      best = measure();
     }
   }
   if (implementation === 'fused') return {implementation, reason: 'asked for'};
@@ -153,9 +156,13 @@ function draftOne(
       reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
     };
   const denseTiles = tileCount(problem, tile);
-  const all: Counts = {tiles: denseTiles, partial: 0, bits: denseTiles, listed: 0, items: ceilDiv(problem.queryLength, tile.rows)};
-  const denseMs = predictMs(scaled(all, onGrid * lines.length), 1, tile, problem, gpuOf(device));
-  const tiles = `${best.counts.tiles / lines.length} key tiles where dense computes ${denseTiles}`;
+  const denseMs = predictMs(scaled(denseCounts(problem, tile), onGrid * lines.length), 1, tile, problem, gpu);
+  const {pairs} = best.counts;
+  const parts = [
+    ...(best.counts.tiles > 0 || pairs === 0 ? [`${best.counts.tiles / lines.length} key tiles`] : []),
+    ...(pairs > 0 ? [`${pairs / lines.length} pairs row by row`] : []),
+  ];
+  const tiles = `${parts.join(' and ')} where dense computes ${denseTiles}${best.counts.tiles > 0 ? '' : ' key tiles'}`;
   if (best.ms <= denseMs && best.bytes <= device.maxBindingBytes)
     return {implementation: 'fused', reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`};
   draft.rollback(before);
@@ -167,6 +174,12 @@ interface Measured {
   readonly counts: Counts;
   readonly ms: number;
   readonly bytes: number;
+}
+
+/** Of the dense kernel, on one line. */
+function denseCounts(problem: Problem, tile: TileShape): Counts {
+  const tiles = tileCount(problem, tile);
+  return {...NO_COUNTS, tiles, bits: tiles, items: ceilDiv(problem.queryLength, tile.rows)};
 }
 
 const scaled = (counts: Counts, times: number): Counts =>
@@ -199,12 +212,10 @@ function planWide(
   const plan = finish(draft, {implementation: 'dense', reason}, {...kernel, matrix: null}, problem, device, lines);
   const pairs = queryLength * keyLength;
   const calls = batch * heads;
-  const denseTiles = tileCount(problem, tile);
-  const all: Counts = {tiles: denseTiles, partial: 0, bits: denseTiles, listed: 0, items: ceilDiv(queryLength, tile.rows)};
   return Object.freeze({
     ...plan,
     tileDensity: plan.density,
-    costMs: predictMs(scaled(all, calls), 1, tile, problem, gpuOf(device)),
+    costMs: predictMs(scaled(denseCounts(problem, tile), calls), 1, tile, problem, gpuOf(device)),
     bytes: CHUNK_TENSORS * 4 * Math.max(Math.min(CHUNK_PAIRS, calls * pairs), calls * keyLength),
   });
 }
@@ -258,16 +269,16 @@ function finish(
   const {tile} = kernel;
   const onGrid = gridLines(lines === null ? REGULAR : lineKinds(lines), problem);
   const tiling = freezeTiling(
-    draft.passes.length === 0 ? EMPTY : draft.pack({parts: (weights) => partsOf(weights, onGrid, device, tile)}),
+    draft.passes.length === 0 ? EMPTY : draft.pack({parts: (weights, kinds) => partsOf(weights, onGrid, device, shapeOf(kinds, tile))}),
   );
   const {passes, schedule, slots, weights} = tiling;
   const pairs = problem.queryLength * problem.keyLength;
   const counts = draft.counts();
   const named = lines?.of.length ?? 1;
   const nnz = lines === null ? pairs : lines.of.reduce((sum, index) => sum + lines.rows[index]!.nnz, 0) / named;
-  const computed = (counts.tiles * tile.rows * tile.keys) / named;
+  const computed = (counts.tiles * tile.rows * tile.keys + counts.pairs) / named;
   const rowSums = passes.length > 1 ? 8 * problem.batch * problem.heads * problem.queryLength : 0;
-  const scratchBytes = 16 * scratchLayout({problem, passes, slots, tile}).total + rowSums;
+  const scratchBytes = 16 * scratchLayout({problem, passes, tile}).total + rowSums;
   const dispatches = passes.length + passes.filter(({mergeBegin, mergeEnd}) => mergeEnd > mergeBegin).length;
   return Object.freeze({
     problem: Object.freeze({...problem}),

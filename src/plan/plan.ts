@@ -25,13 +25,14 @@ export interface TileShape {
  * How the items of a pass name rows, keys and pairs; kernels are written for one of each. A pass of other kinds is another pass.
  *
  * - `rows`, `keys`: an affine sequence, or a list of numbers.
- * - `mask`: an interval of keys for each row; a bit for each pair, in the schedule; or bits that come with the call, as a mask tensor.
+ * - `mask`: an interval of keys for each row; a bit for each pair, in the schedule; bits that come with the call, as a mask tensor; or none,
+ *   for row x of an item has span number x of it for its own and attends to all of its keys (such passes are row-wise: see `ROW_WISE`).
  * - `heads`, `batch`: every item serves all of them, which are then on the grid of the dispatch, or the one that it names.
  */
 export interface Kinds {
   readonly rows: 'affine' | 'list';
   readonly keys: 'affine' | 'list';
-  readonly mask: 'interval' | 'bits' | 'tensor';
+  readonly mask: 'interval' | 'bits' | 'tensor' | 'own';
   readonly heads: 'grid' | 'item';
   readonly batch: 'grid' | 'item';
 }
@@ -49,6 +50,8 @@ export interface Pass {
   /** Rows cut into parts: merges `mergeBegin ≤ m < mergeEnd` join them after the items of this pass. */
   readonly mergeBegin: number;
   readonly mergeEnd: number;
+  /** Row tiles of partial results of each line on the grid, which passes use one after another. */
+  readonly slots: number;
 }
 
 /** Which tiles are computed: what the runtime uploads once, and one launch of a kernel for each pass. */
@@ -56,7 +59,7 @@ export interface Tiling extends Packed {
   readonly passes: readonly Pass[];
   /** Tiles that each item visits. */
   readonly weights: Int32Array;
-  /** Row tiles of partial results of each line on the grid, [slots · tile.rows] rows. */
+  /** The most that a pass has. */
   readonly slots: number;
 }
 

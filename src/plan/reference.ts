@@ -25,6 +25,13 @@ export interface Gpu {
   /** An empty compute pass, and each further dispatch. */
   readonly firstDispatchMs: number;
   readonly dispatchMs: number;
+  /**
+   * Row by row: a row, each of its pairs, and each key that the rows of a workgroup do not share, of 64 features. Measured in a lab (H200,
+   * 2026-11-29): 52 ps a pair where rows share no keys, 35 where they share half.
+   */
+  readonly ownRowMs: number;
+  readonly ownPairMs: number;
+  readonly ownKeyMs: number;
   /** Prologue and epilogue of a work item, of which four run at once on a multiprocessor. */
   readonly itemMs: number;
 }
@@ -39,6 +46,9 @@ export const REFERENCE: Gpu = Object.freeze({
   matrixListTile: 2,
   firstDispatchMs: 0.007,
   dispatchMs: 0.002,
+  ownRowMs: 100e-9,
+  ownPairMs: 18e-9,
+  ownKeyMs: 34e-9,
   itemMs: 0.004,
 });
 

@@ -1,6 +1,7 @@
 import {ceilDiv} from '../support/index.js';
 import {gridLines} from './lines.js';
 import type {Work} from './plan.js';
+import {shapeOf} from './row_wise.js';
 
 /** Where the parts of the scratch buffer lie, in vec4<f32>. One call's scratch: all batches and heads. */
 export interface ScratchLayout {
@@ -11,12 +12,12 @@ export interface ScratchLayout {
   readonly total: number;
 }
 
-export function scratchLayout({problem, passes, slots, tile}: Pick<Work, 'problem' | 'passes' | 'slots' | 'tile'>): ScratchLayout {
+export function scratchLayout({problem, passes, tile}: Pick<Work, 'problem' | 'passes' | 'tile'>): ScratchLayout {
   const {batch, heads} = problem;
   // Slots are those of a line on the grid.
-  const onGrid = passes.map(({kinds}) => gridLines(kinds, problem));
+  const rows = passes.map(({kinds, slots}) => gridLines(kinds, problem) * slots * shapeOf(kinds, tile).rows);
   const record = ceilDiv(problem.valueDim, 4) + 1;
-  const flags = Math.max(0, ...onGrid) * slots * tile.rows * record;
+  const flags = Math.max(0, ...rows) * record;
   // By the number of an item in the plan, so that dispatches over ranges of items share none.
   const items = tile.queries === 'fragments' ? Math.max(0, ...passes.map(({itemEnd}) => itemEnd)) : 0;
   return {record, flags, total: flags + batch * heads * items * tile.threadsY};

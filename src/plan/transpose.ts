@@ -1,7 +1,8 @@
 import {ceilDiv} from '../support/index.js';
 import {Draft, TURN, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
-import {addListTiles, type BitRows} from './list_tiles.js';
+import type {BitRows} from './bit_rows.js';
+import {addListTiles} from './list_tiles.js';
 import type {TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 
@@ -27,6 +28,7 @@ export function transpose(
           addListTiles(keys, pairsByKey(rows, tiles, {queryLength, keyLength}, order === 0), tile.keys, kinds, at, some, 'keys');
           continue;
         }
+        if (kinds.mask === 'own') throw new Error('rows with spans of their own have no key tiles');
         const own = keys.group(kinds, at, some);
         for (const each of keyTiles(rows, tiles, keyLength, tile, kinds.mask, order === 0)) addVisited(keys, own, each);
       }

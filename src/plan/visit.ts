@@ -1,5 +1,6 @@
 import {readBit, readInterval, readItem, readNumber, readSpan, type Item, type Span} from './format.js';
 import type {Kinds, Work} from './plan.js';
+import {isRowWise} from './row_wise.js';
 
 /** One head of one sequence; by default the first of each. */
 export interface LineName {
@@ -7,13 +8,17 @@ export interface LineName {
   readonly batch?: number;
 }
 
-/** Calls `visit` for every span of every item of a line, in schedule order. */
-export function forEachSpan(plan: Work, visit: (item: Item, span: Span, kinds: Kinds) => void, line: LineName = {}): void {
+/** Calls `visit` for every span of every item of a line, in schedule order, with the rows [from, to) of the item that visit it. */
+export function forEachSpan(plan: Work, visit: (item: Item, span: Span, kinds: Kinds, from: number, to: number) => void, line: LineName = {}): void {
   for (const {kinds, itemBegin, itemEnd} of plan.passes) {
     for (let index = itemBegin; index < itemEnd; index++) {
       const item = readItem(plan, index);
       if (!serves(plan, kinds, item, line)) continue;
-      for (let span = item.spanBegin; span < item.spanEnd; span++) visit(item, readSpan(plan, span), kinds);
+      for (let span = item.spanBegin; span < item.spanEnd; span++) {
+        const x = span - item.spanBegin;
+        const [from, to] = isRowWise(kinds) ? [x, x + 1] : [0, item.rows];
+        visit(item, readSpan(plan, span), kinds, from, to);
+      }
     }
   }
 }
@@ -56,15 +61,15 @@ export function forEachRun(
 ): void {
   forEachSpan(
     plan,
-    (item, span, kinds) => {
-      for (let x = 0; x < item.rows; x++) {
+    (item, span, kinds, from, to) => {
+      for (let x = from; x < to; x++) {
         const query = rowOfItem(plan, kinds, item, x);
         if (kinds.mask === 'bits') {
           for (let y = span.begin; y < span.end; y++)
             if (readBit(plan, span, x, y) === 1) visit(query, keyOfSpan(plan, kinds, span, y), 1, 1, kinds);
           continue;
         }
-        const [low, high] = kinds.mask === 'tensor' ? [span.begin, span.end] : readInterval(plan, span, x);
+        const [low, high] = kinds.mask === 'interval' ? readInterval(plan, span, x) : [span.begin, span.end];
         const lo = Math.max(low, span.begin);
         const hi = Math.min(high, span.end);
         if (kinds.keys === 'list') for (let y = lo; y < hi; y++) visit(query, keyOfSpan(plan, kinds, span, y), 1, 1, kinds);

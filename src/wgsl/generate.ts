@@ -1,6 +1,7 @@
-import {converts, mostKeys, type Kinds, type Work} from '../plan/index.js';
+import {converts, isRowWise, mostKeys, type Kinds, type Work} from '../plan/index.js';
 import {Lru} from '../support/index.js';
-import {attendProgram} from './attend/attend.js';
+import {attendProgram, rowProgram} from './attend/attend.js';
+import {rowShape} from './attend/row_shape.js';
 import {convertGrid, convertProgram} from './around/convert.js';
 import {tailOf} from './terms/fields.js';
 import {PLAIN} from './terms/terms.js';
@@ -44,7 +45,7 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
     const flags = (pass.continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0);
     for (const program of attendPrograms(plan, features, pass.kinds)) launches.push(...over(program, 'items', pass, lines, flags));
     if (pass.mergeEnd > pass.mergeBegin)
-      launches.push(...over(mergeProgram(plan, features, pass.kinds), 'merges', pass, lines, flags, mergeGroups(plan)));
+      launches.push(...over(mergeProgram(plan, features, pass.kinds), 'merges', pass, lines, flags, mergeGroups(plan, pass.kinds)));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
   return Object.freeze(launches);
@@ -65,6 +66,7 @@ export function remembered<Shape>(write: (shape: Shape) => Program, shape: Shape
 
 /** The kernels of a pass, in order. */
 function attendPrograms(plan: Work, features: Features, kinds: Kinds): Program[] {
+  if (isRowWise(kinds)) return [remembered(rowProgram, rowShape(plan, features, kinds))];
   if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, features, kinds))];
   return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact, kinds)));
 }

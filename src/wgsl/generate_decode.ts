@@ -35,7 +35,7 @@ export interface DecodeOptions {
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
 export function generateStep(plan: Work, {features: asked, held}: DecodeOptions): DecodeStep {
-  const {problem, passes, slots, formats, device} = plan;
+  const {problem, passes, formats, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
   const [pass] = passes as [Pass];
@@ -58,10 +58,11 @@ export function generateStep(plan: Work, {features: asked, held}: DecodeOptions)
   const launches = [...copyLaunches(shape, sizes, held), appendLaunch(append, shape, sizes)];
   if (gather !== null) launches.push(one(gather, gatherGrid(tail)));
   launches.push(...over(attend, 'items', pass, lines, 0));
-  launches.push(...over(merge, 'merges', pass, lines, 0, mergeGroups(plan)));
+  launches.push(...over(merge, 'merges', pass, lines, 0, mergeGroups(plan, pass.kinds)));
   const queries = shape.queries && {[roleOf('query', formats)]: operandBytes(problem, formats).query};
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
-  const scratch = 16 * scratchLayout({...plan, slots: slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(slots))}).total;
+  const slots = pass.slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(pass.slots));
+  const scratch = 16 * scratchLayout({...plan, passes: [{...pass, slots}]}).total;
   const words = new Int32Array(2 * (tail.held + heldPairs(batch)));
   words.set(plan.schedule);
   writeHeld(words, tail.held, held, keyLength);

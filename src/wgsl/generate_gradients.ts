@@ -131,9 +131,8 @@ class Writer {
   keys(share: LineShare, program: OfKinds, records: Joined, apart = false): void {
     const {rows, keys} = this.plan;
     const {heads, keyHeads} = rows.problem;
-    const {items, merges, ...of} = keys.offsets;
+    const {items, merges, ...own} = keys.offsets;
     const group = apart ? 1 : heads / keyHeads;
-    const own = {slots: keys.slots, ...of};
     const sections = {keyItems: items, keyMerges: merges};
     const {over} = this.on(share, {params: own, sections, weights: keys.weights});
     const sums = apart ? this.on(share, {params: {...own, keyHeads: heads, groupSize: 1}, sections, layout: 'bhld'}).over : over;

@@ -41,7 +41,7 @@ export function launcher(
   {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
   {params: changes, sections = plan.offsets, weights = plan.weights, layout}: Own = {},
 ): Launcher {
-  const {problem, device, offsets, slots, tile} = plan;
+  const {problem, device, offsets, tile} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
   const tail = tailOf(plan, features, maskShape ?? null);
   const {flags: flagBase} = scratchLayout(plan);
@@ -57,7 +57,7 @@ export function launcher(
     bits: offsets.bits,
     maskBits: tail.maskBits,
     slotBase: 0,
-    slots,
+    slots: 0,
     flagBase,
     maskStrides: maskStrides(maskShape ?? [1, 1, queryLength, keyLength], pairsPerRow(keyLength)),
     keyHeads,
@@ -81,7 +81,7 @@ export function launcher(
       packParams({...shared, ...own}, layout === undefined ? call : {...call, layout}, fields(call), kept(call));
   return {
     one: (program, grid) => Object.freeze({program, grid: Object.freeze(grid), params: paramsFor({})}),
-    over: (program, of, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}, lines, flags, groups = 1) => {
+    over: (program, of, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, slots}, lines, flags, groups = 1) => {
       const [begin, end] = of === 'items' || of === 'keyItems' ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd];
       const x = kinds.heads === 'grid' ? lines[0] : 1;
       const z = kinds.batch === 'grid' ? lines[1] : 1;
@@ -89,6 +89,7 @@ export function launcher(
         const own = {
           first: sections[of]! + PAIRS[of] * from,
           flags,
+          slots,
           // A flag for each subgroup, item by item: ranges of one pass must not share any.
           flagBase: flagBase + from * batch * heads * tile.threadsY,
         };

@@ -52,7 +52,7 @@ export function handMade(
   return {
     ...base,
     ...pack(lists.sections),
-    passes: [passOf(kinds, items, lists.merges.length / MERGE.words)],
+    passes: [passOf(kinds, items, lists.merges.length / MERGE.words, slots.most)],
     weights: new Int32Array(items),
     slots: slots.most,
   };
@@ -110,7 +110,7 @@ export function handMadeGradients(
     }
   }
   const {schedule, offsets} = pack(lists.sections, rows.schedule);
-  const pass = passOf(kinds, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words);
+  const pass = passOf(kinds, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words, slots.most);
   return {
     rows: {...rows, schedule},
     keys: {passes: [pass], offsets, slots: slots.most, weights: Int32Array.from(weights)},
@@ -121,13 +121,14 @@ export function handMadeGradients(
 
 const range = (length: number): number[] => Array.from({length}, (_, i) => i);
 
-const passOf = (kinds: Kinds, itemEnd: number, mergeEnd: number): Pass => ({
+const passOf = (kinds: Kinds, itemEnd: number, mergeEnd: number, slots: number): Pass => ({
   kinds,
   itemBegin: 0,
   itemEnd,
   continues: false,
   mergeBegin: 0,
   mergeEnd,
+  slots,
 });
 
 /** The lines that items name, one for all where everything is on the grid. The mask of what is on the grid is that of its first. */

@@ -1,4 +1,4 @@
-import {MERGE, REGULAR, type Kinds} from '../../plan/index.js';
+import {MERGE, REGULAR, shapeOf, type Kinds} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {program} from '../text/make_program.js';
 import type {Features} from '../text/features.js';
@@ -18,13 +18,15 @@ const INVOCATIONS = 256;
 const rowsPerGroup = ({problem}: Pick<Structure, 'problem'>): number => Math.floor(INVOCATIONS / ceilDiv(problem.valueDim, 4));
 
 /** Workgroups per merge: an invocation joins one vec4 column of one row. */
-export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
+export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>, kinds: Kinds = REGULAR): number =>
+  ceilDiv(shapeOf(kinds, plan.tile).rows, rowsPerGroup(plan));
 
 /** Joins the parts of long rows by their maximum and sum: w_p = sum_p · exp(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
 export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features: Features, kinds: Kinds = REGULAR): Program {
   const scoring = new Scoring(features);
   const seen = scoring.seen('head', 'own', 'batch');
   const columns = ceilDiv(plan.problem.valueDim, 4);
+  const groups = mergeGroups(plan, kinds);
   const output = rowAccess('output', plan.problem.valueDim, true);
   return program({
     name: 'SparseAttention.merge',
@@ -36,7 +38,7 @@ export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features
     code: lines(
       `
 // Joins partial rows. A merge owns the rows of one tile and its slots; an invocation owns one vec4 column of one row.
-const ROWS = ${plan.tile.rows}u;
+const ROWS = ${shapeOf(kinds, plan.tile).rows}u;
 const COLUMNS = ${columns}u;
 const RECORD = COLUMNS + 1u;
 `,
@@ -49,14 +51,14 @@ const RECORD = COLUMNS + 1u;
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let item = ${recordFrom('params.first', MERGE, `(group.y / ${mergeGroups(plan)}u)`)};
+let item = ${recordFrom('params.first', MERGE, `(group.y / ${groups}u)`)};
 ${letPair(MERGE, 'rowsOf', 'item')}
 ${letPair(MERGE, 'owned', 'item')}
 let slotEnd = ${pairOf(MERGE, 'slots', 'item')}.x;
 `,
       linesOf(kinds, 'merge'),
       `
-let x = (group.y % ${mergeGroups(plan)}u) * ${rowsPerGroup(plan)}u + lane / COLUMNS;
+let x = (group.y % ${groups}u) * ${rowsPerGroup(plan)}u + lane / COLUMNS;
 let column = lane % COLUMNS;
 let owns = lane < ${rowsPerGroup(plan)}u * COLUMNS && i32(x) < owned.x;
 let own = ${ownRow(kinds, 'x')};

@@ -4,14 +4,16 @@ import {HELD} from '../text/held.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain} from '../tile/flow.js';
-import type {KernelShape} from '../tile/kernel_shape.js';
+import type {KernelShape, OwnShape} from '../tile/kernel_shape.js';
+import type {RowShape} from './row_shape.js';
+import {rowSteps} from './row_steps.js';
 import {linesOf, slotLine} from '../tile/lines.js';
 import {rowBits} from '../tile/mask.js';
 import {ownRow} from '../tile/places.js';
 import {Scoring} from '../tile/scoring.js';
-import {Share} from '../tile/share.js';
+import {Share, TileShare} from '../tile/share.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, termOperands, tileProgram, type TileKernel} from '../tile/shell.js';
-import {attendSteps, maskedOf} from './attend_steps.js';
+import {attendSteps, type AttendSteps} from './attend_steps.js';
 
 /**
  * The attention kernel: one pass over the keys of a row tile with online softmax (FlashAttention, arXiv 2205.14135), output and running
@@ -20,32 +22,60 @@ import {attendSteps, maskedOf} from './attend_steps.js';
  */
 export const attendProgram = (shape: KernelShape): Program => tileProgram(attendKernel(shape));
 
-export const attendKernel = (shape: KernelShape): TileKernel => new Kernel(new Share(shape)).kernel();
+export const attendKernel = (shape: KernelShape): TileKernel => {
+  const share = new TileShare(shape);
+  const {rows, keys} = shape;
+  return new Kernel(share, attendSteps(share), false).kernel(
+    'attend',
+    `A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.`,
+    `// Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
+const ROWS = ${rows}u;
+const KEYS = ${keys};`,
+  );
+};
+
+/** The same for rows with keys of their own: nothing is staged, and all pairs that are computed attend. */
+export const rowProgram = (shape: RowShape): Program => tileProgram(rowKernel(shape));
+
+export const rowKernel = (shape: RowShape): TileKernel => {
+  const share = new Share(shape, shape.keys);
+  const {rows, keys} = shape;
+  return new Kernel(share, rowSteps(share), true).kernel(
+    'attendRows',
+    `A workgroup owns ROWS queries of one head, each with keys of its own, of which it takes KEYS a trip.`,
+    `// Invocation (tx, ty) owns columns tx + TX·n (vec4) of row ty: of the query and of each key, and of the output.
+const ROWS = ${rows}u;
+const KEYS = ${keys};`,
+  );
+};
 
 /** What stands around the steps of a tile: rows and their sums, and who writes them. */
 class Kernel {
-  private readonly shape: KernelShape;
+  private readonly shape: OwnShape;
   private readonly scoring: Scoring;
 
-  constructor(private readonly share: Share) {
+  /** `whole`: every invocation of a row has its whole sum, not that of its own keys. */
+  constructor(
+    private readonly share: Share,
+    private readonly steps: AttendSteps,
+    private readonly whole: boolean,
+  ) {
     this.shape = share.shape;
     this.scoring = new Scoring(this.shape.features, share.productScale);
   }
 
-  kernel(): TileKernel {
-    const {rows, keys, memory, formats, features, headDim, valueDim, shuffled, nativeHalves, kinds} = this.shape;
+  kernel(name: string, does: string, owns: string): TileKernel {
+    const {memory, formats, features, headDim, valueDim, shuffled, nativeHalves, kinds} = this.shape;
     const {query, key, value, output, memoryElement} = this.share;
     const [queryRole, keyRole, valueRole] = rolesOf(formats);
-    const steps = attendSteps(this.share);
+    const {steps} = this;
     return {
-      name: 'attend',
+      name,
       says: `
-// Sparse attention, ${converts(formats) ? `${formatsText(formats)} storage, float32 arithmetic` : 'float32'}. A workgroup owns a tile of ROWS queries of one head and visits its keys KEYS at a time.
+// Sparse attention, ${converts(formats) ? `${formatsText(formats)} storage, float32 arithmetic` : 'float32'}. ${does}
 // query [batch, heads, queryLength, ${headDim}]  key [batch, keyHeads, keyLength, ${headDim}]
 // value [batch, keyHeads, keyLength, ${valueDim}]  output [batch, heads, queryLength, ${valueDim}]; or lengths before heads.
-// Invocation (tx, ty) owns rows ty + TY·i, keys tx + TX·j of a tile and output columns tx + TX·c (vec4).
-const ROWS = ${rows}u;
-const KEYS = ${keys};`,
+${owns}`,
       operands: [
         rowsIn(queryRole, query),
         rowsIn(keyRole, key),
@@ -64,7 +94,7 @@ const KEYS = ${keys};`,
         this.scoring.seenFunctions,
         floatsFunctions(formats, nativeHalves),
       ),
-      masked: maskedOf(this.share, this.scoring),
+      masked: this.share.masked(this.scoring.clip(kinds)),
       memory: {element: memoryElement, units: memory},
       lines: linesOf(kinds, 'item', features.ring),
       before: [plain(lines(this.declareRows(), this.continueRows())), ...steps.before],
@@ -105,7 +135,7 @@ const KEYS = ${keys};`,
         this.place(i),
         'let had = rowSums[q]; // (maximum, sum)',
         `m${i} = had.x;`,
-        `l${i} = select(0.0, had.y, tx == 0u);`,
+        `l${i} = ${this.ownShare('had.y')};`,
         each(
           this.share.columns,
           (c) => `o${i}_${c} = ${this.share.scaled('had.y')} * ${this.share.output.load('to', this.share.column(c))};`,
@@ -115,8 +145,13 @@ const KEYS = ${keys};`,
     const continues = `if ((params.flags & CONTINUES) != 0u && owned.y < 0) {\n${each(this.share.rows, row)}\n}`;
     if (this.scoring.seen('', '', '') === null) return continues;
     // The first to write a row has seen it; of cut rows that is the merge.
-    const seen = each(this.share.rows, (i) => `m${i} = seen${i}.x; l${i} = select(0.0, seen${i}.y, tx == 0u);`);
+    const seen = each(this.share.rows, (i) => `m${i} = seen${i}.x; l${i} = ${this.ownShare(`seen${i}.y`)};`);
     return `${continues} else if (owned.y < 0) {\n${seen}\n}`;
+  }
+
+  /** Of a sum that neighbours in x share. */
+  private ownShare(sum: string): string {
+    return this.whole ? sum : `select(0.0, ${sum}, tx == 0u)`;
   }
 
   private writeRows(): string {

@@ -1,11 +1,11 @@
 import type {Flow, Step} from '../tile/flow.js';
-import {hide, type Masked} from '../tile/mask.js';
+import {hide} from '../tile/mask.js';
 import {keyAt, keyRowAt, ownRow} from '../tile/places.js';
 import type {Columns} from '../tile/columns.js';
 import type {KernelShape} from '../tile/kernel_shape.js';
 import type {RowAccess} from '../text/row_access.js';
 import {Scoring} from '../tile/scoring.js';
-import type {Share} from '../tile/share.js';
+import type {TileShare} from '../tile/share.js';
 import {power} from '../terms/unit.js';
 import {each, lines, tree} from '../text/text.js';
 import {copyTile, exchange, multiply, rotated, weigh, type Grid} from '../tile/tile_math.js';
@@ -15,7 +15,7 @@ import {copyTile, exchange, multiply, rotated, weigh, type Grid} from '../tile/t
  *
  * Names in the WGSL: q<i> row of the query tensor, s<i>_<j> score, m<i> running maximum, l<i> own share of the sum, o<i>_<c> output.
  */
-export function attendSteps(share: Share): AttendSteps {
+export function attendSteps(share: TileShare): AttendSteps {
   return new Trip(share).steps();
 }
 
@@ -29,7 +29,7 @@ class Trip {
   private readonly shape: KernelShape;
   private readonly scoring: Scoring;
 
-  constructor(private readonly share: Share) {
+  constructor(private readonly share: TileShare) {
     this.shape = share.shape;
     this.scoring = new Scoring(this.shape.features, share.productScale);
   }
@@ -48,7 +48,7 @@ class Trip {
       const reads = query === null ? [key] : [query, key];
       tile.push({name: 'scores', reads, writes: [], code: lines(zero, this.scores(columns))});
     });
-    tile.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), hide(maskedOf(this.share, this.scoring)))});
+    tile.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), hide(this.share.masked(this.scoring.clip(this.shape.kinds))))});
     tile.push({name: 'maximum of each row', reads: [], writes: maximum, code: this.publishMaximum()});
     tile.push({name: 'probabilities', reads: maximum, writes: [], code: this.softmax()});
     for (let group = 0; group < keyGroups; group++) {
@@ -183,7 +183,7 @@ class Trip {
   }
 
   private get grid(): Grid {
-    return gridOf(this.share);
+    return this.share.grid;
   }
 
   /** vec4 of probabilities of one row that an invocation exchanges at a time. */
@@ -195,13 +195,5 @@ class Trip {
     return Array.from({length: this.share.keys}, (_, j) => `s${i}_${j}`);
   }
 }
-
-const gridOf = ({shape: {threadsX, threadsY}, rows, keys}: Share): Grid => ({threadsX, threadsY, rows, keys});
-
-/** The scores of a tile, as the mask sees them. */
-export const maskedOf = (share: Share, scoring: Scoring): Masked => {
-  const {kinds, keys} = share.shape;
-  return {owns: 'rows', kinds, clip: scoring.clip(kinds), size: 'KEYS', width: keys, grid: gridOf(share)};
-};
 
 const larger = (a: string, b: string): string => `max(${a}, ${b})`;

@@ -15,8 +15,8 @@ import {split, type Columns} from './columns.js';
 import type {Region} from './flow.js';
 import type {Features} from '../text/features.js';
 
-/** Everything the text of the attention kernel depends on. Two plans with equal shapes share a pipeline. */
-export interface KernelShape {
+/** What the texts of kernels that own rows depend on. Two plans with equal shapes share a pipeline. */
+export interface OwnShape {
   readonly headDim: number;
   readonly valueDim: number;
   readonly rows: number;
@@ -31,6 +31,14 @@ export interface KernelShape {
   /** How the schedule names rows, keys, pairs and lines. */
   readonly kinds: Kinds;
   readonly features: Features;
+  /** Values are read as packed halves, eight to a column; otherwise as floats. */
+  readonly valueHalves: boolean;
+  /** Units of 16 bytes of workgroup memory. */
+  readonly memory: number;
+}
+
+/** Everything the text of the attention kernel depends on. */
+export interface KernelShape extends OwnShape {
   readonly unroll: TileShape['unroll'];
   /** Keys are staged a range of columns at a time. */
   readonly keyColumns: readonly Columns[];
@@ -38,11 +46,7 @@ export interface KernelShape {
   readonly keyGroups: number;
   /** Values are staged a range of columns at a time; `first` and `count` here count columns of one invocation (threadsX apart). */
   readonly valueColumns: readonly Columns[];
-  /** Values are staged as packed halves, eight to a column; otherwise as floats. */
-  readonly valueHalves: boolean;
   readonly regions: Regions;
-  /** Units of 16 bytes of workgroup memory. */
-  readonly memory: number;
 }
 
 /** What workgroup memory holds, in turn or together. `query` is null where queries are read from storage. */

@@ -21,6 +21,7 @@ export function spanMask({owns, kinds: {mask, keys}}: Pick<Masked, 'owns' | 'kin
     if (keys === 'list') throw new Error('a mask tensor has bits of all keys in order; those of a list have bits in the schedule');
     return '';
   }
+  if (mask === 'own') return '';
   const full =
     owns === 'rows'
       ? `let full = ${pairOf(SPAN, 'full', 'span')}; // keys that every row attends to`
@@ -48,6 +49,7 @@ const hidden = (i: number, j: number, shown: string): string => `s${i}_${j} = se
 function hideOfRows({kinds: {mask}, clip, size, width, grid: {rows, keys, threadsX}}: Masked): string {
   const inPart = (body: string): string =>
     `if (y0 < full.x || y0 + ${size} > ${clip === '' ? 'full.y' : 'min(full.y, y.y)'}) {\n${body}\n}`;
+  if (mask === 'own') return each(keys, (j) => hidden(0, j, `y0 + ${j} < y.y`));
   const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
   if (mask === 'interval') {
     const last = clip === '' ? 'own.y' : 'min(own.y, y.y)';

@@ -1,10 +1,12 @@
 import {ceilDiv} from '../../support/index.js';
-import type {KernelShape} from './kernel_shape.js';
+import type {KernelShape, OwnShape} from './kernel_shape.js';
+import type {Masked} from './mask.js';
+import type {Grid} from './tile_math.js';
 import {operandAccess, rowAccess, type RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
 
-/** What one invocation of the attention kernel owns of a tile, and how it speaks with its neighbours. */
-export class Share {
+/** What one invocation of a kernel that owns rows has of them. */
+export class Share<Shape extends OwnShape = OwnShape> {
   readonly query: RowAccess;
   readonly key: RowAccess;
   readonly value: RowAccess;
@@ -21,7 +23,11 @@ export class Share {
   /** Whether workgroup memory holds words, because some of them are packed halves, or floats. */
   private readonly words: boolean;
 
-  constructor(readonly shape: KernelShape) {
+  /** `keys`: of one invocation. */
+  constructor(
+    readonly shape: Shape,
+    keys: number,
+  ) {
     const {formats} = shape;
     this.query = operandAccess('query', formats, shape.headDim);
     this.key = operandAccess('key', formats, shape.headDim);
@@ -29,11 +35,22 @@ export class Share {
     this.words = [this.query, this.key, this.value].some(isPacked);
     this.output = rowAccess('output', shape.valueDim, true);
     this.rows = shape.rows / shape.threadsY;
-    this.keys = shape.keys / shape.threadsX;
+    this.keys = keys;
     this.outputColumns = ceilDiv(shape.valueDim, 4);
     this.valueColumns = isPacked(this.value) && !shape.valueHalves ? 2 * this.value.columns : this.value.columns;
     this.columns = ceilDiv(this.valueColumns, shape.threadsX) * (shape.valueHalves ? 2 : 1);
     this.threads = shape.threadsX * shape.threadsY;
+  }
+
+  get grid(): Grid {
+    const {threadsX, threadsY} = this.shape;
+    return {threadsX, threadsY, rows: this.rows, keys: this.keys};
+  }
+
+  /** The scores of a tile, as the mask sees them. */
+  masked(clip: string): Masked {
+    const {kinds, keys} = this.shape;
+    return {owns: 'rows', kinds, clip, size: 'KEYS', width: keys, grid: this.grid};
   }
 
   /** What a column of query or key is multiplied by, ready to follow it. Halves could not hold it, nor need they. */
@@ -74,6 +91,32 @@ export class Share {
     return isPacked(access) ? access.floats(column) : [this.unpack(column)];
   }
 
+  /** The vec4 column of the output that is number c of this invocation's. */
+  ownColumn(c: number): string {
+    const {threadsX, valueHalves} = this.shape;
+    if (!valueHalves) return `(tx + ${threadsX * c}u)`;
+    return `(2u * tx + ${2 * threadsX * (c >> 1) + (c & 1)}u)`;
+  }
+
+  /** Whether column number c exists for every invocation. */
+  isInside(c: number): boolean {
+    const {threadsX, valueHalves} = this.shape;
+    const last = valueHalves ? 2 * (threadsX * ((c >> 1) + 1) - 1) + (c & 1) : threadsX * (c + 1) - 1;
+    return last < this.outputColumns;
+  }
+
+  /** An output column that exists: the last one for invocations past the end. */
+  column(c: number): string {
+    return this.isInside(c) ? this.ownColumn(c) : `min(${this.ownColumn(c)}, ${this.outputColumns - 1}u)`;
+  }
+}
+
+/** The same of a tile whose keys neighbours share, and how it speaks with them. */
+export class TileShare extends Share<KernelShape> {
+  constructor(shape: KernelShape) {
+    super(shape, shape.keys / shape.threadsX);
+  }
+
   /** Combines one number of each row of this invocation with the neighbours that a subgroup shuffle reaches. */
   shuffle(name: string, combine: (a: string, b: string) => string): string {
     const distances = [1, 2, 4, 8].filter((distance) => distance < this.shape.shuffled);
@@ -108,25 +151,6 @@ export class Share {
       each(groups, (g) => `let all${g} = ${tree(parts(g), combine)};`),
       each(this.rows, (i) => `${name}${i} = all${i >> 2}.${'xyzw'[i & 3]};`, ' '),
     );
-  }
-
-  /** The vec4 column of the output that is number c of this invocation's. */
-  ownColumn(c: number): string {
-    const {threadsX, valueHalves} = this.shape;
-    if (!valueHalves) return `(tx + ${threadsX * c}u)`;
-    return `(2u * tx + ${2 * threadsX * (c >> 1) + (c & 1)}u)`;
-  }
-
-  /** Whether column number c exists for every invocation. */
-  isInside(c: number): boolean {
-    const {threadsX, valueHalves} = this.shape;
-    const last = valueHalves ? 2 * (threadsX * ((c >> 1) + 1) - 1) + (c & 1) : threadsX * (c + 1) - 1;
-    return last < this.outputColumns;
-  }
-
-  /** An output column that exists: the last one for invocations past the end. */
-  column(c: number): string {
-    return this.isInside(c) ? this.ownColumn(c) : `min(${this.ownColumn(c)}, ${this.outputColumns - 1}u)`;
   }
 }
 

@@ -1,4 +1,4 @@
-import {ITEM, KEY_ITEM, SPAN, VISIT} from '../../plan/index.js';
+import {isRowWise, ITEM, KEY_ITEM, SPAN, VISIT} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import {program} from '../text/make_program.js';
 import {NUMBERS} from '../text/numbers.js';
@@ -9,7 +9,7 @@ import type {RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 import {plain, textOf, type Block, type Flow} from './flow.js';
 import {maskFunctions, spanMask, type Masked} from './mask.js';
-import {itemWords, keyRows, letPair, pairOf, placeFunctions, recordFrom} from './places.js';
+import {itemWords, keyRows, letPair, ownNumber, pairOf, placeFunctions, recordFrom} from './places.js';
 import type {Scoring} from './scoring.js';
 import type {Grid} from './tile_math.js';
 
@@ -46,6 +46,7 @@ export interface TileKernel {
   readonly lines: string | {readonly open: string};
   /** In front of the loops: what an invocation owns, and what it sums up. */
   readonly before: readonly Flow[];
+  /** What is done in each tile; where rows have spans of their own, with the loop over their keys. */
   readonly tile: readonly Flow[];
   readonly after: readonly Flow[];
 }
@@ -80,6 +81,16 @@ export function overTiles(
   return {open, body: [plain(lines(keys, words)), ...mask, {open: tiles, body: tile, runs}], runs: 'any'};
 }
 
+/** The span that row ty has for its own, and how many trips over keys the workgroup makes. */
+const ownSpan = ({clip}: Masked): string =>
+  lines(
+    `let span = ${recordFrom('params.spans', SPAN, `u32(spanRange.x + ${ownNumber('ty')})`)};`,
+    letPair(SPAN, 'keysOf', 'span'),
+    `${clip === '' ? 'let' : 'var'} y = ${pairOf(SPAN, 'y', 'span')}; // (begin, end)`,
+    clip,
+    `let trips = ${pairOf(ITEM, 'place', 'item')}.x; // over keys of the longest row`,
+  );
+
 /** Where record number `x` of the slot of an item begins, vec4 of `columns` each. */
 export const recordAt = (line: string, slot: string, size: string, x: string, columns: number): string =>
   `params.slotBase + ${columns === 1 ? '' : '('}(${line} * params.slots + ${slot}) * ${size} + ${x}${columns === 1 ? '' : `) * ${columns}u`}`;
@@ -87,7 +98,10 @@ export const recordAt = (line: string, slot: string, size: string, x: string, co
 /** The whole kernel as a tree. */
 export function flowOf({masked, lines: from, before, tile, after}: TileKernel): readonly Flow[] {
   const keys = masked.owns === 'rows' ? keyRows(masked.kinds) : '';
-  const main = [...before, overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, tile), ...after];
+  const visits = isRowWise(masked.kinds)
+    ? [plain(ownSpan(masked)), ...tile]
+    : [overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, tile)];
+  const main = [...before, ...visits, ...after];
   const words = plain(itemWords(masked.owns));
   return typeof from === 'string' ? [words, plain(from), ...main] : [words, {open: from.open, body: main, runs: 'any'}];
 }

@@ -110,7 +110,7 @@ export function multiply({threadsX, rows, keys}: Grid, product: Product): string
 }
 
 /** Which columns of an own row hold the numbers of a staged column, and their vec4 of floats: as many columns, more, or a part of one. */
-function ownReads(
+export function ownReads(
   {ownColumns, own}: ProductFormats,
   parts: number,
   column: string,

@@ -1,0 +1,110 @@
+import {paintKeys, type Acsr} from '../acsr/index.js';
+import {ceilDiv} from '../support/index.js';
+import {toWords} from './bits.js';
+import type {Draft} from './draft.js';
+import type {IntList} from './format.js';
+import type {Kinds} from './plan.js';
+import {NO_CLASS} from './row_tiles.js';
+
+/** Rows that no stride class owns, or whose rest none owns, as bits. */
+export interface BitRows {
+  /** Ascending. */
+  readonly rows: Int32Array;
+  /** [rows · ⌈columns/32⌉] */
+  readonly words: Uint32Array;
+  readonly wordsPerRow: number;
+}
+
+/** The irregular rows of a pattern, and those with runs of no class, by what no class owns of them. Null where all is owned. */
+export function restOf(acsr: Acsr, owner: Uint8Array | null): BitRows | null {
+  const {queryLength, keyLength, irregularRows, bits} = acsr;
+  const wordsPerRow = ceilDiv(keyLength, 32);
+  if (owner === null) return irregularRows.length === 0 ? null : {rows: irregularRows, words: bits, wordsPerRow};
+  const {rowRuns} = acsr; // not before: runs of rows that recur are written out for who reads them
+  const rows: number[] = [];
+  for (let row = 0, next = 0; row < queryLength; row++) {
+    const irregular = irregularRows[next] === row;
+    if (irregular) next++;
+    let left = irregular;
+    for (let run = rowRuns[row]!; !left && run < rowRuns[row + 1]!; run++) left = owner[run] === NO_CLASS;
+    if (left) rows.push(row);
+  }
+  const words = new Uint32Array(rows.length * wordsPerRow);
+  let next = 0;
+  rows.forEach((row, index) => {
+    const at = index * wordsPerRow;
+    if (irregularRows[next] === row) words.set(bits.subarray(next++ * wordsPerRow, next * wordsPerRow), at);
+    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) if (owner[run] === NO_CLASS) paintRun(acsr, run, words, at);
+  });
+  return {rows: Int32Array.from(rows), words, wordsPerRow};
+}
+
+/** Sets the bits of a run in the row that begins at word `at`. */
+export function paintRun({start, stride, count}: Acsr, run: number, words: Uint32Array, at: number): void {
+  const [first, step, keys] = [start[run]!, stride[run]!, count[run]!];
+  if (step === 1) paintKeys(first, first + keys - 1, words, at);
+  else for (let i = 0, key = first; i < keys; i++, key += step) words[at + (key >>> 5)]! |= 1 << (key & 31);
+}
+
+/** All rows of a pattern. */
+export const everyRow = (acsr: Acsr): BitRows => ({
+  rows: Int32Array.from({length: acsr.queryLength}, (_, row) => row),
+  words: toWords(acsr),
+  wordsPerRow: ceilDiv(acsr.keyLength, 32),
+});
+
+/** Some of them, by the indices of `rows`: those from each of `starts` on, up to `width`. */
+export function someRows({rows, words, wordsPerRow}: BitRows, starts: readonly number[], width: number): BitRows {
+  if (starts.length * width >= rows.length) return {rows, words, wordsPerRow};
+  const ends = starts.map((at) => Math.min(rows.length, at + width));
+  const count = starts.reduce((sum, at, index) => sum + ends[index]! - at, 0);
+  const some = {rows: new Int32Array(count), words: new Uint32Array(count * wordsPerRow), wordsPerRow};
+  let to = 0;
+  starts.forEach((at, index) => {
+    some.rows.set(rows.subarray(at, ends[index]), to);
+    some.words.set(words.subarray(at * wordsPerRow, ends[index]! * wordsPerRow), to * wordsPerRow);
+    to += ends[index]! - at;
+  });
+  return some;
+}
+
+/** How the items of a pass name their rows, `width` of `rows` each: as a progression, if that says all of them, or as a list. */
+export function namerOf(rows: Int32Array, width: number): RowNamer {
+  const affine = (at: number): boolean => {
+    const end = Math.min(rows.length, at + width);
+    const step = at + 1 < end ? rows[at + 1]! - rows[at]! : 1;
+    for (let i = at + 1; i < end; i++) if (rows[i] !== rows[i - 1]! + step) return false;
+    return true;
+  };
+  let kind: Kinds['rows'] = 'affine';
+  for (let at = 0; at < rows.length && kind === 'affine'; at += width) if (!affine(at)) kind = 'list';
+  return {
+    kind,
+    name: ({numbers}, at) => {
+      const count = Math.min(width, rows.length - at);
+      if (kind === 'list') return {first: appendNumbers(numbers, rows.subarray(at, at + count)), stride: 0, count};
+      return {first: rows[at]!, stride: count > 1 ? rows[at + 1]! - rows[at]! : 1, count};
+    },
+  };
+}
+
+export interface RowNamer {
+  readonly kind: Kinds['rows'];
+  /** Of the rows from index `at` on. */
+  name(draft: Draft, at: number): {readonly first: number; readonly stride: number; readonly count: number};
+}
+
+/** Where in pairs they begin: lists are whole pairs. */
+function appendNumbers(list: IntList, numbers: Int32Array): number {
+  const at = list.grow(2 * ceilDiv(numbers.length, 2));
+  list.data.set(numbers, at);
+  if (numbers.length % 2 === 1) list.data[at + numbers.length] = 0;
+  return at / 2;
+}
+
+/** Bits that are set. */
+export function ones(word: number): number {
+  word -= (word >>> 1) & 0x55555555;
+  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
