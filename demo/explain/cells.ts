@@ -51,10 +51,10 @@ export function countVisits(plan: Plan, grid: Grid): {readonly computed: Float64
   const computed = new Float64Array(grid.side ** 2);
   const full = new Float64Array(grid.side ** 2);
   if (plan.implementation === 'dense') return {computed: everything(plan, grid), full};
-  forEachSpan(plan, (item, span, kinds) => {
+  forEachSpan(plan, (item, span, {kinds}, from, to) => {
     const {firstKey, keyStride, begin, end, fullBegin, fullEnd} = span;
     const rows = new Map<number, number>();
-    for (let x = 0; x < item.rows; x++) {
+    for (let x = from; x < to; x++) {
       const row = Math.floor(rowOfItem(plan, kinds, item, x) / grid.size);
       rows.set(row, (rows.get(row) ?? 0) + 1);
     }

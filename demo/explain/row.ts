@@ -46,12 +46,12 @@ const some = (numbers: readonly number[]): string =>
 export function spansOf(plan: Plan, query: number): SpanLine[] {
   if (plan.implementation === 'dense') return [];
   const lines: SpanLine[] = [];
-  forEachSpan(plan, (item, span, kinds) => {
+  forEachSpan(plan, (item, span, {kinds}, from, to) => {
     const {begin, end, fullBegin, fullEnd} = span;
-    const rows = Array.from({length: item.rows}, (_, x) => rowOfItem(plan, kinds, item, x));
+    const rows = Array.from({length: to - from}, (_, x) => rowOfItem(plan, kinds, item, from + x));
     if (!rows.includes(query)) return;
     lines.push({
-      rows: kinds.rows === 'list' ? some(rows) : progression(item.firstRow, item.rowStride, item.rows),
+      rows: kinds.rows === 'list' ? some(rows) : progression(rows[0]!, item.rowStride, rows.length),
       keys:
         kinds.keys === 'list'
           ? some(Array.from({length: end - begin}, (_, i) => keyOfSpan(plan, kinds, span, begin + i)))

@@ -68,6 +68,27 @@ export function someRows({rows, words, wordsPerRow}: BitRows, starts: readonly n
   return some;
 }
 
+/** All of them, in the order of their indices. */
+export function reordered({rows, words, wordsPerRow}: BitRows, order: readonly number[]): BitRows {
+  const result = {rows: new Int32Array(rows.length), words: new Uint32Array(words.length), wordsPerRow};
+  order.forEach((index, to) => {
+    result.rows[to] = rows[index]!;
+    result.words.set(words.subarray(index * wordsPerRow, (index + 1) * wordsPerRow), to * wordsPerRow);
+  });
+  return result;
+}
+
+/** The keys of a row, ascending. */
+export function keysIn(row: Uint32Array): Int32Array {
+  let count = 0;
+  for (let w = 0; w < row.length; w++) if (row[w] !== 0) count += ones(row[w]!);
+  const keys = new Int32Array(count);
+  let to = 0;
+  for (let w = 0; w < row.length; w++)
+    for (let rest = row[w]!; rest !== 0; rest &= rest - 1) keys[to++] = 32 * w + 31 - Math.clz32(rest & -rest);
+  return keys;
+}
+
 /** How the items of a pass name their rows, `width` of `rows` each: as a progression, if that says all of them, or as a list. */
 export function namerOf(rows: Int32Array, width: number): RowNamer {
   const affine = (at: number): boolean => {

@@ -1,7 +1,7 @@
 import {readBit, readInterval, readItem, readMerge, readNumber, readSpan, type Item, type Span} from './format.js';
 
 import type {Kinds, Pass, Plan, Work} from './plan.js';
-import {isRowWise, ROW_WISE, shapeOf} from './row_wise.js';
+import {isRowWise, ROW_WISE} from './row_wise.js';
 import {forEachSpan, keyOfSpan, rowOfItem, serves, toDense, type LineName} from './visit.js';
 
 /**
@@ -28,7 +28,7 @@ export function checkWork(plan: Work): void {
   for (const line of linesOf(plan, first.kinds)) {
     checkOwners(plan, line);
     if (first.kinds.mask === 'tensor') continue;
-    forEachSpan(plan, (item, span, kinds) => checkSpan(plan, item, span, kinds), line);
+    forEachSpan(plan, (item, span, of) => checkSpan(plan, item, span, of), line);
     checkPairs(plan, line);
   }
 }
@@ -43,10 +43,8 @@ function linesOf({problem: {heads, batch}}: Work, kinds: Kinds): LineName[] {
   return Array.from({length: h * b}, (_, i) => ({head: i % h, batch: Math.floor(i / h)}));
 }
 
-function checkPass(plan: Work, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}: Pass, pass: number): void {
+function checkPass(plan: Work, {kinds, tile, itemBegin, itemEnd, mergeBegin, mergeEnd, slots: most}: Pass, pass: number): void {
   const {problem, weights} = plan;
-  const tile = shapeOf(kinds, plan.tile);
-  const {slots: most} = plan.passes[pass]!;
   const slots = new Map<number, Item>();
   let last = Infinity;
   for (let index = itemBegin; index < itemEnd; index++) {
@@ -59,7 +57,7 @@ function checkPass(plan: Work, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}
       const row = checkedNumber(plan, kinds.rows, item.firstRow, x, `row list of item ${index}`) ?? rowOfItem(plan, kinds, item, x);
       must(row >= 0 && row < problem.queryLength, `item ${index} has row ${row} of ${problem.queryLength}`);
     }
-    const weight = isRowWise(kinds) ? tripsOf(plan, item) : keyTilesOf(plan, item);
+    const weight = isRowWise(kinds) ? tripsOf(plan, item) : keyTilesOf(plan, item, tile.keys);
     must(weight === weights[index], `item ${index} visits ${weight} key tiles, its weight says ${weights[index]}`);
     must(weight <= last, `item ${index} is longer than the one before it`);
     last = weight;
@@ -110,7 +108,7 @@ function checkOwners(plan: Work, line: LineName): void {
   begun.forEach((count, row) => must(count === 1, `row ${row} has no owner`));
 }
 
-function checkSpan(plan: Work, item: Item, span: Span, kinds: Kinds): void {
+function checkSpan(plan: Work, item: Item, span: Span, {kinds, tile}: Pass): void {
   const {keyLength} = plan.problem;
   const where = `rows from ${rowOfItem(plan, kinds, item, 0)}`;
   must(span.begin < span.end || (isRowWise(kinds) && span.begin === span.end), `empty span at ${where}`);
@@ -120,15 +118,12 @@ function checkSpan(plan: Work, item: Item, span: Span, kinds: Kinds): void {
     must(key >= 0 && key < keyLength, `key ${key} of ${keyLength} at ${where}`);
   }
   if (kinds.mask === 'bits') {
-    must(
-      kinds.keys === 'list' || span.begin % 64 === 0 || span.begin % plan.tile.keys === 0,
-      `bits from key ${span.begin} at ${where}`,
-    );
+    must(kinds.keys === 'list' || span.begin % 64 === 0 || span.begin % tile.keys === 0, `bits from key ${span.begin} at ${where}`);
     const last = plan.offsets.bits + span.mask + (item.rows - 1) * span.bitStride + ((span.end - 1) >>> 6);
     must(span.mask >= 0 && 2 * last + 1 < plan.schedule.length, `bits past the schedule at ${where}`);
   }
   if (isRowWise(kinds)) return;
-  for (let x = 0; x < (kinds.mask === 'bits' ? item.rows : plan.tile.rows); x++) {
+  for (let x = 0; x < (kinds.mask === 'bits' ? item.rows : tile.rows); x++) {
     if (kinds.mask === 'bits') {
       for (let y = Math.max(span.begin, span.fullBegin); y < Math.min(span.end, span.fullEnd); y++)
         must(readBit(plan, span, x, y) === 1, `row ${x} of the tile at ${where} does not attend to all full keys`);
@@ -169,11 +164,11 @@ function tripsOf(plan: Work, {spanBegin, spanEnd, rows, number}: Item): number {
   return trips;
 }
 
-function keyTilesOf(plan: Work, {spanBegin, spanEnd}: Item): number {
+function keyTilesOf(plan: Work, {spanBegin, spanEnd}: Item, keys: number): number {
   let tiles = 0;
   for (let span = spanBegin; span < spanEnd; span++) {
     const {begin, end} = readSpan(plan, span);
-    tiles += Math.ceil((end - begin) / plan.tile.keys);
+    tiles += Math.ceil((end - begin) / keys);
   }
   return tiles;
 }

@@ -4,7 +4,7 @@ const {words, at: word} = SPAN;
 
 /** Appends what the spans `begin ≤ span < end` of single rows have of their trips [from, to), each counted from its own first key. */
 export function copyOwn(
-  {data}: IntList,
+  spans: IntList,
   begin: number,
   end: number,
   tripKeys: number,
@@ -12,6 +12,7 @@ export function copyOwn(
   to: number,
   out: IntList,
 ): void {
+  const {data} = spans;
   const copy = out.grow(words * (end - begin));
   out.data.set(data.subarray(words * begin, words * end), copy);
   for (let span = begin; span < end; span++) {

@@ -20,9 +20,11 @@ export interface Rates {
 const FEATURES = 64;
 
 export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'headDim' | 'valueDim'>, gpu: Gpu): Rates {
-  const {wide, narrow, matrix} = gpu.flopsPerMs;
+  const {wide, narrow, low, matrix} = gpu.flopsPerMs;
   const onMatrices = tile.queries === 'fragments';
-  const full = (2 * tile.rows * tile.keys * (headDim + valueDim)) / (onMatrices ? matrix : tile.rows >= 64 ? wide : narrow);
+  const full =
+    (2 * tile.rows * tile.keys * (headDim + valueDim)) /
+    (onMatrices ? matrix : tile.rows >= 64 ? wide : tile.rows >= 32 ? narrow : low);
   const features = (headDim + valueDim) / (2 * FEATURES);
   return {
     full,
@@ -36,19 +38,18 @@ export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'hea
   };
 }
 
-/** Predicted milliseconds of tiles on a GPU: `counts` of all lines, and how many dispatches they take. */
-export function predictMs(counts: Counts, dispatches: number, tile: TileShape, problem: Problem, gpu: Gpu): number {
-  const rates = ratesOf(tile, problem, gpu);
-  const {tiles, partial, bits, listed, items, ownRows, pairs, distinct} = counts;
-  return (
-    gpu.firstDispatchMs +
-    // The repair follows each kernel on tensor cores.
-    ((tile.queries === 'fragments' ? 2 : 1) * dispatches - 1) * gpu.dispatchMs +
-    items * rates.item +
-    (tiles - partial - bits - listed) * rates.full +
-    partial * rates.partial +
-    bits * rates.bits +
-    listed * rates.listed +
-    rates.ownRows(ownRows, pairs, distinct)
-  );
+/** Predicted milliseconds of what is visited on each of `lines`, by the shape of tiles, in so many dispatches. */
+export function predictMs(all: readonly Counts[], lines: number, dispatches: number, problem: Problem, gpu: Gpu): number {
+  const onMatrices = all.some(({tile}) => tile.queries === 'fragments');
+  const work = all.reduce((ms, counts) => ms + workMs(counts, ratesOf(counts.tile, problem, gpu)), 0);
+  // The repair follows each kernel on tensor cores.
+  return gpu.firstDispatchMs + ((onMatrices ? 2 : 1) * dispatches - 1) * gpu.dispatchMs + lines * work;
 }
+
+const workMs = ({tiles, partial, bits, listed, items, ownRows, pairs, distinct}: Counts, rates: Rates): number =>
+  items * rates.item +
+  (tiles - partial - bits - listed) * rates.full +
+  partial * rates.partial +
+  bits * rates.bits +
+  listed * rates.listed +
+  rates.ownRows(ownRows, pairs, distinct);

@@ -27,7 +27,7 @@ export function decodePlan(rows: Acsr | Lines, problem: Problem, device: Device,
   const classes = lines.rows.map(classify);
   const listed = classes.includes(null);
   const kinds: Kinds = {...REGULAR, ...lineKinds(lines), ...(listed && {keys: 'list', mask: 'bits'})};
-  draft.reset(tile.keys);
+  draft.reset(tile);
   lines.rows.forEach((acsr, index) => {
     const own = lines.of.length === 1 ? EVERY_LINE : words[index]!;
     addTiles(acsr, tile, kinds, own, listed ? listSpans(acsr) : cutSpans(acsr, tile, classes[index]!));
@@ -37,7 +37,7 @@ export function decodePlan(rows: Acsr | Lines, problem: Problem, device: Device,
 }
 
 /** Where plans are put together: one draft, kept from step to step, since fresh memory costs more than what is written to it. */
-const draft = new Draft(1);
+const draft = new Draft(TILES.decode4);
 
 /** The shape of a decoding step, whose rows all read the same keys. Never of tensor cores, which have nothing to do with so few rows. */
 function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, formats: Formats): TileShape {
@@ -52,12 +52,12 @@ function decodeTile({queryLength, headDim, valueDim}: Problem, device: Device, f
 type Spans = (first: number, count: number) => void;
 
 function addTiles({queryLength}: Acsr, tile: TileShape, kinds: Kinds, lines: readonly number[], spans: Spans): void {
-  const tiles = draft.group(kinds, 0, lines);
+  const group = draft.group(kinds, 0, lines);
   for (let first = 0; first < queryLength; first += tile.rows) {
     const count = Math.min(tile.rows, queryLength - first);
     const spanBegin = draft.nextSpan;
     spans(first, count);
-    draft.add(tiles, first, 1, count, spanBegin);
+    draft.add(group, first, 1, count, spanBegin);
   }
 }
 

@@ -17,12 +17,12 @@ export function addDense(
 ): void {
   const bitStride = words === null ? 0 : ceilDiv(keyLength, 64);
   const bits = words === null ? 0 : appendBits(draft, words, queryLength, ceilDiv(keyLength, 32));
-  const tiles = draft.group({...kinds, mask: words === null ? 'tensor' : 'bits'}, 0, lines);
+  const group = draft.group({...kinds, mask: words === null ? 'tensor' : 'bits'}, 0, lines);
   for (let first = 0; first < queryLength; first += width) {
     const spanBegin = draft.nextSpan;
     const place = {firstKey: 0, keyStride: 1, begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0};
     if (keyLength > 0) write(draft.spans, SPAN, {...place, mask: bits + first * bitStride, bitStride});
-    draft.add(tiles, first, 1, Math.min(width, queryLength - first), spanBegin);
+    draft.add(group, first, 1, Math.min(width, queryLength - first), spanBegin);
   }
 }
 

@@ -2,8 +2,8 @@ import {ceilDiv, keyOf} from '../support/index.js';
 import {copyOwn, copyTiles} from './copy_tiles.js';
 import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
 import type {Parts} from './parts.js';
-import type {Kinds, Pass, Tiling} from './plan.js';
-import {isRowWise, ROW_WISE} from './row_wise.js';
+import type {Kinds, Pass, TileShape, Tiling} from './plan.js';
+import {isRowWise} from './row_wise.js';
 
 /** Rows of a workgroup with the spans they visit, before they are cut into parts; or keys with their visits, which are laid out alike. */
 export interface DraftTile {
@@ -23,12 +23,20 @@ export interface DraftTile {
   readonly distinct: number;
 }
 
-/** Tiles of the same kinds that run at the same time, for the lines that have them: each line of the list, or what is on the grid. */
+/** Tiles for the lines that have them: each line of the list, or what is on the grid. */
+export interface DraftGroup {
+  readonly pass: Pick<DraftPass, 'kinds' | 'tile'>;
+  readonly lines: readonly number[];
+  readonly tiles: DraftTile[];
+}
+
+/** Tiles of the same kinds and shape that run at the same time. */
 interface DraftPass {
   readonly kinds: Kinds;
+  readonly tile: TileShape;
   /** Passes run in this order, which is a whole number; those of order 0 begin rows, others continue them. */
   readonly order: number;
-  readonly groups: {readonly lines: readonly number[]; readonly tiles: DraftTile[]}[];
+  readonly groups: DraftGroup[];
 }
 
 /** More than the passes of a line: the order of passes in which lines take turns. */
@@ -40,15 +48,16 @@ export const EVERY_LINE: readonly number[] = Object.freeze([0]);
 /** How a draft becomes items. */
 export interface Cutting {
   /** From the weights of all items of a pass. */
-  parts(weights: readonly number[], kinds: Kinds): Parts;
+  parts(weights: readonly number[], tile: TileShape): Parts;
   /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
   readonly direct?: boolean;
   /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
   readonly mostSlots?: number;
 }
 
-/** What visiting the tiles of a draft amounts to, summed over its lines. */
+/** What visiting the tiles of a draft amounts to, summed over the lines of passes of one shape. */
 export interface Counts {
+  readonly tile: TileShape;
   /** Tiles visited, and those that test intervals, bits of affine keys, and bits of listed keys. */
   tiles: number;
   partial: number;
@@ -61,7 +70,7 @@ export interface Counts {
   distinct: number;
 }
 
-export const NO_COUNTS: Readonly<Counts> = Object.freeze({
+export const NO_COUNTS: Readonly<Omit<Counts, 'tile'>> = Object.freeze({
   ...{tiles: 0, partial: 0, bits: 0, listed: 0, items: 0},
   ...{ownRows: 0, pairs: 0, distinct: 0},
 });
@@ -84,9 +93,9 @@ export class Draft {
   private readonly merges = new IntList();
   private readonly wave = new IntList();
 
-  /** `keys`: of a key tile; for tiles of keys, rows that are visited at a time. `beside`: another draft, whose intervals, numbers and bits this one uses. */
+  /** `tile`: of passes that name no other; those of keys are as wide as high. `beside`: another draft, whose intervals, numbers and bits this one uses. */
   constructor(
-    private keys: number,
+    private tile: TileShape,
     beside?: Draft,
   ) {
     this.intervals = beside?.intervals ?? new IntList();
@@ -95,8 +104,8 @@ export class Draft {
   }
 
   /** Begins anew, in the memory that is there: for decoding, a step at a time. */
-  reset(keys: number): void {
-    this.keys = keys;
+  reset(tile: TileShape): void {
+    this.tile = tile;
     this.passes = [];
     for (const list of this.sections) list.length = 0;
   }
@@ -126,17 +135,19 @@ export class Draft {
   }
 
   /** Where tiles of these kinds go, for these lines. */
-  group(kinds: Kinds, order: number, lines: readonly number[]): DraftTile[] {
-    let pass = this.passes.find((each) => each.order === order && (each.kinds === kinds || keyOf(each.kinds) === keyOf(kinds)));
-    if (pass === undefined) this.passes.push((pass = {kinds, order, groups: []}));
+  group(kinds: Kinds, order: number, lines: readonly number[], tile = this.tile): DraftGroup {
+    const isSame = (each: DraftPass): boolean =>
+      each.order === order && each.tile === tile && (each.kinds === kinds || keyOf(each.kinds) === keyOf(kinds));
+    let pass = this.passes.find(isSame);
+    if (pass === undefined) this.passes.push((pass = {kinds, tile, order, groups: []}));
     let group = pass.groups.find((each) => each.lines === lines);
-    if (group === undefined) pass.groups.push((group = {lines, tiles: []}));
-    return group.tiles;
+    if (group === undefined) pass.groups.push((group = {pass, lines, tiles: []}));
+    return group;
   }
 
   /** Adds a tile that visits the spans from number `spanBegin` on. */
-  add(tiles: DraftTile[], first: number, stride: number, count: number, spanBegin: number, number = 0): void {
-    const {keys} = this;
+  add({tiles, pass}: DraftGroup, first: number, stride: number, count: number, spanBegin: number, number = 0): void {
+    const {keys} = pass.tile;
     const {data, length} = this.spans;
     let weight = 0;
     let full = 0;
@@ -151,7 +162,7 @@ export class Draft {
   }
 
   /** Adds rows that have the spans from number `spanBegin` on for their own, one each; `distinct` keys in all. */
-  addOwn(tiles: DraftTile[], first: number, stride: number, count: number, spanBegin: number, distinct: number): void {
+  addOwn({tiles, pass}: DraftGroup, first: number, stride: number, count: number, spanBegin: number, distinct: number): void {
     const {data} = this.spans;
     let [most, pairs] = [0, 0];
     for (let row = 0; row < count; row++) {
@@ -160,7 +171,7 @@ export class Draft {
       most = Math.max(most, keys);
       pairs += keys;
     }
-    const weight = ceilDiv(most, ROW_WISE.keys);
+    const weight = ceilDiv(most, pass.tile.keys);
     tiles.push({first, stride, count, number: 0, spanBegin, spanEnd: spanBegin + count, weight, full: weight, pairs, distinct});
   }
 
@@ -169,10 +180,12 @@ export class Draft {
     return this.spans.length / SPAN.words;
   }
 
-  /** What has been added since `mark`. */
-  counts(since: Mark | null = null): Counts {
-    const total: Counts = {...NO_COUNTS};
+  /** What has been added since `mark`, by the shape of tiles. */
+  counts(since: Mark | null = null): Counts[] {
+    const all: Counts[] = [];
     for (const pass of this.passes) {
+      let total = all.find(({tile}) => tile === pass.tile);
+      if (total === undefined) all.push((total = {tile: pass.tile, ...NO_COUNTS}));
       const before = since?.passes.find((each) => each.pass === pass)?.groups;
       const tested = pass.kinds.mask === 'interval' ? 'partial' : pass.kinds.keys === 'list' ? 'listed' : 'bits';
       pass.groups.forEach(({lines, tiles}, index) => {
@@ -190,7 +203,7 @@ export class Draft {
         }
       });
     }
-    return total;
+    return all;
   }
 
   /** Cuts long tiles into equal parts, sorts those of each pass longest first, packs everything. `before`: what the draft beside was packed to; this one stands behind. */
@@ -202,7 +215,7 @@ export class Draft {
     let slots = 0;
     let most = 0;
     let weights: number[] = [];
-    const endWave = ({kinds, order}: DraftPass): void => {
+    const endWave = ({kinds, tile, order}: DraftPass): void => {
       const last = passes.at(-1);
       const [itemBegin, mergeBegin] = [last?.itemEnd ?? 0, last?.mergeEnd ?? 0];
       for (const index of longestFirst(weights)) {
@@ -212,15 +225,16 @@ export class Draft {
         sorted.push(weights[index]!);
       }
       const ends = {itemEnd: items.length / ITEM.words, mergeEnd: merges.length / MERGE.words};
-      passes.push({kinds, itemBegin, mergeBegin, ...ends, continues: order > 0, slots});
+      passes.push({kinds, tile, itemBegin, mergeBegin, ...ends, continues: order > 0, slots});
       most = Math.max(most, slots);
       slots = 0;
       wave.length = 0;
       weights = [];
     };
     for (const pass of [...this.passes].sort((a, b) => a.order - b.order)) {
-      const {longest, part} = partsOf(weightsOf(pass), pass.kinds);
+      const {longest, part} = partsOf(weightsOf(pass), pass.tile);
       const own = isRowWise(pass.kinds);
+      const {keys} = pass.tile;
       wave.length = 0;
       for (const {lines, tiles} of pass.groups) {
         for (const tile of tiles) {
@@ -237,8 +251,7 @@ export class Draft {
           const ends = [parts.length / SPAN.words];
           for (let from = 0; from < cuts * perPart; from += perPart) {
             const to = Math.min(weight, from + perPart);
-            if (own) copyOwn(this.spans, spanBegin, spanEnd, ROW_WISE.keys, from, to, parts);
-            else copyTiles(this.spans, spanBegin, spanEnd, this.keys, from, to, parts);
+            (own ? copyOwn : copyTiles)(this.spans, spanBegin, spanEnd, keys, from, to, parts);
             ends.push(parts.length / SPAN.words);
           }
           for (const line of lines) {

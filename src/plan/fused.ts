@@ -1,8 +1,7 @@
 import {MAX_RUNS, type Acsr} from '../acsr/index.js';
 import {everyRow, restOf} from './bit_rows.js';
-import type {Rates} from './cost.js';
 import type {Draft} from './draft.js';
-import {addIrregular, chooseTiles} from './irregular.js';
+import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
 import type {Kinds, TileShape} from './plan.js';
 import {strideClasses} from './row_tiles.js';
 import {SpanCutter} from './spans.js';
@@ -15,26 +14,20 @@ export interface Place {
 }
 
 /** The tiles that a pattern touches: those of its stride classes, then of what these leave, by lists of keys or row by row. */
-export function addFused(
-  draft: Draft,
-  acsr: Acsr,
-  tile: TileShape,
-  {kinds, lines, onGrid}: Place,
-  rates: Rates,
-): void {
+export function addFused(draft: Draft, acsr: Acsr, tile: TileShape, {kinds, lines, onGrid}: Place, shapes: TileChoices): void {
   const {classes, owner} = strideClasses(acsr, tile.rows);
   const cutter = new SpanCutter(acsr, tile.rows, tile.keys, MAX_RUNS, draft);
   classes.forEach((strideClass, order) => {
-    const tiles = draft.group(kinds, order, lines);
+    const group = draft.group(kinds, order, lines);
     for (const rowTile of strideClass.tiles) {
       const spanBegin = draft.nextSpan;
       if (strideClass.recurring === undefined) cutter.cut(rowTile, strideClass);
       else cutter.cutRecurring(rowTile, strideClass.recurring);
-      draft.add(tiles, rowTile.firstRow, rowTile.rowStride, rowTile.rows, spanBegin);
+      draft.add(group, rowTile.firstRow, rowTile.rowStride, rowTile.rows, spanBegin);
     }
   });
   const rest = classes.length === 0 ? everyRow(acsr) : restOf(acsr, owner);
   if (rest === null) return;
-  const chosen = chooseTiles(rest, tile, rates, lines.length * onGrid);
-  addIrregular(draft, rest, chosen, tile.rows, kinds, classes.length, lines);
+  const chosen = chooseIrregular(rest, granuleOf(tile), shapes, lines.length * onGrid);
+  addIrregular(draft, chosen, granuleOf(tile), kinds, classes.length, lines);
 }

@@ -5,7 +5,7 @@ import {pack} from './format.js';
 import {TENSORS, type Formats} from './formats.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
 import {draftMask, draftRows, freezeTiling} from './make_plan.js';
-import {partsOf, WHOLE} from './parts.js';
+import {partsOf, WHOLE, type Parts} from './parts.js';
 import {REGULAR, type Plan, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {transpose} from './transpose.js';
@@ -49,17 +49,17 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   const turnOf =
     kinds.heads === 'item' && results === 'records' ? (line: number): number => (line % problem.heads) % group : () => 0;
   const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf);
-  const parts = (height: TileShape) => (weights: readonly number[]) => partsOf(weights, onGrid, device, height);
+  const parts = (weights: readonly number[]): Parts => partsOf(weights, onGrid, device, tile);
 
   const work = {problem, device, tile, formats: TENSORS, matrix: null};
   const named = kinds.heads === 'item' ? problem.heads : 1;
   const room = scratchRoom(device) - named * problem.queryLength;
   const {row, key} = recordColumns(problem, results);
-  const parted = draft.pack({parts: parts(tile)});
+  const parted = draft.pack({parts});
   const tiling = freezeTiling(parted.slots * tile.rows * row <= room ? parted : draft.pack({parts: WHOLE}));
   if (keyDraft === null) return Object.freeze({rows: Object.freeze({...work, ...tiling}), keys: NO_KEYS, results, formats});
   const mostSlots = Math.max(1, Math.floor(room / (tile.keys * key)));
-  const cutting = {parts: parts({...tile, keys: tile.rows}), direct: results === 'gradients', mostSlots};
+  const cutting = {parts, direct: results === 'gradients', mostSlots};
   const {schedule, ...keys} = freezeTiling(keyDraft.pack(cutting, tiling));
   return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, formats});
 }

@@ -3,72 +3,166 @@ import {ones, someRows, type BitRows} from './bit_rows.js';
 import type {Rates} from './cost.js';
 import type {Draft} from './draft.js';
 import {addListTiles} from './list_tiles.js';
+import {orders} from './orders.js';
 import {addOwnRows} from './own_rows.js';
 import type {Kinds, TileShape} from './plan.js';
 import {ROW_WISE} from './row_wise.js';
 
-/** How rows without arithmetic are tiled: each tile of successive rows by a list of keys, or row by row. */
-export interface Irregular {
-  /** Index of the first row of each tile. */
-  readonly listed: readonly number[];
-  readonly own: readonly number[];
+/** How rows without arithmetic are tiled: in which order, and granules of successive rows, each by lists of keys in tiles of some shape, or row by row. */
+export interface Granules {
+  readonly rows: BitRows;
+  /** Index of the first row of each granule, by the shape that it has. */
+  readonly of: ReadonlyMap<TileShape, readonly number[]>;
   /** Predicted, of one line. */
   readonly ms: number;
 }
 
-/** Milliseconds that a second kernel must gain beside the first: what a kernel takes to compile is thousands of small calls. */
+/** The shapes to choose from, the row-wise one among them, and what each costs. */
+export interface TileChoices {
+  readonly all: readonly TileShape[];
+  rates(shape: TileShape): Rates;
+}
+
+/** Rows of a granule, in a plan of such tiles. */
+export const granuleOf = ({rows}: TileShape): number => Math.max(rows, ROW_WISE.rows);
+
+/** Milliseconds that a further kernel must gain: what a kernel takes to compile is thousands of small calls. */
 const WORTH_KERNEL = 0.02;
 
 /**
- * Chooses for each tile of rows what is predicted to be faster: a tile computes every pair of its rows and of the keys that any of them attends to,
- * row by row costs more a pair, but only pairs that attend. Where most tiles want the same, all have it. `lines`: how many have these rows.
+ * Chooses an order of rows, and for each `granule` of them what is predicted to be fastest: a tile computes every pair of its rows and of the keys that
+ * any of them attends to, and lower ones do so faster; row by row costs more a pair, but only pairs that attend. `lines`: how many have these rows.
  */
-export function chooseTiles({rows, words, wordsPerRow}: BitRows, tile: TileShape, rates: Rates, lines: number): Irregular {
-  const group = new Uint32Array(wordsPerRow);
-  const union = new Uint32Array(wordsPerRow);
-  const [listed, own]: [number[], number[]] = [[], []];
-  const ms = {listed: 0, own: 0, both: 0};
-  for (let at = 0; at < rows.length; at += tile.rows) {
-    const end = Math.min(rows.length, at + tile.rows);
-    let [pairs, distinct, keys] = [0, 0, 0];
-    union.fill(0);
-    for (let from = at; from < end; from += ROW_WISE.rows) {
-      group.fill(0);
-      for (let row = from; row < Math.min(end, from + ROW_WISE.rows); row++)
-        for (let w = 0, word = row * wordsPerRow; w < wordsPerRow; w++, word++) {
-          if (words[word] === 0) continue;
-          pairs += ones(words[word]!);
-          group[w]! |= words[word]!;
-        }
-      for (let w = 0; w < wordsPerRow; w++) {
-        if (group[w] === 0) continue;
-        distinct += ones(group[w]!);
-        union[w]! |= group[w]!;
-      }
-    }
-    for (let w = 0; w < wordsPerRow; w++) if (union[w] !== 0) keys += ones(union[w]!);
-    const byList = rates.item + ceilDiv(keys, tile.keys) * rates.listed;
-    const byRows = rates.ownRows(end - at, pairs, distinct);
-    ms.listed += byList;
-    ms.own += byRows;
-    ms.both += Math.min(byList, byRows);
-    (byList <= byRows ? listed : own).push(at);
+export function chooseIrregular(bitRows: BitRows, granule: number, shapes: TileChoices, lines: number): Granules {
+  let best = chooseTiles(bitRows, granule, shapes, lines);
+  if (shapes.all.length === 1) return best;
+  for (const ordered of orders(bitRows)) {
+    const chosen = chooseTiles(ordered, granule, shapes, lines);
+    if (chosen.ms < best.ms / WORTH_ORDER) best = chosen;
   }
-  const all = [...listed, ...own].sort((a, b) => a - b);
-  const least = Math.min(ms.listed, ms.own);
-  if (ms.both < least - WORTH_KERNEL / lines) return {listed, own, ms: ms.both};
-  return ms.listed <= ms.own ? {listed: all, own: [], ms: ms.listed} : {listed: [], own: all, ms: ms.own};
+  return best;
+}
+
+/** Another order must be faster by so much, for its rows are a list that takes memory, and whatever is near in the given one may lie near in caches. */
+const WORTH_ORDER = 1.1;
+
+function chooseTiles(bitRows: BitRows, granule: number, {all: shapes, rates}: TileChoices, lines: number): Granules {
+  const costs = shapes.map((): number[] => []);
+  const byShape = shapes.map((shape) => rates(shape));
+  const unions = new Unions(bitRows, Math.min(...shapes.map(({rows}) => rows)), granule);
+  const count = bitRows.rows.length;
+  for (let at = 0; at < count; at += granule) {
+    const end = Math.min(count, at + granule);
+    unions.visit(at, end);
+    shapes.forEach((shape, index) => {
+      const {item, listed, ownRows} = byShape[index]!;
+      const ms =
+        shape === ROW_WISE
+          ? ownRows(end - at, unions.pairs, unions.distinct)
+          : ceilDiv(end - at, shape.rows) * item + unions.tiles(shape) * listed;
+      costs[index]!.push(ms);
+    });
+  }
+  const {of: chosen, ms} = cheapest(costs, WORTH_KERNEL / lines);
+  const granules = new Map<TileShape, number[]>();
+  chosen.forEach((index, number) => {
+    const shape = shapes[index]!;
+    if (!granules.has(shape)) granules.set(shape, []);
+    granules.get(shape)!.push(number * granule);
+  });
+  return {rows: bitRows, of: granules, ms};
+}
+
+/** For each column of costs the cheapest row, of as few rows as gain `worth` each: the best alone, then the one that gains most, and so on. */
+function cheapest(costs: readonly (readonly number[])[], worth: number): {readonly of: number[]; readonly ms: number} {
+  const columns = costs[0]!.length;
+  let least = new Array<number>(columns).fill(Infinity);
+  let of = new Array<number>(columns).fill(0);
+  let ms = Infinity;
+  for (;;) {
+    let best = -1;
+    let bestMs = ms;
+    costs.forEach((own, index) => {
+      const sum = own.reduce((all, cost, column) => all + Math.min(cost, least[column]!), 0);
+      if (sum < bestMs) [best, bestMs] = [index, sum];
+    });
+    if (best < 0 || (ms < Infinity && bestMs > ms - worth)) return {of, ms};
+    const own = costs[best]!;
+    of = of.map((index, column) => (own[column]! < least[column]! ? best : index));
+    least = least.map((cost, column) => Math.min(cost, own[column]!));
+    ms = bestMs;
+  }
+}
+
+/** The keys that successive rows have together: the fewest of a workgroup, twice as many, and so on, up to those of a granule. */
+class Unions {
+  private readonly levels: {readonly rows: number; readonly words: Uint32Array; keys: number[]}[] = [];
+  /** Of the granule visited last: its pairs, and how many keys its rows have where those of a row-wise workgroup count once. */
+  pairs = 0;
+  distinct = 0;
+
+  constructor(
+    private readonly bitRows: BitRows,
+    fewest: number,
+    most: number,
+  ) {
+    for (let rows = fewest; rows <= most; rows *= 2)
+      this.levels.push({rows, words: new Uint32Array(bitRows.wordsPerRow), keys: []});
+  }
+
+  visit(begin: number, end: number): void {
+    const {levels} = this;
+    const {words, wordsPerRow} = this.bitRows;
+    for (const level of levels) level.keys = [];
+    this.pairs = 0;
+    for (let row = begin; row < end; row++) {
+      const own = levels[0]!.words;
+      for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++) {
+        const word = words[at]!;
+        if (word === 0) continue;
+        this.pairs += ones(word);
+        own[w]! |= word;
+      }
+      const done = row + 1 - begin;
+      for (let index = 0; index < levels.length && (done % levels[index]!.rows === 0 || row + 1 === end); index++)
+        this.close(index);
+    }
+    this.distinct = levels.find(({rows}) => rows === ROW_WISE.rows)?.keys.reduce((sum, keys) => sum + keys, 0) ?? 0;
+  }
+
+  /** Ends the union of a level, which goes into that of the next. */
+  private close(index: number): void {
+    const {words, keys} = this.levels[index]!;
+    const next = this.levels[index + 1]?.words;
+    let count = 0;
+    for (let w = 0; w < words.length; w++) {
+      const word = words[w]!;
+      if (word === 0) continue;
+      count += ones(word);
+      if (next !== undefined) next[w]! |= word;
+      words[w] = 0;
+    }
+    keys.push(count);
+  }
+
+  /** Key tiles of all tiles of a shape. */
+  tiles(shape: TileShape): number {
+    const {keys} = this.levels.find(({rows}) => rows === shape.rows)!;
+    return keys.reduce((sum, count) => sum + ceilDiv(count, shape.keys), 0);
+  }
 }
 
 export function addIrregular(
   draft: Draft,
-  bitRows: BitRows,
-  {listed, own}: Irregular,
-  width: number,
+  {rows: ordered, of}: Granules,
+  granule: number,
   kinds: Kinds,
   order: number,
   lines: readonly number[],
 ): void {
-  if (listed.length > 0) addListTiles(draft, someRows(bitRows, listed, width), width, kinds, order, lines);
-  if (own.length > 0) addOwnRows(draft, someRows(bitRows, own, width), kinds, order, lines);
+  for (const [shape, starts] of of) {
+    const rows = someRows(ordered, starts, granule);
+    if (shape === ROW_WISE) addOwnRows(draft, rows, kinds, order, lines);
+    else addListTiles(draft, rows, shape, kinds, order, lines);
+  }
 }

@@ -2,11 +2,11 @@ import {ceilDiv} from '../support/index.js';
 import {namerOf, ones, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, VISIT, write} from './format.js';
-import type {Kinds} from './plan.js';
+import type {Kinds, TileShape} from './plan.js';
 
 /**
  * Tiles of successive rows, each with the keys that any of its rows attends to as one list, and a bit for each of its pairs: a tile visits
- * no key in vain that all of its rows miss. `width`: rows of a tile.
+ * no key in vain that all of its rows miss.
  *
  * Seen from the keys, `owns` keys, the same: tiles of keys, lists of rows; the bits then lie row by row, those of a tile of keys in a pair.
  *
@@ -15,22 +15,23 @@ import type {Kinds} from './plan.js';
 export function addListTiles(
   draft: Draft,
   bitRows: BitRows,
-  width: number,
+  tile: TileShape,
   kinds: Kinds,
   order: number,
   lines: readonly number[],
   owns: 'rows' | 'keys' = 'rows',
 ): void {
   const {rows, words, wordsPerRow} = bitRows;
+  const width = owns === 'rows' ? tile.rows : tile.keys;
   const {kind, name} = namerOf(rows, width);
   const own: Kinds = {...kinds, mask: 'bits', ...(owns === 'rows' ? {rows: kind, keys: 'list'} : {rows: 'list', keys: kind})};
-  const tiles = draft.group(own, order, lines);
+  const group = draft.group(own, order, lines, tile);
   const union = new Union(wordsPerRow);
   for (let at = 0; at < rows.length; at += width) {
     const spanBegin = draft.nextSpan;
     union.list(draft, words, at, Math.min(width, rows.length - at), owns);
     const {first, stride, count} = name(draft, at);
-    draft.add(tiles, first, stride, count, spanBegin);
+    draft.add(group, first, stride, count, spanBegin);
   }
 }
 

@@ -1,7 +1,7 @@
 import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv, oneOf, refuse} from '../support/index.js';
 import {toWords} from './bits.js';
-import {chooseMatrix, chooseTile, settle} from './configurations.js';
+import {chooseMatrix, chooseTile, listTiles, settle} from './configurations.js';
 import {everyRow} from './bit_rows.js';
 import {predictMs, ratesOf} from './cost.js';
 import {addDense} from './dense.js';
@@ -9,7 +9,7 @@ import {TENSORS, type Formats} from './formats.js';
 import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
 import {pack} from './format.js';
 import {addFused, type Place} from './fused.js';
-import {addIrregular, chooseTiles} from './irregular.js';
+import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
 import {gridLines, largestOf, lineKinds, asLines, lineWords} from './lines.js';
 import {partsOf} from './parts.js';
 import {
@@ -24,7 +24,7 @@ import {
 } from './plan.js';
 import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
 import {gpuOf} from './reference.js';
-import {shapeOf} from './row_wise.js';
+import {ROW_WISE} from './row_wise.js';
 import {scratchLayout} from './scratch.js';
 
 /** What a plan may be told beside what it computes. */
@@ -66,21 +66,30 @@ interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
   readonly draft: Draft;
 }
 
-/** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed: row by row if `rowWise`. */
+/** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed. `mixed`: what has no arithmetic may have other tiles, or go row by row. */
 export function draftRows(
   lines: Lines,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
-  rowWise = true,
+  mixed = true,
 ): Drafted {
   const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
   const words = lineWords(lines, problem);
-  const draft = new Draft(tile.keys);
+  const draft = new Draft(tile);
   const choices = lines.rows.map((acsr, index) => {
     const own = lines.rows.length === 1 && words[index]!.length === 1 ? EVERY_LINE : words[index]!;
-    return draftOne(draft, acsr, {kinds, lines: own, onGrid: gridLines(kinds, problem)}, problem, device, implementation, tile, rowWise);
+    return draftOne(
+      draft,
+      acsr,
+      {kinds, lines: own, onGrid: gridLines(kinds, problem)},
+      problem,
+      device,
+      implementation,
+      tile,
+      mixed,
+    );
   });
   const [first] = choices as [Choice, ...Choice[]];
   const alike = choices.length === 1;
@@ -103,6 +112,8 @@ interface Choice {
 const SPARSE_TILES = 0.4;
 /** Milliseconds that this must gain: lists are a kernel of their own, which takes as long as thousands of small calls to compile; the row-wise one is short. */
 const WORTH = {listed: 0.02, own: 0.005};
+/** Dense must be so much faster than what has arithmetic, whose schedule is small. */
+const TIE = 1.05;
 /** Bits of a pattern that are written out for that: 16,384 tokens squared take half. */
 const MOST_LISTED_BYTES = 2 ** 26;
 
@@ -115,11 +126,14 @@ function draftOne(
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
-  rowWise: boolean,
+  mixed: boolean,
 ): Choice {
   const {kinds, lines, onGrid} = place;
   const gpu = gpuOf(device);
-  const rates = {...ratesOf(tile, problem, gpu), ...(!rowWise && {ownRows: () => Infinity})};
+  const shapes: TileChoices = {
+    all: mixed ? [...listTiles(tile), ROW_WISE] : [tile],
+    rates: (shape) => ratesOf(shape, problem, gpu),
+  };
   const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
   const maskBytes = maskBytesOf(problem);
   const fits = maskBytes <= device.maxBindingBytes;
@@ -132,20 +146,20 @@ function draftOne(
   const passes = draft.passes.length;
   const measure = (): Measured => {
     const counts = draft.counts(before);
-    const ms = predictMs(scaled(counts, onGrid), Math.max(1, draft.passes.length - passes), tile, problem, gpu);
+    const ms = predictMs(counts, onGrid, Math.max(1, draft.passes.length - passes), problem, gpu);
     return {counts, ms, bytes: draft.bytes};
   };
-  addFused(draft, acsr, tile, place, rates);
+  addFused(draft, acsr, tile, place, shapes);
   let best = measure();
-  const {tiles: computed, listed} = best.counts;
-  const sparse = acsr.nnz * lines.length < SPARSE_TILES * computed * tile.rows * tile.keys;
-  if (sparse && listed < computed && maskBytes <= MOST_LISTED_BYTES) {
+  const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
+  const sparse = acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs);
+  if (sparse && isRegular && maskBytes <= MOST_LISTED_BYTES) {
     const all = everyRow(acsr);
-    const chosen = chooseTiles(all, tile, rates, lines.length * onGrid);
+    const chosen = chooseIrregular(all, granuleOf(tile), shapes, lines.length * onGrid);
     const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-    if (ms < best.ms - (chosen.listed.length > 0 ? WORTH.listed : WORTH.own)) {
+    if (ms < best.ms - ([...chosen.of.keys()].every((shape) => shape === ROW_WISE) ? WORTH.own : WORTH.listed)) {
       draft.rollback(before);
-      addIrregular(draft, all, chosen, tile.rows, kinds, 0, lines);
+      addIrregular(draft, chosen, granuleOf(tile), kinds, 0, lines);
       best = measure();
     }
   }
@@ -156,14 +170,10 @@ function draftOne(
       reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
     };
   const denseTiles = tileCount(problem, tile);
-  const denseMs = predictMs(scaled(denseCounts(problem, tile), onGrid * lines.length), 1, tile, problem, gpu);
-  const {pairs} = best.counts;
-  const parts = [
-    ...(best.counts.tiles > 0 || pairs === 0 ? [`${best.counts.tiles / lines.length} key tiles`] : []),
-    ...(pairs > 0 ? [`${pairs / lines.length} pairs row by row`] : []),
-  ];
-  const tiles = `${parts.join(' and ')} where dense computes ${denseTiles}${best.counts.tiles > 0 ? '' : ' key tiles'}`;
-  if (best.ms <= denseMs && best.bytes <= device.maxBindingBytes)
+  const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
+  const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}`;
+  const isScattered = best.counts.some(({listed, pairs}) => listed + pairs > 0);
+  if (best.ms <= (isScattered ? denseMs - WORTH.own : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
     return {implementation: 'fused', reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`};
   draft.rollback(before);
   dense();
@@ -171,7 +181,7 @@ function draftOne(
 }
 
 interface Measured {
-  readonly counts: Counts;
+  readonly counts: readonly Counts[];
   readonly ms: number;
   readonly bytes: number;
 }
@@ -179,11 +189,21 @@ interface Measured {
 /** Of the dense kernel, on one line. */
 function denseCounts(problem: Problem, tile: TileShape): Counts {
   const tiles = tileCount(problem, tile);
-  return {...NO_COUNTS, tiles, bits: tiles, items: ceilDiv(problem.queryLength, tile.rows)};
+  return {...NO_COUNTS, tile, tiles, bits: tiles, items: ceilDiv(problem.queryLength, tile.rows)};
 }
 
-const scaled = (counts: Counts, times: number): Counts =>
-  Object.fromEntries(Object.entries(counts).map(([name, count]: [string, number]) => [name, count * times])) as unknown as Counts;
+/** Pairs that are computed, whether they attend or not. */
+const computedPairs = ({tile, tiles, pairs}: Counts): number => tiles * tile.rows * tile.keys + pairs;
+
+const sum = (all: readonly Counts[], of: (counts: Counts) => number): number =>
+  all.reduce((total, counts) => total + of(counts), 0);
+
+/** What a line computes, in words. */
+function visitedText(counts: readonly Counts[], lines: number): string {
+  const tiles = sum(counts, (each) => each.tiles) / lines;
+  const pairs = sum(counts, (each) => each.pairs) / lines;
+  return pairs === 0 ? `${tiles} key tiles` : `${tiles} key tiles, and ${pairs} pairs row by row,`;
+}
 
 /** Score tensors of a chunk that live at once, between one op of TensorFlow.js and the next submit. */
 const CHUNK_TENSORS = 8;
@@ -206,8 +226,8 @@ function planWide(
     refuse("implementation 'fused'", widest, `headDim and valueDim of at most ${MOST_FEATURES}`, cure);
   }
   const {tile} = kernel;
-  const drafted = lines === null ? new Draft(tile.keys) : draftRows(lines, problem, device, 'fused', tile).draft;
-  const draft = drafted.bytes > device.maxBindingBytes ? new Draft(tile.keys) : drafted;
+  const drafted = lines === null ? new Draft(tile) : draftRows(lines, problem, device, 'fused', tile).draft;
+  const draft = drafted.bytes > device.maxBindingBytes ? new Draft(tile) : drafted;
   const reason = `${widest}: our kernels take up to ${MOST_FEATURES} features, so TensorFlow.js ops compute all pairs in chunks of queries`;
   const plan = finish(draft, {implementation: 'dense', reason}, {...kernel, matrix: null}, problem, device, lines);
   const pairs = queryLength * keyLength;
@@ -215,7 +235,7 @@ function planWide(
   return Object.freeze({
     ...plan,
     tileDensity: plan.density,
-    costMs: predictMs(scaled(denseCounts(problem, tile), calls), 1, tile, problem, gpuOf(device)),
+    costMs: predictMs([denseCounts(problem, tile)], calls, 1, problem, gpuOf(device)),
     bytes: CHUNK_TENSORS * 4 * Math.max(Math.min(CHUNK_PAIRS, calls * pairs), calls * keyLength),
   });
 }
@@ -253,7 +273,7 @@ export function planMaskTensor(
 }
 
 export function draftMask(problem: Problem, tile: TileShape): Draft {
-  const draft = new Draft(tile.keys);
+  const draft = new Draft(tile);
   addDense(draft, problem, null, tile.rows, REGULAR, EVERY_LINE);
   return draft;
 }
@@ -269,14 +289,15 @@ function finish(
   const {tile} = kernel;
   const onGrid = gridLines(lines === null ? REGULAR : lineKinds(lines), problem);
   const tiling = freezeTiling(
-    draft.passes.length === 0 ? EMPTY : draft.pack({parts: (weights, kinds) => partsOf(weights, onGrid, device, shapeOf(kinds, tile))}),
+    draft.passes.length === 0 ? EMPTY : draft.pack({parts: (weights, shape) => partsOf(weights, onGrid, device, shape)}),
   );
   const {passes, schedule, slots, weights} = tiling;
   const pairs = problem.queryLength * problem.keyLength;
   const counts = draft.counts();
   const named = lines?.of.length ?? 1;
-  const nnz = lines === null ? pairs : lines.of.reduce((sum, index) => sum + lines.rows[index]!.nnz, 0) / named;
-  const computed = (counts.tiles * tile.rows * tile.keys + counts.pairs) / named;
+  const nnz = lines === null ? pairs : lines.of.reduce((total, index) => total + lines.rows[index]!.nnz, 0) / named;
+  const settled = settle(tile, weights.length * onGrid, slots, gpuOf(device));
+  const computed = sum(counts, computedPairs) / named;
   const rowSums = passes.length > 1 ? 8 * problem.batch * problem.heads * problem.queryLength : 0;
   const scratchBytes = 16 * scratchLayout({problem, passes, tile}).total + rowSums;
   const dispatches = passes.length + passes.filter(({mergeBegin, mergeEnd}) => mergeEnd > mergeBegin).length;
@@ -285,19 +306,14 @@ function finish(
     device,
     ...tiling,
     ...kernel,
-    tile: settle(tile, weights.length * onGrid, slots, gpuOf(device)),
+    passes: Object.freeze(passes.map((pass) => (pass.tile === tile ? Object.freeze({...pass, tile: settled}) : pass))),
+    tile: settled,
     implementation,
     reason,
     nnz,
     density: pairs === 0 ? 0 : nnz / pairs,
     tileDensity: computed === 0 ? 1 : nnz / computed,
-    costMs: predictMs(
-      {...scaled(counts, onGrid), items: weights.length * onGrid},
-      Math.max(1, dispatches),
-      tile,
-      problem,
-      gpuOf(device),
-    ),
+    costMs: predictMs(counts, onGrid, Math.max(1, dispatches), problem, gpuOf(device)),
     bytes: schedule.byteLength + scratchBytes,
   });
 }

@@ -1,5 +1,5 @@
 import {ceilDiv} from '../support/index.js';
-import {namerOf, ones, type BitRows} from './bit_rows.js';
+import {keysIn, namerOf, ones, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, write} from './format.js';
 import type {Kinds} from './plan.js';
@@ -13,7 +13,7 @@ export function addOwnRows(draft: Draft, bitRows: BitRows, kinds: Kinds, order: 
   const {rows, words, wordsPerRow} = bitRows;
   const width = ROW_WISE.rows;
   const {kind, name} = namerOf(rows, width);
-  const tiles = draft.group({...kinds, mask: 'own', rows: kind, keys: 'list'}, order, lines);
+  const group = draft.group({...kinds, mask: 'own', rows: kind, keys: 'list'}, order, lines, ROW_WISE);
   const union = new Uint32Array(wordsPerRow);
   let keys = {firstKey: 0, end: 0};
   for (let at = 0; at < rows.length; at += width) {
@@ -31,20 +31,17 @@ export function addOwnRows(draft: Draft, bitRows: BitRows, kinds: Kinds, order: 
       if (!same) keys = appendKeys(draft, words.subarray(from, from + wordsPerRow));
       write(draft.spans, SPAN, {...keys, keyStride: 0, begin: 0, fullBegin: 0, fullEnd: keys.end, mask: 0, bitStride: 0});
     }
-    draft.addOwn(tiles, first, stride, count, spanBegin, countOnes(union));
+    draft.addOwn(group, first, stride, count, spanBegin, countOnes(union));
   }
 }
 
 /** The keys of a row as a list, which is whole pairs. */
 function appendKeys({numbers}: Draft, row: Uint32Array): {readonly firstKey: number; readonly end: number} {
-  const end = countOnes(row);
-  let to = numbers.grow(2 * ceilDiv(end, 2));
-  const firstKey = to / 2;
-  const {data} = numbers;
-  if (end % 2 === 1) data[to + end] = 0;
-  for (let w = 0; w < row.length; w++)
-    for (let rest = row[w]!; rest !== 0; rest &= rest - 1) data[to++] = 32 * w + 31 - Math.clz32(rest & -rest);
-  return {firstKey, end};
+  const keys = keysIn(row);
+  const to = numbers.grow(2 * ceilDiv(keys.length, 2));
+  numbers.data.set(keys, to);
+  if (keys.length % 2 === 1) numbers.data[to + keys.length] = 0;
+  return {firstKey: to / 2, end: keys.length};
 }
 
 function countOnes(words: Uint32Array): number {

@@ -46,6 +46,8 @@ export function partsOf(lengths: readonly number[], lines: number, device: Devic
     return {longest: part, part};
   }
   const total = lengths.reduce((sum, length) => sum + length, 0);
+  // Rows with keys of their own share nothing but what they wait for: parts of those of even length gain nothing, however long.
+  if (tile === ROW_WISE) return {longest: Math.max(least, ceilDiv(2 * total, lengths.length)), part: least};
   const share = ceilDiv(3 * total * lines, 8 * atOnce);
   return {longest: Math.max(2 * least, 2 * share) - 1, part: Math.max(least, share)};
 }

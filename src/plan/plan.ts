@@ -43,6 +43,8 @@ export const REGULAR: Kinds = Object.freeze({rows: 'affine', keys: 'affine', mas
 /** Work items `itemBegin ≤ i < itemEnd` of the same kinds, longest first. A pass that continues goes on from the rows it finds. */
 export interface Pass {
   readonly kinds: Kinds;
+  /** Of its items. */
+  readonly tile: TileShape;
   readonly itemBegin: number;
   readonly itemEnd: number;
   /** The rows of this pass already hold an output, a maximum and a sum from earlier passes. */
@@ -65,6 +67,7 @@ export interface Tiling extends Packed {
 
 /** With which kernel. */
 export interface Kernel {
+  /** Of passes over regular runs; others may have smaller ones. */
   readonly tile: TileShape;
   /** How the kernel reads query, key and value. */
   readonly formats: Formats;

@@ -6,16 +6,13 @@ export interface Gpu {
   readonly multiprocessors: number;
   /** Bytes that all workgroups on a multiprocessor share (measured with an atomic counter). */
   readonly workgroupMemory: number;
-  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles, tensor cores. */
-  readonly flopsPerMs: {readonly wide: number; readonly narrow: number; readonly matrix: number};
+  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles, 16×32 tiles, tensor cores. */
+  readonly flopsPerMs: {readonly wide: number; readonly narrow: number; readonly low: number; readonly matrix: number};
   /** A tile with an interval test costs this much of a full one. */
   readonly partialTile: number;
-  /**
-   * A tile with a bit test per pair. An estimate, and a pessimistic one: full n = 16384 took 18.0 ms with bits and 17.4 without, 1.03. With
-   * that number more patterns would go dense; it needs a comparison on irregular ones first.
-   */
+  /** A tile with a bit test per pair: a random half of n = 4,096 takes 1.15 ms, full() 1.02; 1.03 at 16,384 (H200, 2026-11-20). */
   readonly bitTile: number;
-  /** The same over listed keys: as fast within 2 % (window as a list .170 ms, aligned .171), but a list costs planning. */
+  /** The same over listed keys: 8.8 ps a pair of 64 features in 64×64 tiles, 10.8 in 32×32 ones (lab, H200, 2026-11-29). */
   readonly listTile: number;
   /**
    * The same on tensor cores, whose tiles wait for the numbers of their keys: vertical-slash n = 1,024 took .048 ms in lists and .031 dense,
@@ -39,10 +36,10 @@ export interface Gpu {
 export const REFERENCE: Gpu = Object.freeze({
   multiprocessors: 132,
   workgroupMemory: 49152,
-  flopsPerMs: Object.freeze({wide: 33e9, narrow: 26e9, matrix: 220e9}),
+  flopsPerMs: Object.freeze({wide: 33e9, narrow: 26e9, low: 19e9, matrix: 220e9}),
   partialTile: 1.05,
-  bitTile: 1.25,
-  listTile: 1.27,
+  bitTile: 1.1,
+  listTile: 1.13,
   matrixListTile: 2,
   firstDispatchMs: 0.007,
   dispatchMs: 0.002,

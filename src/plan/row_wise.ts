@@ -9,6 +9,3 @@ import type {Kinds, TileShape} from './plan.js';
 export const ROW_WISE: TileShape = tile(8, 4, 8, 8, {scores: 1, values: 1}, 2048);
 
 export const isRowWise = ({mask}: Pick<Kinds, 'mask'>): boolean => mask === 'own';
-
-/** The shape of a pass, in a plan of tiles of a shape. */
-export const shapeOf = (kinds: Pick<Kinds, 'mask'>, tile: TileShape): TileShape => (isRowWise(kinds) ? ROW_WISE : tile);

@@ -1,7 +1,6 @@
 import {ceilDiv} from '../support/index.js';
 import {gridLines} from './lines.js';
 import type {Work} from './plan.js';
-import {shapeOf} from './row_wise.js';
 
 /** Where the parts of the scratch buffer lie, in vec4<f32>. One call's scratch: all batches and heads. */
 export interface ScratchLayout {
@@ -15,7 +14,7 @@ export interface ScratchLayout {
 export function scratchLayout({problem, passes, tile}: Pick<Work, 'problem' | 'passes' | 'tile'>): ScratchLayout {
   const {batch, heads} = problem;
   // Slots are those of a line on the grid.
-  const rows = passes.map(({kinds, slots}) => gridLines(kinds, problem) * slots * shapeOf(kinds, tile).rows);
+  const rows = passes.map(({kinds, slots, tile: of}) => gridLines(kinds, problem) * slots * of.rows);
   const record = ceilDiv(problem.valueDim, 4) + 1;
   const flags = Math.max(0, ...rows) * record;
   // By the number of an item in the plan, so that dispatches over ranges of items share none.

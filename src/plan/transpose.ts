@@ -1,5 +1,5 @@
 import {ceilDiv} from '../support/index.js';
-import {Draft, TURN, type DraftTile} from './draft.js';
+import {Draft, TURN, type DraftGroup, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import type {BitRows} from './bit_rows.js';
 import {addListTiles} from './list_tiles.js';
@@ -19,13 +19,13 @@ export function transpose(
   tile: TileShape,
   turnOf: (line: number) => number,
 ): Draft {
-  const keys = new Draft(tile.rows, rows);
+  const keys = new Draft(tile, rows);
   for (const {kinds, order, groups} of rows.passes) {
     for (const {lines, tiles} of groups) {
       for (const [turn, some] of turnsOf(lines, turnOf)) {
         const at = order + TURN * turn;
         if (kinds.keys === 'list') {
-          addListTiles(keys, pairsByKey(rows, tiles, {queryLength, keyLength}, order === 0), tile.keys, kinds, at, some, 'keys');
+          addListTiles(keys, pairsByKey(rows, tiles, {queryLength, keyLength}, order === 0), tile, kinds, at, some, 'keys');
           continue;
         }
         if (kinds.mask === 'own') throw new Error('rows with spans of their own have no key tiles');
@@ -67,11 +67,11 @@ interface KeyTile {
   readonly visits: Visit[];
 }
 
-function addVisited(draft: Draft, tiles: DraftTile[], {residue, stride, y, keys, visits}: KeyTile): void {
+function addVisited(draft: Draft, group: DraftGroup, {residue, stride, y, keys, visits}: KeyTile): void {
   const spanBegin = draft.nextSpan;
   for (const {firstRow, rowStride, rows, full, mask, bitStride} of visits)
     write(draft.spans, VISIT, {firstRow, rowStride, begin: 0, end: rows, full: full ? 1 : 0, none: 0, mask, bitStride});
-  draft.add(tiles, residue + stride * y, stride, keys, spanBegin, y);
+  draft.add(group, residue + stride * y, stride, keys, spanBegin, y);
 }
 
 /** The key tiles of affine spans in the order of their keys; all there are, `owned`, also those that nobody visits. */

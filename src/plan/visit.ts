@@ -1,5 +1,5 @@
 import {readBit, readInterval, readItem, readNumber, readSpan, type Item, type Span} from './format.js';
-import type {Kinds, Work} from './plan.js';
+import type {Kinds, Pass, Work} from './plan.js';
 import {isRowWise} from './row_wise.js';
 
 /** One head of one sequence; by default the first of each. */
@@ -9,15 +9,20 @@ export interface LineName {
 }
 
 /** Calls `visit` for every span of every item of a line, in schedule order, with the rows [from, to) of the item that visit it. */
-export function forEachSpan(plan: Work, visit: (item: Item, span: Span, kinds: Kinds, from: number, to: number) => void, line: LineName = {}): void {
-  for (const {kinds, itemBegin, itemEnd} of plan.passes) {
+export function forEachSpan(
+  plan: Work,
+  visit: (item: Item, span: Span, pass: Pass, from: number, to: number) => void,
+  line: LineName = {},
+): void {
+  for (const pass of plan.passes) {
+    const {kinds, itemBegin, itemEnd} = pass;
     for (let index = itemBegin; index < itemEnd; index++) {
       const item = readItem(plan, index);
       if (!serves(plan, kinds, item, line)) continue;
       for (let span = item.spanBegin; span < item.spanEnd; span++) {
         const x = span - item.spanBegin;
         const [from, to] = isRowWise(kinds) ? [x, x + 1] : [0, item.rows];
-        visit(item, readSpan(plan, span), kinds, from, to);
+        visit(item, readSpan(plan, span), pass, from, to);
       }
     }
   }
@@ -61,7 +66,7 @@ export function forEachRun(
 ): void {
   forEachSpan(
     plan,
-    (item, span, kinds, from, to) => {
+    (item, span, {kinds}, from, to) => {
       for (let x = from; x < to; x++) {
         const query = rowOfItem(plan, kinds, item, x);
         if (kinds.mask === 'bits') {

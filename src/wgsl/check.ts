@@ -110,7 +110,10 @@ function checkRanges({launches, gradients}: Launched, plan: Work): void {
     const pass = spans.findIndex(([from, to]) => from <= begin && end <= to && from < to);
     must(pass >= 0 && begin < end, `${name}: from ${begin} to ${end}, which is no part of a pass`);
     must(begin === walk.next[pass], `${name}: from ${begin}, where ${walk.next[pass]} comes next`);
-    must(grid[1] % (end - begin) === 0, `${name}: ${end - begin} of them on a grid of ${grid.join(' × ')}`);
+    must(
+      grid[1] % (end - begin) === 0 || grid[0] === end - begin,
+      `${name}: ${end - begin} of them on a grid of ${grid.join(' × ')}`,
+    );
     const weights = range.of === 'items' ? plan.weights : range.of === 'keyItems' ? keys!.weights : null;
     const sum = weights === null ? null : weights.subarray(begin, end).reduce((all, tiles) => all + tiles, 0);
     must(weight === sum, `${name}: from ${begin} to ${end} weigh ${weight}, their tiles are ${sum}`);

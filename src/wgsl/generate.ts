@@ -1,4 +1,4 @@
-import {converts, isRowWise, mostKeys, type Kinds, type Work} from '../plan/index.js';
+import {converts, isRowWise, mostKeys, type Pass, type Work} from '../plan/index.js';
 import {Lru} from '../support/index.js';
 import {attendProgram, rowProgram} from './attend/attend.js';
 import {rowShape} from './attend/row_shape.js';
@@ -43,9 +43,10 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   passes.forEach((pass, index) => {
     const keeps = index < passes.length - 1 || aux !== undefined;
     const flags = (pass.continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0);
-    for (const program of attendPrograms(plan, features, pass.kinds)) launches.push(...over(program, 'items', pass, lines, flags));
+    for (const program of attendPrograms(plan, features, pass)) launches.push(...over(program, 'items', pass, lines, flags));
+    const own = {...plan, tile: pass.tile};
     if (pass.mergeEnd > pass.mergeBegin)
-      launches.push(...over(mergeProgram(plan, features, pass.kinds), 'merges', pass, lines, flags, mergeGroups(plan, pass.kinds)));
+      launches.push(...over(mergeProgram(own, features, pass.kinds), 'merges', pass, lines, flags, mergeGroups(own)));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
   return Object.freeze(launches);
@@ -65,8 +66,9 @@ export function remembered<Shape>(write: (shape: Shape) => Program, shape: Shape
 }
 
 /** The kernels of a pass, in order. */
-function attendPrograms(plan: Work, features: Features, kinds: Kinds): Program[] {
+function attendPrograms(plan: Work, features: Features, {kinds, tile}: Pass): Program[] {
   if (isRowWise(kinds)) return [remembered(rowProgram, rowShape(plan, features, kinds))];
-  if (plan.matrix === null) return [remembered(attendProgram, kernelShape(plan, features, kinds))];
+  if (plan.matrix === null || tile.queries !== 'fragments')
+    return [remembered(attendProgram, kernelShape({...plan, tile}, features, kinds))];
   return [false, true].map((exact) => remembered(matrixProgram, matrixShape(plan, plan.matrix!, features, exact, kinds)));
 }

@@ -1,8 +1,8 @@
-import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Work} from '../plan/index.js';
+import {isRowWise, ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Work} from '../plan/index.js';
 import {fieldsOf, keptAtMost, pairsPerRow, tailOf} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
-import {packParams, type FixedParams} from './text/params.js';
+import {ITEMS_FIRST, packParams, type FixedParams} from './text/params.js';
 import type {Launch, Layout, Program, Range} from './text/program.js';
 
 /** Makes the launches of a plan, which share most of their parameters. */
@@ -86,9 +86,10 @@ export function launcher(
       const x = kinds.heads === 'grid' ? lines[0] : 1;
       const z = kinds.batch === 'grid' ? lines[1] : 1;
       return cut(begin, end, Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups))).map(([from, to]) => {
+        const itemsFirst = of === 'items' && isRowWise(kinds) && isEven(weights, from, to);
         const own = {
           first: sections[of]! + PAIRS[of] * from,
-          flags,
+          flags: flags | (itemsFirst ? ITEMS_FIRST : 0),
           slots,
           // A flag for each subgroup, item by item: ranges of one pass must not share any.
           flagBase: flagBase + from * batch * heads * tile.threadsY,
@@ -96,7 +97,7 @@ export function launcher(
         const weight = of === 'items' || of === 'keyItems' ? sumOf(weights, from, to) : null;
         return Object.freeze({
           program,
-          grid: Object.freeze([x, (to - from) * groups, z] as const),
+          grid: Object.freeze(itemsFirst ? ([to - from, x, z] as const) : ([x, (to - from) * groups, z] as const)),
           range: Object.freeze({of, begin: from, end: to, weight}),
           params: paramsFor(own),
         });
@@ -111,6 +112,16 @@ function cut(begin: number, end: number, most: number): (readonly [begin: number
   for (let from = begin; from < end; from += most) ranges.push([from, Math.min(end, from + most)]);
   return ranges;
 }
+
+/** Whether items, which lie longest first, have nearly the same weight. */
+const isEven = (weights: Int32Array, begin: number, end: number): boolean =>
+  weights[begin]! * (end - begin) <= MOST_UNEVEN * sumOf(weights, begin, end);
+
+/**
+ * Rows of one head then follow one another on the grid and find in the cache what their neighbours read: nearest neighbours n = 16,384 .177 →
+ * .122 ms, random 1 % n = 4,096 .077 → .069. Not where some are long, which must begin first: fixed .182 → .231 (lab, H200, 2026-11-29).
+ */
+const MOST_UNEVEN = 1.5;
 
 function sumOf(weights: Int32Array, begin: number, end: number): number {
   let sum = 0;

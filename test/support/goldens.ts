@@ -12,6 +12,8 @@ import {
 } from '../../src/pure.js';
 import {causal, globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
+import {hashed} from './mask_draws.js';
+import {maskOf} from './mask_zoo.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
 /** A program with a golden of its own, and what it is for. */
@@ -75,6 +77,16 @@ const summed = compile(causal(), problemFor(short), CORE_DEVICE, {
   aux: 'logSumExp',
 });
 
+/** Rows with keys of their own, one of them long. */
+function scattered(headDim: number, device: Device = CORE_DEVICE, options: Parameters<typeof compile>[3] = {}): Compiled {
+  const n = 1024;
+  const near = maskOf({queryLength: n, keyLength: n}, (query, key) => query === 500 || hashed(query, key, 7) % 64 === 0);
+  return compile(near, problemFor({queryLength: n, keyLength: n, queryOffset: 0}, {headDim}), device, {
+    implementation: 'fused',
+    ...options,
+  });
+}
+
 /** What docs/architecture.md follows through all rooms: Longformer, as in the benchmark. */
 const WALK_THROUGH = compile(
   slidingWindow({left: 256, right: 256}).or(globalTokens(64)),
@@ -125,6 +137,23 @@ export const VARIANTS: readonly Variant[] = [
     name: 'attend-16-software',
     says: 'for a CPU that plays GPU: nothing unrolled',
     program: programOf(compile(causal(), problemFor(short), SOFTWARE_DEVICE), 'attend'),
+  },
+  {name: 'rows-16', says: 'row by row', program: programOf(scattered(16), 'attendRows')},
+  {name: 'rows-16-merge', says: 'joins the parts of a long row among short ones', program: programOf(scattered(16), 'merge')},
+  {
+    name: 'rows-64-subgroups',
+    says: 'row by row, with subgroup shuffles',
+    program: programOf(scattered(64, {...CORE_DEVICE, subgroups: {min: 8, max: 32}}), 'attendRows'),
+  },
+  {
+    name: 'rows-64-halves',
+    says: 'row by row, float16 storage',
+    program: programOf(scattered(64, CORE_DEVICE, {precision: 'float16'}), 'attendRows'),
+  },
+  {
+    name: 'rows-5-everything',
+    says: 'row by row, features that fill no vec4, with every option',
+    program: programOf(scattered(5, CORE_DEVICE, {features: {...EVERYTHING, ring: false}}), 'attendRows'),
   },
   {name: 'pack-mask', says: 'a mask tensor to bits', program: programOf(masked([1, 1, 64, 64], false), 'packMask')},
   {

@@ -1,5 +1,13 @@
 import {IntList, ITEM, KEY_ITEM, KEY_MERGE, MERGE, pack, SPAN, VISIT, write, type Section} from '../../src/plan/format.js';
-import {formatsOf, type GradientPlan, type Kinds, type Pass, type Plan, type Problem} from '../../src/plan/index.js';
+import {
+  formatsOf,
+  type GradientPlan,
+  type Kinds,
+  type Pass,
+  type Plan,
+  type Problem,
+  type TileShape,
+} from '../../src/plan/index.js';
 import {causal} from '../../src/pattern/index.js';
 import type {Attends} from '../oracle.js';
 import {planFor, SOFTWARE_DEVICE} from './plans.js';
@@ -52,7 +60,7 @@ export function handMade(
   return {
     ...base,
     ...pack(lists.sections),
-    passes: [passOf(kinds, items, lists.merges.length / MERGE.words, slots.most)],
+    passes: [passOf(kinds, base.tile, items, lists.merges.length / MERGE.words, slots.most)],
     weights: new Int32Array(items),
     slots: slots.most,
   };
@@ -110,7 +118,7 @@ export function handMadeGradients(
     }
   }
   const {schedule, offsets} = pack(lists.sections, rows.schedule);
-  const pass = passOf(kinds, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words, slots.most);
+  const pass = passOf(kinds, rows.tile, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words, slots.most);
   return {
     rows: {...rows, schedule},
     keys: {passes: [pass], offsets, slots: slots.most, weights: Int32Array.from(weights)},
@@ -121,8 +129,9 @@ export function handMadeGradients(
 
 const range = (length: number): number[] => Array.from({length}, (_, i) => i);
 
-const passOf = (kinds: Kinds, itemEnd: number, mergeEnd: number, slots: number): Pass => ({
+const passOf = (kinds: Kinds, tile: TileShape, itemEnd: number, mergeEnd: number, slots: number): Pass => ({
   kinds,
+  tile,
   itemBegin: 0,
   itemEnd,
   continues: false,

@@ -128,7 +128,8 @@ describe('compile', () => {
       const problem = problemOfCase(each);
       const {plan, workBytes} = compile(each.pattern, problem, CORE_DEVICE, each);
       const lines = problem.batch * problem.heads;
-      const parts = lines * plan.slots * plan.tile.rows * (Math.ceil(problem.valueDim / 4) + 1);
+      const rows = plan.passes.map(({slots, tile}) => slots * tile.rows);
+      const parts = lines * Math.max(0, ...rows) * (Math.ceil(problem.valueDim / 4) + 1);
       expect(workBytes.scratch)
         .withContext(each.name)
         .toBe(Math.max(16, 16 * parts));

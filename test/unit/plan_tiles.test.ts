@@ -149,7 +149,7 @@ describe('a plan', () => {
     const many = strided({stride: 3}).or(strided({stride: 5}), strided({stride: 7}), strided({stride: 11}), strided({stride: 13}));
     const problem = problemFor({queryLength: 200, keyLength: 200, queryOffset: 0});
     const plan = planFor(many, problem, CORE_DEVICE, 'fused');
-    expect(plan.passes.at(-1)!.kinds).toEqual({...REGULAR, keys: 'list', mask: 'bits'});
+    expect(plan.passes.at(-1)!.kinds).toEqual({...REGULAR, rows: 'list', keys: 'list', mask: 'own'});
     expect(plan.passes.map(({continues}) => continues)).toEqual(plan.passes.map((_, pass) => pass > 0));
     checkPlan(plan);
     expectSamePairs(plan, pairsOf(many, problem));
@@ -161,7 +161,7 @@ describe('a plan', () => {
     const plan = planFor(pattern, problem, CORE_DEVICE, 'fused');
     expect(plan.passes.map(({kinds, continues}) => [kinds.rows, kinds.keys, kinds.mask, continues])).toEqual([
       ['affine', 'affine', 'interval', false],
-      ['list', 'list', 'bits', true],
+      ['list', 'list', 'own', true],
     ]);
     checkPlan(plan);
     expectSamePairs(plan, pairsOf(pattern, problem));

@@ -1,4 +1,4 @@
-import {MERGE, REGULAR, shapeOf, type Kinds} from '../../plan/index.js';
+import {MERGE, REGULAR, type Kinds} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import {program} from '../text/make_program.js';
 import type {Features} from '../text/features.js';
@@ -10,7 +10,7 @@ import {power, unitText} from '../terms/unit.js';
 import type {Program} from '../text/program.js';
 import {rowAccess} from '../text/row_access.js';
 import {Scoring} from '../tile/scoring.js';
-import {lines} from '../text/text.js';
+import {each, lines} from '../text/text.js';
 
 const INVOCATIONS = 256;
 
@@ -18,15 +18,14 @@ const INVOCATIONS = 256;
 const rowsPerGroup = ({problem}: Pick<Structure, 'problem'>): number => Math.floor(INVOCATIONS / ceilDiv(problem.valueDim, 4));
 
 /** Workgroups per merge: an invocation joins one vec4 column of one row. */
-export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>, kinds: Kinds = REGULAR): number =>
-  ceilDiv(shapeOf(kinds, plan.tile).rows, rowsPerGroup(plan));
+export const mergeGroups = (plan: Pick<Structure, 'problem' | 'tile'>): number => ceilDiv(plan.tile.rows, rowsPerGroup(plan));
 
 /** Joins the parts of long rows by their maximum and sum: w_p = sum_p · exp(maximum_p − largest), output = Σ w_p · output_p / Σ w_p. */
 export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features: Features, kinds: Kinds = REGULAR): Program {
   const scoring = new Scoring(features);
   const seen = scoring.seen('head', 'own', 'batch');
   const columns = ceilDiv(plan.problem.valueDim, 4);
-  const groups = mergeGroups(plan, kinds);
+  const groups = mergeGroups(plan);
   const output = rowAccess('output', plan.problem.valueDim, true);
   return program({
     name: 'SparseAttention.merge',
@@ -38,7 +37,7 @@ export function mergeProgram(plan: Pick<Structure, 'problem' | 'tile'>, features
     code: lines(
       `
 // Joins partial rows. A merge owns the rows of one tile and its slots; an invocation owns one vec4 column of one row.
-const ROWS = ${shapeOf(kinds, plan.tile).rows}u;
+const ROWS = ${plan.tile.rows}u;
 const COLUMNS = ${columns}u;
 const RECORD = COLUMNS + 1u;
 `,
@@ -74,17 +73,18 @@ ${seen === null ? '' : `else { before = ${seen}; }`}
 storageBarrier();
 if (!owns) { return; }
 var largest = before.x;
-for (var slot = owned.y; slot < slotEnd; slot++) {
-largest = max(largest, scratch[recordOf(${slotLine(kinds)}, slot, x) + COLUMNS].x);
+for (var slot = owned.y; slot < slotEnd; slot += 4) {
+// Four at a time: a row of 32 parts waits for memory, not for arithmetic. The last one again does no harm.
+${each(4, (s) => `let maximum${s} = scratch[recordOf(${slotLine(kinds)}, min(slot + ${s}, slotEnd - 1), x) + COLUMNS].x;`)}
+largest = max(largest, max(max(maximum0, maximum1), max(maximum2, maximum3)));
 }
 var total = weight(before, largest);
 var sum = vec4f();
 if (continues) { sum = total * ${output.load('to', 'column')}; }
-for (var slot = owned.y; slot < slotEnd; slot++) {
-let record = recordOf(${slotLine(kinds)}, slot, x);
-let share = weight(scratch[record + COLUMNS].xy, largest);
-total += share;
-sum = fma(vec4f(share), scratch[record + column], sum);
+for (var slot = owned.y; slot < slotEnd; slot += 4) {
+${each(4, (s) => `let record${s} = recordOf(${slotLine(kinds)}, min(slot + ${s}, slotEnd - 1), x);`)}
+${each(4, (s) => `let part${s} = scratch[record${s} + COLUMNS].xy; let row${s} = scratch[record${s} + column];`)}
+${each(4, (s) => `if (slot + ${s} < slotEnd) { let share = weight(part${s}, largest); total += share; sum = fma(vec4f(share), row${s}, sum); }`)}
 }
 let inverse = select(1.0 / total, 0.0, total == 0.0);
 var mean = sum * inverse;

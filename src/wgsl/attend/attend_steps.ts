@@ -48,7 +48,12 @@ class Trip {
       const reads = query === null ? [key] : [query, key];
       tile.push({name: 'scores', reads, writes: [], code: lines(zero, this.scores(columns))});
     });
-    tile.push({name: 'scale and mask', reads: [], writes: [], code: lines(this.scale(), hide(this.share.masked(this.scoring.clip(this.shape.kinds))))});
+    tile.push({
+      name: 'scale and mask',
+      reads: [],
+      writes: [],
+      code: lines(this.scale(), hide(this.share.masked(this.scoring.clip(this.shape.kinds)))),
+    });
     tile.push({name: 'maximum of each row', reads: [], writes: maximum, code: this.publishMaximum()});
     tile.push({name: 'probabilities', reads: maximum, writes: [], code: this.softmax()});
     for (let group = 0; group < keyGroups; group++) {

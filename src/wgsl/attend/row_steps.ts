@@ -54,7 +54,11 @@ class Trip {
   }
 
   private trip(parts: Region | null): Flow[] {
-    const scores = lines(this.numbers(), each(this.share.keys, (j) => `var s0_${j} = 0.0;`, ' '), this.whereLeft(this.products()));
+    const scores = lines(
+      this.numbers(),
+      each(this.share.keys, (j) => `var s0_${j} = 0.0;`, ' '),
+      this.whereLeft(this.products()),
+    );
     const rest = {name: 'probabilities and values', reads: [], writes: [], code: this.whereLeft(this.attend())};
     if (parts === null) {
       const code = lines(scores, this.shuffle());
@@ -81,7 +85,9 @@ class Trip {
         ...reads.map(({column: own, floats}, read) => {
           const name = `query0_${n}_${read}`;
           const load = `${query.load('query0', own)}${this.share.sideScale('query')}`;
-          const four = floats(name).map((text) => `let q${n}_${part++} = ${inside === null ? text : `select(vec4f(), ${text}, ${inside})`};`);
+          const four = floats(name).map(
+            (text) => `let q${n}_${part++} = ${inside === null ? text : `select(vec4f(), ${text}, ${inside})`};`,
+          );
           return lines(`let ${name} = ${load};`, ...four);
         }),
       );
@@ -158,13 +164,16 @@ class Trip {
     const {keys} = this.share;
     const place = (j: number): string => `let value${j} = ${value.base(`(keyLine + u32(number${j}) * params.keyStrides.y)`)};`;
     const perColumn = value.floats('').length;
-    const load = (j: number): string => this.eachColumn(value, (n, column) => `let v${j}_${n} = ${value.load(`value${j}`, column)};`);
+    const load = (j: number): string =>
+      this.eachColumn(value, (n, column) => `let v${j}_${n} = ${value.load(`value${j}`, column)};`);
     const add = (j: number): string =>
       this.eachColumn(value, (n) =>
         lines(
           ...value
             .floats(`v${j}_${n}`)
-            .map((four, e) => `o0_${perColumn * n + e} = fma(vec4f(s0_${j}), ${this.share.scaled(four)}, o0_${perColumn * n + e});`),
+            .map(
+              (four, e) => `o0_${perColumn * n + e} = fma(vec4f(s0_${j}), ${this.share.scaled(four)}, o0_${perColumn * n + e});`,
+            ),
         ),
       );
     return lines(each(keys, place), each(keys, load), each(keys, add));

@@ -50,6 +50,9 @@ export const CONTINUES = 1;
 /** Somebody wants the maximum and sum of the rows: a later pass, or the caller. */
 export const KEEPS_SUM = 2;
 
+/** Items lie along the first dimension of the grid, heads along the second. Of row-wise passes alone. */
+export const ITEMS_FIRST = 4;
+
 /** Gradients of scores are summed over the batch, and over heads. */
 export const SUMS_BATCH = 8;
 export const SUMS_HEADS = 16;

@@ -2,6 +2,7 @@ import {isRowWise, ITEM, KEY_ITEM, SPAN, VISIT} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import {program} from '../text/make_program.js';
 import {NUMBERS} from '../text/numbers.js';
+import {ITEMS_FIRST} from '../text/params.js';
 import {paramsOf} from '../terms/fields.js';
 import {unitText} from '../terms/unit.js';
 import type {BindingRole, Program} from '../text/program.js';
@@ -106,6 +107,13 @@ export function flowOf({masked, lines: from, before, tile, after}: TileKernel): 
   return typeof from === 'string' ? [words, plain(from), ...main] : [words, {open: from.open, body: main, runs: 'any'}];
 }
 
+const MAIN = 'fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {';
+/** `group` is (head, item, sequence) whichever of the first two the grid counts first. */
+const EITHER_FIRST = lines(
+  'fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {',
+  'let group = select(workgroup, workgroup.yxz, (params.flags & ITEMS_FIRST) != 0u);',
+);
+
 export function tileProgram(kernel: TileKernel): Program {
   const {name, says, operands, directives = [], features, functions, masked, memory} = kernel;
   const {threadsX, threadsY}: Grid = masked.grid;
@@ -125,11 +133,11 @@ export function tileProgram(kernel: TileKernel): Program {
       placeFunctions(masked.kinds),
       maskFunctions(masked),
       ...operands.map((each) => each.functions ?? ''),
+      memory.units > 0 ? `\nvar<workgroup> memory: array<${memory.element}, ${memory.units}>;` : '',
       `
-var<workgroup> memory: array<${memory.element}, ${memory.units}>;
-
+${isRowWise(masked.kinds) ? `const ITEMS_FIRST = ${ITEMS_FIRST}u;` : ''}
 @compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+${isRowWise(masked.kinds) ? EITHER_FIRST : MAIN}
 let tx = lane % TX;
 let ty = lane / TX;
 let item = ${recordFrom('params.first', masked.owns === 'rows' ? ITEM : KEY_ITEM, 'group.y')};`,

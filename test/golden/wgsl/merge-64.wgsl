@@ -73,17 +73,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   storageBarrier();
   if (!owns) { return; }
   var largest = before.x;
-  for (var slot = owned.y; slot < slotEnd; slot++) {
-    largest = max(largest, scratch[recordOf(line, slot, x) + COLUMNS].x);
+  for (var slot = owned.y; slot < slotEnd; slot += 4) {
+    // Four at a time: a row of 32 parts waits for memory, not for arithmetic. The last one again does no harm.
+    let maximum0 = scratch[recordOf(line, min(slot + 0, slotEnd - 1), x) + COLUMNS].x;
+    let maximum1 = scratch[recordOf(line, min(slot + 1, slotEnd - 1), x) + COLUMNS].x;
+    let maximum2 = scratch[recordOf(line, min(slot + 2, slotEnd - 1), x) + COLUMNS].x;
+    let maximum3 = scratch[recordOf(line, min(slot + 3, slotEnd - 1), x) + COLUMNS].x;
+    largest = max(largest, max(max(maximum0, maximum1), max(maximum2, maximum3)));
   }
   var total = weight(before, largest);
   var sum = vec4f();
   if (continues) { sum = total * output[to + column]; }
-  for (var slot = owned.y; slot < slotEnd; slot++) {
-    let record = recordOf(line, slot, x);
-    let share = weight(scratch[record + COLUMNS].xy, largest);
-    total += share;
-    sum = fma(vec4f(share), scratch[record + column], sum);
+  for (var slot = owned.y; slot < slotEnd; slot += 4) {
+    let record0 = recordOf(line, min(slot + 0, slotEnd - 1), x);
+    let record1 = recordOf(line, min(slot + 1, slotEnd - 1), x);
+    let record2 = recordOf(line, min(slot + 2, slotEnd - 1), x);
+    let record3 = recordOf(line, min(slot + 3, slotEnd - 1), x);
+    let part0 = scratch[record0 + COLUMNS].xy; let row0 = scratch[record0 + column];
+    let part1 = scratch[record1 + COLUMNS].xy; let row1 = scratch[record1 + column];
+    let part2 = scratch[record2 + COLUMNS].xy; let row2 = scratch[record2 + column];
+    let part3 = scratch[record3 + COLUMNS].xy; let row3 = scratch[record3 + column];
+    if (slot + 0 < slotEnd) { let share = weight(part0, largest); total += share; sum = fma(vec4f(share), row0, sum); }
+    if (slot + 1 < slotEnd) { let share = weight(part1, largest); total += share; sum = fma(vec4f(share), row1, sum); }
+    if (slot + 2 < slotEnd) { let share = weight(part2, largest); total += share; sum = fma(vec4f(share), row2, sum); }
+    if (slot + 3 < slotEnd) { let share = weight(part3, largest); total += share; sum = fma(vec4f(share), row3, sum); }
   }
   let inverse = select(1.0 / total, 0.0, total == 0.0);
   var mean = sum * inverse;

@@ -1,0 +1,73 @@
+import {keysIn, reordered, type BitRows} from './bit_rows.js';
+import {greedyOrder} from './greedy.js';
+
+/**
+ * Orders of rows to try, from the cheapest to find to the dearest: rows may be computed in any, and where neighbours share keys, tiles have fewer.
+ * Each is the rows in that order; the caller takes the one that is predicted to be fastest.
+ */
+export function* orders(rows: BitRows): Iterable<BitRows> {
+  if (rows.rows.length < 16) return;
+  const classes = classesOf(rows);
+  const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
+  if (!isOrdered) yield reordered(rows, classes.flat());
+  const width = gridWidth(rows);
+  if (width !== null) yield reordered(rows, gridOrder(rows.rows.length, width));
+  const greedy = greedyOrder(rows, classes);
+  if (greedy !== null) yield reordered(rows, greedy);
+}
+
+/** Rows with the same keys, by the first of them. */
+function classesOf({rows, words, wordsPerRow}: BitRows): number[][] {
+  const classes: number[][] = [];
+  const known = new Map<number, number[][]>();
+  const same = (a: number, b: number): boolean => {
+    for (let w = 0; w < wordsPerRow; w++) if (words[a * wordsPerRow + w] !== words[b * wordsPerRow + w]) return false;
+    return true;
+  };
+  for (let row = 0; row < rows.length; row++) {
+    let hash = 0;
+    for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++)
+      if (words[at] !== 0) hash = Math.imul(hash ^ words[at]! ^ w, 0x9e3779b1) + (hash >>> 15);
+    const candidates = known.get(hash);
+    const found = candidates?.find(([first]) => same(first!, row));
+    if (found !== undefined) found.push(row);
+    else {
+      const members = [row];
+      classes.push(members);
+      if (candidates === undefined) known.set(hash, [members]);
+      else candidates.push(members);
+    }
+  }
+  return classes;
+}
+
+/** Rows of a tile of a grid, on each side. */
+const GRID_TILE = 8;
+
+/**
+ * The width of a grid of which rows and keys are the points, line by line, where the row in the middle looks like one: runs of keys that begin as
+ * far from each other. Null for none; a wrong guess costs the time to look at it.
+ */
+function gridWidth({rows, words, wordsPerRow}: BitRows): number | null {
+  const middle = rows.length >> 1;
+  const keys = keysIn(words.subarray(middle * wordsPerRow, (middle + 1) * wordsPerRow));
+  const starts = keys.filter((key, index) => index === 0 || key !== keys[index - 1]! + 1);
+  const times = new Map<number, number>();
+  for (let index = 1; index < starts.length; index++) {
+    const distance = starts[index]! - starts[index - 1]!;
+    times.set(distance, (times.get(distance) ?? 0) + 1);
+  }
+  const [width = 0, count = 0] = [...times].reduce((best, each) => (each[1] > (best[1] ?? 0) ? each : best), [] as number[]);
+  return count >= 2 && 2 * count >= starts.length - 1 && width >= GRID_TILE && width * GRID_TILE <= rows.length ? width : null;
+}
+
+/** Tile after tile, in each line by line. */
+function gridOrder(rows: number, width: number): number[] {
+  const order: number[] = [];
+  const height = Math.ceil(rows / width);
+  for (let y0 = 0; y0 < height; y0 += GRID_TILE)
+    for (let x0 = 0; x0 < width; x0 += GRID_TILE)
+      for (let y = y0; y < Math.min(height, y0 + GRID_TILE); y++)
+        for (let x = x0; x < Math.min(width, x0 + GRID_TILE); x++) if (y * width + x < rows) order.push(y * width + x);
+  return order;
+}

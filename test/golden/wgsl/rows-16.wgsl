@@ -1,0 +1,228 @@
+// row by row
+// 2048 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read> schedule: array<vec2i>;
+@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> scratch: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> rowSums: array<vec2f>;
+
+// Sparse attention, float32. A workgroup owns ROWS queries of one head, each with keys of its own, of which it takes KEYS a trip.
+// query [batch, heads, queryLength, 16]  key [batch, keyHeads, keyLength, 16]
+// value [batch, keyHeads, keyLength, 16]  output [batch, heads, queryLength, 16]; or lengths before heads.
+// Invocation (tx, ty) owns columns tx + TX·n (vec4) of row ty: of the query and of each key, and of the output.
+const ROWS = 8u;
+const KEYS = 4;
+const TX = 8u;
+const TY = 8u;
+
+const EMPTY = -3.2e38;
+const HIDDEN = -3.4e38;
+const CONTINUES = 1u;
+const KEEPS_SUM = 2u;
+
+struct Params {
+  queryLength: u32, keyLength: u32, heads: u32, flags: u32,
+  // Pair offsets into the schedule: the first item (or merge) of this pass, the first span, the first interval, the first mask bits.
+  first: u32, spans: u32, intervals: u32, maskBits: u32,
+  scale: f32,       // of products: to scores in their unit, or to multiples of the softcap
+  slotBase: u32,    // vec4 offset of the first slot in scratch
+  slots: u32,       // per head and batch
+  flagBase: u32,    // vec4 offset of the flags in scratch
+  maskStrides: vec4u, // (batch, head, query, 64 keys): pairs of mask bits, 0 broadcasts
+  keyHeads: u32,
+  groupSize: u32,     // query heads of a key head
+  packedHeads: u32,   // query heads whose rows follow one another in a line
+  queryOffset: i32,   // position of query 0 among the keys
+  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  pairs: u32,          // of mask bits
+  batch: u32,
+  // Of a backward pass: where the share begins that a dispatch covers, and its heads.
+  firstBatch: u32, firstHead: u32, shareHeads: u32,
+  sideScale: f32,     // of queries and of keys, where the scale is far from 1
+  gradientScale: f32, // of sums of keys or queries, each times the gradient of its score
+  valueScale: f32,    // of values, a power of two, so that no sum of them is past float32
+  // Pair offsets into the schedule: what a cache holds, the first list of rows or keys, the first bits.
+  held: u32, numbers: u32, bits: u32,
+}
+
+// Number `index` of the list that begins at a pair.
+fn numberAt(list: i32, index: i32) -> i32 {
+  let two = schedule[params.numbers + u32(list) + u32(index) / 2u];
+  return select(two.x, two.y, (index & 1) != 0);
+}
+
+var<workgroup> memory: array<vec4f, 128>;
+
+const ITEMS_FIRST = 4u;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let group = select(workgroup, workgroup.yxz, (params.flags & ITEMS_FIRST) != 0u);
+  let tx = lane % TX;
+  let ty = lane / TX;
+  let item = params.first + 4u * group.y;
+  let rowsOf = schedule[item]; // (firstRow, rowStride)
+  let owned = schedule[item + 1u]; // (rows, slot)
+  let spanRange = schedule[item + 2u]; // (spanBegin, spanEnd)
+  let head = group.x;
+  let batch = group.z;
+  let line = batch * params.heads + head;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let x0 = ty + 0u;
+  let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+  let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
+  var m0 = EMPTY; var l0 = 0.0; var o0_0 = vec4f();
+  if ((params.flags & CONTINUES) != 0u && owned.y < 0) {
+    {
+      let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+      let q = line * params.queryLength + own;
+      let to = (queryLine + own * params.queryStrides.y) * 4u;
+      let had = rowSums[q]; // (maximum, sum)
+      m0 = had.x;
+      l0 = had.y;
+      o0_0 = (had.y * params.valueScale) * output[to + min((tx + 0u), 3u)];
+    }
+  }
+  // own columns of the query
+  let query0_0_0 = query[query0 + min(tx, 3u)];
+  let q0_0 = select(vec4f(), query0_0_0, tx < 4u);
+  let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
+  let keysOf = schedule[span]; // (firstKey, keyStride)
+  let y = schedule[span + 1u]; // (begin, end)
+  let trips = schedule[item + 3u].x; // over keys of the longest row
+  for (var trip = 0; trip < trips; trip += 2) {
+    {
+      let y0 = y.x + KEYS * trip;
+      // parts of scores
+      let number0 = numberAt(keysOf.x, min(y0 + 0, y.y - 1));
+      let number1 = numberAt(keysOf.x, min(y0 + 1, y.y - 1));
+      let number2 = numberAt(keysOf.x, min(y0 + 2, y.y - 1));
+      let number3 = numberAt(keysOf.x, min(y0 + 3, y.y - 1));
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
+      if (y0 < y.y) {
+        let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+        let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+        let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+        let key3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+        let k0_0 = select(vec4f(), key[key0 + min(tx, 3u)], tx < 4u);
+        let k1_0 = select(vec4f(), key[key1 + min(tx, 3u)], tx < 4u);
+        let k2_0 = select(vec4f(), key[key2 + min(tx, 3u)], tx < 4u);
+        let k3_0 = select(vec4f(), key[key3 + min(tx, 3u)], tx < 4u);
+        s0_0 = dot(q0_0, k0_0);
+        s0_1 = dot(q0_0, k1_0);
+        s0_2 = dot(q0_0, k2_0);
+        s0_3 = dot(q0_0, k3_0);
+      }
+      memory[0u + lane] = vec4f(s0_0, s0_1, s0_2, s0_3);
+      // scores
+      workgroupBarrier();
+      let own = ty * 8u;
+      let sum = (((memory[own + 0u] + memory[own + 1u]) + (memory[own + 2u] + memory[own + 3u])) + ((memory[own + 4u] + memory[own + 5u]) + (memory[own + 6u] + memory[own + 7u])));
+      s0_0 = sum.x; s0_1 = sum.y; s0_2 = sum.z; s0_3 = sum.w;
+      // probabilities and values
+      if (y0 < y.y) {
+
+        s0_0 *= params.scale;
+        s0_1 *= params.scale;
+        s0_2 *= params.scale;
+        s0_3 *= params.scale;
+        s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
+        s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
+        s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
+        s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
+        let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+        let shrink = exp2(m0 - next); m0 = next;
+        s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
+        l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+        o0_0 *= shrink;
+        let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+        let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+        let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+        let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+        let v0_0 = value[value0 + min(tx, 3u)];
+        let v1_0 = value[value1 + min(tx, 3u)];
+        let v2_0 = value[value2 + min(tx, 3u)];
+        let v3_0 = value[value3 + min(tx, 3u)];
+        o0_0 = fma(vec4f(s0_0), (v0_0 * params.valueScale), o0_0);
+        o0_0 = fma(vec4f(s0_1), (v1_0 * params.valueScale), o0_0);
+        o0_0 = fma(vec4f(s0_2), (v2_0 * params.valueScale), o0_0);
+        o0_0 = fma(vec4f(s0_3), (v3_0 * params.valueScale), o0_0);
+      }
+    }
+    if (trip + 1 < trips) {
+      let y0 = y.x + KEYS * (trip + 1);
+      // parts of scores
+      let number0 = numberAt(keysOf.x, min(y0 + 0, y.y - 1));
+      let number1 = numberAt(keysOf.x, min(y0 + 1, y.y - 1));
+      let number2 = numberAt(keysOf.x, min(y0 + 2, y.y - 1));
+      let number3 = numberAt(keysOf.x, min(y0 + 3, y.y - 1));
+      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
+      if (y0 < y.y) {
+        let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+        let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+        let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+        let key3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+        let k0_0 = select(vec4f(), key[key0 + min(tx, 3u)], tx < 4u);
+        let k1_0 = select(vec4f(), key[key1 + min(tx, 3u)], tx < 4u);
+        let k2_0 = select(vec4f(), key[key2 + min(tx, 3u)], tx < 4u);
+        let k3_0 = select(vec4f(), key[key3 + min(tx, 3u)], tx < 4u);
+        s0_0 = dot(q0_0, k0_0);
+        s0_1 = dot(q0_0, k1_0);
+        s0_2 = dot(q0_0, k2_0);
+        s0_3 = dot(q0_0, k3_0);
+      }
+      memory[64u + lane] = vec4f(s0_0, s0_1, s0_2, s0_3);
+      // scores
+      workgroupBarrier();
+      let own = ty * 8u;
+      let sum = (((memory[own + 64u] + memory[own + 65u]) + (memory[own + 66u] + memory[own + 67u])) + ((memory[own + 68u] + memory[own + 69u]) + (memory[own + 70u] + memory[own + 71u])));
+      s0_0 = sum.x; s0_1 = sum.y; s0_2 = sum.z; s0_3 = sum.w;
+      // probabilities and values
+      if (y0 < y.y) {
+
+        s0_0 *= params.scale;
+        s0_1 *= params.scale;
+        s0_2 *= params.scale;
+        s0_3 *= params.scale;
+        s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
+        s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
+        s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
+        s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
+        let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+        let shrink = exp2(m0 - next); m0 = next;
+        s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
+        l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+        o0_0 *= shrink;
+        let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+        let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+        let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+        let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+        let v0_0 = value[value0 + min(tx, 3u)];
+        let v1_0 = value[value1 + min(tx, 3u)];
+        let v2_0 = value[value2 + min(tx, 3u)];
+        let v3_0 = value[value3 + min(tx, 3u)];
+        o0_0 = fma(vec4f(s0_0), (v0_0 * params.valueScale), o0_0);
+        o0_0 = fma(vec4f(s0_1), (v1_0 * params.valueScale), o0_0);
+        o0_0 = fma(vec4f(s0_2), (v2_0 * params.valueScale), o0_0);
+        o0_0 = fma(vec4f(s0_3), (v3_0 * params.valueScale), o0_0);
+      }
+    }
+  }
+  if (i32(x0) < owned.x) {
+    let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
+    let q = line * params.queryLength + own;
+    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
+    if (owned.y < 0) {
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
+    } else {
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
+      if (tx == 0u) { scratch[record + 4u] = vec4f(m0, l0, 0.0, 0.0); }
+    }
+  }
+}
