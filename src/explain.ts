@@ -121,6 +121,8 @@ function kindsText({kinds: {rows, keys, mask, heads, batch}}: Pass, index: numbe
     rows === 'list' ? 'lists of rows' : '',
     keys === 'list' ? 'lists of keys' : '',
     mask === 'bits' ? 'a bit for each pair' : '',
+    mask === 'own' ? 'a row for every 8 invocations' : '',
+    mask === 'fours' ? 'every four rows with one list of keys' : '',
     heads === 'item' ? 'heads of their own' : '',
     batch === 'item' ? 'sequences of their own' : '',
   ].filter((word) => word !== '');

@@ -1,7 +1,7 @@
 import {readBit, readInterval, readItem, readMerge, readNumber, readSpan, type Item, type Span} from './format.js';
 
 import type {Kinds, Pass, Plan, Work} from './plan.js';
-import {isRowWise, ROW_WISE} from './row_wise.js';
+import {isRowWise, keyOfFour, rowsPerSpan} from './row_wise.js';
 import {forEachSpan, keyOfSpan, rowOfItem, serves, toDense, type LineName} from './visit.js';
 
 /**
@@ -57,7 +57,7 @@ function checkPass(plan: Work, {kinds, tile, itemBegin, itemEnd, mergeBegin, mer
       const row = checkedNumber(plan, kinds.rows, item.firstRow, x, `row list of item ${index}`) ?? rowOfItem(plan, kinds, item, x);
       must(row >= 0 && row < problem.queryLength, `item ${index} has row ${row} of ${problem.queryLength}`);
     }
-    const weight = isRowWise(kinds) ? tripsOf(plan, item) : keyTilesOf(plan, item, tile.keys);
+    const weight = isRowWise(kinds) ? tripsOf(plan, item, rowsPerSpan(kinds)!, tile.keys) : keyTilesOf(plan, item, tile.keys);
     must(weight === weights[index], `item ${index} visits ${weight} key tiles, its weight says ${weights[index]}`);
     must(weight <= last, `item ${index} is longer than the one before it`);
     last = weight;
@@ -114,7 +114,9 @@ function checkSpan(plan: Work, item: Item, span: Span, {kinds, tile}: Pass): voi
   must(span.begin < span.end || (isRowWise(kinds) && span.begin === span.end), `empty span at ${where}`);
   must(kinds.keys === 'list' || span.keyStride >= 1, `key stride ${span.keyStride} at ${where}`);
   for (let y = span.begin; y < span.end; y++) {
-    const key = checkedNumber(plan, kinds.keys, span.firstKey, y, `key list at ${where}`) ?? keyOfSpan(plan, kinds, span, y);
+    const number = checkedNumber(plan, kinds.keys, span.firstKey, y, `key list at ${where}`);
+    if (kinds.mask === 'fours') must(number! > keyOfFour(number!), `no row of four attends to key ${number} at ${where}`);
+    const key = keyOfSpan(plan, kinds, span, y);
     must(key >= 0 && key < keyLength, `key ${key} of ${keyLength} at ${where}`);
   }
   if (kinds.mask === 'bits') {
@@ -153,12 +155,13 @@ function checkPairs(plan: Work, line: LineName): void {
 }
 
 /** Trips over keys of the longest row, which the item must name. */
-function tripsOf(plan: Work, {spanBegin, spanEnd, rows, number}: Item): number {
-  must(spanEnd - spanBegin === rows, `${rows} rows have ${spanEnd - spanBegin} spans of their own`);
+function tripsOf(plan: Work, {spanBegin, spanEnd, rows, number}: Item, perSpan: number, keys: number): number {
+  const spans = Math.ceil(rows / perSpan);
+  must(spanEnd - spanBegin === spans, `${rows} rows have ${spanEnd - spanBegin} spans of their own`);
   let trips = 0;
   for (let span = spanBegin; span < spanEnd; span++) {
     const {begin, end} = readSpan(plan, span);
-    trips = Math.max(trips, Math.ceil((end - begin) / ROW_WISE.keys));
+    trips = Math.max(trips, Math.ceil((end - begin) / keys));
   }
   must(trips === number, `an item says ${number} trips, its longest row has ${trips}`);
   return trips;

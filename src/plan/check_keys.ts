@@ -1,6 +1,7 @@
 import {KEY_ITEM, KEY_MERGE, read, readBit, readInterval, readNumber, VISIT, type Packed} from './format.js';
 import type {GradientPlan} from './gradient_plan.js';
 import type {Kinds, Pass} from './plan.js';
+import {isRowWise} from './row_wise.js';
 import {serves, toDense, type LineName} from './visit.js';
 
 type KeyItem = Readonly<Record<keyof typeof KEY_ITEM.at, number>>;
@@ -68,7 +69,7 @@ const keyNumber = (
   x: number,
 ): number => (keys === 'list' ? readNumber(packed, firstKey, x) : firstKey + keyStride * x);
 
-function checkSlots(plan: GradientPlan, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd}: Pass): number {
+function checkSlots(plan: GradientPlan, {kinds, tile, itemBegin, itemEnd, mergeBegin, mergeEnd}: Pass): number {
   const packed = packedKeys(plan);
   const slots = new Set<number>();
   let last = Infinity;
@@ -78,15 +79,18 @@ function checkSlots(plan: GradientPlan, {kinds, itemBegin, itemEnd, mergeBegin, 
     let weight = 0;
     for (let visit = visitBegin; visit < visitEnd; visit++) {
       const {begin, end} = read(packed, 'spans', VISIT, visit);
-      weight += Math.ceil((end - begin) / plan.rows.tile.rows);
+      const tiles = Math.ceil((end - begin) / tile.keys);
+      weight = isRowWise(kinds) ? Math.max(weight, tiles) : weight + tiles;
     }
+    if (isRowWise(kinds))
+      must(visitEnd - visitBegin === keys && number === weight, `item ${index} of ${keys} keys has other visits`);
     must(
       weight === plan.keys.weights[index],
       `item ${index} visits ${weight} tiles of rows, its weight says ${plan.keys.weights[index]}`,
     );
     must(weight <= last, `item ${index} is longer than the one before it`);
     last = weight;
-    must(keys >= 1 && keys <= plan.rows.tile.keys, `a tile of ${keys} keys`);
+    must(keys >= 1 && keys <= tile.rows, `a tile of ${keys} keys`);
     for (let x = 0; x < keys; x++) {
       const key = keyNumber(packed, kinds, item, x);
       must(key >= 0 && key < plan.rows.problem.keyLength, `item ${index} has key ${key} of ${plan.rows.problem.keyLength}`);
@@ -122,6 +126,7 @@ export function pairsByKeys(plan: GradientPlan, line: LineName = {}): Uint8Array
           const row = kinds.rows === 'list' ? readNumber(packed, visit.firstRow, y) : visit.firstRow + visit.rowStride * y;
           must(row >= 0 && row < queryLength, `item ${index} meets row ${row} of ${queryLength}`);
           for (let x = 0; x < item.keys; x++) {
+            if (isRowWise(kinds) && x !== number - item.visitBegin) continue;
             if (attends(packed, kinds, item, visit, x, y)) pairs[row * keyLength + keyNumber(packed, kinds, item, x)]! += 1;
           }
         }
@@ -140,7 +145,7 @@ function attends(
   x: number,
   y: number,
 ): boolean {
-  if (full !== 0 || kind === 'tensor') return true;
+  if (full !== 0 || kind === 'tensor' || kind === 'own') return true;
   if (kind === 'interval') {
     const [lo, hi] = readInterval(packed, {mask}, y);
     return number + x >= lo && number + x < hi;

@@ -104,11 +104,9 @@ const CHOICES: Record<FormatName, Record<Situation, readonly TileName[]>> = {
 export const settle = (tile: TileShape, items: number, slots: number, {multiprocessors}: Gpu): TileShape =>
   tile === TILES.matrix && slots === 0 && items <= 2 * multiprocessors ? TILES.matrixEager : tile;
 
-/** The shapes in which a plan of tiles of a shape may have lists of keys. A CPU that plays GPU compiles one, and rows of many features suit one. */
-export function listTiles(tile: TileShape): readonly TileShape[] {
-  const lower = tile.queries === 'storage' && LOWER.some((each) => each === tile);
-  return lower ? [tile, ...[TILES.narrow, TILES.low].filter(({rows}) => rows < tile.rows)] : [tile];
-}
+/** Shapes of fewer rows in which a plan of tiles of a shape may have lists of keys. A CPU that plays GPU compiles one, and rows of many features suit one. */
+export const lowerTiles = (tile: TileShape): readonly TileShape[] =>
+  LOWER.includes(tile) ? [TILES.narrow, TILES.low].filter(({rows}) => rows < tile.rows) : [];
 
 const LOWER: readonly TileShape[] = [TILES.long, TILES.wide, TILES.narrow, TILES.longHalves, TILES.wideHalves, TILES.narrowHalves];
 

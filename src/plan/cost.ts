@@ -2,6 +2,7 @@ import type {Counts} from './draft.js';
 import type {TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import type {Gpu} from './reference.js';
+import {FOURS} from './row_wise.js';
 
 /** Predicted milliseconds of what a plan counts, each on one line, on a GPU that is full. */
 export interface Rates {
@@ -14,6 +15,8 @@ export interface Rates {
   readonly item: number;
   /** Rows that are computed one by one. */
   ownRows(rows: number, pairs: number, distinct: number): number;
+  /** The same of four that share a list, by the pairs that are computed. */
+  fours(rows: number, pairs: number): number;
 }
 
 /** Features of a query, key or value of which the rates of pairs were measured. */
@@ -35,6 +38,7 @@ export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'hea
     // However near keys lie to each other, caches give half of them.
     ownRows: (rows, pairs, distinct) =>
       rows * gpu.ownRowMs + features * (pairs * gpu.ownPairMs + Math.max(distinct, pairs / 2) * gpu.ownKeyMs),
+    fours: (rows, pairs) => rows * gpu.ownRowMs + features * pairs * gpu.fourMs,
   };
 }
 
@@ -46,10 +50,10 @@ export function predictMs(all: readonly Counts[], lines: number, dispatches: num
   return gpu.firstDispatchMs + ((onMatrices ? 2 : 1) * dispatches - 1) * gpu.dispatchMs + lines * work;
 }
 
-const workMs = ({tiles, partial, bits, listed, items, ownRows, pairs, distinct}: Counts, rates: Rates): number =>
+const workMs = ({tile, tiles, partial, bits, listed, items, ownRows, pairs, distinct}: Counts, rates: Rates): number =>
   items * rates.item +
   (tiles - partial - bits - listed) * rates.full +
   partial * rates.partial +
   bits * rates.bits +
   listed * rates.listed +
-  rates.ownRows(ownRows, pairs, distinct);
+  (tile === FOURS ? rates.fours(ownRows, pairs) : rates.ownRows(ownRows, pairs, distinct));

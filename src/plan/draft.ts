@@ -3,7 +3,7 @@ import {copyOwn, copyTiles} from './copy_tiles.js';
 import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
 import type {Parts} from './parts.js';
 import type {Kinds, Pass, TileShape, Tiling} from './plan.js';
-import {isRowWise} from './row_wise.js';
+import {isRowWise, rowsPerSpan} from './row_wise.js';
 
 /** Rows of a workgroup with the spans they visit, before they are cut into parts; or keys with their visits, which are laid out alike. */
 export interface DraftTile {
@@ -15,10 +15,10 @@ export interface DraftTile {
   readonly number: number;
   readonly spanBegin: number;
   readonly spanEnd: number;
-  /** Key tiles visited, and those of them that every row attends to; of rows with spans of their own, trips of the longest. */
+  /** Key tiles visited, and those of them that every row attends to; row-wise, trips of the longest. */
   readonly weight: number;
   readonly full: number;
-  /** Of rows with spans of their own: their pairs, and the keys in these. */
+  /** Row-wise: the pairs that are computed, and how many keys these have where keys of the workgroup count once. */
   readonly pairs: number;
   readonly distinct: number;
 }
@@ -52,7 +52,7 @@ export interface Cutting {
   /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
   readonly direct?: boolean;
   /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
-  readonly mostSlots?: number;
+  mostSlots?(tile: TileShape): number;
 }
 
 /** What visiting the tiles of a draft amounts to, summed over the lines of passes of one shape. */
@@ -161,18 +161,19 @@ export class Draft {
     tiles.push({first, stride, count, number, spanBegin, spanEnd: length / SPAN.words, weight, full, pairs: 0, distinct: 0});
   }
 
-  /** Adds rows that have the spans from number `spanBegin` on for their own, one each; `distinct` keys in all. */
+  /** Adds rows of a row-wise pass, with the spans from number `spanBegin` on; `distinct` keys in all. */
   addOwn({tiles, pass}: DraftGroup, first: number, stride: number, count: number, spanBegin: number, distinct: number): void {
     const {data} = this.spans;
     let [most, pairs] = [0, 0];
-    for (let row = 0; row < count; row++) {
-      const at = SPAN.words * (spanBegin + row);
+    const spanEnd = this.nextSpan;
+    for (let span = spanBegin; span < spanEnd; span++) {
+      const at = SPAN.words * span;
       const keys = data[at + SPAN.at.end]! - data[at + SPAN.at.begin]!;
       most = Math.max(most, keys);
-      pairs += keys;
+      pairs += keys * rowsPerSpan(pass.kinds)!;
     }
     const weight = ceilDiv(most, pass.tile.keys);
-    tiles.push({first, stride, count, number: 0, spanBegin, spanEnd: spanBegin + count, weight, full: weight, pairs, distinct});
+    tiles.push({first, stride, count, number: 0, spanBegin, spanEnd, weight, full: weight, pairs, distinct});
   }
 
   /** The number of the span that will be written next. */
@@ -207,7 +208,7 @@ export class Draft {
   }
 
   /** Cuts long tiles into equal parts, sorts those of each pass longest first, packs everything. `before`: what the draft beside was packed to; this one stands behind. */
-  pack({parts: partsOf, direct = true, mostSlots = Infinity}: Cutting, before?: Packed): Tiling {
+  pack({parts: partsOf, direct = true, mostSlots: mostOf = () => Infinity}: Cutting, before?: Packed): Tiling {
     const {items, merges, parts, wave} = this;
     for (const list of [items, merges, parts]) list.length = 0;
     const passes: Pass[] = [];
@@ -235,6 +236,7 @@ export class Draft {
       const {longest, part} = partsOf(weightsOf(pass), pass.tile);
       const own = isRowWise(pass.kinds);
       const {keys} = pass.tile;
+      const mostSlots = mostOf(pass.tile);
       wave.length = 0;
       for (const {lines, tiles} of pass.groups) {
         for (const tile of tiles) {

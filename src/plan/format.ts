@@ -5,7 +5,7 @@
  *
  * Row x of an item is query `firstRow + rowStride·x`; key y of a span is key `firstKey + keyStride·y`. Where a pass has lists of rows or of
  * keys (see `Kinds`), the first of the two is the pair of the section `numbers` where the list begins, and the other 0. How a row attends to the keys `begin ≤ y < end` of a span is one of the kinds of `Kinds.mask`; keys `fullBegin ≤ y < fullEnd`
- * are attended by every row of the tile. Where rows have spans of their own, an item has as many spans as rows. An item with slot −1 writes its rows to the output; others write partial rows to that slot, which
+ * are attended by every row of the tile. Row-wise, an item has a span for each of its rows, or for every four of them. An item with slot −1 writes its rows to the output; others write partial rows to that slot, which
  * a merge joins.
  */
 
@@ -43,7 +43,7 @@ function record<const Pairs extends Readonly<Record<string, readonly [string, st
   });
 }
 
-/** Rows that one workgroup computes. `line`: the head, the sequence, or batch · heads + head: what is not on the grid of the dispatch (see `Kinds`). `number`: where rows have spans of their own, the trips over keys of the longest; else 0. */
+/** Rows that one workgroup computes. `line`: the head, the sequence, or batch · heads + head: what is not on the grid of the dispatch (see `Kinds`). `number`: row-wise, the trips over keys of the longest row; else 0. */
 export const ITEM = record({
   rowsOf: ['firstRow', 'rowStride'],
   owned: ['rows', 'slot'],

@@ -4,10 +4,12 @@ import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
 import {pack} from './format.js';
 import {TENSORS, type Formats} from './formats.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
-import {draftMask, draftRows, freezeTiling} from './make_plan.js';
+import {draftRows} from './draft_rows.js';
+import {draftMask, freezeTiling} from './make_plan.js';
 import {partsOf, WHOLE, type Parts} from './parts.js';
 import {REGULAR, type Plan, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
+import {ROW_WISE} from './row_wise.js';
 import {transpose} from './transpose.js';
 
 /** What the key tiles of a backward pass leave. */
@@ -41,7 +43,8 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   const tile = gradientTile(lines, problem, device);
   // Heads of different patterns choose anew.
   const asked = lines !== null && lines.rows.length > 1 && implementation === 'fused' ? 'auto' : implementation;
-  const draft = lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile, false).draft;
+  const draft =
+    lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile, besidesOf(results)).draft;
   const kinds = lines === null ? REGULAR : lineKinds(lines);
   const onGrid = gridLines({...REGULAR, ...kinds}, problem);
   const group = problem.heads / problem.keyHeads;
@@ -49,20 +52,27 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   const turnOf =
     kinds.heads === 'item' && results === 'records' ? (line: number): number => (line % problem.heads) % group : () => 0;
   const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf);
-  const parts = (weights: readonly number[]): Parts => partsOf(weights, onGrid, device, tile);
+  const parts = (weights: readonly number[], shape: TileShape): Parts => partsOf(weights, onGrid, device, shape);
 
   const work = {problem, device, tile, formats: TENSORS, matrix: null};
   const named = kinds.heads === 'item' ? problem.heads : 1;
   const room = scratchRoom(device) - named * problem.queryLength;
   const {row, key} = recordColumns(problem, results);
   const parted = draft.pack({parts});
-  const tiling = freezeTiling(parted.slots * tile.rows * row <= room ? parted : draft.pack({parts: WHOLE}));
+  const tiling = freezeTiling(slotRows(parted) * row <= room ? parted : draft.pack({parts: WHOLE}));
   if (keyDraft === null) return Object.freeze({rows: Object.freeze({...work, ...tiling}), keys: NO_KEYS, results, formats});
-  const mostSlots = Math.max(1, Math.floor(room / (tile.keys * key)));
+  const mostSlots = (shape: TileShape): number => Math.max(1, Math.floor(room / (shape.rows * key)));
   const cutting = {parts, direct: results === 'gradients', mostSlots};
   const {schedule, ...keys} = freezeTiling(keyDraft.pack(cutting, tiling));
   return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, formats});
 }
+
+/** Gradients of scores have tiles alone. */
+const besidesOf = (results: KeyResults): readonly TileShape[] =>
+  results === 'gradients' || results === 'records' ? [ROW_WISE] : [];
+
+/** The most rows of partial results of a line on the grid. */
+const slotRows = ({passes}: Pick<Tiling, 'passes'>): number => Math.max(0, ...passes.map(({slots, tile}) => slots * tile.rows));
 
 const NO_KEYS: KeyTiling = Object.freeze({passes: [], offsets: pack({}).offsets, slots: 0, weights: new Int32Array(0)});
 
@@ -104,9 +114,9 @@ export interface GradientScratch {
 }
 
 export function gradientScratch({rows, keys, results}: GradientPlan): GradientScratch {
-  const {problem, device, slots, tile} = rows;
+  const {problem, device} = rows;
   const {row, key} = recordColumns(problem, results);
-  const records = Math.max(slots * tile.rows * row, keys.slots * tile.keys * key);
+  const records = Math.max(slotRows(rows) * row, slotRows(keys) * key);
   const {batch, heads, queryLength} = problem;
   const {kinds = REGULAR} = rows.passes[0] ?? {};
   const everything = {firstBatch: 0, batches: batch, firstHead: 0, heads};

@@ -6,7 +6,7 @@ import {addListTiles} from './list_tiles.js';
 import {orders} from './orders.js';
 import {addOwnRows} from './own_rows.js';
 import type {Kinds, TileShape} from './plan.js';
-import {ROW_WISE} from './row_wise.js';
+import {FOURS, ROW_WISE} from './row_wise.js';
 
 /** How rows without arithmetic are tiled: in which order, and granules of successive rows, each by lists of keys in tiles of some shape, or row by row. */
 export interface Granules {
@@ -24,7 +24,7 @@ export interface TileChoices {
 }
 
 /** Rows of a granule, in a plan of such tiles. */
-export const granuleOf = ({rows}: TileShape): number => Math.max(rows, ROW_WISE.rows);
+export const granuleOf = ({rows}: TileShape): number => Math.max(rows, FOURS.rows);
 
 /** Milliseconds that a further kernel must gain: what a kernel takes to compile is thousands of small calls. */
 const WORTH_KERNEL = 0.02;
@@ -49,17 +49,19 @@ const WORTH_ORDER = 1.1;
 function chooseTiles(bitRows: BitRows, granule: number, {all: shapes, rates}: TileChoices, lines: number): Granules {
   const costs = shapes.map((): number[] => []);
   const byShape = shapes.map((shape) => rates(shape));
-  const unions = new Unions(bitRows, Math.min(...shapes.map(({rows}) => rows)), granule);
+  const unions = new Unions(bitRows, Math.min(...shapes.map((shape) => (shape === FOURS ? 4 : shape.rows))), granule);
   const count = bitRows.rows.length;
   for (let at = 0; at < count; at += granule) {
     const end = Math.min(count, at + granule);
     unions.visit(at, end);
     shapes.forEach((shape, index) => {
-      const {item, listed, ownRows} = byShape[index]!;
+      const {item, listed, ownRows, fours} = byShape[index]!;
       const ms =
         shape === ROW_WISE
           ? ownRows(end - at, unions.pairs, unions.distinct)
-          : ceilDiv(end - at, shape.rows) * item + unions.tiles(shape) * listed;
+          : shape === FOURS
+            ? fours(end - at, 4 * unions.inFours)
+            : ceilDiv(end - at, shape.rows) * item + unions.tiles(shape) * listed;
       costs[index]!.push(ms);
     });
   }
@@ -100,6 +102,8 @@ class Unions {
   /** Of the granule visited last: its pairs, and how many keys its rows have where those of a row-wise workgroup count once. */
   pairs = 0;
   distinct = 0;
+  /** The same of four rows each. */
+  inFours = 0;
 
   constructor(
     private readonly bitRows: BitRows,
@@ -127,7 +131,13 @@ class Unions {
       for (let index = 0; index < levels.length && (done % levels[index]!.rows === 0 || row + 1 === end); index++)
         this.close(index);
     }
-    this.distinct = levels.find(({rows}) => rows === ROW_WISE.rows)?.keys.reduce((sum, keys) => sum + keys, 0) ?? 0;
+    this.distinct = this.keysOf(ROW_WISE.rows);
+    this.inFours = this.keysOf(4);
+  }
+
+  /** Keys of all unions of so many rows. */
+  private keysOf(height: number): number {
+    return this.levels.find(({rows}) => rows === height)?.keys.reduce((sum, keys) => sum + keys, 0) ?? 0;
   }
 
   /** Ends the union of a level, which goes into that of the next. */
@@ -162,7 +172,7 @@ export function addIrregular(
 ): void {
   for (const [shape, starts] of of) {
     const rows = someRows(ordered, starts, granule);
-    if (shape === ROW_WISE) addOwnRows(draft, rows, kinds, order, lines);
+    if (shape === ROW_WISE || shape === FOURS) addOwnRows(draft, rows, shape === FOURS, kinds, order, lines);
     else addListTiles(draft, rows, shape, kinds, order, lines);
   }
 }

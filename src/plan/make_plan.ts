@@ -1,30 +1,17 @@
 import type {Acsr, Lines} from '../acsr/index.js';
-import {ceilDiv, oneOf, refuse} from '../support/index.js';
-import {toWords} from './bits.js';
-import {chooseMatrix, chooseTile, listTiles, settle} from './configurations.js';
-import {everyRow} from './bit_rows.js';
-import {predictMs, ratesOf} from './cost.js';
+import {oneOf, refuse} from '../support/index.js';
+import {chooseMatrix, chooseTile, settle} from './configurations.js';
+import {predictMs} from './cost.js';
 import {addDense} from './dense.js';
+import {Draft, EVERY_LINE} from './draft.js';
+import {computedPairs, denseCounts, draftRows, sum} from './draft_rows.js';
 import {TENSORS, type Formats} from './formats.js';
-import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
 import {pack} from './format.js';
-import {addFused, type Place} from './fused.js';
-import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
-import {gridLines, largestOf, lineKinds, asLines, lineWords} from './lines.js';
+import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
 import {partsOf} from './parts.js';
-import {
-  REGULAR,
-  type Implementation,
-  type Kernel,
-  type Kinds,
-  type Plan,
-  type Report,
-  type TileShape,
-  type Tiling,
-} from './plan.js';
+import {REGULAR, type Implementation, type Kernel, type Plan, type Report, type TileShape, type Tiling} from './plan.js';
 import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
 import {gpuOf} from './reference.js';
-import {ROW_WISE} from './row_wise.js';
 import {scratchLayout} from './scratch.js';
 
 /** What a plan may be told beside what it computes. */
@@ -61,150 +48,6 @@ const kernelOf = (
   tile: TileShape = chooseTile(acsr, problem, device, formats, matrices),
 ): Kernel => ({tile, formats, matrix: tile.queries === 'fragments' ? chooseMatrix(problem, device, formats) : null});
 
-/** Tiles, and why these. */
-interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
-  readonly draft: Draft;
-}
-
-/** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed. `mixed`: what has no arithmetic may have other tiles, or go row by row. */
-export function draftRows(
-  lines: Lines,
-  problem: Problem,
-  device: Device,
-  implementation: Implementation | 'auto',
-  tile: TileShape,
-  mixed = true,
-): Drafted {
-  const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
-  const words = lineWords(lines, problem);
-  const draft = new Draft(tile);
-  const choices = lines.rows.map((acsr, index) => {
-    const own = lines.rows.length === 1 && words[index]!.length === 1 ? EVERY_LINE : words[index]!;
-    return draftOne(
-      draft,
-      acsr,
-      {kinds, lines: own, onGrid: gridLines(kinds, problem)},
-      problem,
-      device,
-      implementation,
-      tile,
-      mixed,
-    );
-  });
-  const [first] = choices as [Choice, ...Choice[]];
-  const alike = choices.length === 1;
-  return {
-    draft,
-    implementation: choices.every((each) => each.implementation === 'dense') ? 'dense' : 'fused',
-    reason: alike ? first.reason : `${choices.length} patterns in ${lines.of.length} ${whatDiffers(lines)}: ${first.reason}, …`,
-  };
-}
-
-const whatDiffers = ({heads, batch}: Lines): string =>
-  heads === 1 ? 'sequences' : batch === 1 ? 'heads' : 'heads of all sequences';
-
-interface Choice {
-  readonly implementation: Implementation;
-  readonly reason: string;
-}
-
-/** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
-const SPARSE_TILES = 0.4;
-/** Milliseconds that this must gain: lists are a kernel of their own, which takes as long as thousands of small calls to compile; the row-wise one is short. */
-const WORTH = {listed: 0.02, own: 0.005};
-/** Dense must be so much faster than what has arithmetic, whose schedule is small. */
-const TIE = 1.05;
-/** Bits of a pattern that are written out for that: 16,384 tokens squared take half. */
-const MOST_LISTED_BYTES = 2 ** 26;
-
-/** Adds the tiles of one pattern. */
-function draftOne(
-  draft: Draft,
-  acsr: Acsr,
-  place: Place,
-  problem: Problem,
-  device: Device,
-  implementation: Implementation | 'auto',
-  tile: TileShape,
-  mixed: boolean,
-): Choice {
-  const {kinds, lines, onGrid} = place;
-  const gpu = gpuOf(device);
-  const shapes: TileChoices = {
-    all: mixed ? [...listTiles(tile), ROW_WISE] : [tile],
-    rates: (shape) => ratesOf(shape, problem, gpu),
-  };
-  const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
-  const maskBytes = maskBytesOf(problem);
-  const fits = maskBytes <= device.maxBindingBytes;
-  if (implementation === 'dense') {
-    if (!fits) refuseMask(maskBytes, device);
-    dense();
-    return {implementation, reason: 'asked for'};
-  }
-  const before = draft.mark();
-  const passes = draft.passes.length;
-  const measure = (): Measured => {
-    const counts = draft.counts(before);
-    const ms = predictMs(counts, onGrid, Math.max(1, draft.passes.length - passes), problem, gpu);
-    return {counts, ms, bytes: draft.bytes};
-  };
-  addFused(draft, acsr, tile, place, shapes);
-  let best = measure();
-  const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
-  const sparse = acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs);
-  if (sparse && isRegular && maskBytes <= MOST_LISTED_BYTES) {
-    const all = everyRow(acsr);
-    const chosen = chooseIrregular(all, granuleOf(tile), shapes, lines.length * onGrid);
-    const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-    if (ms < best.ms - ([...chosen.of.keys()].every((shape) => shape === ROW_WISE) ? WORTH.own : WORTH.listed)) {
-      draft.rollback(before);
-      addIrregular(draft, chosen, granuleOf(tile), kinds, 0, lines);
-      best = measure();
-    }
-  }
-  if (implementation === 'fused') return {implementation, reason: 'asked for'};
-  if (!fits)
-    return {
-      implementation: 'fused',
-      reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
-    };
-  const denseTiles = tileCount(problem, tile);
-  const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
-  const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}`;
-  const isScattered = best.counts.some(({listed, pairs}) => listed + pairs > 0);
-  if (best.ms <= (isScattered ? denseMs - WORTH.own : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
-    return {implementation: 'fused', reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`};
-  draft.rollback(before);
-  dense();
-  return {implementation: 'dense', reason: `fused would compute ${tiles}; predicted ${ratio(best.ms, denseMs)} slower than dense`};
-}
-
-interface Measured {
-  readonly counts: readonly Counts[];
-  readonly ms: number;
-  readonly bytes: number;
-}
-
-/** Of the dense kernel, on one line. */
-function denseCounts(problem: Problem, tile: TileShape): Counts {
-  const tiles = tileCount(problem, tile);
-  return {...NO_COUNTS, tile, tiles, bits: tiles, items: ceilDiv(problem.queryLength, tile.rows)};
-}
-
-/** Pairs that are computed, whether they attend or not. */
-const computedPairs = ({tile, tiles, pairs}: Counts): number => tiles * tile.rows * tile.keys + pairs;
-
-const sum = (all: readonly Counts[], of: (counts: Counts) => number): number =>
-  all.reduce((total, counts) => total + of(counts), 0);
-
-/** What a line computes, in words. */
-function visitedText(counts: readonly Counts[], lines: number): string {
-  const tiles = sum(counts, (each) => each.tiles) / lines;
-  const pairs = sum(counts, (each) => each.pairs) / lines;
-  return pairs === 0 ? `${tiles} key tiles` : `${tiles} key tiles, and ${pairs} pairs row by row,`;
-}
-
 /** Score tensors of a chunk that live at once, between one op of TensorFlow.js and the next submit. */
 const CHUNK_TENSORS = 8;
 
@@ -238,18 +81,6 @@ function planWide(
     costMs: predictMs([denseCounts(problem, tile)], calls, 1, problem, gpuOf(device)),
     bytes: CHUNK_TENSORS * 4 * Math.max(Math.min(CHUNK_PAIRS, calls * pairs), calls * keyLength),
   });
-}
-
-const maskBytesOf = ({queryLength, keyLength}: Problem): number => 4 * queryLength * ceilDiv(keyLength, 32);
-
-/** Refused before it is allocated: no binding could hold it. */
-function refuseMask(bytes: number, {maxBindingBytes}: Device): never {
-  return refuse(
-    'mask bits of the dense kernel',
-    `${bytes} bytes`,
-    `at most ${maxBindingBytes}, a binding of this device`,
-    'Split the queries over several calls, or simplify the pattern until it has a tiling.',
-  );
 }
 
 const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
@@ -322,8 +153,3 @@ const EMPTY: Tiling = Object.freeze({...pack({}), passes: Object.freeze([]), wei
 
 export const freezeTiling = (tiling: Tiling): Tiling =>
   Object.freeze({...tiling, passes: Object.freeze(tiling.passes.map((pass) => Object.freeze(pass)))});
-
-const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =>
-  ceilDiv(queryLength, tile.rows) * ceilDiv(keyLength, tile.keys);
-
-const ratio = (slow: number, fast: number): string => `${(slow / fast).toPrecision(slow / fast < 10 ? 2 : 3)}×`;

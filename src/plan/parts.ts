@@ -2,7 +2,7 @@ import {ceilDiv} from '../support/index.js';
 import type {TileShape} from './plan.js';
 import type {Device} from './problem.js';
 import {gpuOf} from './reference.js';
-import {ROW_WISE} from './row_wise.js';
+import {FOURS, ROW_WISE} from './row_wise.js';
 
 /** How the rows of a pass are cut: those of more than `longest` key tiles, into parts of about `part`. */
 export interface Parts {
@@ -37,7 +37,8 @@ const MIN_OWN_KEYS = 128;
 export function partsOf(lengths: readonly number[], lines: number, device: Device, tile: TileShape): Parts {
   // A CPU that plays GPU gains nothing from parts.
   if (device.software) return WHOLE();
-  const least = ceilDiv(tile === ROW_WISE ? MIN_OWN_KEYS : MIN_PART_KEYS, tile.keys);
+  const rowWise = tile === ROW_WISE || tile === FOURS;
+  const least = ceilDiv(rowWise ? MIN_OWN_KEYS : MIN_PART_KEYS, tile.keys);
   const atOnce = atOnceOn(device, tile);
   if (lengths.length * lines < atOnce) {
     const longest = lengths.reduce((most, length) => Math.max(most, length), least);
@@ -47,7 +48,7 @@ export function partsOf(lengths: readonly number[], lines: number, device: Devic
   }
   const total = lengths.reduce((sum, length) => sum + length, 0);
   // Rows with keys of their own share nothing but what they wait for: parts of those of even length gain nothing, however long.
-  if (tile === ROW_WISE) return {longest: Math.max(least, ceilDiv(2 * total, lengths.length)), part: least};
+  if (rowWise) return {longest: Math.max(least, ceilDiv(2 * total, lengths.length)), part: least};
   const share = ceilDiv(3 * total * lines, 8 * atOnce);
   return {longest: Math.max(2 * least, 2 * share) - 1, part: Math.max(least, share)};
 }

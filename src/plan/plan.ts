@@ -25,14 +25,15 @@ export interface TileShape {
  * How the items of a pass name rows, keys and pairs; kernels are written for one of each. A pass of other kinds is another pass.
  *
  * - `rows`, `keys`: an affine sequence, or a list of numbers.
- * - `mask`: an interval of keys for each row; a bit for each pair, in the schedule; bits that come with the call, as a mask tensor; or none,
- *   for row x of an item has span number x of it for its own and attends to all of its keys (such passes are row-wise: see `ROW_WISE`).
+ * - `mask`: an interval of keys for each row; a bit for each pair, in the schedule; bits that come with the call, as a mask tensor; or, row-wise, spans
+ *   of few rows: `own`, row x of an item has span number x of it for its own and attends to all of its keys, or `fours`, rows 4x to 4x + 3 share it,
+ *   and bits 24 to 27 of the number of a key say which of them attend.
  * - `heads`, `batch`: every item serves all of them, which are then on the grid of the dispatch, or the one that it names.
  */
 export interface Kinds {
   readonly rows: 'affine' | 'list';
   readonly keys: 'affine' | 'list';
-  readonly mask: 'interval' | 'bits' | 'tensor' | 'own';
+  readonly mask: 'interval' | 'bits' | 'tensor' | 'own' | 'fours';
   readonly heads: 'grid' | 'item';
   readonly batch: 'grid' | 'item';
 }

@@ -29,6 +29,8 @@ export interface Gpu {
   readonly ownRowMs: number;
   readonly ownPairMs: number;
   readonly ownKeyMs: number;
+  /** A pair of four rows that share a list, whether it attends or not. */
+  readonly fourMs: number;
   /** Prologue and epilogue of a work item, of which four run at once on a multiprocessor. */
   readonly itemMs: number;
 }
@@ -46,6 +48,7 @@ export const REFERENCE: Gpu = Object.freeze({
   ownRowMs: 100e-9,
   ownPairMs: 18e-9,
   ownKeyMs: 34e-9,
+  fourMs: 20e-9,
   itemMs: 0.004,
 });
 

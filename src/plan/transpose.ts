@@ -3,8 +3,13 @@ import {Draft, TURN, type DraftGroup, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import type {BitRows} from './bit_rows.js';
 import {addListTiles} from './list_tiles.js';
-import type {TileShape} from './plan.js';
+import {addOwnRows} from './own_rows.js';
+import type {Kinds, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
+import {isRowWise} from './row_wise.js';
+
+/** Masks of keys that no list names. */
+type AffineMask = 'interval' | 'bits' | 'tensor';
 
 /**
  * The tiles of a draft seen from its keys, for gradients of keys and values: tiles of keys, and the rows that visit them, laid out alike
@@ -20,17 +25,23 @@ export function transpose(
   turnOf: (line: number) => number,
 ): Draft {
   const keys = new Draft(tile, rows);
-  for (const {kinds, order, groups} of rows.passes) {
+  // Some rows of a line may have one kind of tiles, and others another: the first of them begins all keys.
+  const passes = new Map<readonly number[], number>();
+  for (const {kinds, groups} of rows.passes) {
     for (const {lines, tiles} of groups) {
+      const order = passes.get(lines) ?? 0;
+      passes.set(lines, order + 1);
       for (const [turn, some] of turnsOf(lines, turnOf)) {
         const at = order + TURN * turn;
         if (kinds.keys === 'list') {
-          addListTiles(keys, pairsByKey(rows, tiles, {queryLength, keyLength}, order === 0), tile, kinds, at, some, 'keys');
+          const pairs = pairsByKey(rows, tiles, kinds, {queryLength, keyLength}, order === 0);
+          if (isRowWise(kinds)) addOwnRows(keys, pairs, false, kinds, at, some, 'keys');
+          else addListTiles(keys, pairs, tile, kinds, at, some, 'keys');
           continue;
         }
-        if (kinds.mask === 'own') throw new Error('rows with spans of their own have no key tiles');
         const own = keys.group(kinds, at, some);
-        for (const each of keyTiles(rows, tiles, keyLength, tile, kinds.mask, order === 0)) addVisited(keys, own, each);
+        for (const each of keyTiles(rows, tiles, keyLength, tile, kinds.mask as AffineMask, order === 0))
+          addVisited(keys, own, each);
       }
     }
   }
@@ -80,7 +91,7 @@ function keyTiles(
   rowTiles: readonly DraftTile[],
   keyLength: number,
   {rows: height, keys: width}: TileShape,
-  mask: 'interval' | 'bits' | 'tensor',
+  mask: AffineMask,
   owned: boolean,
 ): Iterable<KeyTile> {
   const tiles = new Map<number, KeyTile>();
@@ -122,7 +133,7 @@ function keyTiles(
 }
 
 /** Appends a visit, or makes the last one longer. */
-function addVisit(visits: Visit[], next: Visit, height: number, mask: 'interval' | 'bits' | 'tensor'): void {
+function addVisit(visits: Visit[], next: Visit, height: number, mask: AffineMask): void {
   const last = visits.at(-1);
   const perRow = mask === 'interval' ? 1 : next.bitStride;
   const follows =
@@ -140,19 +151,20 @@ function addVisit(visits: Visit[], next: Visit, height: number, mask: 'interval'
 function pairsByKey(
   draft: Draft,
   tiles: readonly DraftTile[],
+  kinds: Kinds,
   {queryLength, keyLength}: Pick<Problem, 'queryLength' | 'keyLength'>,
   owned: boolean,
 ): BitRows {
   const wordsPerRow = ceilDiv(queryLength, 32);
   const number = new Int32Array(keyLength).fill(-1);
   const keys: number[] = [];
+  const {data} = draft.spans;
   const eachKey = (visit: (key: number, y: number, tile: DraftTile, span: number) => void): void => {
     for (const tile of tiles) {
       for (let span = SPAN.words * tile.spanBegin; span < SPAN.words * tile.spanEnd; span += SPAN.words) {
-        const list = draft.spans.data[span + SPAN.at.firstKey]!;
-        const end = draft.spans.data[span + SPAN.at.end]!;
-        for (let y = draft.spans.data[span + SPAN.at.begin]!; y < end; y++)
-          visit(readNumberOf(draft.numbers.data, list, y), y, tile, span);
+        const list = data[span + SPAN.at.firstKey]!;
+        const end = data[span + SPAN.at.end]!;
+        for (let y = data[span + SPAN.at.begin]!; y < end; y++) visit(readNumberOf(draft.numbers.data, list, y), y, tile, span);
       }
     }
   };
@@ -163,15 +175,16 @@ function pairsByKey(
   }
   keys.forEach((key, index) => (number[key] = index));
   const words = new Uint32Array(keys.length * wordsPerRow);
-  eachKey((key, y, {first, stride, count}, span) => {
-    const at = number[key]! * wordsPerRow;
-    const bits = draft.spans.data[span + SPAN.at.mask]!;
-    const bitStride = draft.spans.data[span + SPAN.at.bitStride]!;
-    for (let x = 0; x < count; x++) {
-      if (bitOf(draft.bits.data, bits + x * bitStride, y) === 0) continue;
-      const row = stride === 0 ? readNumberOf(draft.numbers.data, first, x) : first + stride * x;
-      words[at + (row >>> 5)]! |= 1 << (row & 31);
-    }
-  });
+  const set = (key: number, {first, stride}: DraftTile, x: number): void => {
+    const row = stride === 0 ? readNumberOf(draft.numbers.data, first, x) : first + stride * x;
+    words[number[key]! * wordsPerRow + (row >>> 5)]! |= 1 << (row & 31);
+  };
+  if (isRowWise(kinds)) eachKey((key, _, tile, span) => set(key, tile, span / SPAN.words - tile.spanBegin));
+  else
+    eachKey((key, y, tile, span) => {
+      const bits = data[span + SPAN.at.mask]!;
+      const bitStride = data[span + SPAN.at.bitStride]!;
+      for (let x = 0; x < tile.count; x++) if (bitOf(draft.bits.data, bits + x * bitStride, y) === 1) set(key, tile, x);
+    });
   return {rows: Int32Array.from(keys), words, wordsPerRow};
 }

@@ -1,6 +1,6 @@
 import {readBit, readInterval, readItem, readNumber, readSpan, type Item, type Span} from './format.js';
 import type {Kinds, Pass, Work} from './plan.js';
-import {isRowWise} from './row_wise.js';
+import {FOUR_BITS, keyOfFour, rowsPerSpan} from './row_wise.js';
 
 /** One head of one sequence; by default the first of each. */
 export interface LineName {
@@ -16,12 +16,13 @@ export function forEachSpan(
 ): void {
   for (const pass of plan.passes) {
     const {kinds, itemBegin, itemEnd} = pass;
+    const perSpan = rowsPerSpan(kinds);
     for (let index = itemBegin; index < itemEnd; index++) {
       const item = readItem(plan, index);
       if (!serves(plan, kinds, item, line)) continue;
       for (let span = item.spanBegin; span < item.spanEnd; span++) {
-        const x = span - item.spanBegin;
-        const [from, to] = isRowWise(kinds) ? [x, x + 1] : [0, item.rows];
+        const from = perSpan === null ? 0 : perSpan * (span - item.spanBegin);
+        const to = perSpan === null ? item.rows : Math.min(item.rows, from + perSpan);
         visit(item, readSpan(plan, span), pass, from, to);
       }
     }
@@ -50,10 +51,18 @@ export const rowOfItem = (
 /** Key number y of a span. */
 export const keyOfSpan = (
   plan: Work,
-  {keys}: Kinds,
+  {keys, mask}: Kinds,
   {firstKey, keyStride}: Pick<Span, 'firstKey' | 'keyStride'>,
   y: number,
-): number => (keys === 'list' ? readNumber(plan, firstKey, y) : firstKey + keyStride * y);
+): number => {
+  if (keys === 'affine') return firstKey + keyStride * y;
+  const number = readNumber(plan, firstKey, y);
+  return mask === 'fours' ? keyOfFour(number) : number;
+};
+
+/** Whether row x of an item attends to key number y of a span by a bit. */
+const attendsByBit = (plan: Work, {mask}: Kinds, span: Span, x: number, y: number): boolean =>
+  mask === 'bits' ? readBit(plan, span, x, y) === 1 : ((readNumber(plan, span.firstKey, y) >>> (FOUR_BITS + (x % 4))) & 1) === 1;
 
 /**
  * Calls `visit` with the keys `firstKey + keyStride·i, i < count` that a query reads in one part of the plan; those of bits one by one.
@@ -69,9 +78,9 @@ export function forEachRun(
     (item, span, {kinds}, from, to) => {
       for (let x = from; x < to; x++) {
         const query = rowOfItem(plan, kinds, item, x);
-        if (kinds.mask === 'bits') {
+        if (kinds.mask === 'bits' || kinds.mask === 'fours') {
           for (let y = span.begin; y < span.end; y++)
-            if (readBit(plan, span, x, y) === 1) visit(query, keyOfSpan(plan, kinds, span, y), 1, 1, kinds);
+            if (attendsByBit(plan, kinds, span, x, y)) visit(query, keyOfSpan(plan, kinds, span, y), 1, 1, kinds);
           continue;
         }
         const [low, high] = kinds.mask === 'interval' ? readInterval(plan, span, x) : [span.begin, span.end];

@@ -1,6 +1,7 @@
 import {
   converts,
   gradientScratch,
+  isRowWise,
   type GradientPlan,
   type KeyResults,
   type Kinds,
@@ -14,8 +15,8 @@ import {PLAIN} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {remembered} from './generate.js';
 import {launcher, type Launcher, type Own} from './launcher.js';
-import {gradientProgram} from './gradient/gradient.js';
-import {gradientShape} from './gradient/gradient_shape.js';
+import {gradientProgram, ownGradientProgram} from './gradient/gradient.js';
+import {gradientShape, ownGradientShape} from './gradient/gradient_shape.js';
 import {packGrid, packMaskProgram} from './around/pack_mask.js';
 import {CONTINUES, SUMS_BATCH, SUMS_HEADS} from './text/params.js';
 import type {Launch, Program} from './text/program.js';
@@ -46,17 +47,18 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
   const {rows} = plan;
   const {headDim, valueDim} = rows.problem;
   const writer = new Writer(plan, options);
-  const queries: Joined = {owns: 'rows', size: rows.tile.rows, outputs: [{role: 'dQuery', features: headDim}]};
+  const queries: Joined = {owns: 'rows', outputs: [{role: 'dQuery', features: headDim}]};
   const keys: Joined = {
     owns: 'keys',
-    size: rows.tile.keys,
     outputs: [
       {role: 'dKey', features: headDim},
       {role: 'dValue', features: valueDim},
     ],
   };
   const of = (owns: 'rows' | 'keys') => (kinds: Kinds) =>
-    remembered(gradientProgram, gradientShape(plan, owns, features, 'features', kinds));
+    isRowWise(kinds)
+      ? remembered(ownGradientProgram, ownGradientShape(plan, owns, features, kinds))
+      : remembered(gradientProgram, gradientShape(plan, owns, features, 'features', kinds));
   writer.eachShare((share) => {
     writer.rows(share, of('rows'), queries);
     writer.keys(share, of('keys'), keys);
@@ -71,12 +73,11 @@ export type ScoreSums =
 /** The dispatches that give gradients of a bias: dScores (and from it dRelative), or dKeyScores. */
 export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, options: GradientOptions = {}): readonly Launch[] {
   const {features = PLAIN} = options;
-  const {rows} = plan;
   const writer = new Writer(plan, options);
   const owns = sums.kind === 'keys' ? 'keys' : 'rows';
   const program = (kinds: Kinds): Program => remembered(gradientProgram, gradientShape(plan, owns, features, 'scores', kinds));
   if (sums.kind === 'keys') {
-    const records: Joined = {owns: 'keys', size: rows.tile.keys, outputs: [{role: 'dKeyScores', features: 1}]};
+    const records: Joined = {owns: 'keys', outputs: [{role: 'dKeyScores', features: 1}]};
     writer.eachShare((share) => writer.keys(share, program, records, true));
     return Object.freeze(writer.launches);
   }
@@ -87,7 +88,7 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
 
 /** A kernel for each kind of pass, and what its parts leave. */
 type OfKinds = (kinds: Kinds) => Program;
-type Joined = Omit<Records, 'kinds'>;
+type Joined = Omit<Records, 'kinds' | 'size'>;
 
 const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);
 
@@ -123,7 +124,8 @@ class Writer {
     const lines = [share.heads, share.batches] as const;
     for (const pass of this.plan.rows.passes) {
       this.push(...over(program(pass.kinds), 'items', pass, lines, flagsOf(pass)));
-      this.push(...over(sumProgram({...records, kinds: pass.kinds}), 'merges', pass, lines, flagsOf(pass), sumGroups(records)));
+      const of = {kinds: pass.kinds, size: pass.tile.rows};
+      this.push(...over(sumProgram({...records, ...of}), 'merges', pass, lines, flagsOf(pass), sumGroups({...records, ...of})));
     }
   }
 
@@ -140,15 +142,16 @@ class Writer {
     // The shares of a group add up, one after another.
     const again = share.firstHead % group === 0 ? 0 : CONTINUES;
     for (const pass of keys.passes) {
+      const of = {kinds: pass.kinds, size: pass.tile.rows};
       this.push(...over(program(pass.kinds), 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
       this.push(
         ...sums(
-          sumProgram({...records, kinds: pass.kinds}),
+          sumProgram({...records, ...of}),
           'keyMerges',
           pass,
           keyLines,
           flagsOf(pass) | again,
-          sumGroups(records),
+          sumGroups({...records, ...of}),
         ),
       );
     }

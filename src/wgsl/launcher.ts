@@ -86,7 +86,7 @@ export function launcher(
       const x = kinds.heads === 'grid' ? lines[0] : 1;
       const z = kinds.batch === 'grid' ? lines[1] : 1;
       return cut(begin, end, Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups))).map(([from, to]) => {
-        const itemsFirst = of === 'items' && isRowWise(kinds) && isEven(weights, from, to);
+        const itemsFirst = (of === 'items' || of === 'keyItems') && isRowWise(kinds) && isEven(weights, from, to);
         const own = {
           first: sections[of]! + PAIRS[of] * from,
           flags: flags | (itemsFirst ? ITEMS_FIRST : 0),

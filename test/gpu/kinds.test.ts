@@ -1,4 +1,4 @@
-import {gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../src/plan/index.js';
+import {checkWork, gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../src/plan/index.js';
 import {generate, generateGradients, generateScoreGradients, PLAIN} from '../../src/wgsl/index.js';
 import {tailOf} from '../../src/wgsl/terms/fields.js';
 import {mulberry32, oracle, randomInputs, withinLengths, type Attends} from '../oracle.js';
@@ -55,6 +55,18 @@ const CASES: readonly {
     attends: band,
     results: 'gradients',
   },
+  {
+    says: 'rows one by one, in lists',
+    kinds: {...REGULAR, rows: 'list', keys: 'list', mask: 'own'},
+    attends: random,
+    results: 'gradients',
+  },
+  {
+    says: 'rows one by one, heads and sequences by item',
+    kinds: {rows: 'list', keys: 'list', mask: 'own', heads: 'item', batch: 'item'},
+    attends: random,
+    results: 'records',
+  },
 ];
 
 describe('schedules made by hand are computed as the oracle says', () => {
@@ -86,6 +98,31 @@ describe('schedules made by hand are computed as the oracle says', () => {
       expectClose(found.dValue, right.value, 'dValue');
     });
   }
+
+  for (const [says, parts, places] of [
+    ['whole', false, {rows: 'affine', heads: 'grid', batch: 'grid'}],
+    ['in parts, rows in lists, heads by item', true, {rows: 'list', heads: 'item', batch: 'grid'}],
+  ] as const)
+    it(`for rows in fours that share a list of keys, ${says}`, async () => {
+      const kinds: Kinds = {...places, keys: 'list', mask: 'fours'};
+      const attends = onGrid(kinds, random);
+      const {batch, heads, queryLength, headDim, valueDim} = grouped;
+      const inputs = randomInputs(grouped);
+      const plan = handMade(grouped, kinds, attends, parts);
+      if (!parts) checkWork(plan);
+      const rows = 4 * batch * heads * queryLength;
+      const found = await runProgram(
+        backend().device,
+        generate(plan),
+        {
+          ...{query: inputs.query, key: inputs.key, value: inputs.value, schedule: plan.schedule},
+          ...{scratch: 16 * Math.max(1, scratchLayout(plan).total), output: rows * valueDim, rowSums: 2 * rows},
+        },
+        ['output'],
+        {scale: 1 / Math.sqrt(headDim)},
+      );
+      expectClose(found.output, oracle(inputs, attends), 'output');
+    });
 
   for (const [says, ofBatch, ofHeads] of [
     ['single scores', 2, 2],
@@ -153,33 +190,38 @@ describe('schedules made by hand are computed as the oracle says', () => {
     expectClose(found.output, oracle(inputs, random), 'output');
   });
 
-  it('for lists of keys of which a sequence has fewer: what lies behind its end may be anything', async () => {
-    const kinds: Kinds = {...REGULAR, keys: 'list', mask: 'bits'};
-    const attends = onGrid(kinds, random);
-    const keyLengths = [97, 0];
-    const inputs = randomInputs(single);
-    const {keyLength, heads, queryLength, valueDim} = single;
-    const plan = handMade(single, kinds, attends, true);
-    const features = {...PLAIN, lengths: true};
-    const expected = oracle(inputs, withinLengths(attends, keyLengths));
-    for (let at = 0; at < inputs.key.length; at++) {
-      const line = Math.floor(at / (8 * keyLength));
-      if (Math.floor(at / 8) % keyLength >= keyLengths[Math.floor(line / heads)]!) inputs.key[at] = inputs.value[at] = NaN;
-    }
-    const schedule = new Int32Array(2 * tailOf(plan, features, null).pairs);
-    schedule.set(plan.schedule);
-    const found = await runProgram(
-      backend().device,
-      generate(plan, {features}),
-      {
-        ...{query: inputs.query, key: inputs.key, value: inputs.value, schedule, keyLengths: Int32Array.from(keyLengths)},
-        ...{scratch: 16 * scratchLayout(plan).total, output: 8 * heads * queryLength * valueDim, rowSums: 16 * heads * queryLength},
-      },
-      ['output'],
-      {scale: 1 / Math.sqrt(8)},
-    );
-    expectClose(found.output, expected, 'output');
-  });
+  for (const mask of ['bits', 'own', 'fours'] as const)
+    it(`for lists of keys of which a sequence has fewer, ${mask}: what lies behind its end may be anything`, async () => {
+      const kinds: Kinds = {...REGULAR, keys: 'list', mask};
+      const attends = onGrid(kinds, random);
+      const keyLengths = [97, 0];
+      const inputs = randomInputs(single);
+      const {keyLength, heads, queryLength, valueDim} = single;
+      const plan = handMade(single, kinds, attends, true);
+      const features = {...PLAIN, lengths: true};
+      const expected = oracle(inputs, withinLengths(attends, keyLengths));
+      for (let at = 0; at < inputs.key.length; at++) {
+        const line = Math.floor(at / (8 * keyLength));
+        if (Math.floor(at / 8) % keyLength >= keyLengths[Math.floor(line / heads)]!) inputs.key[at] = inputs.value[at] = NaN;
+      }
+      const schedule = new Int32Array(2 * tailOf(plan, features, null).pairs);
+      schedule.set(plan.schedule);
+      const found = await runProgram(
+        backend().device,
+        generate(plan, {features}),
+        {
+          ...{query: inputs.query, key: inputs.key, value: inputs.value, schedule, keyLengths: Int32Array.from(keyLengths)},
+          ...{
+            scratch: 16 * scratchLayout(plan).total,
+            output: 8 * heads * queryLength * valueDim,
+            rowSums: 16 * heads * queryLength,
+          },
+        },
+        ['output'],
+        {scale: 1 / Math.sqrt(8)},
+      );
+      expectClose(found.output, expected, 'output');
+    });
 });
 
 function expectClose(found: Float32Array, right: Float64Array, what: string): void {

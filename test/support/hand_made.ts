@@ -1,6 +1,9 @@
-import {IntList, ITEM, KEY_ITEM, KEY_MERGE, MERGE, pack, SPAN, VISIT, write, type Section} from '../../src/plan/format.js';
+import {ITEM, KEY_ITEM, KEY_MERGE, MERGE, pack, SPAN, VISIT, write} from '../../src/plan/format.js';
 import {
   formatsOf,
+  FOURS,
+  isRowWise,
+  ROW_WISE,
   type GradientPlan,
   type Kinds,
   type Pass,
@@ -11,9 +14,7 @@ import {
 import {causal} from '../../src/pattern/index.js';
 import type {Attends} from '../oracle.js';
 import {planFor, SOFTWARE_DEVICE} from './plans.js';
-
-/** Rows and keys of a tile. */
-const SIZE = 32;
+import {Lists, range, SIZE, Slots} from './schedule_lists.js';
 
 /**
  * A schedule of any mask, whatever its pass names and however: made from the meaning of the words, apart from the planner. Lists of rows are in
@@ -28,6 +29,7 @@ export function handMade(
   base: Plan = planFor(causal(), problem, SOFTWARE_DEVICE, 'fused'),
 ): Plan {
   const {queryLength, keyLength} = problem;
+  if (isRowWise(kinds)) return handMadeRows(problem, kinds, attends, parts, base);
   const lists = new Lists();
   const slots = new Slots();
   for (const {batch, head, line} of linesOf(problem, kinds)) {
@@ -66,6 +68,49 @@ export function handMade(
   };
 }
 
+/** Trips of a part. */
+const TRIPS = 3;
+
+/** Row by row: `parts` of 12 keys, of which short rows have nothing in the last. */
+function handMadeRows(problem: Problem, kinds: Kinds, attends: Attends, parts: boolean, base: Plan): Plan {
+  const lists = new Lists();
+  const slots = new Slots();
+  const tile = kinds.mask === 'fours' ? FOURS : ROW_WISE;
+  const weights: number[] = [];
+  for (const {batch, head, line} of linesOf(problem, kinds)) {
+    const order = range(problem.queryLength);
+    if (kinds.rows === 'list') order.reverse();
+    for (let first = 0; first < order.length; first += tile.rows) {
+      const rows = order.slice(first, first + tile.rows);
+      const shown = (row: number, key: number): boolean => attends(row, key, batch, head);
+      const rowsOf = kinds.rows === 'list' ? {firstRow: lists.number(rows), rowStride: 0} : {firstRow: rows[0]!, rowStride: 1};
+      const owned = lists.own(kinds, rows, range(problem.keyLength), shown);
+      const longest = Math.max(...owned.map(({length}) => Math.ceil(length / tile.keys)));
+      const cuts = range(parts ? Math.max(1, Math.ceil(longest / TRIPS)) : 1);
+      const place = {...rowsOf, rows: rows.length, none: 0, line};
+      const slot = cuts.length > 1 ? slots.take(cuts.length) : -1;
+      for (const cut of cuts) {
+        const spanBegin = lists.spans.length / SPAN.words;
+        const [from, to] = parts ? [TRIPS * cut, TRIPS * (cut + 1)] : [0, longest];
+        lists.ownSpans(SPAN, owned, from * tile.keys, to * tile.keys);
+        const number = Math.min(longest, to) - from;
+        weights.push(number);
+        const spanEnd = lists.spans.length / SPAN.words;
+        write(lists.items, ITEM, {...place, number, slot: slot < 0 ? -1 : slot + cut, spanBegin, spanEnd});
+      }
+      if (slot >= 0) write(lists.merges, MERGE, {...place, slotBegin: slot, slotEnd: slot + cuts.length, unused: 0});
+    }
+  }
+  const items = lists.items.length / ITEM.words;
+  return {
+    ...base,
+    ...pack(lists.sections),
+    passes: [passOf(kinds, tile, items, lists.merges.length / MERGE.words, slots.most)],
+    weights: Int32Array.from(weights),
+    slots: slots.most,
+  };
+}
+
 /** The same from the keys. Key tiles write their gradients themselves, or leave records that merges join, two for each tile. */
 export function handMadeGradients(
   problem: Problem,
@@ -74,6 +119,7 @@ export function handMadeGradients(
   results: 'gradients' | 'records',
 ): GradientPlan {
   const {queryLength, keyLength, heads, keyHeads} = problem;
+  const size = isRowWise(kinds) ? ROW_WISE.rows : SIZE;
   const rows = handMade(problem, kinds, attends, results === 'records');
   const lists = new Lists();
   const slots = new Slots();
@@ -85,14 +131,37 @@ export function handMadeGradients(
     lines.some(({batch, head}) => range(queryLength).some((row) => attends(row, key, batch, head)));
   const order = range(keyLength);
   if (kinds.keys === 'list') order.splice(0, Infinity, ...order.reverse().filter(attended));
-  for (let first = 0; first < order.length; first += SIZE) {
-    const keys = order.slice(first, first + SIZE);
+  type Own = {readonly firstKey: number; readonly keyStride: number; readonly keys: number};
+  const addMerge = (own: Own, slot: number, head: number, line: number): void => {
+    const named = kinds.heads === 'item';
+    if (slot < 0 || (named && head % group !== group - 1)) return;
+    const count = named ? 2 * group : 2;
+    write(lists.merges, KEY_MERGE, {...own, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line});
+  };
+  for (let first = 0; first < order.length; first += size) {
+    const keys = order.slice(first, first + size);
     const keysOf = kinds.keys === 'list' ? {firstKey: lists.number(keys), keyStride: 0} : {firstKey: keys[0]!, keyStride: 1};
     const own = {...keysOf, keys: keys.length};
     for (const {batch, head, line} of lines) {
       const shown = (row: number, key: number): boolean => attends(row, key, batch, head);
       const met = range(queryLength);
       if (kinds.rows === 'list') met.reverse();
+      if (isRowWise(kinds)) {
+        const owned = lists.own(kinds, keys, met, (key, row) => shown(row, key));
+        const longest = Math.max(...owned.map(({length}) => Math.ceil(length / ROW_WISE.keys)));
+        const halves = results === 'records' ? [0, Math.floor(longest / 2), longest] : [0, longest];
+        const slot = results === 'records' ? slots.take(2) : -1;
+        for (let cut = 0; cut + 1 < halves.length; cut++) {
+          const visitBegin = lists.spans.length / VISIT.words;
+          const [from, to] = [halves[cut]!, halves[cut + 1]!];
+          lists.ownSpans(VISIT, owned, from * ROW_WISE.keys, to * ROW_WISE.keys);
+          weights.push(to - from);
+          const visitEnd = lists.spans.length / VISIT.words;
+          write(lists.items, KEY_ITEM, {...own, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number: to - from, line});
+        }
+        addMerge(own, slot, head, line);
+        continue;
+      }
       const rowsOf = kinds.rows === 'list' ? {firstRow: lists.number(met), rowStride: 0} : {firstRow: 0, rowStride: 1};
       const number = first;
       const [mask, bitStride] =
@@ -110,15 +179,17 @@ export function handMadeGradients(
         weights.push(Math.ceil((end! - begin!) / rows.tile.rows));
         write(lists.items, KEY_ITEM, {...own, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number, line});
       }
-      const named = kinds.heads === 'item';
-      if (slot >= 0 && (!named || head % group === group - 1)) {
-        const count = named ? 2 * group : 2;
-        write(lists.merges, KEY_MERGE, {...own, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line});
-      }
+      addMerge(own, slot, head, line);
     }
   }
   const {schedule, offsets} = pack(lists.sections, rows.schedule);
-  const pass = passOf(kinds, rows.tile, lists.items.length / KEY_ITEM.words, lists.merges.length / KEY_MERGE.words, slots.most);
+  const pass = passOf(
+    kinds,
+    isRowWise(kinds) ? ROW_WISE : rows.tile,
+    lists.items.length / KEY_ITEM.words,
+    lists.merges.length / KEY_MERGE.words,
+    slots.most,
+  );
   return {
     rows: {...rows, schedule},
     keys: {passes: [pass], offsets, slots: slots.most, weights: Int32Array.from(weights)},
@@ -126,8 +197,6 @@ export function handMadeGradients(
     formats: formatsOf('float32'),
   };
 }
-
-const range = (length: number): number[] => Array.from({length}, (_, i) => i);
 
 const passOf = (kinds: Kinds, tile: TileShape, itemEnd: number, mergeEnd: number, slots: number): Pass => ({
   kinds,
@@ -150,85 +219,4 @@ function linesOf({batch, heads}: Problem, kinds: Kinds): {readonly batch: number
       line: kinds.heads === 'item' ? (kinds.batch === 'item' ? b * heads + head : head) : kinds.batch === 'item' ? b : 0,
     })),
   );
-}
-
-/** Slots of a line on the grid: one after another for all lines that items name. */
-class Slots {
-  most = 0;
-
-  take(count: number): number {
-    this.most += count;
-    return this.most - count;
-  }
-}
-
-class Lists {
-  readonly items = new IntList();
-  readonly spans = new IntList();
-  readonly merges = new IntList();
-  private readonly intervals = new IntList();
-  private readonly numbers = new IntList();
-  private readonly bits = new IntList();
-
-  get sections(): Record<Section, Int32Array> {
-    const {items, spans, merges, intervals, numbers, bits} = this;
-    return {
-      items: items.view(),
-      spans: spans.view(),
-      merges: merges.view(),
-      intervals: intervals.view(),
-      numbers: numbers.view(),
-      bits: bits.view(),
-    };
-  }
-
-  /** A list of numbers; returns its pair. */
-  number(list: readonly number[]): number {
-    const pair = this.numbers.length / 2;
-    this.numbers.push(...list, ...(list.length % 2 === 0 ? [] : [0]));
-    return pair;
-  }
-
-  /** Intervals or bits of rows over the keys of a span. */
-  mask(
-    {mask}: Kinds,
-    rows: readonly number[],
-    keys: readonly number[],
-    shown: (row: number, key: number) => boolean,
-  ): [number, number] {
-    if (mask === 'tensor') return [0, 0];
-    if (mask === 'interval') {
-      const number = this.intervals.length / 2;
-      for (let x = 0; x < Math.max(SIZE, rows.length); x++) {
-        const attended = keys.map((key) => x < rows.length && shown(rows[x]!, key));
-        const [lo, hi] = [attended.indexOf(true), attended.lastIndexOf(true) + 1];
-        if (attended.slice(Math.max(0, lo), hi).includes(false)) throw new Error(`the keys of row ${rows[x]} are no interval`);
-        this.intervals.push(Math.max(0, lo), hi);
-      }
-      return [number, 0];
-    }
-    const stride = Math.ceil(keys.length / 64);
-    const pair = this.bits.length / 2;
-    for (let x = 0; x < SIZE; x++) this.word(keys.length, 2 * stride, (y) => x < rows.length && shown(rows[x]!, keys[y]!));
-    return [pair, stride];
-  }
-
-  /** Bits of the keys of a tile, the first of which is number `number`: a pair for each row. */
-  columns(
-    rows: readonly number[],
-    keys: readonly number[],
-    number: number,
-    shown: (row: number, key: number) => boolean,
-  ): [number, number] {
-    const pair = this.bits.length / 2;
-    for (const row of rows)
-      this.word(64, 2, (bit) => bit >= number % 64 && bit - (number % 64) < keys.length && shown(row, keys[bit - (number % 64)]!));
-    return [pair, 1];
-  }
-
-  private word(count: number, words: number, bit: (index: number) => boolean): void {
-    const from = this.bits.grow(words);
-    this.bits.data.fill(0, from, from + words);
-    for (let index = 0; index < count; index++) if (bit(index)) this.bits.data[from + (index >>> 5)]! |= 1 << (index & 31);
-  }
 }

@@ -42,8 +42,8 @@ export const rowKernel = (shape: RowShape): TileKernel => {
   const {rows, keys} = shape;
   return new Kernel(share, rowSteps(share), true).kernel(
     'attendRows',
-    `A workgroup owns ROWS queries of one head, each with keys of its own, of which it takes KEYS a trip.`,
-    `// Invocation (tx, ty) owns columns tx + TX·n (vec4) of row ty: of the query and of each key, and of the output.
+    `A workgroup owns ROWS queries of one head, ${shape.kinds.mask === 'fours' ? 'every four' : 'each'} with keys of its own, of which it takes KEYS a trip.`,
+    `// Invocation (tx, ty) owns columns tx + TX·n (vec4) of ${shape.kinds.mask === 'fours' ? 'rows 4·ty to 4·ty + 3: of queries, of their keys, and of the output' : 'row ty: of the query and of each key, and of the output'}.
 const ROWS = ${rows}u;
 const KEYS = ${keys};`,
   );
@@ -107,7 +107,7 @@ ${owns}`,
     const seen = (i: number): string | null => this.scoring.seen('head', `row${i}`, 'batch');
     return each(this.share.rows, (i) =>
       lines(
-        `let x${i} = ty + ${this.shape.threadsY * i}u;`,
+        `let x${i} = ${this.share.rowNumber(i)};`,
         // Asked for again where rows are written: what is not kept through the loop leaves it registers.
         `let row${i} = ${ownRow(this.shape.kinds, `x${i}`)};`,
         `let query${i} = ${this.share.query.base(`(queryLine + row${i} * params.queryStrides.y)`)};`,

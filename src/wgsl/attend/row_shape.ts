@@ -1,19 +1,19 @@
-import {converts, FORMATS, ROW_WISE, type Kinds} from '../../plan/index.js';
+import {converts, FORMATS, FOURS, ROW_WISE, type Kinds} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import type {Region} from '../tile/flow.js';
 import type {OwnShape, Structure} from '../tile/kernel_shape.js';
+import {partRegions} from '../tile/own_trips.js';
 
 /** Everything the text of the row-wise kernel depends on. */
 export interface RowShape extends OwnShape {
   /** Where neighbours leave their parts of products, in turns; none where they shuffle them. */
-  readonly parts: readonly Region[];
+  readonly parts: readonly (readonly Region[])[];
 }
 
 export function rowShape({problem, device, formats}: Structure, features: Features, kinds: Kinds): RowShape {
-  const {rows, keys, threadsX, threadsY} = ROW_WISE;
+  const {rows, keys, threadsX, threadsY} = kinds.mask === 'fours' ? FOURS : ROW_WISE;
   const shuffles = (device.subgroups?.min ?? 1) >= threadsX;
-  const size = threadsX * threadsY;
-  const parts = shuffles ? [] : [0, 1].map((turn) => ({begin: turn * size, end: (turn + 1) * size}));
+  const parts = partRegions(shuffles, threadsX * threadsY, rows / threadsY);
   return {
     headDim: problem.headDim,
     valueDim: problem.valueDim,
@@ -27,7 +27,7 @@ export function rowShape({problem, device, formats}: Structure, features: Featur
     kinds,
     features,
     valueHalves: FORMATS[formats.value].bytes === 2,
-    memory: size * parts.length,
+    memory: parts.at(-1)?.at(-1)?.end ?? 0,
     parts,
   };
 }

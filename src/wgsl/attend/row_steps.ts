@@ -1,7 +1,8 @@
 import {ceilDiv} from '../../support/index.js';
-import {plain, type Flow, type Region} from '../tile/flow.js';
+import type {Flow, Region} from '../tile/flow.js';
 import {hide} from '../tile/mask.js';
-import {keyAt} from '../tile/places.js';
+import {addParts, eachColumn, orZeros, overTrips} from '../tile/own_trips.js';
+import {numberedKeys} from '../tile/places.js';
 import {Scoring} from '../tile/scoring.js';
 import type {Share} from '../tile/share.js';
 import {ownReads} from '../tile/tile_math.js';
@@ -12,11 +13,11 @@ import type {AttendSteps} from './attend_steps.js';
 import type {RowShape} from './row_shape.js';
 
 /**
- * The row-wise kernel step by step. The invocations of a row each have some columns of its query, of its keys and of its output, and all of its
- * scores, so nothing is joined at the end. All rows of a workgroup make as many trips, for there are barriers in them; who has no keys left reads
- * nothing.
+ * The row-wise kernel step by step. The invocations of a row (or of four that share a list of keys) each have some columns of its query, of its keys
+ * and of its output, and all of its scores, so nothing is joined at the end. All rows of a workgroup make as many trips, for there are barriers in
+ * them; who has no keys left reads nothing.
  *
- * Names in the WGSL: number<j> key of the trip, q<n>_<e> columns of the query, s0_<j> score, m0 running maximum, l0 sum, o0_<c> output.
+ * Names in the WGSL: number<j> key of the trip, q<i>_<n>_<e> columns of a query, s<i>_<j> score, m<i> running maximum, l<i> sum, o<i>_<c> output.
  */
 export const rowSteps = (share: Share<RowShape>): AttendSteps => new Trip(share).steps();
 
@@ -30,44 +31,18 @@ class Trip {
   }
 
   steps(): AttendSteps {
-    const {parts} = this.shape;
-    const before = [{name: 'own columns of the query', reads: [], writes: [], code: this.loadQuery()}];
-    const first = 'let y0 = y.x + KEYS * trip;';
-    const [even, odd] = parts;
-    const loop: Flow =
-      even === undefined || odd === undefined
-        ? {open: 'for (var trip = 0; trip < trips; trip++) {', body: [plain(first), ...this.trip(null)], runs: 'any'}
-        : {
-            // Two trips, each with memory of its own: one barrier a trip is enough.
-            open: 'for (var trip = 0; trip < trips; trip += 2) {',
-            body: [
-              {open: '{', body: [plain(first), ...this.trip(even)], runs: 'once'},
-              {
-                open: 'if (trip + 1 < trips) {',
-                body: [plain('let y0 = y.x + KEYS * (trip + 1);'), ...this.trip(odd)],
-                runs: 'between',
-              },
-            ],
-            runs: 'any',
-          };
-    return {before, tile: [loop], after: []};
+    const before = [{name: 'own columns of queries', reads: [], writes: [], code: each(this.share.rows, (i) => this.loadQuery(i))}];
+    return {before, tile: [overTrips('y.x', this.shape.parts, (parts) => this.trip(parts))], after: []};
   }
 
-  private trip(parts: Region | null): Flow[] {
-    const scores = lines(
-      this.numbers(),
-      each(this.share.keys, (j) => `var s0_${j} = 0.0;`, ' '),
-      this.whereLeft(this.products()),
-    );
-    const rest = {name: 'probabilities and values', reads: [], writes: [], code: this.whereLeft(this.attend())};
-    if (parts === null) {
-      const code = lines(scores, this.shuffle());
-      return [{name: 'scores', reads: [], writes: [], code}, rest];
-    }
+  private trip(parts: readonly Region[]): Flow[] {
+    const {rows, keys} = this.share;
+    const names = Array.from({length: rows}, (_, i) => this.scoresOf(i));
+    const declared = names.map((own) => own.map((name) => `var ${name} = 0.0;`).join(' '));
+    const numbers = numberedKeys(this.shape.kinds, keys);
     return [
-      {name: 'parts of scores', reads: [], writes: [parts], code: lines(scores, this.publish(parts))},
-      {name: 'scores', reads: [parts], writes: [], code: this.collect(parts)},
-      rest,
+      ...addParts(this.shape, this.share, parts, names, lines(numbers, ...declared, this.whereLeft(this.products()))),
+      {name: 'probabilities and values', reads: [], writes: [], code: this.whereLeft(this.attend())},
     ];
   }
 
@@ -75,117 +50,96 @@ class Trip {
     return `if (y0 < y.y) {\n${code}\n}`;
   }
 
-  private loadQuery(): string {
+  private scoresOf(i: number): string[] {
+    return Array.from({length: this.share.keys}, (_, j) => `s${i}_${j}`);
+  }
+
+  /** The columns of a query that meet those of keys which this invocation has. */
+  private loadQuery(i: number): string {
     const {query, key} = this.share;
-    const parts = key.floats('').length;
-    return this.eachColumn(key, (n, column, inside) => {
+    const formats = {ownColumns: query.columns, own: (c: string) => query.floats(c), staged: (c: string) => key.floats(c)};
+    return eachColumn(key, this.shape.threadsX, (n, column, inside) => {
       let part = 0;
-      const reads = ownReads({ownColumns: query.columns, own: (c) => query.floats(c), staged: (c) => key.floats(c)}, parts, column);
+      const reads = ownReads(formats, key.floats('').length, column);
       return lines(
         ...reads.map(({column: own, floats}, read) => {
-          const name = `query0_${n}_${read}`;
-          const load = `${query.load('query0', own)}${this.share.sideScale('query')}`;
-          const four = floats(name).map(
-            (text) => `let q${n}_${part++} = ${inside === null ? text : `select(vec4f(), ${text}, ${inside})`};`,
-          );
-          return lines(`let ${name} = ${load};`, ...four);
+          const name = `query${i}_${n}_${read}`;
+          const fours = floats(name).map((four) => `let q${i}_${n}_${part++} = ${orZeros('vec4f', four, inside)};`);
+          return lines(`let ${name} = ${query.load(`query${i}`, own)}${this.share.sideScale('query')};`, ...fours);
         }),
       );
     });
   }
 
-  /** Past the end of a row its last key, which is read and hidden. */
-  private numbers(): string {
-    const {kinds} = this.shape;
-    return each(this.share.keys, (j) => `let number${j} = ${keyAt(kinds, `min(y0 + ${j}, y.y - 1)`)};`);
-  }
-
   private products(): string {
-    const {key} = this.share;
-    const place = (j: number): string => `let key${j} = ${key.base(`(keyLine + u32(number${j}) * params.keyStrides.y)`)};`;
-    const load = (j: number): string =>
-      this.eachColumn(key, (n, column, inside) => {
-        const four = `${key.load(`key${j}`, column)}${this.share.sideScale('key')}`;
-        const own = inside === null ? four : `select(${key.element === 'vec4u' ? 'vec4u()' : 'vec4f()'}, ${four}, ${inside})`;
-        return `let k${j}_${n} = ${own};`;
-      });
-    const product = (j: number): string => {
-      const columns = ceilDiv(key.columns, this.shape.threadsX);
-      const dots = Array.from({length: columns}, (_, n) => key.floats(`k${j}_${n}`).map((four, e) => `dot(q${n}_${e}, ${four})`));
-      return `s0_${j} = ${dots.flat().join(' + ')};`;
-    };
-    const {keys} = this.share;
-    return lines(each(keys, place), each(keys, load), each(keys, product));
-  }
-
-  private shuffle(): string {
-    const distances = [1, 2, 4].filter((distance) => distance < this.shape.threadsX);
-    const step = (distance: number): string =>
-      each(this.share.keys, (j) => `s0_${j} += subgroupShuffleXor(s0_${j}, ${distance}u);`, ' ');
-    return lines(...distances.map(step));
-  }
-
-  private publish({begin}: Region): string {
-    const scores = Array.from({length: this.share.keys}, (_, j) => `s0_${j}`);
-    return `memory[${begin}u + lane] = ${this.share.pack(`vec4f(${scores.join(', ')})`)};`;
-  }
-
-  private collect({begin}: Region): string {
+    const {key, rows, keys} = this.share;
     const {threadsX} = this.shape;
-    const parts = Array.from({length: threadsX}, (_, x) => this.share.unpack(`memory[own + ${begin + x}u]`));
+    const load = (j: number): string =>
+      eachColumn(key, threadsX, (n, column, inside) => {
+        const loaded = `${key.load(`key${j}`, column)}${this.share.sideScale('key')}`;
+        return `let k${j}_${n} = ${orZeros(key.element, loaded, inside)};`;
+      });
+    const floats = (j: number): string[] =>
+      Array.from({length: ceilDiv(key.columns, threadsX)}, (_, n) => n).flatMap((n) =>
+        key.floats(`k${j}_${n}`).map((four, e) => `let key${j}_${n}_${e} = ${four};`),
+      );
+    const packed = key.floats('').length > 1;
+    const product = (i: number, j: number): string => {
+      const dots = Array.from({length: ceilDiv(key.columns, threadsX)}, (_, n) =>
+        key.floats(`k${j}_${n}`).map((four, e) => `dot(q${i}_${n}_${e}, ${packed ? `key${j}_${n}_${e}` : four})`),
+      );
+      return `s${i}_${j} = ${dots.flat().join(' + ')};`;
+    };
     return lines(
-      `let own = ty * ${threadsX}u;`,
-      `let sum = ${tree(parts, (a, b) => `(${a} + ${b})`)};`,
-      each(this.share.keys, (j) => `s0_${j} = sum.${'xyzw'[j]};`, ' '),
+      each(keys, (j) => this.placeOf('key', key, j)),
+      each(keys, load),
+      packed ? each(keys, (j) => floats(j).join(' ')) : '',
+      each(rows, (i) => each(keys, (j) => product(i, j))),
     );
+  }
+
+  private placeOf(name: string, access: RowAccess, j: number): string {
+    return `let ${name}${j} = ${access.base(`(keyLine + u32(number${j}) * params.keyStrides.y)`)};`;
   }
 
   private attend(): string {
     const {features, kinds} = this.shape;
-    const {keys, columns} = this.share;
-    const scores = Array.from({length: keys}, (_, j) => `s0_${j}`);
+    const {rows, keys, columns, value} = this.share;
+    const softmax = (i: number): string => {
+      const scores = this.scoresOf(i);
+      return lines(
+        `let next${i} = max(m${i}, ${tree(scores, (a, b) => `max(${a}, ${b})`)});`,
+        `let shrink${i} = exp2(${power(`m${i} - next${i}`, features)}); m${i} = next${i};`,
+        scores.map((s) => `${s} = exp2(${power(`${s} - next${i}`, features)});`).join(' '),
+        `l${i} = fma(l${i}, shrink${i}, ${tree(scores, (a, b) => `(${a} + ${b})`)});`,
+        // What is dropped counts in the sum all the same.
+        this.scoring.keeps ? each(keys, (j) => `s${i}_${j} *= ${this.scoring.kept(i, j)};`) : '',
+        each(columns, (c) => `o${i}_${c} *= shrink${i};`, ' '),
+      );
+    };
     return lines(
       each(keys, (j) => this.scoring.key(j, `number${j}`)),
-      each(keys, (j) => this.scoring.pair(`s0_${j}`, 0, j)),
+      each(rows, (i) => each(keys, (j) => this.scoring.pair(`s${i}_${j}`, i, j))),
       hide(this.share.masked(this.scoring.clip(kinds))),
-      `let next = max(m0, ${tree(scores, (a, b) => `max(${a}, ${b})`)});`,
-      `let shrink = exp2(${power('m0 - next', features)}); m0 = next;`,
-      each(keys, (j) => `s0_${j} = exp2(${power(`s0_${j} - next`, features)});`, ' '),
-      `l0 = fma(l0, shrink, ${tree(scores, (a, b) => `(${a} + ${b})`)});`,
-      // What is dropped counts in the sum all the same.
-      this.scoring.keeps ? each(keys, (j) => `s0_${j} *= ${this.scoring.kept(0, j)};`) : '',
-      each(columns, (c) => `o0_${c} *= shrink;`, ' '),
-      this.weighValues(),
+      each(rows, softmax),
+      each(keys, (j) => this.placeOf('value', value, j)),
+      each(keys, (j) => this.weighValue(j)),
     );
   }
 
-  private weighValues(): string {
-    const {value} = this.share;
-    const {keys} = this.share;
-    const place = (j: number): string => `let value${j} = ${value.base(`(keyLine + u32(number${j}) * params.keyStrides.y)`)};`;
+  private weighValue(j: number): string {
+    const {value, rows} = this.share;
     const perColumn = value.floats('').length;
-    const load = (j: number): string =>
-      this.eachColumn(value, (n, column) => `let v${j}_${n} = ${value.load(`value${j}`, column)};`);
-    const add = (j: number): string =>
-      this.eachColumn(value, (n) =>
-        lines(
-          ...value
-            .floats(`v${j}_${n}`)
-            .map(
-              (four, e) => `o0_${perColumn * n + e} = fma(vec4f(s0_${j}), ${this.share.scaled(four)}, o0_${perColumn * n + e});`,
-            ),
-        ),
-      );
-    return lines(each(keys, place), each(keys, load), each(keys, add));
-  }
-
-  /** Own columns of a row, the last one for invocations past its end; `inside` is when there is one, null for always. */
-  private eachColumn({columns}: RowAccess, text: (n: number, column: string, inside: string | null) => string): string {
-    const {threadsX} = this.shape;
-    return each(ceilDiv(columns, threadsX), (n) => {
-      const column = n === 0 ? 'tx' : `(tx + ${threadsX * n}u)`;
-      if (threadsX * (n + 1) <= columns) return text(n, column, null);
-      return text(n, `min(${column}, ${columns - 1}u)`, `${column} < ${columns}u`);
-    });
+    return eachColumn(value, this.shape.threadsX, (n, column) =>
+      lines(
+        `let v${j}_${n} = ${value.load(`value${j}`, column)};`,
+        ...value.floats(`v${j}_${n}`).map((four, e) => {
+          const name = `value${j}_${n}_${e}`;
+          const c = perColumn * n + e;
+          const sums = each(rows, (i) => `o${i}_${c} = fma(vec4f(s${i}_${j}), ${name}, o${i}_${c});`);
+          return lines(`let ${name} = ${this.share.scaled(four)};`, sums);
+        }),
+      ),
+    );
   }
 }

@@ -8,8 +8,10 @@ import {everyLine, shareLinesOf, shareSlotLine} from '../tile/lines.js';
 import {rowBits} from '../tile/mask.js';
 import {keyAt, ownNumber, ownRow} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, termOperands, tileProgram, type Operand, type TileKernel} from '../tile/shell.js';
-import type {GradientShape} from './gradient_shape.js';
-import {GradientTrip} from './gradient_steps.js';
+import type {GradientShape, OwnedShape, OwnGradientShape} from './gradient_shape.js';
+import {TileTrip} from './gradient_steps.js';
+import type {GradientTrip} from './gradient_trip.js';
+import {OwnTrip} from './own_steps.js';
 
 /**
  * Gradients of queries (a workgroup owns rows and visits keys, over the schedule of a forward pass) or of keys and values (a workgroup owns
@@ -17,20 +19,33 @@ import {GradientTrip} from './gradient_steps.js';
  */
 export const gradientProgram = (shape: GradientShape): Program => tileProgram(gradientKernel(shape));
 
-const NAMES: Record<GradientShape['owns'], Record<GradientShape['wants'], string>> = {
+/** The same row by row, or key by key. */
+export const ownGradientProgram = (shape: OwnGradientShape): Program => tileProgram(ownGradientKernel(shape));
+
+const NAMES: Record<OwnedShape['owns'], Record<OwnedShape['wants'], string>> = {
   rows: {features: 'queryGradients', scores: 'scoreGradients'},
   keys: {features: 'keyGradients', scores: 'keyScoreGradients'},
 };
 
-export function gradientKernel(shape: GradientShape): TileKernel {
-  const {owns, wants, headDim, valueDim, size, memory, features} = shape;
-  const trip = new GradientTrip(shape);
+export const gradientKernel = (shape: GradientShape): TileKernel =>
+  kernel(new TileTrip(shape), NAMES[shape.owns][shape.wants], `const SIZE = ${shape.size};`);
+
+export function ownGradientKernel(shape: OwnGradientShape): TileKernel {
+  const trip = new OwnTrip(shape);
+  const made = kernel(trip, `${NAMES[shape.owns].features}Rows`, `const SIZE = ${shape.size};\nconst KEYS = ${trip.grid.keys};`);
+  const directives = shape.parts.length === 0 ? ['enable subgroups'] : [];
+  return {...made, directives, before: [...made.before, trip.before()]};
+}
+
+function kernel(trip: GradientTrip, name: string, constants: string): TileKernel {
+  const {shape} = trip;
+  const {owns, wants, headDim, valueDim, memory, features} = shape;
   return {
-    name: NAMES[owns][wants],
+    name,
     says: `
 // Gradients of ${owns === 'rows' ? 'queries: a workgroup owns SIZE rows of one head and visits their keys' : 'keys and values: a workgroup owns SIZE keys and visits the rows of one head'}, SIZE at a time.
 // query, key [.., ${headDim}]  value, dOutput [.., ${valueDim}].  Invocation (tx, ty) owns numbers ty + TY·i, and meets tx + TX·j.
-const SIZE = ${size};`,
+${constants}`,
     operands: [...operands(shape), ...termOperands(trip.scoring)],
     features,
     functions: lines(trip.scoring.functions, wants === 'features' ? trip.scoring.slopeFunctions : ''),
@@ -41,7 +56,7 @@ const SIZE = ${size};`,
   };
 }
 
-function operands({owns, wants, headDim, valueDim, direct}: GradientShape): Operand[] {
+function operands({owns, wants, headDim, valueDim, direct}: OwnedShape): Operand[] {
   const read = (role: BindingRole, dim: number): Operand => rowsIn(role, rowAccess(role, dim));
   const written = (role: BindingRole, dim: number): Operand => rowsOut(role, rowAccess(role, dim, true));
   const pairs = owns === 'rows' && wants === 'scores';
@@ -78,7 +93,7 @@ const CONTINUED = 'let continues = (params.flags & CONTINUES) != 0u;';
 const add = (to: RowAccess, base: string, column: string, sum: string): string =>
   `if (continues) { ${to.store(base, column, `${to.load(base, column)} + ${sum}`)} } else { ${to.store(base, column, sum)} }`;
 
-function ownRows(shape: GradientShape, trip: GradientTrip): Own {
+function ownRows(shape: OwnedShape, trip: GradientTrip): Own {
   const {headDim, valueDim, threadsX, threadsY, kinds, wants} = shape;
   const {rows} = trip.grid;
   const width = ceilDiv(headDim, 4);
@@ -120,7 +135,7 @@ function ownRows(shape: GradientShape, trip: GradientTrip): Own {
   };
 }
 
-function ownKeys(shape: GradientShape, trip: GradientTrip): Own {
+function ownKeys(shape: OwnedShape, trip: GradientTrip): Own {
   const {headDim, valueDim, threadsX, threadsY, direct, meeting, kinds} = shape;
   const {rows} = trip.grid;
   const [headWidth, valueWidth] = [ceilDiv(headDim, 4), ceilDiv(valueDim, 4)];

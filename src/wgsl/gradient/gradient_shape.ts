@@ -1,12 +1,13 @@
-import {REGULAR, type GradientPlan, type Kinds} from '../../plan/index.js';
+import {REGULAR, ROW_WISE, type GradientPlan, type Kinds} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
+import {partRegions} from '../tile/own_trips.js';
 import type {Features} from '../text/features.js';
 import {split, type Columns} from '../tile/columns.js';
 import type {Summation} from '../tile/products.js';
 
-/** Everything the text of a gradient kernel depends on. The side that a workgroup owns stays in registers, the other is staged. */
-export interface GradientShape {
+/** What the texts of all gradient kernels depend on. */
+export interface OwnedShape {
   readonly owns: 'rows' | 'keys';
   /** What becomes of the gradients of scores: sums of features, or they are wanted themselves: for each pair (rows), summed over rows (keys). */
   readonly wants: 'features' | 'scores';
@@ -20,6 +21,14 @@ export interface GradientShape {
   /** Key tiles without a slot write gradients of keys and values themselves. */
   readonly direct: boolean;
   readonly features: Features;
+  /** Sums over rows meet in a vec4 for each invocation and own key. */
+  readonly meeting: Region | null;
+  /** Units of 16 bytes of workgroup memory. */
+  readonly memory: number;
+}
+
+/** Everything the text of a gradient kernel over tiles depends on. The side that a workgroup owns stays in registers, the other is staged. */
+export interface GradientShape extends OwnedShape {
   readonly unroll: {readonly scores: number; readonly values: number};
   /** The products with staged keys (or queries), and with staged values (or gradients of the output), a range of columns at a time. */
   readonly headColumns: readonly Columns[];
@@ -28,10 +37,39 @@ export interface GradientShape {
   /** Sums of headDim columns, and for keys of valueDim columns. */
   readonly headSum: Summation | null;
   readonly valueSum: Summation | null;
-  /** Sums over rows meet in a vec4 for each invocation and own key. */
-  readonly meeting: Region | null;
-  /** Units of 16 bytes of workgroup memory. */
-  readonly memory: number;
+}
+
+/** The same row by row, or key by key. */
+export interface OwnGradientShape extends OwnedShape {
+  /** Where neighbours leave their parts of both products, in turns; none where they shuffle them. */
+  readonly parts: readonly (readonly Region[])[];
+}
+
+export function ownGradientShape(
+  {rows, results}: GradientPlan,
+  owns: 'rows' | 'keys',
+  features: Features,
+  kinds: Kinds,
+): OwnGradientShape {
+  const {headDim, valueDim} = rows.problem;
+  const {rows: size, threadsX, threadsY} = ROW_WISE;
+  const shuffles = (rows.device.subgroups?.min ?? 1) >= threadsX;
+  const parts = partRegions(shuffles, threadsX * threadsY, 2);
+  return {
+    owns,
+    wants: 'features',
+    headDim,
+    valueDim,
+    size,
+    threadsX,
+    threadsY,
+    kinds,
+    direct: owns === 'keys' && results === 'gradients',
+    features,
+    meeting: null,
+    memory: parts.at(-1)?.at(-1)?.end ?? 0,
+    parts,
+  };
 }
 
 export function gradientShape(

@@ -1,4 +1,4 @@
-import {SPAN, VISIT, type Kinds} from '../../plan/index.js';
+import {FOUR_BITS, SPAN, VISIT, type Kinds} from '../../plan/index.js';
 import {each, lines} from '../text/text.js';
 import {ownNumber, pairOf, type Owns} from './places.js';
 import type {Grid} from './tile_math.js';
@@ -21,7 +21,7 @@ export function spanMask({owns, kinds: {mask, keys}}: Pick<Masked, 'owns' | 'kin
     if (keys === 'list') throw new Error('a mask tensor has bits of all keys in order; those of a list have bits in the schedule');
     return '';
   }
-  if (mask === 'own') return '';
+  if (mask === 'own' || mask === 'fours') return '';
   const full =
     owns === 'rows'
       ? `let full = ${pairOf(SPAN, 'full', 'span')}; // keys that every row attends to`
@@ -50,6 +50,10 @@ function hideOfRows({kinds: {mask}, clip, size, width, grid: {rows, keys, thread
   const inPart = (body: string): string =>
     `if (y0 < full.x || y0 + ${size} > ${clip === '' ? 'full.y' : 'min(full.y, y.y)'}) {\n${body}\n}`;
   if (mask === 'own') return each(keys, (j) => hidden(0, j, `y0 + ${j} < y.y`));
+  if (mask === 'fours') {
+    const attends = (i: number, j: number): string => `(word${j} & ${1 << (FOUR_BITS + i)}) != 0 && y0 + ${j} < y.y`;
+    return each(rows, (i) => each(keys, (j) => hidden(i, j, attends(i, j))));
+  }
   const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
   if (mask === 'interval') {
     const last = clip === '' ? 'own.y' : 'min(own.y, y.y)';
@@ -84,6 +88,11 @@ function hideOfKeys({kinds, clip, size, grid: {rows, keys, threadsX}}: Masked): 
   const all = (shown: (i: number, j: number) => string): string => each(rows, (i) => each(keys, (j) => hidden(i, j, shown(i, j))));
   const inside = (j: number): string => `begin + i32(tx) + ${threadsX * j} < visited.y`;
   const padding = clip === '' ? '' : all((i) => `key${i} < keysLeft`);
+  if (mask === 'own')
+    return lines(
+      all((_, j) => `y0 + ${j} < visited.y`),
+      padding,
+    );
   if (mask === 'tensor') {
     return lines(
       each(keys, (j) => rowBits(kinds, j)),

@@ -1,5 +1,5 @@
-import {ITEM, KEY_ITEM, type Kinds, type RecordFormat} from '../../plan/index.js';
-import {lines} from '../text/text.js';
+import {FOUR_BITS, ITEM, KEY_ITEM, type Kinds, type RecordFormat} from '../../plan/index.js';
+import {each, lines} from '../text/text.js';
 
 /**
  * Where rows and keys lie that a schedule names. Kernels reach them by what stands here (and lines by lines.ts); which words a record has, and in which
@@ -54,6 +54,18 @@ export const keyRowAt = ({keys}: Pick<Kinds, 'keys'>, y: string): string =>
 export const keyRows = ({keys}: Pick<Kinds, 'keys'>): string =>
   keys === 'affine' ? 'let keyRows = keysOf * i32(params.keyStrides.y);' : '';
 
+/** The keys number<j> that a row-wise trip meets from number y0 of a span on: past its end the last one, which is read and hidden. */
+export function numberedKeys(kinds: Pick<Kinds, 'keys' | 'mask'>, count: number): string {
+  const key = (j: number): string => keyAt(kinds, `min(y0 + ${j}, y.y - 1)`);
+  if (kinds.mask !== 'fours') return each(count, (j) => `let number${j} = ${key(j)};`);
+  // The highest byte says which of the four rows attend.
+  return each(count, (j) => `let word${j} = ${key(j)}; let number${j} = word${j} & ${(1 << FOUR_BITS) - 1};`);
+}
+
+/** The span that number ty of an item has for its own, or row ty of every four. */
+export const ownSpanNumber = (kinds: Pick<Kinds, 'mask'>, begin: string): string =>
+  `${begin} + min(i32(ty), ${kinds.mask === 'fours' ? '(owned.x + 3) / 4' : 'owned.x'} - 1)`;
+
 /** What the others need. */
 export const placeFunctions = ({rows, keys}: Pick<Kinds, 'rows' | 'keys'>): string =>
   rows === 'list' || keys === 'list'
@@ -67,7 +79,7 @@ fn numberAt(list: i32, index: i32) -> i32 {
     : '';
 
 /** Clips the keys \`y\` of a span to those below \`keyCount\`, what their sequence has. Keys of a list ascend. */
-export function clipKeys({keys}: Pick<Kinds, 'keys'>, keyCount: string): string {
+export function clipKeys({keys, mask}: Pick<Kinds, 'keys' | 'mask'>, keyCount: string): string {
   if (keys === 'affine') {
     return lines(
       `let keysLeft = ${keyCount} - keysOf.x;`,
@@ -80,7 +92,7 @@ export function clipKeys({keys}: Pick<Kinds, 'keys'>, keyCount: string): string 
     'var below = y.x;',
     'while (below < y.y) {',
     'let middle = (below + y.y) / 2;',
-    `if (${keyAt({keys}, 'middle')} < keyCount) { below = middle + 1; } else { y.y = middle; }`,
+    `if (${mask === 'fours' ? `(${keyAt({keys}, 'middle')} & ${(1 << FOUR_BITS) - 1})` : keyAt({keys}, 'middle')} < keyCount) { below = middle + 1; } else { y.y = middle; }`,
     '}',
   );
 }

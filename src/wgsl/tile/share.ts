@@ -42,6 +42,12 @@ export class Share<Shape extends OwnShape = OwnShape> {
     this.threads = shape.threadsX * shape.threadsY;
   }
 
+  /** Number i of the rows of this invocation, among those of the tile. Four that share a list follow one another. */
+  rowNumber(i: number): string {
+    const {kinds, threadsY} = this.shape;
+    return kinds.mask === 'fours' ? `${this.rows}u * ty + ${i}u` : `ty + ${threadsY * i}u`;
+  }
+
   get grid(): Grid {
     const {threadsX, threadsY} = this.shape;
     return {threadsX, threadsY, rows: this.rows, keys: this.keys};

@@ -1,4 +1,4 @@
-import {isRowWise, ITEM, KEY_ITEM, SPAN, VISIT} from '../../plan/index.js';
+import {isRowWise, type Kinds, ITEM, KEY_ITEM, SPAN, VISIT} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import {program} from '../text/make_program.js';
 import {NUMBERS} from '../text/numbers.js';
@@ -10,7 +10,7 @@ import type {RowAccess} from '../text/row_access.js';
 import {lines} from '../text/text.js';
 import {plain, textOf, type Block, type Flow} from './flow.js';
 import {maskFunctions, spanMask, type Masked} from './mask.js';
-import {itemWords, keyRows, letPair, ownNumber, pairOf, placeFunctions, recordFrom} from './places.js';
+import {itemWords, keyRows, letPair, ownSpanNumber, pairOf, placeFunctions, recordFrom} from './places.js';
 import type {Scoring} from './scoring.js';
 import type {Grid} from './tile_math.js';
 
@@ -83,13 +83,24 @@ export function overTiles(
 }
 
 /** The span that row ty has for its own, and how many trips over keys the workgroup makes. */
-const ownSpan = ({clip}: Masked): string =>
+const ownSpan = ({owns, clip, kinds}: Masked): string =>
+  owns === 'keys'
+    ? ownVisit(kinds)
+    : lines(
+        `let span = ${recordFrom('params.spans', SPAN, `u32(${ownSpanNumber(kinds, 'spanRange.x')})`)};`,
+        letPair(SPAN, 'keysOf', 'span'),
+        `${clip === '' ? 'let' : 'var'} y = ${pairOf(SPAN, 'y', 'span')}; // (begin, end)`,
+        clip,
+        `let trips = ${pairOf(ITEM, 'place', 'item')}.x; // over keys of the longest row`,
+      );
+
+/** The same of the visit that key ty has. */
+const ownVisit = (kinds: Kinds): string =>
   lines(
-    `let span = ${recordFrom('params.spans', SPAN, `u32(spanRange.x + ${ownNumber('ty')})`)};`,
-    letPair(SPAN, 'keysOf', 'span'),
-    `${clip === '' ? 'let' : 'var'} y = ${pairOf(SPAN, 'y', 'span')}; // (begin, end)`,
-    clip,
-    `let trips = ${pairOf(ITEM, 'place', 'item')}.x; // over keys of the longest row`,
+    `let visit = ${recordFrom('params.spans', VISIT, `u32(${ownSpanNumber(kinds, 'visitRange.x')})`)};`,
+    letPair(VISIT, 'rowsOf', 'visit'),
+    `let visited = ${pairOf(VISIT, 'y', 'visit')}; // (begin, end) of rows`,
+    `let trips = ${pairOf(KEY_ITEM, 'place', 'item')}.x; // over rows of the key that has most`,
   );
 
 /** Where record number `x` of the slot of an item begins, vec4 of `columns` each. */

@@ -183,9 +183,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   } else if (owned.y < 0) {
     m0 = seen0.x; l0 = seen0.y;
   }
-  // own columns of the query
+  // own columns of queries
   let query0_0_0 = queryAt(query0, min(tx, 1u)) * params.sideScale;
-  let q0_0 = select(vec4f(), query0_0_0, tx < 2u);
+  let q0_0_0 = select(vec4f(), query0_0_0, tx < 2u);
   let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
   let keysOf = schedule[span]; // (firstKey, keyStride)
   var y = schedule[span + 1u]; // (begin, end)
@@ -214,17 +214,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         let k1_0 = select(vec4f(), keyAt(key1, min(tx, 1u)) * params.sideScale, tx < 2u);
         let k2_0 = select(vec4f(), keyAt(key2, min(tx, 1u)) * params.sideScale, tx < 2u);
         let k3_0 = select(vec4f(), keyAt(key3, min(tx, 1u)) * params.sideScale, tx < 2u);
-        s0_0 = dot(q0_0, k0_0);
-        s0_1 = dot(q0_0, k1_0);
-        s0_2 = dot(q0_0, k2_0);
-        s0_3 = dot(q0_0, k3_0);
+        s0_0 = dot(q0_0_0, k0_0);
+        s0_1 = dot(q0_0_0, k1_0);
+        s0_2 = dot(q0_0_0, k2_0);
+        s0_3 = dot(q0_0_0, k3_0);
       }
       memory[0u + lane] = vec4f(s0_0, s0_1, s0_2, s0_3);
       // scores
       workgroupBarrier();
       let own = ty * 8u;
-      let sum = (((memory[own + 0u] + memory[own + 1u]) + (memory[own + 2u] + memory[own + 3u])) + ((memory[own + 4u] + memory[own + 5u]) + (memory[own + 6u] + memory[own + 7u])));
-      s0_0 = sum.x; s0_1 = sum.y; s0_2 = sum.z; s0_3 = sum.w;
+      let sum0 = (((memory[own + 0u] + memory[own + 1u]) + (memory[own + 2u] + memory[own + 3u])) + ((memory[own + 4u] + memory[own + 5u]) + (memory[own + 6u] + memory[own + 7u])));
+      s0_0 = sum0.x; s0_1 = sum0.y; s0_2 = sum0.z; s0_3 = sum0.w;
       // probabilities and values
       if (y0 < y.y) {
         let k0 = number0;
@@ -247,27 +247,31 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
         s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
         s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-        let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-        let shrink = exp2((m0 - next) * LOG2_UNIT); m0 = next;
-        s0_0 = exp2((s0_0 - next) * LOG2_UNIT); s0_1 = exp2((s0_1 - next) * LOG2_UNIT); s0_2 = exp2((s0_2 - next) * LOG2_UNIT); s0_3 = exp2((s0_3 - next) * LOG2_UNIT);
-        l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+        let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+        let shrink0 = exp2((m0 - next0) * LOG2_UNIT); m0 = next0;
+        s0_0 = exp2((s0_0 - next0) * LOG2_UNIT); s0_1 = exp2((s0_1 - next0) * LOG2_UNIT); s0_2 = exp2((s0_2 - next0) * LOG2_UNIT); s0_3 = exp2((s0_3 - next0) * LOG2_UNIT);
+        l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
         s0_0 *= kept(random0, k0);
         s0_1 *= kept(random0, k1);
         s0_2 *= kept(random0, k2);
         s0_3 *= kept(random0, k3);
-        o0_0 *= shrink;
+        o0_0 *= shrink0;
         let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 5u;
         let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 5u;
         let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 5u;
         let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 5u;
         let v0_0 = valueAt(value0, min(tx, 1u));
+        let value0_0_0 = (v0_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
         let v1_0 = valueAt(value1, min(tx, 1u));
+        let value1_0_0 = (v1_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
         let v2_0 = valueAt(value2, min(tx, 1u));
+        let value2_0_0 = (v2_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
         let v3_0 = valueAt(value3, min(tx, 1u));
-        o0_0 = fma(vec4f(s0_0), (v0_0 * params.valueScale), o0_0);
-        o0_0 = fma(vec4f(s0_1), (v1_0 * params.valueScale), o0_0);
-        o0_0 = fma(vec4f(s0_2), (v2_0 * params.valueScale), o0_0);
-        o0_0 = fma(vec4f(s0_3), (v3_0 * params.valueScale), o0_0);
+        let value3_0_0 = (v3_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
       }
     }
     if (trip + 1 < trips) {
@@ -287,17 +291,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         let k1_0 = select(vec4f(), keyAt(key1, min(tx, 1u)) * params.sideScale, tx < 2u);
         let k2_0 = select(vec4f(), keyAt(key2, min(tx, 1u)) * params.sideScale, tx < 2u);
         let k3_0 = select(vec4f(), keyAt(key3, min(tx, 1u)) * params.sideScale, tx < 2u);
-        s0_0 = dot(q0_0, k0_0);
-        s0_1 = dot(q0_0, k1_0);
-        s0_2 = dot(q0_0, k2_0);
-        s0_3 = dot(q0_0, k3_0);
+        s0_0 = dot(q0_0_0, k0_0);
+        s0_1 = dot(q0_0_0, k1_0);
+        s0_2 = dot(q0_0_0, k2_0);
+        s0_3 = dot(q0_0_0, k3_0);
       }
       memory[64u + lane] = vec4f(s0_0, s0_1, s0_2, s0_3);
       // scores
       workgroupBarrier();
       let own = ty * 8u;
-      let sum = (((memory[own + 64u] + memory[own + 65u]) + (memory[own + 66u] + memory[own + 67u])) + ((memory[own + 68u] + memory[own + 69u]) + (memory[own + 70u] + memory[own + 71u])));
-      s0_0 = sum.x; s0_1 = sum.y; s0_2 = sum.z; s0_3 = sum.w;
+      let sum0 = (((memory[own + 64u] + memory[own + 65u]) + (memory[own + 66u] + memory[own + 67u])) + ((memory[own + 68u] + memory[own + 69u]) + (memory[own + 70u] + memory[own + 71u])));
+      s0_0 = sum0.x; s0_1 = sum0.y; s0_2 = sum0.z; s0_3 = sum0.w;
       // probabilities and values
       if (y0 < y.y) {
         let k0 = number0;
@@ -320,27 +324,31 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
         s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
         s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-        let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-        let shrink = exp2((m0 - next) * LOG2_UNIT); m0 = next;
-        s0_0 = exp2((s0_0 - next) * LOG2_UNIT); s0_1 = exp2((s0_1 - next) * LOG2_UNIT); s0_2 = exp2((s0_2 - next) * LOG2_UNIT); s0_3 = exp2((s0_3 - next) * LOG2_UNIT);
-        l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+        let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+        let shrink0 = exp2((m0 - next0) * LOG2_UNIT); m0 = next0;
+        s0_0 = exp2((s0_0 - next0) * LOG2_UNIT); s0_1 = exp2((s0_1 - next0) * LOG2_UNIT); s0_2 = exp2((s0_2 - next0) * LOG2_UNIT); s0_3 = exp2((s0_3 - next0) * LOG2_UNIT);
+        l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
         s0_0 *= kept(random0, k0);
         s0_1 *= kept(random0, k1);
         s0_2 *= kept(random0, k2);
         s0_3 *= kept(random0, k3);
-        o0_0 *= shrink;
+        o0_0 *= shrink0;
         let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 5u;
         let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 5u;
         let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 5u;
         let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 5u;
         let v0_0 = valueAt(value0, min(tx, 1u));
+        let value0_0_0 = (v0_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
         let v1_0 = valueAt(value1, min(tx, 1u));
+        let value1_0_0 = (v1_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
         let v2_0 = valueAt(value2, min(tx, 1u));
+        let value2_0_0 = (v2_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
         let v3_0 = valueAt(value3, min(tx, 1u));
-        o0_0 = fma(vec4f(s0_0), (v0_0 * params.valueScale), o0_0);
-        o0_0 = fma(vec4f(s0_1), (v1_0 * params.valueScale), o0_0);
-        o0_0 = fma(vec4f(s0_2), (v2_0 * params.valueScale), o0_0);
-        o0_0 = fma(vec4f(s0_3), (v3_0 * params.valueScale), o0_0);
+        let value3_0_0 = (v3_0 * params.valueScale);
+        o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
       }
     }
   }

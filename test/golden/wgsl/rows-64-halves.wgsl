@@ -90,10 +90,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       o0_1 = had.y * output[to + (2u * tx + 1u)];
     }
   }
-  // own columns of the query
+  // own columns of queries
   let query0_0_0 = queryHalves[query0 + tx];
-  let q0_0 = lower(query0_0_0);
-  let q0_1 = upper(query0_0_0);
+  let q0_0_0 = lower(query0_0_0);
+  let q0_0_1 = upper(query0_0_0);
   let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
   let keysOf = schedule[span]; // (firstKey, keyStride)
   let y = schedule[span + 1u]; // (begin, end)
@@ -116,17 +116,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         let k1_0 = keyHalves[key1 + tx];
         let k2_0 = keyHalves[key2 + tx];
         let k3_0 = keyHalves[key3 + tx];
-        s0_0 = dot(q0_0, lower(k0_0)) + dot(q0_1, upper(k0_0));
-        s0_1 = dot(q0_0, lower(k1_0)) + dot(q0_1, upper(k1_0));
-        s0_2 = dot(q0_0, lower(k2_0)) + dot(q0_1, upper(k2_0));
-        s0_3 = dot(q0_0, lower(k3_0)) + dot(q0_1, upper(k3_0));
+        let key0_0_0 = lower(k0_0); let key0_0_1 = upper(k0_0);
+        let key1_0_0 = lower(k1_0); let key1_0_1 = upper(k1_0);
+        let key2_0_0 = lower(k2_0); let key2_0_1 = upper(k2_0);
+        let key3_0_0 = lower(k3_0); let key3_0_1 = upper(k3_0);
+        s0_0 = dot(q0_0_0, key0_0_0) + dot(q0_0_1, key0_0_1);
+        s0_1 = dot(q0_0_0, key1_0_0) + dot(q0_0_1, key1_0_1);
+        s0_2 = dot(q0_0_0, key2_0_0) + dot(q0_0_1, key2_0_1);
+        s0_3 = dot(q0_0_0, key3_0_0) + dot(q0_0_1, key3_0_1);
       }
       memory[0u + lane] = bitcast<vec4u>(vec4f(s0_0, s0_1, s0_2, s0_3));
       // scores
       workgroupBarrier();
       let own = ty * 8u;
-      let sum = (((bitcast<vec4f>(memory[own + 0u]) + bitcast<vec4f>(memory[own + 1u])) + (bitcast<vec4f>(memory[own + 2u]) + bitcast<vec4f>(memory[own + 3u]))) + ((bitcast<vec4f>(memory[own + 4u]) + bitcast<vec4f>(memory[own + 5u])) + (bitcast<vec4f>(memory[own + 6u]) + bitcast<vec4f>(memory[own + 7u]))));
-      s0_0 = sum.x; s0_1 = sum.y; s0_2 = sum.z; s0_3 = sum.w;
+      let sum0 = (((bitcast<vec4f>(memory[own + 0u]) + bitcast<vec4f>(memory[own + 1u])) + (bitcast<vec4f>(memory[own + 2u]) + bitcast<vec4f>(memory[own + 3u]))) + ((bitcast<vec4f>(memory[own + 4u]) + bitcast<vec4f>(memory[own + 5u])) + (bitcast<vec4f>(memory[own + 6u]) + bitcast<vec4f>(memory[own + 7u]))));
+      s0_0 = sum0.x; s0_1 = sum0.y; s0_2 = sum0.z; s0_3 = sum0.w;
       // probabilities and values
       if (y0 < y.y) {
 
@@ -138,27 +142,35 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
         s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
         s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-        let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-        let shrink = exp2(m0 - next); m0 = next;
-        s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
-        l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-        o0_0 *= shrink; o0_1 *= shrink;
+        let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+        let shrink0 = exp2(m0 - next0); m0 = next0;
+        s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
+        l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+        o0_0 *= shrink0; o0_1 *= shrink0;
         let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 8u;
         let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 8u;
         let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 8u;
         let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 8u;
         let v0_0 = valueHalves[value0 + tx];
+        let value0_0_0 = lower(v0_0);
+        o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
+        let value0_0_1 = upper(v0_0);
+        o0_1 = fma(vec4f(s0_0), value0_0_1, o0_1);
         let v1_0 = valueHalves[value1 + tx];
+        let value1_0_0 = lower(v1_0);
+        o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
+        let value1_0_1 = upper(v1_0);
+        o0_1 = fma(vec4f(s0_1), value1_0_1, o0_1);
         let v2_0 = valueHalves[value2 + tx];
+        let value2_0_0 = lower(v2_0);
+        o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
+        let value2_0_1 = upper(v2_0);
+        o0_1 = fma(vec4f(s0_2), value2_0_1, o0_1);
         let v3_0 = valueHalves[value3 + tx];
-        o0_0 = fma(vec4f(s0_0), lower(v0_0), o0_0);
-        o0_1 = fma(vec4f(s0_0), upper(v0_0), o0_1);
-        o0_0 = fma(vec4f(s0_1), lower(v1_0), o0_0);
-        o0_1 = fma(vec4f(s0_1), upper(v1_0), o0_1);
-        o0_0 = fma(vec4f(s0_2), lower(v2_0), o0_0);
-        o0_1 = fma(vec4f(s0_2), upper(v2_0), o0_1);
-        o0_0 = fma(vec4f(s0_3), lower(v3_0), o0_0);
-        o0_1 = fma(vec4f(s0_3), upper(v3_0), o0_1);
+        let value3_0_0 = lower(v3_0);
+        o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
+        let value3_0_1 = upper(v3_0);
+        o0_1 = fma(vec4f(s0_3), value3_0_1, o0_1);
       }
     }
     if (trip + 1 < trips) {
@@ -178,17 +190,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         let k1_0 = keyHalves[key1 + tx];
         let k2_0 = keyHalves[key2 + tx];
         let k3_0 = keyHalves[key3 + tx];
-        s0_0 = dot(q0_0, lower(k0_0)) + dot(q0_1, upper(k0_0));
-        s0_1 = dot(q0_0, lower(k1_0)) + dot(q0_1, upper(k1_0));
-        s0_2 = dot(q0_0, lower(k2_0)) + dot(q0_1, upper(k2_0));
-        s0_3 = dot(q0_0, lower(k3_0)) + dot(q0_1, upper(k3_0));
+        let key0_0_0 = lower(k0_0); let key0_0_1 = upper(k0_0);
+        let key1_0_0 = lower(k1_0); let key1_0_1 = upper(k1_0);
+        let key2_0_0 = lower(k2_0); let key2_0_1 = upper(k2_0);
+        let key3_0_0 = lower(k3_0); let key3_0_1 = upper(k3_0);
+        s0_0 = dot(q0_0_0, key0_0_0) + dot(q0_0_1, key0_0_1);
+        s0_1 = dot(q0_0_0, key1_0_0) + dot(q0_0_1, key1_0_1);
+        s0_2 = dot(q0_0_0, key2_0_0) + dot(q0_0_1, key2_0_1);
+        s0_3 = dot(q0_0_0, key3_0_0) + dot(q0_0_1, key3_0_1);
       }
       memory[64u + lane] = bitcast<vec4u>(vec4f(s0_0, s0_1, s0_2, s0_3));
       // scores
       workgroupBarrier();
       let own = ty * 8u;
-      let sum = (((bitcast<vec4f>(memory[own + 64u]) + bitcast<vec4f>(memory[own + 65u])) + (bitcast<vec4f>(memory[own + 66u]) + bitcast<vec4f>(memory[own + 67u]))) + ((bitcast<vec4f>(memory[own + 68u]) + bitcast<vec4f>(memory[own + 69u])) + (bitcast<vec4f>(memory[own + 70u]) + bitcast<vec4f>(memory[own + 71u]))));
-      s0_0 = sum.x; s0_1 = sum.y; s0_2 = sum.z; s0_3 = sum.w;
+      let sum0 = (((bitcast<vec4f>(memory[own + 64u]) + bitcast<vec4f>(memory[own + 65u])) + (bitcast<vec4f>(memory[own + 66u]) + bitcast<vec4f>(memory[own + 67u]))) + ((bitcast<vec4f>(memory[own + 68u]) + bitcast<vec4f>(memory[own + 69u])) + (bitcast<vec4f>(memory[own + 70u]) + bitcast<vec4f>(memory[own + 71u]))));
+      s0_0 = sum0.x; s0_1 = sum0.y; s0_2 = sum0.z; s0_3 = sum0.w;
       // probabilities and values
       if (y0 < y.y) {
 
@@ -200,27 +216,35 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
         s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
         s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-        let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-        let shrink = exp2(m0 - next); m0 = next;
-        s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
-        l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-        o0_0 *= shrink; o0_1 *= shrink;
+        let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+        let shrink0 = exp2(m0 - next0); m0 = next0;
+        s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
+        l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+        o0_0 *= shrink0; o0_1 *= shrink0;
         let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 8u;
         let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 8u;
         let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 8u;
         let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 8u;
         let v0_0 = valueHalves[value0 + tx];
+        let value0_0_0 = lower(v0_0);
+        o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
+        let value0_0_1 = upper(v0_0);
+        o0_1 = fma(vec4f(s0_0), value0_0_1, o0_1);
         let v1_0 = valueHalves[value1 + tx];
+        let value1_0_0 = lower(v1_0);
+        o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
+        let value1_0_1 = upper(v1_0);
+        o0_1 = fma(vec4f(s0_1), value1_0_1, o0_1);
         let v2_0 = valueHalves[value2 + tx];
+        let value2_0_0 = lower(v2_0);
+        o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
+        let value2_0_1 = upper(v2_0);
+        o0_1 = fma(vec4f(s0_2), value2_0_1, o0_1);
         let v3_0 = valueHalves[value3 + tx];
-        o0_0 = fma(vec4f(s0_0), lower(v0_0), o0_0);
-        o0_1 = fma(vec4f(s0_0), upper(v0_0), o0_1);
-        o0_0 = fma(vec4f(s0_1), lower(v1_0), o0_0);
-        o0_1 = fma(vec4f(s0_1), upper(v1_0), o0_1);
-        o0_0 = fma(vec4f(s0_2), lower(v2_0), o0_0);
-        o0_1 = fma(vec4f(s0_2), upper(v2_0), o0_1);
-        o0_0 = fma(vec4f(s0_3), lower(v3_0), o0_0);
-        o0_1 = fma(vec4f(s0_3), upper(v3_0), o0_1);
+        let value3_0_0 = lower(v3_0);
+        o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
+        let value3_0_1 = upper(v3_0);
+        o0_1 = fma(vec4f(s0_3), value3_0_1, o0_1);
       }
     }
   }

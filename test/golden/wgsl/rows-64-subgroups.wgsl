@@ -86,11 +86,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       o0_1 = (had.y * params.valueScale) * output[to + (tx + 8u)];
     }
   }
-  // own columns of the query
+  // own columns of queries
   let query0_0_0 = query[query0 + tx];
-  let q0_0 = query0_0_0;
+  let q0_0_0 = query0_0_0;
   let query0_1_0 = query[query0 + (tx + 8u)];
-  let q1_0 = query0_1_0;
+  let q0_1_0 = query0_1_0;
   let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
   let keysOf = schedule[span]; // (firstKey, keyStride)
   let y = schedule[span + 1u]; // (begin, end)
@@ -116,10 +116,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let k2_1 = key[key2 + (tx + 8u)];
       let k3_0 = key[key3 + tx];
       let k3_1 = key[key3 + (tx + 8u)];
-      s0_0 = dot(q0_0, k0_0) + dot(q1_0, k0_1);
-      s0_1 = dot(q0_0, k1_0) + dot(q1_0, k1_1);
-      s0_2 = dot(q0_0, k2_0) + dot(q1_0, k2_1);
-      s0_3 = dot(q0_0, k3_0) + dot(q1_0, k3_1);
+      s0_0 = dot(q0_0_0, k0_0) + dot(q0_1_0, k0_1);
+      s0_1 = dot(q0_0_0, k1_0) + dot(q0_1_0, k1_1);
+      s0_2 = dot(q0_0_0, k2_0) + dot(q0_1_0, k2_1);
+      s0_3 = dot(q0_0_0, k3_0) + dot(q0_1_0, k3_1);
     }
     s0_0 += subgroupShuffleXor(s0_0, 1u); s0_1 += subgroupShuffleXor(s0_1, 1u); s0_2 += subgroupShuffleXor(s0_2, 1u); s0_3 += subgroupShuffleXor(s0_3, 1u);
     s0_0 += subgroupShuffleXor(s0_0, 2u); s0_1 += subgroupShuffleXor(s0_1, 2u); s0_2 += subgroupShuffleXor(s0_2, 2u); s0_3 += subgroupShuffleXor(s0_3, 2u);
@@ -135,31 +135,39 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
       s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
       s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-      let next = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-      let shrink = exp2(m0 - next); m0 = next;
-      s0_0 = exp2(s0_0 - next); s0_1 = exp2(s0_1 - next); s0_2 = exp2(s0_2 - next); s0_3 = exp2(s0_3 - next);
-      l0 = fma(l0, shrink, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-      o0_0 *= shrink; o0_1 *= shrink;
+      let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+      let shrink0 = exp2(m0 - next0); m0 = next0;
+      s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
+      l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+      o0_0 *= shrink0; o0_1 *= shrink0;
       let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 16u;
       let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 16u;
       let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 16u;
       let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 16u;
       let v0_0 = value[value0 + tx];
+      let value0_0_0 = (v0_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
       let v0_1 = value[value0 + (tx + 8u)];
+      let value0_1_0 = (v0_1 * params.valueScale);
+      o0_1 = fma(vec4f(s0_0), value0_1_0, o0_1);
       let v1_0 = value[value1 + tx];
+      let value1_0_0 = (v1_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
       let v1_1 = value[value1 + (tx + 8u)];
+      let value1_1_0 = (v1_1 * params.valueScale);
+      o0_1 = fma(vec4f(s0_1), value1_1_0, o0_1);
       let v2_0 = value[value2 + tx];
+      let value2_0_0 = (v2_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
       let v2_1 = value[value2 + (tx + 8u)];
+      let value2_1_0 = (v2_1 * params.valueScale);
+      o0_1 = fma(vec4f(s0_2), value2_1_0, o0_1);
       let v3_0 = value[value3 + tx];
+      let value3_0_0 = (v3_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
       let v3_1 = value[value3 + (tx + 8u)];
-      o0_0 = fma(vec4f(s0_0), (v0_0 * params.valueScale), o0_0);
-      o0_1 = fma(vec4f(s0_0), (v0_1 * params.valueScale), o0_1);
-      o0_0 = fma(vec4f(s0_1), (v1_0 * params.valueScale), o0_0);
-      o0_1 = fma(vec4f(s0_1), (v1_1 * params.valueScale), o0_1);
-      o0_0 = fma(vec4f(s0_2), (v2_0 * params.valueScale), o0_0);
-      o0_1 = fma(vec4f(s0_2), (v2_1 * params.valueScale), o0_1);
-      o0_0 = fma(vec4f(s0_3), (v3_0 * params.valueScale), o0_0);
-      o0_1 = fma(vec4f(s0_3), (v3_1 * params.valueScale), o0_1);
+      let value3_1_0 = (v3_1 * params.valueScale);
+      o0_1 = fma(vec4f(s0_3), value3_1_0, o0_1);
     }
   }
   if (i32(x0) < owned.x) {

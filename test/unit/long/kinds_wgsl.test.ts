@@ -2,10 +2,11 @@ import {compress} from '../../../src/acsr/index.js';
 import {slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
 import {CORE_DEVICE, makeGradientPlan, REGULAR, type Kinds, type Plan, formatsOf} from '../../../src/plan/index.js';
-import {attendProgram} from '../../../src/wgsl/attend/attend.js';
+import {attendProgram, rowProgram} from '../../../src/wgsl/attend/attend.js';
+import {rowShape} from '../../../src/wgsl/attend/row_shape.js';
 import {mergeProgram} from '../../../src/wgsl/around/merge.js';
-import {gradientProgram} from '../../../src/wgsl/gradient/gradient.js';
-import {gradientShape} from '../../../src/wgsl/gradient/gradient_shape.js';
+import {gradientProgram, ownGradientProgram} from '../../../src/wgsl/gradient/gradient.js';
+import {gradientShape, ownGradientShape} from '../../../src/wgsl/gradient/gradient_shape.js';
 import {sumProgram} from '../../../src/wgsl/gradient/sum_records.js';
 import {PLAIN, type Features, type Program} from '../../../src/wgsl/index.js';
 import {matrixProgram} from '../../../src/wgsl/matrix/matrix.js';
@@ -21,6 +22,14 @@ const KINDS: readonly Kinds[] = (['affine', 'list'] as const).flatMap((rows) =>
       (['grid', 'item'] as const).flatMap((heads) =>
         (['grid', 'item'] as const).map((batch): Kinds => ({rows, keys, mask, heads, batch})),
       ),
+    ),
+  ),
+);
+/** Row by row: rows (and keys, of gradients) any way, and what they meet in lists. */
+const ROW_BY_ROW: readonly Kinds[] = (['affine', 'list'] as const).flatMap((rows) =>
+  (['own', 'fours'] as const).flatMap((mask) =>
+    (['grid', 'item'] as const).flatMap((heads) =>
+      (['grid', 'item'] as const).map((batch): Kinds => ({rows, keys: 'list', mask, heads, batch})),
     ),
   ),
 );
@@ -87,6 +96,34 @@ describe('kernels of every kind of schedule', () => {
           .toEqual([]);
     }, 300_000);
   }
+
+  it('are WGSL that Dawn takes: row by row', async () => {
+    const texts = new Set<string>();
+    const devices = [CORE_DEVICE, {...CORE_DEVICE, subgroups: {min: 8, max: 32}}, {...CORE_DEVICE, float16: true}];
+    for (const device of devices)
+      for (const kinds of ROW_BY_ROW)
+        for (const features of [PLAIN, MORE])
+          for (const [headDim, valueDim] of [
+            [20, 20],
+            [64, 64],
+            [5, 131],
+          ] as const) {
+            const own = {
+              ...base,
+              device,
+              problem: {...problem, headDim, valueDim},
+              formats: formatsOf(device.float16 ? 'float16' : 'float32'),
+            };
+            texts.add(rowProgram(rowShape(own, features, kinds)).code);
+            if (kinds.mask !== 'own' || device.float16) continue;
+            const backward = {...gradients, rows: {...gradients.rows, device, problem: own.problem}};
+            texts.add(ownGradientProgram(ownGradientShape(backward, 'rows', features, kinds)).code);
+            const seen = {...kinds, rows: 'list', keys: kinds.rows} as const;
+            texts.add(ownGradientProgram(ownGradientShape(backward, 'keys', features, seen)).code);
+          }
+    expect(texts.size).toBeGreaterThan(300);
+    for (const code of texts) expect(await compiler.faults(code)).toEqual([]);
+  }, 300_000);
 
   it('branch between no kinds: each names what its own has', () => {
     const codeOf = (kinds: Partial<Kinds>): string => attendProgram(kernelShape(base, PLAIN, {...REGULAR, ...kinds})).code;

@@ -18,7 +18,7 @@ import {
 } from '../../../src/plan/index.js';
 import {KEY_ITEM, KEY_MERGE, read, readNumber, VISIT} from '../../../src/plan/format.js';
 import {asLines} from '../../../src/plan/lines.js';
-import {draftRows} from '../../../src/plan/make_plan.js';
+import {draftRows} from '../../../src/plan/draft_rows.js';
 import {partsOf, WHOLE} from '../../../src/plan/parts.js';
 import {transpose} from '../../../src/plan/transpose.js';
 import {CORPUS, problemOfCase} from '../../corpus.js';
@@ -168,7 +168,7 @@ function expectRight(pattern: Pattern, problem: Problem): void {
       for (const results of RESULTS) {
         for (const mostSlots of [Infinity, 3]) {
           const parts = (weights: readonly number[]) => partsOf(weights, 1, device, {...tile, keys: tile.rows});
-          const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots}, rows);
+          const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows);
           expect(keys.slots).toBeLessThanOrEqual(mostSlots);
           const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
           check({rows: {...work, ...rows, schedule}, keys, results, formats: formatsOf('float32')}, pairs);
