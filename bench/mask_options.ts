@@ -10,6 +10,8 @@ export interface MaskOptions {
   readonly heads: number;
   /** Time heads that differ, too. */
   readonly headed: boolean;
+  /** Time gradients, too. */
+  readonly backward: boolean;
   readonly headDim: number;
   readonly json: string | undefined;
   /** No new row is started after this many seconds. */
@@ -28,6 +30,7 @@ export const MASKS_HELP = `npm run bench:masks -- [options]
   --heads 8                heads
   --headdim 64             features of a head
   --no-headed              leave out heads of different patterns in one call
+  --backward               time gradients, too: a forward and a backward pass by TensorFlow.js
   --json FILE              write the JSON lines to FILE
   --budget 300             start no new row after so many seconds`;
 
@@ -45,6 +48,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
       heads: {type: 'string', default: software ? '2' : '8'},
       headdim: {type: 'string', default: '64'},
       headed: {type: 'boolean', default: true},
+      backward: {type: 'boolean', default: false},
       json: {type: 'string'},
       budget: {type: 'string', default: '300'},
     },
@@ -57,6 +61,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
     implementations: list(values.implementations).map((text) => oneOf('--implementations', text, IMPLEMENTATIONS)),
     heads: positive('--heads', values.heads),
     headed: values.headed,
+    backward: values.backward,
     headDim: positive('--headdim', values.headdim),
     json: values.json,
     budgetSeconds: positive('--budget', values.budget),

@@ -7,10 +7,12 @@ import {MASKS_HELP, parseMaskOptions} from './mask_options.js';
 import {headRows, headsText} from './mask_heads.js';
 import {masksText} from './mask_report.js';
 import {maskRows} from './mask_rows.js';
-import type {MaskRecord} from './records.js';
+import {backwardRow} from './backward.js';
+import type {BackwardRecord, MaskRecord} from './records.js';
 import {clockWords, describeRun, line} from './run_record.js';
 import {SKIPPED} from './skipped.js';
 import {digits} from './table.js';
+import {trainingTables} from './training_report.js';
 import {TierWorkload, type TierBench} from './tier_workload.js';
 import {openTimer} from './timer.js';
 
@@ -45,6 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const start = performance.now();
   const late = (): boolean => performance.now() - start > options.budgetSeconds * 1000;
   const records: MaskRecord[] = [];
+  const backward: BackwardRecord[] = [];
   const add = (record: MaskRecord): void => {
     records.push(record);
     // As they come, so that a run that is stopped leaves what it measured.
@@ -70,14 +73,21 @@ export async function main(args: readonly string[]): Promise<number> {
       );
       for (const system of options.systems)
         for await (const record of maskRows(workload, system, mask, options.implementations, late)) add(record);
+      if (!options.backward || late()) continue;
+      const record = await backwardRow({gpu, timer, batch: 1, heads: options.heads, n, headDim: options.headDim}, mask, null);
+      backward.push(record);
+      if (options.json !== undefined) appendFileSync(options.json, line(record));
+      console.error(`${name} ${n}: ${record.error ?? `backward ${digits(record.backwardMs)} ms`}`);
     }
     workload.dispose();
     if (options.headed)
       for (const system of options.systems)
         for await (const record of headRows(bench, n, options.headDim, system, late)) add(record);
   }
-  for (const text of [masksText(records), headsText(records)]) if (text !== '') console.log(`${text}\n`);
-  if (options.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
-  const failed = ({error}: MaskRecord): boolean => error !== undefined && error !== SKIPPED && !error.startsWith('not granted');
-  return records.some(failed) ? 1 : 0;
+  for (const text of [masksText(records), headsText(records), ...trainingTables(backward)])
+    if (text !== '') console.log(`${text}\n`);
+  if (options.json === undefined) console.log(`\n${[run, ...records, ...backward].map(line).join('')}`);
+  const failed = ({error}: {readonly error?: string}): boolean =>
+    error !== undefined && error !== SKIPPED && !error.startsWith('not granted');
+  return [...records, ...backward].some(failed) ? 1 : 0;
 }

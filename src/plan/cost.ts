@@ -23,11 +23,11 @@ export interface Rates {
 const FEATURES = 64;
 
 export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'headDim' | 'valueDim'>, gpu: Gpu): Rates {
-  const {wide, narrow, low, matrix} = gpu.flopsPerMs;
+  const {wide, narrow, low, matrix, lowMatrix} = gpu.flopsPerMs;
   const onMatrices = tile.queries === 'fragments';
   const full =
     (2 * tile.rows * tile.keys * (headDim + valueDim)) /
-    (onMatrices ? matrix : tile.rows >= 64 ? wide : tile.rows >= 32 ? narrow : low);
+    (onMatrices ? (tile.rows >= 128 ? matrix : lowMatrix) : tile.rows >= 64 ? wide : tile.rows >= 32 ? narrow : low);
   const features = (headDim + valueDim) / (2 * FEATURES);
   return {
     full,

@@ -1,6 +1,7 @@
 import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
+import {ratesOf} from './cost.js';
 import {pack} from './format.js';
 import {TENSORS, type Formats} from './formats.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
@@ -9,6 +10,7 @@ import {draftMask, freezeTiling} from './make_plan.js';
 import {partsOf, WHOLE, type Parts} from './parts.js';
 import {REGULAR, type Plan, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
+import {gpuOf} from './reference.js';
 import {ROW_WISE} from './row_wise.js';
 import {transpose} from './transpose.js';
 
@@ -43,15 +45,16 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   const tile = gradientTile(lines, problem, device);
   // Heads of different patterns choose anew.
   const asked = lines !== null && lines.rows.length > 1 && implementation === 'fused' ? 'auto' : implementation;
-  const draft =
-    lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile, besidesOf(results)).draft;
+  const beside = besidesOf(results, tile);
+  const draft = lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile, beside).draft;
   const kinds = lines === null ? REGULAR : lineKinds(lines);
   const onGrid = gridLines({...REGULAR, ...kinds}, problem);
   const group = problem.heads / problem.keyHeads;
   // Heads that share a head of keys add to its gradients; where each has tiles of its own, one head after another.
   const turnOf =
     kinds.heads === 'item' && results === 'records' ? (line: number): number => (line % problem.heads) % group : () => 0;
-  const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf);
+  const choices = {all: [tile, ...beside], rates: (shape: TileShape) => ratesOf(shape, problem, gpuOf(device))};
+  const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf, choices, onGrid);
   const parts = (weights: readonly number[], shape: TileShape): Parts => partsOf(weights, onGrid, device, shape);
 
   const work = {problem, device, tile, formats: TENSORS, matrix: null};
@@ -67,9 +70,11 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, formats});
 }
 
-/** Gradients of scores have tiles alone. */
-const besidesOf = (results: KeyResults): readonly TileShape[] =>
-  results === 'gradients' || results === 'records' ? [ROW_WISE] : [];
+/** Shapes of what has no arithmetic. Gradients of scores have one. */
+function besidesOf(results: KeyResults, tile: TileShape): readonly TileShape[] {
+  if (results === 'scores' || results === 'nothing') return [];
+  return tile === TILES.wide || tile === WIDE_GRADIENT ? [TILES.narrow, ROW_WISE] : [ROW_WISE];
+}
 
 /** The most rows of partial results of a line on the grid. */
 const slotRows = ({passes}: Pick<Tiling, 'passes'>): number => Math.max(0, ...passes.map(({slots, tile}) => slots * tile.rows));

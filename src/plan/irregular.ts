@@ -169,10 +169,11 @@ export function addIrregular(
   kinds: Kinds,
   order: number,
   lines: readonly number[],
+  owns: 'rows' | 'keys' = 'rows',
 ): void {
   for (const [shape, starts] of of) {
     const rows = someRows(ordered, starts, granule);
-    if (shape === ROW_WISE || shape === FOURS) addOwnRows(draft, rows, shape === FOURS, kinds, order, lines);
-    else addListTiles(draft, rows, shape, kinds, order, lines);
+    if (shape === ROW_WISE || shape === FOURS) addOwnRows(draft, rows, shape === FOURS, kinds, order, lines, owns);
+    else addListTiles(draft, rows, shape, kinds, order, lines, owns);
   }
 }

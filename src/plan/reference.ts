@@ -6,8 +6,14 @@ export interface Gpu {
   readonly multiprocessors: number;
   /** Bytes that all workgroups on a multiprocessor share (measured with an atomic counter). */
   readonly workgroupMemory: number;
-  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles, 16×32 tiles, tensor cores. */
-  readonly flopsPerMs: {readonly wide: number; readonly narrow: number; readonly low: number; readonly matrix: number};
+  /** Computed (not useful) floating-point operations a millisecond, in the inner loops of full tiles: 64×64 tiles, 32×32 tiles, 16×32 tiles; tensor cores with tiles of 128 rows, and of 64, which stand for short or scattered rows: blocks of 64 n = 4,096 .076 ms, Swin .056. */
+  readonly flopsPerMs: {
+    readonly wide: number;
+    readonly narrow: number;
+    readonly low: number;
+    readonly matrix: number;
+    readonly lowMatrix: number;
+  };
   /** A tile with an interval test costs this much of a full one. */
   readonly partialTile: number;
   /** A tile with a bit test per pair: a random half of n = 4,096 takes 1.15 ms, full() 1.02; 1.03 at 16,384 (H200, 2026-11-20). */
@@ -38,7 +44,7 @@ export interface Gpu {
 export const REFERENCE: Gpu = Object.freeze({
   multiprocessors: 132,
   workgroupMemory: 49152,
-  flopsPerMs: Object.freeze({wide: 33e9, narrow: 26e9, low: 19e9, matrix: 220e9}),
+  flopsPerMs: Object.freeze({wide: 33e9, narrow: 26e9, low: 19e9, matrix: 220e9, lowMatrix: 120e9}),
   partialTile: 1.05,
   bitTile: 1.1,
   listTile: 1.13,
@@ -48,7 +54,7 @@ export const REFERENCE: Gpu = Object.freeze({
   ownRowMs: 100e-9,
   ownPairMs: 18e-9,
   ownKeyMs: 34e-9,
-  fourMs: 20e-9,
+  fourMs: 26e-9,
   itemMs: 0.004,
 });
 

@@ -2,8 +2,7 @@ import {ceilDiv} from '../support/index.js';
 import {Draft, TURN, type DraftGroup, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import type {BitRows} from './bit_rows.js';
-import {addListTiles} from './list_tiles.js';
-import {addOwnRows} from './own_rows.js';
+import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
 import type {Kinds, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import {isRowWise} from './row_wise.js';
@@ -16,13 +15,15 @@ type AffineMask = 'interval' | 'bits' | 'tensor';
  * with VISIT in the place of spans. What is affine is not transposed, for a column of an affine pattern need not be an interval: rows keep
  * their [lo, hi), or their bits, and the kernel asks whether its keys lie in it. Listed keys are transposed pair by pair, into lists of rows.
  *
- * `turn` is the order in which lines add to the gradients that they share: the heads of a group, one after another.
+ * `choices`: what they may be tiled by, which need not be what rows have. `turn` is the order in which lines add to the gradients that they share: the heads of a group, one after another.
  */
 export function transpose(
   rows: Draft,
   {queryLength, keyLength}: Problem,
   tile: TileShape,
   turnOf: (line: number) => number,
+  choices: TileChoices,
+  onGrid: number,
 ): Draft {
   const keys = new Draft(tile, rows);
   // Some rows of a line may have one kind of tiles, and others another: the first of them begins all keys.
@@ -35,8 +36,9 @@ export function transpose(
         const at = order + TURN * turn;
         if (kinds.keys === 'list') {
           const pairs = pairsByKey(rows, tiles, kinds, {queryLength, keyLength}, order === 0);
-          if (isRowWise(kinds)) addOwnRows(keys, pairs, false, kinds, at, some, 'keys');
-          else addListTiles(keys, pairs, tile, kinds, at, some, 'keys');
+          const granule = granuleOf(tile);
+          const chosen = chooseIrregular(pairs, granule, choices, some.length * onGrid);
+          addIrregular(keys, chosen, granule, kinds, at, some, 'keys');
           continue;
         }
         const own = keys.group(kinds, at, some);

@@ -4,7 +4,6 @@ import {
   isRowWise,
   type GradientPlan,
   type KeyResults,
-  type Kinds,
   type LineShare,
   type Pass,
   type Problem,
@@ -55,10 +54,12 @@ export function generateGradients(plan: GradientPlan, options: GradientOptions =
       {role: 'dValue', features: valueDim},
     ],
   };
-  const of = (owns: 'rows' | 'keys') => (kinds: Kinds) =>
-    isRowWise(kinds)
-      ? remembered(ownGradientProgram, ownGradientShape(plan, owns, features, kinds))
-      : remembered(gradientProgram, gradientShape(plan, owns, features, 'features', kinds));
+  const of =
+    (owns: 'rows' | 'keys') =>
+    ({kinds, tile}: Pass): Program =>
+      isRowWise(kinds)
+        ? remembered(ownGradientProgram, ownGradientShape(plan, owns, features, kinds))
+        : remembered(gradientProgram, gradientShape(plan, owns, features, 'features', kinds, tile));
   writer.eachShare((share) => {
     writer.rows(share, of('rows'), queries);
     writer.keys(share, of('keys'), keys);
@@ -75,7 +76,7 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   const {features = PLAIN} = options;
   const writer = new Writer(plan, options);
   const owns = sums.kind === 'keys' ? 'keys' : 'rows';
-  const program = (kinds: Kinds): Program => remembered(gradientProgram, gradientShape(plan, owns, features, 'scores', kinds));
+  const program = ({kinds}: Pass): Program => remembered(gradientProgram, gradientShape(plan, owns, features, 'scores', kinds));
   if (sums.kind === 'keys') {
     const records: Joined = {owns: 'keys', outputs: [{role: 'dKeyScores', features: 1}]};
     writer.eachShare((share) => writer.keys(share, program, records, true));
@@ -86,8 +87,8 @@ export function generateScoreGradients(plan: GradientPlan, sums: ScoreSums, opti
   return Object.freeze(writer.launches);
 }
 
-/** A kernel for each kind of pass, and what its parts leave. */
-type OfKinds = (kinds: Kinds) => Program;
+/** The kernel of a pass, and what its parts leave. */
+type OfPass = (pass: Pass) => Program;
 type Joined = Omit<Records, 'kinds' | 'size'>;
 
 const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);
@@ -119,18 +120,18 @@ class Writer {
     }
   }
 
-  rows(share: LineShare, program: OfKinds, records: Joined): void {
+  rows(share: LineShare, program: OfPass, records: Joined): void {
     const {over} = this.on(share);
     const lines = [share.heads, share.batches] as const;
     for (const pass of this.plan.rows.passes) {
-      this.push(...over(program(pass.kinds), 'items', pass, lines, flagsOf(pass)));
+      this.push(...over(program(pass), 'items', pass, lines, flagsOf(pass)));
       const of = {kinds: pass.kinds, size: pass.tile.rows};
       this.push(...over(sumProgram({...records, ...of}), 'merges', pass, lines, flagsOf(pass), sumGroups({...records, ...of})));
     }
   }
 
   /** `apart`: sums stay with their query head, in the layout [batch, heads, keyLength]. */
-  keys(share: LineShare, program: OfKinds, records: Joined, apart = false): void {
+  keys(share: LineShare, program: OfPass, records: Joined, apart = false): void {
     const {rows, keys} = this.plan;
     const {heads, keyHeads} = rows.problem;
     const {items, merges, ...own} = keys.offsets;
@@ -143,7 +144,7 @@ class Writer {
     const again = share.firstHead % group === 0 ? 0 : CONTINUES;
     for (const pass of keys.passes) {
       const of = {kinds: pass.kinds, size: pass.tile.rows};
-      this.push(...over(program(pass.kinds), 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
+      this.push(...over(program(pass), 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
       this.push(
         ...sums(
           sumProgram({...records, ...of}),
@@ -157,7 +158,7 @@ class Writer {
     }
   }
 
-  pairs(share: LineShare, program: OfKinds, [batch, heads, queries, keys]: ScoreShape): void {
+  pairs(share: LineShare, program: OfPass, [batch, heads, queries, keys]: ScoreShape): void {
     const {problem, passes} = this.plan.rows;
     const {one} = this.on(share);
     this.push(one(clearProgram(), elementGrid(batch * heads * queries * keys)));
@@ -168,7 +169,7 @@ class Writer {
         pass.kinds[axis] === 'item' && ofBias < problem[axis] ? problem[axis] : 1;
       for (let firstBatch = 0; firstBatch < turns('batch', batch); firstBatch++)
         for (let firstHead = 0; firstHead < turns('heads', heads); firstHead++)
-          this.push(...this.on({...share, firstBatch, firstHead}).over(program(pass.kinds), 'items', pass, [heads, batch], flags));
+          this.push(...this.on({...share, firstBatch, firstHead}).over(program(pass), 'items', pass, [heads, batch], flags));
     }
   }
 

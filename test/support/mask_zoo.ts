@@ -1,6 +1,7 @@
 // Masks that no named pattern says, by formula and seed: what is irregular comes in kinds, and each kind is irregular in its own way.
 import {fromMask, type Pattern} from '../../src/pattern/index.js';
 import {mulberry32} from '../oracle.js';
+import {shuffled} from './mask_cases.js';
 import {
   bitsOf,
   chance,
@@ -83,14 +84,23 @@ export const MASK_ZOO: readonly ZooMask[] = [
   {name: 'nearest16', says: 'the 16 nearest of random points, in random order', draw: (n) => neighboursOf(n, nearestOf(n, 16, 31))},
   {
     name: 'hub',
-    says: 'the 16 nearest of random points, and one row of all keys',
+    says: 'the 16 nearest of random points, and 8 rows of all keys (one of few)',
     draw: (n) => {
       const [nearest, all] = [nearestOf(n, 16, 32), Array.from({length: n}, (_, key) => key)];
+      const hubs = Array.from({length: n < 1024 ? 1 : 8}, (_, i) => Math.floor(((0.6180339887 * (i + 1)) % 1) * n));
       return neighboursOf(
         n,
-        // A row that the benchmark compares with float64.
-        nearest.map((keys, query) => (query === Math.floor(0.6180339887 * n) ? all : keys)),
+        // One of them is a row that the benchmark compares with float64.
+        nearest.map((keys, query) => (hubs.includes(query) ? all : keys)),
       );
+    },
+  },
+  {
+    name: 'shuffledWindow',
+    says: 'a window of 32 each side, rows and keys in one random order',
+    draw: (n) => {
+      const place = shuffled(n, mulberry32(33));
+      return (query, key) => Math.abs(place[query]! - place[key]!) <= 32;
     },
   },
   {
@@ -124,6 +134,11 @@ export const MASK_ZOO: readonly ZooMask[] = [
     name: 'blocks16',
     says: '10 % of blocks of 16 × 16, and the diagonal ones',
     draw: blocks(16, 0.1, 61, (row, column) => row === column),
+  },
+  {
+    name: 'blocks64',
+    says: '10 % of blocks of 64 × 64, and the diagonal ones',
+    draw: blocks(64, 0.1, 63, (row, column) => row === column),
   },
   {
     name: 'bigBird',

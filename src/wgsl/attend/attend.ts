@@ -159,20 +159,24 @@ ${owns}`,
       each(this.share.columns, (c) =>
         this.share.isInside(c) ? store(c) : `if (${this.share.ownColumn(c)} < ${this.share.outputColumns}u) { ${store(c)} }`,
       );
+    const mean = (i: number, c: number): string =>
+      this.whole ? `select(vec4f(), o${i}_${c} * inverse, has)` : `o${i}_${c} * inverse`;
     const row = (i: number): string =>
       lines(
-        `if (i32(x${i}) < owned.x) {`,
+        `if (i32(x${i}) < owned.x${this.whole ? ' && writes' : ''}) {`,
         this.place(i),
         `let inverse = select(1.0 / ${this.share.scaled(`l${i}`)}, 0.0, l${i} == 0.0);`,
         'if (owned.y < 0) {',
-        columns((c) => this.share.output.store('to', this.share.ownColumn(c), `o${i}_${c} * inverse`)),
+        columns((c) => this.share.output.store('to', this.share.ownColumn(c), mean(i, c))),
         `if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m${i}, l${i}); }`,
         '} else {',
         `let record = ${recordAt(slotLine(this.shape.kinds), 'u32(owned.y)', 'ROWS', `x${i}`, this.share.outputColumns + 1)};`,
-        columns((c) => `scratch[record + ${this.share.ownColumn(c)}] = o${i}_${c} * inverse;`),
+        columns((c) => `scratch[record + ${this.share.ownColumn(c)}] = ${mean(i, c)};`),
         `if (tx == 0u) { scratch[record + ${this.share.outputColumns}u] = vec4f(m${i}, l${i}, 0.0, 0.0); }`,
         '}\n}',
       );
-    return each(this.share.rows, row);
+    // A row without keys here leaves what it found; else it has zeros.
+    const writes = this.whole ? 'let writes = has || owned.y >= 0 || (params.flags & CONTINUES) == 0u;' : '';
+    return lines(writes, each(this.share.rows, row));
   }
 }

@@ -15,11 +15,15 @@ import type {RowShape} from './row_shape.js';
 /**
  * The row-wise kernel step by step. The invocations of a row (or of four that share a list of keys) each have some columns of its query, of its keys
  * and of its output, and all of its scores, so nothing is joined at the end. All rows of a workgroup make as many trips, for there are barriers in
- * them; who has no keys left reads nothing.
+ * them; who has no keys left reads its last one again, and who has none at all anything, which nobody writes. No branches around what is read:
+ * they keep loads from running ahead (H200, 2026-11-30: random pairs 10 % .65 ms with them).
  *
  * Names in the WGSL: number<j> key of the trip, q<i>_<n>_<e> columns of a query, s<i>_<j> score, m<i> running maximum, l<i> sum, o<i>_<c> output.
  */
 export const rowSteps = (share: Share<RowShape>): AttendSteps => new Trip(share).steps();
+
+/** Of four rows a trip without a branch takes SwiftShader minutes to compile, and their values are loaded late anyway. */
+const whereLeft = (code: string): string => `if (y0 < y.y) {\n${code}\n}`;
 
 class Trip {
   private readonly shape: RowShape;
@@ -40,14 +44,17 @@ class Trip {
     const names = Array.from({length: rows}, (_, i) => this.scoresOf(i));
     const declared = names.map((own) => own.map((name) => `var ${name} = 0.0;`).join(' '));
     const numbers = numberedKeys(this.shape.kinds, keys);
+    const early = this.loadsEarly ? each(keys, (j) => this.loadValue(j)) : '';
     return [
-      ...addParts(this.shape, this.share, parts, names, lines(numbers, ...declared, this.whereLeft(this.products()))),
-      {name: 'probabilities and values', reads: [], writes: [], code: this.whereLeft(this.attend())},
+      ...addParts(this.shape, this.share, parts, names, lines(numbers, early, ...declared, '{', this.loadKeys(), this.products(), '}')),
+      {name: 'probabilities and values', reads: [], writes: [], code: rows === 1 ? this.attend() : whereLeft(this.attend())},
     ];
   }
 
-  private whereLeft(code: string): string {
-    return `if (y0 < y.y) {\n${code}\n}`;
+  /** Values wait in registers for their probabilities, where they are few. */
+  private get loadsEarly(): boolean {
+    const {rows, value} = this.share;
+    return rows === 1 && ceilDiv(value.columns, this.shape.threadsX) <= 2;
   }
 
   private scoresOf(i: number): string[] {
@@ -71,29 +78,33 @@ class Trip {
     });
   }
 
-  private products(): string {
-    const {key, rows, keys} = this.share;
-    const {threadsX} = this.shape;
+  private loadKeys(): string {
+    const {key, keys} = this.share;
     const load = (j: number): string =>
-      eachColumn(key, threadsX, (n, column, inside) => {
+      eachColumn(key, this.shape.threadsX, (n, column, inside) => {
         const loaded = `${key.load(`key${j}`, column)}${this.share.sideScale('key')}`;
         return `let k${j}_${n} = ${orZeros(key.element, loaded, inside)};`;
       });
-    const floats = (j: number): string[] =>
-      Array.from({length: ceilDiv(key.columns, threadsX)}, (_, n) => n).flatMap((n) =>
-        key.floats(`k${j}_${n}`).map((four, e) => `let key${j}_${n}_${e} = ${four};`),
-      );
-    const packed = key.floats('').length > 1;
-    const product = (i: number, j: number): string => {
-      const dots = Array.from({length: ceilDiv(key.columns, threadsX)}, (_, n) =>
-        key.floats(`k${j}_${n}`).map((four, e) => `dot(q${i}_${n}_${e}, ${packed ? `key${j}_${n}_${e}` : four})`),
-      );
-      return `s${i}_${j} = ${dots.flat().join(' + ')};`;
-    };
     return lines(
       each(keys, (j) => this.placeOf('key', key, j)),
       each(keys, load),
-      packed ? each(keys, (j) => floats(j).join(' ')) : '',
+    );
+  }
+
+  private products(): string {
+    const {key, rows, keys} = this.share;
+    const columns = Array.from({length: ceilDiv(key.columns, this.shape.threadsX)}, (_, n) => n);
+    const packed = key.floats('').length > 1;
+    const unpack = (j: number): string =>
+      columns.flatMap((n) => key.floats(`k${j}_${n}`).map((four, e) => `let key${j}_${n}_${e} = ${four};`)).join(' ');
+    const product = (i: number, j: number): string => {
+      const dots = columns.flatMap((n) =>
+        key.floats(`k${j}_${n}`).map((four, e) => `dot(q${i}_${n}_${e}, ${packed ? `key${j}_${n}_${e}` : four})`),
+      );
+      return `s${i}_${j} = ${dots.join(' + ')};`;
+    };
+    return lines(
+      packed ? each(keys, unpack) : '',
       each(rows, (i) => each(keys, (j) => product(i, j))),
     );
   }
@@ -104,7 +115,7 @@ class Trip {
 
   private attend(): string {
     const {features, kinds} = this.shape;
-    const {rows, keys, columns, value} = this.share;
+    const {rows, keys, columns} = this.share;
     const softmax = (i: number): string => {
       const scores = this.scoresOf(i);
       return lines(
@@ -122,17 +133,21 @@ class Trip {
       each(rows, (i) => each(keys, (j) => this.scoring.pair(`s${i}_${j}`, i, j))),
       hide(this.share.masked(this.scoring.clip(kinds))),
       each(rows, softmax),
-      each(keys, (j) => this.placeOf('value', value, j)),
-      each(keys, (j) => this.weighValue(j)),
+      each(keys, (j) => lines(this.loadsEarly ? '' : this.loadValue(j), this.weighValue(j))),
     );
+  }
+
+  private loadValue(j: number): string {
+    const {value} = this.share;
+    const load = (n: number, column: string): string => `let v${j}_${n} = ${value.load(`value${j}`, column)};`;
+    return lines(this.placeOf('value', value, j), eachColumn(value, this.shape.threadsX, load));
   }
 
   private weighValue(j: number): string {
     const {value, rows} = this.share;
     const perColumn = value.floats('').length;
-    return eachColumn(value, this.shape.threadsX, (n, column) =>
+    return eachColumn(value, this.shape.threadsX, (n) =>
       lines(
-        `let v${j}_${n} = ${value.load(`value${j}`, column)};`,
         ...value.floats(`v${j}_${n}`).map((four, e) => {
           const name = `value${j}_${n}_${e}`;
           const c = perColumn * n + e;

@@ -34,7 +34,7 @@ export function ownGradientKernel(shape: OwnGradientShape): TileKernel {
   const trip = new OwnTrip(shape);
   const made = kernel(trip, `${NAMES[shape.owns].features}Rows`, `const SIZE = ${shape.size};\nconst KEYS = ${trip.grid.keys};`);
   const directives = shape.parts.length === 0 ? ['enable subgroups'] : [];
-  return {...made, directives, before: [...made.before, trip.before()]};
+  return {...made, directives, before: [...made.before, trip.before()], after: [trip.after(), ...made.after]};
 }
 
 function kernel(trip: GradientTrip, name: string, constants: string): TileKernel {

@@ -1,4 +1,4 @@
-import {REGULAR, ROW_WISE, type GradientPlan, type Kinds} from '../../plan/index.js';
+import {REGULAR, ROW_WISE, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
 import {partRegions} from '../tile/own_trips.js';
@@ -78,8 +78,9 @@ export function gradientShape(
   features: Features,
   wants: 'features' | 'scores' = 'features',
   kinds: Kinds = REGULAR,
+  tile: TileShape = plan.tile,
 ): GradientShape {
-  const {problem, tile} = plan;
+  const {problem} = plan;
   const {headDim, valueDim} = problem;
   const {rows: size, threadsX, threadsY, unroll} = tile;
   const limit = tile.workgroupBytes / 16;

@@ -21,12 +21,10 @@ const KEPT = 2;
  */
 export class OwnTrip extends GradientTrip<OwnGradientShape> {
   private readonly tensors: GradientTensors;
-  private readonly end: string;
 
   constructor(shape: OwnGradientShape) {
     super(shape, ROW_WISE.keys);
     this.tensors = gradientTensors(shape);
-    this.end = shape.owns === 'rows' ? 'y.y' : 'visited.y';
   }
 
   /** Own columns, which stay in registers. */
@@ -40,6 +38,14 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
     return plain(lines(own('h', ownHead.access, ownHead.own(0), head.factor), own('w', ownValue.access, ownValue.own(0), '')));
   }
 
+  /** What met nothing has read anything. */
+  after(): Flow {
+    const {head, value} = this.tensors;
+    const clear = (name: string, access: RowAccess): string =>
+      this.columns(access, (n) => `${name}0_${n} = select(vec4f(), ${name}0_${n}, has);`);
+    return plain(lines(clear('g', head.access), this.shape.owns === 'keys' ? clear('v', value.access) : ''));
+  }
+
   tile(): Flow[] {
     return [overTrips(this.shape.owns === 'rows' ? 'y.x' : 'visited.x', this.shape.parts, (parts) => this.trip(parts))];
   }
@@ -48,30 +54,27 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
     const {head, value} = this.tensors;
     const numbers = Array.from({length: this.grid.keys}, (_, j) => j);
     const names = ['s', 't'].map((name) => numbers.map((j) => `${name}0_${j}`));
-    const declared = names.flat().map((name) => `var ${name} = 0.0;`);
-    const kept = [this.keep('k', head.access), this.keep('u', value.access)];
+    const declared = names
+      .flat()
+      .map((name) => `var ${name} = 0.0;`)
+      .join(' ');
+    const loads = (kept: boolean): string =>
+      lines(
+        this.isKept(head.access) === kept ? this.load('k', head.access, head.factor) : '',
+        this.isKept(value.access) === kept ? this.load('u', value.access, '') : '',
+      );
     const products = lines(
-      this.load('k', head.access, head.factor),
-      this.load('u', value.access, ''),
+      `{ ${loads(false)}`,
       each(
         this.grid.keys,
         (j) => `s0_${j} = ${this.dot('h', 'k', head.access, j)}; t0_${j} = ${this.dot('w', 'u', value.access, j)};`,
       ),
+      '}',
     );
     return [
-      ...addParts(
-        this.shape,
-        FLOATS,
-        parts,
-        names,
-        lines(this.declareNumbers(), declared.join(' '), ...kept, this.whereLeft(products)),
-      ),
-      {name: 'gradients', reads: [], writes: [], code: this.whereLeft(lines(this.scoreGradients(), this.sums()))},
+      ...addParts(this.shape, FLOATS, parts, names, lines(this.declareNumbers(), declared, loads(true), products)),
+      {name: 'gradients', reads: [], writes: [], code: lines(this.scoreGradients(), this.sums())},
     ];
-  }
-
-  private whereLeft(code: string): string {
-    return `if (y0 < ${this.end}) {\n${code}\n}`;
   }
 
   private columns(access: RowAccess, text: (n: number, column: string, inside: string | null) => string): string {
@@ -82,17 +85,11 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
     return ceilDiv(access.columns, this.shape.threadsX) <= KEPT;
   }
 
-  private keep(name: string, access: RowAccess): string {
-    if (!this.isKept(access)) return '';
-    return each(this.grid.keys, (j) => this.columns(access, (n) => `var ${name}${j}_${n} = vec4f();`));
-  }
-
   private load(name: string, access: RowAccess, factor: string): string {
-    const declare = this.isKept(access) ? '' : 'let ';
     return each(this.grid.keys, (j) =>
       this.columns(access, (n, column, inside) => {
         const four = access.load(this.base(access, j), column) + factor;
-        return `${declare}${name}${j}_${n} = ${orZeros('vec4f', four, inside)};`;
+        return `let ${name}${j}_${n} = ${orZeros('vec4f', four, inside)};`;
       }),
     );
   }
@@ -111,7 +108,7 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
   private declareNumbers(): string {
     const {kinds, owns} = this.shape;
     if (owns === 'rows') return numberedKeys(kinds, this.grid.keys);
-    return each(this.grid.keys, (j) => `let row${j} = ${rowAt(kinds, `min(y0 + ${j}, visited.y - 1)`)};`);
+    return each(this.grid.keys, (j) => `let row${j} = ${rowAt(kinds, `max(min(y0 + ${j}, visited.y - 1), 0)`)};`);
   }
 
   protected declareMet(j: number): string {
@@ -126,10 +123,11 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
     const {head, value} = this.tensors;
     const sum = (to: string, weight: string, met: string, access: RowAccess, factor: string): string =>
       lines(
-        this.isKept(access) ? '' : this.load(met, access, factor),
+        this.isKept(access) ? '{' : `{ ${this.load(met, access, factor)}`,
         each(this.grid.keys, (j) =>
           this.columns(access, (n) => `${to}0_${n} = fma(vec4f(${weight}0_${j}), ${met}${j}_${n}, ${to}0_${n});`),
         ),
+        '}',
       );
     return lines(
       this.shape.owns === 'keys' ? sum('v', 's', 'u', value.access, '') : '',

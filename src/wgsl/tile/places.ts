@@ -54,9 +54,9 @@ export const keyRowAt = ({keys}: Pick<Kinds, 'keys'>, y: string): string =>
 export const keyRows = ({keys}: Pick<Kinds, 'keys'>): string =>
   keys === 'affine' ? 'let keyRows = keysOf * i32(params.keyStrides.y);' : '';
 
-/** The keys number<j> that a row-wise trip meets from number y0 of a span on: past its end the last one, which is read and hidden. */
+/** The keys number<j> that a row-wise trip meets from number y0 of a span on: past its end the last one, which is read and hidden; of no keys any. */
 export function numberedKeys(kinds: Pick<Kinds, 'keys' | 'mask'>, count: number): string {
-  const key = (j: number): string => keyAt(kinds, `min(y0 + ${j}, y.y - 1)`);
+  const key = (j: number): string => keyAt(kinds, `max(min(y0 + ${j}, y.y - 1), 0)`);
   if (kinds.mask !== 'fours') return each(count, (j) => `let number${j} = ${key(j)};`);
   // The highest byte says which of the four rows attend.
   return each(count, (j) => `let word${j} = ${key(j)}; let number${j} = word${j} & ${(1 << FOUR_BITS) - 1};`);

@@ -91,6 +91,7 @@ const ownSpan = ({owns, clip, kinds}: Masked): string =>
         letPair(SPAN, 'keysOf', 'span'),
         `${clip === '' ? 'let' : 'var'} y = ${pairOf(SPAN, 'y', 'span')}; // (begin, end)`,
         clip,
+        'let has = y.x < y.y; // any key',
         `let trips = ${pairOf(ITEM, 'place', 'item')}.x; // over keys of the longest row`,
       );
 
@@ -100,6 +101,7 @@ const ownVisit = (kinds: Kinds): string =>
     `let visit = ${recordFrom('params.spans', VISIT, `u32(${ownSpanNumber(kinds, 'visitRange.x')})`)};`,
     letPair(VISIT, 'rowsOf', 'visit'),
     `let visited = ${pairOf(VISIT, 'y', 'visit')}; // (begin, end) of rows`,
+    'let has = visited.x < visited.y; // any row',
     `let trips = ${pairOf(KEY_ITEM, 'place', 'item')}.x; // over rows of the key that has most`,
   );
 

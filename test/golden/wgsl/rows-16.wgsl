@@ -92,17 +92,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
   let keysOf = schedule[span]; // (firstKey, keyStride)
   let y = schedule[span + 1u]; // (begin, end)
+  let has = y.x < y.y; // any key
   let trips = schedule[item + 3u].x; // over keys of the longest row
   for (var trip = 0; trip < trips; trip += 2) {
     {
       let y0 = y.x + KEYS * trip;
       // parts of scores
-      let number0 = numberAt(keysOf.x, min(y0 + 0, y.y - 1));
-      let number1 = numberAt(keysOf.x, min(y0 + 1, y.y - 1));
-      let number2 = numberAt(keysOf.x, min(y0 + 2, y.y - 1));
-      let number3 = numberAt(keysOf.x, min(y0 + 3, y.y - 1));
+      let number0 = numberAt(keysOf.x, max(min(y0 + 0, y.y - 1), 0));
+      let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
+      let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
+      let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
+      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+      let v0_0 = value[value0 + min(tx, 3u)];
+      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+      let v1_0 = value[value1 + min(tx, 3u)];
+      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+      let v2_0 = value[value2 + min(tx, 3u)];
+      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+      let v3_0 = value[value3 + min(tx, 3u)];
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
-      if (y0 < y.y) {
+      {
         let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
         let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
         let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
@@ -123,48 +132,46 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let sum0 = (((memory[own + 0u] + memory[own + 1u]) + (memory[own + 2u] + memory[own + 3u])) + ((memory[own + 4u] + memory[own + 5u]) + (memory[own + 6u] + memory[own + 7u])));
       s0_0 = sum0.x; s0_1 = sum0.y; s0_2 = sum0.z; s0_3 = sum0.w;
       // probabilities and values
-      if (y0 < y.y) {
 
-        s0_0 *= params.scale;
-        s0_1 *= params.scale;
-        s0_2 *= params.scale;
-        s0_3 *= params.scale;
-        s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
-        s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
-        s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
-        s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-        let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-        let shrink0 = exp2(m0 - next0); m0 = next0;
-        s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
-        l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-        o0_0 *= shrink0;
-        let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
-        let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
-        let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
-        let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
-        let v0_0 = value[value0 + min(tx, 3u)];
-        let value0_0_0 = (v0_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
-        let v1_0 = value[value1 + min(tx, 3u)];
-        let value1_0_0 = (v1_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
-        let v2_0 = value[value2 + min(tx, 3u)];
-        let value2_0_0 = (v2_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
-        let v3_0 = value[value3 + min(tx, 3u)];
-        let value3_0_0 = (v3_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
-      }
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
+      s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
+      s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
+      s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
+      let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+      let shrink0 = exp2(m0 - next0); m0 = next0;
+      s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
+      l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+      o0_0 *= shrink0;
+      let value0_0_0 = (v0_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
+      let value1_0_0 = (v1_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
+      let value2_0_0 = (v2_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
+      let value3_0_0 = (v3_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
     }
     if (trip + 1 < trips) {
       let y0 = y.x + KEYS * (trip + 1);
       // parts of scores
-      let number0 = numberAt(keysOf.x, min(y0 + 0, y.y - 1));
-      let number1 = numberAt(keysOf.x, min(y0 + 1, y.y - 1));
-      let number2 = numberAt(keysOf.x, min(y0 + 2, y.y - 1));
-      let number3 = numberAt(keysOf.x, min(y0 + 3, y.y - 1));
+      let number0 = numberAt(keysOf.x, max(min(y0 + 0, y.y - 1), 0));
+      let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
+      let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
+      let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
+      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+      let v0_0 = value[value0 + min(tx, 3u)];
+      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+      let v1_0 = value[value1 + min(tx, 3u)];
+      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+      let v2_0 = value[value2 + min(tx, 3u)];
+      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+      let v3_0 = value[value3 + min(tx, 3u)];
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
-      if (y0 < y.y) {
+      {
         let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
         let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
         let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
@@ -185,51 +192,42 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let sum0 = (((memory[own + 64u] + memory[own + 65u]) + (memory[own + 66u] + memory[own + 67u])) + ((memory[own + 68u] + memory[own + 69u]) + (memory[own + 70u] + memory[own + 71u])));
       s0_0 = sum0.x; s0_1 = sum0.y; s0_2 = sum0.z; s0_3 = sum0.w;
       // probabilities and values
-      if (y0 < y.y) {
 
-        s0_0 *= params.scale;
-        s0_1 *= params.scale;
-        s0_2 *= params.scale;
-        s0_3 *= params.scale;
-        s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
-        s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
-        s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
-        s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-        let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-        let shrink0 = exp2(m0 - next0); m0 = next0;
-        s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
-        l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-        o0_0 *= shrink0;
-        let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
-        let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
-        let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
-        let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
-        let v0_0 = value[value0 + min(tx, 3u)];
-        let value0_0_0 = (v0_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
-        let v1_0 = value[value1 + min(tx, 3u)];
-        let value1_0_0 = (v1_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
-        let v2_0 = value[value2 + min(tx, 3u)];
-        let value2_0_0 = (v2_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
-        let v3_0 = value[value3 + min(tx, 3u)];
-        let value3_0_0 = (v3_0 * params.valueScale);
-        o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
-      }
+      s0_0 *= params.scale;
+      s0_1 *= params.scale;
+      s0_2 *= params.scale;
+      s0_3 *= params.scale;
+      s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
+      s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
+      s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
+      s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
+      let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+      let shrink0 = exp2(m0 - next0); m0 = next0;
+      s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
+      l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+      o0_0 *= shrink0;
+      let value0_0_0 = (v0_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
+      let value1_0_0 = (v1_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
+      let value2_0_0 = (v2_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
+      let value3_0_0 = (v3_0 * params.valueScale);
+      o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
     }
   }
-  if (i32(x0) < owned.x) {
+  let writes = has || owned.y >= 0 || (params.flags & CONTINUES) == 0u;
+  if (i32(x0) < owned.x && writes) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 4u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
+      if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has); }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 5u;
-      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = o0_0 * inverse; }
+      if ((tx + 0u) < 4u) { scratch[record + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has); }
       if (tx == 0u) { scratch[record + 4u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }

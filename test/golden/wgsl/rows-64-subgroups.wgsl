@@ -94,16 +94,29 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
   let keysOf = schedule[span]; // (firstKey, keyStride)
   let y = schedule[span + 1u]; // (begin, end)
+  let has = y.x < y.y; // any key
   let trips = schedule[item + 3u].x; // over keys of the longest row
   for (var trip = 0; trip < trips; trip++) {
     let y0 = y.x + KEYS * trip;
     // scores
-    let number0 = numberAt(keysOf.x, min(y0 + 0, y.y - 1));
-    let number1 = numberAt(keysOf.x, min(y0 + 1, y.y - 1));
-    let number2 = numberAt(keysOf.x, min(y0 + 2, y.y - 1));
-    let number3 = numberAt(keysOf.x, min(y0 + 3, y.y - 1));
+    let number0 = numberAt(keysOf.x, max(min(y0 + 0, y.y - 1), 0));
+    let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
+    let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
+    let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
+    let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 16u;
+    let v0_0 = value[value0 + tx];
+    let v0_1 = value[value0 + (tx + 8u)];
+    let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 16u;
+    let v1_0 = value[value1 + tx];
+    let v1_1 = value[value1 + (tx + 8u)];
+    let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 16u;
+    let v2_0 = value[value2 + tx];
+    let v2_1 = value[value2 + (tx + 8u)];
+    let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 16u;
+    let v3_0 = value[value3 + tx];
+    let v3_1 = value[value3 + (tx + 8u)];
     var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
-    if (y0 < y.y) {
+    {
       let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 16u;
       let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 16u;
       let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 16u;
@@ -125,64 +138,51 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     s0_0 += subgroupShuffleXor(s0_0, 2u); s0_1 += subgroupShuffleXor(s0_1, 2u); s0_2 += subgroupShuffleXor(s0_2, 2u); s0_3 += subgroupShuffleXor(s0_3, 2u);
     s0_0 += subgroupShuffleXor(s0_0, 4u); s0_1 += subgroupShuffleXor(s0_1, 4u); s0_2 += subgroupShuffleXor(s0_2, 4u); s0_3 += subgroupShuffleXor(s0_3, 4u);
     // probabilities and values
-    if (y0 < y.y) {
 
-      s0_0 *= params.scale;
-      s0_1 *= params.scale;
-      s0_2 *= params.scale;
-      s0_3 *= params.scale;
-      s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
-      s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
-      s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
-      s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
-      let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
-      let shrink0 = exp2(m0 - next0); m0 = next0;
-      s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
-      l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
-      o0_0 *= shrink0; o0_1 *= shrink0;
-      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 16u;
-      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 16u;
-      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 16u;
-      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 16u;
-      let v0_0 = value[value0 + tx];
-      let value0_0_0 = (v0_0 * params.valueScale);
-      o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
-      let v0_1 = value[value0 + (tx + 8u)];
-      let value0_1_0 = (v0_1 * params.valueScale);
-      o0_1 = fma(vec4f(s0_0), value0_1_0, o0_1);
-      let v1_0 = value[value1 + tx];
-      let value1_0_0 = (v1_0 * params.valueScale);
-      o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
-      let v1_1 = value[value1 + (tx + 8u)];
-      let value1_1_0 = (v1_1 * params.valueScale);
-      o0_1 = fma(vec4f(s0_1), value1_1_0, o0_1);
-      let v2_0 = value[value2 + tx];
-      let value2_0_0 = (v2_0 * params.valueScale);
-      o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
-      let v2_1 = value[value2 + (tx + 8u)];
-      let value2_1_0 = (v2_1 * params.valueScale);
-      o0_1 = fma(vec4f(s0_2), value2_1_0, o0_1);
-      let v3_0 = value[value3 + tx];
-      let value3_0_0 = (v3_0 * params.valueScale);
-      o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
-      let v3_1 = value[value3 + (tx + 8u)];
-      let value3_1_0 = (v3_1 * params.valueScale);
-      o0_1 = fma(vec4f(s0_3), value3_1_0, o0_1);
-    }
+    s0_0 *= params.scale;
+    s0_1 *= params.scale;
+    s0_2 *= params.scale;
+    s0_3 *= params.scale;
+    s0_0 = select(HIDDEN, s0_0, y0 + 0 < y.y);
+    s0_1 = select(HIDDEN, s0_1, y0 + 1 < y.y);
+    s0_2 = select(HIDDEN, s0_2, y0 + 2 < y.y);
+    s0_3 = select(HIDDEN, s0_3, y0 + 3 < y.y);
+    let next0 = max(m0, max(max(s0_0, s0_1), max(s0_2, s0_3)));
+    let shrink0 = exp2(m0 - next0); m0 = next0;
+    s0_0 = exp2(s0_0 - next0); s0_1 = exp2(s0_1 - next0); s0_2 = exp2(s0_2 - next0); s0_3 = exp2(s0_3 - next0);
+    l0 = fma(l0, shrink0, ((s0_0 + s0_1) + (s0_2 + s0_3)));
+    o0_0 *= shrink0; o0_1 *= shrink0;
+    let value0_0_0 = (v0_0 * params.valueScale);
+    o0_0 = fma(vec4f(s0_0), value0_0_0, o0_0);
+    let value0_1_0 = (v0_1 * params.valueScale);
+    o0_1 = fma(vec4f(s0_0), value0_1_0, o0_1);
+    let value1_0_0 = (v1_0 * params.valueScale);
+    o0_0 = fma(vec4f(s0_1), value1_0_0, o0_0);
+    let value1_1_0 = (v1_1 * params.valueScale);
+    o0_1 = fma(vec4f(s0_1), value1_1_0, o0_1);
+    let value2_0_0 = (v2_0 * params.valueScale);
+    o0_0 = fma(vec4f(s0_2), value2_0_0, o0_0);
+    let value2_1_0 = (v2_1 * params.valueScale);
+    o0_1 = fma(vec4f(s0_2), value2_1_0, o0_1);
+    let value3_0_0 = (v3_0 * params.valueScale);
+    o0_0 = fma(vec4f(s0_3), value3_0_0, o0_0);
+    let value3_1_0 = (v3_1 * params.valueScale);
+    o0_1 = fma(vec4f(s0_3), value3_1_0, o0_1);
   }
-  if (i32(x0) < owned.x) {
+  let writes = has || owned.y >= 0 || (params.flags & CONTINUES) == 0u;
+  if (i32(x0) < owned.x && writes) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
     let to = (queryLine + own * params.queryStrides.y) * 16u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      output[to + (tx + 0u)] = o0_0 * inverse;
-      output[to + (tx + 8u)] = o0_1 * inverse;
+      output[to + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has);
+      output[to + (tx + 8u)] = select(vec4f(), o0_1 * inverse, has);
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
       let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 17u;
-      scratch[record + (tx + 0u)] = o0_0 * inverse;
-      scratch[record + (tx + 8u)] = o0_1 * inverse;
+      scratch[record + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has);
+      scratch[record + (tx + 8u)] = select(vec4f(), o0_1 * inverse, has);
       if (tx == 0u) { scratch[record + 16u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }

@@ -9,14 +9,18 @@ import {
   makePlan,
   pairsByKeys,
   planMaskTensor,
+  REFERENCE,
   REGULAR,
+  ROW_WISE,
   type Device,
   type GradientPlan,
   type KeyResults,
   type Problem,
+  type TileShape,
   formatsOf,
 } from '../../../src/plan/index.js';
 import {KEY_ITEM, KEY_MERGE, read, readNumber, VISIT} from '../../../src/plan/format.js';
+import {ratesOf} from '../../../src/plan/cost.js';
 import {asLines} from '../../../src/plan/lines.js';
 import {draftRows} from '../../../src/plan/draft_rows.js';
 import {partsOf, WHOLE} from '../../../src/plan/parts.js';
@@ -56,9 +60,11 @@ function itemsOf({rows: {schedule}, keys: {offsets}}: GradientPlan, begin: numbe
   });
 }
 
-/** Chunks of rows that an item visits. */
-const weightOf = ({visits}: KeyItem, rows: number): number =>
-  visits.reduce((sum, {begin, end}) => sum + Math.ceil((end - begin) / rows), 0);
+/** Chunks of rows that an item visits; key by key, those of the key that has most. */
+function weightOf({visits}: KeyItem, rows: number, own: boolean): number {
+  const chunks = visits.map(({begin, end}) => Math.ceil((end - begin) / rows));
+  return own ? Math.max(...chunks) : chunks.reduce((sum, count) => sum + count, 0);
+}
 
 /** Throws an Error that names the first law which the key tiles break. */
 function check(plan: GradientPlan, pairs: Uint8Array | null): void {
@@ -67,15 +73,15 @@ function check(plan: GradientPlan, pairs: Uint8Array | null): void {
   };
   const {rows, keys, results} = plan;
   const {queryLength, keyLength} = rows.problem;
-  const {schedule, tile} = rows;
+  const {schedule} = rows;
   const packed = {schedule, offsets: keys.offsets};
   const first = new Uint8Array(keyLength);
   let most = 0;
-  keys.passes.forEach(({kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, wave) => {
+  keys.passes.forEach(({kinds, tile, itemBegin, itemEnd, mergeBegin, mergeEnd, continues}, wave) => {
     must(wave === 0 ? !continues : continues || !keys.passes[wave - 1]!.continues, `wave ${wave} continues: ${continues}`);
     const owners = continues ? new Uint8Array(keyLength) : first;
     const own = (firstKey: number, stride: number, count: number): void => {
-      must(count >= 1 && count <= tile.keys, `a tile of ${count} keys`);
+      must(count >= 1 && count <= tile.rows, `a tile of ${count} keys`);
       const keyAt = (x: number): number => (kinds.keys === 'list' ? readNumber(packed, firstKey, x) : firstKey + stride * x);
       must(keyAt(count - 1) < keyLength, `a tile of keys past the last`);
       for (let x = 0; x < count; x++) owners[keyAt(x)]! += 1;
@@ -102,19 +108,23 @@ function check(plan: GradientPlan, pairs: Uint8Array | null): void {
       } else
         must(tileOf.get(slot) === [firstKey, keyStride, count].join(), `slot ${slot} is summed for other keys, or twice written`);
       tileOf.delete(slot);
+      const isOwn = kinds.mask === 'own';
+      const weight = weightOf(item, tile.keys, isOwn);
       must(
-        kinds.mask === 'bits'
-          ? kinds.rows === 'list'
-            ? y === 0
-            : y === firstKey
-          : firstKey === (firstKey % keyStride) + keyStride * y,
+        isOwn
+          ? y === weight && visits.length === count
+          : kinds.mask === 'bits'
+            ? kinds.rows === 'list'
+              ? y === 0
+              : y === firstKey
+            : firstKey === (firstKey % keyStride) + keyStride * y,
         `key ${firstKey} has number ${y} in its class of stride ${keyStride}`,
       );
-      const weight = weightOf(item, tile.rows);
       must(weight >= (slot < 0 && !continues ? 0 : 1) && weight <= last, `an item of ${weight} chunks after one of ${last}`);
       last = weight;
       for (const {firstRow, rowStride, begin, end} of visits) {
-        must(begin >= 0 && begin < end, `visit of rows ${begin} to ${end}`);
+        must(begin >= 0 && (isOwn ? begin <= end : begin < end), `visit of rows ${begin} to ${end}`);
+        if (begin === end) continue;
         const row = kinds.rows === 'list' ? readNumber(packed, firstRow, end - 1) : firstRow + rowStride * (end - 1);
         must(row < queryLength, 'visit of rows past the last');
       }
@@ -162,12 +172,13 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     const lines = asLines(compress(pattern, problem));
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
-      const {draft} = draftRows(lines, problem, device, 'fused', tile);
-      const keyDraft = transpose(draft, problem, tile, () => 0);
+      const {draft} = draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]);
+      const choices = {all: [tile, ROW_WISE], rates: (shape: TileShape) => ratesOf(shape, problem, REFERENCE)};
+      const keyDraft = transpose(draft, problem, tile, () => 0, choices, 1);
       const rows = draft.pack({parts: WHOLE});
       for (const results of RESULTS) {
         for (const mostSlots of [Infinity, 3]) {
-          const parts = (weights: readonly number[]) => partsOf(weights, 1, device, {...tile, keys: tile.rows});
+          const parts = (weights: readonly number[], shape: TileShape) => partsOf(weights, 1, device, shape);
           const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows);
           expect(keys.slots).toBeLessThanOrEqual(mostSlots);
           const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
