@@ -32,11 +32,13 @@ export function paintKeys(first: number, last: number, words: Uint32Array, at = 
 
 export function countBits(words: Uint32Array): number {
   let total = 0;
-  for (let w = 0; w < words.length; w++) {
-    let x = words[w]!;
-    x -= (x >>> 1) & 0x55555555;
-    x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
-    total += Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-  }
+  for (let w = 0; w < words.length; w++) if (words[w] !== 0) total += onesIn(words[w]!);
   return total;
+}
+
+/** Bits of a word that are set. */
+export function onesIn(word: number): number {
+  word -= (word >>> 1) & 0x55555555;
+  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

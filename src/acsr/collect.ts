@@ -82,9 +82,11 @@ export class Irregular {
   settle(query: number, position: number, rows: Rows): RunList {
     const {words, row} = this;
     rows.bits(query, words);
-    this.recogniser ??= new Recogniser(this.keyLength);
-    this.recogniser.read(words, 0, position, row);
-    if (!row.overflow) return row;
+    if (rows.looked !== true) {
+      this.recogniser ??= new Recogniser(this.keyLength);
+      this.recogniser.read(words, 0, position, row);
+      if (!row.overflow) return row;
+    }
 
     const at = this.queries.length * words.length;
     if (at + words.length > this.bits.length) {

@@ -1,5 +1,5 @@
 export {MAX_RUNS, type Acsr, type Recurrence} from './acsr.js';
-export {paintKeys} from './bits.js';
+export {countBits, onesIn, paintKeys} from './bits.js';
 export {checkAcsr} from './check.js';
 export {compressLines, mapRows, oneLine, rowsAt, type Lines, type LinesShape} from './lines.js';
 export {compress} from './compress.js';

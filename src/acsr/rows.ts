@@ -11,6 +11,8 @@ import {RunList} from './runs.js';
 export interface Rows {
   /** All strides are 1. */
   readonly intervals: boolean;
+  /** Rows that overflow have been looked through, so that `bits` show no more. */
+  readonly looked?: boolean;
   /** The keys of a row as runs; when they overflow, `bits` knows them. */
   readonly runs: (query: number) => RunList;
   /** Overwrites `words` [⌈keyLength/32⌉] with the keys of a row. */
@@ -138,6 +140,7 @@ function maskRows({words, queryLength, keyLength}: MaskNode, {queryOffset}: Reso
   const row = new RunList();
   return {
     intervals: false, // not known before they are read
+    looked: true,
     runs(query) {
       recogniser.read(held, baseOf(query), query + queryOffset, row);
       return row;

@@ -1,4 +1,4 @@
-import {paintKeys, type Acsr} from '../acsr/index.js';
+import {onesIn, paintKeys, type Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 import {toWords} from './bits.js';
 import type {Draft} from './draft.js';
@@ -81,7 +81,7 @@ export function reordered({rows, words, wordsPerRow}: BitRows, order: readonly n
 /** The keys of a row, ascending. */
 export function keysIn(row: Uint32Array): Int32Array {
   let count = 0;
-  for (let w = 0; w < row.length; w++) if (row[w] !== 0) count += ones(row[w]!);
+  for (let w = 0; w < row.length; w++) if (row[w] !== 0) count += onesIn(row[w]!);
   const keys = new Int32Array(count);
   let to = 0;
   for (let w = 0; w < row.length; w++)
@@ -121,11 +121,4 @@ function appendNumbers(list: IntList, numbers: Int32Array): number {
   list.data.set(numbers, at);
   if (numbers.length % 2 === 1) list.data[at + numbers.length] = 0;
   return at / 2;
-}
-
-/** Bits that are set. */
-export function ones(word: number): number {
-  word -= (word >>> 1) & 0x55555555;
-  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
-  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

@@ -1,13 +1,13 @@
 import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv, refuse} from '../support/index.js';
-import {everyRow} from './bit_rows.js';
+import {everyRow, type BitRows} from './bit_rows.js';
 import {toWords} from './bits.js';
 import {lowerTiles} from './configurations.js';
 import {predictMs, ratesOf} from './cost.js';
 import {addDense} from './dense.js';
 import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
 import {addFused, type Place} from './fused.js';
-import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
+import {addIrregular, chooseIrregular, granuleOf, type Granules, type TileChoices} from './irregular.js';
 import {gridLines, lineKinds, lineWords} from './lines.js';
 import {REGULAR, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
@@ -105,18 +105,25 @@ function draftOne(
     const ms = predictMs(counts, onGrid, Math.max(1, draft.passes.length - passes), problem, gpu);
     return {counts, ms, bytes: draft.bytes};
   };
-  addFused(draft, acsr, tile, place, shapes);
-  let best = measure();
-  const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
-  const sparse = acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs);
-  if (sparse && isRegular && maskBytes <= MOST_LISTED_BYTES) {
-    const all = everyRow(acsr);
-    const chosen = chooseIrregular(all, granuleOf(tile), shapes, lines.length * onGrid);
-    const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-    if (ms < best.ms - ([...chosen.of.keys()].every((shape) => shape === ROW_WISE || shape === FOURS) ? WORTH.own : WORTH.listed)) {
-      draft.rollback(before);
-      addIrregular(draft, chosen, granuleOf(tile), kinds, 0, lines);
-      best = measure();
+  const choose = (all: BitRows): Granules => chooseIrregular(all, granuleOf(tile), shapes, lines.length * onGrid);
+  const canList = maskBytes <= MOST_LISTED_BYTES;
+  let best: Measured;
+  if (canList && isScattered(acsr)) {
+    addIrregular(draft, choose(everyRow(acsr)), granuleOf(tile), kinds, 0, lines);
+    best = measure();
+  } else {
+    addFused(draft, acsr, tile, place, shapes);
+    best = measure();
+    const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
+    if (canList && isRegular && acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs)) {
+      const chosen = choose(everyRow(acsr));
+      const isRowWise = [...chosen.of.keys()].every((shape) => shape === ROW_WISE || shape === FOURS);
+      const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
+      if (ms < best.ms - (isRowWise ? WORTH.own : WORTH.listed)) {
+        draft.rollback(before);
+        addIrregular(draft, chosen, granuleOf(tile), kinds, 0, lines);
+        best = measure();
+      }
     }
   }
   if (implementation === 'fused') return {implementation, reason: 'asked for'};
@@ -128,12 +135,26 @@ function draftOne(
   const denseTiles = tileCount(problem, tile);
   const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
   const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}`;
-  const isScattered = best.counts.some(({listed, pairs}) => listed + pairs > 0);
-  if (best.ms <= (isScattered ? denseMs - WORTH.own : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
+  const isIrregular = best.counts.some(({listed, pairs}) => listed + pairs > 0);
+  if (best.ms <= (isIrregular ? denseMs - WORTH.own : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
     return {implementation: 'fused', reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`};
   draft.rollback(before);
   dense();
   return {implementation: 'dense', reason: `fused would compute ${tiles}; predicted ${ratio(best.ms, denseMs)} slower than dense`};
+}
+
+/** Runs of an average row from which on it may be scattered. */
+const MANY_RUNS = 4;
+
+/** Whether rows have many runs, and most keys stand alone or in twos: no arithmetic says where. Not worth writing rows out that recur. */
+function isScattered({recurrence, queryLength, start, count}: Acsr): boolean {
+  if (recurrence !== undefined || start.length <= MANY_RUNS * queryLength) return false;
+  let [all, alone] = [0, 0];
+  for (let run = 0; run < start.length; run++) {
+    all += count[run]!;
+    if (count[run]! <= 2) alone += count[run]!;
+  }
+  return 2 * alone > all;
 }
 
 interface Measured {

@@ -4,8 +4,8 @@ import {keysIn, type BitRows} from './bit_rows.js';
 const GROUP = 64;
 /** A trial that saves fewer of the keys that rows have together is no reason to go on. */
 const WORTH = 0.3;
-/** Rows that the search may look at, over all keys of all rows: some 10 ns each, so a tenth of a second. */
-const MOST_STEPS = 1e7;
+/** Rows that the search may look at, over all keys of all rows: some 10 ns each, so a twentieth of a second. */
+const MOST_STEPS = 5e6;
 /** Groups of a trial, and rows of each. */
 const TRIALS = 6;
 const TRIAL_ROWS = 16;
@@ -15,7 +15,10 @@ const TRIAL_ROWS = 16;
  * share a key with it (as Sylos Labini et al. group rows for SMaT, arXiv 2408.11551, by keys instead of blocks). `classes`: rows with the same keys,
  * which stay together. Null where a trial of a few groups says that it is not worth it, or where it would take too long.
  */
-export function greedyOrder(rows: BitRows, classes: readonly number[][]): number[] | null {
+export function greedyOrder(rows: BitRows, classes: readonly number[][], pairs: number): number[] | null {
+  // If all keys have as many rows, which takes the fewest steps, and classes as many rows.
+  const fewest = (pairs / (32 * rows.wordsPerRow)) * pairs * (classes.length / rows.rows.length) ** 2;
+  if (fewest > MOST_STEPS) return null;
   const search = new Search(rows, classes);
   if (search.steps > MOST_STEPS || !search.isWorth()) return null;
   return search.all().flatMap((index) => classes[index]!);

@@ -1,5 +1,6 @@
+import {onesIn} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
-import {ones, someRows, type BitRows} from './bit_rows.js';
+import {someRows, type BitRows} from './bit_rows.js';
 import type {Rates} from './cost.js';
 import type {Draft} from './draft.js';
 import {addListTiles} from './list_tiles.js';
@@ -15,6 +16,7 @@ export interface Granules {
   readonly of: ReadonlyMap<TileShape, readonly number[]>;
   /** Predicted, of one line. */
   readonly ms: number;
+  readonly pairs: number;
 }
 
 /** The shapes to choose from, the row-wise one among them, and what each costs. */
@@ -36,7 +38,7 @@ const WORTH_KERNEL = 0.02;
 export function chooseIrregular(bitRows: BitRows, granule: number, shapes: TileChoices, lines: number): Granules {
   let best = chooseTiles(bitRows, granule, shapes, lines);
   if (shapes.all.length === 1) return best;
-  for (const ordered of orders(bitRows)) {
+  for (const ordered of orders(bitRows, best.pairs)) {
     const chosen = chooseTiles(ordered, granule, shapes, lines);
     if (chosen.ms < best.ms / WORTH_ORDER) best = chosen;
   }
@@ -49,11 +51,13 @@ const WORTH_ORDER = 1.1;
 function chooseTiles(bitRows: BitRows, granule: number, {all: shapes, rates}: TileChoices, lines: number): Granules {
   const costs = shapes.map((): number[] => []);
   const byShape = shapes.map((shape) => rates(shape));
+  let pairs = 0;
   const unions = new Unions(bitRows, Math.min(...shapes.map((shape) => (shape === FOURS ? 4 : shape.rows))), granule);
   const count = bitRows.rows.length;
   for (let at = 0; at < count; at += granule) {
     const end = Math.min(count, at + granule);
     unions.visit(at, end);
+    pairs += unions.pairs;
     shapes.forEach((shape, index) => {
       const {item, listed, ownRows, fours} = byShape[index]!;
       const ms =
@@ -72,7 +76,7 @@ function chooseTiles(bitRows: BitRows, granule: number, {all: shapes, rates}: Ti
     if (!granules.has(shape)) granules.set(shape, []);
     granules.get(shape)!.push(number * granule);
   });
-  return {rows: bitRows, of: granules, ms};
+  return {rows: bitRows, of: granules, ms, pairs};
 }
 
 /** For each column of costs the cheapest row, of as few rows as gain `worth` each: the best alone, then the one that gains most, and so on. */
@@ -124,7 +128,7 @@ class Unions {
       for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++) {
         const word = words[at]!;
         if (word === 0) continue;
-        this.pairs += ones(word);
+        this.pairs += onesIn(word);
         own[w]! |= word;
       }
       const done = row + 1 - begin;
@@ -148,7 +152,7 @@ class Unions {
     for (let w = 0; w < words.length; w++) {
       const word = words[w]!;
       if (word === 0) continue;
-      count += ones(word);
+      count += onesIn(word);
       if (next !== undefined) next[w]! |= word;
       words[w] = 0;
     }

@@ -1,5 +1,6 @@
+import {onesIn} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
-import {namerOf, ones, type BitRows} from './bit_rows.js';
+import {namerOf, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, VISIT, write} from './format.js';
 import type {Kinds, TileShape} from './plan.js';
@@ -57,7 +58,7 @@ export class Union {
     let keys = 0;
     for (let w = 0; w < wordsPerRow; w++) {
       rank[w] = keys;
-      keys += ones(words[w]!);
+      keys += onesIn(words[w]!);
     }
     if (keys === 0) return;
     const {numbers, bits} = draft;
@@ -79,7 +80,7 @@ export class Union {
         const mine = rows[from + w]!;
         if (mine !== words[w]) full = false;
         for (let rest = mine; rest !== 0; rest &= rest - 1) {
-          const y = rank[w]! + ones(words[w]! & ((rest & -rest) - 1));
+          const y = rank[w]! + onesIn(words[w]! & ((rest & -rest) - 1));
           if (ofRows) data[own + (y >>> 5)]! |= 1 << (y & 31);
           else data[bitsAt + 2 * y + (row >>> 5)]! |= 1 << (row & 31);
         }

@@ -3,16 +3,16 @@ import {greedyOrder} from './greedy.js';
 
 /**
  * Orders of rows to try, from the cheapest to find to the dearest: rows may be computed in any, and where neighbours share keys, tiles have fewer.
- * Each is the rows in that order; the caller takes the one that is predicted to be fastest.
+ * Each is the rows in that order; the caller takes the one that is predicted to be fastest. `pairs`: of the rows.
  */
-export function* orders(rows: BitRows): Iterable<BitRows> {
+export function* orders(rows: BitRows, pairs: number): Iterable<BitRows> {
   if (rows.rows.length < 16) return;
   const classes = classesOf(rows);
   const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
   if (!isOrdered) yield reordered(rows, classes.flat());
   const width = gridWidth(rows);
   if (width !== null) yield reordered(rows, gridOrder(rows.rows.length, width));
-  const greedy = greedyOrder(rows, classes);
+  const greedy = greedyOrder(rows, classes, pairs);
   if (greedy !== null) yield reordered(rows, greedy);
 }
 

@@ -1,5 +1,6 @@
+import {countBits} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
-import {keysIn, namerOf, ones, type BitRows} from './bit_rows.js';
+import {keysIn, namerOf, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, VISIT, write} from './format.js';
 import type {Kinds} from './plan.js';
@@ -51,7 +52,7 @@ export function addOwnRows(
         write(draft.spans, SPAN, {firstKey: list.first, keyStride: 0, fullBegin: 0, fullEnd: fours ? 0 : list.end, ...range});
       else write(draft.spans, VISIT, {firstRow: list.first, rowStride: 0, full: 1, none: 0, ...range});
     }
-    draft.addOwn(group, first, stride, count, spanBegin, countOnes(union));
+    draft.addOwn(group, first, stride, count, spanBegin, countBits(union));
   }
 }
 
@@ -69,10 +70,4 @@ function appendKeys({numbers}: Draft, own: Uint32Array, bits: Uint32Array | null
         if ((bits[x * own.length + (key >>> 5)]! >>> (key & 31)) & 1) data[to + index]! |= 1 << (FOUR_BITS + x);
     }
   return {first: to / 2, end: keys.length};
-}
-
-function countOnes(words: Uint32Array): number {
-  let sum = 0;
-  for (let w = 0; w < words.length; w++) if (words[w] !== 0) sum += ones(words[w]!);
-  return sum;
 }

@@ -151,9 +151,9 @@ export const VARIANTS: readonly Variant[] = [
     program: programOf(scattered(64, CORE_DEVICE, {precision: 'float16'}), 'attendRows'),
   },
   {
-    name: 'rows-5-everything',
+    name: 'rows-21-everything',
     says: 'row by row, features that fill no vec4, with every option',
-    program: programOf(scattered(5, CORE_DEVICE, {features: {...EVERYTHING, ring: false}}), 'attendRows'),
+    program: programOf(scattered(21, CORE_DEVICE, {features: {...EVERYTHING, ring: false}}), 'attendRows'),
   },
   {name: 'pack-mask', says: 'a mask tensor to bits', program: programOf(masked([1, 1, 64, 64], false), 'packMask')},
   {

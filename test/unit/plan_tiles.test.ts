@@ -149,7 +149,7 @@ describe('a plan', () => {
     const many = strided({stride: 3}).or(strided({stride: 5}), strided({stride: 7}), strided({stride: 11}), strided({stride: 13}));
     const problem = problemFor({queryLength: 200, keyLength: 200, queryOffset: 0});
     const plan = planFor(many, problem, CORE_DEVICE, 'fused');
-    expect(plan.passes.at(-1)!.kinds).toEqual({...REGULAR, rows: 'list', keys: 'list', mask: 'fours'});
+    expect(plan.passes.at(-1)!.kinds).toEqual({...REGULAR, rows: 'list', keys: 'list', mask: 'own'});
     expect(plan.passes.map(({continues}) => continues)).toEqual(plan.passes.map((_, pass) => pass > 0));
     checkPlan(plan);
     expectSamePairs(plan, pairsOf(many, problem));

@@ -46,7 +46,13 @@ class Trip {
     const numbers = numberedKeys(this.shape.kinds, keys);
     const early = this.loadsEarly ? each(keys, (j) => this.loadValue(j)) : '';
     return [
-      ...addParts(this.shape, this.share, parts, names, lines(numbers, early, ...declared, '{', this.loadKeys(), this.products(), '}')),
+      ...addParts(
+        this.shape,
+        this.share,
+        parts,
+        names,
+        lines(numbers, early, ...declared, '{', this.loadKeys(), this.products(), '}'),
+      ),
       {name: 'probabilities and values', reads: [], writes: [], code: rows === 1 ? this.attend() : whereLeft(this.attend())},
     ];
   }

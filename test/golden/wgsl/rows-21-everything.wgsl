@@ -11,8 +11,8 @@
 @group(0) @binding(8) var<storage, read> bias: array<f32>;
 
 // Sparse attention, float32. A workgroup owns ROWS queries of one head, each with keys of its own, of which it takes KEYS a trip.
-// query [batch, heads, queryLength, 5]  key [batch, keyHeads, keyLength, 5]
-// value [batch, keyHeads, keyLength, 5]  output [batch, heads, queryLength, 5]; or lengths before heads.
+// query [batch, heads, queryLength, 21]  key [batch, keyHeads, keyLength, 21]
+// value [batch, keyHeads, keyLength, 21]  output [batch, heads, queryLength, 21]; or lengths before heads.
 // Invocation (tx, ty) owns columns tx + TX·n (vec4) of row ty: of the query and of each key, and of the output.
 const ROWS = 8u;
 const KEYS = 4;
@@ -117,29 +117,29 @@ fn numberAt(list: i32, index: i32) -> i32 {
 
 fn queryAt(base: u32, column: u32) -> vec4f {
   let at = base + column * 4u;
-  return vec4f(query[at], select(0.0, query[at + 1u], column * 4u + 1u < 5u), select(0.0, query[at + 2u], column * 4u + 2u < 5u), select(0.0, query[at + 3u], column * 4u + 3u < 5u));
+  return vec4f(query[at], select(0.0, query[at + 1u], column * 4u + 1u < 21u), select(0.0, query[at + 2u], column * 4u + 2u < 21u), select(0.0, query[at + 3u], column * 4u + 3u < 21u));
 }
 
 fn keyAt(base: u32, column: u32) -> vec4f {
   let at = base + column * 4u;
-  return vec4f(key[at], select(0.0, key[at + 1u], column * 4u + 1u < 5u), select(0.0, key[at + 2u], column * 4u + 2u < 5u), select(0.0, key[at + 3u], column * 4u + 3u < 5u));
+  return vec4f(key[at], select(0.0, key[at + 1u], column * 4u + 1u < 21u), select(0.0, key[at + 2u], column * 4u + 2u < 21u), select(0.0, key[at + 3u], column * 4u + 3u < 21u));
 }
 
 fn valueAt(base: u32, column: u32) -> vec4f {
   let at = base + column * 4u;
-  return vec4f(value[at], select(0.0, value[at + 1u], column * 4u + 1u < 5u), select(0.0, value[at + 2u], column * 4u + 2u < 5u), select(0.0, value[at + 3u], column * 4u + 3u < 5u));
+  return vec4f(value[at], select(0.0, value[at + 1u], column * 4u + 1u < 21u), select(0.0, value[at + 2u], column * 4u + 2u < 21u), select(0.0, value[at + 3u], column * 4u + 3u < 21u));
 }
 
 fn outputAt(base: u32, column: u32) -> vec4f {
   let at = base + column * 4u;
-  return vec4f(output[at], select(0.0, output[at + 1u], column * 4u + 1u < 5u), select(0.0, output[at + 2u], column * 4u + 2u < 5u), select(0.0, output[at + 3u], column * 4u + 3u < 5u));
+  return vec4f(output[at], select(0.0, output[at + 1u], column * 4u + 1u < 21u), select(0.0, output[at + 2u], column * 4u + 2u < 21u), select(0.0, output[at + 3u], column * 4u + 3u < 21u));
 }
 fn set_output(base: u32, column: u32, four: vec4f) {
   let at = base + column * 4u;
   output[at] = four.x;
-  if (column * 4u + 1u < 5u) { output[at + 1u] = four.y; }
-  if (column * 4u + 2u < 5u) { output[at + 2u] = four.z; }
-  if (column * 4u + 3u < 5u) { output[at + 3u] = four.w; }
+  if (column * 4u + 1u < 21u) { output[at + 1u] = four.y; }
+  if (column * 4u + 2u < 21u) { output[at + 2u] = four.z; }
+  if (column * 4u + 3u < 21u) { output[at + 3u] = four.w; }
 }
 
 var<workgroup> memory: array<vec4f, 128>;
@@ -161,7 +161,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
-  let query0 = (queryLine + row0 * params.queryStrides.y) * 5u;
+  let query0 = (queryLine + row0 * params.queryStrides.y) * 21u;
   let slope0 = extra(params.alibiSlopes + head * params.packedHeads + row0 / (params.queryLength / params.packedHeads)) * 0.0625;
   let position0 = standsAt(row0 % (params.queryLength / params.packedHeads), batch);
   let bias0 = dot(vec3u(batch, head, row0), params.biasStrides.xyz);
@@ -174,18 +174,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 5u;
+      let to = (queryLine + own * params.queryStrides.y) * 21u;
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = had.y;
-      o0_0 = (had.y * params.valueScale) * outputAt(to, min((tx + 0u), 1u));
+      o0_0 = (had.y * params.valueScale) * outputAt(to, min((tx + 0u), 5u));
     }
   } else if (owned.y < 0) {
     m0 = seen0.x; l0 = seen0.y;
   }
   // own columns of queries
-  let query0_0_0 = queryAt(query0, min(tx, 1u)) * params.sideScale;
-  let q0_0_0 = select(vec4f(), query0_0_0, tx < 2u);
+  let query0_0_0 = queryAt(query0, min(tx, 5u)) * params.sideScale;
+  let q0_0_0 = select(vec4f(), query0_0_0, tx < 6u);
   let span = params.spans + 4u * u32(spanRange.x + min(i32(ty), owned.x - 1));
   let keysOf = schedule[span]; // (firstKey, keyStride)
   var y = schedule[span + 1u]; // (begin, end)
@@ -205,24 +205,24 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
       let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
       let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
-      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 5u;
-      let v0_0 = valueAt(value0, min(tx, 1u));
-      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 5u;
-      let v1_0 = valueAt(value1, min(tx, 1u));
-      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 5u;
-      let v2_0 = valueAt(value2, min(tx, 1u));
-      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 5u;
-      let v3_0 = valueAt(value3, min(tx, 1u));
+      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 21u;
+      let v0_0 = valueAt(value0, min(tx, 5u));
+      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 21u;
+      let v1_0 = valueAt(value1, min(tx, 5u));
+      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 21u;
+      let v2_0 = valueAt(value2, min(tx, 5u));
+      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 21u;
+      let v3_0 = valueAt(value3, min(tx, 5u));
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       {
-        let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 5u;
-        let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 5u;
-        let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 5u;
-        let key3 = (keyLine + u32(number3) * params.keyStrides.y) * 5u;
-        let k0_0 = select(vec4f(), keyAt(key0, min(tx, 1u)) * params.sideScale, tx < 2u);
-        let k1_0 = select(vec4f(), keyAt(key1, min(tx, 1u)) * params.sideScale, tx < 2u);
-        let k2_0 = select(vec4f(), keyAt(key2, min(tx, 1u)) * params.sideScale, tx < 2u);
-        let k3_0 = select(vec4f(), keyAt(key3, min(tx, 1u)) * params.sideScale, tx < 2u);
+        let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 21u;
+        let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 21u;
+        let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 21u;
+        let key3 = (keyLine + u32(number3) * params.keyStrides.y) * 21u;
+        let k0_0 = select(vec4f(), keyAt(key0, min(tx, 5u)) * params.sideScale, tx < 6u);
+        let k1_0 = select(vec4f(), keyAt(key1, min(tx, 5u)) * params.sideScale, tx < 6u);
+        let k2_0 = select(vec4f(), keyAt(key2, min(tx, 5u)) * params.sideScale, tx < 6u);
+        let k3_0 = select(vec4f(), keyAt(key3, min(tx, 5u)) * params.sideScale, tx < 6u);
         s0_0 = dot(q0_0_0, k0_0);
         s0_1 = dot(q0_0_0, k1_0);
         s0_2 = dot(q0_0_0, k2_0);
@@ -280,24 +280,24 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
       let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
       let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
-      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 5u;
-      let v0_0 = valueAt(value0, min(tx, 1u));
-      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 5u;
-      let v1_0 = valueAt(value1, min(tx, 1u));
-      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 5u;
-      let v2_0 = valueAt(value2, min(tx, 1u));
-      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 5u;
-      let v3_0 = valueAt(value3, min(tx, 1u));
+      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 21u;
+      let v0_0 = valueAt(value0, min(tx, 5u));
+      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 21u;
+      let v1_0 = valueAt(value1, min(tx, 5u));
+      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 21u;
+      let v2_0 = valueAt(value2, min(tx, 5u));
+      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 21u;
+      let v3_0 = valueAt(value3, min(tx, 5u));
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       {
-        let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 5u;
-        let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 5u;
-        let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 5u;
-        let key3 = (keyLine + u32(number3) * params.keyStrides.y) * 5u;
-        let k0_0 = select(vec4f(), keyAt(key0, min(tx, 1u)) * params.sideScale, tx < 2u);
-        let k1_0 = select(vec4f(), keyAt(key1, min(tx, 1u)) * params.sideScale, tx < 2u);
-        let k2_0 = select(vec4f(), keyAt(key2, min(tx, 1u)) * params.sideScale, tx < 2u);
-        let k3_0 = select(vec4f(), keyAt(key3, min(tx, 1u)) * params.sideScale, tx < 2u);
+        let key0 = (keyLine + u32(number0) * params.keyStrides.y) * 21u;
+        let key1 = (keyLine + u32(number1) * params.keyStrides.y) * 21u;
+        let key2 = (keyLine + u32(number2) * params.keyStrides.y) * 21u;
+        let key3 = (keyLine + u32(number3) * params.keyStrides.y) * 21u;
+        let k0_0 = select(vec4f(), keyAt(key0, min(tx, 5u)) * params.sideScale, tx < 6u);
+        let k1_0 = select(vec4f(), keyAt(key1, min(tx, 5u)) * params.sideScale, tx < 6u);
+        let k2_0 = select(vec4f(), keyAt(key2, min(tx, 5u)) * params.sideScale, tx < 6u);
+        let k3_0 = select(vec4f(), keyAt(key3, min(tx, 5u)) * params.sideScale, tx < 6u);
         s0_0 = dot(q0_0_0, k0_0);
         s0_1 = dot(q0_0_0, k1_0);
         s0_2 = dot(q0_0_0, k2_0);
@@ -353,15 +353,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (i32(x0) < owned.x && writes) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 5u;
+    let to = (queryLine + own * params.queryStrides.y) * 21u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
-      if ((tx + 0u) < 2u) { set_output(to, (tx + 0u), select(vec4f(), o0_0 * inverse, has)); }
+      if ((tx + 0u) < 6u) { set_output(to, (tx + 0u), select(vec4f(), o0_0 * inverse, has)); }
       if (tx == 0u && (params.flags & KEEPS_SUM) != 0u) { rowSums[q] = vec2f(m0, l0); }
     } else {
-      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 3u;
-      if ((tx + 0u) < 2u) { scratch[record + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has); }
-      if (tx == 0u) { scratch[record + 2u] = vec4f(m0, l0, 0.0, 0.0); }
+      let record = params.slotBase + ((line * params.slots + u32(owned.y)) * ROWS + x0) * 7u;
+      if ((tx + 0u) < 6u) { scratch[record + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has); }
+      if (tx == 0u) { scratch[record + 6u] = vec4f(m0, l0, 0.0, 0.0); }
     }
   }
 }
