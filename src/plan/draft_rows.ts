@@ -7,15 +7,16 @@ import {predictMs, ratesOf} from './cost.js';
 import {addDense} from './dense.js';
 import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
 import {addFused, type Place} from './fused.js';
-import {addIrregular, chooseIrregular, granuleOf, type Granules, type TileChoices} from './irregular.js';
+import {addIrregular, chooseIrregular, type Granules, type TileChoices} from './irregular.js';
 import {gridLines, lineKinds, lineWords} from './lines.js';
 import {REGULAR, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {gpuOf} from './reference.js';
 import {FOURS, ROW_WISE} from './row_wise.js';
 
-/** Lower tiles, and row by row. */
-const besidesOf = (tile: TileShape): readonly TileShape[] => [...lowerTiles(tile), ROW_WISE, FOURS];
+/** Lower tiles, and row by row; all heights are powers of two. */
+const besidesOf = (tile: TileShape): readonly TileShape[] =>
+  Number.isInteger(Math.log2(tile.rows)) ? [...lowerTiles(tile), ROW_WISE, FOURS] : [];
 
 /** Tiles, and why these. */
 interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
@@ -105,11 +106,11 @@ function draftOne(
     const ms = predictMs(counts, onGrid, Math.max(1, draft.passes.length - passes), problem, gpu);
     return {counts, ms, bytes: draft.bytes};
   };
-  const choose = (all: BitRows): Granules => chooseIrregular(all, granuleOf(tile), shapes, lines.length * onGrid);
+  const choose = (all: BitRows): Granules => chooseIrregular(all, shapes, lines.length * onGrid);
   const canList = maskBytes <= MOST_LISTED_BYTES;
   let best: Measured;
   if (canList && isScattered(acsr)) {
-    addIrregular(draft, choose(everyRow(acsr)), granuleOf(tile), kinds, 0, lines);
+    addIrregular(draft, choose(everyRow(acsr)), kinds, 0, lines);
     best = measure();
   } else {
     addFused(draft, acsr, tile, place, shapes);
@@ -121,7 +122,7 @@ function draftOne(
       const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
       if (ms < best.ms - (isRowWise ? WORTH.own : WORTH.listed)) {
         draft.rollback(before);
-        addIrregular(draft, chosen, granuleOf(tile), kinds, 0, lines);
+        addIrregular(draft, chosen, kinds, 0, lines);
         best = measure();
       }
     }

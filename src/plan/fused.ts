@@ -1,7 +1,7 @@
 import {MAX_RUNS, type Acsr} from '../acsr/index.js';
 import {everyRow, restOf} from './bit_rows.js';
 import type {Draft} from './draft.js';
-import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
+import {addIrregular, chooseIrregular, type TileChoices} from './irregular.js';
 import type {Kinds, TileShape} from './plan.js';
 import {strideClasses} from './row_tiles.js';
 import {SpanCutter} from './spans.js';
@@ -28,6 +28,6 @@ export function addFused(draft: Draft, acsr: Acsr, tile: TileShape, {kinds, line
   });
   const rest = classes.length === 0 ? everyRow(acsr) : restOf(acsr, owner);
   if (rest === null) return;
-  const chosen = chooseIrregular(rest, granuleOf(tile), shapes, lines.length * onGrid);
-  addIrregular(draft, chosen, granuleOf(tile), kinds, classes.length, lines);
+  const chosen = chooseIrregular(rest, shapes, lines.length * onGrid);
+  addIrregular(draft, chosen, kinds, classes.length, lines);
 }

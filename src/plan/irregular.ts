@@ -12,6 +12,8 @@ import {FOURS, ROW_WISE} from './row_wise.js';
 /** How rows without arithmetic are tiled: in which order, and granules of successive rows, each by lists of keys in tiles of some shape, or row by row. */
 export interface Granules {
   readonly rows: BitRows;
+  /** Rows of a granule; the last may have fewer. */
+  readonly granule: number;
   /** Index of the first row of each granule, by the shape that it has. */
   readonly of: ReadonlyMap<TileShape, readonly number[]>;
   /** Predicted, of one line. */
@@ -25,9 +27,6 @@ export interface TileChoices {
   rates(shape: TileShape): Rates;
 }
 
-/** Rows of a granule, in a plan of such tiles. */
-export const granuleOf = ({rows}: TileShape): number => Math.max(rows, FOURS.rows);
-
 /** Milliseconds that a further kernel must gain: what a kernel takes to compile is thousands of small calls. */
 const WORTH_KERNEL = 0.02;
 
@@ -35,11 +34,11 @@ const WORTH_KERNEL = 0.02;
  * Chooses an order of rows, and for each `granule` of them what is predicted to be fastest: a tile computes every pair of its rows and of the keys that
  * any of them attends to, and lower ones do so faster; row by row costs more a pair, but only pairs that attend. `lines`: how many have these rows.
  */
-export function chooseIrregular(bitRows: BitRows, granule: number, shapes: TileChoices, lines: number): Granules {
-  let best = chooseTiles(bitRows, granule, shapes, lines);
+export function chooseIrregular(bitRows: BitRows, shapes: TileChoices, lines: number): Granules {
+  let best = chooseTiles(bitRows, shapes, lines);
   if (shapes.all.length === 1) return best;
   for (const ordered of orders(bitRows, best.pairs)) {
-    const chosen = chooseTiles(ordered, granule, shapes, lines);
+    const chosen = chooseTiles(ordered, shapes, lines);
     if (chosen.ms < best.ms / WORTH_ORDER) best = chosen;
   }
   return best;
@@ -48,7 +47,8 @@ export function chooseIrregular(bitRows: BitRows, granule: number, shapes: TileC
 /** Another order must be faster by so much, for its rows are a list that takes memory, and whatever is near in the given one may lie near in caches. */
 const WORTH_ORDER = 1.1;
 
-function chooseTiles(bitRows: BitRows, granule: number, {all: shapes, rates}: TileChoices, lines: number): Granules {
+function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number): Granules {
+  const granule = Math.max(...shapes.map(({rows}) => rows));
   const costs = shapes.map((): number[] => []);
   const byShape = shapes.map((shape) => rates(shape));
   let pairs = 0;
@@ -76,7 +76,7 @@ function chooseTiles(bitRows: BitRows, granule: number, {all: shapes, rates}: Ti
     if (!granules.has(shape)) granules.set(shape, []);
     granules.get(shape)!.push(number * granule);
   });
-  return {rows: bitRows, of: granules, ms, pairs};
+  return {rows: bitRows, granule, of: granules, ms, pairs};
 }
 
 /** For each column of costs the cheapest row, of as few rows as gain `worth` each: the best alone, then the one that gains most, and so on. */
@@ -168,8 +168,7 @@ class Unions {
 
 export function addIrregular(
   draft: Draft,
-  {rows: ordered, of}: Granules,
-  granule: number,
+  {rows: ordered, granule, of}: Granules,
   kinds: Kinds,
   order: number,
   lines: readonly number[],

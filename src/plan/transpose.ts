@@ -2,7 +2,7 @@ import {ceilDiv} from '../support/index.js';
 import {Draft, TURN, type DraftGroup, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import type {BitRows} from './bit_rows.js';
-import {addIrregular, chooseIrregular, granuleOf, type TileChoices} from './irregular.js';
+import {addIrregular, chooseIrregular, type TileChoices} from './irregular.js';
 import type {Kinds, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import {isRowWise} from './row_wise.js';
@@ -36,9 +36,8 @@ export function transpose(
         const at = order + TURN * turn;
         if (kinds.keys === 'list') {
           const pairs = pairsByKey(rows, tiles, kinds, {queryLength, keyLength}, order === 0);
-          const granule = granuleOf(tile);
-          const chosen = chooseIrregular(pairs, granule, choices, some.length * onGrid);
-          addIrregular(keys, chosen, granule, kinds, at, some, 'keys');
+          const chosen = chooseIrregular(pairs, choices, some.length * onGrid);
+          addIrregular(keys, chosen, kinds, at, some, 'keys');
           continue;
         }
         const own = keys.group(kinds, at, some);

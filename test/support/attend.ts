@@ -17,6 +17,7 @@ import {makePlan} from '../../src/plan/index.js';
 import {Host} from '../../src/runtime/host/backend.js';
 import {launch} from '../../src/runtime/launch/launch.js';
 import {expectAttention, randomInputs, type AttentionInputs, type OracleOptions} from '../oracle.js';
+import {retiled} from './plans.js';
 
 export const backend = (): WebGPUBackend => tf.backend() as WebGPUBackend;
 export const host = (): Host => Host.of(backend() as unknown as KernelBackend)!;
@@ -69,7 +70,7 @@ export function compileInParts(
   const acsr = compress(pattern, problem);
   const plan = makePlan(acsr, problem, device, 'fused');
   if (plan.tile.rows !== 32) throw new Error(`tiles of ${plan.tile.rows} rows take minutes to compile on a software adapter`);
-  return complete({...plan, tile: {...plan.tile, unroll: TILES.software.unroll}}, oneLine(acsr), options);
+  return complete(retiled(plan, {...plan.tile, unroll: TILES.software.unroll}), oneLine(acsr), options);
 }
 
 /** Runs a compiled plan as the kernel would. */

@@ -20,6 +20,7 @@ import {
 import {compileInParts, host} from './attend.js';
 import {spell, spoilPadding, type Spelled} from './dense_cases.js';
 import {callCase, featuresOfCase, inputsRead, problemOfCase, type OptionCase, type Tensors} from './option_cases.js';
+import {retiled} from './plans.js';
 
 type Four = [number, number, number, number];
 
@@ -143,7 +144,12 @@ export function gradientPlanInParts(
   const plan = makeGradientPlan({...compileInParts(pattern, problem).plan, device}, acsr, results);
   if (plan.rows.tile.rows !== 32)
     throw new Error(`tiles of ${plan.rows.tile.rows} rows take minutes to compile on a software adapter`);
-  return {...plan, rows: {...plan.rows, tile: {...plan.rows.tile, unroll: TILES.software.unroll}}};
+  const tile = {...plan.rows.tile, unroll: TILES.software.unroll};
+  return {
+    ...plan,
+    rows: retiled(plan.rows, tile),
+    keys: {...plan.keys, passes: retiled({tile: plan.rows.tile, passes: plan.keys.passes}, tile).passes},
+  };
 }
 
 /** Gradients of query, key and value, and of each score, from plans that are cut into parts. */

@@ -8,6 +8,7 @@ import {
   type MatrixConfig,
   type Plan,
   type Problem,
+  type TileShape,
   type Work,
 } from '../../src/plan/index.js';
 import {PLAIN, type Features} from '../../src/wgsl/index.js';
@@ -63,3 +64,10 @@ export function expectSamePairs(plan: Work, pairs: Uint8Array, line: {head?: num
     `pair (${Math.floor(at / keyLength)}, ${at % keyLength}): computed ${found[at]} times, the pattern says ${pairs[at]}`,
   );
 }
+
+/** A plan whose tiles are of another shape, in name: what its programs look like then. */
+export const retiled = <Given extends Pick<Work, 'tile' | 'passes'>>(plan: Given, tile: TileShape): Given => ({
+  ...plan,
+  tile,
+  passes: plan.passes.map((pass) => (pass.tile === plan.tile ? {...pass, tile} : pass)),
+});

@@ -39,6 +39,8 @@ interface Case {
   readonly what: string;
   readonly device: Device;
   readonly plan: GradientPlan;
+  /** Gradients of scores have a plan of their own. */
+  readonly scores: GradientPlan;
 }
 
 const cases: Case[] = [];
@@ -52,9 +54,10 @@ for (const [name, device] of DEVICES) {
           mask === 'tensor'
             ? [planMaskTensor(problem, device), null]
             : [planFor(pattern, problem, device, mask), compress(pattern, problem)];
+        const scores = makeGradientPlan(forward, rows, 'scores');
         for (const results of ['gradients', 'records'] as const) {
           const plan = makeGradientPlan(forward, rows, results);
-          cases.push({what: `${name}, ${pattern}, ${mask}, ${headDim} → ${valueDim} features, ${results}`, device, plan});
+          cases.push({what: `${name}, ${pattern}, ${mask}, ${headDim} → ${valueDim} features, ${results}`, device, plan, scores});
         }
       }
     }
@@ -65,38 +68,40 @@ const tileName = ({rows, threadsX, threadsY, unroll, workgroupBytes}: TileShape)
   [rows, threadsX, threadsY, unroll.scores, unroll.values, workgroupBytes].join();
 
 /** Every program of a backward pass. */
-function programsOf(plan: GradientPlan, features: Features, dLogSumExp: boolean): Program[] {
+function programsOf({plan, scores}: Case, features: Features, dLogSumExp: boolean): Program[] {
   const dense = plan.rows.passes.some(({kinds}) => kinds.mask === 'tensor');
   const options = {features, dLogSumExp, ...(dense && {maskShape: [1, 4, 1000, 1000] as const})};
   const launches = [
     ...generateGradients(plan, options),
     ...generateGradients({...plan, formats: formatsOf('float16')}, options),
-    ...generateScoreGradients(plan, {kind: 'diagonals', shape: [1, 4, 1000, 1000]}, options),
-    ...generateScoreGradients(plan, {kind: 'keys'}, options),
+    ...generateScoreGradients(scores, {kind: 'diagonals', shape: [1, 4, 1000, 1000]}, options),
+    ...generateScoreGradients(scores, {kind: 'keys'}, options),
   ];
   return launches.map(({program}) => program);
 }
 
 /** By key: with all options and without, a gradient of the log-sum-exp or none. */
 const programs = new Map<string, {readonly what: string; readonly device: Device; readonly program: Program}>();
-for (const {what, device, plan} of cases)
+for (const each of cases) {
+  const {what, device, plan} = each;
   for (const [features, dLogSumExp] of [
     [PLAIN, true],
     [plan.results === 'gradients' ? {...MORE, bias: false} : MORE, false],
   ] as const)
-    for (const program of programsOf(plan, features, dLogSumExp))
+    for (const program of programsOf(each, features, dLogSumExp))
       if (!programs.has(program.key)) programs.set(program.key, {what: `${program.name}: ${what}`, device, program});
+}
 
 describe('every program of a backward pass', () => {
   let compiler: Compiler;
-  beforeAll(async () => (compiler = await openCompiler()), 60_000);
+  beforeAll(async () => (compiler = await openCompiler({extensions: true})), 60_000);
   afterAll(() => compiler.close());
 
   it('is there in all its kinds', () => {
     const names = new Set([...programs.values()].map(({program}) => program.name.split('.')[1]!));
     expect([...names].sort()).toEqual([
-      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyScoreGradients', 'packMask', 'queryGradients', 'round'],
-      ...['rowStats', 'scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
+      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyGradientsRows', 'keyScoreGradients', 'packMask', 'queryGradients'],
+      ...['queryGradientsRows', 'round', 'rowStats', 'scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
     ]);
     expect(new Set(cases.map(({plan}) => tileName(plan.rows.tile))).size).toBe(6);
   });

@@ -49,7 +49,7 @@ describe('the pairs that a plan computes', () => {
       fc.uniqueArray(fc.nat(length - 1), {minLength: 3, maxLength: 12});
     const window = fc.record({left: fc.integer({min: 40, max: 90}), right: fc.integer({min: 0, max: 90})}).map(slidingWindow);
     const given = fc
-      .integer({min: 200, max: 260})
+      .integer({min: 420, max: 480})
       .chain((length) => fc.tuple(fc.constant(length), rowsOf(length), window, fc.nat()));
     let lists = 0;
     fc.assert(

@@ -14,7 +14,7 @@ import {
   type Precision,
 } from '../../../src/plan/index.js';
 import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../../src/wgsl/index.js';
-import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor} from '../../support/plans.js';
+import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor, retiled} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
 async function openCompiler(): Promise<GPUDevice> {
@@ -80,7 +80,7 @@ function allWidths(tile: TileShape, turn: number): Programs {
       const device = {...CORE_DEVICE, subgroups: SUBGROUPS[(turn + a + 2 * b) % 4]!, float16: ((turn + a) >> 1) % 2 === 0};
       const implementation = ((turn >> 1) + a + b) % 2 === 0 ? 'fused' : 'dense';
       programs.add(
-        {...base, tile, formats: formatsOf(precision), device, implementation, problem: withDims(dims)},
+        {...retiled(base, tile), formats: formatsOf(precision), device, implementation, problem: withDims(dims)},
         (turn + (a >> 1) + b) % 2 === 0,
       );
     });
@@ -97,8 +97,7 @@ function allChoices(tile: TileShape): Programs {
         for (const float16 of precision === 'float16' ? [false, true] : [false]) {
           for (const implementation of ['fused', 'dense'] as const) {
             const plan: Plan = {
-              ...base,
-              tile,
+              ...retiled(base, tile),
               formats: formatsOf(precision),
               device: {...CORE_DEVICE, subgroups, float16},
               implementation,
@@ -125,8 +124,7 @@ function matrixPrograms(
       for (const implementation of ['fused', 'dense'] as const) {
         for (const more of [false, true]) {
           const plan: Plan = {
-            ...base,
-            tile: TILES[name],
+            ...retiled(base, TILES[name]),
             formats: formatsOf(precision),
             matrix,
             device: featuredDevice(matrix),
@@ -222,7 +220,7 @@ describe('every program is WGSL that Dawn takes:', () => {
       for (const precision of PRECISIONS) {
         const device = {...CORE_DEVICE, float16: i % 2 === 0};
         const problem = {...withDims(dims), queryLength: 4, keyLength: 64, packedHeads: 4};
-        const plan = {...base, tile: TILES.decode4, problem, formats: formatsOf(precision), device};
+        const plan = {...retiled(base, TILES.decode4), problem, formats: formatsOf(precision), device};
         const step = generateStep(plan, {features: {...PLAIN, alibi: true, bias: true, sinks: true}, held});
         const shape = {headDim: dims[0], valueDim: dims[1], formats: formatsOf(precision), nativeHalves: device.float16};
         const prompt = generateAppend(shape, {batch: 1, keyHeads: 1, capacity: 64, tokens: 9}, held);
