@@ -38,7 +38,7 @@ export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'hea
     // However near keys lie to each other, caches give half of them.
     ownRows: (rows, pairs, distinct) =>
       rows * gpu.ownRowMs + features * (pairs * gpu.ownPairMs + Math.max(distinct, pairs / 2) * gpu.ownKeyMs),
-    fours: (rows, pairs) => rows * gpu.ownRowMs + features * pairs * gpu.fourMs,
+    fours: (rows, pairs) => rows * gpu.fourRowMs + features * pairs * gpu.fourMs,
   };
 }
 

@@ -12,11 +12,13 @@ import {gridLines, lineKinds, lineWords} from './lines.js';
 import {REGULAR, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {gpuOf} from './reference.js';
-import {FOURS, ROW_WISE} from './row_wise.js';
+import {addsInSubgroups, FOURS, ROW_WISE} from './row_wise.js';
 
 /** Lower tiles, and row by row; all heights are powers of two. */
-const besidesOf = (tile: TileShape): readonly TileShape[] =>
-  Number.isInteger(Math.log2(tile.rows)) ? [...lowerTiles(tile), ROW_WISE, FOURS] : [];
+function besidesOf(tile: TileShape, device: Device): readonly TileShape[] {
+  if (!Number.isInteger(Math.log2(tile.rows))) return [];
+  return [...lowerTiles(tile), ROW_WISE, ...(addsInSubgroups(device) ? [FOURS] : [])];
+}
 
 /** Tiles, and why these. */
 interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
@@ -30,7 +32,7 @@ export function draftRows(
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
-  beside: readonly TileShape[] = besidesOf(tile),
+  beside: readonly TileShape[] = besidesOf(tile, device),
 ): Drafted {
   const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
   const words = lineWords(lines, problem);

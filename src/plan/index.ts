@@ -16,7 +16,7 @@ export {decodePlan} from './decode_plan.js';
 export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type LineShare} from './gradient_plan.js';
 export {makePlan, planMaskTensor, type PlanOptions} from './make_plan.js';
 export {REFERENCE, type Gpu} from './reference.js';
-export {FOUR_BITS, FOURS, isRowWise, ROW_WISE, rowsPerSpan} from './row_wise.js';
+export {addsInSubgroups, FOUR_BITS, FOURS, isRowWise, ROW_WISE, rowsPerSpan} from './row_wise.js';
 export {mostKeys} from './most_keys.js';
 export {
   columnsIn,

@@ -1,3 +1,4 @@
+import {countBits} from '../acsr/index.js';
 import {keysIn, reordered, type BitRows} from './bit_rows.js';
 import {greedyOrder} from './greedy.js';
 
@@ -10,6 +11,8 @@ export function* orders(rows: BitRows, pairs: number): Iterable<BitRows> {
   const classes = classesOf(rows);
   const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
   if (!isOrdered) yield reordered(rows, classes.flat());
+  const heavy = heavyFirst(rows);
+  if (heavy !== null) yield reordered(rows, heavy);
   const width = gridWidth(rows);
   if (width !== null) yield reordered(rows, gridOrder(rows.rows.length, width));
   const greedy = greedyOrder(rows, classes, pairs);
@@ -39,6 +42,19 @@ function classesOf({rows, words, wordsPerRow}: BitRows): number[][] {
     }
   }
   return classes;
+}
+
+/** A row of more keys than so many times the median is heavy. */
+const HEAVY = 4;
+
+/** Heavy rows first, so that they are not in one tile with others, whose keys are then theirs. Null where there are none, or where they lie together. */
+function heavyFirst({rows, words, wordsPerRow}: BitRows): number[] | null {
+  const counts = Array.from(rows, (_, row) => countBits(words.subarray(row * wordsPerRow, (row + 1) * wordsPerRow)));
+  const median = [...counts].sort((a, b) => a - b)[counts.length >> 1]!;
+  const isHeavy = (row: number): boolean => counts[row]! > HEAVY * median;
+  const all = counts.map((_, row) => row);
+  const [heavy, light] = [all.filter(isHeavy), all.filter((row) => !isHeavy(row))];
+  return heavy.length === 0 || heavy.at(-1)! - heavy[0]! === heavy.length - 1 ? null : [...heavy, ...light];
 }
 
 /** Rows of a tile of a grid, on each side. */

@@ -35,7 +35,8 @@ export interface Gpu {
   readonly ownRowMs: number;
   readonly ownPairMs: number;
   readonly ownKeyMs: number;
-  /** A pair of four rows that share a list, whether it attends or not. */
+  /** Rows in fours: a row, and each of its pairs, whether it attends or not. Vertical-slash n = 16,384 .290 ms (H200, subgroups, 2026-11-30). */
+  readonly fourRowMs: number;
   readonly fourMs: number;
   /** Prologue and epilogue of a work item, of which four run at once on a multiprocessor. */
   readonly itemMs: number;
@@ -54,7 +55,8 @@ export const REFERENCE: Gpu = Object.freeze({
   ownRowMs: 100e-9,
   ownPairMs: 18e-9,
   ownKeyMs: 34e-9,
-  fourMs: 26e-9,
+  fourRowMs: 300e-9,
+  fourMs: 18e-9,
   itemMs: 0.004,
 });
 

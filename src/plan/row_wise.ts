@@ -1,5 +1,6 @@
 import {tile} from './configurations.js';
 import type {Kinds, TileShape} from './plan.js';
+import type {Device} from './problem.js';
 
 /**
  * The shape of row-wise passes: 8 invocations own a row of one head and all of its keys, and take 4 keys a trip. No key is staged or computed
@@ -8,8 +9,14 @@ import type {Kinds, TileShape} from './plan.js';
  */
 export const ROW_WISE: TileShape = tile(8, 4, 8, 8, {scores: 1, values: 1}, 2048);
 
-/** The same with four rows that share a list, so that each key is read once for all of them: vertical-slash .102 → .083 ms; groups of 8 lose everywhere. */
+/**
+ * The same with four rows that share a list, so that each key is read once for all of them. For devices whose subgroups add up products: vertical-slash
+ * n = 16,384 .387 → .290 ms (H200, 2026-11-30), in core WebGPU .425 → .411, n = 4,096 .110 → .125. In the lab groups of 8 lost everywhere.
+ */
 export const FOURS: TileShape = tile(32, 4, 8, 8, {scores: 1, values: 1}, 8192);
+
+/** Whether neighbours in x are in one subgroup. */
+export const addsInSubgroups = ({subgroups}: Pick<Device, 'subgroups'>): boolean => (subgroups?.min ?? 1) >= ROW_WISE.threadsX;
 
 /** Rows that share a span of a row-wise pass; null of passes whose rows share all of their spans. */
 export const rowsPerSpan = ({mask}: Pick<Kinds, 'mask'>): number | null => (mask === 'own' ? 1 : mask === 'fours' ? 4 : null);

@@ -1,4 +1,4 @@
-import {converts, FORMATS, FOURS, ROW_WISE, type Kinds} from '../../plan/index.js';
+import {addsInSubgroups, converts, FORMATS, FOURS, ROW_WISE, type Kinds} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import type {Region} from '../tile/flow.js';
 import type {OwnShape, Structure} from '../tile/kernel_shape.js';
@@ -8,11 +8,13 @@ import {partRegions} from '../tile/own_trips.js';
 export interface RowShape extends OwnShape {
   /** Where neighbours leave their parts of products, in turns; none where they shuffle them. */
   readonly parts: readonly (readonly Region[])[];
+  /** Trips of rows that have no keys left are branched around. */
+  readonly branches: boolean;
 }
 
 export function rowShape({problem, device, formats}: Structure, features: Features, kinds: Kinds): RowShape {
   const {rows, keys, threadsX, threadsY} = kinds.mask === 'fours' ? FOURS : ROW_WISE;
-  const shuffles = (device.subgroups?.min ?? 1) >= threadsX;
+  const shuffles = addsInSubgroups(device);
   const parts = partRegions(shuffles, threadsX * threadsY, rows / threadsY);
   return {
     headDim: problem.headDim,
@@ -29,5 +31,6 @@ export function rowShape({problem, device, formats}: Structure, features: Featur
     valueHalves: FORMATS[formats.value].bytes === 2,
     memory: parts.at(-1)?.at(-1)?.end ?? 0,
     parts,
+    branches: device.software && kinds.mask === 'fours',
   };
 }

@@ -22,7 +22,7 @@ import type {RowShape} from './row_shape.js';
  */
 export const rowSteps = (share: Share<RowShape>): AttendSteps => new Trip(share).steps();
 
-/** Of four rows a trip without a branch takes SwiftShader minutes to compile, and their values are loaded late anyway. */
+/** A CPU that plays GPU takes minutes to compile a trip of four rows without a branch. */
 const whereLeft = (code: string): string => `if (y0 < y.y) {\n${code}\n}`;
 
 class Trip {
@@ -53,7 +53,12 @@ class Trip {
         names,
         lines(numbers, early, ...declared, '{', this.loadKeys(), this.products(), '}'),
       ),
-      {name: 'probabilities and values', reads: [], writes: [], code: rows === 1 ? this.attend() : whereLeft(this.attend())},
+      {
+        name: 'probabilities and values',
+        reads: [],
+        writes: [],
+        code: this.shape.branches ? whereLeft(this.attend()) : this.attend(),
+      },
     ];
   }
 
@@ -135,11 +140,12 @@ class Trip {
       );
     };
     return lines(
+      this.loadsEarly ? '' : each(keys, (j) => this.loadValue(j)),
       each(keys, (j) => this.scoring.key(j, `number${j}`)),
       each(rows, (i) => each(keys, (j) => this.scoring.pair(`s${i}_${j}`, i, j))),
       hide(this.share.masked(this.scoring.clip(kinds))),
       each(rows, softmax),
-      each(keys, (j) => lines(this.loadsEarly ? '' : this.loadValue(j), this.weighValue(j))),
+      each(keys, (j) => this.weighValue(j)),
     );
   }
 

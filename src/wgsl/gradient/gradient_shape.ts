@@ -1,4 +1,4 @@
-import {REGULAR, ROW_WISE, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
+import {addsInSubgroups, REGULAR, ROW_WISE, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
 import {partRegions} from '../tile/own_trips.js';
@@ -53,7 +53,7 @@ export function ownGradientShape(
 ): OwnGradientShape {
   const {headDim, valueDim} = rows.problem;
   const {rows: size, threadsX, threadsY} = ROW_WISE;
-  const shuffles = (rows.device.subgroups?.min ?? 1) >= threadsX;
+  const shuffles = addsInSubgroups(rows.device);
   const parts = partRegions(shuffles, threadsX * threadsY, 2);
   return {
     owns,

@@ -58,8 +58,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let continues = (params.flags & CONTINUES) != 0u;
   var sum = vec4f();
   for (var slotLine = firstLine; slotLine < lineEnd; slotLine++) {
-    for (var slot = owned.y; slot < slotEnd; slot++) {
-      sum += scratch[params.slotBase + ((slotLine * params.slots + u32(slot)) * 32u + x) * 8u + column];
+    for (var slot = owned.y; slot < slotEnd; slot += 4) {
+      // Four at a time, as merges read them; added one after another.
+      let part0 = scratch[params.slotBase + ((slotLine * params.slots + u32(min(slot + 0, slotEnd - 1))) * 32u + x) * 8u + column];
+      let part1 = scratch[params.slotBase + ((slotLine * params.slots + u32(min(slot + 1, slotEnd - 1))) * 32u + x) * 8u + column];
+      let part2 = scratch[params.slotBase + ((slotLine * params.slots + u32(min(slot + 2, slotEnd - 1))) * 32u + x) * 8u + column];
+      let part3 = scratch[params.slotBase + ((slotLine * params.slots + u32(min(slot + 3, slotEnd - 1))) * 32u + x) * 8u + column];
+      sum += select(vec4f(), part0, slot + 0 < slotEnd);
+      sum += select(vec4f(), part1, slot + 1 < slotEnd);
+      sum += select(vec4f(), part2, slot + 2 < slotEnd);
+      sum += select(vec4f(), part3, slot + 3 < slotEnd);
     }
   }
 
