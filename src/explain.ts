@@ -85,8 +85,18 @@ export function planText(plan: Plan): string {
     sizesText(plan),
     `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
     tilesText(plan),
+    ...candidatesText(plan),
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
     draw(plan),
+  );
+}
+
+/** What was compared, where that was more than arithmetic and dense, which the reason compares. */
+function candidatesText({candidates}: Plan): string[] {
+  if (candidates.length <= 2) return [];
+  return candidates.map(
+    ({name, tileDensity, costMs}) =>
+      `  considered ${name}: tileDensity ${tileDensity.toFixed(3)}, predicted ${costMs.toPrecision(3)} ms`,
   );
 }
 

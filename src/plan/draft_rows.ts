@@ -9,7 +9,7 @@ import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
 import {addFused, type Place} from './fused.js';
 import {addIrregular, chooseIrregular, type Granules, type TileChoices} from './irregular.js';
 import {gridLines, lineKinds, lineWords} from './lines.js';
-import {REGULAR, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
+import {REGULAR, type PlanCandidate, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {gpuOf} from './reference.js';
 import {addsInSubgroups, FOURS, ROW_WISE} from './row_wise.js';
@@ -21,7 +21,7 @@ function besidesOf(tile: TileShape, device: Device): readonly TileShape[] {
 }
 
 /** Tiles, and why these. */
-interface Drafted extends Pick<Report, 'implementation' | 'reason'> {
+interface Drafted extends Pick<Report, 'implementation' | 'reason' | 'candidates'> {
   readonly draft: Draft;
 }
 
@@ -54,6 +54,7 @@ export function draftRows(
   const alike = choices.length === 1;
   return {
     draft,
+    candidates: first.candidates,
     implementation: choices.every((each) => each.implementation === 'dense') ? 'dense' : 'fused',
     reason: alike ? first.reason : `${choices.length} patterns in ${lines.of.length} ${whatDiffers(lines)}: ${first.reason}, …`,
   };
@@ -65,6 +66,7 @@ const whatDiffers = ({heads, batch}: Lines): string =>
 interface Choice {
   readonly implementation: Implementation;
   readonly reason: string;
+  readonly candidates: readonly PlanCandidate[];
 }
 
 /** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
@@ -99,7 +101,7 @@ function draftOne(
   if (implementation === 'dense') {
     if (!fits) refuseMask(maskBytes, device);
     dense();
-    return {implementation, reason: 'asked for'};
+    return {implementation, reason: 'asked for', candidates: []};
   }
   const before = draft.mark();
   const passes = draft.passes.length;
@@ -108,7 +110,16 @@ function draftOne(
     const ms = predictMs(counts, onGrid, Math.max(1, draft.passes.length - passes), problem, gpu);
     return {counts, ms, bytes: draft.bytes};
   };
-  const choose = (all: BitRows): Granules => chooseIrregular(all, shapes, lines.length * onGrid);
+  const candidates: PlanCandidate[] = [];
+  const consider = (name: string, computed: number, costMs: number): void => {
+    candidates.push({name, tileDensity: computed === 0 ? 1 : (acsr.nnz * lines.length) / computed, costMs});
+  };
+  const choose = (all: BitRows): Granules => {
+    const chosen = chooseIrregular(all, shapes, lines.length * onGrid);
+    for (const {name, computed, ms} of chosen.tried)
+      consider(name, computed * lines.length, gpu.firstDispatchMs + ms * lines.length * onGrid);
+    return chosen;
+  };
   const canList = maskBytes <= MOST_LISTED_BYTES;
   let best: Measured;
   if (canList && isScattered(acsr)) {
@@ -117,6 +128,7 @@ function draftOne(
   } else {
     addFused(draft, acsr, tile, place, shapes);
     best = measure();
+    consider('as arithmetic', sum(best.counts, computedPairs), best.ms);
     const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
     if (canList && isRegular && acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs)) {
       const chosen = choose(everyRow(acsr));
@@ -129,22 +141,35 @@ function draftOne(
       }
     }
   }
-  if (implementation === 'fused') return {implementation, reason: 'asked for'};
+  if (implementation === 'fused') return {implementation, reason: 'asked for', candidates: []};
   if (!fits)
     return {
       implementation: 'fused',
       reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
+      candidates: sorted(candidates),
     };
   const denseTiles = tileCount(problem, tile);
   const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
-  const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}`;
+  consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
+  const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}${sum(best.counts, (each) => each.tiles) === 0 ? ' key tiles' : ''}`;
   const isIrregular = best.counts.some(({listed, pairs}) => listed + pairs > 0);
   if (best.ms <= (isIrregular ? denseMs - WORTH.own : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
-    return {implementation: 'fused', reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`};
+    return {
+      implementation: 'fused',
+      reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`,
+      candidates: sorted(candidates),
+    };
   draft.rollback(before);
   dense();
-  return {implementation: 'dense', reason: `fused would compute ${tiles}; predicted ${ratio(best.ms, denseMs)} slower than dense`};
+  return {
+    implementation: 'dense',
+    reason: `fused would compute ${tiles}; predicted ${ratio(best.ms, denseMs)} slower than dense`,
+    candidates: sorted(candidates),
+  };
 }
+
+const sorted = (candidates: readonly PlanCandidate[]): readonly PlanCandidate[] =>
+  Object.freeze([...candidates].sort((a, b) => a.costMs - b.costMs).map((each) => Object.freeze(each)));
 
 /** Runs of an average row from which on it may be scattered. */
 const MANY_RUNS = 4;
@@ -182,7 +207,8 @@ export const sum = (all: readonly Counts[], of: (counts: Counts) => number): num
 function visitedText(counts: readonly Counts[], lines: number): string {
   const tiles = sum(counts, (each) => each.tiles) / lines;
   const pairs = sum(counts, (each) => each.pairs) / lines;
-  return pairs === 0 ? `${tiles} key tiles` : `${tiles} key tiles, and ${pairs} pairs row by row,`;
+  const rowByRow = `${pairs} pairs row by row`;
+  return pairs === 0 ? `${tiles} key tiles` : tiles === 0 ? rowByRow : `${tiles} key tiles, and ${rowByRow},`;
 }
 
 const maskBytesOf = ({queryLength, keyLength}: Problem): number => 4 * queryLength * ceilDiv(keyLength, 32);

@@ -1,6 +1,7 @@
 export {CHUNK_PAIRS, CORE_DEVICE, isWide, MOST_FEATURES, type Device, type MatrixConfig, type Problem} from './problem.js';
 export {
   REGULAR,
+  type PlanCandidate,
   type Implementation,
   type Kernel,
   type Kinds,

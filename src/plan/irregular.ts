@@ -19,6 +19,15 @@ export interface Granules {
   /** Predicted, of one line. */
   readonly ms: number;
   readonly pairs: number;
+  /** Each shape alone, in each order. */
+  readonly tried: readonly Tried[];
+}
+
+/** One shape for all rows of a line: pairs that it computes, and how long. */
+export interface Tried {
+  readonly name: string;
+  readonly computed: number;
+  readonly ms: number;
 }
 
 /** The shapes to choose from, the row-wise one among them, and what each costs. */
@@ -35,22 +44,25 @@ const WORTH_KERNEL = 0.02;
  * any of them attends to, and lower ones do so faster; row by row costs more a pair, but only pairs that attend. `lines`: how many have these rows.
  */
 export function chooseIrregular(bitRows: BitRows, shapes: TileChoices, lines: number): Granules {
-  let best = chooseTiles(bitRows, shapes, lines);
+  let best = chooseTiles(bitRows, shapes, lines, '');
   if (shapes.all.length === 1) return best;
-  for (const ordered of orders(bitRows, best.pairs)) {
-    const chosen = chooseTiles(ordered, shapes, lines);
+  const tried = [...best.tried];
+  for (const {name, rows} of orders(bitRows, best.pairs)) {
+    const chosen = chooseTiles(rows, shapes, lines, name);
+    tried.push(...chosen.tried);
     if (chosen.ms < best.ms / WORTH_ORDER) best = chosen;
   }
-  return best;
+  return {...best, tried};
 }
 
 /** Another order must be faster by so much, for its rows are a list that takes memory, and whatever is near in the given one may lie near in caches. */
 const WORTH_ORDER = 1.1;
 
-function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number): Granules {
+function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number, order: string): Granules {
   const granule = Math.max(...shapes.map(({rows}) => rows));
   const costs = shapes.map((): number[] => []);
   const byShape = shapes.map((shape) => rates(shape));
+  const computed = shapes.map(() => 0);
   let pairs = 0;
   const unions = new Unions(bitRows, Math.min(...shapes.map((shape) => (shape === FOURS ? 4 : shape.rows))), granule);
   const count = bitRows.rows.length;
@@ -67,6 +79,7 @@ function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines:
             ? fours(end - at, 4 * unions.inFours)
             : ceilDiv(end - at, shape.rows) * item + unions.tiles(shape) * listed;
       costs[index]!.push(ms);
+      computed[index]! += unions.computed(shape);
     });
   }
   const {of: chosen, ms} = cheapest(costs, WORTH_KERNEL / lines);
@@ -76,7 +89,18 @@ function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines:
     if (!granules.has(shape)) granules.set(shape, []);
     granules.get(shape)!.push(number * granule);
   });
-  return {rows: bitRows, granule, of: granules, ms, pairs};
+  const tried = shapes.map((shape, index) => ({
+    name: nameOf(shape, order),
+    computed: computed[index]!,
+    ms: costs[index]!.reduce((sum, cost) => sum + cost, 0),
+  }));
+  return {rows: bitRows, granule, of: granules, ms, pairs, tried};
+}
+
+function nameOf(shape: TileShape, order: string): string {
+  const tiles =
+    shape === ROW_WISE ? 'row by row' : shape === FOURS ? 'rows in fours' : `lists of keys in ${shape.rows} × ${shape.keys}`;
+  return order === '' ? tiles : `${tiles}, ${order}`;
 }
 
 /** For each column of costs the cheapest row, of as few rows as gain `worth` each: the best alone, then the one that gains most, and so on. */
@@ -157,6 +181,12 @@ class Unions {
       words[w] = 0;
     }
     keys.push(count);
+  }
+
+  /** Pairs that are computed. */
+  computed(shape: TileShape): number {
+    if (shape === ROW_WISE) return this.pairs;
+    return shape === FOURS ? 4 * this.inFours : this.tiles(shape) * shape.rows * shape.keys;
   }
 
   /** Key tiles of all tiles of a shape. */

@@ -111,7 +111,7 @@ export function draftMask(problem: Problem, tile: TileShape): Draft {
 
 function finish(
   draft: Draft,
-  {implementation, reason}: Pick<Report, 'implementation' | 'reason'>,
+  {implementation, reason, candidates = []}: Pick<Report, 'implementation' | 'reason'> & Partial<Pick<Report, 'candidates'>>,
   kernel: Kernel,
   problem: Problem,
   device: Device,
@@ -141,6 +141,7 @@ function finish(
     tile: settled,
     implementation,
     reason,
+    candidates,
     nnz,
     density: pairs === 0 ? 0 : nnz / pairs,
     tileDensity: computed === 0 ? 1 : nnz / computed,

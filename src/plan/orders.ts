@@ -6,17 +6,17 @@ import {greedyOrder} from './greedy.js';
  * Orders of rows to try, from the cheapest to find to the dearest: rows may be computed in any, and where neighbours share keys, tiles have fewer.
  * Each is the rows in that order; the caller takes the one that is predicted to be fastest. `pairs`: of the rows.
  */
-export function* orders(rows: BitRows, pairs: number): Iterable<BitRows> {
+export function* orders(rows: BitRows, pairs: number): Iterable<{readonly name: string; readonly rows: BitRows}> {
   if (rows.rows.length < 16) return;
   const classes = classesOf(rows);
   const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
-  if (!isOrdered) yield reordered(rows, classes.flat());
+  if (!isOrdered) yield {name: 'rows of the same keys together', rows: reordered(rows, classes.flat())};
   const heavy = heavyFirst(rows);
-  if (heavy !== null) yield reordered(rows, heavy);
+  if (heavy !== null) yield {name: 'rows of many keys first', rows: reordered(rows, heavy)};
   const width = gridWidth(rows);
-  if (width !== null) yield reordered(rows, gridOrder(rows.rows.length, width));
+  if (width !== null) yield {name: `tiles of a grid ${width} wide`, rows: reordered(rows, gridOrder(rows.rows.length, width))};
   const greedy = greedyOrder(rows, classes, pairs);
-  if (greedy !== null) yield reordered(rows, greedy);
+  if (greedy !== null) yield {name: 'rows grouped by shared keys', rows: reordered(rows, greedy)};
 }
 
 /** Rows with the same keys, by the first of them. */

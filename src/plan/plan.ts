@@ -76,6 +76,16 @@ export interface Kernel {
   readonly matrix: MatrixConfig | null;
 }
 
+/** A way to compute a pattern that a planner looked at. */
+export interface PlanCandidate {
+  /** Its tiles, and the order of rows where that is not the given one. */
+  readonly name: string;
+  /** Of the pairs computed, the share that attends. */
+  readonly tileDensity: number;
+  /** Predicted milliseconds, as `Report.costMs`. */
+  readonly costMs: number;
+}
+
 /** What a plan amounts to, for people. */
 export interface Report {
   /** `fused`: only the tiles the pattern touches. `dense`: every tile, the pattern as mask bits. */
@@ -90,6 +100,8 @@ export interface Report {
   readonly tileDensity: number;
   /** Predicted GPU time in milliseconds on the reference device of cost.ts; good for comparing plans, not for promises. */
   readonly costMs: number;
+  /** What was compared, the fastest first; of the first pattern where heads differ. A plan may mix several. Empty where an implementation was asked for. */
+  readonly candidates: readonly PlanCandidate[];
   /** Device memory beyond query, key, value and output, in bytes: schedule, mask bits and scratch. */
   readonly bytes: number;
 }
