@@ -121,9 +121,25 @@ function draftOne(
     return chosen;
   };
   const canList = maskBytes <= MOST_LISTED_BYTES;
+  const denseTiles = tileCount(problem, tile);
+  const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
+  const mayBeDense = implementation === 'auto' && fits;
+  const takeDense = (what: string, ms: number): Choice => {
+    draft.rollback(before);
+    dense();
+    const reason = `fused would compute ${what}; predicted ${ratio(ms, denseMs)} slower than dense`;
+    return {implementation: 'dense', reason, candidates: sorted(candidates)};
+  };
   let best: Measured;
-  if (canList && isScattered(acsr)) {
-    addIrregular(draft, choose(everyRow(acsr)), kinds, 0, lines);
+  if (canList && (isScattered(acsr) || acsr.irregularRows.length === acsr.queryLength)) {
+    const chosen = choose(everyRow(acsr));
+    const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
+    if (mayBeDense && ms > denseMs - WORTH.own) {
+      // Before it is written out, which takes longer than to look through.
+      consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
+      return takeDense(`${acsr.nnz} pairs without order where dense computes ${denseTiles} key tiles`, ms);
+    }
+    addIrregular(draft, chosen, kinds, 0, lines);
     best = measure();
   } else {
     addFused(draft, acsr, tile, place, shapes);
@@ -148,8 +164,6 @@ function draftOne(
       reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
       candidates: sorted(candidates),
     };
-  const denseTiles = tileCount(problem, tile);
-  const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
   consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
   const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}${sum(best.counts, (each) => each.tiles) === 0 ? ' key tiles' : ''}`;
   const isIrregular = best.counts.some(({listed, pairs}) => listed + pairs > 0);
@@ -159,13 +173,7 @@ function draftOne(
       reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`,
       candidates: sorted(candidates),
     };
-  draft.rollback(before);
-  dense();
-  return {
-    implementation: 'dense',
-    reason: `fused would compute ${tiles}; predicted ${ratio(best.ms, denseMs)} slower than dense`,
-    candidates: sorted(candidates),
-  };
+  return takeDense(tiles, best.ms);
 }
 
 const sorted = (candidates: readonly PlanCandidate[]): readonly PlanCandidate[] =>
