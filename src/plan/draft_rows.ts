@@ -73,6 +73,8 @@ interface Choice {
 const SPARSE_TILES = 0.4;
 /** Milliseconds that this must gain: lists are a kernel of their own, which takes as long as thousands of small calls to compile; the row-wise one is short. */
 const WORTH = {listed: 0.02, own: 0.005};
+/** Above this density no list leaves out more than it costs. */
+const DENSE = 0.9;
 /** Dense must be so much faster than what has arithmetic, whose schedule is small. */
 const TIE = 1.05;
 /** Bits of a pattern that are written out for that: 16,384 tokens squared take half. */
@@ -132,6 +134,8 @@ function draftOne(
   };
   let best: Measured;
   if (canList && (isScattered(acsr) || acsr.irregularRows.length === acsr.queryLength)) {
+    if (mayBeDense && acsr.nnz > DENSE * problem.queryLength * problem.keyLength)
+      return takeDense('all keys in lists, or row by row', (denseMs * gpu.listTile) / gpu.bitTile);
     const chosen = choose(everyRow(acsr));
     const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
     if (mayBeDense && ms > denseMs - WORTH.own) {

@@ -45,7 +45,8 @@ const WORTH_KERNEL = 0.02;
  */
 export function chooseIrregular(bitRows: BitRows, shapes: TileChoices, lines: number): Granules {
   let best = chooseTiles(bitRows, shapes, lines, '');
-  if (shapes.all.length === 1) return best;
+  // Of rows that have most keys, any order has most keys.
+  if (shapes.all.length === 1 || best.pairs > MOST_ORDERED * bitRows.rows.length * 32 * bitRows.wordsPerRow) return best;
   const tried = [...best.tried];
   for (const {name, rows} of orders(bitRows, best.pairs)) {
     const chosen = chooseTiles(rows, shapes, lines, name);
@@ -54,6 +55,9 @@ export function chooseIrregular(bitRows: BitRows, shapes: TileChoices, lines: nu
   }
   return {...best, tried};
 }
+
+/** Above this density orders are not looked for. */
+const MOST_ORDERED = 0.5;
 
 /** Another order must be faster by so much, for its rows are a list that takes memory, and whatever is near in the given one may lie near in caches. */
 const WORTH_ORDER = 1.1;
