@@ -74,9 +74,9 @@ function checkLaunch(launch: Launch, name: string, {plan, workBytes, memory = []
 }
 
 function checkTail({tail, words}: Launched, plan: Work): void {
-  const {maskBits, maskPairs, held, gathered, pairs} = tail as Tail;
+  const {maskBits, maskPairs, statePairs, held, gathered, pairs} = tail as Tail;
   must(maskBits === plan.schedule.length / 2, `mask bits from pair ${maskBits}, the schedule has ${plan.schedule.length / 2}`);
-  must(held === maskBits + maskPairs, `what a cache holds from pair ${held}`);
+  must(held === maskBits + maskPairs + statePairs, `what a cache holds from pair ${held}`);
   let end = held;
   for (const {role, at, words: count} of gathered) {
     must(at >= end, `${role} from pair ${at}, before that lies another up to ${end}`);

@@ -11,7 +11,9 @@ import {kernelShape} from './tile/kernel_shape.js';
 import {matrixProgram} from './matrix/matrix.js';
 import {matrixShape} from './matrix/matrix_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
+import {maskStatesProgram, statesGrid} from './around/mask_states.js';
 import {packGrid, packMaskProgram} from './around/pack_mask.js';
+import {hasStates} from './tile/states.js';
 import {logSumExpGrid, logSumExpProgram} from './around/log_sum_exp.js';
 import {launcher} from './launcher.js';
 import {CONTINUES, KEEPS_SUM} from './text/params.js';
@@ -38,6 +40,7 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   const launches: Launch[] = [];
   if (converts(plan.formats)) launches.push(one(convertProgram(plan), convertGrid(plan)));
   if (maskShape !== undefined) launches.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
+  if (skipsTiles(passes)) launches.push(one(maskStatesProgram(plan.tile.rows), statesGrid(tail.statePairs)));
   if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
   const lines = [heads, batch] as const;
   passes.forEach((pass, index) => {
@@ -51,6 +54,10 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
   return Object.freeze(launches);
 }
+
+/** Whether a kernel asks what the tiles of a mask tensor hold. That of tensor cores, which has the next tile in hand already, does not. */
+export const skipsTiles = (passes: readonly Pass[]): boolean =>
+  passes.some(({kinds, tile}) => hasStates(kinds) && tile.queries !== 'fragments');
 
 /**
  * Kernels by what writes them and by their shape. Writing one out takes milliseconds, as long as planning 16,384 rows; models of many lengths need a handful.

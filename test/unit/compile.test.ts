@@ -138,29 +138,30 @@ describe('compile', () => {
     }
   });
 
-  it('packs a mask tensor first, 64 keys a pair of words', () => {
+  it('packs a mask tensor first, 64 keys a pair of words, then says what tiles of 32 rows hold', () => {
     const problem = problemFor({queryLength: 20, keyLength: 70, queryOffset: 0}, {batch: 2, heads: 3});
-    for (const [shape, pairs] of [
-      [[2, 3, 20, 70], 2 * 3 * 20 * 2],
-      [[1, 1, 20, 70], 20 * 2],
-      [[2, 1, 1, 70], 2 * 2],
-      [[1, 3, 20, 1], 3 * 20 * 2],
+    for (const [shape, pairs, states] of [
+      [[2, 3, 20, 70], 2 * 3 * 20 * 2, 2 * 3 * 2],
+      [[1, 1, 20, 70], 20 * 2, 2],
+      [[2, 1, 1, 70], 2 * 2, 2 * 2],
+      [[1, 3, 20, 1], 3 * 20 * 2, 3 * 2],
     ] as const) {
       const {launches, plan, tail, lines, pattern} = compileMaskTensor(problem, CORE_DEVICE, shape);
       expect(launches[0]!.program.name).toBe('SparseAttention.packMask');
       expect(launches[0]!.grid).toEqual([Math.ceil(pairs / 64), 1, 1]);
       expect(tail.maskBits).toBe(plan.schedule.length / 2);
-      expect([tail.maskPairs, tail.pairs - tail.maskBits]).toEqual([pairs, pairs]);
+      expect(launches[1]!.program.name).toBe('SparseAttention.maskStates');
+      expect([tail.maskPairs, tail.statePairs, tail.pairs - tail.maskBits]).toEqual([pairs, states, pairs + states]);
       expect([lines, pattern]).toEqual([null, null]);
     }
   });
 
-  it('explains a mask tensor: no pattern, no picture, two launches', () => {
+  it('explains a mask tensor: no pattern, no picture, three launches', () => {
     const problem = problemFor({queryLength: 20, keyLength: 70, queryOffset: 0});
     const text = explain(compileMaskTensor(problem, CORE_DEVICE, [1, 1, 20, 70]));
     expect(text).toMatch(/^pattern {2}a mask tensor\n\nplan {5}dense: the mask is a tensor\n/);
     expect(text).not.toMatch(/[█▒]/);
-    expect(text.match(/^launch /gm)).toHaveSize(2);
+    expect(text.match(/^launch /gm)).toHaveSize(3);
   });
 
   it('packs masks of more words than one row of the grid takes', () => {

@@ -19,6 +19,8 @@ export interface Tail {
   readonly maskBits: number;
   /** Pairs of mask bits. */
   readonly maskPairs: number;
+  /** Pairs of what their tiles hold, behind them. */
+  readonly statePairs: number;
   /** Pair offset of what a cache holds. */
   readonly held: number;
   /** The tensors that are copied there: pair offset and number of words of each. */
@@ -29,7 +31,7 @@ export interface Tail {
 
 /** What follows the schedule in its buffer: the bits of a mask tensor, what a cache holds, what calls bring. */
 export function tailOf(
-  {problem, schedule}: Pick<Work, 'problem' | 'schedule'>,
+  {problem, schedule, tile}: Pick<Work, 'problem' | 'schedule' | 'tile'>,
   features: Features,
   maskShape: readonly number[] | null,
 ): Tail {
@@ -37,15 +39,20 @@ export function tailOf(
   const [maskBatch, maskHeads, maskRows] = maskShape ?? [0, 0, 0];
   const maskPairs = maskBatch! * maskHeads! * maskRows! * pairsPerRow(keyLength);
   const maskBits = schedule.length / 2;
-  const held = maskBits + maskPairs;
+  const states = maskShape === null ? 0 : statePairs(maskShape, tile.rows, pairsPerRow(keyLength));
+  const held = maskBits + maskPairs + states;
   let pairs = held + (features.ring ? heldPairs(batch) : 0);
   const gathered = gatheredTensors(features).map(({role, words}) => {
     const own = {role, at: pairs, words: words(problem)};
     pairs += own.words;
     return own;
   });
-  return Object.freeze({maskBits, maskPairs, held, gathered, pairs});
+  return Object.freeze({maskBits, maskPairs, statePairs: states, held, gathered, pairs});
 }
+
+/** Pairs of states of a mask tensor of a shape, for tiles of so many rows. */
+const statePairs = ([batch, heads, rows]: readonly number[], tileRows: number, perRow: number): number =>
+  batch! * heads! * Math.ceil(rows! / tileRows) * perRow;
 
 /** A row of mask bits: 64 keys a pair. */
 export const pairsPerRow = (keyLength: number): number => Math.ceil(keyLength / 64);

@@ -1,6 +1,7 @@
 import {FOUR_BITS, SPAN, VISIT, type Kinds} from '../../plan/index.js';
 import {each, lines} from '../text/text.js';
 import {ownNumber, pairOf, type Owns} from './places.js';
+import {hasStates} from './states.js';
 import type {Grid} from './tile_math.js';
 
 /** A tile of scores, of which some pairs are hidden. */
@@ -46,7 +47,8 @@ export const hide = (masked: Masked): string => (masked.owns === 'rows' ? hideOf
 const hidden = (i: number, j: number, shown: string): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${shown});`;
 
 /** The workgroup owns rows: key number j of an invocation is `y0 + tx + TX·j` of the span. */
-function hideOfRows({kinds: {mask}, clip, size, width, grid: {rows, keys, threadsX}}: Masked): string {
+function hideOfRows({kinds, clip, size, width, grid: {rows, keys, threadsX}}: Masked): string {
+  const {mask} = kinds;
   const inPart = (body: string): string =>
     `if (y0 < full.x || y0 + ${size} > ${clip === '' ? 'full.y' : 'min(full.y, y.y)'}) {\n${body}\n}`;
   if (mask === 'own') return each(keys, (j) => hidden(0, j, `y0 + ${j} < y.y`));
@@ -79,7 +81,8 @@ function hideOfRows({kinds: {mask}, clip, size, width, grid: {rows, keys, thread
       '}',
     ),
   );
-  return mask === 'bits' ? inPart(body) : body;
+  if (mask === 'bits') return inPart(body);
+  return hasStates(kinds) ? `if (holds != ALL || y0 + ${size} > y.y) {\n${body}\n}` : body;
 }
 
 /** The workgroup owns keys: row number j of an invocation is `place<j>` of the visit. */
@@ -94,11 +97,11 @@ function hideOfKeys({kinds, clip, size, grid: {rows, keys, threadsX}}: Masked): 
       padding,
     );
   if (mask === 'tensor') {
-    return lines(
+    const test = lines(
       each(keys, (j) => rowBits(kinds, j)),
       all((i, j) => `${inside(j)} && bitOf(schedule[bits${j} + u32(key${i}) / 64u], u32(key${i}))`),
-      padding,
     );
+    return lines(hasStates(kinds) ? `if (holds != ALL || begin + ${size} > visited.y) {\n${test}\n}` : test, padding);
   }
   const [theirs, shown] =
     mask === 'interval'

@@ -12,6 +12,7 @@ import {plain, textOf, type Block, type Flow} from './flow.js';
 import {maskFunctions, spanMask, type Masked} from './mask.js';
 import {itemWords, keyRows, letPair, ownSpanNumber, pairOf, placeFunctions, recordFrom} from './places.js';
 import type {Scoring} from './scoring.js';
+import {hasStates, letState, stateFunctions} from './states.js';
 import type {Grid} from './tile_math.js';
 
 /** A buffer that a kernel reads or writes, and the functions that reach it. */
@@ -112,9 +113,12 @@ export const recordAt = (line: string, slot: string, size: string, x: string, co
 /** The whole kernel as a tree. */
 export function flowOf({masked, lines: from, before, tile, after}: TileKernel): readonly Flow[] {
   const keys = masked.owns === 'rows' ? keyRows(masked.kinds) : '';
+  const visited = hasStates(masked.kinds)
+    ? [plain(letState(masked)), {open: 'if (holds != NONE) {', body: tile, runs: 'any'} as const]
+    : tile;
   const visits = isRowWise(masked.kinds)
     ? [plain(ownSpan(masked)), ...tile]
-    : [overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, tile)];
+    : [overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, visited)];
   const main = [...before, ...visits, ...after];
   const words = plain(itemWords(masked.owns));
   return typeof from === 'string' ? [words, plain(from), ...main] : [words, {open: from.open, body: main, runs: 'any'}];
@@ -145,6 +149,7 @@ export function tileProgram(kernel: TileKernel): Program {
       functions,
       placeFunctions(masked.kinds),
       maskFunctions(masked),
+      stateFunctions(masked, masked.grid.rows * masked.grid.threadsY),
       ...operands.map((each) => each.functions ?? ''),
       memory.units > 0 ? `\nvar<workgroup> memory: array<${memory.element}, ${memory.units}>;` : '',
       `

@@ -56,6 +56,20 @@ fn biased(score: f32, bias: f32) -> f32 {
   return select(fma(bias, 0.0625, score), HIDDEN, bitcast<u32>(bias) == 0xff800000u);
 }
 
+const NONE = 0;
+const SOME = 1;
+const ALL = 2;
+
+fn stateAt(batch: u32, head: u32, row: i32, key: i32) -> i32 {
+  let perRow = (params.keyLength + 63u) / 64u;
+  let heads = select(1u, params.heads, params.maskStrides.y != 0u);
+  let plane = select(0u, batch * heads, params.maskStrides.x != 0u) + select(0u, head, params.maskStrides.y != 0u);
+  let maskRows = select(1u, params.queryLength, params.maskStrides.z != 0u);
+  let tile = plane * ((maskRows + 63u) / 64u) + select(0u, u32(row) / 64u, params.maskStrides.z != 0u);
+  let both = schedule[params.maskBits + params.pairs + tile * perRow + u32(key) / 64u];
+  return select(select(SOME, ALL, min(both.x, both.y) == ALL), NONE, max(both.x, both.y) == NONE);
+}
+
 var<workgroup> memory: array<vec4f, 640>;
 
 @compute @workgroup_size(128)
@@ -140,316 +154,321 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let keyRows = keysOf * i32(params.keyStrides.y);
     let y = schedule[span + 1u]; // (begin, end)
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
-      // stage keys
-      workgroupBarrier();
-      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-      { let f = lane + 128u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
-      // scores
-      workgroupBarrier();
-      var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
-      var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0; var s1_4 = 0.0; var s1_5 = 0.0; var s1_6 = 0.0; var s1_7 = 0.0;
-      var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0; var s2_4 = 0.0; var s2_5 = 0.0; var s2_6 = 0.0; var s2_7 = 0.0;
-      var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0; var s3_4 = 0.0; var s3_5 = 0.0; var s3_6 = 0.0; var s3_7 = 0.0;
-      { let own = tx * 4u;
-        for (var n = 0u; n < 4u; n++) {
-          { let d = n * 1u + 0u;
-            let k0_0 = memory[own + 0u + (d + tx) % 4u];
-            let k1_0 = memory[own + 32u + (d + tx) % 4u];
-            let k2_0 = memory[own + 64u + (d + tx) % 4u];
-            let k3_0 = memory[own + 96u + (d + tx) % 4u];
-            let k4_0 = memory[own + 128u + (d + tx) % 4u];
-            let k5_0 = memory[own + 160u + (d + tx) % 4u];
-            let k6_0 = memory[own + 192u + (d + tx) % 4u];
-            let k7_0 = memory[own + 224u + (d + tx) % 4u];
-            { let q0 = query[query0 + d];
-              s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
-              s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
-              s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
-              s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
-            { let q0 = query[query1 + d];
-              s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
-              s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
-              s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
-              s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
-            { let q0 = query[query2 + d];
-              s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
-              s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
-              s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
-              s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
-            { let q0 = query[query3 + d];
-              s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
-              s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
-              s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
-              s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
+      let holds = stateAt(batch, head, rowsOf.x, y0);
+      if (holds != NONE) {
+        // stage keys
+        workgroupBarrier();
+        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+        { let f = lane + 128u; memory[0u + (f / 4u) * 4u + ((f % 4u) + (f / 4u)) % 4u] = key[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)]; }
+        // scores
+        workgroupBarrier();
+        var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0; var s0_4 = 0.0; var s0_5 = 0.0; var s0_6 = 0.0; var s0_7 = 0.0;
+        var s1_0 = 0.0; var s1_1 = 0.0; var s1_2 = 0.0; var s1_3 = 0.0; var s1_4 = 0.0; var s1_5 = 0.0; var s1_6 = 0.0; var s1_7 = 0.0;
+        var s2_0 = 0.0; var s2_1 = 0.0; var s2_2 = 0.0; var s2_3 = 0.0; var s2_4 = 0.0; var s2_5 = 0.0; var s2_6 = 0.0; var s2_7 = 0.0;
+        var s3_0 = 0.0; var s3_1 = 0.0; var s3_2 = 0.0; var s3_3 = 0.0; var s3_4 = 0.0; var s3_5 = 0.0; var s3_6 = 0.0; var s3_7 = 0.0;
+        { let own = tx * 4u;
+          for (var n = 0u; n < 4u; n++) {
+            { let d = n * 1u + 0u;
+              let k0_0 = memory[own + 0u + (d + tx) % 4u];
+              let k1_0 = memory[own + 32u + (d + tx) % 4u];
+              let k2_0 = memory[own + 64u + (d + tx) % 4u];
+              let k3_0 = memory[own + 96u + (d + tx) % 4u];
+              let k4_0 = memory[own + 128u + (d + tx) % 4u];
+              let k5_0 = memory[own + 160u + (d + tx) % 4u];
+              let k6_0 = memory[own + 192u + (d + tx) % 4u];
+              let k7_0 = memory[own + 224u + (d + tx) % 4u];
+              { let q0 = query[query0 + d];
+                s0_0 = fma(q0.x, k0_0.x, s0_0); s0_1 = fma(q0.x, k1_0.x, s0_1); s0_2 = fma(q0.x, k2_0.x, s0_2); s0_3 = fma(q0.x, k3_0.x, s0_3); s0_4 = fma(q0.x, k4_0.x, s0_4); s0_5 = fma(q0.x, k5_0.x, s0_5); s0_6 = fma(q0.x, k6_0.x, s0_6); s0_7 = fma(q0.x, k7_0.x, s0_7);
+                s0_0 = fma(q0.y, k0_0.y, s0_0); s0_1 = fma(q0.y, k1_0.y, s0_1); s0_2 = fma(q0.y, k2_0.y, s0_2); s0_3 = fma(q0.y, k3_0.y, s0_3); s0_4 = fma(q0.y, k4_0.y, s0_4); s0_5 = fma(q0.y, k5_0.y, s0_5); s0_6 = fma(q0.y, k6_0.y, s0_6); s0_7 = fma(q0.y, k7_0.y, s0_7);
+                s0_0 = fma(q0.z, k0_0.z, s0_0); s0_1 = fma(q0.z, k1_0.z, s0_1); s0_2 = fma(q0.z, k2_0.z, s0_2); s0_3 = fma(q0.z, k3_0.z, s0_3); s0_4 = fma(q0.z, k4_0.z, s0_4); s0_5 = fma(q0.z, k5_0.z, s0_5); s0_6 = fma(q0.z, k6_0.z, s0_6); s0_7 = fma(q0.z, k7_0.z, s0_7);
+                s0_0 = fma(q0.w, k0_0.w, s0_0); s0_1 = fma(q0.w, k1_0.w, s0_1); s0_2 = fma(q0.w, k2_0.w, s0_2); s0_3 = fma(q0.w, k3_0.w, s0_3); s0_4 = fma(q0.w, k4_0.w, s0_4); s0_5 = fma(q0.w, k5_0.w, s0_5); s0_6 = fma(q0.w, k6_0.w, s0_6); s0_7 = fma(q0.w, k7_0.w, s0_7); }
+              { let q0 = query[query1 + d];
+                s1_0 = fma(q0.x, k0_0.x, s1_0); s1_1 = fma(q0.x, k1_0.x, s1_1); s1_2 = fma(q0.x, k2_0.x, s1_2); s1_3 = fma(q0.x, k3_0.x, s1_3); s1_4 = fma(q0.x, k4_0.x, s1_4); s1_5 = fma(q0.x, k5_0.x, s1_5); s1_6 = fma(q0.x, k6_0.x, s1_6); s1_7 = fma(q0.x, k7_0.x, s1_7);
+                s1_0 = fma(q0.y, k0_0.y, s1_0); s1_1 = fma(q0.y, k1_0.y, s1_1); s1_2 = fma(q0.y, k2_0.y, s1_2); s1_3 = fma(q0.y, k3_0.y, s1_3); s1_4 = fma(q0.y, k4_0.y, s1_4); s1_5 = fma(q0.y, k5_0.y, s1_5); s1_6 = fma(q0.y, k6_0.y, s1_6); s1_7 = fma(q0.y, k7_0.y, s1_7);
+                s1_0 = fma(q0.z, k0_0.z, s1_0); s1_1 = fma(q0.z, k1_0.z, s1_1); s1_2 = fma(q0.z, k2_0.z, s1_2); s1_3 = fma(q0.z, k3_0.z, s1_3); s1_4 = fma(q0.z, k4_0.z, s1_4); s1_5 = fma(q0.z, k5_0.z, s1_5); s1_6 = fma(q0.z, k6_0.z, s1_6); s1_7 = fma(q0.z, k7_0.z, s1_7);
+                s1_0 = fma(q0.w, k0_0.w, s1_0); s1_1 = fma(q0.w, k1_0.w, s1_1); s1_2 = fma(q0.w, k2_0.w, s1_2); s1_3 = fma(q0.w, k3_0.w, s1_3); s1_4 = fma(q0.w, k4_0.w, s1_4); s1_5 = fma(q0.w, k5_0.w, s1_5); s1_6 = fma(q0.w, k6_0.w, s1_6); s1_7 = fma(q0.w, k7_0.w, s1_7); }
+              { let q0 = query[query2 + d];
+                s2_0 = fma(q0.x, k0_0.x, s2_0); s2_1 = fma(q0.x, k1_0.x, s2_1); s2_2 = fma(q0.x, k2_0.x, s2_2); s2_3 = fma(q0.x, k3_0.x, s2_3); s2_4 = fma(q0.x, k4_0.x, s2_4); s2_5 = fma(q0.x, k5_0.x, s2_5); s2_6 = fma(q0.x, k6_0.x, s2_6); s2_7 = fma(q0.x, k7_0.x, s2_7);
+                s2_0 = fma(q0.y, k0_0.y, s2_0); s2_1 = fma(q0.y, k1_0.y, s2_1); s2_2 = fma(q0.y, k2_0.y, s2_2); s2_3 = fma(q0.y, k3_0.y, s2_3); s2_4 = fma(q0.y, k4_0.y, s2_4); s2_5 = fma(q0.y, k5_0.y, s2_5); s2_6 = fma(q0.y, k6_0.y, s2_6); s2_7 = fma(q0.y, k7_0.y, s2_7);
+                s2_0 = fma(q0.z, k0_0.z, s2_0); s2_1 = fma(q0.z, k1_0.z, s2_1); s2_2 = fma(q0.z, k2_0.z, s2_2); s2_3 = fma(q0.z, k3_0.z, s2_3); s2_4 = fma(q0.z, k4_0.z, s2_4); s2_5 = fma(q0.z, k5_0.z, s2_5); s2_6 = fma(q0.z, k6_0.z, s2_6); s2_7 = fma(q0.z, k7_0.z, s2_7);
+                s2_0 = fma(q0.w, k0_0.w, s2_0); s2_1 = fma(q0.w, k1_0.w, s2_1); s2_2 = fma(q0.w, k2_0.w, s2_2); s2_3 = fma(q0.w, k3_0.w, s2_3); s2_4 = fma(q0.w, k4_0.w, s2_4); s2_5 = fma(q0.w, k5_0.w, s2_5); s2_6 = fma(q0.w, k6_0.w, s2_6); s2_7 = fma(q0.w, k7_0.w, s2_7); }
+              { let q0 = query[query3 + d];
+                s3_0 = fma(q0.x, k0_0.x, s3_0); s3_1 = fma(q0.x, k1_0.x, s3_1); s3_2 = fma(q0.x, k2_0.x, s3_2); s3_3 = fma(q0.x, k3_0.x, s3_3); s3_4 = fma(q0.x, k4_0.x, s3_4); s3_5 = fma(q0.x, k5_0.x, s3_5); s3_6 = fma(q0.x, k6_0.x, s3_6); s3_7 = fma(q0.x, k7_0.x, s3_7);
+                s3_0 = fma(q0.y, k0_0.y, s3_0); s3_1 = fma(q0.y, k1_0.y, s3_1); s3_2 = fma(q0.y, k2_0.y, s3_2); s3_3 = fma(q0.y, k3_0.y, s3_3); s3_4 = fma(q0.y, k4_0.y, s3_4); s3_5 = fma(q0.y, k5_0.y, s3_5); s3_6 = fma(q0.y, k6_0.y, s3_6); s3_7 = fma(q0.y, k7_0.y, s3_7);
+                s3_0 = fma(q0.z, k0_0.z, s3_0); s3_1 = fma(q0.z, k1_0.z, s3_1); s3_2 = fma(q0.z, k2_0.z, s3_2); s3_3 = fma(q0.z, k3_0.z, s3_3); s3_4 = fma(q0.z, k4_0.z, s3_4); s3_5 = fma(q0.z, k5_0.z, s3_5); s3_6 = fma(q0.z, k6_0.z, s3_6); s3_7 = fma(q0.z, k7_0.z, s3_7);
+                s3_0 = fma(q0.w, k0_0.w, s3_0); s3_1 = fma(q0.w, k1_0.w, s3_1); s3_2 = fma(q0.w, k2_0.w, s3_2); s3_3 = fma(q0.w, k3_0.w, s3_3); s3_4 = fma(q0.w, k4_0.w, s3_4); s3_5 = fma(q0.w, k5_0.w, s3_5); s3_6 = fma(q0.w, k6_0.w, s3_6); s3_7 = fma(q0.w, k7_0.w, s3_7); }
+            }
           }
         }
-      }
-      // scale and mask
-      { let k0 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 0, y.y - 1);
-        let b0 = u32(k0) * params.biasStrides.w;
-        let k1 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 8, y.y - 1);
-        let b1 = u32(k1) * params.biasStrides.w;
-        let k2 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 16, y.y - 1);
-        let b2 = u32(k2) * params.biasStrides.w;
-        let k3 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 24, y.y - 1);
-        let b3 = u32(k3) * params.biasStrides.w;
-        let k4 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 32, y.y - 1);
-        let b4 = u32(k4) * params.biasStrides.w;
-        let k5 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 40, y.y - 1);
-        let b5 = u32(k5) * params.biasStrides.w;
-        let k6 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 48, y.y - 1);
-        let b6 = u32(k6) * params.biasStrides.w;
-        let k7 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 56, y.y - 1);
-        let b7 = u32(k7) * params.biasStrides.w;
-        s0_0 = biased(s0_0 * params.scale, bias[bias0 + b0]);
-        s0_1 = biased(s0_1 * params.scale, bias[bias0 + b1]);
-        s0_2 = biased(s0_2 * params.scale, bias[bias0 + b2]);
-        s0_3 = biased(s0_3 * params.scale, bias[bias0 + b3]);
-        s0_4 = biased(s0_4 * params.scale, bias[bias0 + b4]);
-        s0_5 = biased(s0_5 * params.scale, bias[bias0 + b5]);
-        s0_6 = biased(s0_6 * params.scale, bias[bias0 + b6]);
-        s0_7 = biased(s0_7 * params.scale, bias[bias0 + b7]);
-        s1_0 = biased(s1_0 * params.scale, bias[bias1 + b0]);
-        s1_1 = biased(s1_1 * params.scale, bias[bias1 + b1]);
-        s1_2 = biased(s1_2 * params.scale, bias[bias1 + b2]);
-        s1_3 = biased(s1_3 * params.scale, bias[bias1 + b3]);
-        s1_4 = biased(s1_4 * params.scale, bias[bias1 + b4]);
-        s1_5 = biased(s1_5 * params.scale, bias[bias1 + b5]);
-        s1_6 = biased(s1_6 * params.scale, bias[bias1 + b6]);
-        s1_7 = biased(s1_7 * params.scale, bias[bias1 + b7]);
-        s2_0 = biased(s2_0 * params.scale, bias[bias2 + b0]);
-        s2_1 = biased(s2_1 * params.scale, bias[bias2 + b1]);
-        s2_2 = biased(s2_2 * params.scale, bias[bias2 + b2]);
-        s2_3 = biased(s2_3 * params.scale, bias[bias2 + b3]);
-        s2_4 = biased(s2_4 * params.scale, bias[bias2 + b4]);
-        s2_5 = biased(s2_5 * params.scale, bias[bias2 + b5]);
-        s2_6 = biased(s2_6 * params.scale, bias[bias2 + b6]);
-        s2_7 = biased(s2_7 * params.scale, bias[bias2 + b7]);
-        s3_0 = biased(s3_0 * params.scale, bias[bias3 + b0]);
-        s3_1 = biased(s3_1 * params.scale, bias[bias3 + b1]);
-        s3_2 = biased(s3_2 * params.scale, bias[bias3 + b2]);
-        s3_3 = biased(s3_3 * params.scale, bias[bias3 + b3]);
-        s3_4 = biased(s3_4 * params.scale, bias[bias3 + b4]);
-        s3_5 = biased(s3_5 * params.scale, bias[bias3 + b5]);
-        s3_6 = biased(s3_6 * params.scale, bias[bias3 + b6]);
-        s3_7 = biased(s3_7 * params.scale, bias[bias3 + b7]);
-      }
-      { let both0 = schedule[bits0 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
-        s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        s0_4 = select(HIDDEN, s0_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
-        s0_5 = select(HIDDEN, s0_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
-        s0_6 = select(HIDDEN, s0_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
-        s0_7 = select(HIDDEN, s0_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
-      }
-      { let both0 = schedule[bits1 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
-        s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        s1_4 = select(HIDDEN, s1_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
-        s1_5 = select(HIDDEN, s1_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
-        s1_6 = select(HIDDEN, s1_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
-        s1_7 = select(HIDDEN, s1_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
-      }
-      { let both0 = schedule[bits2 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
-        s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        s2_4 = select(HIDDEN, s2_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
-        s2_5 = select(HIDDEN, s2_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
-        s2_6 = select(HIDDEN, s2_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
-        s2_7 = select(HIDDEN, s2_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
-      }
-      { let both0 = schedule[bits3 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
-        s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
-        s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
-        s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
-        s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
-        s3_4 = select(HIDDEN, s3_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
-        s3_5 = select(HIDDEN, s3_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
-        s3_6 = select(HIDDEN, s3_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
-        s3_7 = select(HIDDEN, s3_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
-      }
-      // maximum of each row
-      workgroupBarrier();
-      var t0 = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
-      var t1 = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
-      var t2 = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
-      var t3 = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
-      memory[128u + (tx * 1u + 0u) * 16u + ty] = vec4f(t0, t1, t2, t3);
-      // probabilities
-      workgroupBarrier();
-      { let all0 = max(max(max(memory[128u + ty], memory[144u + ty]), max(memory[160u + ty], memory[176u + ty])), max(max(memory[192u + ty], memory[208u + ty]), max(memory[224u + ty], memory[240u + ty])));
-        t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
-        { let next = max(m0, t0); let shrink = exp2((m0 - next) * LOG2_UNIT); m0 = next;
-          s0_0 = exp2((s0_0 - next) * LOG2_UNIT); s0_1 = exp2((s0_1 - next) * LOG2_UNIT); s0_2 = exp2((s0_2 - next) * LOG2_UNIT); s0_3 = exp2((s0_3 - next) * LOG2_UNIT); s0_4 = exp2((s0_4 - next) * LOG2_UNIT); s0_5 = exp2((s0_5 - next) * LOG2_UNIT); s0_6 = exp2((s0_6 - next) * LOG2_UNIT); s0_7 = exp2((s0_7 - next) * LOG2_UNIT);
-          l0 = fma(l0, shrink, (((s0_0 + s0_1) + (s0_2 + s0_3)) + ((s0_4 + s0_5) + (s0_6 + s0_7))));
-          o0_0 *= shrink; }
-        { let next = max(m1, t1); let shrink = exp2((m1 - next) * LOG2_UNIT); m1 = next;
-          s1_0 = exp2((s1_0 - next) * LOG2_UNIT); s1_1 = exp2((s1_1 - next) * LOG2_UNIT); s1_2 = exp2((s1_2 - next) * LOG2_UNIT); s1_3 = exp2((s1_3 - next) * LOG2_UNIT); s1_4 = exp2((s1_4 - next) * LOG2_UNIT); s1_5 = exp2((s1_5 - next) * LOG2_UNIT); s1_6 = exp2((s1_6 - next) * LOG2_UNIT); s1_7 = exp2((s1_7 - next) * LOG2_UNIT);
-          l1 = fma(l1, shrink, (((s1_0 + s1_1) + (s1_2 + s1_3)) + ((s1_4 + s1_5) + (s1_6 + s1_7))));
-          o1_0 *= shrink; }
-        { let next = max(m2, t2); let shrink = exp2((m2 - next) * LOG2_UNIT); m2 = next;
-          s2_0 = exp2((s2_0 - next) * LOG2_UNIT); s2_1 = exp2((s2_1 - next) * LOG2_UNIT); s2_2 = exp2((s2_2 - next) * LOG2_UNIT); s2_3 = exp2((s2_3 - next) * LOG2_UNIT); s2_4 = exp2((s2_4 - next) * LOG2_UNIT); s2_5 = exp2((s2_5 - next) * LOG2_UNIT); s2_6 = exp2((s2_6 - next) * LOG2_UNIT); s2_7 = exp2((s2_7 - next) * LOG2_UNIT);
-          l2 = fma(l2, shrink, (((s2_0 + s2_1) + (s2_2 + s2_3)) + ((s2_4 + s2_5) + (s2_6 + s2_7))));
-          o2_0 *= shrink; }
-        { let next = max(m3, t3); let shrink = exp2((m3 - next) * LOG2_UNIT); m3 = next;
-          s3_0 = exp2((s3_0 - next) * LOG2_UNIT); s3_1 = exp2((s3_1 - next) * LOG2_UNIT); s3_2 = exp2((s3_2 - next) * LOG2_UNIT); s3_3 = exp2((s3_3 - next) * LOG2_UNIT); s3_4 = exp2((s3_4 - next) * LOG2_UNIT); s3_5 = exp2((s3_5 - next) * LOG2_UNIT); s3_6 = exp2((s3_6 - next) * LOG2_UNIT); s3_7 = exp2((s3_7 - next) * LOG2_UNIT);
-          l3 = fma(l3, shrink, (((s3_0 + s3_1) + (s3_2 + s3_3)) + ((s3_4 + s3_5) + (s3_6 + s3_7))));
-          o3_0 *= shrink; }
-      }
-      // exchange probabilities
-      workgroupBarrier();
-      { let own = ty * 8u;
-        memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
-        memory[own + 256u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
-        memory[own + 384u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
-        memory[own + 512u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
-      // stage values
-      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
-      // weigh values
-      workgroupBarrier();
-      { let own = ty * 8u;
-        for (var n = 0u; n < 4u; n++) {
-          { let t = n * 2u + 0u;
-            { let p0 = memory[own + 128u + (t + ty) % 8u];
-              let p1 = memory[own + 256u + (t + ty) % 8u];
-              let p2 = memory[own + 384u + (t + ty) % 8u];
-              let p3 = memory[own + 512u + (t + ty) % 8u];
-              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                o3_0 = fma(vec4f(p3.x), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                o3_0 = fma(vec4f(p3.y), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                o3_0 = fma(vec4f(p3.z), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                o3_0 = fma(vec4f(p3.w), v0, o3_0);
-              }
-            } }
-          { let t = n * 2u + 1u;
-            { let p0 = memory[own + 128u + (t + ty) % 8u];
-              let p1 = memory[own + 256u + (t + ty) % 8u];
-              let p2 = memory[own + 384u + (t + ty) % 8u];
-              let p3 = memory[own + 512u + (t + ty) % 8u];
-              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                o3_0 = fma(vec4f(p3.x), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                o3_0 = fma(vec4f(p3.y), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                o3_0 = fma(vec4f(p3.z), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                o3_0 = fma(vec4f(p3.w), v0, o3_0);
-              }
-            } }
+        // scale and mask
+        { let k0 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 0, y.y - 1);
+          let b0 = u32(k0) * params.biasStrides.w;
+          let k1 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 8, y.y - 1);
+          let b1 = u32(k1) * params.biasStrides.w;
+          let k2 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 16, y.y - 1);
+          let b2 = u32(k2) * params.biasStrides.w;
+          let k3 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 24, y.y - 1);
+          let b3 = u32(k3) * params.biasStrides.w;
+          let k4 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 32, y.y - 1);
+          let b4 = u32(k4) * params.biasStrides.w;
+          let k5 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 40, y.y - 1);
+          let b5 = u32(k5) * params.biasStrides.w;
+          let k6 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 48, y.y - 1);
+          let b6 = u32(k6) * params.biasStrides.w;
+          let k7 = keysOf.x + keysOf.y * min(y0 + i32(tx) + 56, y.y - 1);
+          let b7 = u32(k7) * params.biasStrides.w;
+          s0_0 = biased(s0_0 * params.scale, bias[bias0 + b0]);
+          s0_1 = biased(s0_1 * params.scale, bias[bias0 + b1]);
+          s0_2 = biased(s0_2 * params.scale, bias[bias0 + b2]);
+          s0_3 = biased(s0_3 * params.scale, bias[bias0 + b3]);
+          s0_4 = biased(s0_4 * params.scale, bias[bias0 + b4]);
+          s0_5 = biased(s0_5 * params.scale, bias[bias0 + b5]);
+          s0_6 = biased(s0_6 * params.scale, bias[bias0 + b6]);
+          s0_7 = biased(s0_7 * params.scale, bias[bias0 + b7]);
+          s1_0 = biased(s1_0 * params.scale, bias[bias1 + b0]);
+          s1_1 = biased(s1_1 * params.scale, bias[bias1 + b1]);
+          s1_2 = biased(s1_2 * params.scale, bias[bias1 + b2]);
+          s1_3 = biased(s1_3 * params.scale, bias[bias1 + b3]);
+          s1_4 = biased(s1_4 * params.scale, bias[bias1 + b4]);
+          s1_5 = biased(s1_5 * params.scale, bias[bias1 + b5]);
+          s1_6 = biased(s1_6 * params.scale, bias[bias1 + b6]);
+          s1_7 = biased(s1_7 * params.scale, bias[bias1 + b7]);
+          s2_0 = biased(s2_0 * params.scale, bias[bias2 + b0]);
+          s2_1 = biased(s2_1 * params.scale, bias[bias2 + b1]);
+          s2_2 = biased(s2_2 * params.scale, bias[bias2 + b2]);
+          s2_3 = biased(s2_3 * params.scale, bias[bias2 + b3]);
+          s2_4 = biased(s2_4 * params.scale, bias[bias2 + b4]);
+          s2_5 = biased(s2_5 * params.scale, bias[bias2 + b5]);
+          s2_6 = biased(s2_6 * params.scale, bias[bias2 + b6]);
+          s2_7 = biased(s2_7 * params.scale, bias[bias2 + b7]);
+          s3_0 = biased(s3_0 * params.scale, bias[bias3 + b0]);
+          s3_1 = biased(s3_1 * params.scale, bias[bias3 + b1]);
+          s3_2 = biased(s3_2 * params.scale, bias[bias3 + b2]);
+          s3_3 = biased(s3_3 * params.scale, bias[bias3 + b3]);
+          s3_4 = biased(s3_4 * params.scale, bias[bias3 + b4]);
+          s3_5 = biased(s3_5 * params.scale, bias[bias3 + b5]);
+          s3_6 = biased(s3_6 * params.scale, bias[bias3 + b6]);
+          s3_7 = biased(s3_7 * params.scale, bias[bias3 + b7]);
         }
-      }
-      // exchange probabilities
-      workgroupBarrier();
-      { let own = ty * 8u;
-        memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_4, s0_5, s0_6, s0_7);
-        memory[own + 256u + (tx + ty) % 8u] = vec4f(s1_4, s1_5, s1_6, s1_7);
-        memory[own + 384u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
-        memory[own + 512u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
-      // stage values
-      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
-      // weigh values
-      workgroupBarrier();
-      { let own = ty * 8u;
-        for (var n = 0u; n < 4u; n++) {
-          { let t = n * 2u + 0u;
-            { let p0 = memory[own + 128u + (t + ty) % 8u];
-              let p1 = memory[own + 256u + (t + ty) % 8u];
-              let p2 = memory[own + 384u + (t + ty) % 8u];
-              let p3 = memory[own + 512u + (t + ty) % 8u];
-              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                o3_0 = fma(vec4f(p3.x), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                o3_0 = fma(vec4f(p3.y), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                o3_0 = fma(vec4f(p3.z), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                o3_0 = fma(vec4f(p3.w), v0, o3_0);
-              }
-            } }
-          { let t = n * 2u + 1u;
-            { let p0 = memory[own + 128u + (t + ty) % 8u];
-              let p1 = memory[own + 256u + (t + ty) % 8u];
-              let p2 = memory[own + 384u + (t + ty) % 8u];
-              let p3 = memory[own + 512u + (t + ty) % 8u];
-              { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.x), v0, o0_0);
-                o1_0 = fma(vec4f(p1.x), v0, o1_0);
-                o2_0 = fma(vec4f(p2.x), v0, o2_0);
-                o3_0 = fma(vec4f(p3.x), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.y), v0, o0_0);
-                o1_0 = fma(vec4f(p1.y), v0, o1_0);
-                o2_0 = fma(vec4f(p2.y), v0, o2_0);
-                o3_0 = fma(vec4f(p3.y), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.z), v0, o0_0);
-                o1_0 = fma(vec4f(p1.z), v0, o1_0);
-                o2_0 = fma(vec4f(p2.z), v0, o2_0);
-                o3_0 = fma(vec4f(p3.z), v0, o3_0);
-              }
-              { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
-                o0_0 = fma(vec4f(p0.w), v0, o0_0);
-                o1_0 = fma(vec4f(p1.w), v0, o1_0);
-                o2_0 = fma(vec4f(p2.w), v0, o2_0);
-                o3_0 = fma(vec4f(p3.w), v0, o3_0);
-              }
-            } }
+        if (holds != ALL || y0 + KEYS > y.y) {
+          { let both0 = schedule[bits0 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
+            s0_0 = select(HIDDEN, s0_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+            s0_1 = select(HIDDEN, s0_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+            s0_2 = select(HIDDEN, s0_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+            s0_3 = select(HIDDEN, s0_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+            s0_4 = select(HIDDEN, s0_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
+            s0_5 = select(HIDDEN, s0_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
+            s0_6 = select(HIDDEN, s0_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
+            s0_7 = select(HIDDEN, s0_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
+          }
+          { let both0 = schedule[bits1 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
+            s1_0 = select(HIDDEN, s1_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+            s1_1 = select(HIDDEN, s1_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+            s1_2 = select(HIDDEN, s1_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+            s1_3 = select(HIDDEN, s1_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+            s1_4 = select(HIDDEN, s1_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
+            s1_5 = select(HIDDEN, s1_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
+            s1_6 = select(HIDDEN, s1_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
+            s1_7 = select(HIDDEN, s1_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
+          }
+          { let both0 = schedule[bits2 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
+            s2_0 = select(HIDDEN, s2_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+            s2_1 = select(HIDDEN, s2_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+            s2_2 = select(HIDDEN, s2_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+            s2_3 = select(HIDDEN, s2_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+            s2_4 = select(HIDDEN, s2_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
+            s2_5 = select(HIDDEN, s2_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
+            s2_6 = select(HIDDEN, s2_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
+            s2_7 = select(HIDDEN, s2_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
+          }
+          { let both0 = schedule[bits3 + u32(y0) / 64u + 0u]; let w0 = both0.x; let w1 = both0.y;
+            s3_0 = select(HIDDEN, s3_0, ((w0 >> ((tx + 0u) % 32u)) & 1) == 1 && y0 + i32(tx) + 0 < y.y);
+            s3_1 = select(HIDDEN, s3_1, ((w0 >> ((tx + 8u) % 32u)) & 1) == 1 && y0 + i32(tx) + 8 < y.y);
+            s3_2 = select(HIDDEN, s3_2, ((w0 >> ((tx + 16u) % 32u)) & 1) == 1 && y0 + i32(tx) + 16 < y.y);
+            s3_3 = select(HIDDEN, s3_3, ((w0 >> ((tx + 24u) % 32u)) & 1) == 1 && y0 + i32(tx) + 24 < y.y);
+            s3_4 = select(HIDDEN, s3_4, ((w1 >> ((tx + 32u) % 32u)) & 1) == 1 && y0 + i32(tx) + 32 < y.y);
+            s3_5 = select(HIDDEN, s3_5, ((w1 >> ((tx + 40u) % 32u)) & 1) == 1 && y0 + i32(tx) + 40 < y.y);
+            s3_6 = select(HIDDEN, s3_6, ((w1 >> ((tx + 48u) % 32u)) & 1) == 1 && y0 + i32(tx) + 48 < y.y);
+            s3_7 = select(HIDDEN, s3_7, ((w1 >> ((tx + 56u) % 32u)) & 1) == 1 && y0 + i32(tx) + 56 < y.y);
+          }
+        }
+        // maximum of each row
+        workgroupBarrier();
+        var t0 = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
+        var t1 = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
+        var t2 = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
+        var t3 = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
+        memory[128u + (tx * 1u + 0u) * 16u + ty] = vec4f(t0, t1, t2, t3);
+        // probabilities
+        workgroupBarrier();
+        { let all0 = max(max(max(memory[128u + ty], memory[144u + ty]), max(memory[160u + ty], memory[176u + ty])), max(max(memory[192u + ty], memory[208u + ty]), max(memory[224u + ty], memory[240u + ty])));
+          t0 = all0.x; t1 = all0.y; t2 = all0.z; t3 = all0.w;
+          { let next = max(m0, t0); let shrink = exp2((m0 - next) * LOG2_UNIT); m0 = next;
+            s0_0 = exp2((s0_0 - next) * LOG2_UNIT); s0_1 = exp2((s0_1 - next) * LOG2_UNIT); s0_2 = exp2((s0_2 - next) * LOG2_UNIT); s0_3 = exp2((s0_3 - next) * LOG2_UNIT); s0_4 = exp2((s0_4 - next) * LOG2_UNIT); s0_5 = exp2((s0_5 - next) * LOG2_UNIT); s0_6 = exp2((s0_6 - next) * LOG2_UNIT); s0_7 = exp2((s0_7 - next) * LOG2_UNIT);
+            l0 = fma(l0, shrink, (((s0_0 + s0_1) + (s0_2 + s0_3)) + ((s0_4 + s0_5) + (s0_6 + s0_7))));
+            o0_0 *= shrink; }
+          { let next = max(m1, t1); let shrink = exp2((m1 - next) * LOG2_UNIT); m1 = next;
+            s1_0 = exp2((s1_0 - next) * LOG2_UNIT); s1_1 = exp2((s1_1 - next) * LOG2_UNIT); s1_2 = exp2((s1_2 - next) * LOG2_UNIT); s1_3 = exp2((s1_3 - next) * LOG2_UNIT); s1_4 = exp2((s1_4 - next) * LOG2_UNIT); s1_5 = exp2((s1_5 - next) * LOG2_UNIT); s1_6 = exp2((s1_6 - next) * LOG2_UNIT); s1_7 = exp2((s1_7 - next) * LOG2_UNIT);
+            l1 = fma(l1, shrink, (((s1_0 + s1_1) + (s1_2 + s1_3)) + ((s1_4 + s1_5) + (s1_6 + s1_7))));
+            o1_0 *= shrink; }
+          { let next = max(m2, t2); let shrink = exp2((m2 - next) * LOG2_UNIT); m2 = next;
+            s2_0 = exp2((s2_0 - next) * LOG2_UNIT); s2_1 = exp2((s2_1 - next) * LOG2_UNIT); s2_2 = exp2((s2_2 - next) * LOG2_UNIT); s2_3 = exp2((s2_3 - next) * LOG2_UNIT); s2_4 = exp2((s2_4 - next) * LOG2_UNIT); s2_5 = exp2((s2_5 - next) * LOG2_UNIT); s2_6 = exp2((s2_6 - next) * LOG2_UNIT); s2_7 = exp2((s2_7 - next) * LOG2_UNIT);
+            l2 = fma(l2, shrink, (((s2_0 + s2_1) + (s2_2 + s2_3)) + ((s2_4 + s2_5) + (s2_6 + s2_7))));
+            o2_0 *= shrink; }
+          { let next = max(m3, t3); let shrink = exp2((m3 - next) * LOG2_UNIT); m3 = next;
+            s3_0 = exp2((s3_0 - next) * LOG2_UNIT); s3_1 = exp2((s3_1 - next) * LOG2_UNIT); s3_2 = exp2((s3_2 - next) * LOG2_UNIT); s3_3 = exp2((s3_3 - next) * LOG2_UNIT); s3_4 = exp2((s3_4 - next) * LOG2_UNIT); s3_5 = exp2((s3_5 - next) * LOG2_UNIT); s3_6 = exp2((s3_6 - next) * LOG2_UNIT); s3_7 = exp2((s3_7 - next) * LOG2_UNIT);
+            l3 = fma(l3, shrink, (((s3_0 + s3_1) + (s3_2 + s3_3)) + ((s3_4 + s3_5) + (s3_6 + s3_7))));
+            o3_0 *= shrink; }
+        }
+        // exchange probabilities
+        workgroupBarrier();
+        { let own = ty * 8u;
+          memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_0, s0_1, s0_2, s0_3);
+          memory[own + 256u + (tx + ty) % 8u] = vec4f(s1_0, s1_1, s1_2, s1_3);
+          memory[own + 384u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
+          memory[own + 512u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
+        // stage values
+        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
+        // weigh values
+        workgroupBarrier();
+        { let own = ty * 8u;
+          for (var n = 0u; n < 4u; n++) {
+            { let t = n * 2u + 0u;
+              { let p0 = memory[own + 128u + (t + ty) % 8u];
+                let p1 = memory[own + 256u + (t + ty) % 8u];
+                let p2 = memory[own + 384u + (t + ty) % 8u];
+                let p3 = memory[own + 512u + (t + ty) % 8u];
+                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
+                }
+              } }
+            { let t = n * 2u + 1u;
+              { let p0 = memory[own + 128u + (t + ty) % 8u];
+                let p1 = memory[own + 256u + (t + ty) % 8u];
+                let p2 = memory[own + 384u + (t + ty) % 8u];
+                let p3 = memory[own + 512u + (t + ty) % 8u];
+                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
+                }
+              } }
+          }
+        }
+        // exchange probabilities
+        workgroupBarrier();
+        { let own = ty * 8u;
+          memory[own + 128u + (tx + ty) % 8u] = vec4f(s0_4, s0_5, s0_6, s0_7);
+          memory[own + 256u + (tx + ty) % 8u] = vec4f(s1_4, s1_5, s1_6, s1_7);
+          memory[own + 384u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
+          memory[own + 512u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
+        // stage values
+        { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
+        // weigh values
+        workgroupBarrier();
+        { let own = ty * 8u;
+          for (var n = 0u; n < 4u; n++) {
+            { let t = n * 2u + 0u;
+              { let p0 = memory[own + 128u + (t + ty) % 8u];
+                let p1 = memory[own + 256u + (t + ty) % 8u];
+                let p2 = memory[own + 384u + (t + ty) % 8u];
+                let p3 = memory[own + 512u + (t + ty) % 8u];
+                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
+                }
+              } }
+            { let t = n * 2u + 1u;
+              { let p0 = memory[own + 128u + (t + ty) % 8u];
+                let p1 = memory[own + 256u + (t + ty) % 8u];
+                let p2 = memory[own + 384u + (t + ty) % 8u];
+                let p3 = memory[own + 512u + (t + ty) % 8u];
+                { let v0 = memory[0u + (t + 0u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.x), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.x), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.x), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.x), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 8u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.y), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.y), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.y), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.y), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 16u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.z), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.z), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.z), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.z), v0, o3_0);
+                }
+                { let v0 = memory[0u + (t + 24u) * 4u + min(tx + 0u, 3u)];
+                  o0_0 = fma(vec4f(p0.w), v0, o0_0);
+                  o1_0 = fma(vec4f(p1.w), v0, o1_0);
+                  o2_0 = fma(vec4f(p2.w), v0, o2_0);
+                  o3_0 = fma(vec4f(p3.w), v0, o3_0);
+                }
+              } }
+          }
         }
       }
     }

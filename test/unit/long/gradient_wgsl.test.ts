@@ -100,8 +100,8 @@ describe('every program of a backward pass', () => {
   it('is there in all its kinds', () => {
     const names = new Set([...programs.values()].map(({program}) => program.name.split('.')[1]!));
     expect([...names].sort()).toEqual([
-      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyGradientsRows', 'keyScoreGradients', 'packMask', 'queryGradients'],
-      ...['queryGradientsRows', 'round', 'rowStats', 'scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
+      ...['clear', 'diagonals', 'gather', 'keyGradients', 'keyGradientsRows', 'keyScoreGradients', 'maskStates', 'packMask'],
+      ...['queryGradients', 'queryGradientsRows', 'round', 'rowStats', 'scoreGradients', 'sumKeyGradients', 'sumQueryGradients'],
     ]);
     expect(new Set(cases.map(({plan}) => tileName(plan.rows.tile))).size).toBe(6);
   });

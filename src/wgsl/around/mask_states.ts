@@ -1,0 +1,53 @@
+import {program} from '../text/make_program.js';
+import {PARAMS} from '../text/params.js';
+import type {Program} from '../text/program.js';
+import {lines} from '../text/text.js';
+import {STATES} from '../tile/states.js';
+
+const INVOCATIONS = 64;
+
+export const statesGrid = (pairs: number): [number, number, number] => {
+  const groups = Math.ceil(pairs / INVOCATIONS);
+  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
+};
+/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
+const GRID_WIDTH = 32768;
+
+/** Writes behind the bits of a mask tensor what each tile of `rows` rows and 32 keys holds, so that kernels skip tiles of nothing, and test no bits in full ones. */
+export function maskStatesProgram(rows: number): Program {
+  return program({
+    name: 'SparseAttention.maskStates',
+    bindings: ['params', 'schedule'],
+    writes: ['schedule'],
+    elements: {schedule: 'vec2i'},
+    workgroupBytes: 0,
+    invocations: INVOCATIONS,
+    code: lines(
+      `
+// bits [planes, rows, ⌈keyLength / 64⌉] → states [planes, ⌈rows / ${rows}⌉, ⌈keyLength / 64⌉]. An invocation writes one pair, for two tiles of 32 keys.
+`,
+      PARAMS,
+      STATES,
+      `
+@compute @workgroup_size(${INVOCATIONS})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let perRow = (params.keyLength + 63u) / 64u;
+let maskRows = select(1u, params.queryLength, params.maskStrides.z != 0u);
+let tiles = (maskRows + ${rows - 1}u) / ${rows}u;
+let plane = index / (perRow * tiles);
+if (plane >= params.pairs / (perRow * maskRows)) { return; }
+let first = (index / perRow) % tiles * ${rows}u;
+var any = vec2i();
+var all = vec2i(-1);
+for (var row = first; row < min(maskRows, first + ${rows}u); row++) {
+let bits = schedule[params.maskBits + (plane * maskRows + row) * perRow + index % perRow];
+any |= bits;
+all &= bits;
+}
+schedule[params.maskBits + params.pairs + index] = select(select(vec2i(SOME), vec2i(ALL), all == vec2i(-1)), vec2i(NONE), any == vec2i());
+}
+`,
+    ),
+  });
+}
