@@ -34,6 +34,16 @@ export async function backwardRow(
   return {...row, ...(dense && row.forwardMs !== null && {timesDense: dense / (row.forwardMs + row.backwardMs!)})};
 }
 
+/** The same of a pattern that comes with each call, as a boolean tensor. */
+export async function maskTensorRow(bench: BackwardBench, pattern: BenchPattern): Promise<BackwardRecord> {
+  const {n} = bench;
+  const data = Uint8Array.from({length: n * n}, (_, pair) => Number(pattern.attends(Math.floor(pair / n), pair % n)));
+  const mask = tf.tensor4d(data, [1, 1, n, n], 'bool');
+  const row = await measure(bench, pattern, 'mask tensor', (query, key, value) => sparseAttention(query, key, value, mask), false);
+  mask.dispose();
+  return row;
+}
+
 /** The same of TensorFlow.js dense attention with an additive mask, whose time does not depend on what it masks. */
 export async function denseBackwardRow(bench: BackwardBench, pattern: BenchPattern): Promise<BackwardRecord> {
   const {n} = bench;

@@ -5,9 +5,10 @@ import {drawMask, MASK_ZOO} from '../test/support/mask_zoo.js';
 import {openTiersGpu} from './gpu.js';
 import {MASKS_HELP, parseMaskOptions} from './mask_options.js';
 import {headRows, headsText} from './mask_heads.js';
+import {PATTERNS} from './patterns.js';
 import {masksText} from './mask_report.js';
 import {maskRows} from './mask_rows.js';
-import {backwardRow} from './backward.js';
+import {backwardRow, maskTensorRow} from './backward.js';
 import type {BackwardRecord, MaskRecord} from './records.js';
 import {clockWords, describeRun, line} from './run_record.js';
 import {SKIPPED} from './skipped.js';
@@ -30,6 +31,8 @@ const LONG = [
   'fixed',
 ];
 const LONG_FROM = 8192;
+/** Patterns that are timed as boolean tensors, too. */
+const AS_TENSORS = ['window', 'causal', 'full'];
 
 /** Times masks that no named pattern says; returns the exit code: 1 when anything failed or was wrong. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -80,6 +83,14 @@ export async function main(args: readonly string[]): Promise<number> {
       console.error(`${name} ${n}: ${record.error ?? `backward ${digits(record.backwardMs)} ms`}`);
     }
     workload.dispose();
+    if (options.backward)
+      for (const pattern of PATTERNS.filter(({name}) => AS_TENSORS.includes(name) && n < LONG_FROM && !late())) {
+        const training = {gpu, timer, batch: 1, heads: options.heads, n, headDim: options.headDim};
+        for (const record of [await backwardRow(training, pattern, null), await maskTensorRow(training, pattern)]) {
+          backward.push(record);
+          if (options.json !== undefined) appendFileSync(options.json, line(record));
+        }
+      }
     if (options.headed)
       for (const system of options.systems)
         for await (const record of headRows(bench, n, options.headDim, system, late)) add(record);
