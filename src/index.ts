@@ -70,6 +70,7 @@ export type {
   MatrixConfig,
   OperandName,
   Pass,
+  PlanCandidate,
   Precision,
   Problem,
   TileShape,
