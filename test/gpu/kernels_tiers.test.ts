@@ -6,7 +6,9 @@ import {TILES} from '../../src/plan/configurations.js';
 import {checkPlan, CORE_DEVICE, makePlan, type TileShape} from '../../src/plan/index.js';
 import {generate} from '../../src/wgsl/index.js';
 import {CORPUS, corpusCase, problemOfCase, type Case} from '../corpus.js';
-import {expectAttention, mulberry32, randomInputs, type AttentionInputs, type OracleOptions} from '../oracle.js';
+import {oracleGradients} from '../oracle_gradients.js';
+import {drawMask, MASK_ZOO} from '../support/mask_zoo.js';
+import {expectAttention, expectWithin, mulberry32, randomInputs, type AttentionInputs, type OracleOptions} from '../oracle.js';
 import {arbitraryCase} from '../support/arbitraries.js';
 import {host, poison, runCompiled, tensorsOf} from '../support/attend.js';
 import {inHalves} from '../support/halves.js';
@@ -86,6 +88,29 @@ describe('the kernels for what a device has beyond core WebGPU', () => {
         }
       });
     }
+
+    it(`compute rows one by one and in fours, with their gradients: ${precision}`, async () => {
+      const n = 300;
+      // 64 features: of few, scattered rows go dense.
+      const problem = problemFor({queryLength: n, keyLength: n, queryOffset: 0}, {heads: 2, headDim: 64});
+      for (const name of ['nearest16', 'verticalSlash', 'hub']) {
+        const {pattern, attends} = drawMask(
+          MASK_ZOO.find((each) => each.name === name)!,
+          n,
+        );
+        const inputs = randomInputs(problem);
+        await expectRight(pattern, problem, {precision, implementation: 'fused'});
+        const given = randomInputs(problem, 2).query;
+        const attend = (...all: tf.Tensor[]): tf.Tensor =>
+          sparseAttention(all[0]!, all[1]!, all[2]!, pattern, {precision, implementation: 'fused'});
+        const gradients = tf.grads(attend)([...tensorsOf(inputs)], tf.tensor(given, [1, 2, n, 64]));
+        const right = oracleGradients(asStored(inputs, precision), attends, {}, given);
+        // Devices may round to halves up or down.
+        const limit = precision === 'float16' ? 5e-4 : 3e-5;
+        for (const [index, what] of (['query', 'key', 'value'] as const).entries())
+          expectWithin(await gradients[index]!.data(), right[what], limit, `gradient of ${what}, ${name}, ${precision}`);
+      }
+    });
 
     it(`are right for random patterns, sizes and biases: ${precision}`, async () => {
       const seed = 20261120;
