@@ -12,12 +12,13 @@ import {gridLines, lineKinds, lineWords} from './lines.js';
 import {REGULAR, type PlanCandidate, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
 import {gpuOf} from './reference.js';
-import {addsInSubgroups, FOURS, ROW_WISE} from './row_wise.js';
+import {addsInSubgroups, FOURS, MOST_KEYS_OF_FOURS, ROW_WISE} from './row_wise.js';
 
 /** Lower tiles, and row by row; all heights are powers of two. */
-function besidesOf(tile: TileShape, device: Device): readonly TileShape[] {
+function besidesOf(tile: TileShape, device: Device, {keyLength}: Problem): readonly TileShape[] {
   if (!Number.isInteger(Math.log2(tile.rows))) return [];
-  return [...lowerTiles(tile), ROW_WISE, ...(addsInSubgroups(device) ? [FOURS] : [])];
+  const inFours = addsInSubgroups(device) && keyLength <= MOST_KEYS_OF_FOURS;
+  return [...lowerTiles(tile), ROW_WISE, ...(inFours ? [FOURS] : [])];
 }
 
 /** Tiles, and why these. */
@@ -32,7 +33,7 @@ export function draftRows(
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
-  beside: readonly TileShape[] = besidesOf(tile, device),
+  beside: readonly TileShape[] = besidesOf(tile, device, problem),
 ): Drafted {
   const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
   const words = lineWords(lines, problem);

@@ -23,6 +23,7 @@ export const rowsPerSpan = ({mask}: Pick<Kinds, 'mask'>): number | null => (mask
 
 export const isRowWise = (kinds: Pick<Kinds, 'mask'>): boolean => rowsPerSpan(kinds) !== null;
 
-/** Where in the number of a key the bits of its four rows begin: 16.7 million keys have numbers. */
+/** Where in the number of a key the bits of its four rows begin. */
 export const FOUR_BITS = 24;
-export const keyOfFour = (number: number): number => number & ((1 << FOUR_BITS) - 1);
+export const MOST_KEYS_OF_FOURS = 2 ** FOUR_BITS;
+export const keyOfFour = (number: number): number => number & (MOST_KEYS_OF_FOURS - 1);
