@@ -156,6 +156,11 @@ export const VARIANTS: readonly Variant[] = [
     program: programOf(scattered(21, CORE_DEVICE, {features: {...EVERYTHING, ring: false}}), 'attendRows'),
   },
   {name: 'pack-mask', says: 'a mask tensor to bits', program: programOf(masked([1, 1, 64, 64], false), 'packMask')},
+  {
+    name: 'pack-mask-odd',
+    says: 'of a number of keys that four does not divide',
+    program: programOf(compileMaskTensor(problemFor({...short, keyLength: 63}), CORE_DEVICE, [1, 1, 64, 63]), 'packMask'),
+  },
   {name: 'mask-states', says: 'what tiles of a mask tensor hold', program: programOf(masked([1, 1, 64, 64], false), 'maskStates')},
   {
     name: 'pack-mask-column',

@@ -13,13 +13,14 @@ export function packGrid(pairs: number): [number, number, number] {
   return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
 }
 
-/** Packs a boolean tensor (one int32 per element, as tfjs stores it) behind the schedule, 64 keys a pair. */
+/** Packs a boolean tensor (one int32 per element, as tfjs stores it) behind the schedule, 64 keys a pair; four keys a load where rows begin at them. */
 export function packMaskProgram(keysInMask: number): Program {
+  const inFours = keysInMask % 4 === 0;
   return program({
     name: 'SparseAttention.packMask',
     bindings: ['params', 'mask', 'schedule'],
     writes: ['schedule'],
-    elements: {mask: 'i32', schedule: 'vec2i'},
+    elements: {mask: inFours ? 'vec4i' : 'i32', schedule: 'vec2i'},
     workgroupBytes: 0,
     invocations: INVOCATIONS,
     code: lines(
@@ -38,6 +39,23 @@ let firstKey = (index % perRow) * 64u;
 schedule[params.maskBits + index] = vec2i(wordOf(row, firstKey), wordOf(row, firstKey + 32u));
 }
 
+${inFours ? WORD_IN_FOURS : wordOneByOne(keysInMask)}`,
+    ),
+  });
+}
+
+const WORD_IN_FOURS = /* wgsl */ `
+fn wordOf(row: u32, firstKey: u32) -> i32 {
+var word = 0u;
+let first = (row * params.keyLength + firstKey) / 4u;
+for (var four = 0u; four < min(8u, (max(params.keyLength, firstKey) - firstKey) / 4u); four++) {
+word |= dot(vec4u(mask[first + four] != vec4i()), vec4u(1u, 2u, 4u, 8u)) << (4u * four);
+}
+return i32(word);
+}
+`;
+
+const wordOneByOne = (keysInMask: number): string => /* wgsl */ `
 fn wordOf(row: u32, firstKey: u32) -> i32 {
 var word = 0u;
 for (var bit = 0u; bit < 32u; bit++) {
@@ -46,7 +64,4 @@ if (key < params.keyLength && mask[${keysInMask === 1 ? 'row' : 'row * params.ke
 }
 return i32(word);
 }
-`,
-    ),
-  });
-}
+`;

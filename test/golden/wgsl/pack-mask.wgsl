@@ -1,7 +1,7 @@
 // a mask tensor to bits
 // 0 bytes of workgroup memory
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> mask: array<i32>;
+@group(0) @binding(1) var<storage, read> mask: array<vec4i>;
 @group(0) @binding(2) var<storage, read_write> schedule: array<vec2i>;
 
 // mask [rows, keyLength] → bits [rows, ⌈keyLength / 64⌉]. An invocation packs one pair of words.
@@ -43,9 +43,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 fn wordOf(row: u32, firstKey: u32) -> i32 {
   var word = 0u;
-  for (var bit = 0u; bit < 32u; bit++) {
-    let key = firstKey + bit;
-    if (key < params.keyLength && mask[row * params.keyLength + key] != 0) { word |= 1u << bit; }
+  let first = (row * params.keyLength + firstKey) / 4u;
+  for (var four = 0u; four < min(8u, (max(params.keyLength, firstKey) - firstKey) / 4u); four++) {
+    word |= dot(vec4u(mask[first + four] != vec4i()), vec4u(1u, 2u, 4u, 8u)) << (4u * four);
   }
   return i32(word);
 }
