@@ -11,7 +11,7 @@ import {kernelShape} from './tile/kernel_shape.js';
 import {matrixProgram} from './matrix/matrix.js';
 import {matrixShape} from './matrix/matrix_shape.js';
 import {mergeGroups, mergeProgram} from './around/merge.js';
-import {maskStatesProgram, statesGrid} from './around/mask_states.js';
+import {maskStatesProgram} from './around/mask_states.js';
 import {packGrid, packMaskProgram} from './around/pack_mask.js';
 import {hasStates} from './tile/states.js';
 import {logSumExpGrid, logSumExpProgram} from './around/log_sum_exp.js';
@@ -40,7 +40,7 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   const launches: Launch[] = [];
   if (converts(plan.formats)) launches.push(one(convertProgram(plan), convertGrid(plan)));
   if (maskShape !== undefined) launches.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
-  if (skipsTiles(passes)) launches.push(one(maskStatesProgram(plan.tile.rows), statesGrid(tail.statePairs)));
+  if (skipsTiles(passes)) launches.push(one(maskStatesProgram(plan.tile.rows), packGrid(tail.statePairs)));
   if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
   const lines = [heads, batch] as const;
   passes.forEach((pass, index) => {

@@ -16,7 +16,7 @@ import {remembered, skipsTiles} from './generate.js';
 import {launcher, type Launcher, type Own} from './launcher.js';
 import {gradientProgram, ownGradientProgram} from './gradient/gradient.js';
 import {gradientShape, ownGradientShape} from './gradient/gradient_shape.js';
-import {maskStatesProgram, statesGrid} from './around/mask_states.js';
+import {maskStatesProgram} from './around/mask_states.js';
 import {packGrid, packMaskProgram} from './around/pack_mask.js';
 import {CONTINUES, SUMS_BATCH, SUMS_HEADS} from './text/params.js';
 import type {Launch, Program} from './text/program.js';
@@ -108,7 +108,7 @@ class Writer {
     const tail = tailOf(rows, features, maskShape ?? null);
     if (converts(formats)) this.launches.push(one(roundProgram(rows, formats), roundGrid(rows, formats)));
     if (maskShape !== undefined) this.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
-    if (skipsTiles(rows.passes)) this.push(one(maskStatesProgram(rows.tile.rows), statesGrid(tail.statePairs)));
+    if (skipsTiles(rows.passes)) this.push(one(maskStatesProgram(rows.tile.rows), packGrid(tail.statePairs)));
     if (gathers(features)) this.push(one(gatherProgram(features), gatherGrid(tail)));
   }
 

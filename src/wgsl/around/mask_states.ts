@@ -3,17 +3,9 @@ import {PARAMS} from '../text/params.js';
 import type {Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 import {STATES} from '../tile/states.js';
+import {PACK_WIDTH, PACK_INVOCATIONS} from './pack_mask.js';
 
-const INVOCATIONS = 64;
-
-export const statesGrid = (pairs: number): [number, number, number] => {
-  const groups = Math.ceil(pairs / INVOCATIONS);
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
-};
-/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-const GRID_WIDTH = 32768;
-
-/** Writes behind the bits of a mask tensor what each tile of `rows` rows and 32 keys holds, so that kernels skip tiles of nothing, and test no bits in full ones. */
+/** Writes behind the bits of a mask tensor what each tile of `rows` rows and 32 keys holds, so that kernels skip tiles of nothing, and test no bits in full ones. Runs on the grid of `packGrid`. */
 export function maskStatesProgram(rows: number): Program {
   return program({
     name: 'SparseAttention.maskStates',
@@ -21,7 +13,7 @@ export function maskStatesProgram(rows: number): Program {
     writes: ['schedule'],
     elements: {schedule: 'vec2i'},
     workgroupBytes: 0,
-    invocations: INVOCATIONS,
+    invocations: PACK_INVOCATIONS,
     code: lines(
       `
 // bits [planes, rows, ⌈keyLength / 64⌉] → states [planes, ⌈rows / ${rows}⌉, ⌈keyLength / 64⌉]. An invocation writes one pair, for two tiles of 32 keys.
@@ -29,9 +21,9 @@ export function maskStatesProgram(rows: number): Program {
       PARAMS,
       STATES,
       `
-@compute @workgroup_size(${INVOCATIONS})
+@compute @workgroup_size(${PACK_INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = (group.y * ${PACK_WIDTH}u + group.x) * ${PACK_INVOCATIONS}u + lane;
 let perRow = (params.keyLength + 63u) / 64u;
 let maskRows = select(1u, params.queryLength, params.maskStrides.z != 0u);
 let tiles = (maskRows + ${rows - 1}u) / ${rows}u;

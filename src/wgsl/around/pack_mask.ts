@@ -3,14 +3,14 @@ import {PARAMS} from '../text/params.js';
 import type {Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 
-const INVOCATIONS = 64;
+export const PACK_INVOCATIONS = 64;
 /** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-const GRID_WIDTH = 32768;
+export const PACK_WIDTH = 32768;
 
-/** The grid that packs `pairs` pairs of words, one per invocation. */
+/** The grid that writes `pairs` pairs of words, one per invocation. */
 export function packGrid(pairs: number): [number, number, number] {
-  const groups = Math.ceil(pairs / INVOCATIONS);
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
+  const groups = Math.ceil(pairs / PACK_INVOCATIONS);
+  return [Math.min(groups, PACK_WIDTH), Math.ceil(groups / PACK_WIDTH), 1];
 }
 
 /** Packs a boolean tensor (one int32 per element, as tfjs stores it) behind the schedule, 64 keys a pair; four keys a load where rows begin at them. */
@@ -22,16 +22,16 @@ export function packMaskProgram(keysInMask: number): Program {
     writes: ['schedule'],
     elements: {mask: inFours ? 'vec4i' : 'i32', schedule: 'vec2i'},
     workgroupBytes: 0,
-    invocations: INVOCATIONS,
+    invocations: PACK_INVOCATIONS,
     code: lines(
       `
 // mask [rows, ${keysInMask === 1 ? '1, one element for all keys' : 'keyLength'}] → bits [rows, ⌈keyLength / 64⌉]. An invocation packs one pair of words.
 `,
       PARAMS,
       `
-@compute @workgroup_size(${INVOCATIONS})
+@compute @workgroup_size(${PACK_INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = (group.y * ${PACK_WIDTH}u + group.x) * ${PACK_INVOCATIONS}u + lane;
 if (index >= params.pairs) { return; }
 let perRow = (params.keyLength + 63u) / 64u;
 let row = index / perRow;
