@@ -40,6 +40,7 @@ export {
 } from './plan/index.js';
 export {
   checkLaunches,
+  cutLaunches,
   factorsOf,
   FAR_UNIT,
   generateAppend,

@@ -1,5 +1,5 @@
 import type {Counts} from './draft.js';
-import type {TileShape} from './plan.js';
+import type {Pass, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import type {Gpu} from './reference.js';
 import {FOURS} from './row_wise.js';
@@ -40,6 +40,15 @@ export function ratesOf(tile: TileShape, {headDim, valueDim}: Pick<Problem, 'hea
       rows * gpu.ownRowMs + features * (pairs * gpu.ownPairMs + Math.max(distinct, pairs / 2) * gpu.ownKeyMs),
     fours: (rows, pairs) => rows * gpu.fourRowMs + features * pairs * gpu.fourMs,
   };
+}
+
+/** Of one trip of an item of a pass on one line: a tile, or what its rows visit at a time. */
+export function tripMs({kinds, tile}: Pick<Pass, 'kinds' | 'tile'>, problem: Problem, gpu: Gpu): number {
+  const rates = ratesOf(tile, problem, gpu);
+  const pairs = tile.rows * tile.keys;
+  if (kinds.mask === 'own') return rates.ownRows(0, pairs, pairs);
+  if (kinds.mask === 'fours') return rates.fours(0, pairs);
+  return kinds.mask === 'interval' ? rates.partial : kinds.keys === 'list' ? rates.listed : rates.bits;
 }
 
 /** Predicted milliseconds of what is visited on each of `lines`, by the shape of tiles, in so many dispatches. */

@@ -16,7 +16,7 @@ export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';
 export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type LineShare} from './gradient_plan.js';
 export {makePlan, planMaskTensor, type PlanOptions} from './make_plan.js';
-export {REFERENCE, type Gpu} from './reference.js';
+export {gpuOf, REFERENCE, type Gpu} from './reference.js';
 export {addsInSubgroups, FOUR_BITS, FOURS, isRowWise, ROW_WISE, rowsPerSpan} from './row_wise.js';
 export {mostKeys} from './most_keys.js';
 export {
@@ -45,3 +45,4 @@ export {checkGradientPlan, pairsByKeys} from './check_keys.js';
 export {draw} from './draw.js';
 export {forEachSpan, keyOfSpan, rowOfItem, toDense, type LineName} from './visit.js';
 export {largestOf} from './lines.js';
+export {tripMs} from './cost.js';

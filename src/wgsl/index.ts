@@ -9,6 +9,7 @@ export type {Held, HeldSequence} from './text/held.js';
 export {generateGradients, generateScoreGradients, keyResults, type GradientOptions, type ScoreSums} from './generate_gradients.js';
 export {generateRounding} from './generate_rounding.js';
 export {generate, type GenerateOptions} from './generate.js';
+export {cutLaunches} from './launcher.js';
 export {PARAMS_BYTES} from './text/params.js';
 export {roundedBytes} from './around/round.js';
 export {factorsOf, isFarScale} from './text/scale.js';

@@ -1,9 +1,9 @@
-import {isRowWise, ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, type Pass, type Work} from '../plan/index.js';
+import {gpuOf, isRowWise, ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, tripMs, type Pass, type Work} from '../plan/index.js';
 import {fieldsOf, keptAtMost, pairsPerRow, tailOf} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {ITEMS_FIRST, packParams, type FixedParams} from './text/params.js';
-import type {Launch, Layout, Program, Range} from './text/program.js';
+import type {Launch, LaunchPart, Layout, Program, Range} from './text/program.js';
 
 /** Makes the launches of a plan, which share most of their parameters. */
 export interface Launcher {
@@ -27,6 +27,8 @@ export interface Own {
   readonly sections?: Partial<Record<Range['of'], number>>;
   /** The layout of what is written, whatever that of the call. */
   readonly layout?: Layout;
+  /** What an item costs, in items of a forward pass. Default 1. */
+  readonly work?: number;
 }
 
 const PAIRS: Readonly<Record<Range['of'], number>> = {
@@ -39,7 +41,7 @@ const PAIRS: Readonly<Record<Range['of'], number>> = {
 export function launcher(
   plan: Work,
   {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
-  {params: changes, sections = plan.offsets, weights = plan.weights, layout}: Own = {},
+  {params: changes, sections = plan.offsets, weights = plan.weights, layout, work = 1}: Own = {},
 ): Launcher {
   const {problem, device, offsets, tile} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
@@ -81,35 +83,61 @@ export function launcher(
       packParams({...shared, ...own}, layout === undefined ? call : {...call, layout}, fields(call), kept(call));
   return {
     one: (program, grid) => Object.freeze({program, grid: Object.freeze(grid), params: paramsFor({})}),
-    over: (program, of, {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, slots}, lines, flags, groups = 1) => {
-      const [begin, end] = of === 'items' || of === 'keyItems' ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd];
+    over: (program, of, pass, lines, flags, groups = 1) => {
+      const {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, slots} = pass;
+      const areItems = of === 'items' || of === 'keyItems';
       const x = kinds.heads === 'grid' ? lines[0] : 1;
       const z = kinds.batch === 'grid' ? lines[1] : 1;
-      return cut(begin, end, Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups))).map(([from, to]) => {
-        const itemsFirst = (of === 'items' || of === 'keyItems') && isRowWise(kinds) && isEven(weights, from, to);
+      const most = Math.max(1, Math.floor(device.maxWorkgroupsPerDimension / groups));
+      const trip = areItems ? work * x * z * tripMs(pass, problem, gpuOf(device)) : 0;
+      const part = (begin: number, end: number): LaunchPart => {
+        const itemsFirst = areItems && isRowWise(kinds) && isEven(weights, begin, end);
         const own = {
-          first: sections[of]! + PAIRS[of] * from,
+          first: sections[of]! + PAIRS[of] * begin,
           flags: flags | (itemsFirst ? ITEMS_FIRST : 0),
           slots,
           // A flag for each subgroup, item by item: ranges of one pass must not share any.
-          flagBase: flagBase + from * batch * heads * tile.threadsY,
+          flagBase: flagBase + begin * batch * heads * tile.threadsY,
         };
-        const weight = of === 'items' || of === 'keyItems' ? sumOf(weights, from, to) : null;
-        return Object.freeze({
-          program,
-          grid: Object.freeze(itemsFirst ? ([to - from, x, z] as const) : ([x, (to - from) * groups, z] as const)),
-          range: Object.freeze({of, begin: from, end: to, weight}),
+        const weight = areItems ? sumOf(weights, begin, end) : null;
+        return {
+          grid: Object.freeze(itemsFirst ? ([end - begin, x, z] as const) : ([x, (end - begin) * groups, z] as const)),
+          range: Object.freeze({of, begin, end, weight, ms: trip * (weight ?? 0)}),
           params: paramsFor(own),
-        });
-      });
+        };
+      };
+      const cut = (begin: number, end: number, ms: number): LaunchPart[] =>
+        rangesOf(begin, end, most, (item) => trip * (areItems ? weights[item]! : 0), ms).map(([from, to]) => part(from, to));
+      const [begin, end] = areItems ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd];
+      return cut(begin, end, Infinity).map((each) =>
+        Object.freeze({program, ...each, cut: (ms: number) => cut(each.range.begin, each.range.end, ms)}),
+      );
     },
   };
 }
 
-/** Ranges of at most `most` records, which is what one dimension of a grid takes. Where a dispatch may take too long, this is the place to cut. */
-function cut(begin: number, end: number, most: number): (readonly [begin: number, end: number])[] {
+/** Launches that are each predicted to take at most `ms`, or go over one item. */
+export const cutLaunches = (launches: readonly Launch[], ms: number): readonly Launch[] =>
+  launches.flatMap((launch) =>
+    launch.cut === undefined || launch.range!.ms <= ms
+      ? [launch]
+      : launch.cut(ms).map((part) => Object.freeze({...launch, ...part})),
+  );
+
+/** Ranges of at most `most` records, which is what one dimension of a grid takes, that cost at most `ms` together or are alone. */
+function rangesOf(
+  begin: number,
+  end: number,
+  most: number,
+  costOf: (record: number) => number,
+  ms: number,
+): (readonly [begin: number, end: number])[] {
   const ranges: (readonly [number, number])[] = [];
-  for (let from = begin; from < end; from += most) ranges.push([from, Math.min(end, from + most)]);
+  for (let from = begin, to: number; from < end; from = to) {
+    let cost = costOf(from);
+    for (to = from + 1; to < end && to - from < most && cost + costOf(to) <= ms; to++) cost += costOf(to);
+    ranges.push([from, to]);
+  }
   return ranges;
 }
 

@@ -1,7 +1,8 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, KvCache, parsePattern, slidingWindow, strided} from '../../src/index.js';
+import {causal, KvCache, parsePattern, slidingWindow, sparseAttention, strided} from '../../src/index.js';
 import {CORE_DEVICE, type Device} from '../../src/pure.js';
+import {randomMask} from '../corpus.js';
 import {randomInputs} from '../oracle.js';
 import {compileInParts, host, runCompiled, tensorsOf} from '../support/attend.js';
 import {spell} from '../support/dense_cases.js';
@@ -13,16 +14,24 @@ import {problemFor} from '../support/plans.js';
 const narrow = (device: Device): Device => ({...device, maxWorkgroupsPerDimension: 2});
 
 /** What is dispatched meanwhile, by name. */
-function dispatched<T>(run: () => T): {readonly result: T; readonly count: (name: string) => number} {
+function dispatched<T>(run: () => T): {
+  readonly result: T;
+  readonly count: (name: string) => number;
+  /** The most that were encoded together. */
+  readonly together: number;
+} {
   const names: string[] = [];
+  let together = 0;
   const there = host();
   const {encode} = there;
   there.encode = (dispatches, touched) => {
     names.push(...dispatches.map(({name}) => name));
+    together = Math.max(together, dispatches.length);
     encode.call(there, dispatches, touched);
   };
   try {
-    return {result: run(), count: (name) => names.filter((each) => each === `SparseAttention.${name}`).length};
+    const result = run();
+    return {result, together, count: (name) => names.filter((each) => each === `SparseAttention.${name}`).length};
   } finally {
     there.encode = encode;
   }
@@ -94,5 +103,38 @@ describe('dispatches over ranges of a plan', () => {
       expect(await output.data())
         .withContext(`step ${step}`)
         .toEqual(await whole.result[step]!.data());
+  });
+
+  it('give the bits of whole ones where each would run too long, with a submit between: forward, backward and steps', async () => {
+    const sizes = {batch: 2, heads: 2, headDim: 16};
+    const shape = {queryLength: 300, keyLength: 300, queryOffset: 0};
+    const patterns = [causal().or(strided({stride: 16})), randomMask(300, 300, 0.02, 7), randomMask(300, 300, 0.5, 7)];
+    for (const pattern of patterns) {
+      const problem = problemFor(shape, sizes);
+      const [query, key, value] = tensorsOf(randomInputs(problem));
+      const run = (ms: number): ReturnType<typeof dispatched<tf.Tensor[]>> => {
+        tf.env().set('SPLAT_DISPATCH_MS', ms);
+        try {
+          return dispatched(() => {
+            const output = sparseAttention(query, key, value, pattern);
+            const backward = tf.grads((q, k, v) => sparseAttention(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, pattern));
+            const cache = new KvCache(causal(), {batch: 2, keyHeads: 2, headDim: 16, maxLength: 512});
+            return [output, ...backward([query, key, value]), cache.attend(query, key, value)];
+          });
+        } finally {
+          tf.env().set('SPLAT_DISPATCH_MS', 250);
+        }
+      };
+      const [whole, cut] = [run(Infinity), run(1e-9)];
+      for (const name of ['queryGradients', 'keyGradients'])
+        expect(cut.count(name)).withContext(name).toBeGreaterThan(whole.count(name));
+      // One submit for each: what is encoded together never holds two of them.
+      expect(whole.together).toBeGreaterThan(0);
+      expect(cut.together).toBe(1);
+      for (const [index, output] of cut.result.entries())
+        expect(await output.data())
+          .withContext(`${pattern.toString().slice(0, 30)}, result ${index}`)
+          .toEqual(await whole.result[index]!.data());
+    }
   });
 });

@@ -1,13 +1,24 @@
-import {compile, compileGradients, CORE_DEVICE, type Compiled, type Device, type Launch} from '../../src/pure.js';
-import {causal, slidingWindow, strided} from '../../src/pattern/index.js';
+import {
+  checkLaunches,
+  compile,
+  compileGradients,
+  CORE_DEVICE,
+  cutLaunches,
+  type Compiled,
+  type Device,
+  type Launch,
+} from '../../src/pure.js';
+import {causal, globalTokens, slidingWindow, strided} from '../../src/pattern/index.js';
 import {PARAMS} from '../../src/wgsl/text/params.js';
-import {featuredDevice, MATRIX_16, problemFor} from '../support/plans.js';
+import {randomMask} from '../corpus.js';
+import {featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 import {readStruct, structLayout} from '../support/wgsl_layout.js';
 
 const members = structLayout(PARAMS, 'Params');
 const wordsOf = ({params}: Launch): Record<string, number> => readStruct(params({scale: 1}), members) as Record<string, number>;
 const named = ({launches}: Pick<Compiled, 'launches'>, name: string): Launch[] =>
   launches.filter(({program}) => program.name === `SparseAttention.${name}`);
+const msOf = (launches: readonly Launch[]): number => launches.reduce((sum, {range}) => sum + (range?.ms ?? 0), 0);
 const cutting = (device: Device, maxWorkgroupsPerDimension: number): Device => ({...device, maxWorkgroupsPerDimension});
 
 describe('dispatches of a plan', () => {
@@ -91,6 +102,41 @@ describe('dispatches of a plan', () => {
         next = end;
       }
       expect(next).withContext(name).toBe(one!.range!.end);
+    }
+  });
+
+  it('are cut where they are predicted to take long, down to single items, and keep the laws', () => {
+    const sizes = {batch: 2, heads: 4, keyHeads: 2, headDim: 64};
+    const problem = problemFor({queryLength: 2000, keyLength: 2000, queryOffset: 0}, sizes);
+    const patterns = [causal().or(strided({stride: 16})), randomMask(2000, 2000, 0.01, 7), globalTokens(3)];
+    for (const device of [CORE_DEVICE, featuredDevice(MATRIX_16), SOFTWARE_DEVICE])
+      for (const pattern of patterns)
+        for (const precision of ['float32', 'float16'] as const) {
+          const forward = compile(pattern, problem, device, {aux: 'rowSums', precision});
+          for (const compiled of [forward, compileGradients(forward, false)])
+            for (const ms of [1e-9, 0.003, 0.1]) {
+              const launches = Object.freeze(cutLaunches(compiled.launches, ms));
+              checkLaunches({...compiled, launches});
+              if (ms < 1e-6) expect(launches.length).toBeGreaterThan(compiled.launches.length);
+              for (const {range} of launches)
+                if (range !== undefined) expect(range.ms <= ms || range.end - range.begin === 1).toBeTrue();
+              expect(msOf(launches)).toBeCloseTo(msOf(compiled.launches), 9);
+              expect(launches.filter(({instead}) => instead === undefined).length > 0).toBe(
+                compiled.launches.some(({instead}) => instead === undefined),
+              );
+            }
+          expect(cutLaunches(forward.launches, Infinity)).toEqual(forward.launches);
+        }
+  });
+
+  it('are predicted to take together what their plan is', () => {
+    const problem = problemFor({queryLength: 4096, keyLength: 4096, queryOffset: 0}, {heads: 8, headDim: 64});
+    for (const pattern of [causal(), slidingWindow({left: 256}), globalTokens(3), randomMask(4096, 4096, 0.01, 7)]) {
+      const {plan, launches} = compile(pattern, problem, CORE_DEVICE);
+      const share = msOf(launches) / plan.costMs;
+      // Without what a dispatch and an item cost. Of rows one by one the longest of eight counts.
+      expect(share).withContext(pattern.toString().slice(0, 40)).toBeGreaterThan(0.5);
+      expect(share).withContext(pattern.toString().slice(0, 40)).toBeLessThan(2.5);
     }
   });
 });

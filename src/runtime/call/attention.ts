@@ -7,7 +7,7 @@ import {compiledMaskTensor, compiledPlan, compressedLines} from './cache.js';
 import type {AttentionInput, AttentionOf, Attends, RankBelow} from './call_types.js';
 import {checkCall, type Call} from './check.js';
 import {showCall, stopwatch} from '../host/debug.js';
-import {debugLevel} from '../host/debug_level.js';
+import {debugLevel} from '../host/flags.js';
 import type {SparseAttentionOptions} from './options.js';
 import {featuresOf} from '../terms/terms.js';
 import {shapeOf} from '../given/arguments.js';

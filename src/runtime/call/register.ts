@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {registerDebugFlag} from '../host/debug_level.js';
+import {registerFlags} from '../host/flags.js';
 import {KERNEL_NAME, registerKernelFor, sparseAttentionGradient} from './kernel.js';
 
 /** The backends of TensorFlow.js, whose packages may be imported after this one. Others are registered when the op first meets them. */
@@ -7,7 +7,7 @@ export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'];
 
 /** Makes `SparseAttention` known to TensorFlow.js. Doing it again changes nothing. */
 export function register(): void {
-  registerDebugFlag();
+  registerFlags();
   for (const name of BACKENDS) registerKernelFor(name);
   if (tf.getGradient(KERNEL_NAME) == null)
     tf.registerGradient({

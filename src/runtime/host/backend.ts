@@ -4,6 +4,7 @@ import {Lru, refuse, type SplatError} from '../../support/index.js';
 import type {BindingRole, Device} from '../../pure.js';
 import {deviceRecord, type AdapterWords} from './device.js';
 import {grantedFeatures} from './granted.js';
+import {Pace} from './pace.js';
 import {Pipelines} from './pipelines.js';
 import {canBatch, canTrim, flag, isWebGPU, type BufferManager, type WebGPUBackend} from './tfjs_webgpu.js';
 import {untilLossIsTold, waitFor} from './wait.js';
@@ -45,6 +46,7 @@ export class Host {
   /** Of `device.adapterInfo` where the browser has it, else from tfjs. */
   readonly adapter: AdapterWords;
   limits: Device;
+  readonly pace: Pace;
   pipelines: Pipelines;
   residents = this.#noResidents();
   /** Plans the device refused. */
@@ -65,6 +67,7 @@ export class Host {
     const {device} = backend;
     this.adapter = device.adapterInfo ?? backend.adapterInfo ?? {};
     this.limits = deviceRecord(device.limits, this.adapter, grantedFeatures(device));
+    this.pace = new Pace(device.queue, this.limits.software);
     this.pipelines = new Pipelines(device);
     this.#canBatch = canBatch(backend);
     this.#canTrim = canTrim(backend.bufferManager);

@@ -21,8 +21,8 @@ const FIRST_BYTES = 4096;
 export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): LaunchSource => ({
   runnable: step,
   owner,
-  begin(host, call) {
-    const {launches, words, tail} = step;
+  begin(host, launches, call) {
+    const {words, tail} = step;
     const frames = Frames.of(host);
     const frame = frames.next(8 * tail.pairs, UNIFORM_STEP * launches.length);
     const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);

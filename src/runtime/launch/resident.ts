@@ -1,6 +1,7 @@
 import {keyOf, Lru} from '../../support/index.js';
 import type {CallParams, Compiled, Launch, Work} from '../../pure.js';
 import type {Dispatch, Host, Resident} from '../host/backend.js';
+import {cutFor} from './turns.js';
 import {dispatchOf, type Bindings, type LaunchSource} from './run.js';
 
 /** A plan that runs again and again. */
@@ -10,10 +11,10 @@ export type Lasting = Pick<Compiled, 'launches' | 'tail' | 'workBytes'> & {reado
 export const resident = (runnable: Lasting): LaunchSource => ({
   runnable,
   owner: runnable,
-  begin(host, call) {
+  begin(host, launches, call) {
     const there = residentOf(host, runnable);
-    const uniforms = uniformsOf(host, runnable, there, call);
-    return {schedule: there.schedule, dispatches: (bindings) => dispatchesOf(host, runnable, there, uniforms, bindings)};
+    const uniforms = uniformsOf(host, launches, there, call);
+    return {schedule: there.schedule, dispatches: (bindings) => dispatchesOf(host, launches, there, uniforms, bindings)};
   },
   tried(host) {
     const there = residentOf(host, runnable);
@@ -25,7 +26,7 @@ export const resident = (runnable: Lasting): LaunchSource => ({
 
 /** Uploads a plan and the uniforms of a call, so that a call like it uploads nothing. */
 export function makeResident(host: Host, runnable: Lasting, call: CallParams): void {
-  uniformsOf(host, runnable, residentOf(host, runnable), call);
+  uniformsOf(host, cutFor(host, runnable.launches), residentOf(host, runnable), call);
 }
 
 function residentOf(host: Host, runnable: Lasting): Resident {
@@ -46,8 +47,8 @@ const MAX_UNIFORMS = 8;
 const MAX_DISPATCHES = 16;
 
 /** The uniform buffer of each launch for a call, uploaded on the first call like it. */
-function uniformsOf(host: Host, {launches}: Lasting, {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
-  const key = keyOf(call);
+function uniformsOf(host: Host, launches: readonly Launch[], {uniforms}: Resident, call: CallParams): readonly GPUBuffer[] {
+  const key = `${keyOf(call)}|${identity(launches)}`;
   const known = uniforms.get(key);
   if (known !== undefined) return known;
   const upload = ({program, params}: Launch): GPUBuffer =>
@@ -58,7 +59,7 @@ function uniformsOf(host: Host, {launches}: Lasting, {uniforms}: Resident, call:
 /** The dispatches of a call, remembered: bind groups are most of what a call costs on the CPU. */
 function dispatchesOf(
   host: Host,
-  {launches}: Lasting,
+  launches: readonly Launch[],
   resident: Resident,
   uniforms: readonly GPUBuffer[],
   bindings: Bindings,
@@ -75,12 +76,12 @@ function dispatchesOf(
   );
 }
 
-const identities = new WeakMap<GPUBuffer, number>();
-let buffersSeen = 0;
+const identities = new WeakMap<object, number>();
+let seen = 0;
 
-/** A number that no other buffer has had, also none that is destroyed by now. */
-function identity(buffer: GPUBuffer): number {
-  let number = identities.get(buffer);
-  if (number === undefined) identities.set(buffer, (number = buffersSeen++));
+/** A number that nothing else has had, also no buffer that is destroyed by now. */
+function identity(of: object): number {
+  let number = identities.get(of);
+  if (number === undefined) identities.set(of, (number = seen++));
   return number;
 }

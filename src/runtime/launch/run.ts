@@ -3,10 +3,11 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pure.js';
 import type {Dispatch, Host} from '../host/backend.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
-import {debugLevel} from '../host/debug_level.js';
+import {debugLevel} from '../host/flags.js';
 import {integerRoles} from '../terms/terms.js';
 import {bytesOf, bytesToAllocate, checkBuffersFit, type Runnable} from './fits.js';
 import {namesOf, scoped} from './scoped.js';
+import {cutFor, encodeInTurns} from './turns.js';
 
 export interface Binding {
   readonly buffer: GPUBuffer;
@@ -27,7 +28,8 @@ export interface LaunchSource {
   readonly runnable: Runnable;
   /** What throws from the next call on once the device refused this one. */
   readonly owner: object;
-  begin(host: Host, call: CallParams): SmallBuffers;
+  /** `launches` are those of the runnable, the long ones cut. */
+  begin(host: Host, launches: readonly Launch[], call: CallParams): SmallBuffers;
   /** Whether it has run inside an error scope; from now on it counts as if. */
   tried(host: Host): boolean;
 }
@@ -49,19 +51,19 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   host.throwIfLost();
   checkBuffersFit(host, runnable, tensors, shapes);
   const {given, temporary} = asStored(host, tensors);
-  const small = source.begin(host, call);
+  const launches = cutFor(host, runnable.launches);
+  const small = source.begin(host, launches, call);
   host.beginCall(bytesToAllocate(host, given, Object.values(shapes)));
   const made = Object.entries(shapes).map(([role, shape]) => [role, host.makeTensor(shape, 'float32')] as const);
   const used: Partial<Record<BindingRole, TensorInfo>> = {...given, ...Object.fromEntries(made)};
   const bindings = bind(host, runnable.workBytes, small.schedule, used);
   for (const [role, buffer] of held) bindings.set(role, {buffer, size: buffer.size});
 
-  const {launches} = runnable;
   const debug = debugLevel();
   if (debug > 0) showLaunches(debug, runnable);
   const told = debug > 0 ? stopwatch(debug, namesOf(launches), host) : undefined;
   const touched = Object.values(used);
-  const encode = (): void => host.encode(small.dispatches(bindings), touched);
+  const encode = (): void => encodeInTurns(host, launches, small.dispatches(bindings), touched);
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else {
     if (source.tried(host) && launches.every(({program}) => host.pipelines.has(program))) encode();

@@ -63,6 +63,8 @@ export interface Range {
   readonly end: number;
   /** Tiles that the items visit, on each line of the grid; null for merges. */
   readonly weight: number | null;
+  /** Predicted milliseconds of them on all lines, on the GPU of the plan's device when it has nothing else to do. 0 for merges. */
+  readonly ms: number;
 }
 
 /** One dispatch of a program. Launches run in order; each sees what the earlier ones wrote. */
@@ -73,9 +75,14 @@ export interface Launch {
   readonly range?: Range;
   /** Buffers that are bound in place of those of other roles. */
   readonly instead?: Partial<Record<BindingRole, BindingRole>>;
+  /** Its range in shorter ones, each of at most `ms` predicted milliseconds or a single item. There where `range` is. */
+  cut?(ms: number): readonly LaunchPart[];
   /** The bytes of the `params` uniform for a call. Sizes of the plan are in it already. */
   params(call: CallParams): ArrayBuffer;
 }
+
+/** What differs between launches over parts of a range. */
+export type LaunchPart = Required<Pick<Launch, 'grid' | 'range' | 'params'>>;
 
 /** Where heads stand in the shape of a tensor: [batch, heads, length, dim] or [batch, length, heads, dim]. */
 export type Layout = 'bhld' | 'blhd';
