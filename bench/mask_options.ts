@@ -1,12 +1,13 @@
 import {parseArgs} from 'node:util';
-import {list, oneOf, positive, type Implementation} from './options.js';
+import {ASKED, type Asked} from './mask_rows.js';
+import {list, oneOf, positive} from './options.js';
 import {SYSTEMS, type OwnSystem} from './tier_options.js';
 
 export interface MaskOptions {
   readonly lengths: readonly number[];
   readonly masks: readonly string[];
   readonly systems: readonly OwnSystem[];
-  readonly implementations: readonly Implementation[];
+  readonly asked: readonly Asked[];
   readonly heads: number;
   /** Time heads that differ, too. */
   readonly headed: boolean;
@@ -19,14 +20,14 @@ export interface MaskOptions {
 }
 
 const OWN = SYSTEMS.filter((system) => system !== 'prototype matrix');
-const IMPLEMENTATIONS = ['auto', 'fused', 'dense'] as const;
 
 export const MASKS_HELP = `npm run bench:masks -- [options]
   --n 1024,4096,16384      tokens (on a software adapter 200)
   --masks swin,hub         masks (default all, from 8,192 tokens on those of few pairs; on a software adapter four)
   --systems float32,tensor-cores
                            also float32-subgroups, float16-storage
-  --implementations auto,fused,dense
+  --ask auto,dense         which ways to compute each are timed (default all): auto, fused, dense, arithmetic, lists, low-lists,
+                           row-by-row, in-fours
   --heads 8                heads
   --headdim 64             features of a head
   --no-headed              leave out heads of different patterns in one call
@@ -44,7 +45,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
       n: {type: 'string', default: software ? '200' : '1024,4096,16384'},
       masks: {type: 'string', default: (software ? ['nearest16', 'fixed', 'swin', 'hub'] : names).join()},
       systems: {type: 'string', default: software ? 'float32' : 'float32,tensor-cores'},
-      implementations: {type: 'string', default: IMPLEMENTATIONS.join()},
+      ask: {type: 'string', default: ASKED.join()},
       heads: {type: 'string', default: software ? '2' : '8'},
       headdim: {type: 'string', default: '64'},
       headed: {type: 'boolean', default: true},
@@ -58,7 +59,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
     lengths: list(values.n).map((text) => positive('--n', text)),
     masks: list(values.masks).map((text) => oneOf('--masks', text, names)),
     systems: list(values.systems).map((text) => oneOf('--systems', text.replaceAll('-', ' '), OWN)),
-    implementations: list(values.implementations).map((text) => oneOf('--implementations', text, IMPLEMENTATIONS)),
+    asked: list(values.ask).map((text) => oneOf('--ask', text.replaceAll('-', ' '), ASKED)),
     heads: positive('--heads', values.heads),
     headed: values.headed,
     backward: values.backward,

@@ -1,23 +1,29 @@
+import {predicted, countedOf} from './mask_counts.js';
+import {gpuOf} from '../src/plan/index.js';
 import type {Compiled} from '../src/pure.js';
-import type {Implementation} from './options.js';
 import type {BenchPattern} from './patterns.js';
 import type {MaskRecord, TierRecord} from './records.js';
+import {favouring, WAYS} from './favoured.js';
 import {SKIPPED} from './skipped.js';
 import type {OwnSystem} from './tier_options.js';
 import type {TierWorkload} from './tier_workload.js';
+
+/** What a mask may be asked to be computed by: as planned, by one implementation, or one way. */
+export const ASKED = ['auto', 'fused', 'dense', ...WAYS] as const;
+export type Asked = (typeof ASKED)[number];
 
 /** One mask on one system: a row for each implementation. */
 export async function* maskRows(
   workload: TierWorkload,
   system: OwnSystem,
   pattern: BenchPattern,
-  implementations: readonly Implementation[],
+  all: readonly Asked[],
   late: () => boolean,
 ): AsyncGenerator<MaskRecord> {
   const {n, heads, headDim} = workload.empty(system, pattern);
   const timed: {readonly compiled: Compiled; readonly found: TierRecord}[] = [];
   // What `auto` comes to is one of the others, and is not timed again.
-  for (const asked of [...implementations].sort((a, b) => Number(a === 'auto') - Number(b === 'auto'))) {
+  for (const asked of [...all].sort((a, b) => Number(a === 'auto') - Number(b === 'auto'))) {
     const row = {kind: 'mask' as const, mask: pattern.name, system, n, heads, headDim, asked, ms: null};
     if (late()) {
       yield {...row, error: SKIPPED};
@@ -25,7 +31,7 @@ export async function* maskRows(
     }
     let made: {readonly compiled: Compiled | string; readonly planMs: number};
     try {
-      made = planned(() => workload.compile(system, pattern, asked));
+      made = planned(() => compileAs(workload, system, pattern, asked));
     } catch (error) {
       yield {...row, error: String(error)};
       continue;
@@ -35,13 +41,21 @@ export async function* maskRows(
       yield {...row, error: compiled};
       continue;
     }
-    const {implementation, nnz: pairs, density, tileDensity, costMs: predictedMs, bytes} = compiled.plan;
+    const {implementation, nnz: pairs, density, tileDensity, bytes, device} = compiled.plan;
+    const counted = countedOf(compiled);
+    // Not by the rates that make a planner favour one way.
+    const predictedMs = predicted(counted, gpuOf({...device, gpu: undefined}));
     const found = timed.find((each) => isSame(each.compiled, compiled))?.found ?? (await workload.rowOf(compiled, system, pattern));
     timed.push({compiled, found});
     const {ms, samples, clockRatio, maxError, tile, error} = found;
     const measured = {ms, samples, clockRatio, maxError, tile, error};
-    yield {...row, implementation, pairs, density, tileDensity, predictedMs, planMs, bytes, ...measured};
+    yield {...row, implementation, pairs, density, tileDensity, predictedMs, counted, planMs, bytes, ...measured};
   }
+}
+
+function compileAs(workload: TierWorkload, system: OwnSystem, pattern: BenchPattern, asked: Asked): Compiled | string {
+  if (asked === 'auto' || asked === 'fused' || asked === 'dense') return workload.compile(system, pattern, asked);
+  return workload.compile(system, pattern, 'fused', (device) => favouring(asked, device));
 }
 
 /** Two plans of one pattern that launch the same. */

@@ -1,12 +1,12 @@
 import {appendFileSync, writeFileSync} from 'node:fs';
 import {Host} from '../src/runtime/host/backend.js';
 import {Pipelines} from '../src/runtime/host/pipelines.js';
-import {drawMask, MASK_ZOO} from '../test/support/mask_zoo.js';
 import {openTiersGpu} from './gpu.js';
 import {MASKS_HELP, parseMaskOptions} from './mask_options.js';
 import {headRows, headsText} from './mask_heads.js';
 import {PATTERNS} from './patterns.js';
 import {masksText} from './mask_report.js';
+import {CORPUS, windowLike} from './mask_corpus.js';
 import {maskRows} from './mask_rows.js';
 import {backwardRow, maskTensorRow} from './backward.js';
 import type {BackwardRecord, MaskRecord} from './records.js';
@@ -17,19 +17,7 @@ import {trainingTables} from './training_report.js';
 import {TierWorkload, type TierBench} from './tier_workload.js';
 import {openTimer} from './timer.js';
 
-/** Masks that are drawn and compressed in seconds at any length: the others have tens of millions of pairs at 16,384 tokens. */
-const LONG = [
-  'nearest16',
-  'hub',
-  'powerLaw',
-  'randomTree',
-  'medusa',
-  'verticalSlash',
-  'swin',
-  'neighbourhood',
-  'logSparse',
-  'fixed',
-];
+/** From this length on only masks of few pairs are drawn, if none is named. */
 const LONG_FROM = 8192;
 /** Patterns that are timed as boolean tensors, too. */
 const AS_TENSORS = ['window', 'causal', 'full'];
@@ -37,7 +25,7 @@ const AS_TENSORS = ['window', 'causal', 'full'];
 /** Times masks that no named pattern says; returns the exit code: 1 when anything failed or was wrong. */
 export async function main(args: readonly string[]): Promise<number> {
   const {gpu, report} = await openTiersGpu();
-  const names = MASK_ZOO.map(({name}) => name);
+  const names = CORPUS.map(({name}) => name);
   const options = parseMaskOptions(args, names, gpu.software);
   if (options === 'help') {
     console.log(MASKS_HELP);
@@ -67,15 +55,20 @@ export async function main(args: readonly string[]): Promise<number> {
   };
   for (const n of options.lengths) {
     const workload = new TierWorkload(bench, n, options.headDim);
-    const asked = options.masks.filter((name) => n < LONG_FROM || options.masks.length < names.length || LONG.includes(name));
-    for (const name of asked) {
+    const masks = CORPUS.filter(({name}) => options.masks.includes(name));
+    for (const each of masks.filter(({isLong}) => isLong || n < LONG_FROM || options.masks.length < names.length)) {
       if (late()) continue;
-      const mask = drawMask(
-        MASK_ZOO.find((each) => each.name === name)!,
-        n,
-      );
-      for (const system of options.systems)
-        for await (const record of maskRows(workload, system, mask, options.implementations, late)) add(record);
+      const {name} = each;
+      const mask = each.at(n);
+      let pairs: number | undefined;
+      for (const system of options.systems) {
+        for await (const record of maskRows(workload, system, mask, options.asked, late)) {
+          pairs ??= record.pairs;
+          add(record);
+        }
+        const window = pairs === undefined ? null : windowLike(name, n, pairs);
+        if (window !== null) for await (const record of maskRows(workload, system, window, ['auto'], late)) add(record);
+      }
       if (!options.backward || late()) continue;
       const record = await backwardRow({gpu, timer, batch: 1, heads: options.heads, n, headDim: options.headDim}, mask, null);
       backward.push(record);

@@ -1,3 +1,5 @@
+import type {Counted} from './mask_counts.js';
+import type {Asked} from './mask_rows.js';
 import type {ModelRecord} from './model_record.js';
 
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */
@@ -112,8 +114,8 @@ export interface MaskRecord {
   readonly n: number;
   readonly heads: number;
   readonly headDim: number;
-  /** The implementation asked for, and what it came to. */
-  readonly asked: 'auto' | 'fused' | 'dense';
+  /** The implementation or the way that was asked for, and what it came to. */
+  readonly asked: Asked;
   readonly implementation?: string;
   /** Pairs that attend, of a head; the mean where heads differ. */
   readonly pairs?: number;
@@ -121,6 +123,8 @@ export interface MaskRecord {
   readonly tileDensity?: number;
   /** What the plan predicts. */
   readonly predictedMs?: number;
+  /** What the prediction is made from, for `bench:calibrate`. */
+  readonly counted?: Counted;
   /** Planning and writing kernels, in plain JavaScript: the least of up to three times. */
   readonly planMs?: number;
   /** Bytes of schedule, mask bits and scratch. */

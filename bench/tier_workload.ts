@@ -88,12 +88,17 @@ export class TierWorkload {
   }
 
   /** Plan and kernels of one of our systems, or why it cannot run here. */
-  compile(system: OwnSystem, pattern: BenchPattern, implementation: Implementation | 'auto' = 'auto'): Compiled | string {
+  compile(
+    system: OwnSystem,
+    pattern: BenchPattern,
+    implementation: Implementation | 'auto' = 'auto',
+    changed: (device: Device) => Device = (device) => device,
+  ): Compiled | string {
     const {granted, refused} = this.bench;
     const tier = tierDevice(system, granted, refused);
     if (typeof tier === 'string') return tier;
     for (const precision of tier.precision) {
-      const compiled = this.compileFor(pattern, tier.device, precision, implementation);
+      const compiled = this.compileFor(pattern, changed(tier.device), precision, implementation);
       if (system !== 'tensor cores' || compiled.plan.matrix !== null) return compiled;
     }
     return "none of the device's matrices fit";

@@ -18,9 +18,10 @@ export interface DraftTile {
   /** Key tiles visited, and those of them that every row attends to; row-wise, trips of the longest. */
   readonly weight: number;
   readonly full: number;
-  /** Row-wise: the pairs that are computed, and how many keys these have where keys of the workgroup count once. */
+  /** Row-wise: see Counts. */
   readonly pairs: number;
   readonly distinct: number;
+  readonly idle: number;
 }
 
 /** Tiles for the lines that have them: each line of the list, or what is on the grid. */
@@ -64,15 +65,16 @@ export interface Counts {
   bits: number;
   listed: number;
   items: number;
-  /** Row-wise: rows, their pairs, and how many keys these have where keys of a workgroup count once. */
+  /** Row-wise: rows, their pairs, how many keys these have where keys of a workgroup count once, and pairs that its shorter rows lack to its longest. */
   ownRows: number;
   pairs: number;
   distinct: number;
+  idle: number;
 }
 
 export const NO_COUNTS: Readonly<Omit<Counts, 'tile'>> = Object.freeze({
   ...{tiles: 0, partial: 0, bits: 0, listed: 0, items: 0},
-  ...{ownRows: 0, pairs: 0, distinct: 0},
+  ...{ownRows: 0, pairs: 0, distinct: 0, idle: 0},
 });
 
 /** Where a draft stood: see `rollback`. */
@@ -158,7 +160,19 @@ export class Draft {
         Math.floor((data[at + SPAN.at.fullEnd]! - begin) / keys) - Math.ceil((data[at + SPAN.at.fullBegin]! - begin) / keys);
       if (fullTiles > 0) full += fullTiles;
     }
-    tiles.push({first, stride, count, number, spanBegin, spanEnd: length / SPAN.words, weight, full, pairs: 0, distinct: 0});
+    tiles.push({
+      first,
+      stride,
+      count,
+      number,
+      spanBegin,
+      spanEnd: length / SPAN.words,
+      weight,
+      full,
+      pairs: 0,
+      distinct: 0,
+      idle: 0,
+    });
   }
 
   /** Adds rows of a row-wise pass, with the spans from number `spanBegin` on; `distinct` keys in all. */
@@ -173,7 +187,8 @@ export class Draft {
       pairs += keys * rowsPerSpan(pass.kinds)!;
     }
     const weight = ceilDiv(most, pass.tile.keys);
-    tiles.push({first, stride, count, number: 0, spanBegin, spanEnd, weight, full: weight, pairs, distinct});
+    const idle = most * pass.tile.rows - pairs;
+    tiles.push({first, stride, count, number: 0, spanBegin, spanEnd, weight, full: weight, pairs, distinct, idle});
   }
 
   /** The number of the span that will be written next. */
@@ -191,11 +206,12 @@ export class Draft {
       const tested = pass.kinds.mask === 'interval' ? 'partial' : pass.kinds.keys === 'list' ? 'listed' : 'bits';
       pass.groups.forEach(({lines, tiles}, index) => {
         for (let at = before?.[index] ?? 0; at < tiles.length; at++) {
-          const {weight, full, count, pairs, distinct} = tiles[at]!;
+          const {weight, full, count, pairs, distinct, idle} = tiles[at]!;
           if (isRowWise(pass.kinds)) {
             total.ownRows += count * lines.length;
             total.pairs += pairs * lines.length;
             total.distinct += distinct * lines.length;
+            total.idle += idle * lines.length;
             continue;
           }
           total.tiles += weight * lines.length;

@@ -72,8 +72,8 @@ interface Choice {
 
 /** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
 const SPARSE_TILES = 0.4;
-/** Milliseconds that this must gain: lists are a kernel of their own, which takes as long as thousands of small calls to compile; the row-wise one is short. */
-const WORTH = {listed: 0.02, own: 0.005};
+/** Milliseconds that this must gain: it is a kernel of its own to compile. */
+const WORTH = 0.005;
 /** Above this density no list leaves out more than it costs. */
 const DENSE = 0.9;
 /** Dense must be so much faster than what has arithmetic, whose schedule is small. */
@@ -96,7 +96,7 @@ function draftOne(
   const gpu = gpuOf(device);
   const shapes: TileChoices = {
     all: [tile, ...beside],
-    rates: (shape) => ratesOf(shape, problem, gpu),
+    rates: (shape, workgroups) => ratesOf(shape, problem, gpu, workgroups),
   };
   const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
   const maskBytes = maskBytesOf(problem);
@@ -139,7 +139,7 @@ function draftOne(
       return takeDense('all keys in lists, or row by row', (denseMs * gpu.listTile) / gpu.bitTile);
     const chosen = choose(everyRow(acsr));
     const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-    if (mayBeDense && ms > denseMs - WORTH.own) {
+    if (mayBeDense && ms > denseMs - WORTH) {
       // Before it is written out, which takes longer than to look through.
       consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
       return takeDense(`${acsr.nnz} pairs without order where dense computes ${denseTiles} key tiles`, ms);
@@ -153,9 +153,8 @@ function draftOne(
     const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
     if (canList && isRegular && acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs)) {
       const chosen = choose(everyRow(acsr));
-      const isRowWise = [...chosen.of.keys()].every((shape) => shape === ROW_WISE || shape === FOURS);
       const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-      if (ms < best.ms - (isRowWise ? WORTH.own : WORTH.listed)) {
+      if (ms < best.ms - WORTH) {
         draft.rollback(before);
         addIrregular(draft, chosen, kinds, 0, lines);
         best = measure();
@@ -172,7 +171,7 @@ function draftOne(
   consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
   const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}${sum(best.counts, (each) => each.tiles) === 0 ? ' key tiles' : ''}`;
   const isIrregular = best.counts.some(({listed, pairs}) => listed + pairs > 0);
-  if (best.ms <= (isIrregular ? denseMs - WORTH.own : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
+  if (best.ms <= (isIrregular ? denseMs - WORTH : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
     return {
       implementation: 'fused',
       reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`,

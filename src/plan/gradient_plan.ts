@@ -53,7 +53,10 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
   // Heads that share a head of keys add to its gradients; where each has tiles of its own, one head after another.
   const turnOf =
     kinds.heads === 'item' && results === 'records' ? (line: number): number => (line % problem.heads) % group : () => 0;
-  const choices = {all: [tile, ...beside], rates: (shape: TileShape) => ratesOf(shape, problem, gpuOf(device))};
+  const choices = {
+    all: [tile, ...beside],
+    rates: (shape: TileShape, workgroups: number) => ratesOf(shape, problem, gpuOf(device), workgroups),
+  };
   const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf, choices, onGrid);
   const parts = (weights: readonly number[], shape: TileShape): Parts => partsOf(weights, onGrid, device, shape);
 

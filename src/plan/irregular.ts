@@ -33,7 +33,8 @@ export interface Tried {
 /** The shapes to choose from, the row-wise one among them, and what each costs. */
 export interface TileChoices {
   readonly all: readonly TileShape[];
-  rates(shape: TileShape): Rates;
+  /** Where there are so many workgroups of the shape. */
+  rates(shape: TileShape, workgroups: number): Rates;
 }
 
 /** Milliseconds that a further kernel must gain: what a kernel takes to compile is thousands of small calls. */
@@ -65,11 +66,11 @@ const WORTH_ORDER = 1.1;
 function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number, order: string): Granules {
   const granule = Math.max(...shapes.map(({rows}) => rows));
   const costs = shapes.map((): number[] => []);
-  const byShape = shapes.map((shape) => rates(shape));
   const computed = shapes.map(() => 0);
   let pairs = 0;
   const unions = new Unions(bitRows, Math.min(...shapes.map((shape) => (shape === FOURS ? 4 : shape.rows))), granule);
   const count = bitRows.rows.length;
+  const byShape = shapes.map((shape) => rates(shape, lines * ceilDiv(count, shape.rows)));
   for (let at = 0; at < count; at += granule) {
     const end = Math.min(count, at + granule);
     unions.visit(at, end);
@@ -78,9 +79,9 @@ function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines:
       const {item, listed, ownRows, fours} = byShape[index]!;
       const ms =
         shape === ROW_WISE
-          ? ownRows(end - at, unions.pairs, unions.distinct)
+          ? ownRows(end - at, unions.pairs, unions.distinct, unions.idle)
           : shape === FOURS
-            ? fours(end - at, 4 * unions.inFours)
+            ? fours(end - at, 4 * unions.inFours, unions.idleInFours)
             : ceilDiv(end - at, shape.rows) * item + unions.tiles(shape) * listed;
       costs[index]!.push(ms);
       computed[index]! += unions.computed(shape);
@@ -134,8 +135,11 @@ class Unions {
   /** Of the granule visited last: its pairs, and how many keys its rows have where those of a row-wise workgroup count once. */
   pairs = 0;
   distinct = 0;
+  /** Pairs that rows lack to the longest of their row-wise workgroup. */
+  idle = 0;
   /** The same of four rows each. */
   inFours = 0;
+  idleInFours = 0;
 
   constructor(
     private readonly bitRows: BitRows,
@@ -151,25 +155,31 @@ class Unions {
     const {words, wordsPerRow} = this.bitRows;
     for (const level of levels) level.keys = [];
     this.pairs = 0;
+    const lengths: number[] = [];
     for (let row = begin; row < end; row++) {
       const own = levels[0]!.words;
+      const before = this.pairs;
       for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++) {
         const word = words[at]!;
         if (word === 0) continue;
         this.pairs += onesIn(word);
         own[w]! |= word;
       }
+      lengths.push(this.pairs - before);
       const done = row + 1 - begin;
       for (let index = 0; index < levels.length && (done % levels[index]!.rows === 0 || row + 1 === end); index++)
         this.close(index);
     }
-    this.distinct = this.keysOf(ROW_WISE.rows);
-    this.inFours = this.keysOf(4);
+    this.distinct = sumOf(this.keysOf(ROW_WISE.rows));
+    this.idle = idleOf(lengths);
+    const fours = this.keysOf(4);
+    this.inFours = sumOf(fours);
+    this.idleInFours = 4 * idleOf(fours);
   }
 
-  /** Keys of all unions of so many rows. */
-  private keysOf(height: number): number {
-    return this.levels.find(({rows}) => rows === height)?.keys.reduce((sum, keys) => sum + keys, 0) ?? 0;
+  /** Of each union of so many rows. */
+  private keysOf(height: number): readonly number[] {
+    return this.levels.find(({rows}) => rows === height)?.keys ?? [];
   }
 
   /** Ends the union of a level, which goes into that of the next. */
@@ -198,6 +208,18 @@ class Unions {
     const {keys} = this.levels.find(({rows}) => rows === shape.rows)!;
     return keys.reduce((sum, count) => sum + ceilDiv(count, shape.keys), 0);
   }
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+
+/** What lists lack to the longest of the eight that a row-wise workgroup has. */
+function idleOf(lengths: readonly number[]): number {
+  let idle = 0;
+  for (let at = 0; at < lengths.length; at += ROW_WISE.rows) {
+    const together = lengths.slice(at, at + ROW_WISE.rows);
+    idle += ROW_WISE.rows * Math.max(...together) - sumOf(together);
+  }
+  return idle;
 }
 
 export function addIrregular(

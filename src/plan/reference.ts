@@ -25,6 +25,8 @@ export interface Gpu {
    * where both were predicted .022 to .024 (2026-11-30).
    */
   readonly matrixListTile: number;
+  /** Too few workgroups of at most 32 rows for the multiprocessors: dense n = 1,024 in 32×32 tiles 1.24 of what pairs say (H200, 2026-11-30). */
+  readonly unfilled: number;
   /** An empty compute pass, and each further dispatch. */
   readonly firstDispatchMs: number;
   readonly dispatchMs: number;
@@ -38,6 +40,8 @@ export interface Gpu {
   /** Rows in fours: a row, and each of its pairs, whether it attends or not. Vertical-slash n = 16,384 .290 ms (H200, subgroups, 2026-11-30). */
   readonly fourRowMs: number;
   readonly fourMs: number;
+  /** Row-wise: a pair that a row lacks to the longest of its workgroup, which waits for that. */
+  readonly idleMs: number;
   /** Prologue and epilogue of a work item, of which four run at once on a multiprocessor. */
   readonly itemMs: number;
 }
@@ -50,6 +54,7 @@ export const REFERENCE: Gpu = Object.freeze({
   bitTile: 1.1,
   listTile: 1.13,
   matrixListTile: 2,
+  unfilled: 1.25,
   firstDispatchMs: 0.007,
   dispatchMs: 0.002,
   ownRowMs: 100e-9,
@@ -57,6 +62,7 @@ export const REFERENCE: Gpu = Object.freeze({
   ownKeyMs: 34e-9,
   fourRowMs: 300e-9,
   fourMs: 18e-9,
+  idleMs: 4e-9,
   itemMs: 0.004,
 });
 

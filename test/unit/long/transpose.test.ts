@@ -173,7 +173,10 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
       const {draft} = draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]);
-      const choices = {all: [tile, ROW_WISE], rates: (shape: TileShape) => ratesOf(shape, problem, REFERENCE)};
+      const choices = {
+        all: [tile, ROW_WISE],
+        rates: (shape: TileShape, workgroups: number) => ratesOf(shape, problem, REFERENCE, workgroups),
+      };
       const keyDraft = transpose(draft, problem, tile, () => 0, choices, 1);
       const rows = draft.pack({parts: WHOLE});
       for (const results of RESULTS) {

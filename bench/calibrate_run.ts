@@ -1,0 +1,3 @@
+import {main} from './calibrate.js';
+
+process.exit(main(process.argv.slice(2)));

@@ -1,0 +1,31 @@
+import {predictMs} from '../src/plan/cost.js';
+import {type Counts} from '../src/plan/draft.js';
+import {draftRows} from '../src/plan/draft_rows.js';
+import {gridLines, lineKinds} from '../src/plan/lines.js';
+import {REGULAR, type Gpu} from '../src/plan/index.js';
+import type {Compiled} from '../src/pure.js';
+
+/** What a plan counts, from which the time of its kernels is predicted. */
+export interface Counted {
+  readonly counts: readonly Counts[];
+  /** Lines on the grid. */
+  readonly lines: number;
+  readonly dispatches: number;
+  readonly sizes: {readonly headDim: number; readonly valueDim: number};
+}
+
+/** Plans keep the sum alone, so the tiles are found once more. */
+export function countedOf({lines, plan}: Compiled): Counted {
+  const {problem, device, implementation, tile, passes} = plan;
+  const merges = passes.filter(({mergeBegin, mergeEnd}) => mergeEnd > mergeBegin).length;
+  const {headDim, valueDim} = problem;
+  return {
+    counts: draftRows(lines!, problem, device, implementation, tile).draft.counts(),
+    lines: gridLines({...REGULAR, ...lineKinds(lines!)}, problem),
+    dispatches: Math.max(1, passes.length + merges),
+    sizes: {headDim, valueDim},
+  };
+}
+
+export const predicted = ({counts, lines, dispatches, sizes}: Counted, gpu: Gpu): number =>
+  predictMs(counts, lines, dispatches, sizes, gpu);
