@@ -17,10 +17,15 @@ export class Runs {
   private stride = room.stride;
   private count = room.count;
 
+  /** Has room for so many. */
+  reserve(runs: number): void {
+    if (runs > this.start.length) this.grow(runs);
+  }
+
   /** Returns the number of keys in the row. */
   add(row: RunList): number {
     const {length} = row;
-    if (this.length + length > this.start.length) this.grow();
+    if (this.length + length > this.start.length) this.grow(this.length + length + 4096);
     const {start, stride, count} = this;
     let keys = 0;
     for (let i = 0, at = this.length; i < length; i++, at++) {
@@ -33,29 +38,43 @@ export class Runs {
     return keys;
   }
 
-  /** Adds the last row again, which begins with run `from`, one key further. */
-  shift(from: number): void {
-    const end = this.length;
-    if (2 * end - from > this.start.length) this.grow();
+  /**
+   * Adds the runs of the rows `query … to` of `rowRuns`, which go on as those of the two periods before, and says where they end. Returns
+   * the number of their keys.
+   */
+  goOn(rowRuns: Int32Array, query: number, to: number, period: number): number {
+    const from = this.length;
+    const step = from - rowRuns[query - period]!;
+    for (let row = query; row <= to; row++) rowRuns[row + 1] = rowRuns[row + 1 - period]! + step;
+    const end = rowRuns[to + 1]!;
+    if (end > this.start.length) this.grow(end);
     const {start, stride, count} = this;
-    for (let run = from, at = end; run < end; run++, at++) {
-      start[at] = start[run]! + 1;
-      stride[at] = stride[run]!;
-      count[at] = count[run]!;
+    let keys = 0;
+    for (let at = from, near = from - step, far = near - step; at < end; at++, near++, far++) {
+      start[at] = 2 * start[near]! - start[far]!;
+      stride[at] = stride[near]!;
+      keys += count[at] = 2 * count[near]! - count[far]!;
     }
-    this.length = 2 * end - from;
+    this.length = end;
+    return keys;
   }
 
   finish(): Pick<Acsr, 'start' | 'stride' | 'count'> {
     const {start, stride, count, length} = this;
-    if (start.length > room.start.length && start.length <= KEPT_RUNS) room = {start, stride, count};
-    return {start: start.slice(0, length), stride: stride.slice(0, length), count: count.slice(0, length)};
+    const isKept = start.length <= KEPT_RUNS;
+    if (isKept && start.length > room.start.length) room = {start, stride, count};
+    // Large arrays with little to spare are not copied: a million rows of two runs have 24 MiB.
+    const take = (array: Int32Array): Int32Array =>
+      isKept || length < 0.9 * array.length ? array.slice(0, length) : array.subarray(0, length);
+    return {start: take(start), stride: take(stride), count: take(count)};
   }
 
-  private grow(): void {
+  /** Makes room for `least` runs at least. */
+  private grow(least: number): void {
+    const length = Math.max(least, this.length === 0 ? 0 : 2 * this.start.length);
     const grown = (old: Int32Array) => {
-      const array = new Int32Array(2 * old.length + 4096);
-      array.set(old);
+      const array = new Int32Array(length);
+      array.set(old.subarray(0, this.length));
       return array;
     };
     this.start = grown(this.start);
@@ -76,6 +95,11 @@ export class Irregular {
 
   constructor(private readonly keyLength: number) {
     this.words = new Uint32Array(ceilDiv(keyLength, 32));
+  }
+
+  /** Rows that stayed bits. */
+  get rows(): number {
+    return this.queries.length;
   }
 
   /** The runs that a row turns out to have once it is worked out as bits, or none when it is kept as bits. */
