@@ -14,6 +14,7 @@ import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
 import {recurringRows} from './recurrence.js';
+import {recurringBits} from './recurring_bits.js';
 import {steadyRows} from './steady.js';
 
 /**
@@ -44,7 +45,7 @@ export function compress(pattern: Pattern, shape: Lengths): Acsr {
 /** The rows of a node that fits the shape. */
 export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
   const {queryLength, keyLength, queryOffset} = resolved;
-  const recurring = recurringRows(node, resolved);
+  const recurring = recurringRows(node, resolved) ?? recurringBits(node, resolved);
   if (recurring !== null) return recurring;
   const rows = rowsOf(node, resolved);
   const rowRuns = new Int32Array(queryLength + 1);

@@ -1,7 +1,7 @@
 import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv, refuse} from '../support/index.js';
 import {everyRow, type BitRows} from './bit_rows.js';
-import {toWords} from './bits.js';
+import {maskBits} from './bits.js';
 import {lowerTiles} from './configurations.js';
 import {predictMs, ratesOf} from './cost.js';
 import {addDense} from './dense.js';
@@ -98,7 +98,7 @@ function draftOne(
     all: [tile, ...beside],
     rates: (shape) => ratesOf(shape, problem, gpu),
   };
-  const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
+  const dense = (): void => addDense(draft, problem, maskBits(acsr, tile.rows), tile.rows, kinds, lines);
   const maskBytes = maskBytesOf(problem);
   const fits = maskBytes <= device.maxBindingBytes;
   if (implementation === 'dense') {

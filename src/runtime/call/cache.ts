@@ -80,7 +80,8 @@ function bytesOfPlan({plan, lines}: Compiled): number {
 
 /** Of rows that recur only TensorFlow.js ops read more than one period. */
 function bytesOfPlanned(acsr: Acsr, problem: Problem): number {
-  const {recurrence} = acsr;
+  const {recurrence, recurringBits} = acsr;
+  if (recurringBits !== undefined && !isWide(problem)) return recurringBits.words.byteLength;
   if (recurrence === undefined || isWide(problem)) return bytesOfRows(acsr);
   const {rowRuns, start, stride, count, most, clip} = recurrence;
   return bytesOf([rowRuns, start, stride, count, most, ...(clip === null ? [] : [clip.low, clip.high])]);
