@@ -83,6 +83,11 @@ export class Runs {
   }
 }
 
+/** Rows whose bits take little room, if others follow or not. */
+const FEW_ROWS = 64;
+/** Words that are made ready after these, 64 MiB, of which memory takes what is written: 32 of 16,384 tokens squared were copied twice. */
+const MOST_READY = 2 ** 24;
+
 /** The rows that take more runs than a row may have. */
 export class Irregular {
   /** Keys in the rows that stayed bits. */
@@ -93,7 +98,10 @@ export class Irregular {
   private readonly row = new RunList();
   private recogniser: Recogniser | undefined;
 
-  constructor(private readonly keyLength: number) {
+  constructor(
+    private readonly keyLength: number,
+    private readonly queryLength: number,
+  ) {
     this.words = new Uint32Array(ceilDiv(keyLength, 32));
   }
 
@@ -114,7 +122,8 @@ export class Irregular {
 
     const at = this.queries.length * words.length;
     if (at + words.length > this.bits.length) {
-      const grown = new Uint32Array(2 * this.bits.length + words.length);
+      const likely = this.rows < FEW_ROWS ? 0 : Math.min(this.queryLength, Math.floor(MOST_READY / words.length));
+      const grown = new Uint32Array(Math.max(2 * this.rows + 1, likely) * words.length);
       grown.set(this.bits);
       this.bits = grown;
     }
@@ -125,6 +134,8 @@ export class Irregular {
   }
 
   finish(): Pick<Acsr, 'irregularRows' | 'bits'> {
-    return {irregularRows: Int32Array.from(this.queries), bits: this.bits.slice(0, this.queries.length * this.words.length)};
+    const {bits} = this;
+    const length = this.rows * this.words.length;
+    return {irregularRows: Int32Array.from(this.queries), bits: length === bits.length ? bits : bits.slice(0, length)};
   }
 }

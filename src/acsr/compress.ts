@@ -50,7 +50,7 @@ export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
   const rows = rowsOf(node, resolved);
   const rowRuns = new Int32Array(queryLength + 1);
   const runs = new Runs();
-  const irregular = new Irregular(keyLength);
+  const irregular = new Irregular(keyLength, queryLength);
   const steady = steadyRows(node, resolved);
   let nnz = 0;
   let query = 0;

@@ -11,7 +11,7 @@ export function recurringBits(node: PlainNode, shape: ResolvedShape): Acsr | nul
   const period = periodOf(node);
   if (2 * period > queryLength) return null;
   const rows = rowsOf(node, shape);
-  const irregular = new Irregular(keyLength);
+  const irregular = new Irregular(keyLength, period);
   for (let query = 0; query < period; query++) {
     // What the bits of a row turn out to be does not depend on its place: nothing is usual in a single row.
     if (!rows.runs(query).overflow) return null;

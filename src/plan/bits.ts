@@ -1,8 +1,9 @@
 import {paintKeys, repeatBits, type Acsr} from '../acsr/index.js';
 import {ceilDiv} from '../support/index.js';
 
-/** The pairs of an ACSR as mask bits: bit `key % 32` of word `query·⌈keyLength/32⌉ + ⌊key/32⌋`. */
+/** The pairs of an ACSR as mask bits, to be read only: bit `key % 32` of word `query·⌈keyLength/32⌉ + ⌊key/32⌋`. */
 export function toWords({queryLength, keyLength, rowRuns, start, stride, count, irregularRows, bits}: Acsr): Uint32Array {
+  if (irregularRows.length === queryLength) return bits;
   const wordsPerRow = ceilDiv(keyLength, 32);
   const words = new Uint32Array(queryLength * wordsPerRow);
   for (let row = 0; row < queryLength; row++) {
