@@ -4,6 +4,7 @@ import {draftRows} from '../src/plan/draft_rows.js';
 import {gridLines, lineKinds} from '../src/plan/lines.js';
 import {REGULAR, type Gpu} from '../src/plan/index.js';
 import type {Compiled} from '../src/pure.js';
+import {atOnce} from '../src/support/index.js';
 
 /** What a plan counts, from which the time of its kernels is predicted. */
 export interface Counted {
@@ -20,7 +21,7 @@ export function countedOf({lines, plan}: Compiled): Counted {
   const merges = passes.filter(({mergeBegin, mergeEnd}) => mergeEnd > mergeBegin).length;
   const {headDim, valueDim} = problem;
   return {
-    counts: draftRows(lines!, problem, device, implementation, tile).draft.counts(),
+    counts: atOnce(draftRows(lines!, problem, device, implementation, tile)).draft.counts(),
     lines: gridLines({...REGULAR, ...lineKinds(lines!)}, problem),
     dispatches: Math.max(1, passes.length + merges),
     sizes: {headDim, valueDim},

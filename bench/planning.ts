@@ -1,6 +1,7 @@
 // `npm run bench:planning`: how long planning takes, in plain JavaScript on one core. No GPU is touched.
 //
 // No benchmark library: a warm median of a synchronous function is ten lines, and the GPU half needs a clock of its own anyway.
+import {spawnSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {parseArgs} from 'node:util';
 import {compress} from '../src/acsr/index.js';
@@ -19,6 +20,7 @@ import {
 import {PATTERNS} from './patterns.js';
 import type {PlanningRecord} from './records.js';
 import {digits, median, textTable} from './table.js';
+import {drawMask, MASK_ZOO} from '../test/support/mask_zoo.js';
 
 const PLAN_LENGTH = 16384;
 const COPRIME_TARGET_MS = 300;
@@ -27,6 +29,12 @@ const PLAN_TARGET_MS = 5;
 const HEADS_TARGET = 1.3;
 const MASK_LENGTH = 4096;
 const MASK_TARGET_MS = 50;
+const LONG = {n: 131072, targetMs: 20};
+/** Also within 64 MiB. */
+const LONGEST = {n: 1048576, targetMs: 150};
+const PEAK_TARGET_MIB = 64;
+const COMPLEMENT_TARGET_MS = 20;
+const ANY_MASK_TARGET_MS = 80;
 
 const UNIONS: readonly {readonly name: string; readonly pattern: Pattern}[] = [
   {
@@ -50,9 +58,9 @@ const UNIONS: readonly {readonly name: string; readonly pattern: Pattern}[] = [
   },
 ];
 
-/** The median of `work`, after twenty runs that warm it up (V8 optimises the last loops after a dozen), of at least 5 and at most 25 runs within about a second. */
-function warmMedian(work: () => unknown): number {
-  for (let i = 0; i < 20; i++) work();
+/** The median of `work`, after some runs that warm it up (V8 optimises the last loops after a dozen), of at least 5 and at most 25 runs within about a second. */
+function warmMedian(work: () => unknown, warming = 20): number {
+  for (let i = 0; i < warming; i++) work();
   const times: number[] = [];
   const end = performance.now() + 1000;
   while (times.length < 25 && (times.length < 5 || performance.now() < end)) {
@@ -73,7 +81,53 @@ function planning(): PlanningRecord[] {
     ms: warmMedian(() => planAttention(pattern, shape)),
     targetMs: PLAN_TARGET_MS,
   }));
-  return [...plans, coprime(), ...headed(), recognition()];
+  return [...plans, ...long(), complement(), coprime(), ...headed(), recognition(), ...anyMasks()];
+}
+
+/** Named patterns at lengths of books. */
+function long(): PlanningRecord[] {
+  return [LONG, LONGEST].flatMap(({n, targetMs}) =>
+    PATTERNS.map(({name, pattern}) => ({
+      ...{kind: 'planning' as const, step: 'planAttention', pattern: name, n, targetMs},
+      ms: warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8})),
+      ...(n === LONGEST.n && {peakMiB: peakOf(name)}),
+    })),
+  );
+}
+
+/** The peak of a process of its own, for none ever falls. */
+function peakOf(name: string): number {
+  const {stdout, stderr} = spawnSync(process.execPath, [...process.execArgv, process.argv[1]!, '--peak', name], {encoding: 'utf8'});
+  const peak = Number.parseFloat(stdout);
+  if (Number.isNaN(peak)) throw new Error(stderr);
+  return peak;
+}
+
+function printPeak(name: string): void {
+  const {pattern} = PATTERNS.find((each) => each.name === name)!;
+  const plan = (n: number): unknown => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8});
+  for (let i = 0; i < 5; i++) plan(MASK_LENGTH);
+  const before = process.memoryUsage().rss;
+  plan(LONGEST.n);
+  console.log((process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(1));
+}
+
+/** All but a stride: every row has more runs than a row may have. */
+function complement(): PlanningRecord {
+  const pattern = strided({stride: 128}).not();
+  const n = PLAN_LENGTH;
+  const ms = warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8}));
+  return {kind: 'planning', step: 'planAttention', pattern: String(pattern), n, ms, targetMs: COMPLEMENT_TARGET_MS};
+}
+
+/** Masks that no named pattern says, recognised and planned. */
+function anyMasks(): PlanningRecord[] {
+  const n = MASK_LENGTH;
+  return MASK_ZOO.map((each) => {
+    const {pattern} = drawMask(each, n);
+    const ms = warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8}), 5);
+    return {kind: 'planning', step: 'planAttention, any mask', pattern: each.name, n, ms, targetMs: ANY_MASK_TARGET_MS};
+  });
 }
 
 /** Two strides without a common factor, which repeat after their product alone. */
@@ -113,15 +167,20 @@ function recognition(): PlanningRecord {
   return {kind: 'planning', step: 'fromMask + compress', pattern: longformer.name, n, ms, targetMs: MASK_TARGET_MS};
 }
 
-const {json} = parseArgs({options: {json: {type: 'string'}}}).values;
+const {json, peak} = parseArgs({options: {json: {type: 'string'}, peak: {type: 'string'}}}).values;
+if (peak !== undefined) {
+  printPeak(peak);
+  process.exit(0);
+}
 const records = planning();
-const rows = records.map(({step, pattern, n, ms, targetMs}) => [
+const rows = records.map(({step, pattern, n, ms, targetMs, peakMiB}) => [
   `${step}: ${pattern}`,
   String(n),
   digits(ms),
   `${digits(targetMs)}${ms <= targetMs ? '' : '  missed'}`,
+  peakMiB === undefined ? '' : `${digits(peakMiB)}${peakMiB <= PEAK_TARGET_MIB ? '' : '  missed'}`,
 ]);
-console.log(textTable(['step', 'n', 'ms', 'target ms'], rows));
+console.log(textTable(['step', 'n', 'ms', 'target ms', `peak MiB, target ${PEAK_TARGET_MIB}`], rows));
 const lines = records.map((record) => JSON.stringify(record)).join('\n');
 if (json === undefined) console.log(`\n${lines}`);
 else writeFileSync(json, `${lines}\n`);

@@ -71,6 +71,8 @@ export interface PlanningRecord {
   readonly n: number;
   readonly ms: number;
   readonly targetMs: number;
+  /** Memory of the process at its peak over what it had before its first plan of this size, garbage included. */
+  readonly peakMiB?: number;
 }
 
 /** One tier of kernels on one pattern and size: raw dispatches, the conversion to float16 left out of `ms` and timed by itself. */

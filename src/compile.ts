@@ -1,6 +1,7 @@
 import {compressLines, mapRows, repeatRows, stackRows, type Acsr, type Lines} from './acsr/index.js';
 import type {Stages} from './explain.js';
 import type {Pattern} from './pattern/index.js';
+import {atOnce, type Sliced} from './support/index.js';
 import {
   candidates,
   converts,
@@ -8,9 +9,9 @@ import {
   gradientScratch,
   isWide,
   largestOf,
-  makeGradientPlan,
-  makePlan,
+  gradientPlanning,
   planMaskTensor,
+  planning,
   scratchLayout,
   tuningKey,
   type Device,
@@ -69,15 +70,24 @@ export interface CompileOptions {
 }
 
 /** The whole idea. Pure: no tensors, no GPU, no clock. Every intermediate is kept, so that it can be shown. */
-export function compile(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
-  return Object.freeze({...compileRows(compressLines(pattern, problem), problem, device, options), pattern});
+export const compile = (...given: Parameters<typeof compiling>): Compiled => atOnce(compiling(...given));
+
+/** The same, in slices. */
+export function* compiling(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Sliced<Compiled> {
+  const lines = compressLines(pattern, problem);
+  yield;
+  return Object.freeze({...(yield* compilingRows(lines, problem, device, options)), pattern});
 }
 
 /** The same from rows that are compressed already. */
-export function compileRows(lines: Lines, problem: Problem, device: Device, options: CompileOptions = {}): Compiled {
+export const compileRows = (...given: Parameters<typeof compilingRows>): Compiled => atOnce(compilingRows(...given));
+
+function* compilingRows(lines: Lines, problem: Problem, device: Device, options: CompileOptions = {}): Sliced<Compiled> {
   const {implementation, precision = 'float32', features = PLAIN} = options;
   const formats = formatsOf(precision);
-  return complete(makePlan(lines, problem, device, implementation, {formats, matrices: suitsMatrices(features)}), lines, options);
+  const plan = yield* planning(lines, problem, device, implementation, {formats, matrices: suitsMatrices(features)});
+  yield;
+  return complete(plan, lines, options);
 }
 
 /** A plan with what it launches. */
@@ -108,12 +118,16 @@ export interface CompiledGradients {
  * Compiles the gradients of query, key and value, or with `sums` those of scores: plan and kernels of their own, which compute in float32
  * with what the forward pass read.
  */
-export function compileGradients(
+export const compileGradients = (...given: Parameters<typeof compilingGradients>): CompiledGradients =>
+  atOnce(compilingGradients(...given));
+
+/** The same, in slices. */
+export function* compilingGradients(
   {plan, lines, features, maskShape}: Compiled,
   dLogSumExp: boolean,
   sums?: ScoreSums,
-): CompiledGradients {
-  const gradients = makeGradientPlan(plan, lines, keyResults(plan.problem, features, sums));
+): Sliced<CompiledGradients> {
+  const gradients = yield* gradientPlanning(plan, lines, keyResults(plan.problem, features, sums));
   const options = {features, dLogSumExp, ...(maskShape && {maskShape})};
   return Object.freeze({
     plan: gradients.rows,

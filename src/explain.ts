@@ -86,6 +86,7 @@ export function planText(plan: Plan): string {
     `  nnz ${nnz}, density ${density.toFixed(4)}, tileDensity ${tileDensity.toFixed(3)}`,
     tilesText(plan),
     ...candidatesText(plan),
+    ...plan.untried.map((order) => `  considered ${order}; rows keep their order`),
     `  predicted ${costMs.toPrecision(3)} ms on the reference GPU; ${bytes} bytes beside the tensors`,
     draw(plan),
   );

@@ -15,7 +15,17 @@ export {
   type SlotLayout,
 } from './acsr/index.js';
 export {explain, launchesText, linesText, patternText, planText, workText} from './explain.js';
-export {Pattern, fromMask, holdsLongMask, isPlain, parsePattern, perBatch, perHead, refusePattern} from './pattern/index.js';
+export {
+  Pattern,
+  fromMask,
+  hashNode,
+  holdsLongMask,
+  isPlain,
+  parsePattern,
+  perBatch,
+  perHead,
+  refusePattern,
+} from './pattern/index.js';
 export {
   checkGradientPlan,
   checkPlan,
@@ -66,6 +76,8 @@ export {
 export {
   compile,
   compileGradients,
+  compiling,
+  compilingGradients,
   compileMaskTensor,
   compileRows,
   compileStep,

@@ -28,6 +28,11 @@ export interface Acsr {
    * at 262,144 tokens have up to 16 million runs, 200 MB, of which one period differs.
    */
   readonly recurrence?: Recurrence | undefined;
+  /**
+   * Where all rows are irregular and row q is row `q % period`: the bits of one period. The bits above are written out when they are first
+   * read: at 16,384 tokens they take 32 MiB.
+   */
+  readonly recurringBits?: {readonly period: number; readonly words: Uint32Array} | undefined;
 }
 
 /**

@@ -17,6 +17,7 @@ export function checkAcsr(acsr: Acsr): void {
   }
   checkIrregularRows(acsr);
   checkRecurrence(acsr);
+  checkRecurringBits(acsr);
   obey(keys === acsr.nnz, 'nnz is the number of pairs', `there are ${keys}, nnz says ${acsr.nnz}`);
 }
 
@@ -37,6 +38,18 @@ function checkArrays({queryLength, rowRuns, start, stride, count}: Acsr): void {
     'rowRuns ends with the number of runs',
     `it ends with ${runs} for ${sizes} runs`,
   );
+}
+
+function checkRecurringBits({queryLength, irregularRows, bits, recurringBits}: Acsr): void {
+  if (recurringBits === undefined) return;
+  const {words, period} = recurringBits;
+  obey(
+    2 * period <= queryLength && irregularRows.length === queryLength,
+    'bits recur where all rows are irregular',
+    `${irregularRows.length} of ${queryLength} are, the period is ${period}`,
+  );
+  const other = bits.findIndex((word, at) => word !== words[at % words.length]);
+  obey(other < 0, 'bits recur', `word ${other} is another`);
 }
 
 function checkRecurrence({queryLength, keyLength, rowRuns, start, stride, count, irregularRows, recurrence}: Acsr): void {

@@ -17,10 +17,15 @@ export class Runs {
   private stride = room.stride;
   private count = room.count;
 
+  /** Has room for so many. */
+  reserve(runs: number): void {
+    if (runs > this.start.length) this.grow(runs);
+  }
+
   /** Returns the number of keys in the row. */
   add(row: RunList): number {
     const {length} = row;
-    if (this.length + length > this.start.length) this.grow();
+    if (this.length + length > this.start.length) this.grow(this.length + length + 4096);
     const {start, stride, count} = this;
     let keys = 0;
     for (let i = 0, at = this.length; i < length; i++, at++) {
@@ -33,29 +38,43 @@ export class Runs {
     return keys;
   }
 
-  /** Adds the last row again, which begins with run `from`, one key further. */
-  shift(from: number): void {
-    const end = this.length;
-    if (2 * end - from > this.start.length) this.grow();
+  /**
+   * Adds the runs of the rows `query … to` of `rowRuns`, which go on as those of the two periods before, and says where they end. Returns
+   * the number of their keys.
+   */
+  goOn(rowRuns: Int32Array, query: number, to: number, period: number): number {
+    const from = this.length;
+    const step = from - rowRuns[query - period]!;
+    for (let row = query; row <= to; row++) rowRuns[row + 1] = rowRuns[row + 1 - period]! + step;
+    const end = rowRuns[to + 1]!;
+    if (end > this.start.length) this.grow(end);
     const {start, stride, count} = this;
-    for (let run = from, at = end; run < end; run++, at++) {
-      start[at] = start[run]! + 1;
-      stride[at] = stride[run]!;
-      count[at] = count[run]!;
+    let keys = 0;
+    for (let at = from, near = from - step, far = near - step; at < end; at++, near++, far++) {
+      start[at] = 2 * start[near]! - start[far]!;
+      stride[at] = stride[near]!;
+      keys += count[at] = 2 * count[near]! - count[far]!;
     }
-    this.length = 2 * end - from;
+    this.length = end;
+    return keys;
   }
 
   finish(): Pick<Acsr, 'start' | 'stride' | 'count'> {
     const {start, stride, count, length} = this;
-    if (start.length > room.start.length && start.length <= KEPT_RUNS) room = {start, stride, count};
-    return {start: start.slice(0, length), stride: stride.slice(0, length), count: count.slice(0, length)};
+    const isKept = start.length <= KEPT_RUNS;
+    if (isKept && start.length > room.start.length) room = {start, stride, count};
+    // Large arrays with little to spare are not copied: a million rows of two runs have 24 MiB.
+    const take = (array: Int32Array): Int32Array =>
+      isKept || length < 0.9 * array.length ? array.slice(0, length) : array.subarray(0, length);
+    return {start: take(start), stride: take(stride), count: take(count)};
   }
 
-  private grow(): void {
+  /** Makes room for `least` runs at least. */
+  private grow(least: number): void {
+    const length = Math.max(least, this.length === 0 ? 0 : 2 * this.start.length);
     const grown = (old: Int32Array) => {
-      const array = new Int32Array(2 * old.length + 4096);
-      array.set(old);
+      const array = new Int32Array(length);
+      array.set(old.subarray(0, this.length));
       return array;
     };
     this.start = grown(this.start);
@@ -63,6 +82,11 @@ export class Runs {
     this.count = grown(this.count);
   }
 }
+
+/** Rows whose bits take little room, if others follow or not. */
+const FEW_ROWS = 64;
+/** Words that are made ready after these, 64 MiB, of which memory takes what is written: 32 of 16,384 tokens squared were copied twice. */
+const MOST_READY = 2 ** 24;
 
 /** The rows that take more runs than a row may have. */
 export class Irregular {
@@ -74,8 +98,16 @@ export class Irregular {
   private readonly row = new RunList();
   private recogniser: Recogniser | undefined;
 
-  constructor(private readonly keyLength: number) {
+  constructor(
+    private readonly keyLength: number,
+    private readonly queryLength: number,
+  ) {
     this.words = new Uint32Array(ceilDiv(keyLength, 32));
+  }
+
+  /** Rows that stayed bits. */
+  get rows(): number {
+    return this.queries.length;
   }
 
   /** The runs that a row turns out to have once it is worked out as bits, or none when it is kept as bits. */
@@ -90,7 +122,8 @@ export class Irregular {
 
     const at = this.queries.length * words.length;
     if (at + words.length > this.bits.length) {
-      const grown = new Uint32Array(2 * this.bits.length + words.length);
+      const likely = this.rows < FEW_ROWS ? 0 : Math.min(this.queryLength, Math.floor(MOST_READY / words.length));
+      const grown = new Uint32Array(Math.max(2 * this.rows + 1, likely) * words.length);
       grown.set(this.bits);
       this.bits = grown;
     }
@@ -101,6 +134,8 @@ export class Irregular {
   }
 
   finish(): Pick<Acsr, 'irregularRows' | 'bits'> {
-    return {irregularRows: Int32Array.from(this.queries), bits: this.bits.slice(0, this.queries.length * this.words.length)};
+    const {bits} = this;
+    const length = this.rows * this.words.length;
+    return {irregularRows: Int32Array.from(this.queries), bits: length === bits.length ? bits : bits.slice(0, length)};
   }
 }

@@ -14,7 +14,8 @@ import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
 import {recurringRows} from './recurrence.js';
-import {shiftsOf} from './shifts.js';
+import {recurringBits} from './recurring_bits.js';
+import {steadyRows} from './steady.js';
 
 /**
  * The pattern as arithmetic: for every query the keys it attends to, as a few arithmetic progressions.
@@ -44,28 +45,35 @@ export function compress(pattern: Pattern, shape: Lengths): Acsr {
 /** The rows of a node that fits the shape. */
 export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
   const {queryLength, keyLength, queryOffset} = resolved;
-  const recurring = recurringRows(node, resolved);
+  const recurring = recurringRows(node, resolved) ?? recurringBits(node, resolved);
   if (recurring !== null) return recurring;
   const rows = rowsOf(node, resolved);
   const rowRuns = new Int32Array(queryLength + 1);
   const runs = new Runs();
-  const irregular = new Irregular(keyLength);
-  const shifts = shiftsOf(node, resolved);
+  const irregular = new Irregular(keyLength, queryLength);
+  const steady = steadyRows(node, resolved);
   let nnz = 0;
-  let keys = 0;
-  let isRuns = false;
-  for (let query = 0; query < queryLength; query++) {
-    if (isRuns && query > shifts.from && query <= shifts.to) {
-      runs.shift(rowRuns[query - 1]!);
-    } else {
+  let query = 0;
+  const writeTo = (end: number): void => {
+    for (; query < end; query++) {
       let row = rows.runs(query);
-      isRuns = !row.overflow;
       if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
-      keys = runs.add(row);
+      nnz += runs.add(row);
+      rowRuns[query + 1] = runs.length;
     }
-    nnz += keys;
-    rowRuns[query + 1] = runs.length;
+  };
+  if (steady !== null) {
+    runs.reserve(queryLength * rows.runs(queryLength >> 1).length);
+    for (const {from, to} of steady.stretches) {
+      writeTo(from);
+      const bits = irregular.rows;
+      writeTo(from + 2 * steady.period);
+      if (irregular.rows > bits) continue;
+      nnz += runs.goOn(rowRuns, query, to, steady.period);
+      query = to + 1;
+    }
   }
+  writeTo(queryLength);
   nnz += irregular.nnz;
   return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
 }

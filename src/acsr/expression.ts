@@ -6,7 +6,16 @@ import {RunList} from './runs.js';
 /** The expression tree of `node`, ready to be asked for rows. */
 export function rowsOf(node: PlainNode, shape: ResolvedShape): Rows {
   const {rows, negated} = signedRows(node, shape);
-  return negated ? without(leafRows({kind: 'full'}, shape), rows) : rows;
+  if (!negated) return rows;
+  const {keyLength} = shape;
+  return {
+    ...without(leafRows({kind: 'full'}, shape), rows),
+    bits(query, words) {
+      rows.bits(query, words);
+      for (let w = 0; w < words.length; w++) words[w] = ~words[w]!;
+      if (keyLength % 32 > 0) words[words.length - 1]! &= (1 << (keyLength % 32)) - 1;
+    },
+  };
 }
 
 /** Rows, or the rows they are the complement of. */

@@ -49,14 +49,14 @@ export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.query
     if (bitsRow >= 0 || row.overflow) {
       const bits = (_: number, words: Uint32Array): void =>
         bitsRow >= 0 ? moveBits(acsr, bitsRow, layout, words) : moveKeys(acsr, query, layout, words);
-      irregular ??= new Irregular(keyLength);
+      irregular ??= new Irregular(keyLength, acsr.queryLength);
       list = irregular.settle(query, query, {intervals: false, runs: () => row, bits});
     }
     nnz += runs.add(list);
     rowEnds[query + 1] = runs.length;
   }
   rowEnds.fill(runs.length, acsr.queryLength + 1);
-  irregular ??= new Irregular(0);
+  irregular ??= new Irregular(0, 0);
   return Object.freeze({
     queryLength,
     keyLength,

@@ -7,6 +7,7 @@ export type {PatternJSON} from './json.js';
 export {blockLocal, causal, documents, full, globalTokens, prefix, slidingWindow, strided, type SizeList} from './builders.js';
 export {fromMask, type MaskEntries, type MaskShape} from './from_mask.js';
 export {isPlain, jointLists, lineOf, listsOf, type Lists} from './lists.js';
+export {hashNode} from './hash_node.js';
 export {holdsLongMask} from './long_mask.js';
 export {perBatch, perHead} from './per_head.js';
 export {parsePattern} from './parse.js';

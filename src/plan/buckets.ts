@@ -1,29 +1,57 @@
 /** Rows whose runs of one stride have the same residues. */
 export interface Bucket {
   readonly residues: readonly number[];
-  readonly rows: number[];
+  /** Ascending. */
+  readonly rows: Int32Array;
 }
 
 /** Buckets by their residues, in the order in which these were met. */
 export class Buckets {
-  readonly list: Bucket[] = [];
+  private readonly residues: (readonly number[])[] = [];
+  private readonly counts: number[] = [];
   // Nearly all rows have one residue; those buckets are found by index, which is twice as fast as a map.
-  private readonly single: (Bucket | undefined)[] = [];
-  private readonly several = new Map<number, Bucket[]>();
+  private readonly single: (number | undefined)[] = [];
+  private readonly several = new Map<number, number[]>();
+  /** Of each row its bucket, and one more; 0 for none. Lists that grow took three times as much memory for a million rows. */
+  private readonly bucketOf: Int32Array;
 
-  /** The bucket of the first `length` numbers of `found`, which ascend. */
-  of(found: Int32Array, length: number): Bucket {
+  constructor(rows: number) {
+    this.bucketOf = new Int32Array(rows);
+  }
+
+  /** The number of the bucket of the first `length` numbers of `found`, which ascend. */
+  numberOf(found: Int32Array, length: number): number {
     return (length === 1 ? this.single[found[0]!] : this.find(found, length)) ?? this.add(found, length);
   }
 
-  private find(found: Int32Array, length: number): Bucket | undefined {
-    const candidates = this.several.get(hashOf(found, length));
-    return candidates?.find(({residues}) => residues.length === length && residues.every((value, i) => value === found[i]));
+  put(row: number, bucket: number): void {
+    this.bucketOf[row] = bucket + 1;
+    this.counts[bucket]!++;
   }
 
-  private add(found: Int32Array, length: number): Bucket {
-    const bucket = {residues: Array.from(found.subarray(0, length)), rows: []};
-    this.list.push(bucket);
+  list(): Bucket[] {
+    const {residues, counts, bucketOf} = this;
+    const all = new Int32Array(counts.reduce((sum, count) => sum + count, 0));
+    const next = new Int32Array(counts.length + 1);
+    let end = 0;
+    const buckets = residues.map((own, bucket) => {
+      next[bucket + 1] = end;
+      return {residues: own, rows: all.subarray(end, (end += counts[bucket]!))};
+    });
+    for (let row = 0; row < bucketOf.length; row++) if (bucketOf[row] !== 0) all[next[bucketOf[row]!]!++] = row;
+    return buckets;
+  }
+
+  private find(found: Int32Array, length: number): number | undefined {
+    return this.several.get(hashOf(found, length))?.find((bucket) => {
+      const own = this.residues[bucket]!;
+      return own.length === length && own.every((value, i) => value === found[i]);
+    });
+  }
+
+  private add(found: Int32Array, length: number): number {
+    const bucket = this.residues.push(Array.from(found.subarray(0, length))) - 1;
+    this.counts.push(0);
     if (length === 1) {
       this.single[found[0]!] = bucket;
     } else {

@@ -1,7 +1,7 @@
 import type {Acsr, Lines} from '../acsr/index.js';
-import {ceilDiv, refuse} from '../support/index.js';
+import {ceilDiv, refuse, type Sliced} from '../support/index.js';
 import {everyRow, type BitRows} from './bit_rows.js';
-import {toWords} from './bits.js';
+import {maskBits} from './bits.js';
 import {lowerTiles} from './configurations.js';
 import {predictMs, ratesOf} from './cost.js';
 import {addDense} from './dense.js';
@@ -22,40 +22,34 @@ function besidesOf(tile: TileShape, device: Device, {keyLength}: Problem): reado
 }
 
 /** Tiles, and why these. */
-interface Drafted extends Pick<Report, 'implementation' | 'reason' | 'candidates'> {
+interface Drafted extends Pick<Report, 'implementation' | 'reason' | 'candidates' | 'untried'> {
   readonly draft: Draft;
 }
 
 /** The tiles of all lines, each pattern by the tiling that is predicted to be fastest of those allowed. `beside`: shapes that what has no arithmetic may have, too. */
-export function draftRows(
+export function* draftRows(
   lines: Lines,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto',
   tile: TileShape,
   beside: readonly TileShape[] = besidesOf(tile, device, problem),
-): Drafted {
+): Sliced<Drafted> {
   const kinds: Kinds = {...REGULAR, ...lineKinds(lines)};
   const words = lineWords(lines, problem);
   const draft = new Draft(tile);
-  const choices = lines.rows.map((acsr, index) => {
+  const onGrid = gridLines(kinds, problem);
+  const choices: Choice[] = [];
+  for (const [index, acsr] of lines.rows.entries()) {
     const own = lines.rows.length === 1 && words[index]!.length === 1 ? EVERY_LINE : words[index]!;
-    return draftOne(
-      draft,
-      acsr,
-      {kinds, lines: own, onGrid: gridLines(kinds, problem)},
-      problem,
-      device,
-      implementation,
-      tile,
-      beside,
-    );
-  });
+    choices.push(yield* draftOne(draft, acsr, {kinds, lines: own, onGrid}, problem, device, implementation, tile, beside));
+  }
   const [first] = choices as [Choice, ...Choice[]];
   const alike = choices.length === 1;
   return {
     draft,
     candidates: first.candidates,
+    untried: first.untried,
     implementation: choices.every((each) => each.implementation === 'dense') ? 'dense' : 'fused',
     reason: alike ? first.reason : `${choices.length} patterns in ${lines.of.length} ${whatDiffers(lines)}: ${first.reason}, …`,
   };
@@ -68,6 +62,7 @@ interface Choice {
   readonly implementation: Implementation;
   readonly reason: string;
   readonly candidates: readonly PlanCandidate[];
+  readonly untried: readonly string[];
 }
 
 /** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
@@ -82,7 +77,7 @@ const TIE = 1.05;
 const MOST_LISTED_BYTES = 2 ** 26;
 
 /** Adds the tiles of one pattern. */
-function draftOne(
+function* draftOne(
   draft: Draft,
   acsr: Acsr,
   place: Place,
@@ -91,20 +86,20 @@ function draftOne(
   implementation: Implementation | 'auto',
   tile: TileShape,
   beside: readonly TileShape[],
-): Choice {
+): Sliced<Choice> {
   const {kinds, lines, onGrid} = place;
   const gpu = gpuOf(device);
   const shapes: TileChoices = {
     all: [tile, ...beside],
     rates: (shape, workgroups) => ratesOf(shape, problem, gpu, workgroups),
   };
-  const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
+  const dense = (): void => addDense(draft, problem, maskBits(acsr, tile.rows), tile.rows, kinds, lines);
   const maskBytes = maskBytesOf(problem);
   const fits = maskBytes <= device.maxBindingBytes;
   if (implementation === 'dense') {
     if (!fits) refuseMask(maskBytes, device);
     dense();
-    return {implementation, reason: 'asked for', candidates: []};
+    return {implementation, reason: 'asked for', candidates: [], untried: []};
   }
   const before = draft.mark();
   const passes = draft.passes.length;
@@ -114,13 +109,15 @@ function draftOne(
     return {counts, ms, bytes: draft.bytes};
   };
   const candidates: PlanCandidate[] = [];
+  let untried: readonly string[] = [];
   const consider = (name: string, computed: number, costMs: number): void => {
     candidates.push({name, tileDensity: computed === 0 ? 1 : (acsr.nnz * lines.length) / computed, costMs});
   };
-  const choose = (all: BitRows): Granules => {
-    const chosen = chooseIrregular(all, shapes, lines.length * onGrid);
+  const choose = function* (all: BitRows): Sliced<Granules> {
+    const chosen = yield* chooseIrregular(all, shapes, lines.length * onGrid);
     for (const {name, computed, ms} of chosen.tried)
       consider(name, computed * lines.length, gpu.firstDispatchMs + ms * lines.length * onGrid);
+    untried = chosen.untried;
     return chosen;
   };
   const canList = maskBytes <= MOST_LISTED_BYTES;
@@ -131,42 +128,43 @@ function draftOne(
     draft.rollback(before);
     dense();
     const reason = `fused would compute ${what}; predicted ${ratio(ms, denseMs)} slower than dense`;
-    return {implementation: 'dense', reason, candidates: sorted(candidates)};
+    return {implementation: 'dense', reason, candidates: sorted(candidates), untried};
   };
   let best: Measured;
   if (canList && (isScattered(acsr) || acsr.irregularRows.length === acsr.queryLength)) {
     if (mayBeDense && acsr.nnz > DENSE * problem.queryLength * problem.keyLength)
       return takeDense('all keys in lists, or row by row', (denseMs * gpu.listTile) / gpu.bitTile);
-    const chosen = choose(everyRow(acsr));
+    const chosen = yield* choose(everyRow(acsr));
     const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
     if (mayBeDense && ms > denseMs - WORTH) {
       // Before it is written out, which takes longer than to look through.
       consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
       return takeDense(`${acsr.nnz} pairs without order where dense computes ${denseTiles} key tiles`, ms);
     }
-    addIrregular(draft, chosen, kinds, 0, lines);
+    yield* addIrregular(draft, chosen, kinds, 0, lines);
     best = measure();
   } else {
-    addFused(draft, acsr, tile, place, shapes);
+    untried = yield* addFused(draft, acsr, tile, place, shapes);
     best = measure();
     consider('as arithmetic', sum(best.counts, computedPairs), best.ms);
     const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
     if (canList && isRegular && acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs)) {
-      const chosen = choose(everyRow(acsr));
+      const chosen = yield* choose(everyRow(acsr));
       const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
       if (ms < best.ms - WORTH) {
         draft.rollback(before);
-        addIrregular(draft, chosen, kinds, 0, lines);
+        yield* addIrregular(draft, chosen, kinds, 0, lines);
         best = measure();
       }
     }
   }
-  if (implementation === 'fused') return {implementation, reason: 'asked for', candidates: []};
+  if (implementation === 'fused') return {implementation, reason: 'asked for', candidates: [], untried};
   if (!fits)
     return {
       implementation: 'fused',
       reason: `dense would bind ${maskBytes} bytes of mask, the device takes ${device.maxBindingBytes}`,
       candidates: sorted(candidates),
+      untried,
     };
   consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
   const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}${sum(best.counts, (each) => each.tiles) === 0 ? ' key tiles' : ''}`;
@@ -176,6 +174,7 @@ function draftOne(
       implementation: 'fused',
       reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`,
       candidates: sorted(candidates),
+      untried,
     };
   return takeDense(tiles, best.ms);
 }

@@ -1,4 +1,5 @@
 import {MAX_RUNS, type Acsr} from '../acsr/index.js';
+import type {Sliced} from '../support/index.js';
 import {everyRow, restOf} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {addIrregular, chooseIrregular, type TileChoices} from './irregular.js';
@@ -13,8 +14,14 @@ export interface Place {
   readonly onGrid: number;
 }
 
-/** The tiles that a pattern touches: those of its stride classes, then of what these leave, by lists of keys or row by row. */
-export function addFused(draft: Draft, acsr: Acsr, tile: TileShape, {kinds, lines, onGrid}: Place, shapes: TileChoices): void {
+/** The tiles that a pattern touches: those of its stride classes, then of what these leave, by lists of keys or row by row. Returns the orders of these that were not tried. */
+export function* addFused(
+  draft: Draft,
+  acsr: Acsr,
+  tile: TileShape,
+  {kinds, lines, onGrid}: Place,
+  shapes: TileChoices,
+): Sliced<readonly string[]> {
   const {classes, owner} = strideClasses(acsr, tile.rows);
   const cutter = new SpanCutter(acsr, tile.rows, tile.keys, MAX_RUNS, draft);
   classes.forEach((strideClass, order) => {
@@ -27,7 +34,8 @@ export function addFused(draft: Draft, acsr: Acsr, tile: TileShape, {kinds, line
     }
   });
   const rest = classes.length === 0 ? everyRow(acsr) : restOf(acsr, owner);
-  if (rest === null) return;
-  const chosen = chooseIrregular(rest, shapes, lines.length * onGrid);
-  addIrregular(draft, chosen, kinds, classes.length, lines);
+  if (rest === null) return [];
+  const chosen = yield* chooseIrregular(rest, shapes, lines.length * onGrid);
+  yield* addIrregular(draft, chosen, kinds, classes.length, lines);
+  return chosen.untried;
 }

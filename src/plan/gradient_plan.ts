@@ -1,5 +1,5 @@
 import type {Acsr, Lines} from '../acsr/index.js';
-import {ceilDiv} from '../support/index.js';
+import {atOnce, ceilDiv, type Sliced} from '../support/index.js';
 import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
 import {ratesOf} from './cost.js';
 import {pack} from './format.js';
@@ -39,14 +39,18 @@ export interface GradientPlan {
 export type KeyTiling = Omit<Tiling, 'schedule'>;
 
 /** Plans the backward pass of a forward plan: with the same implementation, and the tiles that suit four products. */
-export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, results: KeyResults): GradientPlan {
+export const makeGradientPlan = (forward: Plan, given: Acsr | Lines | null, results: KeyResults): GradientPlan =>
+  atOnce(gradientPlanning(forward, given, results));
+
+/** The same, in slices. */
+export function* gradientPlanning(forward: Plan, given: Acsr | Lines | null, results: KeyResults): Sliced<GradientPlan> {
   const {problem, device, implementation, formats} = forward;
   const lines = given === null ? null : asLines(given);
   const tile = gradientTile(lines, problem, device);
   // Heads of different patterns choose anew.
   const asked = lines !== null && lines.rows.length > 1 && implementation === 'fused' ? 'auto' : implementation;
   const beside = besidesOf(results, tile);
-  const draft = lines === null ? draftMask(problem, tile) : draftRows(lines, problem, device, asked, tile, beside).draft;
+  const draft = lines === null ? draftMask(problem, tile) : (yield* draftRows(lines, problem, device, asked, tile, beside)).draft;
   const kinds = lines === null ? REGULAR : lineKinds(lines);
   const onGrid = gridLines({...REGULAR, ...kinds}, problem);
   const group = problem.heads / problem.keyHeads;
@@ -57,7 +61,7 @@ export function makeGradientPlan(forward: Plan, given: Acsr | Lines | null, resu
     all: [tile, ...beside],
     rates: (shape: TileShape, workgroups: number) => ratesOf(shape, problem, gpuOf(device), workgroups),
   };
-  const keyDraft = results === 'nothing' ? null : transpose(draft, problem, tile, turnOf, choices, onGrid);
+  const keyDraft = results === 'nothing' ? null : yield* transpose(draft, problem, tile, turnOf, choices, onGrid);
   const parts = (weights: readonly number[], shape: TileShape): Parts => partsOf(weights, onGrid, device, shape);
 
   const work = {problem, device, tile, formats: TENSORS, matrix: null};

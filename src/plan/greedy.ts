@@ -1,3 +1,4 @@
+import {Lru, WordHash, type Sliced} from '../support/index.js';
 import {keysIn, type BitRows} from './bit_rows.js';
 
 /** Rows of a group. */
@@ -5,7 +6,7 @@ const GROUP = 64;
 /** A trial that saves fewer of the keys that rows have together is no reason to go on. */
 const WORTH = 0.3;
 /** Rows that the search may look at, over all keys of all rows: some 10 ns each, so a twentieth of a second. */
-const MOST_STEPS = 5e6;
+export const MOST_STEPS = 5e6;
 /** Groups of a trial, and rows of each. */
 const TRIALS = 6;
 const TRIAL_ROWS = 16;
@@ -13,15 +14,37 @@ const TRIAL_ROWS = 16;
 /**
  * Rows in groups that share keys: each group begins with a row of few keys and takes the row that brings the fewest new ones, among those that
  * share a key with it (as Sylos Labini et al. group rows for SMaT, arXiv 2408.11551, by keys instead of blocks). `classes`: rows with the same keys,
- * which stay together. Null where a trial of a few groups says that it is not worth it, or where it would take too long.
+ * which stay together. Null where a trial of a few groups says that it is not worth it; where it would take too long, the steps that it would take.
  */
-export function greedyOrder(rows: BitRows, classes: readonly number[][], pairs: number): number[] | null {
+export function* greedyOrder(
+  rows: BitRows,
+  classes: readonly number[][],
+  pairs: number,
+): Sliced<readonly number[] | number | null> {
   // If all keys have as many rows, which takes the fewest steps, and classes as many rows.
   const fewest = (pairs / (32 * rows.wordsPerRow)) * pairs * (classes.length / rows.rows.length) ** 2;
-  if (fewest > MOST_STEPS) return null;
+  if (fewest > MOST_STEPS) return fewest;
+  const key = hashRows(rows);
+  const known = searched.get(key);
+  if (known !== undefined) return known;
   const search = new Search(rows, classes);
-  if (search.steps > MOST_STEPS || !search.isWorth()) return null;
-  return search.all().flatMap((index) => classes[index]!);
+  yield;
+  if (search.steps > MOST_STEPS) return search.steps;
+  const order = (yield* search.isWorth()) ? (yield* search.all()).flatMap((index) => classes[index]!) : null;
+  return searched.set(key, order);
+}
+
+/** What searches found: layers that differ in their features alone have the same rows, and so has a forward pass that is trained. */
+const searched = new Lru<string, readonly number[] | null>({entries: 64});
+
+function hashRows({words, wordsPerRow}: BitRows): string {
+  const hash = new WordHash();
+  for (let at = 0; at < words.length; at++) {
+    if (words[at] === 0) continue;
+    hash.add(at);
+    hash.add(words[at]!);
+  }
+  return `${words.length} ${wordsPerRow} ${hash}`;
 }
 
 class Search {
@@ -71,14 +94,14 @@ class Search {
   }
 
   /** Whether a few groups have so many fewer keys than as many rows that follow one another. */
-  isWorth(): boolean {
+  *isWorth(): Sliced<boolean> {
     const {classes, used} = this;
     if (classes.length <= 2 * TRIAL_ROWS) return classes.length > 2;
     let [found, given, pairs] = [0, 0, 0];
     for (let trial = 0; trial < TRIALS; trial++) {
       const seed = Math.floor(((trial + 0.5) / TRIALS) * (classes.length - TRIAL_ROWS));
       used.fill(0);
-      const group = this.gather(seed, TRIAL_ROWS, () => -1);
+      const group = yield* this.gather(seed, TRIAL_ROWS, () => -1);
       const successive = Array.from({length: group.length}, (_, i) => seed + i);
       const sum = group.reduce((all, index) => all + this.keysOf(index), 0);
       pairs += sum;
@@ -106,7 +129,7 @@ class Search {
     return count;
   }
 
-  all(): number[] {
+  *all(): Sliced<number[]> {
     const {classes, used} = this;
     const seeds = Array.from(classes, (_, index) => index).sort((a, b) => this.keysOf(a) - this.keysOf(b) || a - b);
     let at = 0;
@@ -115,12 +138,12 @@ class Search {
       return seeds[at] ?? -1;
     };
     const order: number[] = [];
-    for (let seed = next(); seed >= 0; seed = next()) order.push(...this.gather(seed, GROUP, next));
+    for (let seed = next(); seed >= 0; seed = next()) order.push(...(yield* this.gather(seed, GROUP, next)));
     return order;
   }
 
   /** A group of some rows that begins with a class; `next` says what to take where no class shares a key, −1 for nothing. */
-  private gather(seed: number, rows: number, next: () => number): number[] {
+  private *gather(seed: number, rows: number, next: () => number): Sliced<number[]> {
     const {used, shared, groupOf, keys, begin, users, usersBegin} = this;
     const stamp = this.group++;
     const near: number[] = [];
@@ -131,6 +154,7 @@ class Search {
       group.push(index);
       count += this.classes[index]!.length;
       if (count >= rows) break;
+      yield;
       for (let at = begin[index]!; at < begin[index + 1]!; at++) {
         const key = keys[at]!;
         if (groupOf[key] === stamp) continue;

@@ -14,8 +14,15 @@ export {
 } from './plan.js';
 export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';
-export {gradientScratch, makeGradientPlan, type GradientPlan, type KeyResults, type LineShare} from './gradient_plan.js';
-export {makePlan, planMaskTensor, type PlanOptions} from './make_plan.js';
+export {
+  gradientPlanning,
+  gradientScratch,
+  makeGradientPlan,
+  type GradientPlan,
+  type KeyResults,
+  type LineShare,
+} from './gradient_plan.js';
+export {makePlan, planMaskTensor, planning, type PlanOptions} from './make_plan.js';
 export {gpuOf, REFERENCE, type Gpu} from './reference.js';
 export {addsInSubgroups, FOUR_BITS, FOURS, isRowWise, ROW_WISE, rowsPerSpan} from './row_wise.js';
 export {mostKeys} from './most_keys.js';

@@ -1,5 +1,5 @@
 import {onesIn} from '../acsr/index.js';
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, type Sliced} from '../support/index.js';
 import {someRows, type BitRows} from './bit_rows.js';
 import type {Rates} from './cost.js';
 import type {Draft} from './draft.js';
@@ -21,6 +21,8 @@ export interface Granules {
   readonly pairs: number;
   /** Each shape alone, in each order. */
   readonly tried: readonly Tried[];
+  /** Orders that were not, and why. */
+  readonly untried: readonly string[];
 }
 
 /** One shape for all rows of a line: pairs that it computes, and how long. */
@@ -44,17 +46,24 @@ const WORTH_KERNEL = 0.02;
  * Chooses an order of rows, and for each `granule` of them what is predicted to be fastest: a tile computes every pair of its rows and of the keys that
  * any of them attends to, and lower ones do so faster; row by row costs more a pair, but only pairs that attend. `lines`: how many have these rows.
  */
-export function chooseIrregular(bitRows: BitRows, shapes: TileChoices, lines: number): Granules {
-  let best = chooseTiles(bitRows, shapes, lines, '');
+export function* chooseIrregular(bitRows: BitRows, shapes: TileChoices, lines: number): Sliced<Granules> {
+  let best = yield* chooseTiles(bitRows, shapes, lines, '');
   // Of rows that have most keys, any order has most keys.
   if (shapes.all.length === 1 || best.pairs > MOST_ORDERED * bitRows.rows.length * 32 * bitRows.wordsPerRow) return best;
   const tried = [...best.tried];
-  for (const {name, rows} of orders(bitRows, best.pairs)) {
-    const chosen = chooseTiles(rows, shapes, lines, name);
+  const untried: string[] = [];
+  for (const order of orders(bitRows, best.pairs)) {
+    yield;
+    if (order === undefined) continue;
+    if (order.rows === null) {
+      untried.push(order.name);
+      continue;
+    }
+    const chosen = yield* chooseTiles(order.rows, shapes, lines, order.name);
     tried.push(...chosen.tried);
     if (chosen.ms < best.ms / WORTH_ORDER) best = chosen;
   }
-  return {...best, tried};
+  return {...best, tried, untried};
 }
 
 /** Above this density orders are not looked for. */
@@ -63,7 +72,7 @@ const MOST_ORDERED = 0.5;
 /** Another order must be faster by so much, for its rows are a list that takes memory, and whatever is near in the given one may lie near in caches. */
 const WORTH_ORDER = 1.1;
 
-function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number, order: string): Granules {
+function* chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number, order: string): Sliced<Granules> {
   const granule = Math.max(...shapes.map(({rows}) => rows));
   const costs = shapes.map((): number[] => []);
   const computed = shapes.map(() => 0);
@@ -74,6 +83,7 @@ function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines:
   for (let at = 0; at < count; at += granule) {
     const end = Math.min(count, at + granule);
     unions.visit(at, end);
+    yield;
     pairs += unions.pairs;
     shapes.forEach((shape, index) => {
       const {item, listed, ownRows, fours} = byShape[index]!;
@@ -99,7 +109,7 @@ function chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines:
     computed: computed[index]!,
     ms: costs[index]!.reduce((sum, cost) => sum + cost, 0),
   }));
-  return {rows: bitRows, granule, of: granules, ms, pairs, tried};
+  return {rows: bitRows, granule, of: granules, ms, pairs, tried, untried: []};
 }
 
 function nameOf(shape: TileShape, order: string): string {
@@ -222,17 +232,17 @@ function idleOf(lengths: readonly number[]): number {
   return idle;
 }
 
-export function addIrregular(
+export function* addIrregular(
   draft: Draft,
   {rows: ordered, granule, of}: Granules,
   kinds: Kinds,
   order: number,
   lines: readonly number[],
   owns: 'rows' | 'keys' = 'rows',
-): void {
+): Sliced<void> {
   for (const [shape, starts] of of) {
     const rows = someRows(ordered, starts, granule);
-    if (shape === ROW_WISE || shape === FOURS) addOwnRows(draft, rows, shape === FOURS, kinds, order, lines, owns);
-    else addListTiles(draft, rows, shape, kinds, order, lines, owns);
+    if (shape === ROW_WISE || shape === FOURS) yield* addOwnRows(draft, rows, shape === FOURS, kinds, order, lines, owns);
+    else yield* addListTiles(draft, rows, shape, kinds, order, lines, owns);
   }
 }

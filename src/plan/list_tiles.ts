@@ -1,5 +1,5 @@
 import {onesIn} from '../acsr/index.js';
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, type Sliced} from '../support/index.js';
 import {namerOf, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, VISIT, write} from './format.js';
@@ -13,7 +13,7 @@ import type {Kinds, TileShape} from './plan.js';
  *
  * Measured in a lab (H200, 2026-11-29): a list costs 0 to 2 % a tile against successive keys; a second way for keys of few rows gains nothing.
  */
-export function addListTiles(
+export function* addListTiles(
   draft: Draft,
   bitRows: BitRows,
   tile: TileShape,
@@ -21,7 +21,7 @@ export function addListTiles(
   order: number,
   lines: readonly number[],
   owns: 'rows' | 'keys' = 'rows',
-): void {
+): Sliced<void> {
   const {rows, words, wordsPerRow} = bitRows;
   const width = owns === 'rows' ? tile.rows : tile.keys;
   const {kind, name} = namerOf(rows, width);
@@ -33,6 +33,7 @@ export function addListTiles(
     union.list(draft, words, at, Math.min(width, rows.length - at), owns);
     const {first, stride, count} = name(draft, at);
     draft.add(group, first, stride, count, spanBegin);
+    yield;
   }
 }
 

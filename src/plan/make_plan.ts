@@ -1,5 +1,5 @@
 import type {Acsr, Lines} from '../acsr/index.js';
-import {oneOf, refuse} from '../support/index.js';
+import {atOnce, oneOf, refuse, type Sliced} from '../support/index.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
 import {predictMs} from './cost.js';
 import {addDense} from './dense.js';
@@ -24,18 +24,21 @@ export interface PlanOptions {
 }
 
 /** Lays a pattern out as tiles on a device and chooses the kernel. `auto` takes the implementation predicted to be faster, for each of different heads. */
-export function makePlan(
+export const makePlan = (...given: Parameters<typeof planning>): Plan => atOnce(planning(...given));
+
+/** The same, in slices: clustering rows without order takes up to a quarter of a second. */
+export function* planning(
   rows: Acsr | Lines,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto' = 'auto',
   {formats = TENSORS, matrices = true, tile}: PlanOptions = {},
-): Plan {
+): Sliced<Plan> {
   oneOf('implementation', implementation, IMPLEMENTATIONS, "'auto' suits everything.");
   const lines = asLines(rows);
   const kernel = kernelOf(largestOf(lines), problem, device, formats, matrices, tile);
-  if (isWide(problem)) return planWide(lines, problem, device, implementation, kernel);
-  const {draft, ...chosen} = draftRows(lines, problem, device, implementation, kernel.tile);
+  if (isWide(problem)) return yield* planWide(lines, problem, device, implementation, kernel);
+  const {draft, ...chosen} = yield* draftRows(lines, problem, device, implementation, kernel.tile);
   return finish(draft, chosen, kernel, problem, device, lines);
 }
 
@@ -55,13 +58,13 @@ const CHUNK_TENSORS = 8;
  * More features than our kernels take: TensorFlow.js ops compute the call, as on other backends, and nothing is launched but the rounding to
  * float16. The tiles only say which pairs attend.
  */
-function planWide(
+function* planWide(
   lines: Lines | null,
   problem: Problem,
   device: Device,
   implementation: Implementation | 'auto',
   kernel: Kernel,
-): Plan {
+): Sliced<Plan> {
   const {batch, heads, queryLength, keyLength, headDim, valueDim} = problem;
   const widest = headDim > MOST_FEATURES ? `headDim ${headDim}` : `valueDim ${valueDim}`;
   if (implementation === 'fused') {
@@ -69,7 +72,7 @@ function planWide(
     refuse("implementation 'fused'", widest, `headDim and valueDim of at most ${MOST_FEATURES}`, cure);
   }
   const {tile} = kernel;
-  const drafted = lines === null ? new Draft(tile) : draftRows(lines, problem, device, 'fused', tile).draft;
+  const drafted = lines === null ? new Draft(tile) : (yield* draftRows(lines, problem, device, 'fused', tile)).draft;
   const draft = drafted.bytes > device.maxBindingBytes ? new Draft(tile) : drafted;
   const reason = `${widest}: our kernels take up to ${MOST_FEATURES} features, so TensorFlow.js ops compute all pairs in chunks of queries`;
   const plan = finish(draft, {implementation: 'dense', reason}, {...kernel, matrix: null}, problem, device, lines);
@@ -92,7 +95,7 @@ export function planMaskTensor(
   {formats = TENSORS, matrices = true, tile}: PlanOptions = {},
 ): Plan {
   const kernel = kernelOf(null, problem, device, formats, matrices, tile);
-  if (isWide(problem)) return planWide(null, problem, device, 'dense', kernel);
+  if (isWide(problem)) return atOnce(planWide(null, problem, device, 'dense', kernel));
   return finish(
     draftMask(problem, kernel.tile),
     {implementation: 'dense', reason: 'the mask is a tensor'},
@@ -111,7 +114,12 @@ export function draftMask(problem: Problem, tile: TileShape): Draft {
 
 function finish(
   draft: Draft,
-  {implementation, reason, candidates = []}: Pick<Report, 'implementation' | 'reason'> & Partial<Pick<Report, 'candidates'>>,
+  {
+    implementation,
+    reason,
+    candidates = [],
+    untried = [],
+  }: Pick<Report, 'implementation' | 'reason'> & Partial<Pick<Report, 'candidates' | 'untried'>>,
   kernel: Kernel,
   problem: Problem,
   device: Device,
@@ -142,6 +150,7 @@ function finish(
     implementation,
     reason,
     candidates,
+    untried,
     nnz,
     density: pairs === 0 ? 0 : nnz / pairs,
     tileDensity: computed === 0 ? 1 : nnz / computed,

@@ -1,26 +1,43 @@
 import {countBits} from '../acsr/index.js';
+import type {Sliced} from '../support/index.js';
 import {keysIn, reordered, type BitRows} from './bit_rows.js';
-import {greedyOrder} from './greedy.js';
+import {greedyOrder, MOST_STEPS} from './greedy.js';
+
+/** Rows in another order; null where that would take too long to find, as the name then says. */
+interface Order {
+  readonly name: string;
+  readonly rows: BitRows | null;
+}
 
 /**
  * Orders of rows to try, from the cheapest to find to the dearest: rows may be computed in any, and where neighbours share keys, tiles have fewer.
- * Each is the rows in that order; the caller takes the one that is predicted to be fastest. `pairs`: of the rows.
+ * Each is the rows in that order; the caller takes the one that is predicted to be fastest. `pairs`: of the rows. Nothing is yielded where a slice of the work may end.
  */
-export function* orders(rows: BitRows, pairs: number): Iterable<{readonly name: string; readonly rows: BitRows}> {
+export function* orders(rows: BitRows, pairs: number): Iterable<Order | undefined> {
   if (rows.rows.length < 16) return;
-  const classes = classesOf(rows);
+  const classes = yield* classesOf(rows);
+  yield;
   const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
   if (!isOrdered) yield {name: 'rows of the same keys together', rows: reordered(rows, classes.flat())};
+  yield;
   const heavy = heavyFirst(rows);
   if (heavy !== null) yield {name: 'rows of many keys first', rows: reordered(rows, heavy)};
+  yield;
   const width = gridWidth(rows);
   if (width !== null) yield {name: `tiles of a grid ${width} wide`, rows: reordered(rows, gridOrder(rows.rows.length, width))};
-  const greedy = greedyOrder(rows, classes, pairs);
-  if (greedy !== null) yield {name: 'rows grouped by shared keys', rows: reordered(rows, greedy)};
+  yield;
+  const greedy = yield* greedyOrder(rows, classes, pairs);
+  const name = 'rows grouped by shared keys';
+  if (typeof greedy === 'number')
+    yield {name: `${name}: not tried, it takes ${Math.round(greedy)} steps or more, and ${MOST_STEPS} are allowed`, rows: null};
+  else if (greedy !== null) yield {name, rows: reordered(rows, greedy)};
 }
 
+/** Rows that are put into classes in one slice. */
+const CLASSED = 512;
+
 /** Rows with the same keys, by the first of them. */
-function classesOf({rows, words, wordsPerRow}: BitRows): number[][] {
+function* classesOf({rows, words, wordsPerRow}: BitRows): Sliced<number[][]> {
   const classes: number[][] = [];
   const known = new Map<number, number[][]>();
   const same = (a: number, b: number): boolean => {
@@ -28,6 +45,7 @@ function classesOf({rows, words, wordsPerRow}: BitRows): number[][] {
     return true;
   };
   for (let row = 0; row < rows.length; row++) {
+    if (row % CLASSED === 0) yield;
     let hash = 0;
     for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++)
       if (words[at] !== 0) hash = Math.imul(hash ^ words[at]! ^ w, 0x9e3779b1) + (hash >>> 15);

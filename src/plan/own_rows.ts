@@ -1,5 +1,5 @@
 import {countBits} from '../acsr/index.js';
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, type Sliced} from '../support/index.js';
 import {keysIn, namerOf, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, VISIT, write} from './format.js';
@@ -10,7 +10,7 @@ import {FOUR_BITS, FOURS, ROW_WISE} from './row_wise.js';
  * Rows with a list of keys of their own each, 8 successive ones a workgroup; or, `fours`, for every four of them, 32 a workgroup. Successive rows that
  * attend to the same keys share a list, which caches then hold. Seen from the keys, `owns` keys, the same.
  */
-export function addOwnRows(
+export function* addOwnRows(
   draft: Draft,
   {rows, words, wordsPerRow}: BitRows,
   fours: boolean,
@@ -18,7 +18,7 @@ export function addOwnRows(
   order: number,
   lines: readonly number[],
   owns: 'rows' | 'keys' = 'rows',
-): void {
+): Sliced<void> {
   const tile = fours ? FOURS : ROW_WISE;
   const {kind, name} = namerOf(rows, tile.rows);
   const places: Pick<Kinds, 'rows' | 'keys'> = owns === 'rows' ? {rows: kind, keys: 'list'} : {rows: 'list', keys: kind};
@@ -53,6 +53,7 @@ export function addOwnRows(
       else write(draft.spans, VISIT, {firstRow: list.first, rowStride: 0, full: 1, none: 0, ...range});
     }
     draft.addOwn(group, first, stride, count, spanBegin, countBits(union));
+    yield;
   }
 }
 

@@ -102,6 +102,8 @@ export interface Report {
   readonly costMs: number;
   /** What was compared, the fastest first; of the first pattern where heads differ. A plan may mix several. Empty where an implementation was asked for. */
   readonly candidates: readonly PlanCandidate[];
+  /** Orders of rows that would have taken too long to find, in a sentence each; rows then keep the order that they have. */
+  readonly untried: readonly string[];
   /** Device memory beyond query, key, value and output, in bytes: schedule, mask bits and scratch. */
   readonly bytes: number;
 }

@@ -66,7 +66,7 @@ export class RecurringRows {
   /** The rows by the residues of their runs; `without`: those that have none. */
   byResidues(queryLength: number): {buckets: readonly Bucket[]; without: readonly number[]} {
     const {period, ends, clip} = this;
-    const buckets = new Buckets();
+    const buckets = new Buckets(queryLength);
     const without: number[] = [];
     const whole: (Whole | undefined)[] = [];
     const found = new Int32Array(this.residue.length === 0 ? 0 : longest(ends));
@@ -75,14 +75,14 @@ export class RecurringRows {
       if (clip === null || hasAll(all, clip.low[query]!, clip.high[query]!, this.stride)) {
         const {residues} = all;
         if (residues.length === 0) without.push(query);
-        else (all.bucket ??= buckets.of(residues, residues.length)).rows.push(query);
+        else buckets.put(query, (all.bucket ??= buckets.numberOf(residues, residues.length)));
         continue;
       }
       const length = this.presentResidues(query, row, found);
       if (length === 0) without.push(query);
-      else buckets.of(found, length).rows.push(query);
+      else buckets.put(query, buckets.numberOf(found, length));
     }
-    return {buckets: buckets.list, without};
+    return {buckets: buckets.list(), without};
   }
 
   /** How the clips of the rows `firstRow + rowStride·x` move, if these rows recur; null where they do not, or do not move in a line. */
@@ -135,7 +135,7 @@ export class RecurringRows {
 /** What a row has where nothing is clipped: the bounds are of the first run of each residue. */
 interface Whole {
   readonly residues: Int32Array;
-  bucket: Bucket | undefined;
+  bucket: number | undefined;
   readonly firstStart: number;
   readonly lastStart: number;
   readonly firstEnd: number;

@@ -147,7 +147,7 @@ function residueTiles(
   index: number,
   tileRows: number,
 ): RowTile[] {
-  const buckets = new Buckets();
+  const buckets = new Buckets(queryLength);
   let found = new Int32Array(64);
   for (let row = 0; row < queryLength; row++) {
     let length = 0;
@@ -165,9 +165,9 @@ function residueTiles(
     }
     if (length === 0) continue;
     if (!ascending) length = sortedSet(found, length);
-    buckets.of(found, length).rows.push(row);
+    buckets.put(row, buckets.numberOf(found, length));
   }
-  return cutRows(buckets.list, tileRows);
+  return cutRows(buckets.list(), tileRows);
 }
 
 function cutRows(buckets: readonly Bucket[], tileRows: number): RowTile[] {

@@ -11,8 +11,8 @@ import {SpanWriter, type Line} from './span_writer.js';
 const RANK = 65536;
 /** The cut of a span that ends where its keys do. */
 const NEVER = 0x7fffffff;
-/** Of intervals made ready at once: 16 MiB. */
-const MOST_READY = 2 ** 22;
+/** Of intervals made ready at once: 32 MiB, of which memory takes what is written. */
+const MOST_READY = 2 ** 23;
 
 /**
  * Cuts the keys of row tiles into spans. Inside a span each row has one interval, so a row of several needs several spans. There are two
@@ -59,7 +59,7 @@ export class SpanCutter {
     this.intervals = intervals;
     // Most runs are one interval of one span; tiles of several residues share theirs.
     const runs = (acsr.recurrence ?? acsr).start.length;
-    intervals.reserve(Math.min(2 * runs, MOST_READY));
+    intervals.reserve(Math.min(Math.ceil(2.25 * runs), MOST_READY));
     this.writer = new SpanWriter(tileRows, tileKeys, this.spans, this.intervals);
     this.low = new Int32Array(tileRows * maxRuns);
     this.high = new Int32Array(tileRows * maxRuns).fill(-1);

@@ -1,4 +1,4 @@
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, type Sliced} from '../support/index.js';
 import {Draft, TURN, type DraftGroup, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import type {BitRows} from './bit_rows.js';
@@ -17,14 +17,14 @@ type AffineMask = 'interval' | 'bits' | 'tensor';
  *
  * `choices`: what they may be tiled by, which need not be what rows have. `turn` is the order in which lines add to the gradients that they share: the heads of a group, one after another.
  */
-export function transpose(
+export function* transpose(
   rows: Draft,
   {queryLength, keyLength}: Problem,
   tile: TileShape,
   turnOf: (line: number) => number,
   choices: TileChoices,
   onGrid: number,
-): Draft {
+): Sliced<Draft> {
   const keys = new Draft(tile, rows);
   // Some rows of a line may have one kind of tiles, and others another: the first of them begins all keys.
   const passes = new Map<readonly number[], number>();
@@ -36,8 +36,8 @@ export function transpose(
         const at = order + TURN * turn;
         if (kinds.keys === 'list') {
           const pairs = pairsByKey(rows, tiles, kinds, {queryLength, keyLength}, order === 0);
-          const chosen = chooseIrregular(pairs, choices, some.length * onGrid);
-          addIrregular(keys, chosen, kinds, at, some, 'keys');
+          const chosen = yield* chooseIrregular(pairs, choices, some.length * onGrid);
+          yield* addIrregular(keys, chosen, kinds, at, some, 'keys');
           continue;
         }
         const own = keys.group(kinds, at, some);

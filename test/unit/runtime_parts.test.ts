@@ -64,14 +64,18 @@ describe('the cache of plans', () => {
     expect(new Set(plans).size).toBe(plans.length);
   });
 
-  it('knows patterns of long text by identity', () => {
+  it('knows patterns of long text by what they hold: layers with equal masks share a plan', () => {
     const mask = Array.from({length: 256 * 256}, (_, i) => (i * 7919) % 5 < 2);
     const make = (): Pattern => fromMask(mask, {queryLength: 256, keyLength: 256});
+    const plans = cacheSize();
     const sizes = {...problem, queryLength: 256, keyLength: 256};
     const pattern = make();
     expect(pattern.toString().length).toBeGreaterThan(1000);
     expect(compiledPlan(pattern, sizes, CORE_DEVICE, {})).toBe(compiledPlan(pattern, sizes, CORE_DEVICE, {}));
-    expect(compiledPlan(pattern, sizes, CORE_DEVICE, {})).not.toBe(compiledPlan(make(), sizes, CORE_DEVICE, {}));
+    expect(compiledPlan(make(), sizes, CORE_DEVICE, {})).toBe(compiledPlan(pattern, sizes, CORE_DEVICE, {}));
+    expect(cacheSize()).toBe(plans + 1);
+    mask[300] = !mask[300];
+    expect(compiledPlan(make(), sizes, CORE_DEVICE, {})).not.toBe(compiledPlan(pattern, sizes, CORE_DEVICE, {}));
   });
 
   it('does not print a large mask to know it', () => {

@@ -1,7 +1,9 @@
 import {
   compile,
+  compiling,
   compileMaskTensor,
   compressLines,
+  hashNode,
   holdsLongMask,
   isPlain,
   isWide,
@@ -13,7 +15,8 @@ import {
   type Pattern,
   type Problem,
 } from '../../pure.js';
-import {keyOf, Lru} from '../../support/index.js';
+import {hash, keyOf, Lru} from '../../support/index.js';
+import {inSlices} from '../host/in_slices.js';
 
 const MAX_PLANS = 64;
 /** Patterns of any size cache well in this; a dense plan of n = 16384 alone takes 32 MiB of mask bits. */
@@ -22,10 +25,32 @@ const MAX_BYTES = 2 ** 28;
 const plans = new Lru<string, Compiled>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfPlan});
 const lines = new Lru<string, Lines>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfLines});
 
+type PlanRequest = readonly [pattern: Pattern, problem: Problem, device: Device, options: CompileOptions];
+
+const planKey = ([pattern, problem, device, options]: PlanRequest): string =>
+  [patternKey(pattern), keyOf(problem), deviceKey(device), keyOf(options)].join('|');
+
 /** The compiled plan of a call, from the cache when an equal call was planned before. */
-export function compiledPlan(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions): Compiled {
-  const key = [patternKey(pattern), keyOf(problem), deviceKey(device), keyOf(options)].join('|');
-  return plans.get(key) ?? plans.set(key, compile(pattern, problem, device, options));
+export function compiledPlan(...request: PlanRequest): Compiled {
+  const key = planKey(request);
+  return plans.get(key) ?? plans.set(key, compile(...request));
+}
+
+/** Plans that are being made. */
+const coming = new Map<string, Promise<Compiled>>();
+
+/** The same in slices, between which the page has its turn; who asks for a plan that is being made waits for that. */
+export async function planInSlices(...request: PlanRequest): Promise<Compiled> {
+  const key = planKey(request);
+  const known = plans.get(key) ?? coming.get(key);
+  if (known !== undefined) return known;
+  const plan = inSlices(compiling(...request));
+  coming.set(key, plan);
+  try {
+    return plans.set(key, await plan);
+  } finally {
+    coming.delete(key);
+  }
 }
 
 /** The same for a mask tensor. */
@@ -50,19 +75,18 @@ export function compressedLines(pattern: Pattern, {queryLength, keyLength, query
 /** Entries of the two caches together, for tests. */
 export const cacheSize = (): number => plans.size + lines.size;
 
-/** Patterns of longer text are told apart by identity, and equal ones are planned again. */
+/** Patterns of longer text are told apart by a hash, which is made once for each object. */
 const LONG_TEXT = 1000;
-const identities = new WeakMap<Pattern, string>();
-let nextIdentity = 0;
+const hashes = new WeakMap<Pattern, string>();
 
 function patternKey(pattern: Pattern): string {
-  const known = identities.get(pattern);
+  const known = hashes.get(pattern);
   if (known !== undefined) return known;
   const text = holdsLongMask(pattern.node) ? undefined : pattern.toString();
   if (text !== undefined && text.length <= LONG_TEXT) return text;
-  const identity = `pattern #${nextIdentity++}`;
-  identities.set(pattern, identity);
-  return identity;
+  const made = `pattern ${text === undefined ? hashNode(pattern.node) : hash(text) + hash(`again: ${text}`)}`;
+  hashes.set(pattern, made);
+  return made;
 }
 
 const deviceKeys = new WeakMap<Device, string>();
@@ -80,7 +104,8 @@ function bytesOfPlan({plan, lines}: Compiled): number {
 
 /** Of rows that recur only TensorFlow.js ops read more than one period. */
 function bytesOfPlanned(acsr: Acsr, problem: Problem): number {
-  const {recurrence} = acsr;
+  const {recurrence, recurringBits} = acsr;
+  if (recurringBits !== undefined && !isWide(problem)) return recurringBits.words.byteLength;
   if (recurrence === undefined || isWide(problem)) return bytesOfRows(acsr);
   const {rowRuns, start, stride, count, most, clip} = recurrence;
   return bytesOf([rowRuns, start, stride, count, most, ...(clip === null ? [] : [clip.low, clip.high])]);

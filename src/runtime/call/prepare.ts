@@ -13,14 +13,14 @@ import {
   type Precision,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
-import {compiledPlan, compressedLines} from './cache.js';
+import {compressedLines, planInSlices} from './cache.js';
 import {checkBackendPrecision} from './attention.js';
 import {checkImplementation, checkPrecision} from './check.js';
 import {defaultNumbers} from './check_scoring.js';
 import {scoreOptions, termOf, type ScoreOption} from '../terms/terms.js';
 import {checkBuffersFit} from '../launch/fits.js';
 import {callParams} from '../launch/launch.js';
-import {gradientsOf} from '../launch/launch_gradients.js';
+import {gradientsInSlices} from '../launch/launch_gradients.js';
 import {makeResident, type Lasting} from '../launch/resident.js';
 import {roundingOf} from './wide.js';
 
@@ -74,7 +74,8 @@ const WORDS: OptionWords = {
 
 /**
  * Plans, compiles and uploads ahead for calls of this shape on the current backend, so that the first of them does not wait for the
- * shader compiler, and so that what the device refuses is thrown here instead of being logged later.
+ * shader compiler, and so that what the device refuses is thrown here instead of being logged later. Rows without order are grouped in
+ * slices, between which the page has its turn.
  *
  * ```js
  * await prepare(pattern, {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});
@@ -95,9 +96,9 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
   const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const output = [batch, heads, queryLength, valueDim];
   const launched = (compiled: Compiled): Lasting => (isWide(problem) ? roundingOf(compiled) : compiled);
-  await ready(host, launched(compiledPlan(pattern, problem, host.limits, options)), {output});
+  await ready(host, launched(await planInSlices(pattern, problem, host.limits, options)), {output});
   if (!gradients) return;
-  const compiled = compiledPlan(pattern, problem, host.limits, {...options, aux: 'rowSums'});
+  const compiled = await planInSlices(pattern, problem, host.limits, {...options, aux: 'rowSums'});
   await ready(host, launched(compiled), {output, rowSums: [batch, heads, queryLength, 2]});
   if (isWide(problem)) return;
   const shapes = {
@@ -105,7 +106,7 @@ export async function prepare(pattern: Pattern, shape: PrepareShape): Promise<vo
     dKey: [batch, keyHeads, keyLength, headDim],
     dValue: [batch, keyHeads, keyLength, valueDim],
   };
-  await ready(host, gradientsOf(compiled, false), shapes);
+  await ready(host, await gradientsInSlices(compiled, false), shapes);
 }
 
 async function ready(host: Host, runnable: Lasting, shapes: Parameters<typeof checkBuffersFit>[3]): Promise<void> {

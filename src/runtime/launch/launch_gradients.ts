@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {
   compileGradients,
+  compilingGradients,
   scoreUnit,
   type BindingRole,
   type Compiled,
@@ -12,6 +13,7 @@ import {
 } from '../../pure.js';
 import {keyOf} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
+import {inSlices} from '../host/in_slices.js';
 import type {DenseOptions, HeadedInputs} from '../terms/part.js';
 import type {BackwardScores, CallTerm} from '../terms/term.js';
 import {seenBefore, termsBrought} from '../terms/terms.js';
@@ -32,12 +34,28 @@ const backward = new WeakMap<Compiled, Map<string, CompiledGradients>>();
 
 /** Compiled on the first backward pass of a plan: what is never trained is never planned for it. */
 export function gradientsOf(compiled: Compiled, dLogSumExp: boolean, sums?: ScoreSums): CompiledGradients {
-  let variants = backward.get(compiled);
-  if (variants === undefined) backward.set(compiled, (variants = new Map()));
-  const name = keyOf({dLogSumExp, sums});
+  const {variants, name} = variantsOf(compiled, dLogSumExp, sums);
   let gradients = variants.get(name);
   if (gradients === undefined) variants.set(name, (gradients = compileGradients(compiled, dLogSumExp, sums)));
   return gradients;
+}
+
+/** The same, with turns for the page between slices of the planning. */
+export async function gradientsInSlices(compiled: Compiled, dLogSumExp: boolean): Promise<CompiledGradients> {
+  const {variants, name} = variantsOf(compiled, dLogSumExp);
+  const gradients = variants.get(name) ?? (await inSlices(compilingGradients(compiled, dLogSumExp)));
+  variants.set(name, gradients);
+  return gradients;
+}
+
+function variantsOf(
+  compiled: Compiled,
+  dLogSumExp: boolean,
+  sums?: ScoreSums,
+): {readonly variants: Map<string, CompiledGradients>; readonly name: string} {
+  let variants = backward.get(compiled);
+  if (variants === undefined) backward.set(compiled, (variants = new Map()));
+  return {variants, name: keyOf({dLogSumExp, sums})};
 }
 
 type Gradients = Partial<Record<keyof CallTensors, () => Tensor>>;

@@ -25,6 +25,7 @@ import {asLines} from '../../../src/plan/lines.js';
 import {draftRows} from '../../../src/plan/draft_rows.js';
 import {partsOf, WHOLE} from '../../../src/plan/parts.js';
 import {transpose} from '../../../src/plan/transpose.js';
+import {atOnce} from '../../../src/support/index.js';
 import {CORPUS, problemOfCase} from '../../corpus.js';
 import {arbitraryCase} from '../../support/arbitraries.js';
 import {pairsOf, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
@@ -172,12 +173,12 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     const lines = asLines(compress(pattern, problem));
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
-      const {draft} = draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]);
+      const {draft} = atOnce(draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]));
       const choices = {
         all: [tile, ROW_WISE],
         rates: (shape: TileShape, workgroups: number) => ratesOf(shape, problem, REFERENCE, workgroups),
       };
-      const keyDraft = transpose(draft, problem, tile, () => 0, choices, 1);
+      const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choices, 1));
       const rows = draft.pack({parts: WHOLE});
       for (const results of RESULTS) {
         for (const mostSlots of [Infinity, 3]) {
