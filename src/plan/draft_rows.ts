@@ -4,8 +4,8 @@ import {everyRow, type BitRows} from './bit_rows.js';
 import {toWords} from './bits.js';
 import {lowerTiles} from './configurations.js';
 import {predictMs, ratesOf} from './cost.js';
-import {addDense} from './dense.js';
-import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
+import {addDense, denseCounts} from './dense.js';
+import {Draft, EVERY_LINE, type Counts} from './draft.js';
 import {addFused, type Place} from './fused.js';
 import {addIrregular, chooseIrregular, type Granules, type TileChoices} from './irregular.js';
 import {gridLines, lineKinds, lineWords} from './lines.js';
@@ -98,7 +98,7 @@ function draftOne(
     all: [tile, ...beside],
     rates: (shape) => ratesOf(shape, problem, gpu),
   };
-  const dense = (): void => addDense(draft, problem, toWords(acsr), tile.rows, kinds, lines);
+  const dense = (): void => addDense(draft, problem, toWords(acsr), tile, kinds, lines);
   const maskBytes = maskBytesOf(problem);
   const fits = maskBytes <= device.maxBindingBytes;
   if (implementation === 'dense') {
@@ -118,14 +118,21 @@ function draftOne(
     candidates.push({name, tileDensity: computed === 0 ? 1 : (acsr.nnz * lines.length) / computed, costMs});
   };
   const choose = (all: BitRows): Granules => {
+    countDense(all.words);
     const chosen = chooseIrregular(all, shapes, lines.length * onGrid);
     for (const {name, computed, ms} of chosen.tried)
       consider(name, computed * lines.length, gpu.firstDispatchMs + ms * lines.length * onGrid);
     return chosen;
   };
   const canList = maskBytes <= MOST_LISTED_BYTES;
-  const denseTiles = tileCount(problem, tile);
-  const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
+  let denseTiles = 0;
+  let denseMs = 0;
+  const countDense = (words: Uint32Array | null): void => {
+    const counts = denseCounts(problem, tile, words);
+    denseTiles = counts.tiles;
+    denseMs = predictMs([counts], onGrid * lines.length, 1, problem, gpu);
+  };
+  countDense(null);
   const mayBeDense = implementation === 'auto' && fits;
   const takeDense = (what: string, ms: number): Choice => {
     draft.rollback(before);
@@ -204,12 +211,6 @@ interface Measured {
   readonly bytes: number;
 }
 
-/** Of the dense kernel, on one line. */
-export function denseCounts(problem: Problem, tile: TileShape): Counts {
-  const tiles = tileCount(problem, tile);
-  return {...NO_COUNTS, tile, tiles, bits: tiles, items: ceilDiv(problem.queryLength, tile.rows)};
-}
-
 /** Pairs that are computed, whether they attend or not. */
 export const computedPairs = ({tile, tiles, pairs}: Counts): number => tiles * tile.rows * tile.keys + pairs;
 
@@ -235,8 +236,5 @@ function refuseMask(bytes: number, {maxBindingBytes}: Device): never {
     'Split the queries over several calls, or simplify the pattern until it has a tiling.',
   );
 }
-
-const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =>
-  ceilDiv(queryLength, tile.rows) * ceilDiv(keyLength, tile.keys);
 
 const ratio = (slow: number, fast: number): string => `${(slow / fast).toPrecision(slow / fast < 10 ? 2 : 3)}×`;

@@ -2,9 +2,9 @@ import type {Acsr, Lines} from '../acsr/index.js';
 import {oneOf, refuse} from '../support/index.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
 import {predictMs} from './cost.js';
-import {addDense} from './dense.js';
+import {addDense, denseCounts} from './dense.js';
 import {Draft, EVERY_LINE} from './draft.js';
-import {computedPairs, denseCounts, draftRows, sum} from './draft_rows.js';
+import {computedPairs, draftRows, sum} from './draft_rows.js';
 import {TENSORS, type Formats} from './formats.js';
 import {pack} from './format.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
@@ -105,7 +105,7 @@ export function planMaskTensor(
 
 export function draftMask(problem: Problem, tile: TileShape): Draft {
   const draft = new Draft(tile);
-  addDense(draft, problem, null, tile.rows, REGULAR, EVERY_LINE);
+  addDense(draft, problem, null, tile, REGULAR, EVERY_LINE);
   return draft;
 }
 
