@@ -13,46 +13,50 @@ type Lengths = Pick<Problem, 'queryLength' | 'keyLength'>;
  */
 export function addDense(
   draft: Draft,
-  {queryLength, keyLength}: Lengths,
+  lengths: Lengths,
   words: Uint32Array | null,
   tile: TileShape,
   kinds: Kinds,
   lines: readonly number[],
 ): void {
+  const {queryLength, keyLength} = lengths;
   const group = draft.group({...kinds, mask: words === null ? 'tensor' : 'bits'}, 0, lines);
-  const blocks = words && new Blocks(inPairs(words, queryLength, ceilDiv(keyLength, 32)), keyLength);
-  const bitStride = words === null ? 0 : ceilDiv(keyLength, 64);
-  const bits = draft.bits.length / 2;
-  if (blocks !== null) draft.bits.append(blocks.bits);
+  const bits = words && inPairs(words, lengths);
+  const bitsAt = draft.bits.length / 2;
+  if (bits !== null) draft.bits.append(bits);
+  const bitStride = bits === null ? 0 : ceilDiv(keyLength, BLOCK);
   const whole: Extent[] = keyLength > 0 ? [{begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0}] : [];
   for (let first = 0; first < queryLength; first += tile.rows) {
     const spanBegin = draft.nextSpan;
     const rows = Math.min(tile.rows, queryLength - first);
-    const mask = blocks === null ? 0 : bits + first * bitStride;
-    for (const extent of blocks?.extents(first, rows, tile) ?? whole)
-      write(draft.spans, SPAN, {firstKey: 0, keyStride: 1, ...extent, mask, bitStride});
+    for (const extent of bits === null ? whole : extentsOf(bits, keyLength, first, rows, tile))
+      write(draft.spans, SPAN, {firstKey: 0, keyStride: 1, ...extent, mask: bitsAt + first * bitStride, bitStride});
     draft.add(group, first, 1, rows, spanBegin);
   }
 }
 
 /** What `addDense` comes to on one line. Without words all tiles count: nobody knows which hold nothing before the pattern is written out as bits. */
-export function denseCounts({queryLength, keyLength}: Lengths, tile: TileShape, words: Uint32Array | null = null): Counts {
+export function denseCounts(lengths: Lengths, tile: TileShape, words: Uint32Array | null = null): Counts {
+  const {queryLength, keyLength} = lengths;
   const items = ceilDiv(queryLength, tile.rows);
-  const every = items * ceilDiv(keyLength, tile.keys);
-  if (words === null) return {...NO_COUNTS, tile, items, tiles: every, bits: every};
-  const blocks = new Blocks(inPairs(words, queryLength, ceilDiv(keyLength, 32)), keyLength);
-  let [tiles, full] = [0, 0];
-  for (let first = 0; first < queryLength; first += tile.rows)
-    for (const {begin, end, fullBegin, fullEnd} of blocks.extents(first, Math.min(tile.rows, queryLength - first), tile)) {
-      tiles += ceilDiv(end - begin, tile.keys);
-      full += Math.floor((fullEnd - fullBegin) / tile.keys);
-    }
-  return {...NO_COUNTS, tile, items, tiles, bits: tiles - full};
+  let tiles = items * ceilDiv(keyLength, tile.keys);
+  let bits = tiles;
+  if (words !== null) {
+    const pairs = inPairs(words, lengths);
+    tiles = bits = 0;
+    for (let first = 0; first < queryLength; first += tile.rows)
+      for (const extent of extentsOf(pairs, keyLength, first, Math.min(tile.rows, queryLength - first), tile)) {
+        const visited = ceilDiv(extent.end - extent.begin, tile.keys);
+        tiles += visited;
+        bits += visited - (extent.fullEnd - extent.fullBegin) / tile.keys;
+      }
+  }
+  return {...NO_COUNTS, tile, items, tiles, bits};
 }
 
 /** Keys of a pair of words. No tile has more, so tiles that begin in one end in it. */
 const BLOCK = 64;
-const [NONE, SOME, ALL] = [0, 1, 2];
+const [SOME, NONE, ALL] = [0, 1, 2];
 
 /**
  * Full blocks that are worth a span of their own. A span begins with a few loads, but on tensor cores with the scores of its first keys, which
@@ -61,99 +65,56 @@ const [NONE, SOME, ALL] = [0, 1, 2];
 const leastFull = ({queries}: TileShape): number => (queries === 'fragments' ? 4 : 1);
 
 /** The keys of a span. */
-interface Extent {
-  readonly begin: number;
-  readonly end: number;
-  readonly fullBegin: number;
-  readonly fullEnd: number;
+type Extent = Record<'begin' | 'end' | 'fullBegin' | 'fullEnd', number>;
+
+/** The spans of some rows: no block of nothing, and one range of full blocks each. */
+function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: number, tile: TileShape): Extent[] {
+  const holds = holdsOf(bits, ceilDiv(keyLength, BLOCK), first, rows);
+  const found: Extent[] = [];
+  let last: Extent | null = null;
+  holds.forEach((state, block) => {
+    if (state === NONE) {
+      last = null;
+      return;
+    }
+    const begin = BLOCK * block;
+    let full = block;
+    if (holds[block - 1] !== ALL) while (holds[full] === ALL) full++;
+    if (last !== null && last.fullEnd > 0 && full - block >= leastFull(tile)) last = null;
+    if (last === null) found.push((last = {begin, end: 0, fullBegin: 0, fullEnd: 0}));
+    if (full > block && last.fullEnd === 0) [last.fullBegin, last.fullEnd] = [begin, BLOCK * full];
+    last.end = Math.min(keyLength, begin + BLOCK);
+  });
+  return found;
 }
 
-/** What rows of a mask hold, 64 keys at a time. */
-class Blocks {
-  /** Of each block. */
-  private readonly holds: Uint8Array;
-  /** First words of the blocks that hold nothing, and that are full, in the rows seen so far. */
-  private readonly empty: Int32Array;
-  private readonly full: Int32Array;
-
-  constructor(
-    /** Rows of whole pairs. */
-    readonly bits: Int32Array,
-    private readonly keyLength: number,
-  ) {
-    const count = ceilDiv(keyLength, BLOCK);
-    this.holds = new Uint8Array(count);
-    this.empty = new Int32Array(count);
-    this.full = new Int32Array(count);
-  }
-
-  /** The spans of some rows: no block of nothing, and one range of full blocks each. */
-  extents(first: number, rows: number, tile: TileShape): Extent[] {
-    this.look(first, rows);
-    const {holds, keyLength} = this;
-    const least = leastFull(tile);
-    const found: Extent[] = [];
-    const close = (begin: number, end: number, fullBegin: number, fullEnd: number): void => {
-      const last = Math.min(keyLength, BLOCK * end);
-      found.push({begin: BLOCK * begin, end: last, fullBegin: BLOCK * fullBegin, fullEnd: BLOCK * fullEnd});
-    };
-    for (let block = 0; block < holds.length;) {
-      if (holds[block] === NONE) {
-        block++;
-        continue;
-      }
-      let [begin, fullBegin, fullEnd] = [block, block, block];
-      while (block < holds.length && holds[block] !== NONE) {
-        const from = block;
-        while (block < holds.length && holds[block] === ALL) block++;
-        if (from === block) block++;
-        else if (fullEnd === fullBegin) [fullBegin, fullEnd] = [from, block];
-        else if (block - from >= least) {
-          close(begin, from, fullBegin, fullEnd);
-          [begin, fullBegin, fullEnd] = [from, from, block];
-        }
-      }
-      close(begin, block, fullBegin, fullEnd);
+/**
+ * What rows hold in each block. One of both kinds of pairs is not looked at again: of masks without order that is one row in a tile, and 16,384²
+ * pairs take 2 ms. One that keys end in is never full, for zeros lie behind them: a tile that reaches past the end asks for bits anyway.
+ */
+function holdsOf(bits: Int32Array, blocks: number, first: number, rows: number): Uint8Array {
+  const holds = new Uint8Array(blocks);
+  const open = Int32Array.from(holds.keys());
+  for (let row = first, left = blocks; row < first + rows && left > 0; row++) {
+    let kept = 0;
+    for (let index = 0; index < left; index++) {
+      const block = open[index]!;
+      const at = 2 * (row * blocks + block);
+      const [low, high] = [bits[at]!, bits[at + 1]!];
+      const state = (low | high) === 0 ? NONE : (low & high) === -1 ? ALL : SOME;
+      holds[block] = row === first || state === holds[block] ? state : SOME;
+      if (holds[block] !== SOME) open[kept++] = block;
     }
-    return found;
+    left = kept;
   }
-
-  /** A block of both kinds of pairs is not looked at again: of masks without order that is one row in a tile, and 16,384² pairs take 1 ms. */
-  private look(first: number, rows: number): void {
-    const {bits, holds, empty, full, keyLength} = this;
-    const perRow = 2 * holds.length;
-    let [empties, fulls] = [0, 0];
-    for (let block = 0; block < holds.length; block++) {
-      const at = first * perRow + 2 * block;
-      holds[block] = SOME;
-      if ((bits[at]! | bits[at + 1]!) === 0) empty[empties++] = 2 * block;
-      // Not one that keys end in: a tile that reaches past them asks for bits anyway.
-      else if ((bits[at]! & bits[at + 1]!) === -1 && BLOCK * (block + 1) <= keyLength) full[fulls++] = 2 * block;
-    }
-    for (let row = first + 1; row < first + rows && empties + fulls > 0; row++) {
-      const at = row * perRow;
-      let kept = 0;
-      for (let index = 0; index < empties; index++) {
-        const word = empty[index]!;
-        if ((bits[at + word]! | bits[at + word + 1]!) === 0) empty[kept++] = word;
-      }
-      empties = kept;
-      kept = 0;
-      for (let index = 0; index < fulls; index++) {
-        const word = full[index]!;
-        if ((bits[at + word]! & bits[at + word + 1]!) === -1) full[kept++] = word;
-      }
-      fulls = kept;
-    }
-    for (let index = 0; index < empties; index++) holds[empty[index]! / 2] = NONE;
-    for (let index = 0; index < fulls; index++) holds[full[index]! / 2] = ALL;
-  }
+  return holds;
 }
 
 /** Rows of whole pairs. */
-function inPairs(words: Uint32Array, rows: number, perRow: number): Int32Array {
+function inPairs(words: Uint32Array, {queryLength, keyLength}: Lengths): Int32Array {
+  const perRow = ceilDiv(keyLength, 32);
   if (perRow % 2 === 0) return new Int32Array(words.buffer, words.byteOffset, words.length);
-  const wide = new Int32Array(rows * (perRow + 1));
-  for (let row = 0; row < rows; row++) wide.set(words.subarray(row * perRow, (row + 1) * perRow), row * (perRow + 1));
+  const wide = new Int32Array(queryLength * (perRow + 1));
+  for (let row = 0; row < queryLength; row++) wide.set(words.subarray(row * perRow, (row + 1) * perRow), row * (perRow + 1));
   return wide;
 }

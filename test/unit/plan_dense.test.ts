@@ -19,7 +19,7 @@ import {mulberry32} from '../oracle.js';
 import {expectSamePairs, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 import {formatsOf} from '../../src/pure.js';
 
-/** A mask of blocks of `side`, of which some hold nothing, some are full, and the others hold pairs at random. */
+/** A mask of blocks of `side`, of which some hold nothing, some are full, and the others hold pairs at random; and a few single pairs. */
 interface Drawn {
   readonly queryLength: number;
   readonly keyLength: number;
@@ -38,11 +38,14 @@ const drawn = (): fc.Arbitrary<Drawn> =>
 function pairsIn({queryLength, keyLength, side, seed}: Drawn): Uint8Array {
   const kinds = Array.from({length: 100}, mulberry32(seed));
   const random = mulberry32(seed + 1);
-  return Uint8Array.from({length: queryLength * keyLength}, (_, pair) => {
+  const pairs = Uint8Array.from({length: queryLength * keyLength}, (_, pair) => {
     const [row, key] = [Math.floor(pair / keyLength), pair % keyLength];
     const kind = kinds[(Math.floor(row / side) * 11 + Math.floor(key / side)) % 100]!;
     return Number(kind < 0.4 ? 0 : kind < 0.75 ? 1 : random() < 0.7);
   });
+  // One pair alone in a block must be seen, whichever it is.
+  for (let few = Math.floor(10 * random()); few > 0; few--) pairs[Math.floor(random() * pairs.length)]! ^= 1;
+  return pairs;
 }
 
 const maskOf = (given: Drawn): Pattern => fromMask(pairsIn(given), {queryLength: given.queryLength, keyLength: given.keyLength});
