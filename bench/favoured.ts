@@ -28,3 +28,7 @@ export function favouring(way: Way, device: Device): Device {
   };
   return {...device, gpu: {...gpu, ...changes[way]}};
 }
+
+/** What a mask may be asked to be computed by: as planned, by one implementation, or one way. */
+export const ASKED = ['auto', 'fused', 'dense', ...WAYS] as const;
+export type Asked = (typeof ASKED)[number];

@@ -1,5 +1,5 @@
 import {predictMs} from '../src/plan/cost.js';
-import {type Counts} from '../src/plan/draft.js';
+import type {Counts} from '../src/plan/counts.js';
 import {draftRows} from '../src/plan/draft_rows.js';
 import {gridLines, lineKinds} from '../src/plan/lines.js';
 import {REGULAR, type Gpu} from '../src/plan/index.js';

@@ -1,5 +1,5 @@
 import {parseArgs} from 'node:util';
-import {ASKED, type Asked} from './mask_rows.js';
+import {ASKED, type Asked} from './favoured.js';
 import {list, oneOf, positive} from './options.js';
 import {SYSTEMS, type OwnSystem} from './tier_options.js';
 

@@ -3,14 +3,10 @@ import {gpuOf} from '../src/plan/index.js';
 import type {Compiled} from '../src/pure.js';
 import type {BenchPattern} from './patterns.js';
 import type {MaskRecord, TierRecord} from './records.js';
-import {favouring, WAYS} from './favoured.js';
+import {favouring, type Asked} from './favoured.js';
 import {SKIPPED} from './skipped.js';
 import type {OwnSystem} from './tier_options.js';
 import type {TierWorkload} from './tier_workload.js';
-
-/** What a mask may be asked to be computed by: as planned, by one implementation, or one way. */
-export const ASKED = ['auto', 'fused', 'dense', ...WAYS] as const;
-export type Asked = (typeof ASKED)[number];
 
 /** One mask on one system: a row for each implementation. */
 export async function* maskRows(

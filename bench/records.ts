@@ -1,5 +1,5 @@
 import type {Counted} from './mask_counts.js';
-import type {Asked} from './mask_rows.js';
+import type {Asked} from './favoured.js';
 import type {ModelRecord} from './model_record.js';
 
 /** One line of the benchmark's JSON output. The keys are explained in docs/benchmarks.md. */

@@ -41,7 +41,7 @@ export class Panels {
     at('mask-note').textContent = `${whole(nnz)} of ${whole(square)} pairs attend, ${percent(density)}.`;
     at('tiles-note').textContent =
       implementation === 'dense'
-        ? 'The dense kernel computes every pair and hides the rest by mask bits.'
+        ? `The dense kernel visits every tile that holds a pair and hides the rest by mask bits: ${percent(tileDensity)} are wanted.`
         : `${percent(tileDensity)} of the pairs computed are wanted.`;
     at('mask').setAttribute('aria-label', `The mask of ${compiled.pattern}. ${at('mask-note').textContent}`);
     at('tiles').setAttribute('aria-label', `The tiles of ${compiled.pattern}. ${at('tiles-note').textContent}`);
@@ -121,7 +121,7 @@ export class Panels {
     const spans = spansOf(plan, query);
     at('items-note').textContent =
       plan.implementation === 'dense'
-        ? 'The dense kernel visits every key.'
+        ? 'The dense kernel visits all keys but 64 at a time that no row of the tile attends to.'
         : `${spans.length === 1 ? 'One range' : `${spans.length} ranges`} of keys, by the tiles that own this row.`;
     at('items').replaceChildren(
       ...spans.map(({rows, keys, full}) => make('tr', {}, cell(rows), cell(keys), cell(whole(full), 'number'))),
@@ -135,7 +135,7 @@ export class Panels {
       ['Kernel', `${plan.implementation}: ${plan.reason}`],
       ['Predicted', `${duration(plan.costMs)} for 8 heads on the reference GPU, an NVIDIA H200`],
       ['Pairs that attend', `${whole(plan.nnz)}, ${percent(plan.density)} of all`],
-      ['Of those computed', plan.implementation === 'dense' ? 'every pair is computed' : `${percent(plan.tileDensity)} attend`],
+      ['Of those computed', `${percent(plan.tileDensity)} attend`],
       [
         'Memory',
         `${bytes(plan.bytes)} beside the tensors; dense scores would take ${bytes(4 * 8 * plan.problem.queryLength ** 2)}`,

@@ -1,4 +1,4 @@
-import type {Counts} from './draft.js';
+import type {Counts} from './counts.js';
 import type {Pass, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import type {Gpu} from './reference.js';
@@ -21,8 +21,9 @@ export interface Rates {
 
 /** Features of a query, key or value of which the rates of pairs were measured. */
 const FEATURES = 64;
-/** Workgroups that a multiprocessor needs to be busy. */
-const BUSY = 4;
+/** Workgroups that run at once on a multiprocessor, and those that keep it busy: 512 in all do (n = 2,048), 256 do not. */
+const AT_ONCE = 4;
+const BUSY = 3;
 /** Tiles of more rows are cut into parts until there are enough. */
 const MOST_UNFILLED_ROWS = 32;
 
@@ -46,7 +47,7 @@ export function ratesOf(
     partial: full * gpu.partialTile,
     bits: full * gpu.bitTile,
     listed: full * (onMatrices ? gpu.matrixListTile : gpu.listTile),
-    item: gpu.itemMs / (BUSY * gpu.multiprocessors),
+    item: gpu.itemMs / (AT_ONCE * gpu.multiprocessors),
     // However near keys lie to each other, caches give half of them.
     ownRows: (rows, pairs, distinct, idle) =>
       rows * gpu.ownRowMs + features * (pairs * gpu.ownPairMs + Math.max(distinct, pairs / 2) * gpu.ownKeyMs + idle * gpu.idleMs),

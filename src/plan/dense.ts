@@ -1,41 +1,122 @@
 import {ceilDiv} from '../support/index.js';
 import type {MaskBits} from './bits.js';
+import {NO_COUNTS, type Counts} from './counts.js';
 import type {Draft} from './draft.js';
 import {SPAN, write} from './format.js';
-import type {Kinds} from './plan.js';
+import type {Kinds, TileShape} from './plan.js';
+import type {Problem} from './problem.js';
+
+type Lengths = Pick<Problem, 'queryLength' | 'keyLength'>;
 
 /**
- * Every key tile of every row tile, each to be tested against mask bits: for masks without arithmetic. `mask`: the bits of the pattern, or null
- * when they come with the call.
+ * The key tiles of every row tile, to be tested against mask bits: for masks without arithmetic. `mask` is that of the pattern:
+ * tiles of nothing are left out, and full ones said to be full. It is null when the mask comes with the call; kernels then ask what a tile holds.
  */
 export function addDense(
   draft: Draft,
-  {queryLength, keyLength}: {queryLength: number; keyLength: number},
+  lengths: Lengths,
   mask: MaskBits | null,
-  width: number,
+  tile: TileShape,
   kinds: Kinds,
   lines: readonly number[],
 ): void {
-  const bitStride = mask === null ? 0 : ceilDiv(keyLength, 64);
-  const bits = mask === null ? 0 : appendBits(draft, mask, ceilDiv(keyLength, 32));
-  const written = mask?.rows ?? 1;
+  const {queryLength, keyLength} = lengths;
   const group = draft.group({...kinds, mask: mask === null ? 'tensor' : 'bits'}, 0, lines);
-  for (let first = 0; first < queryLength; first += width) {
+  const bits = mask && inPairs(mask, keyLength);
+  const bitsAt = draft.bits.length / 2;
+  if (bits !== null) draft.bits.append(bits);
+  const bitStride = bits === null ? 0 : ceilDiv(keyLength, BLOCK);
+  const whole: Extent[] = keyLength > 0 ? [{begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0}] : [];
+  for (let first = 0; first < queryLength; first += tile.rows) {
     const spanBegin = draft.nextSpan;
-    const place = {firstKey: 0, keyStride: 1, begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0};
-    if (keyLength > 0) write(draft.spans, SPAN, {...place, mask: bits + (first % written) * bitStride, bitStride});
-    draft.add(group, first, 1, Math.min(width, queryLength - first), spanBegin);
+    const rows = Math.min(tile.rows, queryLength - first);
+    const from = mask === null ? 0 : first % mask.rows;
+    for (const extent of bits === null ? whole : extentsOf(bits, keyLength, from, rows, tile))
+      write(draft.spans, SPAN, {firstKey: 0, keyStride: 1, ...extent, mask: bitsAt + from * bitStride, bitStride});
+    draft.add(group, first, 1, rows, spanBegin);
   }
 }
 
-/** Rows of whole pairs. */
-function appendBits({bits}: Draft, {words, rows}: MaskBits, perRow: number): number {
-  const wide = 2 * ceilDiv(perRow, 2);
-  const at = bits.grow(rows * wide);
-  if (wide === perRow) bits.data.set(words, at);
-  else {
-    bits.data.fill(0, at, bits.length);
-    for (let row = 0; row < rows; row++) bits.data.set(words.subarray(row * perRow, (row + 1) * perRow), at + row * wide);
+/** What `addDense` comes to on one line. Without bits all tiles count: nobody knows which hold nothing before the pattern is written out as bits. */
+export function denseCounts(lengths: Lengths, tile: TileShape, mask: MaskBits | null = null): Counts {
+  const {queryLength, keyLength} = lengths;
+  const items = ceilDiv(queryLength, tile.rows);
+  let tiles = items * ceilDiv(keyLength, tile.keys);
+  let bits = tiles;
+  if (mask !== null) {
+    const pairs = inPairs(mask, keyLength);
+    tiles = bits = 0;
+    for (let first = 0; first < queryLength; first += tile.rows)
+      for (const extent of extentsOf(pairs, keyLength, first % mask.rows, Math.min(tile.rows, queryLength - first), tile)) {
+        const visited = ceilDiv(extent.end - extent.begin, tile.keys);
+        tiles += visited;
+        bits += visited - (extent.fullEnd - extent.fullBegin) / tile.keys;
+      }
   }
-  return at / 2;
+  return {...NO_COUNTS, tile, items, tiles, bits};
+}
+
+/** Keys of a pair of words. No tile has more, so tiles that begin in one end in it. */
+const BLOCK = 64;
+const [SOME, NONE, ALL] = [0, 1, 2];
+
+/**
+ * Full blocks that are worth a span of their own. A span begins with a few loads, but on tensor cores with the scores of its first keys, which
+ * nothing hides: as long as four blocks of bits take to test, at a tenth of a tile each.
+ */
+const leastFull = ({queries}: TileShape): number => (queries === 'fragments' ? 4 : 1);
+
+/** The keys of a span. */
+type Extent = Record<'begin' | 'end' | 'fullBegin' | 'fullEnd', number>;
+
+/** The spans of some rows: no block of nothing, and one range of full blocks each. */
+function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: number, tile: TileShape): Extent[] {
+  const holds = holdsOf(bits, ceilDiv(keyLength, BLOCK), first, rows);
+  const found: Extent[] = [];
+  let last: Extent | null = null;
+  holds.forEach((state, block) => {
+    if (state === NONE) {
+      last = null;
+      return;
+    }
+    const begin = BLOCK * block;
+    let full = block;
+    if (holds[block - 1] !== ALL) while (holds[full] === ALL) full++;
+    if (last !== null && last.fullEnd > 0 && full - block >= leastFull(tile)) last = null;
+    if (last === null) found.push((last = {begin, end: 0, fullBegin: 0, fullEnd: 0}));
+    if (full > block && last.fullEnd === 0) [last.fullBegin, last.fullEnd] = [begin, BLOCK * full];
+    last.end = Math.min(keyLength, begin + BLOCK);
+  });
+  return found;
+}
+
+/**
+ * What rows hold in each block. One of both kinds of pairs is not looked at again: of masks without order that is one row in a tile, and 16,384²
+ * pairs take 2 ms. One that keys end in is never full, for zeros lie behind them: a tile that reaches past the end asks for bits anyway.
+ */
+function holdsOf(bits: Int32Array, blocks: number, first: number, rows: number): Uint8Array {
+  const holds = new Uint8Array(blocks);
+  const open = Int32Array.from(holds.keys());
+  for (let row = first, left = blocks; row < first + rows && left > 0; row++) {
+    let kept = 0;
+    for (let index = 0; index < left; index++) {
+      const block = open[index]!;
+      const at = 2 * (row * blocks + block);
+      const [low, high] = [bits[at]!, bits[at + 1]!];
+      const state = (low | high) === 0 ? NONE : (low & high) === -1 ? ALL : SOME;
+      holds[block] = row === first || state === holds[block] ? state : SOME;
+      if (holds[block] !== SOME) open[kept++] = block;
+    }
+    left = kept;
+  }
+  return holds;
+}
+
+/** Rows of whole pairs. */
+function inPairs({words, rows}: MaskBits, keyLength: number): Int32Array {
+  const perRow = ceilDiv(keyLength, 32);
+  if (perRow % 2 === 0) return new Int32Array(words.buffer, words.byteOffset, words.length);
+  const wide = new Int32Array(rows * (perRow + 1));
+  for (let row = 0; row < rows; row++) wide.set(words.subarray(row * perRow, (row + 1) * perRow), row * (perRow + 1));
+  return wide;
 }

@@ -1,4 +1,5 @@
 import {ceilDiv, keyOf} from '../support/index.js';
+import {NO_COUNTS, type Counts} from './counts.js';
 import {copyOwn, copyTiles} from './copy_tiles.js';
 import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
 import type {Parts} from './parts.js';
@@ -55,27 +56,6 @@ export interface Cutting {
   /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
   mostSlots?(tile: TileShape): number;
 }
-
-/** What visiting the tiles of a draft amounts to, summed over the lines of passes of one shape. */
-export interface Counts {
-  readonly tile: TileShape;
-  /** Tiles visited, and those that test intervals, bits of affine keys, and bits of listed keys. */
-  tiles: number;
-  partial: number;
-  bits: number;
-  listed: number;
-  items: number;
-  /** Row-wise: rows, their pairs, how many keys these have where keys of a workgroup count once, and pairs that its shorter rows lack to its longest. */
-  ownRows: number;
-  pairs: number;
-  distinct: number;
-  idle: number;
-}
-
-export const NO_COUNTS: Readonly<Omit<Counts, 'tile'>> = Object.freeze({
-  ...{tiles: 0, partial: 0, bits: 0, listed: 0, items: 0},
-  ...{ownRows: 0, pairs: 0, distinct: 0, idle: 0},
-});
 
 /** Where a draft stood: see `rollback`. */
 interface Mark {

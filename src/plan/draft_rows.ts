@@ -1,17 +1,19 @@
 import type {Acsr, Lines} from '../acsr/index.js';
 import {ceilDiv, refuse, type Sliced} from '../support/index.js';
 import {everyRow, type BitRows} from './bit_rows.js';
-import {maskBits} from './bits.js';
+import {maskBits, type MaskBits} from './bits.js';
 import {lowerTiles} from './configurations.js';
 import {predictMs, ratesOf} from './cost.js';
-import {addDense} from './dense.js';
-import {Draft, EVERY_LINE, NO_COUNTS, type Counts} from './draft.js';
+import {addDense, denseCounts} from './dense.js';
+import {computedPairs, sum, type Counts} from './counts.js';
+import {Draft, EVERY_LINE} from './draft.js';
 import {addFused, type Place} from './fused.js';
 import {addIrregular, chooseIrregular, type Granules, type TileChoices} from './irregular.js';
 import {gridLines, lineKinds, lineWords} from './lines.js';
 import {REGULAR, type PlanCandidate, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
-import {gpuOf} from './reference.js';
+import {partsOf} from './parts.js';
+import {gpuOf} from './gpu_of.js';
 import {addsInSubgroups, FOURS, MOST_KEYS_OF_FOURS, ROW_WISE} from './row_wise.js';
 
 /** Lower tiles, and row by row; all heights are powers of two. */
@@ -58,6 +60,16 @@ export function* draftRows(
 const whatDiffers = ({heads, batch}: Lines): string =>
   heads === 1 ? 'sequences' : batch === 1 ? 'heads' : 'heads of all sequences';
 
+/** Shapes to choose from, with what each costs, for rows that so many lines have. */
+export const choicesOf = (all: readonly TileShape[], problem: Problem, device: Device, lines: number): TileChoices => ({
+  all,
+  rates: (shape, workgroups) => ratesOf(shape, problem, gpuOf(device), workgroups),
+  mergeMs: (weights, shape) => {
+    const {longest} = partsOf(weights, lines, device, shape);
+    return weights.some((weight) => weight > longest) ? gpuOf(device).dispatchMs : 0;
+  },
+});
+
 interface Choice {
   readonly implementation: Implementation;
   readonly reason: string;
@@ -67,8 +79,9 @@ interface Choice {
 
 /** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
 const SPARSE_TILES = 0.4;
-/** Milliseconds that this must gain: it is a kernel of its own to compile. */
-const WORTH = 0.005;
+
+/** Milliseconds that something else must gain over arithmetic, and over dense: it is a kernel of its own to compile, which takes as long as thousands of small calls. */
+const WORTH = {arithmetic: 0.015, dense: 0.005};
 /** Above this density no list leaves out more than it costs. */
 const DENSE = 0.9;
 /** Dense must be so much faster than what has arithmetic, whose schedule is small. */
@@ -89,11 +102,8 @@ function* draftOne(
 ): Sliced<Choice> {
   const {kinds, lines, onGrid} = place;
   const gpu = gpuOf(device);
-  const shapes: TileChoices = {
-    all: [tile, ...beside],
-    rates: (shape, workgroups) => ratesOf(shape, problem, gpu, workgroups),
-  };
-  const dense = (): void => addDense(draft, problem, maskBits(acsr, tile.rows), tile.rows, kinds, lines);
+  const shapes = choicesOf([tile, ...beside], problem, device, lines.length * onGrid);
+  const dense = (): void => addDense(draft, problem, maskBits(acsr, tile.rows), tile, kinds, lines);
   const maskBytes = maskBytesOf(problem);
   const fits = maskBytes <= device.maxBindingBytes;
   if (implementation === 'dense') {
@@ -114,6 +124,7 @@ function* draftOne(
     candidates.push({name, tileDensity: computed === 0 ? 1 : (acsr.nnz * lines.length) / computed, costMs});
   };
   const choose = function* (all: BitRows): Sliced<Granules> {
+    countDense({words: all.words, rows: all.rows.length});
     const chosen = yield* chooseIrregular(all, shapes, lines.length * onGrid);
     for (const {name, computed, ms} of chosen.tried)
       consider(name, computed * lines.length, gpu.firstDispatchMs + ms * lines.length * onGrid);
@@ -121,8 +132,14 @@ function* draftOne(
     return chosen;
   };
   const canList = maskBytes <= MOST_LISTED_BYTES;
-  const denseTiles = tileCount(problem, tile);
-  const denseMs = predictMs([denseCounts(problem, tile)], onGrid * lines.length, 1, problem, gpu);
+  let denseTiles = 0;
+  let denseMs = 0;
+  const countDense = (mask: MaskBits | null): void => {
+    const counts = denseCounts(problem, tile, mask);
+    denseTiles = counts.tiles;
+    denseMs = predictMs([counts], onGrid * lines.length, 1, problem, gpu);
+  };
+  countDense(null);
   const mayBeDense = implementation === 'auto' && fits;
   const takeDense = (what: string, ms: number): Choice => {
     draft.rollback(before);
@@ -136,7 +153,7 @@ function* draftOne(
       return takeDense('all keys in lists, or row by row', (denseMs * gpu.listTile) / gpu.bitTile);
     const chosen = yield* choose(everyRow(acsr));
     const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-    if (mayBeDense && ms > denseMs - WORTH) {
+    if (mayBeDense && ms > denseMs - WORTH.dense) {
       // Before it is written out, which takes longer than to look through.
       consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
       return takeDense(`${acsr.nnz} pairs without order where dense computes ${denseTiles} key tiles`, ms);
@@ -151,7 +168,7 @@ function* draftOne(
     if (canList && isRegular && acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs)) {
       const chosen = yield* choose(everyRow(acsr));
       const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-      if (ms < best.ms - WORTH) {
+      if (ms < best.ms - WORTH.arithmetic) {
         draft.rollback(before);
         yield* addIrregular(draft, chosen, kinds, 0, lines);
         best = measure();
@@ -169,7 +186,7 @@ function* draftOne(
   consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
   const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}${sum(best.counts, (each) => each.tiles) === 0 ? ' key tiles' : ''}`;
   const isIrregular = best.counts.some(({listed, pairs}) => listed + pairs > 0);
-  if (best.ms <= (isIrregular ? denseMs - WORTH : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
+  if (best.ms <= (isIrregular ? denseMs - WORTH.dense : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
     return {
       implementation: 'fused',
       reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`,
@@ -202,18 +219,6 @@ interface Measured {
   readonly bytes: number;
 }
 
-/** Of the dense kernel, on one line. */
-export function denseCounts(problem: Problem, tile: TileShape): Counts {
-  const tiles = tileCount(problem, tile);
-  return {...NO_COUNTS, tile, tiles, bits: tiles, items: ceilDiv(problem.queryLength, tile.rows)};
-}
-
-/** Pairs that are computed, whether they attend or not. */
-export const computedPairs = ({tile, tiles, pairs}: Counts): number => tiles * tile.rows * tile.keys + pairs;
-
-export const sum = (all: readonly Counts[], of: (counts: Counts) => number): number =>
-  all.reduce((total, counts) => total + of(counts), 0);
-
 /** What a line computes, in words. */
 function visitedText(counts: readonly Counts[], lines: number): string {
   const tiles = sum(counts, (each) => each.tiles) / lines;
@@ -233,8 +238,5 @@ function refuseMask(bytes: number, {maxBindingBytes}: Device): never {
     'Split the queries over several calls, or simplify the pattern until it has a tiling.',
   );
 }
-
-const tileCount = ({queryLength, keyLength}: Problem, tile: TileShape): number =>
-  ceilDiv(queryLength, tile.rows) * ceilDiv(keyLength, tile.keys);
 
 const ratio = (slow: number, fast: number): string => `${(slow / fast).toPrecision(slow / fast < 10 ? 2 : 3)}×`;

@@ -1,16 +1,14 @@
 import type {Acsr, Lines} from '../acsr/index.js';
 import {atOnce, ceilDiv, type Sliced} from '../support/index.js';
 import {MAX_VALUE_DIM, situationOf, tile, TILES} from './configurations.js';
-import {ratesOf} from './cost.js';
 import {pack} from './format.js';
 import {TENSORS, type Formats} from './formats.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
-import {draftRows} from './draft_rows.js';
+import {choicesOf, draftRows} from './draft_rows.js';
 import {draftMask, freezeTiling} from './make_plan.js';
 import {partsOf, WHOLE, type Parts} from './parts.js';
 import {REGULAR, type Plan, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
-import {gpuOf} from './reference.js';
 import {ROW_WISE} from './row_wise.js';
 import {transpose} from './transpose.js';
 
@@ -57,10 +55,7 @@ export function* gradientPlanning(forward: Plan, given: Acsr | Lines | null, res
   // Heads that share a head of keys add to its gradients; where each has tiles of its own, one head after another.
   const turnOf =
     kinds.heads === 'item' && results === 'records' ? (line: number): number => (line % problem.heads) % group : () => 0;
-  const choices = {
-    all: [tile, ...beside],
-    rates: (shape: TileShape, workgroups: number) => ratesOf(shape, problem, gpuOf(device), workgroups),
-  };
+  const choices = choicesOf([tile, ...beside], problem, device, onGrid);
   const keyDraft = results === 'nothing' ? null : yield* transpose(draft, problem, tile, turnOf, choices, onGrid);
   const parts = (weights: readonly number[], shape: TileShape): Parts => partsOf(weights, onGrid, device, shape);
 

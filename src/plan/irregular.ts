@@ -1,4 +1,3 @@
-import {onesIn} from '../acsr/index.js';
 import {ceilDiv, type Sliced} from '../support/index.js';
 import {someRows, type BitRows} from './bit_rows.js';
 import type {Rates} from './cost.js';
@@ -8,6 +7,7 @@ import {orders} from './orders.js';
 import {addOwnRows} from './own_rows.js';
 import type {Kinds, TileShape} from './plan.js';
 import {FOURS, ROW_WISE} from './row_wise.js';
+import {Unions} from './unions.js';
 
 /** How rows without arithmetic are tiled: in which order, and granules of successive rows, each by lists of keys in tiles of some shape, or row by row. */
 export interface Granules {
@@ -37,6 +37,8 @@ export interface TileChoices {
   readonly all: readonly TileShape[];
   /** Where there are so many workgroups of the shape. */
   rates(shape: TileShape, workgroups: number): Rates;
+  /** What workgroups of so many trips cost beside, on all lines: where long ones are cut into parts, a dispatch that merges these. */
+  mergeMs(weights: readonly number[], shape: TileShape): number;
 }
 
 /** Milliseconds that a further kernel must gain: what a kernel takes to compile is thousands of small calls. */
@@ -72,9 +74,15 @@ const MOST_ORDERED = 0.5;
 /** Another order must be faster by so much, for its rows are a list that takes memory, and whatever is near in the given one may lie near in caches. */
 const WORTH_ORDER = 1.1;
 
-function* chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines: number, order: string): Sliced<Granules> {
+function* chooseTiles(
+  bitRows: BitRows,
+  {all: shapes, rates, mergeMs}: TileChoices,
+  lines: number,
+  order: string,
+): Sliced<Granules> {
   const granule = Math.max(...shapes.map(({rows}) => rows));
   const costs = shapes.map((): number[] => []);
+  const weights = shapes.map((): number[] => []);
   const computed = shapes.map(() => 0);
   let pairs = 0;
   const unions = new Unions(bitRows, Math.min(...shapes.map((shape) => (shape === FOURS ? 4 : shape.rows))), granule);
@@ -94,9 +102,14 @@ function* chooseTiles(bitRows: BitRows, {all: shapes, rates}: TileChoices, lines
             ? fours(end - at, 4 * unions.inFours, unions.idleInFours)
             : ceilDiv(end - at, shape.rows) * item + unions.tiles(shape) * listed;
       costs[index]!.push(ms);
+      weights[index]!.push(...unions.weights(shape));
       computed[index]! += unions.computed(shape);
     });
   }
+  shapes.forEach((shape, index) => {
+    const each = mergeMs(weights[index]!, shape) / lines / Math.max(1, costs[index]!.length);
+    costs[index] = costs[index]!.map((cost) => cost + each);
+  });
   const {of: chosen, ms} = cheapest(costs, WORTH_KERNEL / lines);
   const granules = new Map<TileShape, number[]>();
   chosen.forEach((index, number) => {
@@ -137,99 +150,6 @@ function cheapest(costs: readonly (readonly number[])[], worth: number): {readon
     least = least.map((cost, column) => Math.min(cost, own[column]!));
     ms = bestMs;
   }
-}
-
-/** The keys that successive rows have together: the fewest of a workgroup, twice as many, and so on, up to those of a granule. */
-class Unions {
-  private readonly levels: {readonly rows: number; readonly words: Uint32Array; keys: number[]}[] = [];
-  /** Of the granule visited last: its pairs, and how many keys its rows have where those of a row-wise workgroup count once. */
-  pairs = 0;
-  distinct = 0;
-  /** Pairs that rows lack to the longest of their row-wise workgroup. */
-  idle = 0;
-  /** The same of four rows each. */
-  inFours = 0;
-  idleInFours = 0;
-
-  constructor(
-    private readonly bitRows: BitRows,
-    fewest: number,
-    most: number,
-  ) {
-    for (let rows = fewest; rows <= most; rows *= 2)
-      this.levels.push({rows, words: new Uint32Array(bitRows.wordsPerRow), keys: []});
-  }
-
-  visit(begin: number, end: number): void {
-    const {levels} = this;
-    const {words, wordsPerRow} = this.bitRows;
-    for (const level of levels) level.keys = [];
-    this.pairs = 0;
-    const lengths: number[] = [];
-    for (let row = begin; row < end; row++) {
-      const own = levels[0]!.words;
-      const before = this.pairs;
-      for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++) {
-        const word = words[at]!;
-        if (word === 0) continue;
-        this.pairs += onesIn(word);
-        own[w]! |= word;
-      }
-      lengths.push(this.pairs - before);
-      const done = row + 1 - begin;
-      for (let index = 0; index < levels.length && (done % levels[index]!.rows === 0 || row + 1 === end); index++)
-        this.close(index);
-    }
-    this.distinct = sumOf(this.keysOf(ROW_WISE.rows));
-    this.idle = idleOf(lengths);
-    const fours = this.keysOf(4);
-    this.inFours = sumOf(fours);
-    this.idleInFours = 4 * idleOf(fours);
-  }
-
-  /** Of each union of so many rows. */
-  private keysOf(height: number): readonly number[] {
-    return this.levels.find(({rows}) => rows === height)?.keys ?? [];
-  }
-
-  /** Ends the union of a level, which goes into that of the next. */
-  private close(index: number): void {
-    const {words, keys} = this.levels[index]!;
-    const next = this.levels[index + 1]?.words;
-    let count = 0;
-    for (let w = 0; w < words.length; w++) {
-      const word = words[w]!;
-      if (word === 0) continue;
-      count += onesIn(word);
-      if (next !== undefined) next[w]! |= word;
-      words[w] = 0;
-    }
-    keys.push(count);
-  }
-
-  /** Pairs that are computed. */
-  computed(shape: TileShape): number {
-    if (shape === ROW_WISE) return this.pairs;
-    return shape === FOURS ? 4 * this.inFours : this.tiles(shape) * shape.rows * shape.keys;
-  }
-
-  /** Key tiles of all tiles of a shape. */
-  tiles(shape: TileShape): number {
-    const {keys} = this.levels.find(({rows}) => rows === shape.rows)!;
-    return keys.reduce((sum, count) => sum + ceilDiv(count, shape.keys), 0);
-  }
-}
-
-const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
-
-/** What lists lack to the longest of the eight that a row-wise workgroup has. */
-function idleOf(lengths: readonly number[]): number {
-  let idle = 0;
-  for (let at = 0; at < lengths.length; at += ROW_WISE.rows) {
-    const together = lengths.slice(at, at + ROW_WISE.rows);
-    idle += ROW_WISE.rows * Math.max(...together) - sumOf(together);
-  }
-  return idle;
 }
 
 export function* addIrregular(

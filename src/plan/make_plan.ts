@@ -2,16 +2,17 @@ import type {Acsr, Lines} from '../acsr/index.js';
 import {atOnce, oneOf, refuse, type Sliced} from '../support/index.js';
 import {chooseMatrix, chooseTile, settle} from './configurations.js';
 import {predictMs} from './cost.js';
-import {addDense} from './dense.js';
+import {addDense, denseCounts} from './dense.js';
 import {Draft, EVERY_LINE} from './draft.js';
-import {computedPairs, denseCounts, draftRows, sum} from './draft_rows.js';
+import {computedPairs, sum} from './counts.js';
+import {draftRows} from './draft_rows.js';
 import {TENSORS, type Formats} from './formats.js';
 import {pack} from './format.js';
 import {gridLines, largestOf, lineKinds, asLines} from './lines.js';
 import {partsOf} from './parts.js';
 import {REGULAR, type Implementation, type Kernel, type Plan, type Report, type TileShape, type Tiling} from './plan.js';
 import {CHUNK_PAIRS, isWide, MOST_FEATURES, type Device, type Problem} from './problem.js';
-import {gpuOf} from './reference.js';
+import {gpuOf} from './gpu_of.js';
 import {scratchLayout} from './scratch.js';
 
 /** What a plan may be told beside what it computes. */
@@ -108,7 +109,7 @@ export function planMaskTensor(
 
 export function draftMask(problem: Problem, tile: TileShape): Draft {
   const draft = new Draft(tile);
-  addDense(draft, problem, null, tile.rows, REGULAR, EVERY_LINE);
+  addDense(draft, problem, null, tile, REGULAR, EVERY_LINE);
   return draft;
 }
 

@@ -1,7 +1,7 @@
 import {ceilDiv} from '../support/index.js';
 import type {TileShape} from './plan.js';
 import type {Device} from './problem.js';
-import {gpuOf} from './reference.js';
+import {gpuOf} from './gpu_of.js';
 import {FOURS, ROW_WISE} from './row_wise.js';
 
 /** How the rows of a pass are cut: those of more than `longest` key tiles, into parts of about `part`. */

@@ -2,7 +2,7 @@ import type {Packed} from './format.js';
 import type {Formats} from './formats.js';
 import type {Device, MatrixConfig, Problem} from './problem.js';
 
-/** Which kernel computes: `fused` the tiles that the pattern touches, `dense` all of them. */
+/** Which kernel computes: `fused` the tiles that arithmetic or lists make of a pattern, `dense` those that its mask bits hold. */
 export type Implementation = 'fused' | 'dense';
 
 /** What one workgroup holds: `rows` queries against `keys` keys at a time, on a grid of threadsX × threadsY invocations. */
@@ -88,7 +88,7 @@ export interface PlanCandidate {
 
 /** What a plan amounts to, for people. */
 export interface Report {
-  /** `fused`: only the tiles the pattern touches. `dense`: every tile, the pattern as mask bits. */
+  /** `fused`: only the tiles the pattern touches. `dense`: the pattern as mask bits, all tiles of keys in order that hold any. */
   readonly implementation: Implementation;
   /** Why this implementation, in a sentence. */
   readonly reason: string;

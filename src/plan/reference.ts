@@ -49,25 +49,19 @@ export interface Gpu {
 export const REFERENCE: Gpu = Object.freeze({
   multiprocessors: 132,
   workgroupMemory: 49152,
-  flopsPerMs: Object.freeze({wide: 33e9, narrow: 26e9, low: 19e9, matrix: 220e9, lowMatrix: 120e9}),
+  flopsPerMs: Object.freeze({wide: 33e9, narrow: 25.5e9, low: 17.5e9, matrix: 220e9, lowMatrix: 120e9}),
   partialTile: 1.05,
   bitTile: 1.1,
-  listTile: 1.13,
+  listTile: 1.15,
   matrixListTile: 2,
-  unfilled: 1.25,
-  firstDispatchMs: 0.007,
-  dispatchMs: 0.002,
-  ownRowMs: 100e-9,
-  ownPairMs: 18e-9,
-  ownKeyMs: 34e-9,
+  unfilled: 1.2,
+  firstDispatchMs: 0.006,
+  dispatchMs: 0.006,
+  ownRowMs: 135e-9,
+  ownPairMs: 17e-9,
+  ownKeyMs: 38e-9,
   fourRowMs: 300e-9,
   fourMs: 18e-9,
   idleMs: 4e-9,
   itemMs: 0.004,
 });
-
-/** The reference with what a device says otherwise; undefined says nothing. */
-export const gpuOf = ({gpu}: {readonly gpu?: Partial<Gpu> | undefined}): Gpu =>
-  gpu === undefined
-    ? REFERENCE
-    : {...REFERENCE, ...Object.fromEntries(Object.entries(gpu).filter(([, value]) => value !== undefined))};

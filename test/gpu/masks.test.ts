@@ -71,7 +71,9 @@ describe('on WebGPU, attention by masks that no named pattern says', () => {
 
   it('has the gradients of the oracle', async () => {
     for (const {name, pattern} of drawn) await expectGradients(caseOf(pattern, N, {implementation: 'fused'}), `${name}, fused`);
-    await expectGradients(caseOf(drawn[0]!.pattern, N, {implementation: 'dense'}), `${drawn[0]!.name}, dense`);
+    // Without order, and with tiles that dense leaves out.
+    for (const {name, pattern} of drawn.filter((each) => [drawn[0]!.name, 'bigBird'].includes(each.name)))
+      await expectGradients(caseOf(pattern, N, {implementation: 'dense'}), `${name}, dense`);
   });
 
   it('has the gradients of the oracle for grouped heads and every option', async () => {

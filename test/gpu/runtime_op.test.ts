@@ -196,6 +196,14 @@ describe('sparseAttention on WebGPU', () => {
       SplatError,
       /^bytes of query: found 4294967296, expected at most .*maxStorageBufferBindingSize/,
     );
+    const [wide, mask] = [
+      () => tf.engine().makeTensorFromTensorInfo(backend().makeTensorInfo([1, 1, 2 ** 15, 4], 'float32')),
+      tf.engine().makeTensorFromTensorInfo(backend().makeTensorInfo([2 ** 15, 2 ** 15], 'bool')),
+    ];
+    expect(() => sparseAttention(wide(), wide(), wide(), mask)).toThrowError(
+      SplatError,
+      /^bytes of mask: found 4294967296, expected at most .*maxStorageBufferBindingSize.*Or give the mask 1/,
+    );
     expect(backend().bufferManager.numBytesUsed).toBe(inUse);
   });
 });

@@ -37,7 +37,7 @@ describe('rows without order', () => {
   it('are put in an order in which tiles are dense: the same keys together, tiles of a grid, groups that share keys', () => {
     for (const [name, order, n] of [
       ['swin', 'rows of the same keys together', 4096],
-      ['neighbourhood', 'tiles of a grid 32 wide', N],
+      ['neighbourhood', 'tiles of a grid 64 wide', 4096],
       ['nearest16', 'rows grouped by shared keys', N],
     ] as const) {
       const plan = planOf(name, GPU, n);

@@ -9,7 +9,7 @@ export interface Runnable {
   /** Null where tokens are appended to a cache alone. */
   readonly plan: Work | null;
   readonly launches: readonly Launch[];
-  readonly tail: Pick<Tail, 'pairs'>;
+  readonly tail: Pick<Tail, 'pairs'> & Partial<Pick<Tail, 'maskPairs'>>;
   readonly workBytes: WorkBytes;
 }
 
@@ -29,10 +29,13 @@ export function checkBuffersFit(
   for (const [role, size] of Object.entries(workBytes)) bytes.set(role, size);
   for (const [role, shape] of Object.entries(shapes)) bytes.set(role, bytesOf(shape));
   bytes.set('schedule', 8 * tail.pairs);
+  const split = 'Split the batch, the heads or the queries over several calls.';
+  const {maskPairs = 0} = tail;
   for (const [role, size] of bytes) {
-    for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
-      atMost(`bytes of ${role}`, size, limit, 'Split the batch, the heads or the queries over several calls.');
-    }
+    const packed = role === 'schedule' && maskPairs > 0;
+    const thing = packed ? `bytes of schedule, ${8 * maskPairs} of them bits of mask` : `bytes of ${role}`;
+    const cure = packed || role === 'mask' ? `${split} ${SMALLER_MASK}` : split;
+    for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) atMost(thing, size, limit, cure);
   }
   for (const {program, grid} of launches) {
     host.pipelines.throwIfBroken(program);
@@ -41,10 +44,12 @@ export function checkBuffersFit(
     atMost(`storage buffers of ${program.name}`, storage, 'maxStorageBuffersPerShaderStage', cure);
     atMost(`workgroup bytes of ${program.name}`, program.workgroupBytes, 'maxComputeWorkgroupStorageSize', cure);
     atMost(`invocations of ${program.name}`, program.invocations, 'maxComputeInvocationsPerWorkgroup', cure);
-    const split = 'Split the batch, the heads or the queries over several calls.';
     atMost(`workgroups of ${program.name}`, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', split);
   }
 }
+
+/** A boolean takes 4 bytes, and packed a bit for each key. */
+const SMALLER_MASK = 'Or give the mask 1 on axes along which it repeats, or a pattern in its place.';
 
 /** What a call will take from the pool. */
 export function bytesToAllocate(

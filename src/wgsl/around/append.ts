@@ -1,5 +1,6 @@
 import {columnsIn, converts, type FormatName, type Formats, type OperandName} from '../../plan/index.js';
 import {columnFunctions, columnOf} from './convert.js';
+import {gridIndex, gridOf} from '../text/grid.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS, type FixedParams} from '../text/params.js';
@@ -8,8 +9,6 @@ import {operandAccess, roleOf, rowAccess, type RowAccess} from '../text/row_acce
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 64;
-/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-export const GRID_WIDTH = 32768;
 
 /** What the text of the program depends on. */
 export interface AppendShape {
@@ -61,11 +60,6 @@ export function appendLaunch(program: Program, shape: AppendShape, sizes: Append
 /** Columns of a key or of a value. */
 export const widest = ({headDim, valueDim, formats: {key, value}}: AppendShape): number =>
   Math.max(columnsIn(key, headDim), columnsIn(value, valueDim));
-
-export function gridOf(columns: number, invocations: number, layers: number): Launch['grid'] {
-  const groups = Math.max(1, Math.ceil(columns / invocations));
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), layers];
-}
 
 export const NOTHING = {
   ...{unit: 1, farScale: false, rowKeys: 0},
@@ -148,7 +142,7 @@ export function appendProgram(shape: AppendShape): Program {
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = ${gridIndex(INVOCATIONS)};
 switch group.z {
 `,
       scatter(key, 0),

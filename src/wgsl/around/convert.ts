@@ -1,4 +1,5 @@
 import {convertedOperands, paddedRow, type FormatName, type Formats, type Work} from '../../plan/index.js';
+import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
 import type {Launch, Program} from '../text/program.js';
@@ -6,14 +7,11 @@ import {convertedBytes, operandAccess, roleOf, rowAccess, type RowAccess} from '
 import {lines, list} from '../text/text.js';
 
 const INVOCATIONS = 256;
-/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-const GRID_WIDTH = 32768;
 
 /** The grid of the conversion: a layer for each converted tensor, an invocation for a column. */
 export function convertGrid(plan: Work): Launch['grid'] {
   const bytes = Object.values(convertedBytes(plan));
-  const groups = Math.ceil(Math.max(...bytes) / 16 / INVOCATIONS);
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), bytes.length];
+  return gridOf(Math.max(...bytes) / 16, INVOCATIONS, bytes.length);
 }
 
 /** Converts the operands that are not read as the tensors that they are, the rows padded with zeros. */
@@ -57,7 +55,7 @@ export function convertProgram({problem: {headDim, valueDim}, device, formats}: 
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = ${gridIndex(INVOCATIONS)};
 switch group.z {
 ${lines(...tensors.map(convert))}
 default: {}

@@ -1,5 +1,6 @@
 import {tensorsOf, type AppendShape, type AppendSizes, type AppendTensor} from './append.js';
-import {GRID_WIDTH, gridOf, NOTHING, widest} from './append.js';
+import {NOTHING, widest} from './append.js';
+import {gridIndex, gridOf} from '../text/grid.js';
 import {HELD} from '../text/held.js';
 import {program} from '../text/make_program.js';
 import {packParams, PARAMS} from '../text/params.js';
@@ -54,7 +55,7 @@ export function copyProgram(shape: AppendShape): Program {
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = ${gridIndex(INVOCATIONS)};
 switch group.z {
 `,
       copy(key, 0),

@@ -1,4 +1,5 @@
 import type {Work} from '../../plan/index.js';
+import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {FAR_UNIT, type Features} from '../text/features.js';
 import {hasFarScores} from '../terms/terms.js';
@@ -8,12 +9,9 @@ import {Scoring} from '../tile/scoring.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 256;
-const GRID_WIDTH = 32768;
 
-export function logSumExpGrid({problem: {batch, heads, queryLength}}: Work): Launch['grid'] {
-  const groups = Math.ceil((batch * heads * queryLength) / INVOCATIONS);
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
-}
+export const logSumExpGrid = ({problem: {batch, heads, queryLength}}: Work): Launch['grid'] =>
+  gridOf(batch * heads * queryLength, INVOCATIONS);
 
 /** Natural log-sum-exp of each row from its maximum and sum; minus infinity where a row attends to nothing. */
 export const logSumExpProgram = (features: Features): Program => {
@@ -42,7 +40,7 @@ let ofSink = way != 0.0 && sink.y != 0.0 && sums.x - sink.x <= 1e-6 * abs(sink.x
       `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let row = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let row = ${gridIndex(INVOCATIONS)};
 if (row >= arrayLength(&logSumExp)) { return; }
 let sums = rowSums[row]; // (maximum, sum)
 ${apart === null ? '' : way}

@@ -1,9 +1,10 @@
+import {gridIndex} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
 import type {Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 import {STATES} from '../tile/states.js';
-import {PACK_WIDTH, PACK_INVOCATIONS} from './pack_mask.js';
+import {PACK_INVOCATIONS} from './pack_mask.js';
 
 /** Writes behind the bits of a mask tensor what each tile of `rows` rows and 32 keys holds, so that kernels skip tiles of nothing, and test no bits in full ones. Runs on the grid of `packGrid`. */
 export function maskStatesProgram(rows: number): Program {
@@ -23,7 +24,7 @@ export function maskStatesProgram(rows: number): Program {
       `
 @compute @workgroup_size(${PACK_INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${PACK_WIDTH}u + group.x) * ${PACK_INVOCATIONS}u + lane;
+let index = ${gridIndex(PACK_INVOCATIONS)};
 let perRow = (params.keyLength + 63u) / 64u;
 let maskRows = select(1u, params.queryLength, params.maskStrides.z != 0u);
 let tiles = (maskRows + ${rows - 1}u) / ${rows}u;

@@ -1,17 +1,13 @@
+import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
-import type {Program} from '../text/program.js';
+import type {Launch, Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 
 export const PACK_INVOCATIONS = 64;
-/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-export const PACK_WIDTH = 32768;
 
 /** The grid that writes `pairs` pairs of words, one per invocation. */
-export function packGrid(pairs: number): [number, number, number] {
-  const groups = Math.ceil(pairs / PACK_INVOCATIONS);
-  return [Math.min(groups, PACK_WIDTH), Math.ceil(groups / PACK_WIDTH), 1];
-}
+export const packGrid = (pairs: number): Launch['grid'] => gridOf(pairs, PACK_INVOCATIONS);
 
 /** Packs a boolean tensor (one int32 per element, as tfjs stores it) behind the schedule, 64 keys a pair; four keys a load where rows begin at them. */
 export function packMaskProgram(keysInMask: number): Program {
@@ -31,7 +27,7 @@ export function packMaskProgram(keysInMask: number): Program {
       `
 @compute @workgroup_size(${PACK_INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${PACK_WIDTH}u + group.x) * ${PACK_INVOCATIONS}u + lane;
+let index = ${gridIndex(PACK_INVOCATIONS)};
 if (index >= params.pairs) { return; }
 let perRow = (params.keyLength + 63u) / 64u;
 let row = index / perRow;

@@ -1,5 +1,6 @@
 import {convertedOperands, operandBytes, TENSORS, type Formats, type OperandName, type Work} from '../../plan/index.js';
 import {packedHalves} from './convert.js';
+import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {halves} from '../text/numbers.js';
 import {PARAMS} from '../text/params.js';
@@ -8,8 +9,6 @@ import {rowAccess} from '../text/row_access.js';
 import {lines, list} from '../text/text.js';
 
 const INVOCATIONS = 256;
-/** Workgroups of one row of the dispatch grid: 65,535 is the limit of a dimension. */
-const GRID_WIDTH = 32768;
 
 const ROLES = {query: 'queryRounded', key: 'keyRounded', value: 'valueRounded'} as const satisfies Partial<
   Record<BindingRole, BindingRole>
@@ -30,8 +29,7 @@ export function roundGrid({problem}: Work, formats: Formats): Launch['grid'] {
   const bytes = operandBytes(problem, TENSORS);
   const operands = convertedOperands(formats);
   const elements = operands.map((operand) => bytes[operand] / (elementOf(problem, operand) === 'vec4f' ? 16 : 4));
-  const groups = Math.ceil(Math.max(...elements) / INVOCATIONS);
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), operands.length];
+  return gridOf(Math.max(...elements), INVOCATIONS, operands.length);
 }
 
 const elementOf = ({headDim, valueDim}: Work['problem'], operand: OperandName): string =>
@@ -69,7 +67,7 @@ fn rounded(four: vec4f) -> vec4f { return lower(vec4u(packed(four), 0u, 0u)); }
 
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = ${gridIndex(INVOCATIONS)};
 switch group.z {
 ${lines(...operands.map(round))}
 default: {}

@@ -1,5 +1,5 @@
 import type {Work} from '../../plan/index.js';
-import {ceilDiv} from '../../support/index.js';
+import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
 import type {BindingRole, Launch, Program} from '../text/program.js';
@@ -10,12 +10,8 @@ import {plain, textOf, type Flow} from '../tile/flow.js';
 const INVOCATIONS = 256;
 /** Invocations that share a row. */
 const SHARED = 8;
-const GRID_WIDTH = 32768;
 
-export function rowStatsGrid(rows: number): Launch['grid'] {
-  const groups = ceilDiv(rows, INVOCATIONS / SHARED);
-  return [Math.min(groups, GRID_WIDTH), ceilDiv(groups, GRID_WIDTH), 1];
-}
+export const rowStatsGrid = (rows: number): Launch['grid'] => gridOf(rows, INVOCATIONS / SHARED);
 
 /** What a backward pass needs of each row: (maximum, 1 / sum, D = output · dOutput − dLogSumExp), zeros for rows without keys. */
 export function rowStatsProgram({problem: {valueDim}}: Work, withLogSumExp: boolean): Program {
@@ -48,7 +44,7 @@ export function rowStatsFlow(valueDim: number, withLogSumExp: boolean): readonly
   const parts = {begin: 0, end: INVOCATIONS / 4};
   return [
     plain(`let rows = params.slotBase; // of the share
-let own = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS / SHARED}u + lane / ${SHARED}u;
+let own = ${gridIndex(INVOCATIONS / SHARED, `lane / ${SHARED}u`)};
 let row = min(own, rows - 1u);
 let shareLine = row / params.queryLength;
 let batch = params.firstBatch + shareLine / params.shareHeads;

@@ -1,20 +1,17 @@
+import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
-import type {Program} from '../text/program.js';
+import type {Launch, Program} from '../text/program.js';
 import {lines} from '../text/text.js';
 
 const INVOCATIONS = 256;
-const GRID_WIDTH = 32768;
 
-export function elementGrid(elements: number): [number, number, number] {
-  const groups = Math.max(1, Math.ceil(elements / INVOCATIONS));
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH), 1];
-}
+export const elementGrid = (elements: number): Launch['grid'] => gridOf(elements, INVOCATIONS);
 
 const INDEX = /* wgsl */ `
 @compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-let index = (group.y * ${GRID_WIDTH}u + group.x) * ${INVOCATIONS}u + lane;
+let index = ${gridIndex(INVOCATIONS)};
 `;
 
 /** Zeros for the pairs that nobody visits. */

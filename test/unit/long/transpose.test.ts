@@ -9,7 +9,6 @@ import {
   makePlan,
   pairsByKeys,
   planMaskTensor,
-  REFERENCE,
   REGULAR,
   ROW_WISE,
   type Device,
@@ -20,9 +19,8 @@ import {
   formatsOf,
 } from '../../../src/plan/index.js';
 import {KEY_ITEM, KEY_MERGE, read, readNumber, VISIT} from '../../../src/plan/format.js';
-import {ratesOf} from '../../../src/plan/cost.js';
 import {asLines} from '../../../src/plan/lines.js';
-import {draftRows} from '../../../src/plan/draft_rows.js';
+import {choicesOf, draftRows} from '../../../src/plan/draft_rows.js';
 import {partsOf, WHOLE} from '../../../src/plan/parts.js';
 import {transpose} from '../../../src/plan/transpose.js';
 import {atOnce} from '../../../src/support/index.js';
@@ -174,10 +172,7 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
       const {draft} = atOnce(draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]));
-      const choices = {
-        all: [tile, ROW_WISE],
-        rates: (shape: TileShape, workgroups: number) => ratesOf(shape, problem, REFERENCE, workgroups),
-      };
+      const choices = choicesOf([tile, ROW_WISE], problem, device, 1);
       const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choices, 1));
       const rows = draft.pack({parts: WHOLE});
       for (const results of RESULTS) {
