@@ -1,31 +1,9 @@
 // The GPU process of the browser crashes under a page that computes, and the page comes back by itself: test/gpu_crash/page.ts.
 import assert from 'node:assert/strict';
-import {join} from 'node:path';
-import {build} from 'esbuild';
-import {chromium} from 'playwright-core';
-import {findBrowser} from './browser.mjs';
-import {ROOT} from './steps.mjs';
+import {openPage} from './open_page.mjs';
 
-const {outputFiles} = await build({
-  entryPoints: [join(ROOT, 'test/gpu_crash/page.ts')],
-  bundle: true,
-  format: 'iife',
-  target: 'es2022',
-  write: false,
-  logLevel: 'warning',
-});
-
-const browser = await chromium.launch({...findBrowser(), headless: true});
+const {browser, page} = await openPage('test/gpu_crash/page.ts');
 try {
-  const page = await browser.newPage();
-  // No server: WebGPU only asks that the page come from a local address.
-  await page.route('**/*', (route) => {
-    if (new URL(route.request().url()).pathname === '/page.js') {
-      return route.fulfill({contentType: 'text/javascript', body: outputFiles[0].text});
-    }
-    return route.fulfill({contentType: 'text/html', body: '<!doctype html><title>A crash</title><script src="page.js"></script>'});
-  });
-  await page.goto('http://127.0.0.1/');
   /** @param {number} starts */
   const until = (starts) =>
     page.waitForFunction((count) => window.page && window.page.starts.length >= count, starts, {timeout: 60_000});

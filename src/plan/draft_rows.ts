@@ -81,7 +81,7 @@ interface Choice {
 const SPARSE_TILES = 0.4;
 
 /** Milliseconds that something else must gain over arithmetic, and over dense: it is a kernel of its own to compile, which takes as long as thousands of small calls. */
-const WORTH = {arithmetic: 0.015, dense: 0.005};
+const WORTH = {arithmetic: 0.007, dense: 0.005};
 /** Above this density no list leaves out more than it costs. */
 const DENSE = 0.9;
 /** Dense must be so much faster than what has arithmetic, whose schedule is small. */
