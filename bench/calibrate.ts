@@ -1,6 +1,6 @@
 // `npm run bench:calibrate -- FILE…`: the rates of a GPU, fitted to what `bench:masks --json FILE` measured there.
 import {readFileSync} from 'node:fs';
-import {REFERENCE, type Gpu} from '../src/plan/index.js';
+import {REFERENCE, SOFTWARE, type Gpu} from '../src/plan/index.js';
 import {predicted} from './mask_counts.js';
 import {spearman} from './mask_report.js';
 import type {BenchRecord, MaskRecord} from './records.js';
@@ -35,15 +35,27 @@ export const timedOf = (records: readonly BenchRecord[]): Timed[] =>
 
 const sameKernel = (a: Timed, b: Timed): boolean => a.mask === b.mask && a.n === b.n && a.system === b.system && a.ms === b.ms;
 
+/** Rates that are no times: factors, and floating-point operations in a millisecond. */
+const isTime = (name: string): boolean => name.endsWith('Ms');
+
+/** A GPU that is slower at everything. */
+const slowed = (gpu: Gpu, factor: number): Gpu =>
+  RATES.reduce((slow, {name, get, set}) => {
+    if (isTime(name)) return set(slow, get(slow) * factor);
+    return name.startsWith('flops') ? set(slow, get(slow) / factor) : slow;
+  }, gpu);
+
 /** What a factor of 2 beyond the reference costs, in mean squares of factors of 2 between predicted and measured: rates that hardly count stay. */
 const PULL = 0.002;
 const STEPS = [2, 1.3, 1.1, 1.03, 1.01];
 
 /**
- * The rates with which predictions come nearest to what was measured, by steps along one rate after another. Far misses count by their
+ * The rates with which predictions come nearest to what was measured: the reference as fast as this GPU is in the median, then steps along
+ * one rate after another. Far misses count by their
  * size and not by its square: they are what the model leaves out, and no rate mends that.
  */
-export function fitRates(rows: readonly Timed[], start: Gpu = REFERENCE): Gpu {
+export function fitRates(rows: readonly Timed[], reference: Gpu): Gpu {
+  const start = slowed(reference, median(rows.map(({counted, ms}) => ms / predicted(counted, reference))));
   const loss = (gpu: Gpu): number => {
     const misses = rows.reduce((sum, {counted, ms}) => sum + huber(Math.log2(predicted(counted, gpu) / ms)), 0);
     const pull = RATES.reduce((sum, {get}) => sum + Math.log2(get(gpu) / get(start)) ** 2, 0);
@@ -70,8 +82,8 @@ const FAR = 0.4;
 
 const huber = (miss: number): number => (Math.abs(miss) <= FAR ? miss ** 2 : FAR * (2 * Math.abs(miss) - FAR));
 
-export function calibrationText(system: string, rows: readonly Timed[]): string {
-  const fitted = fitRates(rows);
+export function calibrationText(system: string, rows: readonly Timed[], reference: Gpu = REFERENCE): string {
+  const fitted = fitRates(rows, reference);
   const line = (name: string, gpu: Gpu): string[] => {
     const found = rows.map(({counted}) => predicted(counted, gpu));
     const misses = rows.map(({ms}, i) => Math.abs(Math.log2(found[i]! / ms)));
@@ -83,15 +95,15 @@ export function calibrationText(system: string, rows: readonly Timed[]): string 
   };
   const quality = textTable(
     ['rates', 'Spearman', 'median miss', 'largest'],
-    [line('reference', REFERENCE), line('fitted', fitted)],
+    [line('reference', reference), line('fitted', fitted)],
   );
   const rates = textTable(
     ['rate', 'reference', 'fitted', 'factor'],
     RATES.map(({name, get}) => [
       name,
-      get(REFERENCE).toPrecision(3),
+      get(reference).toPrecision(3),
       get(fitted).toPrecision(3),
-      digits(get(fitted) / get(REFERENCE)),
+      digits(get(fitted) / get(reference)),
     ]),
   );
   const worst = rows
@@ -110,12 +122,15 @@ export function main(files: readonly string[]): number {
     return 2;
   }
   const lines = files.flatMap((file) => readFileSync(file, 'utf8').trim().split('\n'));
-  const rows = timedOf(lines.map((each) => JSON.parse(each) as BenchRecord));
+  const records = lines.map((each) => JSON.parse(each) as BenchRecord);
+  const rows = timedOf(records);
+  const isSoftware = records.some((record) => record.kind === 'run' && record.software);
   for (const system of new Set(rows.map((row) => row.system)))
     console.log(
       calibrationText(
         system,
         rows.filter((row) => row.system === system),
+        isSoftware ? SOFTWARE : REFERENCE,
       ) + '\n',
     );
   return rows.length === 0 ? 1 : 0;

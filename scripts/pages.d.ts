@@ -2,6 +2,7 @@
 import type axe from 'axe-core';
 import type {PageResult} from '../demo/shell/page.js';
 import type {Page} from '../test/gpu_crash/page.js';
+import type {run, Told} from '../test/long_calls/page.js';
 
 declare global {
   interface Window {
@@ -9,6 +10,9 @@ declare global {
     pageResult?: PageResult;
     /** Of test/gpu_crash. */
     page?: Page;
+    /** Of test/long_calls. */
+    run?: typeof run;
+    told?: Told;
     axe: typeof axe;
   }
 }

@@ -60,6 +60,9 @@ export function* draftRows(
 const whatDiffers = ({heads, batch}: Lines): string =>
   heads === 1 ? 'sequences' : batch === 1 ? 'heads' : 'heads of all sequences';
 
+/** Empty passes that a further shape of tiles in a plan must gain: it is a kernel more. */
+const WORTH_KERNEL = 3.3;
+
 /** Shapes to choose from, with what each costs, for rows that so many lines have. */
 export const choicesOf = (all: readonly TileShape[], problem: Problem, device: Device, lines: number): TileChoices => ({
   all,
@@ -68,6 +71,7 @@ export const choicesOf = (all: readonly TileShape[], problem: Problem, device: D
     const {longest} = partsOf(weights, lines, device, shape);
     return weights.some((weight) => weight > longest) ? gpuOf(device).dispatchMs : 0;
   },
+  kernelMs: WORTH_KERNEL * gpuOf(device).firstDispatchMs,
 });
 
 interface Choice {
@@ -80,8 +84,8 @@ interface Choice {
 /** Below this density of its tiles, a pattern is looked at as if it had no arithmetic, to see which is faster. */
 const SPARSE_TILES = 0.4;
 
-/** Milliseconds that something else must gain over arithmetic, and over dense: it is a kernel of its own to compile, which takes as long as thousands of small calls. */
-const WORTH = {arithmetic: 0.007, dense: 0.005};
+/** Empty passes that something else must gain over arithmetic, and over dense: it is a kernel of its own to compile, which takes as long as thousands of small calls. */
+const WORTH = {arithmetic: 1.2, dense: 0.8};
 /** Above this density no list leaves out more than it costs. */
 const DENSE = 0.9;
 /** Dense must be so much faster than what has arithmetic, whose schedule is small. */
@@ -153,7 +157,7 @@ function* draftOne(
       return takeDense('all keys in lists, or row by row', (denseMs * gpu.listTile) / gpu.bitTile);
     const chosen = yield* choose(everyRow(acsr));
     const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-    if (mayBeDense && ms > denseMs - WORTH.dense) {
+    if (mayBeDense && ms > denseMs - WORTH.dense * gpu.firstDispatchMs) {
       // Before it is written out, which takes longer than to look through.
       consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
       return takeDense(`${acsr.nnz} pairs without order where dense computes ${denseTiles} key tiles`, ms);
@@ -168,7 +172,7 @@ function* draftOne(
     if (canList && isRegular && acsr.nnz * lines.length < SPARSE_TILES * sum(best.counts, computedPairs)) {
       const chosen = yield* choose(everyRow(acsr));
       const ms = gpu.firstDispatchMs + chosen.ms * lines.length * onGrid;
-      if (ms < best.ms - WORTH.arithmetic) {
+      if (ms < best.ms - WORTH.arithmetic * gpu.firstDispatchMs) {
         draft.rollback(before);
         yield* addIrregular(draft, chosen, kinds, 0, lines);
         best = measure();
@@ -186,7 +190,10 @@ function* draftOne(
   consider('dense', lines.length * denseTiles * tile.rows * tile.keys, denseMs);
   const tiles = `${visitedText(best.counts, lines.length)} where dense computes ${denseTiles}${sum(best.counts, (each) => each.tiles) === 0 ? ' key tiles' : ''}`;
   const isIrregular = best.counts.some(({listed, pairs}) => listed + pairs > 0);
-  if (best.ms <= (isIrregular ? denseMs - WORTH.dense : TIE * denseMs) && best.bytes <= device.maxBindingBytes)
+  if (
+    best.ms <= (isIrregular ? denseMs - WORTH.dense * gpu.firstDispatchMs : TIE * denseMs) &&
+    best.bytes <= device.maxBindingBytes
+  )
     return {
       implementation: 'fused',
       reason: `computes ${tiles}; predicted ${ratio(denseMs, best.ms)} faster than dense`,

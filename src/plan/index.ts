@@ -24,7 +24,7 @@ export {
 } from './gradient_plan.js';
 export {makePlan, planMaskTensor, planning, type PlanOptions} from './make_plan.js';
 export {gpuOf} from './gpu_of.js';
-export {REFERENCE, type Gpu} from './reference.js';
+export {REFERENCE, SOFTWARE, type Gpu} from './reference.js';
 export {addsInSubgroups, FOUR_BITS, FOURS, isRowWise, ROW_WISE, rowsPerSpan} from './row_wise.js';
 export {mostKeys} from './most_keys.js';
 export {

@@ -39,10 +39,9 @@ export interface TileChoices {
   rates(shape: TileShape, workgroups: number): Rates;
   /** What workgroups of so many trips cost beside, on all lines: where long ones are cut into parts, a dispatch that merges these. */
   mergeMs(weights: readonly number[], shape: TileShape): number;
+  /** What a further shape must gain, on all lines. */
+  readonly kernelMs: number;
 }
-
-/** Milliseconds that a further kernel must gain: what a kernel takes to compile is thousands of small calls. */
-const WORTH_KERNEL = 0.02;
 
 /**
  * Chooses an order of rows, and for each `granule` of them what is predicted to be fastest: a tile computes every pair of its rows and of the keys that
@@ -76,7 +75,7 @@ const WORTH_ORDER = 1.1;
 
 function* chooseTiles(
   bitRows: BitRows,
-  {all: shapes, rates, mergeMs}: TileChoices,
+  {all: shapes, rates, mergeMs, kernelMs}: TileChoices,
   lines: number,
   order: string,
 ): Sliced<Granules> {
@@ -110,7 +109,7 @@ function* chooseTiles(
     const each = mergeMs(weights[index]!, shape) / lines / Math.max(1, costs[index]!.length);
     costs[index] = costs[index]!.map((cost) => cost + each);
   });
-  const {of: chosen, ms} = cheapest(costs, WORTH_KERNEL / lines);
+  const {of: chosen, ms} = cheapest(costs, kernelMs / lines);
   const granules = new Map<TileShape, number[]>();
   chosen.forEach((index, number) => {
     const shape = shapes[index]!;

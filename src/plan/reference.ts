@@ -65,3 +65,24 @@ export const REFERENCE: Gpu = Object.freeze({
   idleMs: 4e-9,
   itemMs: 0.004,
 });
+
+/** Two cores that play GPU: llvmpipe, 2026-11-30 (`bench:calibrate`, masks of 256 and 512 tokens). SwiftShader takes three times as long. */
+export const SOFTWARE: Gpu = Object.freeze({
+  multiprocessors: 1,
+  workgroupMemory: 49152,
+  flopsPerMs: Object.freeze({wide: 4e6, narrow: 4e6, low: 4.5e6, matrix: 4e6, lowMatrix: 4e6}),
+  partialTile: 1.26,
+  bitTile: 1.15,
+  listTile: 1.17,
+  matrixListTile: 2,
+  unfilled: 1,
+  firstDispatchMs: 1.3,
+  dispatchMs: 1.2,
+  ownRowMs: 0.17e-3,
+  ownPairMs: 0.12e-3,
+  ownKeyMs: 0.38e-3,
+  fourRowMs: 0.4e-3,
+  fourMs: 0.07e-3,
+  idleMs: 0.016e-3,
+  itemMs: 0.036,
+});
