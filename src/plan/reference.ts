@@ -60,9 +60,9 @@ export const REFERENCE: Gpu = Object.freeze({
   ownRowMs: 135e-9,
   ownPairMs: 17e-9,
   ownKeyMs: 38e-9,
-  fourRowMs: 300e-9,
-  fourMs: 18e-9,
-  idleMs: 4e-9,
+  fourRowMs: 260e-9,
+  fourMs: 19e-9,
+  idleMs: 5e-9,
   itemMs: 0.004,
 });
 
