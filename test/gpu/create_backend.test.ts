@@ -46,11 +46,10 @@ async function expectRightNumbers(): Promise<void> {
   }
 }
 
-/** What must be granted here: each feature that the adapter has. */
 /** Firefox's compiler cannot, and its own words have to say so. */
 async function canCastHalves(adapter: GPUAdapter): Promise<boolean> {
   const device = await adapter.requestDevice({requiredFeatures: ['shader-f16']});
-  const code = 'enable f16; fn cast(four: vec4f) -> vec2u { return bitcast<vec2u>(vec4<f16>(four)); }';
+  const code = 'enable f16; fn inWords(four: vec4f) -> vec2u { return bitcast<vec2u>(vec4<f16>(four)); }';
   device.pushErrorScope('validation');
   const {messages} = await device.createShaderModule({code}).getCompilationInfo();
   await device.popErrorScope();
@@ -58,6 +57,7 @@ async function canCastHalves(adapter: GPUAdapter): Promise<boolean> {
   return messages.every(({type}) => type !== 'error');
 }
 
+/** What must be granted here: each feature that the adapter has. */
 async function expectTrue(report: BackendReport): Promise<void> {
   const adapter = (await navigator.gpu.requestAdapter({powerPreference: 'high-performance'}))!;
   const {info, features} = adapter;
