@@ -1,4 +1,4 @@
-import type {Counts} from './counts.js';
+import type {CountsOf} from './counts.js';
 import type {Pass, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
 import type {Gpu} from './reference.js';
@@ -19,6 +19,9 @@ export interface Rates {
   fours(rows: number, pairs: number, idle: number): number;
 }
 
+/** What predictions depend on. */
+export type TileSides = Pick<TileShape, 'rows' | 'keys' | 'queries'>;
+
 /** Features of a query, key or value of which the rates of pairs were measured. */
 const FEATURES = 64;
 /** Workgroups that run at once on a multiprocessor, and those that keep it busy: 512 in all do (n = 2,048), 256 do not. */
@@ -29,7 +32,7 @@ const MOST_UNFILLED_ROWS = 32;
 
 /** For tiles of a shape, so many workgroups of them. */
 export function ratesOf(
-  tile: TileShape,
+  tile: TileSides,
   {headDim, valueDim}: Pick<Problem, 'headDim' | 'valueDim'>,
   gpu: Gpu,
   workgroups: number,
@@ -66,7 +69,7 @@ export function tripMs({kinds, tile}: Pick<Pass, 'kinds' | 'tile'>, problem: Pro
 
 /** Predicted milliseconds of what is visited on each of `lines`, by the shape of tiles, in so many dispatches. */
 export function predictMs(
-  all: readonly Counts[],
+  all: readonly CountsOf<TileSides>[],
   lines: number,
   dispatches: number,
   problem: Pick<Problem, 'headDim' | 'valueDim'>,
@@ -78,13 +81,19 @@ export function predictMs(
   return gpu.firstDispatchMs + ((onMatrices ? 2 : 1) * dispatches - 1) * gpu.dispatchMs + lines * work;
 }
 
-/** On each line. */
-const workgroupsOf = ({tile, items, ownRows}: Counts): number => items + ownRows / tile.rows;
+/** By its numbers, for those that `bench:calibrate` reads come from a file. */
+const isFours = ({rows, keys}: TileSides): boolean => rows === FOURS.rows && keys === FOURS.keys;
 
-const workMs = ({tile, tiles, partial, bits, listed, items, ownRows, pairs, distinct, idle}: Counts, rates: Rates): number =>
+/** On each line. */
+const workgroupsOf = ({tile, items, ownRows}: CountsOf<TileSides>): number => items + ownRows / tile.rows;
+
+const workMs = (
+  {tile, tiles, partial, bits, listed, items, ownRows, pairs, distinct, idle}: CountsOf<TileSides>,
+  rates: Rates,
+): number =>
   items * rates.item +
   (tiles - partial - bits - listed) * rates.full +
   partial * rates.partial +
   bits * rates.bits +
   listed * rates.listed +
-  (tile === FOURS ? rates.fours(ownRows, pairs, idle) : rates.ownRows(ownRows, pairs, distinct, idle));
+  (isFours(tile) ? rates.fours(ownRows, pairs, idle) : rates.ownRows(ownRows, pairs, distinct, idle));

@@ -1,8 +1,8 @@
 import type {TileShape} from './plan.js';
 
 /** What visiting the tiles of a draft amounts to, summed over the lines of passes of one shape. */
-export interface Counts {
-  readonly tile: TileShape;
+export interface CountsOf<Tile> {
+  readonly tile: Tile;
   /** Tiles visited, and those that test intervals, bits of affine keys, and bits of listed keys. */
   tiles: number;
   partial: number;
@@ -15,6 +15,8 @@ export interface Counts {
   distinct: number;
   idle: number;
 }
+
+export type Counts = CountsOf<TileShape>;
 
 export const NO_COUNTS: Readonly<Omit<Counts, 'tile'>> = Object.freeze({
   ...{tiles: 0, partial: 0, bits: 0, listed: 0, items: 0},
