@@ -23,6 +23,7 @@ const slow = [
   // With its documentation, whose warnings are errors.
   {name: 'site', command: ['node', 'scripts/start.mjs', '--headless']},
   {name: 'crash of the GPU process', command: ['node', 'scripts/test_gpu_crash.mjs']},
+  {name: 'long calls', command: ['node', 'scripts/test_long_calls.mjs']},
   {name: "tfjs-core's own specs", command: ['node', 'scripts/core_suite.mjs']},
 ];
 results.push(...(await runSteps(slow, 1)));
