@@ -1,6 +1,7 @@
 import {countBits} from '../acsr/index.js';
 import type {Sliced} from '../support/index.js';
 import {keysIn, reordered, type BitRows} from './bit_rows.js';
+import {cuthillMcKee} from './cuthill_mckee.js';
 import {greedyOrder, MOST_STEPS} from './greedy.js';
 
 /** Rows in another order; null where that would take too long to find, as the name then says. */
@@ -10,7 +11,7 @@ interface Order {
 }
 
 /**
- * Orders of rows to try, from the cheapest to find to the dearest: rows may be computed in any, and where neighbours share keys, tiles have fewer.
+ * Orders of rows to try, of two that are as good the first counts: rows may be computed in any, and where neighbours share keys, tiles have fewer.
  * Each is the rows in that order; the caller takes the one that is predicted to be fastest. `pairs`: of the rows. Nothing is yielded where a slice of the work may end.
  */
 export function* orders(rows: BitRows, pairs: number): Iterable<Order | undefined> {
@@ -31,6 +32,9 @@ export function* orders(rows: BitRows, pairs: number): Iterable<Order | undefine
   if (typeof greedy === 'number')
     yield {name: `${name}: not tried, it takes ${Math.round(greedy)} steps or more, and ${MOST_STEPS} are allowed`, rows: null};
   else if (greedy !== null) yield {name, rows: reordered(rows, greedy)};
+  yield;
+  const band = yield* cuthillMcKee(rows);
+  if (band !== null) yield {name: 'rows in the order of a band', rows: reordered(rows, band)};
 }
 
 /** Rows that are put into classes in one slice. */
