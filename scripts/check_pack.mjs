@@ -21,7 +21,7 @@ const PROSE = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECUR
  */
 const isDocument = (path) => /^(docs|demo)[/]/.test(path);
 /** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
-const MOST_SCRIPT_BYTES = 75_000;
+const MOST_SCRIPT_BYTES = 80_000;
 /** Developers download the package; a third of it is the map that shows them the sources, a third pages and a picture. */
 const MOST_PACKAGE_BYTES = 1_638_400;
 

@@ -58,7 +58,7 @@ export interface Cutting {
 }
 
 /** Where a draft stood: see `rollback`. */
-interface Mark {
+export interface Mark {
   readonly lengths: readonly number[];
   readonly passes: readonly {readonly pass: DraftPass; readonly groups: readonly number[]}[];
 }

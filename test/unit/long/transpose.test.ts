@@ -20,7 +20,8 @@ import {
 } from '../../../src/plan/index.js';
 import {KEY_ITEM, KEY_MERGE, read, readNumber, VISIT} from '../../../src/plan/format.js';
 import {asLines} from '../../../src/plan/lines.js';
-import {choicesOf, draftRows} from '../../../src/plan/draft_rows.js';
+import {choicesOf} from '../../../src/plan/choose_tiling.js';
+import {draftRows} from '../../../src/plan/draft_rows.js';
 import {partsOf, WHOLE} from '../../../src/plan/parts.js';
 import {transpose} from '../../../src/plan/transpose.js';
 import {atOnce} from '../../../src/support/index.js';
