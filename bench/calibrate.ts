@@ -121,8 +121,17 @@ export function main(files: readonly string[]): number {
     console.error('npm run bench:calibrate -- FILE…\n  files that npm run bench:masks -- --json FILE has written');
     return 2;
   }
-  const lines = files.flatMap((file) => readFileSync(file, 'utf8').trim().split('\n'));
-  const records = lines.map((each) => JSON.parse(each) as BenchRecord);
+  const records = files.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((each) => JSON.parse(each) as BenchRecord),
+  );
+  const devices = new Set(records.flatMap((record) => (record.kind === 'run' ? [record.device] : [])));
+  if (devices.size > 1) {
+    console.error(`The files are of ${devices.size} devices: ${[...devices].join('; ')}. Fit one at a time.`);
+    return 2;
+  }
   const rows = timedOf(records);
   const isSoftware = records.some((record) => record.kind === 'run' && record.software);
   for (const system of new Set(rows.map((row) => row.system)))

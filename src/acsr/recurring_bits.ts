@@ -24,13 +24,18 @@ export function recurringBits(node: PlainNode, shape: ResolvedShape): Acsr | nul
   for (let row = 0; row < period; row++)
     nnz += countBits(words.subarray(row * perRow, (row + 1) * perRow)) * (Math.floor((queryLength - 1 - row) / period) + 1);
   const repeated = {words, period};
-  let bits: Uint32Array | undefined;
+  let written: WeakRef<Uint32Array> | undefined;
   const none = new Int32Array(0);
   return Object.freeze({
     ...{queryLength, keyLength, nnz, rowRuns: new Int32Array(queryLength + 1), start: none, stride: none, count: none},
     irregularRows: Int32Array.from({length: queryLength}, (_, query) => query),
+    // Kept for as long as somebody reads them alone: who caches these rows counts one period.
     get bits() {
-      return (bits ??= repeatBits(repeated, queryLength));
+      const known = written?.deref();
+      if (known !== undefined) return known;
+      const bits = repeatBits(repeated, queryLength);
+      written = new WeakRef(bits);
+      return bits;
     },
     recurringBits: Object.freeze(repeated),
   });

@@ -1,5 +1,5 @@
 import {onesIn, paintKeys, type Acsr} from '../acsr/index.js';
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, WordHash} from '../support/index.js';
 import {toWords} from './bits.js';
 import type {Draft} from './draft.js';
 import type {IntList} from './format.js';
@@ -121,4 +121,15 @@ function appendNumbers(list: IntList, numbers: Int32Array): number {
   list.data.set(numbers, at);
   if (numbers.length % 2 === 1) list.data[at + numbers.length] = 0;
   return at / 2;
+}
+
+/** A name of the rows: those of equal masks have the same. */
+export function hashRows({words, wordsPerRow}: BitRows): string {
+  const hash = new WordHash();
+  for (let at = 0; at < words.length; at++) {
+    if (words[at] === 0) continue;
+    hash.add(at);
+    hash.add(words[at]!);
+  }
+  return `${words.length} ${wordsPerRow} ${hash}`;
 }

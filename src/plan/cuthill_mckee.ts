@@ -1,5 +1,5 @@
 import {countBits} from '../acsr/index.js';
-import type {Sliced} from '../support/index.js';
+import {Lru, type Sliced} from '../support/index.js';
 import {keysIn, type BitRows} from './bit_rows.js';
 
 /** A band has many levels: pairs without one reach all rows in two or three. */
@@ -11,7 +11,15 @@ const VISITED = 256;
  * Rows breadth first, each near those that attend to it, those of few keys first (Cuthill and McKee, 1969): where rows and keys are the same tokens, which
  * lie on a line or in a band if put right, that puts them right, in a time that grows with the pairs alone. Null where there is no such band.
  */
-export function* cuthillMcKee({rows, words, wordsPerRow}: BitRows): Sliced<readonly number[] | null> {
+export function* cuthillMcKee(rows: BitRows, key: string): Sliced<readonly number[] | null> {
+  const known = searched.get(key);
+  return known !== undefined ? known : searched.set(key, yield* search(rows));
+}
+
+/** For layers of other features, by the hash of the rows. */
+const searched = new Lru<string, readonly number[] | null>({entries: 64});
+
+function* search({rows, words, wordsPerRow}: BitRows): Sliced<readonly number[] | null> {
   const indexOf = new Int32Array(32 * wordsPerRow).fill(-1);
   rows.forEach((row, index) => {
     if (row < indexOf.length) indexOf[row] = index;

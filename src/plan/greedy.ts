@@ -1,4 +1,4 @@
-import {Lru, WordHash, type Sliced} from '../support/index.js';
+import {Lru, type Sliced} from '../support/index.js';
 import {keysIn, type BitRows} from './bit_rows.js';
 
 /** Rows of a group. */
@@ -20,11 +20,11 @@ export function* greedyOrder(
   rows: BitRows,
   classes: readonly number[][],
   pairs: number,
+  key: string,
 ): Sliced<readonly number[] | number | null> {
   // If all keys have as many rows, which takes the fewest steps, and classes as many rows.
   const fewest = (pairs / (32 * rows.wordsPerRow)) * pairs * (classes.length / rows.rows.length) ** 2;
   if (fewest > MOST_STEPS) return fewest;
-  const key = hashRows(rows);
   const known = searched.get(key);
   if (known !== undefined) return known;
   const search = new Search(rows, classes);
@@ -36,16 +36,6 @@ export function* greedyOrder(
 
 /** What searches found: layers that differ in their features alone have the same rows, and so has a forward pass that is trained. */
 const searched = new Lru<string, readonly number[] | null>({entries: 64});
-
-function hashRows({words, wordsPerRow}: BitRows): string {
-  const hash = new WordHash();
-  for (let at = 0; at < words.length; at++) {
-    if (words[at] === 0) continue;
-    hash.add(at);
-    hash.add(words[at]!);
-  }
-  return `${words.length} ${wordsPerRow} ${hash}`;
-}
 
 class Search {
   /** Keys of each class, one after another, and where those of each begin; the same the other way round. */

@@ -1,6 +1,6 @@
 import {countBits} from '../acsr/index.js';
 import type {Sliced} from '../support/index.js';
-import {keysIn, reordered, type BitRows} from './bit_rows.js';
+import {hashRows, keysIn, reordered, type BitRows} from './bit_rows.js';
 import {cuthillMcKee} from './cuthill_mckee.js';
 import {greedyOrder, MOST_STEPS} from './greedy.js';
 
@@ -16,6 +16,8 @@ interface Order {
  */
 export function* orders(rows: BitRows, pairs: number): Iterable<Order | undefined> {
   if (rows.rows.length < 16) return;
+  const key = hashRows(rows);
+  yield;
   const classes = yield* classesOf(rows);
   yield;
   const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
@@ -27,13 +29,13 @@ export function* orders(rows: BitRows, pairs: number): Iterable<Order | undefine
   const width = gridWidth(rows);
   if (width !== null) yield {name: `tiles of a grid ${width} wide`, rows: reordered(rows, gridOrder(rows.rows.length, width))};
   yield;
-  const greedy = yield* greedyOrder(rows, classes, pairs);
+  const greedy = yield* greedyOrder(rows, classes, pairs, key);
   const name = 'rows grouped by shared keys';
   if (typeof greedy === 'number')
     yield {name: `${name}: not tried, it takes ${Math.round(greedy)} steps or more, and ${MOST_STEPS} are allowed`, rows: null};
   else if (greedy !== null) yield {name, rows: reordered(rows, greedy)};
   yield;
-  const band = yield* cuthillMcKee(rows);
+  const band = yield* cuthillMcKee(rows, key);
   if (band !== null) yield {name: 'rows in the order of a band', rows: reordered(rows, band)};
 }
 

@@ -46,10 +46,11 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   passes.forEach((pass, index) => {
     const keeps = index < passes.length - 1 || aux !== undefined;
     const flags = (pass.continues ? CONTINUES : 0) | (keeps ? KEEPS_SUM : 0);
-    for (const program of attendPrograms(plan, features, pass)) launches.push(...over(program, 'items', pass, lines, flags));
+    for (const [number, program] of attendPrograms(plan, features, pass).entries())
+      launches.push(...over(program, 'items', pass, lines, flags, {repairs: number > 0}));
     const own = {...plan, tile: pass.tile};
     if (pass.mergeEnd > pass.mergeBegin)
-      launches.push(...over(mergeProgram(own, features, pass.kinds), 'merges', pass, lines, flags, mergeGroups(own)));
+      launches.push(...over(mergeProgram(own, features, pass.kinds), 'merges', pass, lines, flags, {groups: mergeGroups(own)}));
   });
   if (aux === 'logSumExp') launches.push(one(logSumExpProgram(features), logSumExpGrid(plan)));
   return Object.freeze(launches);

@@ -58,7 +58,7 @@ export function generateStep(plan: Work, {features: asked, held}: DecodeOptions)
   const launches = [...copyLaunches(shape, sizes, held), appendLaunch(append, shape, sizes)];
   if (gather !== null) launches.push(one(gather, gatherGrid(tail)));
   launches.push(...over(attend, 'items', pass, lines, 0));
-  launches.push(...over(merge, 'merges', pass, lines, 0, mergeGroups(plan)));
+  launches.push(...over(merge, 'merges', pass, lines, 0, {groups: mergeGroups(plan)}));
   const queries = shape.queries && {[roleOf('query', formats)]: operandBytes(problem, formats).query};
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const slots = pass.slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(pass.slots));

@@ -131,7 +131,9 @@ class Writer {
     for (const pass of this.plan.rows.passes) {
       this.push(...over(program(pass), 'items', pass, lines, flagsOf(pass)));
       const of = {kinds: pass.kinds, size: pass.tile.rows};
-      this.push(...over(sumProgram({...records, ...of}), 'merges', pass, lines, flagsOf(pass), sumGroups({...records, ...of})));
+      this.push(
+        ...over(sumProgram({...records, ...of}), 'merges', pass, lines, flagsOf(pass), {groups: sumGroups({...records, ...of})}),
+      );
     }
   }
 
@@ -151,14 +153,9 @@ class Writer {
       const of = {kinds: pass.kinds, size: pass.tile.rows};
       this.push(...over(program(pass), 'keyItems', pass, [share.heads, share.batches], flagsOf(pass)));
       this.push(
-        ...sums(
-          sumProgram({...records, ...of}),
-          'keyMerges',
-          pass,
-          keyLines,
-          flagsOf(pass) | again,
-          sumGroups({...records, ...of}),
-        ),
+        ...sums(sumProgram({...records, ...of}), 'keyMerges', pass, keyLines, flagsOf(pass) | again, {
+          groups: sumGroups({...records, ...of}),
+        }),
       );
     }
   }

@@ -11,9 +11,16 @@ export interface Launcher {
   one(program: Program, grid: Launch['grid']): Launch;
   /**
    * The dispatches over the items or the merges of a pass: as many as they take, none where there are none. `lines` are heads and
-   * sequences, those on the grid unless items name theirs; `groups` the workgroups of a record.
+   * sequences, those on the grid unless items name theirs.
    */
-  over(program: Program, of: Range['of'], pass: Pass, lines: GridLines, flags: number, groups?: number): Launch[];
+  over(program: Program, of: Range['of'], pass: Pass, lines: GridLines, flags: number, how?: How): Launch[];
+}
+
+export interface How {
+  /** Workgroups of a record. Default 1. */
+  readonly groups?: number;
+  /** It goes over the items only to see that there is nothing to do, mostly: its time counts for nothing. Default false. */
+  readonly repairs?: boolean;
 }
 
 export type GridLines = readonly [heads: number, batch: number];
@@ -83,7 +90,7 @@ export function launcher(
       packParams({...shared, ...own}, layout === undefined ? call : {...call, layout}, fields(call), kept(call));
   return {
     one: (program, grid) => Object.freeze({program, grid: Object.freeze(grid), params: paramsFor({})}),
-    over: (program, of, pass, lines, flags, groups = 1) => {
+    over: (program, of, pass, lines, flags, {groups = 1, repairs = false} = {}) => {
       const {kinds, itemBegin, itemEnd, mergeBegin, mergeEnd, slots} = pass;
       const areItems = of === 'items' || of === 'keyItems';
       const x = kinds.heads === 'grid' ? lines[0] : 1;
@@ -102,27 +109,22 @@ export function launcher(
         const weight = areItems ? sumOf(weights, begin, end) : null;
         return {
           grid: Object.freeze(itemsFirst ? ([end - begin, x, z] as const) : ([x, (end - begin) * groups, z] as const)),
-          range: Object.freeze({of, begin, end, weight, ms: trip * (weight ?? 0)}),
+          range: Object.freeze({of, begin, end, weight, ms: repairs ? 0 : trip * (weight ?? 0)}),
           params: paramsFor(own),
+          cut: (ms) => cut(begin, end, ms),
         };
       };
       const cut = (begin: number, end: number, ms: number): LaunchPart[] =>
         rangesOf(begin, end, most, (item) => trip * (areItems ? weights[item]! : 0), ms).map(([from, to]) => part(from, to));
       const [begin, end] = areItems ? [itemBegin, itemEnd] : [mergeBegin, mergeEnd];
-      return cut(begin, end, Infinity).map((each) =>
-        Object.freeze({program, ...each, cut: (ms: number) => cut(each.range.begin, each.range.end, ms)}),
-      );
+      return cut(begin, end, Infinity).map((each) => Object.freeze({program, ...each}));
     },
   };
 }
 
 /** Launches that are each predicted to take at most `ms`, or go over one item. */
 export const cutLaunches = (launches: readonly Launch[], ms: number): readonly Launch[] =>
-  launches.flatMap((launch) =>
-    launch.cut === undefined || launch.range!.ms <= ms
-      ? [launch]
-      : launch.cut(ms).map((part) => Object.freeze({...launch, ...part})),
-  );
+  launches.flatMap((launch) => launch.cut?.(ms).map((part) => Object.freeze({...launch, ...part})) ?? [launch]);
 
 /** Ranges of at most `most` records, which is what one dimension of a grid takes, that cost at most `ms` together or are alone. */
 function rangesOf(

@@ -121,18 +121,27 @@ describe('dispatches of a plan', () => {
               for (const {range} of launches)
                 if (range !== undefined) expect(range.ms <= ms || range.end - range.begin === 1).toBeTrue();
               expect(msOf(launches)).toBeCloseTo(msOf(compiled.launches), 9);
-              expect(launches.filter(({instead}) => instead === undefined).length > 0).toBe(
-                compiled.launches.some(({instead}) => instead === undefined),
-              );
+              const bound = (all: readonly Launch[], key: string): unknown[] =>
+                all.filter(({program}) => program.key === key).map(({instead}) => instead);
+              for (const {program, instead} of compiled.launches)
+                for (const each of bound(launches, program.key)) expect(each).toEqual(instead);
+              // Cut again, each part goes over what it had.
+              checkLaunches({...compiled, launches: Object.freeze(cutLaunches(launches, ms / 3))});
             }
-          expect(cutLaunches(forward.launches, Infinity)).toEqual(forward.launches);
+          expect(cutLaunches(forward.launches, Infinity).map(({range}) => range)).toEqual(forward.launches.map(({range}) => range));
         }
   });
 
   it('are predicted to take together what their plan is', () => {
     const problem = problemFor({queryLength: 4096, keyLength: 4096, queryOffset: 0}, {heads: 8, headDim: 64});
-    for (const pattern of [causal(), slidingWindow({left: 256}), globalTokens(3), randomMask(4096, 4096, 0.01, 7)]) {
-      const {plan, launches} = compile(pattern, problem, CORE_DEVICE);
+    for (const [pattern, device] of [
+      ...[causal(), slidingWindow({left: 256}), globalTokens(3), randomMask(4096, 4096, 0.01, 7)].map(
+        (each) => [each, CORE_DEVICE] as const,
+      ),
+      // The repair of tensor cores goes over all items once more, and mostly finds nothing to do.
+      [causal(), featuredDevice(MATRIX_16)] as const,
+    ]) {
+      const {plan, launches} = compile(pattern, problem, device, {precision: device === CORE_DEVICE ? 'float32' : 'float16'});
       const share = msOf(launches) / plan.costMs;
       // Without what a dispatch and an item cost. Of rows one by one the longest of eight counts.
       expect(share).withContext(pattern.toString().slice(0, 40)).toBeGreaterThan(0.5);

@@ -36,18 +36,20 @@ describe('the pace of a device', () => {
     expect(new Pace(queue, true).most).toBe(250 / 4);
   });
 
-  it('follows what long calls took, in steps of two', async () => {
+  it('follows what long calls took, in steps of two, and no faster than fourfold', async () => {
     const pace = new Pace(queue, false);
-    await work(pace, 8, 9);
+    await work(pace, 80, 90);
+    expect(pace.most).toBe(250 / 8);
+    for (let call = 0; call < 3; call++) await work(pace, 80, 90);
     expect(pace.most).toBe(250 / 2);
-    for (let call = 0; call < 4; call++) await work(pace, 8, 700);
+    for (let call = 0; call < 4; call++) await work(pace, 80, 7000);
     expect(pace.most).toBe(250 / 128);
   });
 
   it('takes the shortest of four, for others may have used the device', async () => {
     const pace = new Pace(queue, false);
-    for (const took of [10, 5000, 5000, 5000]) await work(pace, 10, took);
-    expect(pace.most).toBe(250);
+    for (const took of [80, 5000, 5000, 5000]) await work(pace, 10, took);
+    expect(pace.most).toBe(250 / 8);
     await work(pace, 10, 4000);
     expect(pace.most).toBe(250 / 512);
   });
@@ -56,25 +58,60 @@ describe('the pace of a device', () => {
     const pace = new Pace(queue, false);
     pace.submitted(10);
     pace.submitted(30);
-    now += 160;
+    now += 640;
     await finish();
     // The second is told at once after the first: it did not take 0 ms.
     await finish();
-    expect(pace.most).toBe(250 / 4);
+    expect(pace.most).toBe(250 / 16);
   });
 
   it('learns while work goes on without end', async () => {
     const pace = new Pace(queue, false);
-    for (let call = 0; call < 3; call++) pace.submitted(10);
+    for (let call = 0; call < 5; call++) pace.submitted(10);
     now += 1500;
     await finish();
     expect(pace.most).toBe(250 / 32);
     now += 1000;
     await finish();
     expect(pace.most).toBe(250 / 128);
-    now += 100;
+    now += 2100;
     await finish();
-    expect(pace.most).toBe(250 / 16);
+    expect(pace.most).toBe(250 / 128);
+    now += 2100;
+    for (let call = 0; call < 2; call++) await finish();
+    expect(pace.most).toBe(250 / 128);
+  });
+
+  it('takes a page that stood still for no fast device', async () => {
+    const pace = new Pace(queue, false);
+    for (let call = 0; call < 3; call++) pace.submitted(10);
+    now += 3000;
+    for (let call = 0; call < 3; call++) {
+      await finish();
+      now += 0.01;
+    }
+    expect(pace.most).toBe(250 / 512);
+  });
+
+  it('learns nothing from no work, from a clock that stands still and from what is refused', async () => {
+    const pace = new Pace(queue, false);
+    await work(pace, 0, 3000);
+    await work(pace, 100, 0);
+    await work(pace, 100, 9);
+    expect(pace.most).toBe(250 / 32);
+    queue.onSubmittedWorkDone = () => Promise.reject(new Error('the device is lost'));
+    pace.submitted(10);
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    expect(pace.most).toBe(250 / 32);
+  });
+
+  it('is found out again after a guess that was much too fast', async () => {
+    const pace = new Pace(queue, false);
+    for (let call = 0; call < 20; call++) await work(pace, 1000, 11);
+    expect(pace.most).toBe(2000);
+    expect(pace.isLong(31)).toBeTrue();
+    for (let call = 0; call < 4; call++) await work(pace, 31, 3100);
+    expect(pace.most).toBe(250 / 128);
   });
 
   it('follows the flag, and finds nothing long where it is Infinity', () => {

@@ -16,7 +16,7 @@ import {
   type Problem,
 } from '../../pure.js';
 import {hash, keyOf, Lru} from '../../support/index.js';
-import {inSlices} from '../host/in_slices.js';
+import {keptInSlices} from '../host/in_slices.js';
 
 const MAX_PLANS = 64;
 /** Patterns of any size cache well in this; a dense plan of n = 16384 alone takes 32 MiB of mask bits. */
@@ -36,22 +36,11 @@ export function compiledPlan(...request: PlanRequest): Compiled {
   return plans.get(key) ?? plans.set(key, compile(...request));
 }
 
-/** Plans that are being made. */
 const coming = new Map<string, Promise<Compiled>>();
 
-/** The same in slices, between which the page has its turn; who asks for a plan that is being made waits for that. */
-export async function planInSlices(...request: PlanRequest): Promise<Compiled> {
-  const key = planKey(request);
-  const known = plans.get(key) ?? coming.get(key);
-  if (known !== undefined) return known;
-  const plan = inSlices(compiling(...request));
-  coming.set(key, plan);
-  try {
-    return plans.set(key, await plan);
-  } finally {
-    coming.delete(key);
-  }
-}
+/** The same in slices, between which the page has its turn. */
+export const planInSlices = (...request: PlanRequest): Promise<Compiled> =>
+  keptInSlices(plans, coming, planKey(request), () => compiling(...request));
 
 /** The same for a mask tensor. */
 export function compiledMaskTensor(

@@ -46,7 +46,7 @@ export class Host {
   /** Of `device.adapterInfo` where the browser has it, else from tfjs. */
   readonly adapter: AdapterWords;
   limits: Device;
-  readonly pace: Pace;
+  pace: Pace;
   pipelines: Pipelines;
   residents = this.#noResidents();
   /** Plans the device refused. */

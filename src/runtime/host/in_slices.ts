@@ -13,3 +13,29 @@ export async function inSlices<T>(work: Sliced<T>): Promise<T> {
     end = performance.now() + SLICE_MS;
   }
 }
+
+/** What is made once, in slices, and kept by name. */
+export interface Kept<T> {
+  get(name: string): T | undefined;
+  set(name: string, made: T): T;
+}
+
+/** The same, kept; who asks for what is being made waits for that. `coming`: what is being made. */
+export async function keptInSlices<T>(
+  kept: Kept<T>,
+  coming: Map<string, Promise<T>>,
+  name: string,
+  work: () => Sliced<T>,
+): Promise<T> {
+  const known = kept.get(name) ?? coming.get(name);
+  if (known !== undefined) return known;
+  const making = inSlices(work());
+  coming.set(name, making);
+  try {
+    const made = await making;
+    // A call that could not wait may have made it meanwhile, and has it in use.
+    return kept.get(name) ?? kept.set(name, made);
+  } finally {
+    coming.delete(name);
+  }
+}

@@ -11,9 +11,9 @@ import {
   type ScoreSums,
   type TermRole,
 } from '../../pure.js';
-import {keyOf} from '../../support/index.js';
+import {keyOf, Lru} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
-import {inSlices} from '../host/in_slices.js';
+import {keptInSlices} from '../host/in_slices.js';
 import type {DenseOptions, HeadedInputs} from '../terms/part.js';
 import type {BackwardScores, CallTerm} from '../terms/term.js';
 import {seenBefore, termsBrought} from '../terms/terms.js';
@@ -30,32 +30,34 @@ export type GradientInputs = {readonly [Role in keyof CallTensors]: Tensor} & {
   readonly dLogSumExp?: Tensor;
 };
 
-const backward = new WeakMap<Compiled, Map<string, CompiledGradients>>();
+/** The backward passes of a plan by their options, with what is being made in slices. */
+interface Variants {
+  readonly known: Lru<string, CompiledGradients>;
+  readonly coming: Map<string, Promise<CompiledGradients>>;
+}
+
+const backward = new WeakMap<Compiled, Variants>();
+/** Of the log-sum-exp given or not, and gradients of a bias of a few shapes. */
+const MAX_VARIANTS = 16;
 
 /** Compiled on the first backward pass of a plan: what is never trained is never planned for it. */
 export function gradientsOf(compiled: Compiled, dLogSumExp: boolean, sums?: ScoreSums): CompiledGradients {
-  const {variants, name} = variantsOf(compiled, dLogSumExp, sums);
-  let gradients = variants.get(name);
-  if (gradients === undefined) variants.set(name, (gradients = compileGradients(compiled, dLogSumExp, sums)));
-  return gradients;
+  const {known} = variantsOf(compiled);
+  const name = keyOf({dLogSumExp, sums});
+  return known.get(name) ?? known.set(name, compileGradients(compiled, dLogSumExp, sums));
 }
 
 /** The same, with turns for the page between slices of the planning. */
-export async function gradientsInSlices(compiled: Compiled, dLogSumExp: boolean): Promise<CompiledGradients> {
-  const {variants, name} = variantsOf(compiled, dLogSumExp);
-  const gradients = variants.get(name) ?? (await inSlices(compilingGradients(compiled, dLogSumExp)));
-  variants.set(name, gradients);
-  return gradients;
+export function gradientsInSlices(compiled: Compiled, dLogSumExp: boolean): Promise<CompiledGradients> {
+  const {known, coming} = variantsOf(compiled);
+  const name = keyOf({dLogSumExp, sums: undefined});
+  return keptInSlices(known, coming, name, () => compilingGradients(compiled, dLogSumExp));
 }
 
-function variantsOf(
-  compiled: Compiled,
-  dLogSumExp: boolean,
-  sums?: ScoreSums,
-): {readonly variants: Map<string, CompiledGradients>; readonly name: string} {
+function variantsOf(compiled: Compiled): Variants {
   let variants = backward.get(compiled);
-  if (variants === undefined) backward.set(compiled, (variants = new Map()));
-  return {variants, name: keyOf({dLogSumExp, sums})};
+  if (variants === undefined) backward.set(compiled, (variants = {known: new Lru({entries: MAX_VARIANTS}), coming: new Map()}));
+  return variants;
 }
 
 type Gradients = Partial<Record<keyof CallTensors, () => Tensor>>;

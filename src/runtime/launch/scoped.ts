@@ -1,5 +1,5 @@
 import type {SplatError} from '../../support/index.js';
-import type {Launch} from '../../pure.js';
+import type {Launch, Program} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import {refusedProgram, withComplaints} from '../host/refused_program.js';
 
@@ -8,7 +8,7 @@ import {refusedProgram, withComplaints} from '../host/refused_program.js';
  * logged then, and the plan and its new pipelines throw from their next use on. Without this tfjs would go on with old memory as results.
  */
 export function scoped(host: Host, runs: object, launches: readonly Launch[], encode: () => void): void {
-  const fresh = launches.map(({program}) => program).filter((program) => !host.pipelines.has(program));
+  const fresh = [...programsOf(launches)].filter((program) => !host.pipelines.has(program));
   host.flush();
   host.device.pushErrorScope('validation');
   try {
@@ -35,4 +35,7 @@ export function scoped(host: Host, runs: object, launches: readonly Launch[], en
   }
 }
 
-export const namesOf = (launches: readonly Launch[]): string => launches.map(({program}) => program.name).join(', ');
+/** Each program once, however often it is launched. */
+export const namesOf = (launches: readonly Launch[]): string => [...programsOf(launches)].map(({name}) => name).join(', ');
+
+const programsOf = (launches: readonly Launch[]): ReadonlySet<Program> => new Set(launches.map(({program}) => program));

@@ -27,7 +27,12 @@ export function encodeInTurns(
   host.flush();
   for (let from = 0, to: number; from < launches.length; from = to) {
     let ms = msOf([launches[from]!]);
-    for (to = from + 1; to < launches.length && ms + msOf([launches[to]!]) <= pace.most; to++) ms += msOf([launches[to]!]);
+    for (to = from + 1; to < launches.length; to++) {
+      const next = msOf([launches[to]!]);
+      // What takes no time of its own goes with what does.
+      if (ms > 0 && next > 0 && ms + next > pace.most) break;
+      ms += next;
+    }
     host.encode(dispatches.slice(from, to), touched);
     host.flush();
     pace.submitted(ms);

@@ -63,7 +63,7 @@ export interface Range {
   readonly end: number;
   /** Tiles that the items visit, on each line of the grid; null for merges. */
   readonly weight: number | null;
-  /** Predicted milliseconds of them on all lines, on the GPU of the plan's device when it has nothing else to do. 0 for merges. */
+  /** Predicted milliseconds of them on all lines, on the GPU of the plan's device when it has nothing else to do. 0 for merges, and for what repairs the few rows that need it. */
   readonly ms: number;
 }
 
@@ -82,7 +82,7 @@ export interface Launch {
 }
 
 /** What differs between launches over parts of a range. */
-export type LaunchPart = Required<Pick<Launch, 'grid' | 'range' | 'params'>>;
+export type LaunchPart = Required<Pick<Launch, 'grid' | 'range' | 'params' | 'cut'>>;
 
 /** Where heads stand in the shape of a tensor: [batch, heads, length, dim] or [batch, length, heads, dim]. */
 export type Layout = 'bhld' | 'blhd';
