@@ -68,6 +68,7 @@ export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
       writeTo(from);
       const bits = irregular.rows;
       writeTo(from + 2 * steady.period);
+      // Rows that stayed bits have no runs to go on with.
       if (irregular.rows > bits) continue;
       nnz += runs.goOn(rowRuns, query, to, steady.period);
       query = to + 1;
