@@ -29,13 +29,7 @@ export async function runProgram<const Roles extends readonly BindingRole[]>(
     let pipeline = pipelines.get(program.key);
     if (pipeline === undefined) {
       const module = device.createShaderModule({code: program.code});
-      // Not 'auto', which leaves out what a program binds and does not read.
-      const entries = program.bindings.map((role, binding): GPUBindGroupLayoutEntry => {
-        const type = role === 'params' ? 'uniform' : program.writes.includes(role) ? 'storage' : 'read-only-storage';
-        return {binding, visibility: GPUShaderStage.COMPUTE, buffer: {type}};
-      });
-      const layout = device.createPipelineLayout({bindGroupLayouts: [device.createBindGroupLayout({entries})]});
-      pipeline = await device.createComputePipelineAsync({layout, compute: {module, entryPoint: 'main'}});
+      pipeline = await device.createComputePipelineAsync({layout: 'auto', compute: {module, entryPoint: 'main'}});
       pipelines.set(program.key, pipeline);
     }
     const uniform = params(call);
