@@ -4,7 +4,6 @@ import {ceilDiv} from '../../support/index.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
 import {program} from '../text/make_program.js';
 import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
-import {nextFunction} from './matrix_mask.js';
 import {MatrixTrip} from './matrix_steps.js';
 import {FAR_UNIT} from '../text/features.js';
 import {linesOf, slotLine} from '../tile/lines.js';
@@ -14,7 +13,7 @@ import {paramsOf} from '../terms/fields.js';
 import {ONE_BIAS} from '../tile/scoring.js';
 import {itemWords, ownRow, placeFunctions, recordFrom, rowAt} from '../tile/places.js';
 import {recordAt} from '../tile/shell.js';
-import {stateFunctions} from '../tile/states.js';
+import {nextFunction, stateFunctions} from '../tile/states.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 

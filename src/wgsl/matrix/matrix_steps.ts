@@ -1,9 +1,9 @@
 import {ceilDiv} from '../../support/index.js';
 import {plain, type Block, type Flow, type Region, type Step} from '../tile/flow.js';
+import {hideQuads, ownSpanMask} from '../tile/mask.js';
 import {keyAt, keyRowAt} from '../tile/places.js';
 import {overTiles} from '../tile/shell.js';
 import {hasStates, letState} from '../tile/states.js';
-import {hideQuads, ownSpanMask} from './matrix_mask.js';
 import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {power} from '../terms/unit.js';
 import {Scoring} from '../tile/scoring.js';

@@ -39,6 +39,18 @@ fn stateAt(batch: u32, head: u32, row: i32, key: i32) -> i32 {
       )
     : '';
 
+/** Finds the first tile from a key on that holds something: for a kernel that has the next one in hand while it computes one. */
+export const nextFunction = (kinds: Pick<Kinds, 'mask' | 'rows' | 'keys'>): string =>
+  hasStates(kinds)
+    ? /* wgsl */ `
+fn nextFrom(batch: u32, head: u32, row: i32, begin: i32, end: i32) -> i32 {
+  var y = begin;
+  while (y < end && stateAt(batch, head, row, y) == NONE) { y = (y / 32 + 1) * 32; }
+  return y;
+}
+`
+    : '';
+
 /** Declares what the tile holds that a loop is at. */
 export const letState = ({owns}: Pick<Tiles, 'owns'>): string =>
   owns === 'rows'
