@@ -13,7 +13,6 @@ import {paramsOf} from '../terms/fields.js';
 import {ONE_BIAS} from '../tile/scoring.js';
 import {itemWords, ownRow, placeFunctions, recordFrom, rowAt} from '../tile/places.js';
 import {recordAt} from '../tile/shell.js';
-import {nextFunction, stateFunctions} from '../tile/states.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 
@@ -96,8 +95,6 @@ const PLENTY = 0.125;
       paramsOf(addedTo(shape)),
       bias ? ONE_BIAS : '',
       placeFunctions(shape.kinds),
-      stateFunctions({kinds: shape.kinds, width: keys, owns: 'rows'}, subgroups * lanes),
-      nextFunction(shape.kinds),
       [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
       `
 var<workgroup> slices: array<array<${unit}, ${lanes * SLICE_STRIDE}>, ${subgroups}>;

@@ -144,7 +144,7 @@ export function ownSpanMask(kinds: Kinds, clips: boolean): string {
 }
 
 /** Hides scores of one row, four at a time: `scores<c>` are those of the keys y0 + 4c …, as many as one pair of bits has or fewer. */
-export function hideQuads({mask, rows, keys}: Kinds, clips: boolean, quads: number, hiddenScore: string): string {
+export function hideQuads({mask}: Kinds, clips: boolean, quads: number, hiddenScore: string): string {
   const numbers = (c: number, type: string): string => `${type}(${[0, 1, 2, 3].map((e) => 4 * c + e).join(', ')})`;
   const quad = (c: number, shown: string): string => `scores${c} = select(vec4f(${hiddenScore}), scores${c}, ${shown});`;
   const inPart = 'if (y0 < full.x || y0 + KEYS > full.y) {';
@@ -164,7 +164,5 @@ export function hideQuads({mask, rows, keys}: Kinds, clips: boolean, quads: numb
     'let word = vec4u(half); let high = vec4i(y.y - y0);',
     each(quads, (c) => quad(c, `(((word >> ${numbers(c, 'vec4u')}) & vec4u(1u)) == vec4u(1u)) & (${numbers(c, 'vec4i')} < high)`)),
   );
-  if (mask === 'tensor' && !hasStates({mask, rows, keys})) return lines(`{ ${byBits}`, '}');
-  const inSome = mask === 'bits' ? inPart : 'if (holds != ALL || y0 + KEYS > y.y) {';
-  return lines(inSome, byBits, '} else { attended += KEYS; }');
+  return mask === 'bits' ? lines(inPart, byBits, '} else { attended += KEYS; }') : lines(`{ ${byBits}`, '}');
 }

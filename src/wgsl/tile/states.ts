@@ -33,22 +33,10 @@ fn stateAt(batch: u32, head: u32, row: i32, key: i32) -> i32 {
   let maskRows = select(1u, params.queryLength, params.maskStrides.z != 0u);
   let tile = plane * ((maskRows + ${rows - 1}u) / ${rows}u) + select(0u, u32(row) / ${rows}u, params.maskStrides.z != 0u);
   let both = schedule[params.maskBits + params.pairs + tile * perRow + u32(key) / 64u];
-  return ${(owns === 'rows' ? width : rows) <= 32 ? 'select(both.x, both.y, (key & 32) != 0)' : 'select(select(SOME, ALL, min(both.x, both.y) == ALL), NONE, max(both.x, both.y) == NONE)'};
+  return ${(owns === 'rows' ? width : rows) === 32 ? 'select(both.x, both.y, (key & 32) != 0)' : 'select(select(SOME, ALL, min(both.x, both.y) == ALL), NONE, max(both.x, both.y) == NONE)'};
 }
 `,
       )
-    : '';
-
-/** Finds the first tile from a key on that holds something: for a kernel that has the next one in hand while it computes one. */
-export const nextFunction = (kinds: Pick<Kinds, 'mask' | 'rows' | 'keys'>): string =>
-  hasStates(kinds)
-    ? /* wgsl */ `
-fn nextFrom(batch: u32, head: u32, row: i32, begin: i32, end: i32) -> i32 {
-  var y = begin;
-  while (y < end && stateAt(batch, head, row, y) == NONE) { y = (y / 32 + 1) * 32; }
-  return y;
-}
-`
     : '';
 
 /** Declares what the tile holds that a loop is at. */
