@@ -57,15 +57,17 @@ function* search({rows, words, wordsPerRow}: BitRows): Sliced<readonly number[] 
   const order: number[] = [];
   let most = 0;
   for (const start of Int32Array.from(rows.keys()).sort((a, b) => degrees[a]! - degrees[b]!)) {
-    if (done[start] === 1) continue;
-    // From the row that is farthest from any: the ends of a band are its narrowest levels.
-    const {found: all} = yield* visit(start);
-    const {found, levels} = yield* visit(all.at(-1)!);
-    if (2 * found.length > rows.length && levels < LEAST_LEVELS) return null;
-    most = Math.max(most, levels);
-    // What one end does not come to, where pairs have a direction, waits for a start of its own.
-    for (const index of found) done[index] = 1;
-    order.push(...found);
+    // Where pairs have a direction, the other end may not come back to the start: then what the start came to counts, or again among what is left.
+    while (done[start] === 0) {
+      // From the row that is farthest from any: the ends of a band are its narrowest levels.
+      const there = yield* visit(start);
+      const back = yield* visit(there.found.at(-1)!);
+      const {found, levels} = back.found.length < there.found.length ? there : back;
+      if (2 * found.length > rows.length && levels < LEAST_LEVELS) return null;
+      most = Math.max(most, levels);
+      for (const index of found) done[index] = 1;
+      for (const index of found) order.push(index);
+    }
   }
   return most < LEAST_LEVELS ? null : order;
 }

@@ -98,7 +98,7 @@ export interface Report {
   readonly density: number;
   /** nnz / pairs computed: 1 would be a kernel that computes no masked pair. */
   readonly tileDensity: number;
-  /** Predicted GPU time in milliseconds on the reference device of cost.ts; good for comparing plans, not for promises. */
+  /** Predicted GPU time in milliseconds on the GPU of reference.ts, or what the device says of its own; good for comparing plans, not for promises. */
   readonly costMs: number;
   /** What was compared, the fastest first; of the first pattern where heads differ. A plan may mix several. Empty where an implementation was asked for. */
   readonly candidates: readonly PlanCandidate[];

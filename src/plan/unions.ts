@@ -89,8 +89,7 @@ export class Unions {
 
   /** Key tiles of all tiles of a shape. */
   tiles(shape: TileShape): number {
-    const {keys} = this.levels.find(({rows}) => rows === shape.rows)!;
-    return keys.reduce((sum, count) => sum + ceilDiv(count, shape.keys), 0);
+    return this.keysOf(shape.rows).reduce((sum, count) => sum + ceilDiv(count, shape.keys), 0);
   }
 }
 

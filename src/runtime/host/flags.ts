@@ -20,7 +20,7 @@ const DEBUG: Flag = {
   cure: '1 prints the pattern of each call, 2 its rows, 3 its plan, 4 its WGSL, 5 its time, each with those before it; 0 is silence.',
 };
 
-/** Windows takes a GPU away from a program after 2 s; browsers give it from 6 to 15. */
+/** Windows takes a GPU away from a program after 2 s, if nobody has set another time; browsers have watchdogs of their own. */
 const DISPATCH: Flag = {
   name: 'SPLAT_DISPATCH_MS',
   initial: 250,
