@@ -1,7 +1,7 @@
 import {KEY_ITEM, KEY_MERGE, read, readBit, readInterval, readNumber, VISIT, type Packed} from './format.js';
 import type {GradientPlan} from './gradient_plan.js';
 import type {Kinds, Pass} from './plan.js';
-import {isRowWise} from './row_wise.js';
+import {FOUR_BITS, isRowWise, keyOfFour, rowsPerSpan} from './row_wise.js';
 import {serves, toDense, type LineName} from './visit.js';
 
 type KeyItem = Readonly<Record<keyof typeof KEY_ITEM.at, number>>;
@@ -82,8 +82,12 @@ function checkSlots(plan: GradientPlan, {kinds, tile, itemBegin, itemEnd, mergeB
       const tiles = Math.ceil((end - begin) / tile.keys);
       weight = isRowWise(kinds) ? Math.max(weight, tiles) : weight + tiles;
     }
-    if (isRowWise(kinds))
-      must(visitEnd - visitBegin === keys && number === weight, `item ${index} of ${keys} keys has other visits`);
+    const perVisit = rowsPerSpan(kinds);
+    if (perVisit !== null)
+      must(
+        visitEnd - visitBegin === Math.ceil(keys / perVisit) && number === weight,
+        `item ${index} of ${keys} keys has other visits`,
+      );
     must(
       weight === plan.keys.weights[index],
       `item ${index} visits ${weight} tiles of rows, its weight says ${plan.keys.weights[index]}`,
@@ -117,16 +121,19 @@ export function pairsByKeys(plan: GradientPlan, line: LineName = {}): Uint8Array
   const {queryLength, keyLength} = plan.rows.problem;
   const pairs = new Uint8Array(queryLength * keyLength);
   for (const {kinds, itemBegin, itemEnd} of plan.keys.passes) {
+    const perVisit = rowsPerSpan(kinds);
     for (let index = itemBegin; index < itemEnd; index++) {
       const item = read(packed, 'items', KEY_ITEM, index);
       if (!serves(plan.rows, kinds, item, line)) continue;
       for (let number = item.visitBegin; number < item.visitEnd; number++) {
         const visit = read(packed, 'spans', VISIT, number);
         for (let y = visit.begin; y < visit.end; y++) {
-          const row = kinds.rows === 'list' ? readNumber(packed, visit.firstRow, y) : visit.firstRow + visit.rowStride * y;
+          const word = kinds.rows === 'list' ? readNumber(packed, visit.firstRow, y) : visit.firstRow + visit.rowStride * y;
+          const row = kinds.mask === 'fours' ? keyOfFour(word) : word;
           must(row >= 0 && row < queryLength, `item ${index} meets row ${row} of ${queryLength}`);
           for (let x = 0; x < item.keys; x++) {
-            if (isRowWise(kinds) && x !== number - item.visitBegin) continue;
+            if (perVisit !== null && Math.floor(x / perVisit) !== number - item.visitBegin) continue;
+            if (kinds.mask === 'fours' && ((word >>> (FOUR_BITS + (x % 4))) & 1) === 0) continue;
             if (attends(packed, kinds, item, visit, x, y)) pairs[row * keyLength + keyNumber(packed, kinds, item, x)]! += 1;
           }
         }
@@ -145,7 +152,7 @@ function attends(
   x: number,
   y: number,
 ): boolean {
-  if (full !== 0 || kind === 'tensor' || kind === 'own') return true;
+  if (full !== 0 || kind === 'tensor' || kind === 'own' || kind === 'fours') return true;
   if (kind === 'interval') {
     const [lo, hi] = readInterval(packed, {mask}, y);
     return number + x >= lo && number + x < hi;

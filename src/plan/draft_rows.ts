@@ -6,13 +6,12 @@ import {Draft, EVERY_LINE} from './draft.js';
 import {gridLines, lineKinds, lineWords} from './lines.js';
 import {REGULAR, type Implementation, type Kinds, type Report, type TileShape} from './plan.js';
 import type {Device, Problem} from './problem.js';
-import {addsInSubgroups, FOURS, MOST_KEYS_OF_FOURS, ROW_WISE} from './row_wise.js';
+import {ownShapes} from './row_wise.js';
 
 /** Lower tiles, and row by row; all heights are powers of two. */
 function besidesOf(tile: TileShape, device: Device, {keyLength}: Problem): readonly TileShape[] {
   if (!Number.isInteger(Math.log2(tile.rows))) return [];
-  const inFours = addsInSubgroups(device) && keyLength <= MOST_KEYS_OF_FOURS;
-  return [...lowerTiles(tile), ROW_WISE, ...(inFours ? [FOURS] : [])];
+  return [...lowerTiles(tile), ...ownShapes(device, keyLength)];
 }
 
 /** Tiles, and why these. */

@@ -10,7 +10,7 @@ import {draftMask, freezeTiling} from './make_plan.js';
 import {partsOf, WHOLE, type Parts} from './parts.js';
 import {REGULAR, type Plan, type TileShape, type Tiling, type Work} from './plan.js';
 import type {Device, Problem} from './problem.js';
-import {ROW_WISE} from './row_wise.js';
+import {ownShapes} from './row_wise.js';
 import {transpose} from './transpose.js';
 
 /** What the key tiles of a backward pass leave. */
@@ -48,7 +48,7 @@ export function* gradientPlanning(forward: Plan, given: Acsr | Lines | null, res
   const tile = gradientTile(lines, problem, device);
   // Heads of different patterns choose anew.
   const asked = lines !== null && lines.rows.length > 1 && implementation === 'fused' ? 'auto' : implementation;
-  const beside = besidesOf(results, tile);
+  const beside = besidesOf(results, tile, problem, device);
   const draft = lines === null ? draftMask(problem, tile) : (yield* draftRows(lines, problem, device, asked, tile, beside)).draft;
   const kinds = lines === null ? REGULAR : lineKinds(lines);
   const onGrid = gridLines({...REGULAR, ...kinds}, problem);
@@ -74,9 +74,10 @@ export function* gradientPlanning(forward: Plan, given: Acsr | Lines | null, res
 }
 
 /** Shapes of what has no arithmetic. Gradients of scores have one. */
-function besidesOf(results: KeyResults, tile: TileShape): readonly TileShape[] {
+function besidesOf(results: KeyResults, tile: TileShape, {queryLength, keyLength}: Problem, device: Device): readonly TileShape[] {
   if (results === 'scores' || results === 'nothing') return [];
-  return tile === TILES.wide || tile === WIDE_GRADIENT ? [TILES.narrow, ROW_WISE] : [ROW_WISE];
+  const own = ownShapes(device, Math.max(queryLength, keyLength));
+  return tile === TILES.wide || tile === WIDE_GRADIENT ? [TILES.narrow, ...own] : own;
 }
 
 /** The most rows of partial results of a line on the grid. */

@@ -18,6 +18,10 @@ export const FOURS: TileShape = tile(32, 4, 8, 8, {scores: 1, values: 1}, 8192);
 /** Whether neighbours in x are in one subgroup. */
 export const addsInSubgroups = ({subgroups}: Pick<Device, 'subgroups'>): boolean => (subgroups?.min ?? 1) >= ROW_WISE.threadsX;
 
+/** Row by row, and in fours where the device and the numbers of keys (or of rows, seen from the keys) allow. */
+export const ownShapes = (device: Pick<Device, 'subgroups'>, longest: number): readonly TileShape[] =>
+  addsInSubgroups(device) && longest <= MOST_KEYS_OF_FOURS ? [ROW_WISE, FOURS] : [ROW_WISE];
+
 /** Rows that share a span of a row-wise pass; null of passes whose rows share all of their spans. */
 export const rowsPerSpan = ({mask}: Pick<Kinds, 'mask'>): number | null => (mask === 'own' ? 1 : mask === 'fours' ? 4 : null);
 

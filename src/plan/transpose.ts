@@ -5,7 +5,7 @@ import type {BitRows} from './bit_rows.js';
 import {addIrregular, chooseIrregular, type TileChoices} from './irregular.js';
 import type {Kinds, TileShape} from './plan.js';
 import type {Problem} from './problem.js';
-import {isRowWise} from './row_wise.js';
+import {FOUR_BITS, keyOfFour, rowsPerSpan} from './row_wise.js';
 
 /** Masks of keys that no list names. */
 type AffineMask = 'interval' | 'bits' | 'tensor';
@@ -157,10 +157,11 @@ function pairsByKey(
   owned: boolean,
 ): BitRows {
   const wordsPerRow = ceilDiv(queryLength, 32);
-  const number = new Int32Array(keyLength).fill(-1);
+  const place = new Int32Array(keyLength).fill(-1);
   const keys: number[] = [];
   const {data} = draft.spans;
-  const eachKey = (visit: (key: number, y: number, tile: DraftTile, span: number) => void): void => {
+  const keyOf = kinds.mask === 'fours' ? keyOfFour : (number: number): number => number;
+  const eachNumber = (visit: (number: number, y: number, tile: DraftTile, span: number) => void): void => {
     for (const tile of tiles) {
       for (let span = SPAN.words * tile.spanBegin; span < SPAN.words * tile.spanEnd; span += SPAN.words) {
         const list = data[span + SPAN.at.firstKey]!;
@@ -171,18 +172,24 @@ function pairsByKey(
   };
   if (owned) for (let key = 0; key < keyLength; key++) keys.push(key);
   else {
-    eachKey((key) => (number[key] = 0));
-    for (let key = 0; key < keyLength; key++) if (number[key] === 0) keys.push(key);
+    eachNumber((each) => (place[keyOf(each)] = 0));
+    for (let key = 0; key < keyLength; key++) if (place[key] === 0) keys.push(key);
   }
-  keys.forEach((key, index) => (number[key] = index));
+  keys.forEach((key, index) => (place[key] = index));
   const words = new Uint32Array(keys.length * wordsPerRow);
   const set = (key: number, {first, stride}: DraftTile, x: number): void => {
     const row = stride === 0 ? readNumberOf(draft.numbers.data, first, x) : first + stride * x;
-    words[number[key]! * wordsPerRow + (row >>> 5)]! |= 1 << (row & 31);
+    words[place[key]! * wordsPerRow + (row >>> 5)]! |= 1 << (row & 31);
   };
-  if (isRowWise(kinds)) eachKey((key, _, tile, span) => set(key, tile, span / SPAN.words - tile.spanBegin));
+  const perSpan = rowsPerSpan(kinds);
+  if (perSpan === 1) eachNumber((key, _, tile, span) => set(key, tile, span / SPAN.words - tile.spanBegin));
+  else if (perSpan !== null)
+    eachNumber((number, _, tile, span) => {
+      const first = perSpan * (span / SPAN.words - tile.spanBegin);
+      for (let x = 0; x < perSpan; x++) if ((number >>> (FOUR_BITS + x)) & 1) set(keyOf(number), tile, first + x);
+    });
   else
-    eachKey((key, y, tile, span) => {
+    eachNumber((key, y, tile, span) => {
       const bits = data[span + SPAN.at.mask]!;
       const bitStride = data[span + SPAN.at.bitStride]!;
       for (let x = 0; x < tile.count; x++) if (bitOf(draft.bits.data, bits + x * bitStride, y) === 1) set(key, tile, x);

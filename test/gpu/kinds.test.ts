@@ -1,4 +1,4 @@
-import {checkWork, gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../src/plan/index.js';
+import {gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../src/plan/index.js';
 import {generate, generateGradients, generateScoreGradients, PLAIN} from '../../src/wgsl/index.js';
 import {tailOf} from '../../src/wgsl/terms/fields.js';
 import {mulberry32, oracle, randomInputs, withinLengths, type Attends} from '../oracle.js';
@@ -62,6 +62,18 @@ const CASES: readonly {
     results: 'gradients',
   },
   {
+    says: 'rows in fours that share a list',
+    kinds: {...REGULAR, rows: 'list', keys: 'list', mask: 'fours'},
+    attends: random,
+    results: 'gradients',
+  },
+  {
+    says: 'rows in fours, in lists, heads and sequences by item',
+    kinds: {rows: 'list', keys: 'list', mask: 'fours', heads: 'item', batch: 'item'},
+    attends: random,
+    results: 'records',
+  },
+  {
     says: 'rows one by one, heads and sequences by item',
     kinds: {rows: 'list', keys: 'list', mask: 'own', heads: 'item', batch: 'item'},
     attends: random,
@@ -98,31 +110,6 @@ describe('schedules made by hand are computed as the oracle says', () => {
       expectClose(found.dValue, right.value, 'dValue');
     });
   }
-
-  for (const [says, parts, places] of [
-    ['whole', false, {rows: 'affine', heads: 'grid', batch: 'grid'}],
-    ['in parts, rows in lists, heads by item', true, {rows: 'list', heads: 'item', batch: 'grid'}],
-  ] as const)
-    it(`for rows in fours that share a list of keys, ${says}`, async () => {
-      const kinds: Kinds = {...places, keys: 'list', mask: 'fours'};
-      const attends = onGrid(kinds, random);
-      const {batch, heads, queryLength, headDim, valueDim} = grouped;
-      const inputs = randomInputs(grouped);
-      const plan = handMade(grouped, kinds, attends, parts);
-      if (!parts) checkWork(plan);
-      const rows = 4 * batch * heads * queryLength;
-      const found = await runProgram(
-        backend().device,
-        generate(plan),
-        {
-          ...{query: inputs.query, key: inputs.key, value: inputs.value, schedule: plan.schedule},
-          ...{scratch: 16 * Math.max(1, scratchLayout(plan).total), output: rows * valueDim, rowSums: 2 * rows},
-        },
-        ['output'],
-        {scale: 1 / Math.sqrt(headDim)},
-      );
-      expectClose(found.output, oracle(inputs, attends), 'output');
-    });
 
   for (const [says, ofBatch, ofHeads] of [
     ['single scores', 2, 2],

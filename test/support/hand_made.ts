@@ -119,7 +119,8 @@ export function handMadeGradients(
   results: 'gradients' | 'records',
 ): GradientPlan {
   const {queryLength, keyLength, heads, keyHeads} = problem;
-  const size = isRowWise(kinds) ? ROW_WISE.rows : SIZE;
+  const own = kinds.mask === 'fours' ? FOURS : ROW_WISE;
+  const size = isRowWise(kinds) ? own.rows : SIZE;
   const rows = handMade(problem, kinds, attends, results === 'records');
   const lists = new Lists();
   const slots = new Slots();
@@ -132,34 +133,34 @@ export function handMadeGradients(
   const order = range(keyLength);
   if (kinds.keys === 'list') order.splice(0, Infinity, ...order.reverse().filter(attended));
   type Own = {readonly firstKey: number; readonly keyStride: number; readonly keys: number};
-  const addMerge = (own: Own, slot: number, head: number, line: number): void => {
+  const addMerge = (place: Own, slot: number, head: number, line: number): void => {
     const named = kinds.heads === 'item';
     if (slot < 0 || (named && head % group !== group - 1)) return;
     const count = named ? 2 * group : 2;
-    write(lists.merges, KEY_MERGE, {...own, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line});
+    write(lists.merges, KEY_MERGE, {...place, slotBegin: slot + 2 - count, slotEnd: slot + 2, unused: 0, none: 0, line});
   };
   for (let first = 0; first < order.length; first += size) {
     const keys = order.slice(first, first + size);
     const keysOf = kinds.keys === 'list' ? {firstKey: lists.number(keys), keyStride: 0} : {firstKey: keys[0]!, keyStride: 1};
-    const own = {...keysOf, keys: keys.length};
+    const place = {...keysOf, keys: keys.length};
     for (const {batch, head, line} of lines) {
       const shown = (row: number, key: number): boolean => attends(row, key, batch, head);
       const met = range(queryLength);
       if (kinds.rows === 'list') met.reverse();
       if (isRowWise(kinds)) {
         const owned = lists.own(kinds, keys, met, (key, row) => shown(row, key));
-        const longest = Math.max(...owned.map(({length}) => Math.ceil(length / ROW_WISE.keys)));
+        const longest = Math.max(...owned.map(({length}) => Math.ceil(length / own.keys)));
         const halves = results === 'records' ? [0, Math.floor(longest / 2), longest] : [0, longest];
         const slot = results === 'records' ? slots.take(2) : -1;
         for (let cut = 0; cut + 1 < halves.length; cut++) {
           const visitBegin = lists.spans.length / VISIT.words;
           const [from, to] = [halves[cut]!, halves[cut + 1]!];
-          lists.ownSpans(VISIT, owned, from * ROW_WISE.keys, to * ROW_WISE.keys);
+          lists.ownSpans(VISIT, owned, from * own.keys, to * own.keys);
           weights.push(to - from);
           const visitEnd = lists.spans.length / VISIT.words;
-          write(lists.items, KEY_ITEM, {...own, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number: to - from, line});
+          write(lists.items, KEY_ITEM, {...place, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number: to - from, line});
         }
-        addMerge(own, slot, head, line);
+        addMerge(place, slot, head, line);
         continue;
       }
       const rowsOf = kinds.rows === 'list' ? {firstRow: lists.number(met), rowStride: 0} : {firstRow: 0, rowStride: 1};
@@ -177,15 +178,15 @@ export function handMadeGradients(
         write(lists.spans, VISIT, {...rowsOf, begin: begin!, end: end!, full, none: 0, mask, bitStride});
         const visitEnd = lists.spans.length / VISIT.words;
         weights.push(Math.ceil((end! - begin!) / rows.tile.rows));
-        write(lists.items, KEY_ITEM, {...own, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number, line});
+        write(lists.items, KEY_ITEM, {...place, slot: slot < 0 ? -1 : slot + cut, visitBegin, visitEnd, number, line});
       }
-      addMerge(own, slot, head, line);
+      addMerge(place, slot, head, line);
     }
   }
   const {schedule, offsets} = pack(lists.sections, rows.schedule);
   const pass = passOf(
     kinds,
-    isRowWise(kinds) ? ROW_WISE : rows.tile,
+    isRowWise(kinds) ? own : rows.tile,
     lists.items.length / KEY_ITEM.words,
     lists.merges.length / KEY_MERGE.words,
     slots.most,

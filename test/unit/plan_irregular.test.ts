@@ -1,9 +1,17 @@
 import fc from 'fast-check';
-import {compress} from '../../src/acsr/index.js';
+import {compress, type Acsr} from '../../src/acsr/index.js';
 import {fromMask} from '../../src/pattern/index.js';
 import {everyRow, hashRows} from '../../src/plan/bit_rows.js';
 import {cuthillMcKee} from '../../src/plan/cuthill_mckee.js';
-import {checkPlan, CORE_DEVICE, makePlan, type Device, type Plan} from '../../src/plan/index.js';
+import {
+  checkGradientPlan,
+  checkPlan,
+  CORE_DEVICE,
+  makeGradientPlan,
+  makePlan,
+  type Device,
+  type Plan,
+} from '../../src/plan/index.js';
 import {atOnce} from '../../src/support/index.js';
 import {mulberry32} from '../oracle.js';
 import {shuffled} from '../support/mask_cases.js';
@@ -16,11 +24,12 @@ const N = 1024;
 const shape = {queryLength: N, keyLength: N, queryOffset: 0};
 const problem = problemFor(shape, {heads: 8, headDim: 64});
 
-const planOf = (name: string, device = GPU, n = N): Plan => {
+const acsrOf = (name: string, n: number): Acsr => {
   const zoo = MASK_ZOO.find((each) => each.name === name)!;
-  const sizes = {queryLength: n, keyLength: n, queryOffset: 0};
-  return makePlan(compress(drawMask(zoo, n).pattern, sizes), problemFor(sizes, {heads: 8, headDim: 64}), device);
+  return compress(drawMask(zoo, n).pattern, {queryLength: n, keyLength: n, queryOffset: 0});
 };
+const planOf = (name: string, device = GPU, n = N): Plan =>
+  makePlan(acsrOf(name, n), problemFor({queryLength: n, keyLength: n, queryOffset: 0}, {heads: 8, headDim: 64}), device);
 /** Of each pass: the rows of its tiles, how they are named, and what hides pairs. */
 const passesOf = ({passes}: Plan): string[] => passes.map(({tile, kinds}) => `${tile.rows} ${kinds.rows} ${kinds.mask}`);
 
@@ -113,6 +122,14 @@ describe('rows without order', () => {
       ),
       {numRuns: 1000},
     );
+  });
+
+  it('go in fours in both halves of a backward pass, too', () => {
+    const subgroups = {...GPU, subgroups: {min: 32, max: 32}};
+    const plan = makeGradientPlan(planOf('blocks16', subgroups), acsrOf('blocks16', N), 'gradients');
+    expect(plan.rows.passes.map(({kinds}) => kinds.mask)).toEqual(['fours']);
+    expect(plan.keys.passes.map(({kinds}) => kinds.mask)).toEqual(['fours']);
+    checkGradientPlan(plan);
   });
 
   it('look for no order where trial groups share nothing', () => {

@@ -6,7 +6,7 @@ import {plain} from '../tile/flow.js';
 import {meetSteps} from '../tile/products.js';
 import {everyLine, shareLinesOf, shareSlotLine} from '../tile/lines.js';
 import {rowBits} from '../tile/mask.js';
-import {keyAt, ownNumber, ownRow} from '../tile/places.js';
+import {keyAt, ownNumber, ownPlace, ownRow} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, termOperands, tileProgram, type Operand, type TileKernel} from '../tile/shell.js';
 import type {GradientShape, OwnedShape, OwnGradientShape} from './gradient_shape.js';
 import {TileTrip} from './gradient_steps.js';
@@ -94,7 +94,7 @@ const add = (to: RowAccess, base: string, column: string, sum: string): string =
   `if (continues) { ${to.store(base, column, `${to.load(base, column)} + ${sum}`)} } else { ${to.store(base, column, sum)} }`;
 
 function ownRows(shape: OwnedShape, trip: GradientTrip): Own {
-  const {headDim, valueDim, threadsX, threadsY, kinds, wants} = shape;
+  const {headDim, valueDim, threadsX, kinds, wants} = shape;
   const {rows} = trip.grid;
   const width = ceilDiv(headDim, 4);
   const [query, dOutput, dQuery] = [
@@ -104,7 +104,7 @@ function ownRows(shape: OwnedShape, trip: GradientTrip): Own {
   ];
   const declare = (i: number): string =>
     lines(
-      `let x${i} = ty + ${threadsY * i}u;`,
+      `let x${i} = ${ownPlace(trip.grid, kinds, i)};`,
       `let row${i} = ${ownRow(kinds, `x${i}`)};`,
       `let at${i} = queryLine + row${i} * params.queryStrides.y;`,
       `let query${i} = ${query.base(`at${i}`)};`,
@@ -136,14 +136,14 @@ function ownRows(shape: OwnedShape, trip: GradientTrip): Own {
 }
 
 function ownKeys(shape: OwnedShape, trip: GradientTrip): Own {
-  const {headDim, valueDim, threadsX, threadsY, direct, meeting, kinds} = shape;
+  const {headDim, valueDim, threadsX, direct, meeting, kinds} = shape;
   const {rows} = trip.grid;
   const [headWidth, valueWidth] = [ceilDiv(headDim, 4), ceilDiv(valueDim, 4)];
   const [key, value] = [rowAccess('key', headDim), rowAccess('value', valueDim)];
   const [dKey, dValue] = [rowAccess('dKey', headDim, true), rowAccess('dValue', valueDim, true)];
   const declare = (i: number): string =>
     lines(
-      `let own${i} = ty + ${threadsY * i}u;`,
+      `let own${i} = ${ownPlace(trip.grid, kinds, i)};`,
       `let number${i} = first + i32(own${i});`,
       `let key${i} = ${keyAt(kinds, ownNumber(`own${i}`))};`,
       `let at${i} = keyLine + u32(key${i}) * params.keyStrides.y;`,

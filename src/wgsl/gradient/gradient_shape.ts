@@ -1,4 +1,4 @@
-import {addsInSubgroups, REGULAR, ROW_WISE, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
+import {addsInSubgroups, FOURS, REGULAR, ROW_WISE, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
 import {partRegions} from '../tile/own_trips.js';
@@ -39,8 +39,10 @@ export interface GradientShape extends OwnedShape {
   readonly valueSum: Summation | null;
 }
 
-/** The same row by row, or key by key. */
+/** The same row by row, or key by key, or by four of them that share a list. */
 export interface OwnGradientShape extends OwnedShape {
+  /** Trips of those that meet nothing are branched around. */
+  readonly branches: boolean;
   /** Where neighbours leave their parts of both products, in turns; none where they shuffle them. */
   readonly parts: readonly (readonly Region[])[];
 }
@@ -52,9 +54,9 @@ export function ownGradientShape(
   kinds: Kinds,
 ): OwnGradientShape {
   const {headDim, valueDim} = rows.problem;
-  const {rows: size, threadsX, threadsY} = ROW_WISE;
+  const {rows: size, threadsX, threadsY} = kinds.mask === 'fours' ? FOURS : ROW_WISE;
   const shuffles = addsInSubgroups(rows.device);
-  const parts = partRegions(shuffles, threadsX * threadsY, 2);
+  const parts = partRegions(shuffles, threadsX * threadsY, (2 * size) / threadsY);
   return {
     owns,
     wants: 'features',
@@ -69,6 +71,7 @@ export function ownGradientShape(
     meeting: null,
     memory: parts.at(-1)?.at(-1)?.end ?? 0,
     parts,
+    branches: rows.device.software && kinds.mask === 'fours',
   };
 }
 

@@ -3,57 +3,69 @@ import type {RowAccess} from '../text/row_access.js';
 import {each, lines} from '../text/text.js';
 import {plain, type Flow, type Region} from '../tile/flow.js';
 import {addParts, eachColumn, orZeros, overTrips} from '../tile/own_trips.js';
-import {numberedKeys, rowAt} from '../tile/places.js';
-import {ROW_WISE} from '../../plan/index.js';
+import {numberedKeys, numberedRows} from '../tile/places.js';
+import {FOURS, ROW_WISE} from '../../plan/index.js';
 import {FLOATS} from '../tile/tile_math.js';
 import type {OwnGradientShape} from './gradient_shape.js';
-import {gradientTensors, type GradientTensors} from './gradient_tensors.js';
+import {gradientTensors, type GradientTensors, type Side} from './gradient_tensors.js';
 import {GradientTrip} from './gradient_trip.js';
 
 /** Columns of an invocation up to which what it has read of both products stays in registers until it is summed: 64 features. */
 const KEPT = 2;
 
+/** A CPU that plays GPU takes minutes to compile a trip of four without a branch. */
+const whereLeft = (y: string, code: string): string => `if (y0 < ${y}) {\n${code}\n}`;
+
 /**
- * A trip of the gradients of single rows (over their keys) or single keys (over the rows that attend to them): both products by columns, whose parts
- * neighbours add up, then what is owned sums up its columns.
+ * A trip of the gradients of single rows (over their keys) or single keys (over the rows that attend to them), or of four that share a list: both
+ * products by columns, whose parts neighbours add up, then what is owned sums up its columns.
  *
- * Names in the WGSL beside those of tiles: h<n> and w<n> own columns of head and value, k<j>_<n> and u<j>_<n> those of what is met.
+ * Names in the WGSL beside those of tiles: h<i>_<n> and w<i>_<n> own columns of head and value, k<j>_<n> and u<j>_<n> those of what is met.
  */
 export class OwnTrip extends GradientTrip<OwnGradientShape> {
   private readonly tensors: GradientTensors;
 
   constructor(shape: OwnGradientShape) {
-    super(shape, ROW_WISE.keys);
+    super(shape, (shape.kinds.mask === 'fours' ? FOURS : ROW_WISE).keys);
     this.tensors = gradientTensors(shape);
   }
 
   /** Own columns, which stay in registers. */
   before(): Flow {
     const {ownHead, ownValue, head} = this.tensors;
-    const own = (name: string, access: RowAccess, base: string, factor: string): string =>
-      this.columns(
-        access,
-        (n, column, inside) => `let ${name}${n} = ${orZeros('vec4f', access.load(base, column) + factor, inside)};`,
+    const own = (name: string, {access, own: base}: Side, factor: string): string =>
+      each(this.grid.rows, (i) =>
+        this.columns(
+          access,
+          (n, column, inside) => `let ${name}${i}_${n} = ${orZeros('vec4f', access.load(base(i), column) + factor, inside)};`,
+        ),
       );
-    return plain(lines(own('h', ownHead.access, ownHead.own(0), head.factor), own('w', ownValue.access, ownValue.own(0), '')));
+    return plain(lines(own('h', ownHead, head.factor), own('w', ownValue, '')));
   }
 
   /** What met nothing has read anything. */
   after(): Flow {
     const {head, value} = this.tensors;
     const clear = (name: string, access: RowAccess): string =>
-      this.columns(access, (n) => `${name}0_${n} = select(vec4f(), ${name}0_${n}, has);`);
+      each(this.grid.rows, (i) => this.columns(access, (n) => `${name}${i}_${n} = select(vec4f(), ${name}${i}_${n}, has);`));
     return plain(lines(clear('g', head.access), this.shape.owns === 'keys' ? clear('v', value.access) : ''));
   }
 
   tile(): Flow[] {
-    return [overTrips(this.shape.owns === 'rows' ? 'y.x' : 'visited.x', this.shape.parts, (parts) => this.trip(parts))];
+    return [overTrips(`${this.met}.x`, this.shape.parts, (parts) => this.trip(parts))];
+  }
+
+  /** (begin, end) of what an own number meets. */
+  private get met(): string {
+    return this.shape.owns === 'rows' ? 'y' : 'visited';
   }
 
   private trip(parts: readonly Region[]): Flow[] {
     const {head, value} = this.tensors;
-    const numbers = Array.from({length: this.grid.keys}, (_, j) => j);
-    const names = ['s', 't'].map((name) => numbers.map((j) => `${name}0_${j}`));
+    const {rows, keys} = this.grid;
+    const names = ['s', 't'].flatMap((name) =>
+      Array.from({length: rows}, (_, i) => Array.from({length: keys}, (_unused, j) => `${name}${i}_${j}`)),
+    );
     const declared = names
       .flat()
       .map((name) => `var ${name} = 0.0;`)
@@ -65,16 +77,27 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
       );
     const products = lines(
       `{ ${loads(false)}`,
-      each(
-        this.grid.keys,
-        (j) => `s0_${j} = ${this.dot('h', 'k', head.access, j)}; t0_${j} = ${this.dot('w', 'u', value.access, j)};`,
+      each(keys, (j) =>
+        each(
+          rows,
+          (i) => `s${i}_${j} = ${this.dot('h', 'k', head.access, i, j)}; t${i}_${j} = ${this.dot('w', 'u', value.access, i, j)};`,
+        ),
       ),
       '}',
     );
     return [
       ...addParts(this.shape, FLOATS, parts, names, lines(this.declareNumbers(), declared, loads(true), products)),
-      {name: 'gradients', reads: [], writes: [], code: lines(this.scoreGradients(), this.sums())},
+      {
+        name: 'gradients',
+        reads: [],
+        writes: [],
+        code: this.shape.branches ? whereLeft(`${this.met}.y`, this.gradients()) : this.gradients(),
+      },
     ];
+  }
+
+  private gradients(): string {
+    return lines(this.scoreGradients(), this.sums());
   }
 
   private columns(access: RowAccess, text: (n: number, column: string, inside: string | null) => string): string {
@@ -82,7 +105,7 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
   }
 
   private isKept(access: RowAccess): boolean {
-    return ceilDiv(access.columns, this.shape.threadsX) <= KEPT;
+    return this.grid.rows === 1 && ceilDiv(access.columns, this.shape.threadsX) <= KEPT;
   }
 
   private load(name: string, access: RowAccess, factor: string): string {
@@ -94,9 +117,9 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
     );
   }
 
-  private dot(own: string, met: string, access: RowAccess, j: number): string {
+  private dot(own: string, met: string, access: RowAccess, i: number, j: number): string {
     const columns = ceilDiv(access.columns, this.shape.threadsX);
-    return Array.from({length: columns}, (_, n) => `dot(${own}${n}, ${met}${j}_${n})`).join(' + ');
+    return Array.from({length: columns}, (_, n) => `dot(${own}${i}_${n}, ${met}${j}_${n})`).join(' + ');
   }
 
   /** Where met number j has its row. */
@@ -107,8 +130,7 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
 
   private declareNumbers(): string {
     const {kinds, owns} = this.shape;
-    if (owns === 'rows') return numberedKeys(kinds, this.grid.keys);
-    return each(this.grid.keys, (j) => `let row${j} = ${rowAt(kinds, `max(min(y0 + ${j}, visited.y - 1), 0)`)};`);
+    return owns === 'rows' ? numberedKeys(kinds, this.grid.keys) : numberedRows(kinds, this.grid.keys);
   }
 
   protected declareMet(j: number): string {
@@ -121,11 +143,14 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
 
   private sums(): string {
     const {head, value} = this.tensors;
+    const {rows, keys} = this.grid;
     const sum = (to: string, weight: string, met: string, access: RowAccess, factor: string): string =>
       lines(
         this.isKept(access) ? '{' : `{ ${this.load(met, access, factor)}`,
-        each(this.grid.keys, (j) =>
-          this.columns(access, (n) => `${to}0_${n} = fma(vec4f(${weight}0_${j}), ${met}${j}_${n}, ${to}0_${n});`),
+        each(keys, (j) =>
+          each(rows, (i) =>
+            this.columns(access, (n) => `${to}${i}_${n} = fma(vec4f(${weight}${i}_${j}), ${met}${j}_${n}, ${to}${i}_${n});`),
+          ),
         ),
         '}',
       );

@@ -46,16 +46,16 @@ export const hide = (masked: Masked): string => (masked.owns === 'rows' ? hideOf
 /** Number i owned, number j met. */
 const hidden = (i: number, j: number, shown: string): string => `s${i}_${j} = select(HIDDEN, s${i}_${j}, ${shown});`;
 
+/** Whether number i of four attends to what their list has as number j. */
+const ofFour = (i: number, j: number): string => `(word${j} & ${1 << (FOUR_BITS + i)}) != 0`;
+
 /** The workgroup owns rows: key number j of an invocation is `y0 + tx + TX·j` of the span. */
 function hideOfRows({kinds, clip, size, width, grid: {rows, keys, threadsX}}: Masked): string {
   const {mask} = kinds;
   const inPart = (body: string): string =>
     `if (y0 < full.x || y0 + ${size} > ${clip === '' ? 'full.y' : 'min(full.y, y.y)'}) {\n${body}\n}`;
   if (mask === 'own') return each(keys, (j) => hidden(0, j, `y0 + ${j} < y.y`));
-  if (mask === 'fours') {
-    const attends = (i: number, j: number): string => `(word${j} & ${1 << (FOUR_BITS + i)}) != 0 && y0 + ${j} < y.y`;
-    return each(rows, (i) => each(keys, (j) => hidden(i, j, attends(i, j))));
-  }
+  if (mask === 'fours') return each(rows, (i) => each(keys, (j) => hidden(i, j, `${ofFour(i, j)} && y0 + ${j} < y.y`)));
   const key = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
   if (mask === 'interval') {
     const last = clip === '' ? 'own.y' : 'min(own.y, y.y)';
@@ -91,11 +91,10 @@ function hideOfKeys({kinds, clip, size, grid: {rows, keys, threadsX}}: Masked): 
   const all = (shown: (i: number, j: number) => string): string => each(rows, (i) => each(keys, (j) => hidden(i, j, shown(i, j))));
   const inside = (j: number): string => `begin + i32(tx) + ${threadsX * j} < visited.y`;
   const padding = clip === '' ? '' : all((i) => `key${i} < keysLeft`);
-  if (mask === 'own')
-    return lines(
-      all((_, j) => `y0 + ${j} < visited.y`),
-      padding,
-    );
+  if (mask === 'own' || mask === 'fours') {
+    const met = (j: number): string => `y0 + ${j} < visited.y`;
+    return lines(mask === 'own' ? all((_, j) => met(j)) : all((i, j) => `${ofFour(i, j)} && ${met(j)}`), padding);
+  }
   if (mask === 'tensor') {
     const test = lines(
       each(keys, (j) => rowBits(kinds, j)),

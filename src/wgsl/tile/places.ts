@@ -1,5 +1,6 @@
 import {FOUR_BITS, ITEM, KEY_ITEM, type Kinds, type RecordFormat} from '../../plan/index.js';
 import {each, lines} from '../text/text.js';
+import type {Grid} from './tile_math.js';
 
 /**
  * Where rows and keys lie that a schedule names. Kernels reach them by what stands here (and lines by lines.ts); which words a record has, and in which
@@ -37,6 +38,10 @@ export const itemWords = (owns: Owns): string =>
 export const rowAt = ({rows}: Pick<Kinds, 'rows'>, x: string): string =>
   rows === 'affine' ? `u32(rowsOf.x + rowsOf.y * ${x})` : `u32(numberAt(rowsOf.x, ${x}))`;
 
+/** Which of those of a tile is number i that an invocation owns, a u32. Four that share a list follow one another. */
+export const ownPlace = ({rows, threadsY}: Pick<Grid, 'rows' | 'threadsY'>, {mask}: Pick<Kinds, 'mask'>, i: number): string =>
+  mask === 'fours' ? `${rows}u * ty + ${i}u` : `ty + ${threadsY * i}u`;
+
 /** Number `x` of what is owned, a u32, as i32; past the tile the last one. */
 export const ownNumber = (x: string): string => `min(i32${x.startsWith('(') ? x : `(${x})`}, owned.x - 1)`;
 
@@ -60,6 +65,16 @@ export function numberedKeys(kinds: Pick<Kinds, 'keys' | 'mask'>, count: number)
   if (kinds.mask !== 'fours') return each(count, (j) => `let number${j} = ${key(j)};`);
   // The highest byte says which of the four rows attend.
   return each(count, (j) => `let word${j} = ${key(j)}; let number${j} = word${j} & ${(1 << FOUR_BITS) - 1};`);
+}
+
+/** The rows row<j> that a key-wise trip meets, alike. */
+export function numberedRows(kinds: Pick<Kinds, 'rows' | 'mask'>, count: number): string {
+  const place = (j: number): string => `max(min(y0 + ${j}, visited.y - 1), 0)`;
+  if (kinds.mask !== 'fours') return each(count, (j) => `let row${j} = ${rowAt(kinds, place(j))};`);
+  return each(
+    count,
+    (j) => `let word${j} = i32(${rowAt(kinds, place(j))}); let row${j} = u32(word${j} & ${(1 << FOUR_BITS) - 1});`,
+  );
 }
 
 /** The span that number ty of an item has for its own, or row ty of every four. */

@@ -1,6 +1,7 @@
 import {ceilDiv} from '../../support/index.js';
 import type {KernelShape, OwnShape} from './kernel_shape.js';
 import type {Masked} from './mask.js';
+import {ownPlace} from './places.js';
 import type {Grid} from './tile_math.js';
 import {operandAccess, rowAccess, type RowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
@@ -42,10 +43,9 @@ export class Share<Shape extends OwnShape = OwnShape> {
     this.threads = shape.threadsX * shape.threadsY;
   }
 
-  /** Number i of the rows of this invocation, among those of the tile. Four that share a list follow one another. */
+  /** Number i of the rows of this invocation, among those of the tile. */
   rowNumber(i: number): string {
-    const {kinds, threadsY} = this.shape;
-    return kinds.mask === 'fours' ? `${this.rows}u * ty + ${i}u` : `ty + ${threadsY * i}u`;
+    return ownPlace(this.grid, this.shape.kinds, i);
   }
 
   get grid(): Grid {

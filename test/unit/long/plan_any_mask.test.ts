@@ -20,7 +20,7 @@ describe('the pairs that a plan computes', () => {
     const choice = fc.record({
       name: fc.constantFrom(...NAMES),
       implementation: fc.constantFrom('auto', 'fused', 'dense'),
-      device: fc.constantFrom(CORE_DEVICE, SOFTWARE_DEVICE),
+      device: fc.constantFrom(CORE_DEVICE, SOFTWARE_DEVICE, {...CORE_DEVICE, subgroups: {min: 8, max: 32}}),
       batched: fc.boolean(),
     });
     fc.assert(

@@ -5,12 +5,14 @@ import {TILES} from '../../../src/plan/configurations.js';
 import {
   checkGradientPlan,
   CORE_DEVICE,
+  FOURS,
   makeGradientPlan,
   makePlan,
   pairsByKeys,
   planMaskTensor,
   REGULAR,
   ROW_WISE,
+  rowsPerSpan,
   type Device,
   type GradientPlan,
   type KeyResults,
@@ -23,6 +25,7 @@ import {asLines} from '../../../src/plan/lines.js';
 import {choicesOf} from '../../../src/plan/choose_tiling.js';
 import {draftRows} from '../../../src/plan/draft_rows.js';
 import {partsOf, WHOLE} from '../../../src/plan/parts.js';
+import {keyOfFour} from '../../../src/plan/row_wise.js';
 import {transpose} from '../../../src/plan/transpose.js';
 import {atOnce} from '../../../src/support/index.js';
 import {CORPUS, problemOfCase} from '../../corpus.js';
@@ -108,11 +111,12 @@ function check(plan: GradientPlan, pairs: Uint8Array | null): void {
       } else
         must(tileOf.get(slot) === [firstKey, keyStride, count].join(), `slot ${slot} is summed for other keys, or twice written`);
       tileOf.delete(slot);
-      const isOwn = kinds.mask === 'own';
+      const perVisit = rowsPerSpan(kinds);
+      const isOwn = perVisit !== null;
       const weight = weightOf(item, tile.keys, isOwn);
       must(
         isOwn
-          ? y === weight && visits.length === count
+          ? y === weight && visits.length === Math.ceil(count / perVisit)
           : kinds.mask === 'bits'
             ? kinds.rows === 'list'
               ? y === 0
@@ -125,7 +129,8 @@ function check(plan: GradientPlan, pairs: Uint8Array | null): void {
       for (const {firstRow, rowStride, begin, end} of visits) {
         must(begin >= 0 && (isOwn ? begin <= end : begin < end), `visit of rows ${begin} to ${end}`);
         if (begin === end) continue;
-        const row = kinds.rows === 'list' ? readNumber(packed, firstRow, end - 1) : firstRow + rowStride * (end - 1);
+        const number = kinds.rows === 'list' ? readNumber(packed, firstRow, end - 1) : firstRow + rowStride * (end - 1);
+        const row = kinds.mask === 'fours' ? keyOfFour(number) : number;
         must(row < queryLength, 'visit of rows past the last');
       }
     }
@@ -173,16 +178,17 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
       const {draft} = atOnce(draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]));
-      const choices = choicesOf([tile, ROW_WISE], problem, device, 1);
-      const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choices, 1));
       const rows = draft.pack({parts: WHOLE});
-      for (const results of RESULTS) {
-        for (const mostSlots of [Infinity, 3]) {
-          const parts = (weights: readonly number[], shape: TileShape) => partsOf(weights, 1, device, shape);
-          const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows);
-          expect(keys.slots).toBeLessThanOrEqual(mostSlots);
-          const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
-          check({rows: {...work, ...rows, schedule}, keys, results, formats: formatsOf('float32')}, pairs);
+      for (const shapes of [[tile, ROW_WISE], [FOURS]]) {
+        const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choicesOf(shapes, problem, device, 1), 1));
+        for (const results of RESULTS) {
+          for (const mostSlots of [Infinity, 3]) {
+            const parts = (weights: readonly number[], shape: TileShape) => partsOf(weights, 1, device, shape);
+            const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows);
+            expect(keys.slots).toBeLessThanOrEqual(mostSlots);
+            const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
+            check({rows: {...work, ...rows, schedule}, keys, results, formats: formatsOf('float32')}, pairs);
+          }
         }
       }
     }
