@@ -4,17 +4,33 @@ import {spanMask} from '../tile/mask.js';
 import {ownNumber, pairOf} from '../tile/places.js';
 import {hasStates} from '../tile/states.js';
 
-/** Finds the first tile from a key on that holds something: for a kernel that has the next one in hand while it computes one. */
+/** Finds the first tile from a key on that holds something, and what: for a kernel that has the next one in hand while it computes one. */
 export const nextFunction = (kinds: Pick<Kinds, 'mask' | 'rows' | 'keys'>): string =>
   hasStates(kinds)
     ? /* wgsl */ `
-fn nextFrom(batch: u32, head: u32, row: i32, begin: i32, end: i32) -> i32 {
-  var y = begin;
-  while (y < end && stateAt(batch, head, row, y) == NONE) { y = (y / 32 + 1) * 32; }
-  return y;
+fn nextFrom(batch: u32, head: u32, row: i32, begin: i32, end: i32) -> vec2i {
+  var next = vec2i(begin, NONE);
+  while (next.x < end) {
+    next.y = stateAt(batch, head, row, next.x);
+    if (next.y != NONE) { break; }
+    next.x = (next.x / 32 + 1) * 32;
+  }
+  return next;
 }
 `
     : '';
+
+/** In front of the tiles of a span: where the first one is that holds something. */
+export const firstTile = (kinds: Kinds): string =>
+  hasStates(kinds) ? `var next = ${nextFrom('y.x')}; // (begin, what it holds)\nlet first = next.x;` : '';
+
+/** In front of a tile: what it holds, and the next. Tiles of 32 keys have one state, which is loaded once. */
+export const nextTile = (kinds: Kinds): string =>
+  hasStates(kinds)
+    ? lines('let holds = next.y;', 'next.x = y0 + KEYS;', `if (next.x % 32 == 0) { next = ${nextFrom('next.x')}; }`)
+    : '';
+
+const nextFrom = (y: string): string => `nextFrom(batch, head, rowsOf.x, ${y}, y.y)`;
 
 /** The mask of one row in an invocation of its own, as tensor cores have it: `own` in place of the interval of each. */
 export function ownSpanMask(kinds: Kinds, clips: boolean): string {

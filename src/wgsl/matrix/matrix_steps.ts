@@ -2,8 +2,8 @@ import {ceilDiv} from '../../support/index.js';
 import {plain, type Block, type Flow, type Region, type Step} from '../tile/flow.js';
 import {keyAt, keyRowAt} from '../tile/places.js';
 import {overTiles} from '../tile/shell.js';
-import {hasStates, letState} from '../tile/states.js';
-import {hideQuads, ownSpanMask} from './matrix_mask.js';
+import {hasStates} from '../tile/states.js';
+import {firstTile, hideQuads, nextTile, ownSpanMask} from './matrix_mask.js';
 import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {power} from '../terms/unit.js';
 import {Scoring} from '../tile/scoring.js';
@@ -81,18 +81,16 @@ export class MatrixTrip {
     }
     const {exact, lengths, kinds} = this.shape;
     const skips = hasStates(kinds);
-    const words = plain(
-      lines(ownSpanMask(kinds, lengths), this.origins(), skips ? `let first = ${this.from('y.x')};\nvar next = first;` : ''),
-    );
-    const state = skips ? [plain(lines(letState({owns: 'rows'}), `next = ${this.from('y0 + KEYS')};`))] : [];
-    const walk = skips ? {from: 'first', step: 'y0 = next'} : {};
+    const words = plain(lines(ownSpanMask(kinds, lengths), this.origins(), firstTile(kinds)));
+    const state = plain(nextTile(kinds));
+    const walk = skips ? {from: this.first, step: `y0 = ${this.next}`} : {};
     const clip = new Scoring(addedTo(this.shape)).clip(kinds);
     const visits = {owns: 'rows', clip, size: 'KEYS'} as const;
     return {
       before,
-      maximum: exact ? overTiles(visits, {keys: '', mask: [words]}, [...state, ...maximum], walk) : null,
+      maximum: exact ? overTiles(visits, {keys: '', mask: [words]}, [state, ...maximum], walk) : null,
       // A span of no tiles leaves scores that nobody reads, so none is as good as one.
-      loops: overTiles(visits, {keys: '', mask: [words, ...span]}, [...state, ...tile, next], {
+      loops: overTiles(visits, {keys: '', mask: [words, ...span]}, [state, ...tile, next], {
         ...walk,
         runs: skips ? 'any' : 'some',
       }),
@@ -106,11 +104,7 @@ export class MatrixTrip {
   }
 
   private get next(): string {
-    return hasStates(this.shape.kinds) ? 'next' : 'y0 + KEYS';
-  }
-
-  private from(y: string): string {
-    return `nextFrom(batch, head, rowsOf.x, ${y}, y.y)`;
+    return hasStates(this.shape.kinds) ? 'next.x' : 'y0 + KEYS';
   }
 
   private slice(unit: string): string {

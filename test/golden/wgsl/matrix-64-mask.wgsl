@@ -73,10 +73,14 @@ fn stateAt(batch: u32, head: u32, row: i32, key: i32) -> i32 {
   return select(both.x, both.y, (key & 32) != 0);
 }
 
-fn nextFrom(batch: u32, head: u32, row: i32, begin: i32, end: i32) -> i32 {
-  var y = begin;
-  while (y < end && stateAt(batch, head, row, y) == NONE) { y = (y / 32 + 1) * 32; }
-  return y;
+fn nextFrom(batch: u32, head: u32, row: i32, begin: i32, end: i32) -> vec2i {
+  var next = vec2i(begin, NONE);
+  while (next.x < end) {
+    next.y = stateAt(batch, head, row, next.x);
+    if (next.y != NONE) { break; }
+    next.x = (next.x / 32 + 1) * 32;
+  }
+  return next;
 }
 
 var<workgroup> slices: array<array<vec4u, 160>, 4>;
@@ -143,8 +147,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     let keyStep = (u32(keysOf.y) * params.keyStrides.y) * 8u;
     let valueFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 8u;
     let valueStep = (u32(keysOf.y) * params.keyStrides.y) * 8u;
-    let first = nextFrom(batch, head, rowsOf.x, y.x, y.y);
-    var next = first;
+    var next = nextFrom(batch, head, rowsOf.x, y.x, y.y); // (begin, what it holds)
+    let first = next.x;
     // stage the first keys
     workgroupBarrier();
     let key0 = keyHalves[keyFrom + (index + 0u) % 8u + u32(min(first + i32((index + 0u) / 8u), y.y - 1)) * keyStep];
@@ -167,13 +171,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
       subgroupMatrixStore<row_major>(&slices[subgroup], 0u, s0_0, 5u);
       subgroupMatrixStore<row_major>(&slices[subgroup], 80u, s1_0, 5u);
     }
-    for (var y0 = first; y0 < y.y; y0 = next) {
-      let holds = stateAt(batch, head, rowsOf.x, y0);
-      next = nextFrom(batch, head, rowsOf.x, y0 + KEYS, y.y);
+    for (var y0 = first; y0 < y.y; y0 = next.x) {
+      let holds = next.y;
+      next.x = y0 + KEYS;
+      if (next.x % 32 == 0) { next = nextFrom(batch, head, rowsOf.x, next.x, y.y); }
       // probabilities; stage values and the next keys
       workgroupBarrier();
       let value0 = valueHalves[valueFrom + (index + 0u) % 8u + u32(min(y0 + i32((index + 0u) / 8u), y.y - 1)) * valueStep];
-      let key0 = keyHalves[keyFrom + (index + 0u) % 8u + u32(min(next + i32((index + 0u) / 8u), y.y - 1)) * keyStep];
+      let key0 = keyHalves[keyFrom + (index + 0u) % 8u + u32(min(next.x + i32((index + 0u) / 8u), y.y - 1)) * keyStep];
       { var scores0 = bitcast<vec4f>(slices[subgroup][lane * 5u + 0u]);
         var scores1 = bitcast<vec4f>(slices[subgroup][lane * 5u + 1u]);
         var scores2 = bitcast<vec4f>(slices[subgroup][lane * 5u + 2u]);
@@ -228,7 +233,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
           o1_3 = subgroupMatrixMultiplyAccumulate(p1, right, o1_3);
         }
       }
-      if (next < y.y) {
+      if (next.x < y.y) {
         // scores of the next keys
         {
           let right0_0 = subgroupMatrixLoad<Right, col_major>(&keys, 0u, 9u);
