@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {complete, oneLine, compress, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
+import {compileMaskTensor, complete, oneLine, compress, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
 import {
   causal,
   prepare,
@@ -9,7 +9,7 @@ import {
   type Pattern,
   type SparseAttentionOptions,
 } from '../../src/index.js';
-import {checkPlan, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
+import {checkPlan, gpuOf, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
 import {launch} from '../../src/runtime/launch/launch.js';
 import {broadcastBias, mulberry32, randomInputs, withinLengths, type AttentionInputs, type Attends} from '../oracle.js';
 import {host, poison, tensorsOf} from '../support/attend.js';
@@ -244,6 +244,17 @@ describe('on tensor cores, or where there are none in registers, float16 attenti
           const output = await sparseAttention(query, key, value, mask, options).data();
           const what = `a mask tensor [${dims.join()}], scale ${scale}, lengths ${keyLengths?.join()}`;
           expectLaw(output as Float32Array, inputs, within, {scale}, what);
+          if (keyLengths !== undefined) continue;
+          // The same in rows that are not cut, with and without a branch around the scores of the next tile: for a device that has no room for more workgroups.
+          for (const multiprocessors of [1, 132]) {
+            const gpu = {...gpuOf(host().limits), multiprocessors, workgroupMemory: multiprocessors === 1 ? 16384 : 0};
+            const compiled = compileMaskTensor(problem, {...host().limits, gpu}, dims, {precision: 'float16'});
+            expect(compiled.plan.passes.map(({slots}) => slots)).toEqual([0]);
+            await poison(4 * batch * heads * queryLength * problem.valueDim, ...Object.values(compiled.workBytes));
+            const [info] = launch(host(), compiled, {query, key, value, mask}, {scale});
+            const whole = await tf.engine().makeTensorFromTensorInfo(info!).data();
+            expectLaw(whole, inputs, within, {scale}, `${what}, rows that are not cut, ${multiprocessors} multiprocessors`);
+          }
         }
     }
   });
