@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {sparseAttention} from '../src/index.js';
+import {sparseAttention, type SparseAttentionOptions} from '../src/index.js';
 import {flush, type Gpu} from './gpu.js';
 import type {BenchPattern} from './patterns.js';
 import {dense} from './peers/tfjs_dense.js';
@@ -27,19 +27,25 @@ export async function backwardRow(
   bench: BackwardBench,
   pattern: BenchPattern,
   peer: BackwardRecord | null,
+  options: SparseAttentionOptions = {},
 ): Promise<BackwardRecord> {
-  const attend: Attend = (query, key, value) => sparseAttention(query, key, value, pattern.pattern);
+  const attend: Attend = (query, key, value) => sparseAttention(query, key, value, pattern.pattern, options);
   const row = await measure(bench, pattern, 'tfjs-splat', attend, false);
   const dense = peer === null || peer.forwardMs === null ? undefined : peer.forwardMs + peer.backwardMs!;
   return {...row, ...(dense && row.forwardMs !== null && {timesDense: dense / (row.forwardMs + row.backwardMs!)})};
 }
 
 /** The same of a pattern that comes with each call, as a boolean tensor. */
-export async function maskTensorRow(bench: BackwardBench, pattern: BenchPattern): Promise<BackwardRecord> {
+export async function maskTensorRow(
+  bench: BackwardBench,
+  pattern: BenchPattern,
+  options: SparseAttentionOptions,
+): Promise<BackwardRecord> {
   const {n} = bench;
   const data = Uint8Array.from({length: n * n}, (_, pair) => Number(pattern.attends(Math.floor(pair / n), pair % n)));
   const mask = tf.tensor4d(data, [1, 1, n, n], 'bool');
-  const row = await measure(bench, pattern, 'mask tensor', (query, key, value) => sparseAttention(query, key, value, mask), false);
+  const attend: Attend = (query, key, value) => sparseAttention(query, key, value, mask, options);
+  const row = await measure(bench, pattern, 'mask tensor', attend, false);
   mask.dispose();
   return row;
 }

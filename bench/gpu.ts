@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {createWebGPUBackend, type BackendReport} from '../src/index.js';
+import {createWebGPUBackend, type BackendReport, type WebGPUBackendOptions} from '../src/index.js';
 
 /** A TensorFlow.js WebGPU backend, active, and what the benchmark has to know of the device under it. */
 export interface Gpu {
@@ -19,8 +19,15 @@ export interface Gpu {
 export const openGpu = (): Promise<Gpu> => activate('webgpu');
 
 /** A backend of ours with all that the adapter grants, and what that is. */
-export async function openTiersGpu(): Promise<{readonly gpu: Gpu; readonly report: BackendReport}> {
-  const report = await createWebGPUBackend({name: 'tiers', tensorCores: true});
+export const openTiersGpu = (): Promise<{readonly gpu: Gpu; readonly report: BackendReport}> =>
+  openGranted('tiers', {tensorCores: true});
+
+/** A backend of ours, active, with what it is asked for. */
+export async function openGranted(
+  name: string,
+  asked: WebGPUBackendOptions,
+): Promise<{readonly gpu: Gpu; readonly report: BackendReport}> {
+  const report = await createWebGPUBackend({...asked, name});
   return {gpu: await activate(report.name), report};
 }
 

@@ -13,6 +13,8 @@ export interface MaskOptions {
   readonly headed: boolean;
   /** Time gradients, too. */
   readonly backward: boolean;
+  /** Time boolean tensors, too. */
+  readonly tensors: boolean;
   readonly headDim: number;
   readonly json: string | undefined;
   /** No new row is started after this many seconds. */
@@ -23,7 +25,7 @@ const OWN = SYSTEMS.filter((system) => system !== 'prototype matrix');
 
 export const MASKS_HELP = `npm run bench:masks -- [options]
   --n 1024,4096,16384      tokens (on a software adapter 200)
-  --masks swin,hub         masks (default all, from 8,192 tokens on those of few pairs; on a software adapter four)
+  --masks swin,hub         masks, or none (default all, from 8,192 tokens on those of few pairs; on a software adapter four)
   --systems float32,tensor-cores
                            also float32-subgroups, float16-storage
   --ask auto,dense         which ways to compute each are timed (default all): auto, fused, dense, arithmetic, lists, low-lists,
@@ -32,6 +34,8 @@ export const MASKS_HELP = `npm run bench:masks -- [options]
   --headdim 64             features of a head
   --no-headed              leave out heads of different patterns in one call
   --backward               time gradients, too: a forward and a backward pass by TensorFlow.js
+  --tensors                time window, causal and full as boolean tensors of the call, too, beside the same as patterns,
+                           forward and backward by TensorFlow.js; only below 8,192 tokens
   --json FILE              write the JSON lines to FILE
   --budget 300             start no new row after so many seconds`;
 
@@ -50,6 +54,7 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
       headdim: {type: 'string', default: '64'},
       headed: {type: 'boolean', default: true},
       backward: {type: 'boolean', default: false},
+      tensors: {type: 'boolean', default: false},
       json: {type: 'string'},
       budget: {type: 'string', default: '300'},
     },
@@ -57,12 +62,13 @@ export function parseMaskOptions(args: readonly string[], names: readonly string
   if (values.help) return 'help';
   return {
     lengths: list(values.n).map((text) => positive('--n', text)),
-    masks: list(values.masks).map((text) => oneOf('--masks', text, names)),
+    masks: (values.masks === 'none' ? [] : list(values.masks)).map((text) => oneOf('--masks', text, names)),
     systems: list(values.systems).map((text) => oneOf('--systems', text.replaceAll('-', ' '), OWN)),
     asked: list(values.ask).map((text) => oneOf('--ask', text.replaceAll('-', ' '), ASKED)),
     heads: positive('--heads', values.heads),
     headed: values.headed,
     backward: values.backward,
+    tensors: values.tensors,
     headDim: positive('--headdim', values.headdim),
     json: values.json,
     budgetSeconds: positive('--budget', values.budget),

@@ -1,14 +1,15 @@
 import {appendFileSync, writeFileSync} from 'node:fs';
+import * as tf from '@tensorflow/tfjs-core';
 import {Host} from '../src/runtime/host/backend.js';
 import {Pipelines} from '../src/runtime/host/pipelines.js';
 import {openTiersGpu} from './gpu.js';
 import {MASKS_HELP, parseMaskOptions} from './mask_options.js';
 import {headRows, headsText} from './mask_heads.js';
-import {PATTERNS} from './patterns.js';
 import {masksText} from './mask_report.js';
 import {CORPUS, windowLike} from './mask_corpus.js';
 import {maskRows} from './mask_rows.js';
-import {backwardRow, maskTensorRow} from './backward.js';
+import {maskTensorRows} from './mask_tensors.js';
+import {backwardRow} from './backward.js';
 import type {BackwardRecord, MaskRecord} from './records.js';
 import {clockWords, describeRun, line} from './run_record.js';
 import {SKIPPED} from './skipped.js';
@@ -19,8 +20,6 @@ import {openTimer} from './timer.js';
 
 /** From this length on only masks of few pairs are drawn, if none is named. */
 const LONG_FROM = 8192;
-/** Patterns that are timed as boolean tensors, too. */
-const AS_TENSORS = ['window', 'causal', 'full'];
 
 /** Times masks that no named pattern says; returns the exit code: 1 when anything failed or was wrong. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -76,17 +75,22 @@ export async function main(args: readonly string[]): Promise<number> {
       console.error(`${name} ${n}: ${record.error ?? `backward ${digits(record.backwardMs)} ms`}`);
     }
     workload.dispose();
-    if (options.backward)
-      for (const pattern of PATTERNS.filter(({name}) => AS_TENSORS.includes(name) && n < LONG_FROM && !late())) {
-        const training = {gpu, timer, batch: 1, heads: options.heads, n, headDim: options.headDim};
-        for (const record of [await backwardRow(training, pattern, null), await maskTensorRow(training, pattern)]) {
-          backward.push(record);
-          if (options.json !== undefined) appendFileSync(options.json, line(record));
-        }
-      }
     if (options.headed)
       for (const system of options.systems)
         for await (const record of headRows(bench, n, options.headDim, system, late)) add(record);
+    // Last of a length: on backends of their own.
+    const sizes = {n, heads: options.heads, headDim: options.headDim};
+    for (const system of options.tensors && n < LONG_FROM ? options.systems : []) {
+      for await (const record of maskTensorRows(system, sizes, late)) {
+        backward.push(record);
+        if (options.json !== undefined) appendFileSync(options.json, line(record));
+        const {pattern, forwardMs, backwardMs, error} = record;
+        console.error(
+          `${pattern} ${n} ${record.system}: ${error ?? `forward ${digits(forwardMs)} ms, backward ${digits(backwardMs)} ms`}`,
+        );
+      }
+      await tf.setBackend('tiers');
+    }
   }
   for (const text of [masksText(records), headsText(records), ...trainingTables(backward)])
     if (text !== '') console.log(`${text}\n`);

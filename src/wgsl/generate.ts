@@ -56,9 +56,8 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   return Object.freeze(launches);
 }
 
-/** Whether a kernel asks what the tiles of a mask tensor hold. That of tensor cores, which has the next tile in hand already, does not. */
-export const skipsTiles = (passes: readonly Pass[]): boolean =>
-  passes.some(({kinds, tile}) => hasStates(kinds) && tile.queries !== 'fragments');
+/** Whether a kernel asks what the tiles of a mask tensor hold. */
+export const skipsTiles = (passes: readonly Pass[]): boolean => passes.some(({kinds}) => hasStates(kinds));
 
 /**
  * Kernels by what writes them and by their shape. Writing one out takes milliseconds, as long as planning 16,384 rows; models of many lengths need a handful.

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {complete, oneLine, compress, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
+import {compileMaskTensor, complete, oneLine, compress, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
 import {
   causal,
   prepare,
@@ -9,9 +9,9 @@ import {
   type Pattern,
   type SparseAttentionOptions,
 } from '../../src/index.js';
-import {checkPlan, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
+import {checkPlan, gpuOf, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
 import {launch} from '../../src/runtime/launch/launch.js';
-import {broadcastBias, mulberry32, randomInputs, type AttentionInputs, type Attends} from '../oracle.js';
+import {broadcastBias, mulberry32, randomInputs, withinLengths, type AttentionInputs, type Attends} from '../oracle.js';
 import {host, poison, tensorsOf} from '../support/attend.js';
 import {expectLaw} from '../support/half_law.js';
 import {handMade} from '../support/hand_made.js';
@@ -199,6 +199,63 @@ describe('on tensor cores, or where there are none in registers, float16 attenti
           `a mask tensor [${dims.join()}], options ${Object.keys(options).join()}`,
         );
       }
+    }
+  });
+
+  it('goes from one tile of a mask tensor that holds something to the next', async () => {
+    const [batch, heads, queryLength, keyLength] = [2, 2, 300, 333];
+    const problem = problemFor({queryLength, keyLength, queryOffset: 33}, {batch, heads, headDim: onMatrices() ? 64 : 16});
+    // Blocks as wide as a state: nothing, all, or some. One tile of rows has no key at all, and so has one row.
+    const blocks: Attends = (q, k, b, h) => {
+      const tile = q >> 7;
+      if (q === 40 || (tile === 1 && b === 1 && h === 0)) return false;
+      const drawn = mulberry32(1 + (k >> 5) + 16 * tile + 64 * b + 128 * h)();
+      return drawn < 0.45 ? false : drawn < 0.75 || (q * 5 + k * 3) % 7 < 3;
+    };
+    for (const dims of [
+      [batch, heads, queryLength, keyLength],
+      [1, 1, queryLength, keyLength],
+      [batch, 1, 1, keyLength],
+    ] as const) {
+      const attends: Attends = (q, k, b, h) => blocks(q % dims[2], k, b % dims[0], h % dims[1]);
+      const mask = tf.tensor4d(
+        Array.from({length: tf.util.sizeFromShape([...dims])}, (_, at) => {
+          const [row, k] = [Math.floor(at / keyLength), at % keyLength];
+          const plane = Math.floor(row / dims[2]);
+          return Number(attends(row % dims[2], k, Math.floor(plane / dims[1]), plane % dims[1]));
+        }),
+        [...dims],
+        'bool',
+      );
+      // The second finds scores that outgrow any reference; lengths end inside of a tile, and in the first.
+      for (const scale of [1 / Math.sqrt(problem.headDim), 6])
+        for (const keyLengths of [undefined, [keyLength - 30, 9]]) {
+          const inputs = gaussianInputs(problem);
+          const within = keyLengths === undefined ? attends : withinLengths(attends, keyLengths);
+          // Behind its keys a sequence may hold anything.
+          const spoilt = (data: ArrayLike<number>): Float32Array =>
+            Float32Array.from(data, (x, at) => {
+              const [row, sequence] = [Math.floor(at / problem.headDim), Math.floor(at / (data.length / batch))];
+              return keyLengths !== undefined && row % keyLength >= keyLengths[sequence]! ? NaN : x;
+            });
+          const [query, key, value] = tensorsOf({...inputs, key: spoilt(inputs.key), value: spoilt(inputs.value)});
+          await poison(4 * batch * heads * queryLength * problem.valueDim, 8 * 4096);
+          const options = {...HALVES, scale, ...(keyLengths && {keyLengths})};
+          const output = await sparseAttention(query, key, value, mask, options).data();
+          const what = `a mask tensor [${dims.join()}], scale ${scale}, lengths ${keyLengths?.join()}`;
+          expectLaw(output as Float32Array, inputs, within, {scale}, what);
+          if (keyLengths !== undefined) continue;
+          // The same in rows that are not cut, with and without a branch around the scores of the next tile: for a device that has no room for more workgroups.
+          for (const multiprocessors of [1, 132]) {
+            const gpu = {...gpuOf(host().limits), multiprocessors, workgroupMemory: multiprocessors === 1 ? 16384 : 0};
+            const compiled = compileMaskTensor(problem, {...host().limits, gpu}, dims, {precision: 'float16'});
+            expect(compiled.plan.passes.map(({slots}) => slots)).toEqual([0]);
+            await poison(4 * batch * heads * queryLength * problem.valueDim, ...Object.values(compiled.workBytes));
+            const [info] = launch(host(), compiled, {query, key, value, mask}, {scale});
+            const whole = await tf.engine().makeTensorFromTensorInfo(info!).data();
+            expectLaw(whole, inputs, within, {scale}, `${what}, rows that are not cut, ${multiprocessors} multiprocessors`);
+          }
+        }
     }
   });
 

@@ -163,6 +163,14 @@ export const VARIANTS: readonly Variant[] = [
   },
   {name: 'mask-states', says: 'what tiles of a mask tensor hold', program: programOf(masked([1, 1, 64, 64], false), 'maskStates')},
   {
+    name: 'matrix-64-mask',
+    says: 'a mask tensor on tensor cores: from one tile that holds something to the next',
+    program: programOf(
+      compileMaskTensor(problemFor(long, {headDim: 64}), featuredDevice(MATRIX_16), [1, 1, 8192, 8192], {precision: 'float16'}),
+      'attendMatrix',
+    ),
+  },
+  {
     name: 'pack-mask-column',
     says: 'a mask tensor with one element for all keys',
     program: programOf(masked([1, 1, 64, 1], false), 'packMask'),

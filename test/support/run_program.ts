@@ -12,8 +12,9 @@ export async function runProgram<const Roles extends readonly BindingRole[]>(
   call: CallParams = {scale: 1},
 ): Promise<Record<Roles[number], Float32Array>> {
   const made: GPUBuffer[] = [];
+  // As long as what it holds: a program that asks for the length of an array would meet padding, and copy it past what it writes to.
   const buffer = (size: number, usage: number, data?: BufferSource): GPUBuffer => {
-    const one = device.createBuffer({size: 16 * Math.ceil(Math.max(size, 16) / 16), usage});
+    const one = device.createBuffer({size: data === undefined ? 16 * Math.ceil(Math.max(size, 16) / 16) : size, usage});
     made.push(one);
     if (data !== undefined) device.queue.writeBuffer(one, 0, data);
     return one;
@@ -29,7 +30,13 @@ export async function runProgram<const Roles extends readonly BindingRole[]>(
     let pipeline = pipelines.get(program.key);
     if (pipeline === undefined) {
       const module = device.createShaderModule({code: program.code});
-      pipeline = await device.createComputePipelineAsync({layout: 'auto', compute: {module, entryPoint: 'main'}});
+      // Not 'auto', which leaves out what a program binds and does not read.
+      const entries = program.bindings.map((role, binding): GPUBindGroupLayoutEntry => {
+        const type = role === 'params' ? 'uniform' : program.writes.includes(role) ? 'storage' : 'read-only-storage';
+        return {binding, visibility: GPUShaderStage.COMPUTE, buffer: {type}};
+      });
+      const layout = device.createPipelineLayout({bindGroupLayouts: [device.createBindGroupLayout({entries})]});
+      pipeline = await device.createComputePipelineAsync({layout, compute: {module, entryPoint: 'main'}});
       pipelines.set(program.key, pipeline);
     }
     const uniform = params(call);

@@ -4,6 +4,7 @@ import {ceilDiv} from '../../support/index.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
 import {program} from '../text/make_program.js';
 import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
+import {nextFunction} from './matrix_mask.js';
 import {MatrixTrip} from './matrix_steps.js';
 import {FAR_UNIT} from '../text/features.js';
 import {linesOf, slotLine} from '../tile/lines.js';
@@ -13,6 +14,7 @@ import {paramsOf} from '../terms/fields.js';
 import {ONE_BIAS} from '../tile/scoring.js';
 import {itemWords, ownRow, placeFunctions, recordFrom, rowAt} from '../tile/places.js';
 import {recordAt} from '../tile/shell.js';
+import {stateFunctions} from '../tile/states.js';
 import type {BindingRole, Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 
@@ -95,6 +97,8 @@ const PLENTY = 0.125;
       paramsOf(addedTo(shape)),
       bias ? ONE_BIAS : '',
       placeFunctions(shape.kinds),
+      stateFunctions({kinds: shape.kinds, width: keys, owns: 'rows'}, subgroups * lanes),
+      nextFunction(shape.kinds),
       [...new Set(Object.values(this.access).map(({functions}) => functions))].join(''),
       `
 var<workgroup> slices: array<array<${unit}, ${lanes * SLICE_STRIDE}>, ${subgroups}>;

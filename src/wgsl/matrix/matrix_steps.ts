@@ -1,8 +1,9 @@
 import {ceilDiv} from '../../support/index.js';
 import {plain, type Block, type Flow, type Region, type Step} from '../tile/flow.js';
-import {hideQuads, ownSpanMask} from '../tile/mask.js';
 import {keyAt, keyRowAt} from '../tile/places.js';
 import {overTiles} from '../tile/shell.js';
+import {hasStates} from '../tile/states.js';
+import {firstTile, hideQuads, nextTile, ownSpanMask} from './matrix_mask.js';
 import {addedTo, SLICE_STRIDE, type MatrixAccess, type MatrixShape} from './matrix_shape.js';
 import {power} from '../terms/unit.js';
 import {Scoring} from '../tile/scoring.js';
@@ -62,13 +63,14 @@ export class MatrixTrip {
       scores('scores'),
       {name: 'maximum of each row', reads: [slices], writes: [], code: this.maximum()},
     ];
-    const span = [stageKeys('stage the first keys', 'y.x'), scores('scores of the first keys')];
+    const {first, next: nextKeys} = this;
+    const span = [stageKeys('stage the first keys', first), scores('scores of the first keys')];
     const tile: Step[] = [
       {name: 'probabilities; stage values and the next keys', reads: [slices], writes: [slices, key, value], code: this.softmax()},
       {name: 'weigh values', reads: [collective, value], writes: [], code: this.weighValues()},
     ];
     const next: Block = {
-      open: this.shape.eager ? '{' : 'if (y0 + KEYS < y.y) {',
+      open: this.shape.eager ? '{' : `if (${nextKeys} < y.y) {`,
       body: [scores('scores of the next keys')],
       runs: this.shape.eager ? 'once' : 'between',
     };
@@ -78,16 +80,31 @@ export class MatrixTrip {
       after.push({name: 'write output', reads: [slices], writes: [], code: this.writeOutput(block)});
     }
     const {exact, lengths, kinds} = this.shape;
-    const words = plain(lines(ownSpanMask(kinds, lengths), this.origins()));
+    const skips = hasStates(kinds);
+    const words = plain(lines(ownSpanMask(kinds, lengths), this.origins(), firstTile(kinds)));
+    const state = plain(nextTile(kinds));
+    const walk = skips ? {from: this.first, step: `y0 = ${this.next}`} : {};
     const clip = new Scoring(addedTo(this.shape)).clip(kinds);
     const visits = {owns: 'rows', clip, size: 'KEYS'} as const;
     return {
       before,
-      maximum: exact ? overTiles(visits, {keys: '', mask: [words]}, maximum) : null,
+      maximum: exact ? overTiles(visits, {keys: '', mask: [words]}, [state, ...maximum], walk) : null,
       // A span of no tiles leaves scores that nobody reads, so none is as good as one.
-      loops: overTiles(visits, {keys: '', mask: [words, ...span]}, [...tile, next], 'some'),
+      loops: overTiles(visits, {keys: '', mask: [words, ...span]}, [state, ...tile, next], {
+        ...walk,
+        runs: skips ? 'any' : 'some',
+      }),
       after,
     };
+  }
+
+  /** The first tile of a span, and in a tile the next: of a mask tensor those that hold something. */
+  private get first(): string {
+    return hasStates(this.shape.kinds) ? 'first' : 'y.x';
+  }
+
+  private get next(): string {
+    return hasStates(this.shape.kinds) ? 'next.x' : 'y0 + KEYS';
   }
 
   private slice(unit: string): string {
@@ -199,7 +216,7 @@ export class MatrixTrip {
 
   /** The reference of a row: the largest score of its first tile, of keys it does not attend to as well. */
   private reference(): string {
-    return `if (number == spanRange.x && y0 == y.x) {\n${this.largest()}\nm = largest - HEADROOM;\n}`;
+    return `if (number == spanRange.x && y0 == ${this.first}) {\n${this.largest()}\nm = largest - HEADROOM;\n}`;
   }
 
   private largest(): string {
@@ -231,7 +248,7 @@ export class MatrixTrip {
       : each(quads, (u) => `${at(u)} = p${u};`);
     return lines(
       this.load('value', this.access.value, this.shape.valueUnits, 'y0'),
-      this.load('key', this.access.key, this.shape.keyUnits, 'y0 + KEYS'),
+      this.load('key', this.access.key, this.shape.keyUnits, this.next),
       `{ ${this.rowScores()}`,
       // The scale goes into the exponent: 2 to 6 % of the kernel (H200, 2026-11-20).
       each(quads, (c) =>

@@ -53,12 +53,12 @@ export interface TileKernel {
   readonly after: readonly Flow[];
 }
 
-/** The loop over the spans of an item, and in it that over their tiles. `keys` stands behind the keys of a span, `mask` behind all of its words. */
+/** The loop over the spans of an item, and in it that over their tiles. `keys` stands behind the keys of a span, `mask` behind all of its words; `from` and `step` lead from key tile to key tile. */
 export function overTiles(
   {owns, clip, size}: Pick<Masked, 'owns' | 'clip' | 'size'>,
   {keys, mask}: {readonly keys: string; readonly mask: readonly Flow[]},
   tile: readonly Flow[],
-  runs: 'any' | 'some' = 'any',
+  {runs = 'any', from = 'y.x', step = `y0 += ${size}`}: {runs?: 'any' | 'some'; from?: string; step?: string} = {},
 ): Block {
   const [open, words, tiles] =
     owns === 'rows'
@@ -69,7 +69,7 @@ export function overTiles(
             letPair(SPAN, 'keysOf', 'span'),
           ),
           lines(`${clip === '' ? 'let' : 'var'} y = ${pairOf(SPAN, 'y', 'span')}; // (begin, end)`, clip),
-          `for (var y0 = y.x; y0 < y.y; y0 += ${size}) {`,
+          `for (var y0 = ${from}; y0 < y.y; ${step}) {`,
         ]
       : [
           lines(

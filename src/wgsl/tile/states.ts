@@ -33,7 +33,7 @@ fn stateAt(batch: u32, head: u32, row: i32, key: i32) -> i32 {
   let maskRows = select(1u, params.queryLength, params.maskStrides.z != 0u);
   let tile = plane * ((maskRows + ${rows - 1}u) / ${rows}u) + select(0u, u32(row) / ${rows}u, params.maskStrides.z != 0u);
   let both = schedule[params.maskBits + params.pairs + tile * perRow + u32(key) / 64u];
-  return ${(owns === 'rows' ? width : rows) === 32 ? 'select(both.x, both.y, (key & 32) != 0)' : 'select(select(SOME, ALL, min(both.x, both.y) == ALL), NONE, max(both.x, both.y) == NONE)'};
+  return ${(owns === 'rows' ? width : rows) <= 32 ? 'select(both.x, both.y, (key & 32) != 0)' : 'select(select(SOME, ALL, min(both.x, both.y) == ALL), NONE, max(both.x, both.y) == NONE)'};
 }
 `,
       )

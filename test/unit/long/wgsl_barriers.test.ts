@@ -3,7 +3,7 @@ import {compress} from '../../../src/acsr/index.js';
 import {CORE_DEVICE, formatsOf, formatsText, type Formats} from '../../../src/pure.js';
 import {globalTokens, slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
-import {makeGradientPlan, type Plan, type TileShape} from '../../../src/plan/index.js';
+import {makeGradientPlan, REGULAR, type Plan, type TileShape} from '../../../src/plan/index.js';
 import {attendKernel} from '../../../src/wgsl/attend/attend.js';
 import {gradientKernel} from '../../../src/wgsl/gradient/gradient.js';
 import {gradientShape} from '../../../src/wgsl/gradient/gradient_shape.js';
@@ -67,11 +67,14 @@ for (const tile of [TILES.matrix, TILES.matrixEager, TILES.matrixNarrow]) {
   for (const matrix of [MATRIX_16, MATRIX_8]) {
     for (const exact of [false, true]) {
       for (const headDim of [16, 64, 128]) {
-        const precision = matrix === MATRIX_16 ? 'float16' : 'float32';
-        const problem = {...base.problem, headDim, valueDim: headDim};
-        const shape = matrixShape({...base, tile, formats: formatsOf(precision), matrix, problem}, matrix, PLAIN, exact);
-        const what = `matrices of ${matrix.M}, ${tile.rows} rows, ${headDim} features, exact ${exact}`;
-        kernels.push({what, flow: matrixFlow(shape), memory: shape.memory});
+        for (const mask of ['interval', 'tensor'] as const) {
+          const precision = matrix === MATRIX_16 ? 'float16' : 'float32';
+          const problem = {...base.problem, headDim, valueDim: headDim};
+          const work = {...base, tile, formats: formatsOf(precision), matrix, problem};
+          const shape = matrixShape(work, matrix, PLAIN, exact, {...REGULAR, mask});
+          const what = `matrices of ${matrix.M}, ${tile.rows} rows, ${headDim} features, exact ${exact}, mask ${mask}`;
+          kernels.push({what, flow: matrixFlow(shape), memory: shape.memory});
+        }
       }
     }
   }

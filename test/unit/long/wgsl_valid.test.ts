@@ -201,7 +201,16 @@ describe('every program is WGSL that Dawn takes:', () => {
       for (const keys of [9000, 1])
         programs.add({...base, formats: formatsOf(precision), implementation: 'dense'}, false, [1, 1, 9000, keys]);
     }
-    await expectValid(programs, 5);
+    for (const [matrix, precision] of [
+      [MATRIX_16, 'float16'],
+      [MATRIX_8, 'float32'],
+    ] as const)
+      for (const name of MATRIX_TILES)
+        for (const more of [false, true]) {
+          const on = {formats: formatsOf(precision), matrix, device: featuredDevice(matrix), problem: withDims(DIMS[5])};
+          programs.add({...retiled(base, TILES[name]), ...on, implementation: 'dense'}, more, [1, 1, 9000, 9000]);
+        }
+    await expectValid(programs, 30);
   });
 
   it('merges of parts', async () => {
