@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compileMaskTensor, complete, oneLine, compress, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
+import {compileMaskTensor, complete, oneLine, compress, isFarScale, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
 import {
   causal,
   prepare,
@@ -11,6 +11,7 @@ import {
 } from '../../src/index.js';
 import {checkPlan, gpuOf, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
 import {launch} from '../../src/runtime/launch/launch.js';
+import {suitsMatrices} from '../../src/wgsl/index.js';
 import {broadcastBias, mulberry32, randomInputs, withinLengths, type AttentionInputs, type Attends} from '../oracle.js';
 import {host, poison, tensorsOf} from '../support/attend.js';
 import {expectLaw} from '../support/half_law.js';
@@ -25,14 +26,19 @@ const onMatrices = (): boolean => {
   return makePlan(compress(causal(), problem), problem, host().limits, 'fused', {formats: formatsOf('float16')}).matrix !== null;
 };
 
+const scaleOf = ({problem, scale = 1 / Math.sqrt(problem.headDim)}: MatrixCase): number => scale;
+
 function compileCase(each: MatrixCase): Compiled {
   const {pattern, problem, implementation, bias} = each;
   const acsr = compress(pattern, problem);
-  const tile = onMatrices() ? tileOf(each) : {};
+  // As calls have it: tensor cores are for scales of models.
+  const features = {...PLAIN, bias: bias !== undefined, farScale: isFarScale({scale: scaleOf(each)})};
+  const matrices = suitsMatrices(features);
+  const tile = onMatrices() && matrices ? tileOf(each) : {};
   // Nothing else of a plan for tensor cores depends on this.
   const device = each.whole ? {...host().limits, software: true} : host().limits;
-  const plan = makePlan(acsr, problem, device, implementation, {formats: formatsOf('float16'), ...tile});
-  return complete(plan, oneLine(acsr), {features: {...PLAIN, bias: bias !== undefined}});
+  const plan = makePlan(acsr, problem, device, implementation, {formats: formatsOf('float16'), matrices, ...tile});
+  return complete(plan, oneLine(acsr), {features});
 }
 
 /** Runs a case in memory full of NaN and holds the output against the law. */
@@ -40,7 +46,8 @@ async function expectCase(each: MatrixCase, poisoned: boolean): Promise<void> {
   tf.engine().startScope();
   const compiled = compileCase(each);
   checkPlan(compiled.plan);
-  const {problem, pattern, inputs, bias, scale = 1 / Math.sqrt(problem.headDim)} = each;
+  const {problem, pattern, inputs, bias} = each;
+  const scale = scaleOf(each);
   const [query, key, value] = tensorsOf(inputs);
   if (poisoned) {
     const {batch, heads, queryLength, valueDim} = problem;

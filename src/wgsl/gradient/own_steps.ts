@@ -105,7 +105,7 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
   }
 
   private isKept(access: RowAccess): boolean {
-    return this.grid.rows === 1 && ceilDiv(access.columns, this.shape.threadsX) <= KEPT;
+    return ceilDiv(access.columns, this.shape.threadsX) <= KEPT;
   }
 
   private load(name: string, access: RowAccess, factor: string): string {
