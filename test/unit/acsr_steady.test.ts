@@ -113,9 +113,11 @@ describe('rows that go on as those before them', () => {
       fc.property(pattern, length, length, fc.integer({min: -300, max: 300}), (each, queryLength, keyLength, queryOffset) => {
         const shape = {queryLength, keyLength, queryOffset};
         const many = followed(each, shape);
-        if (many === 0) return;
+        const acsr = compress(each, shape);
+        // Rows that recur are cut into runs in another way, and are not worked out here.
+        if (many === 0 || acsr.recurrence !== undefined) return;
         rows += many;
-        expectRowsOf(compress(each, shape), each, shape);
+        expectRowsOf(acsr, each, shape);
       }),
       {numRuns: 3000},
     );
