@@ -96,14 +96,14 @@ function bind(
 
 export function dispatchOf(host: Host, {program, grid, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
   const {pipeline, layout} = host.pipelines.get(program);
-  const bindGroup = host.device.createBindGroup({
-    label: program.name,
-    layout,
-    entries: program.bindings.map((role, binding) => ({
-      binding,
-      resource: role === 'params' ? params : bindings.get(instead?.[role] ?? role)!,
-    })),
-  });
+  const bound = program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
+  const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
+    host.device.createBindGroup({
+      label: program.name,
+      layout,
+      entries: bound.map((resource, binding) => ({binding, resource})),
+    }),
+  );
   return {name: program.name, pipeline, grid, bindGroup};
 }
 
