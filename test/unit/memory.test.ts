@@ -59,7 +59,7 @@ describe('the memory of uniforms', () => {
     state.waiting = {};
     for (let i = 3000; i < 5000; i++) uniform(i);
     expect(made()).toBe(3000);
-    expect(written.filter(({buffer}) => buffer === first.buffer).length).toBe(2);
+    expect(new Set(written.slice(3000).map(({buffer}) => buffer)).size).toBe(2000);
   });
 
   it('knows what was encoded later than it was asked for', () => {
