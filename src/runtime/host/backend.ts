@@ -4,23 +4,14 @@ import {Lru, refuse, type SplatError} from '../../support/index.js';
 import type {BindingRole, Device} from '../../pure.js';
 import {deviceRecord, type AdapterWords} from './device.js';
 import {grantedFeatures} from './granted.js';
-import {Memory, type Uniform} from './memory.js';
+import {record, type Dispatch} from './dispatch.js';
+import {Memory} from './memory.js';
 import {Pace} from './pace.js';
 import {Pipelines} from './pipelines.js';
 import {Pool} from './pool.js';
 import {canRemember, rememberPrograms} from './remember.js';
 import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
 import {untilLossIsTold, waitFor} from './wait.js';
-
-/** One dispatch, ready to encode. */
-export interface Dispatch {
-  readonly name: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly grid: readonly [number, number, number];
-  readonly bindGroup: GPUBindGroup;
-  /** What `bindGroup` reads that is remembered by contents. */
-  readonly uniform?: Uniform;
-}
 
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
@@ -317,10 +308,4 @@ export class Host {
   endCall(sizes: ReadonlySet<number>): void {
     this.#pool?.endCall(sizes);
   }
-}
-
-function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, bindGroup);
-  pass.dispatchWorkgroups(...grid);
 }

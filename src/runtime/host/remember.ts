@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import type {Dispatch} from './backend.js';
+import type {Dispatch} from './dispatch.js';
 import type {Memory} from './memory.js';
 import type {UniformField, WebGPUBackend} from './tfjs_webgpu.js';
 

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pure.js';
-import type {Dispatch, Host} from '../host/backend.js';
+import type {Host} from '../host/backend.js';
+import type {Dispatch} from '../host/dispatch.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/flags.js';
 import {integerRoles} from '../terms/terms.js';
