@@ -48,6 +48,24 @@ async function activate(name: string): Promise<Gpu> {
   };
 }
 
+const FORGETFUL = 'forgetful';
+
+/** The stock backend as it is without this package, which no call of ours has met, on the same device. Others are active again after `run`. */
+export async function onForgetful<T>({device, backend}: Gpu, run: (backend: WebGPUBackend) => Promise<T>): Promise<T> {
+  const before = tf.getBackend();
+  if (tf.findBackendFactory(FORGETFUL) === null) {
+    const stock = backend.constructor as typeof WebGPUBackend;
+    tf.copyRegisteredKernels('webgpu', FORGETFUL);
+    tf.registerBackend(FORGETFUL, () => new stock(device, device.adapterInfo));
+  }
+  await tf.setBackend(FORGETFUL);
+  try {
+    return await run(tf.backend() as WebGPUBackend);
+  } finally {
+    await tf.setBackend(before);
+  }
+}
+
 /** Submits what TensorFlow.js has recorded so far, so that what is submitted next runs after it. */
 export function flush(backend: WebGPUBackend): void {
   // submitQueue() needs an encoder, and every pass in it ended.

@@ -4,7 +4,8 @@ export interface ModelRecord {
   /** `matMul`: as Hugging Face writes it. `Einsum`: as Keras 2 does. */
   readonly graph: 'matMul' | 'Einsum';
   readonly part: 'model' | 'attention';
-  readonly system: 'original' | 'tfjs-splat';
+  /** `original`: on the stock backend as it is; `remembered`: the same graph on one that remembers; `tfjs-splat`: swapped, on that as well. */
+  readonly system: 'original' | 'remembered' | 'tfjs-splat';
   readonly n: number;
   /** What it was swapped with; the original always sees every key. */
   readonly pattern: string;

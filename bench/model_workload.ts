@@ -1,7 +1,7 @@
 import {dispose, type io, type Tensor} from '@tensorflow/tfjs-core';
 import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
 import {full, sparseIOHandler, type Pattern} from '../src/index.js';
-import {finish, flush, type Gpu} from './gpu.js';
+import {finish, flush, onForgetful, type Gpu} from './gpu.js';
 import {attentionGraph, attentionInputs, encoderGraph, encoderInputs, largestTensor} from './model_graphs.js';
 import type {BertSizes, GraphName, Inputs} from './model_graphs.js';
 import {LARGEST_DIFFERENCE} from './model_targets.js';
@@ -29,6 +29,7 @@ type Model = GraphModel<io.IOHandlerSync>;
 /** One graph, loaded as it is and swapped with full() and with the longformer pattern of the benchmark; the weights three times. */
 export class ModelWorkload {
   private readonly loaded: Record<System, Model>;
+  private readonly artifacts: io.ModelArtifacts;
 
   constructor(
     private readonly bench: ModelBench,
@@ -37,7 +38,7 @@ export class ModelWorkload {
     positions: number,
   ) {
     const {sizes} = bench;
-    const artifacts = part === 'model' ? encoderGraph(graph, sizes, positions) : attentionGraph(graph, sizes);
+    const artifacts = (this.artifacts = part === 'model' ? encoderGraph(graph, sizes, positions) : attentionGraph(graph, sizes));
     const attentions = part === 'model' ? sizes.layers : 1;
     const swapped = (pattern: Pattern): Model => {
       const handler = sparseIOHandler(artifacts, {pattern});
@@ -61,10 +62,10 @@ export class ModelWorkload {
 
   /** The original and one swap at one length, measured turn by turn. */
   async rows(n: number, pattern: 'full' | 'longformer'): Promise<ModelRecord[]> {
-    const {bench, graph, part} = this;
-    const {sizes, gpu} = bench;
+    const {bench, part} = this;
+    const {gpu} = bench;
     const row = {...this.row(n), pattern};
-    const inputs = part === 'model' ? encoderInputs(sizes, n) : attentionInputs(graph, sizes, n);
+    const inputs = this.inputs(n);
     const misfit = this.misfit(n);
     const names: readonly System[] = misfit === null ? ['original', pattern] : [pattern];
     // Once each, so that pipelines, uploads and plans are there.
@@ -73,7 +74,7 @@ export class ModelWorkload {
     for (const name of names) {
       peaks.set(name, (await bench.watch.use(() => this.once(this.loaded[name], inputs))).peakBytes);
     }
-    const walls = await this.wallTimes(names, inputs);
+    const {walls, stock} = await this.wallTimes(names, n, inputs, misfit === null);
     const gpuMs = new Map<System, number>();
     if (bench.timer.clock === 'gpu') {
       for (const name of names) {
@@ -93,15 +94,21 @@ export class ModelWorkload {
     const time = (name: System): number | undefined => gpuMs.get(name) ?? walls.get(name);
     const original: ModelRecord =
       misfit === null
-        ? {...row, system: 'original', ...of('original')}
+        ? {...row, system: 'original', ...of('original'), ms: stock!}
         : {...row, system: 'original', ms: null, error: `does not fit: ${misfit}`};
     const wrong = difference !== undefined && !(difference <= LARGEST_DIFFERENCE) ? `full() differs by ${difference}` : errors[0];
     // What a user waits for counts for the model; for its attention alone, whose calls are short, what the GPU takes.
     const share =
-      misfit === null ? (part === 'model' ? of(pattern).ms / of('original').ms : time(pattern)! / time('original')!) : undefined;
+      misfit === null
+        ? part === 'model'
+          ? of(pattern).ms / stock!
+          : time(pattern)! / (gpuMs.get('original') ?? stock!)
+        : undefined;
     const swap: ModelRecord = {...row, system: 'tfjs-splat', ...of(pattern), share, difference, ...(wrong && {error: wrong})};
     dispose(inputs);
-    return [original, swap];
+    if (misfit !== null) return [original, swap];
+    const ms = of('original').ms;
+    return [original, {...row, system: 'remembered', ms, samples: bench.rounds, share: ms / stock!}, swap];
   }
 
   /**
@@ -109,9 +116,9 @@ export class ModelWorkload {
    * with full(), which computes the same in memory that grows with n.
    */
   async overflow(n: number): Promise<ModelRecord> {
-    const {bench, graph, part} = this;
+    const {bench} = this;
     const row = {...this.row(n), pattern: 'full', system: 'original' as const, ms: null};
-    const inputs = part === 'model' ? encoderInputs(bench.sizes, n) : attentionInputs(graph, bench.sizes, n);
+    const inputs = this.inputs(n);
     try {
       const difference = await this.difference(inputs);
       const [unheard] = bench.gpu.takeErrors();
@@ -139,23 +146,53 @@ export class ModelWorkload {
     return {kind: 'model', graph: this.graph, part: this.part, n, layers, heads, headDim, ffn};
   }
 
-  /** Milliseconds of a run, runs of each issued back to back, in turns. */
-  private async wallTimes(names: readonly System[], inputs: Inputs): Promise<Map<System, number>> {
+  /**
+   * Milliseconds of a run, runs of each issued back to back, in turns. `stock` is the original on a backend that remembers nothing between
+   * runs, which the others do.
+   */
+  private async wallTimes(
+    names: readonly System[],
+    n: number,
+    inputs: Inputs,
+    withStock: boolean,
+  ): Promise<{walls: Map<System, number>; stock: number | undefined}> {
+    const {gpu, rounds} = this.bench;
     const times = new Map<System, number[]>(names.map((name) => [name, []]));
-    for (let round = 0; round < this.bench.rounds; round++) {
-      for (const name of names) {
-        // Not timed: it finds the pool full of the other's gigabytes, which this package has the backend let go, 20 ms for each.
-        await this.once(this.loaded[name], inputs);
-        const start = performance.now();
-        for (let run = 0; run < RUNS; run++) {
-          dispose(this.loaded[name].execute(inputs));
-          flush(this.bench.gpu.backend);
-        }
-        await finish(this.bench.gpu);
-        times.get(name)!.push((performance.now() - start) / RUNS);
+    const timed = async (model: Model, given: Inputs, backend: Gpu['backend']): Promise<number> => {
+      const once = (): void => {
+        dispose(model.execute(given));
+        flush(backend);
+      };
+      // Not timed: it finds the pool full of the other's gigabytes, which this package has the backend let go, 20 ms for each.
+      once();
+      await finish(gpu);
+      const start = performance.now();
+      for (let run = 0; run < RUNS; run++) once();
+      await finish(gpu);
+      return (performance.now() - start) / RUNS;
+    };
+    const stockTimes: number[] = [];
+    // Weights and inputs of its own: tensors stay on the backend where they were made.
+    const original = withStock
+      ? await onForgetful(gpu, async () => ({model: loadGraphModelSync({load: () => this.artifacts}), given: this.inputs(n)}))
+      : undefined;
+    for (let round = 0; round < rounds; round++) {
+      if (original !== undefined) {
+        stockTimes.push(await onForgetful(gpu, (backend) => timed(original.model, original.given, backend)));
       }
+      for (const name of names) times.get(name)!.push(await timed(this.loaded[name], inputs, gpu.backend));
     }
-    return new Map([...times].map(([name, each]) => [name, median(each)]));
+    original?.model.dispose();
+    if (original !== undefined) dispose(original.given);
+    return {
+      walls: new Map([...times].map(([name, each]) => [name, median(each)])),
+      stock: withStock ? median(stockTimes) : undefined,
+    };
+  }
+
+  private inputs(n: number): Inputs {
+    const {bench, graph, part} = this;
+    return part === 'model' ? encoderInputs(bench.sizes, n) : attentionInputs(graph, bench.sizes, n);
   }
 
   private async once(model: Model, inputs: Inputs): Promise<void> {

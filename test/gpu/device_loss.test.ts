@@ -90,6 +90,7 @@ describe('a device that is lost', () => {
     expect(losses).toEqual([{reason: 'destroyed', message: jasmine.any(String) as unknown as string}]);
     expect(deadHost.residents.size).toBe(0);
     expect(deadHost.pipelines.size).toBe(0);
+    expect(deadHost.memory.size).toEqual({uniforms: 0, bindGroups: 0});
 
     await createWebGPUBackend({name, onLost});
     await activate(name);

@@ -4,26 +4,18 @@ import {Lru, refuse, type SplatError} from '../../support/index.js';
 import type {BindingRole, Device} from '../../pure.js';
 import {deviceRecord, type AdapterWords} from './device.js';
 import {grantedFeatures} from './granted.js';
+import {record, type Dispatch} from './dispatch.js';
+import {Memory} from './memory.js';
 import {Pace} from './pace.js';
 import {Pipelines} from './pipelines.js';
-import {canBatch, canTrim, flag, isWebGPU, type BufferManager, type WebGPUBackend} from './tfjs_webgpu.js';
+import {Pool} from './pool.js';
+import {canRemember, rememberPrograms} from './remember.js';
+import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
 import {untilLossIsTold, waitFor} from './wait.js';
-
-/** One dispatch, ready to encode. */
-export interface Dispatch {
-  readonly name: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly grid: readonly [number, number, number];
-  readonly bindGroup: GPUBindGroup;
-}
 
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
   readonly schedule: GPUBuffer;
-  /** The uniform of each launch, by what calls add to the plan: written anew they cost half of a call's CPU time above tf.matMul. */
-  readonly uniforms: Lru<string, readonly GPUBuffer[]>;
-  /** By the buffers they bind, which a steady model gets from the pool again and again. */
-  readonly dispatches: Lru<string, readonly Dispatch[]>;
   /** The plan has run once inside an error scope. */
   scoped: boolean;
 }
@@ -48,17 +40,18 @@ export class Host {
   limits: Device;
   pace: Pace;
   pipelines: Pipelines;
+  /** Uniforms and bind groups, also of the programs of tfjs. */
+  memory: Memory;
   residents = this.#noResidents();
   /** Plans the device refused. */
   readonly broken = new WeakMap<object, SplatError>();
   readonly #work = new Map<BindingRole, GPUBuffer>();
   readonly #backend: WebGPUBackend;
   readonly #canBatch: boolean;
-  readonly #canTrim: boolean;
+  /** Null where the pool looks different. */
+  readonly #pool: Pool | null;
   /** Why the device is gone, from soon after the loss on. */
   lost: string | null = null;
-  /** Bytes that lived when a call of ours needed the most; see `beginCall`. */
-  #highWater = 0;
   /** The batch of commands that our last call joined: tfjs makes a new set for each batch. */
   #lastBatch: object | null = null;
 
@@ -70,7 +63,23 @@ export class Host {
     this.pace = new Pace(device.queue, this.limits.software);
     this.pipelines = new Pipelines(device);
     this.#canBatch = canBatch(backend);
-    this.#canTrim = canTrim(backend.bufferManager);
+    this.memory = this.#noMemory();
+    const queue = {
+      oursWait: () => this.#oursWait,
+      flush: () => this.flush(),
+      forget: (buffer: GPUBuffer) => this.memory.forget(buffer),
+    };
+    this.#pool = canTrim(backend.bufferManager) ? new Pool(backend.bufferManager, queue) : null;
+    if (this.#canBatch && this.#pool !== null && canRemember(backend)) {
+      rememberPrograms(
+        backend,
+        () => this.memory,
+        (dispatch, touched) => {
+          this.#encodeInBatch(dispatch, touched);
+          this.#flushIfMany();
+        },
+      );
+    }
     // `lost` never rejects, and a device may live as long as the page.
     void device.lost.then(({reason, message}) => {
       this.lost = message === '' ? reason : message;
@@ -78,12 +87,16 @@ export class Host {
     });
   }
 
+  #noMemory(): Memory {
+    return new Memory(this.device, () => this.waiting);
+  }
+
   #noResidents(): Lru<object, Resident> {
     return new Lru({
       entries: MAX_RESIDENT_PLANS,
       weight: MAX_RESIDENT_BYTES,
       weigh: ({schedule}) => schedule.size,
-      evicted: ({schedule, uniforms}) => this.destroy([schedule, ...[...uniforms.values()].flat()]),
+      evicted: ({schedule}) => this.destroy([schedule]),
     });
   }
 
@@ -94,6 +107,7 @@ export class Host {
   #forget(): void {
     this.pipelines = new Pipelines(this.device);
     this.residents = this.#noResidents();
+    this.memory = this.#noMemory();
     this.#work.clear();
     const backend = this.#backend;
     const {read, readSync} = backend;
@@ -172,7 +186,10 @@ export class Host {
   /** The buffer of a tensor, uploaded or allocated when there is none yet. */
   buffer(tensor: TensorInfo): GPUBuffer {
     this.#backend.uploadToGPU(tensor.dataId);
-    return this.#backend.tensorMap.get(tensor.dataId).resource as GPUBuffer;
+    const {resource, external} = this.#backend.tensorMap.get(tensor.dataId);
+    const buffer = resource as GPUBuffer;
+    if (external) this.memory.lend(buffer);
+    return buffer;
   }
 
   /** Data on the device, outside of the pool and of tf.memory(). */
@@ -209,7 +226,10 @@ export class Host {
   /** Destroys buffers of our own. Commands that read them may still wait in the queue; after submit it is safe. */
   destroy(buffers: readonly GPUBuffer[]): void {
     this.flush();
-    for (const buffer of buffers) buffer.destroy();
+    for (const buffer of buffers) {
+      this.memory.forget(buffer);
+      buffer.destroy();
+    }
   }
 
   /** The commands that wait in tfjs's queue: another object after each submit, null where ours never wait. */
@@ -230,8 +250,13 @@ export class Host {
       if (this.#canBatch) this.#encodeInBatch(dispatch, touched);
       else this.#encodeAlone(dispatch);
     }
-    if (this.#canBatch && this.#backend.dispatchCountInPass >= Number(flag('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') ?? 15))
-      this.flush();
+    if (!this.#canBatch) return;
+    this.#lastBatch = this.#backend.commandQueueOwnedIds;
+    this.#flushIfMany();
+  }
+
+  #flushIfMany(): void {
+    if (this.#backend.dispatchCountInPass >= Number(flag('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') ?? 15)) this.flush();
   }
 
   /** As `recordAndSubmit` of the backend does, so that batching, tf.time and tf.profile see our dispatches like its own. */
@@ -239,7 +264,7 @@ export class Host {
     const backend = this.#backend;
     // A submit below forgets these, and the next dispatch may use the same tensors: said again each time.
     for (const tensor of touched) backend.commandQueueOwnedIds.add(tensor.dataId);
-    this.#lastBatch = backend.commandQueueOwnedIds;
+    if (dispatch.uniform !== undefined) dispatch.uniform.batch = backend.commandQueueOwnedIds;
 
     const timers = backend.activeTimers ?? null;
     backend.ensureCommandEncoderReady();
@@ -270,52 +295,17 @@ export class Host {
     this.device.queue.submit([encoder.finish()]);
   }
 
-  /**
-   * Before a call takes `bytes` from the pool.
-   *
-   * The pool of tfjs keeps freed buffers by exact size and never lets one go, so a model whose lengths vary would grow without bound.
-   * So the pool is kept within twice what lived at our neediest call: waiting commands are submitted early, which frees what our
-   * earlier calls used, and when that is not enough, free buffers are destroyed. What waits of other ops counts as alive, or a model
-   * whose other layers need more than its attention would lose its pool in every layer.
-   */
+  get #oursWait(): boolean {
+    return this.#canBatch && this.#lastBatch === this.#backend.commandQueueOwnedIds;
+  }
+
+  /** Before a call takes `bytes` from the pool. */
   beginCall(bytes: number): void {
-    const {bufferManager, commandQueueOwnedIds} = this.#backend;
-    const oursWait = this.#canBatch && this.#lastBatch === commandQueueOwnedIds;
-    if (oursWait && bufferManager.numBytesUsed + bytes <= 2 * this.#highWater) return;
-    if (oursWait) this.flush();
-    this.#highWater = Math.max(this.#highWater, bufferManager.numBytesUsed + bytes);
+    this.#pool?.beginCall(bytes);
   }
 
-  /**
-   * After the dispatches of a call are encoded and its scratch is disposed. Destroys free buffers while the pool is larger than twice the
-   * high water, those of `sizes` (bytes the call itself took) last: the next call of the same length wants them again. Destroying all at
-   * once would empty the pool in every call of a steady model: 16 new buffers for 9 chained calls instead of 1. The largest go first:
-   * the rest of a larger model that ran before would else stay, and in its stead the buffers of every step be made and destroyed.
-   */
+  /** After the dispatches of a call are encoded and its scratch is disposed of. `sizes` (bytes) are those of the buffers that it took. */
   endCall(sizes: ReadonlySet<number>): void {
-    const {bufferManager} = this.#backend;
-    if (!this.#canTrim || bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
-    // Waiting commands may use buffers that are free already; after submit none does, and more are free.
-    this.flush();
-    for (const wanted of [false, true]) {
-      for (const buffers of largestFirst(bufferManager)) {
-        while (buffers.length > 0 && sizes.has(buffers[0]!.size) === wanted) {
-          if (bufferManager.numBytesAllocated <= 2 * this.#highWater) return;
-          const buffer = buffers.pop()!;
-          bufferManager.numFreeBuffers--;
-          bufferManager.numBytesAllocated -= buffer.size;
-          buffer.destroy();
-        }
-      }
-    }
+    this.#pool?.endCall(sizes);
   }
-}
-
-const largestFirst = ({freeBuffers}: BufferManager): GPUBuffer[][] =>
-  [...freeBuffers.values()].sort((a, b) => (b[0]?.size ?? 0) - (a[0]?.size ?? 0));
-
-function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, bindGroup);
-  pass.dispatchWorkgroups(...grid);
 }

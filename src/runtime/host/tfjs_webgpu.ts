@@ -3,7 +3,7 @@ import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import type {AdapterWords} from './device.js';
 
 /**
- * The inside of tfjs-backend-webgpu, checked against 4.22.0, which `Host` alone uses. Nothing imports the package, which is an optional
+ * The inside of tfjs-backend-webgpu, checked against 4.22.0, which `Host` alone uses, with `Pool` and `rememberPrograms`. Nothing imports the package, which is an optional
  * peer: we recognise the backend by what it can do, so copies of the package and backends registered under other names work as well.
  */
 export interface WebGPUBackend extends KernelBackend {
@@ -29,11 +29,37 @@ export interface WebGPUBackend extends KernelBackend {
   readonly pipelineCache: Record<string, GPUComputePipeline | Promise<GPUComputePipeline>>;
   /** Set only while tf.time or tf.profile runs. */
   readonly activeTimers?: {name: string; query: Promise<number>}[] | null;
+  // See `canRemember`.
+  recordAndSubmit(
+    this: object,
+    program: ProgramOfTfjs,
+    output: TensorInfo,
+    inputs: readonly TensorInfo[],
+    uniforms?: readonly UniformField[],
+  ): void;
+  makeUniforms(this: object, fields: readonly UniformField[]): unknown;
+}
+
+interface ProgramOfTfjs {
+  readonly outputShape: number[];
+  readonly dispatch: readonly number[];
+  readonly pipeline: GPUComputePipeline | Promise<GPUComputePipeline>;
+  readonly size?: boolean;
+  readonly outputComponent?: number;
+  /** Of those that read or draw pictures. */
+  readonly pixelsOpType?: unknown;
+}
+
+export interface UniformField {
+  readonly type: string;
+  readonly data: readonly number[];
 }
 
 interface TensorData {
   readonly dtype: tf.DataType;
   readonly resource?: GPUBuffer | GPUTexture | null;
+  /** A buffer of the user's. */
+  readonly external?: boolean;
   /** On the CPU. */
   readonly values?: unknown;
   /** Of a complex tensor, which has neither. */
@@ -46,6 +72,8 @@ export interface BufferManager {
   // Private, see `canTrim`.
   numFreeBuffers: number;
   readonly freeBuffers: Map<string, GPUBuffer[]>;
+  acquireBuffer(size: number, usage: GPUBufferUsageFlags, mappedAtCreation?: boolean, reuse?: boolean): GPUBuffer;
+  releaseBuffer(buffer: GPUBuffer, reuse?: boolean): void;
 }
 
 /** By ability, not by class: bundlers may hold two copies of the package, and custom backends extend it. */
@@ -67,8 +95,14 @@ export function canBatch(backend: WebGPUBackend): boolean {
   );
 }
 
-export function canTrim({freeBuffers, numFreeBuffers, numBytesAllocated}: BufferManager): boolean {
-  return freeBuffers instanceof Map && typeof numFreeBuffers === 'number' && typeof numBytesAllocated === 'number';
+export function canTrim({freeBuffers, numFreeBuffers, numBytesAllocated, acquireBuffer, releaseBuffer}: BufferManager): boolean {
+  return (
+    freeBuffers instanceof Map &&
+    typeof numFreeBuffers === 'number' &&
+    typeof numBytesAllocated === 'number' &&
+    typeof acquireBuffer === 'function' &&
+    typeof releaseBuffer === 'function'
+  );
 }
 
 /** A flag of the backend package, or undefined when no such flag is registered. */

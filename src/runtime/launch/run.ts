@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pure.js';
-import type {Dispatch, Host} from '../host/backend.js';
+import type {Host} from '../host/backend.js';
+import type {Dispatch} from '../host/dispatch.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/flags.js';
 import {integerRoles} from '../terms/terms.js';
@@ -96,14 +97,14 @@ function bind(
 
 export function dispatchOf(host: Host, {program, grid, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
   const {pipeline, layout} = host.pipelines.get(program);
-  const bindGroup = host.device.createBindGroup({
-    label: program.name,
-    layout,
-    entries: program.bindings.map((role, binding) => ({
-      binding,
-      resource: role === 'params' ? params : bindings.get(instead?.[role] ?? role)!,
-    })),
-  });
+  const bound = program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
+  const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
+    host.device.createBindGroup({
+      label: program.name,
+      layout,
+      entries: bound.map((resource, binding) => ({binding, resource})),
+    }),
+  );
   return {name: program.name, pipeline, grid, bindGroup};
 }
 

@@ -1,6 +1,7 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {cutLaunches, type Launch} from '../../pure.js';
-import type {Dispatch, Host} from '../host/backend.js';
+import type {Host} from '../host/backend.js';
+import type {Dispatch} from '../host/dispatch.js';
 
 /** Launches as they were cut, by how long each may be: a few powers of two. */
 const known = new WeakMap<readonly Launch[], Map<number, readonly Launch[]>>();

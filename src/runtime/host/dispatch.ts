@@ -1,0 +1,17 @@
+import type {Uniform} from './memory.js';
+
+/** One dispatch, ready to encode. */
+export interface Dispatch {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly grid: readonly [number, number, number];
+  readonly bindGroup: GPUBindGroup;
+  /** What `bindGroup` reads that is remembered by contents. */
+  readonly uniform?: Uniform;
+}
+
+export function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(...grid);
+}
