@@ -74,7 +74,9 @@ function activationOp<Attrs>(name: string, activationOf: (attrs: Attrs) => Activ
       if (x!.size === 0) return [tf.zeros(x!.shape)];
       const {share, slope} = SHARES[activationOf(attrs)];
       const near = tf.clipByValue(x!, -FAR, FAR);
-      return [tf.mul(dOutput!, tf.add(share(near), tf.mul(near, slope(near))))];
+      const gradient = tf.mul(dOutput!, tf.add(share(near), tf.mul(near, slope(near))));
+      // The clip of wasm takes NaN for a number.
+      return [tf.where(tf.isNaN(x!), x!, gradient)];
     },
   };
 }
