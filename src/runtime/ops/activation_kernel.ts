@@ -4,8 +4,8 @@ import {generateActivation, type Activation} from '../../pure.js';
 import {GELU, registerOps, registrationOf, SILU, type OpKernel, type OpRun} from './op_kernels.js';
 
 /** How GELU is computed: by the error function, or by one of the approximations that its paper gives. */
-export const APPROXIMATIONS = ['erf', 'tanh', 'sigmoid'] as const;
-export type Approximation = (typeof APPROXIMATIONS)[number];
+export type Approximation = 'erf' | 'tanh' | 'sigmoid';
+export const APPROXIMATIONS: readonly Approximation[] = ['erf', 'tanh', 'sigmoid'];
 
 export interface GeluAttrs {
   readonly approximate: Approximation;
