@@ -71,6 +71,24 @@ describe('norms and activations on WebGPU:', () => {
     tf.dispose([x, gamma, first, second]);
   });
 
+  it('keep the laws of launches, and leave no tensor behind a kernel, while both are checked', async () => {
+    const log = spyOn(console, 'log');
+    tf.env().set('SPLAT_DEBUG', 4);
+    tf.env().set('IS_TEST', true);
+    try {
+      const [x, vector] = [tf.ones([70, 8]), tf.ones([8])];
+      const gradients = tf.grads((a, b, c) => gelu(layerNorm(a!, b, c, {residual: x})))([x, vector, vector]);
+      expect(gradients.map(({shape}) => shape)).toEqual([[70, 8], [8], [8]]);
+      await gradients[0]!.data();
+      tf.dispose([x, vector, gradients]);
+      const printed = log.calls.allArgs().flat().join('\n');
+      for (const name of ['SplatLayerNorm', 'SplatLayerNorm.chunkSums', 'SplatGelu.erf.gradient']) expect(printed).toContain(name);
+    } finally {
+      tf.env().set('SPLAT_DEBUG', 0);
+      tf.env().set('IS_TEST', false);
+    }
+  });
+
   it('leave a backend of another name as they find it', async () => {
     const x = tf.tensor2d([[1, 2, 3, 4]]);
     const usual = await layerNorm(x).data();
