@@ -2,13 +2,17 @@ import type {CallParams, Compiled, Launch, Work} from '../../pure.js';
 import type {Host, Resident} from '../host/backend.js';
 import type {Uniform} from '../host/memory.js';
 import {cutFor} from './turns.js';
+import type {Runnable} from './fits.js';
 import {dispatchOf, type LaunchSource} from './run.js';
 
 /** A plan that runs again and again. */
 export type Lasting = Pick<Compiled, 'launches' | 'tail' | 'workBytes'> & {readonly plan: Work};
 
+/** Of launches that read none. */
+const NO_SCHEDULE = new Int32Array(0);
+
 /** Its schedule is uploaded once; what a call adds is remembered by its contents. */
-export const resident = (runnable: Lasting): LaunchSource => ({
+export const resident = (runnable: Runnable): LaunchSource => ({
   runnable,
   owner: runnable,
   begin(host, launches, call) {
@@ -32,17 +36,17 @@ export const resident = (runnable: Lasting): LaunchSource => ({
 });
 
 /** Uploads a plan and the uniforms of a call, so that a call like it uploads nothing. */
-export function makeResident(host: Host, runnable: Lasting, call: CallParams): void {
+export function makeResident(host: Host, runnable: Runnable, call: CallParams): void {
   residentOf(host, runnable);
   uniformsOf(host, cutFor(host, runnable.launches), call);
 }
 
-function residentOf(host: Host, runnable: Lasting): Resident {
+function residentOf(host: Host, runnable: Runnable): Resident {
   const known = host.residents.get(runnable);
   if (known !== undefined) return known;
   const {plan, tail} = runnable;
   return host.residents.set(runnable, {
-    schedule: host.upload(plan.schedule, 'SparseAttention.schedule', 8 * tail.pairs),
+    schedule: host.upload(plan?.schedule ?? NO_SCHEDULE, 'SparseAttention.schedule', 8 * tail.pairs),
     scoped: false,
   });
 }
