@@ -4,7 +4,7 @@ import {everyRow} from './bit_rows.js';
 import {maskBits, type MaskBits} from './bits.js';
 import {predictMs, ratesOf} from './cost.js';
 import {computedPairs, sum, type Counts} from './counts.js';
-import {addDense, denseCounts} from './dense.js';
+import {addDense, countDense, denseCounts} from './dense.js';
 import type {Draft, Mark} from './draft.js';
 import {addFused, type Place} from './fused.js';
 import {gpuOf} from './gpu_of.js';
@@ -73,7 +73,7 @@ class Chooser {
     this.before = draft.mark();
     this.passesBefore = draft.passes.length;
     this.maskBytes = maskBytesOf(setting.problem);
-    this.countDense(null);
+    this.takeCounts(denseCounts(setting.problem, setting.tile));
   }
 
   *add(): Sliced<Choice> {
@@ -81,7 +81,7 @@ class Chooser {
     const {implementation, device} = this.setting;
     if (implementation === 'dense') {
       if (!this.fits) refuseMask(this.maskBytes, device);
-      this.addDense();
+      yield* this.addDense();
       return {implementation, reason: 'asked for', candidates: [], untried: []};
     }
     const hasNoOrder = this.canList && (isScattered(acsr) || acsr.irregularRows.length === acsr.queryLength);
@@ -92,16 +92,16 @@ class Chooser {
     const {acsr, gpu} = this;
     const {queryLength, keyLength} = this.setting.problem;
     if (this.mayBeDense && acsr.nnz > DENSE * queryLength * keyLength)
-      return this.takeDense('all keys in lists, or row by row', (this.dense.ms * gpu.listTile) / gpu.bitTile);
+      return yield* this.takeDense('all keys in lists, or row by row', (this.dense.ms * gpu.listTile) / gpu.bitTile);
     const chosen = yield* this.lookAtRows();
     const ms = this.msOf(chosen);
     if (this.mayBeDense && ms > this.dense.ms - WORTH.dense * gpu.firstDispatchMs) {
       // Before it is written out, which takes longer than to look through.
       this.considerDense();
-      return this.takeDense(`${acsr.nnz} pairs without order where dense computes ${this.dense.tiles} key tiles`, ms);
+      return yield* this.takeDense(`${acsr.nnz} pairs without order where dense computes ${this.dense.tiles} key tiles`, ms);
     }
     yield* this.addRows(chosen);
-    return this.compared(this.measure());
+    return yield* this.compared(this.measure());
   }
 
   private *byArithmetic(): Sliced<Choice> {
@@ -114,21 +114,21 @@ class Chooser {
     this.consider('as arithmetic', computed, best.ms);
     // Where runs of several kinds leave tiles half empty, dense may leave out as many: a prefix and a random tree n = 1,024 .077 ms, dense .050 (H200).
     if (this.canList && this.mayBeDense && pairs < LOOSE_TILES * computed && hasRuns(acsr, SEVERAL_RUNS))
-      this.countDense(maskBits(acsr, tile.rows));
+      yield* this.countDense(yield* maskBits(acsr, tile.rows));
     const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
     if (this.canList && isRegular && pairs < SPARSE_TILES * computed) {
       const chosen = yield* this.lookAtRows();
       if (this.msOf(chosen) < best.ms - WORTH.arithmetic * this.gpu.firstDispatchMs) {
         draft.rollback(this.before);
         yield* this.addRows(chosen);
-        return this.compared(this.measure());
+        return yield* this.compared(this.measure());
       }
     }
-    return this.compared(best);
+    return yield* this.compared(best);
   }
 
   /** What was drafted beside dense. */
-  private compared(best: Measured): Choice {
+  private *compared(best: Measured): Sliced<Choice> {
     const {untried, dense, draft, gpu} = this;
     const {implementation, device} = this.setting;
     if (implementation === 'fused') return {implementation, reason: 'asked for', candidates: [], untried};
@@ -141,32 +141,35 @@ class Chooser {
     const most = isIrregular ? dense.ms - WORTH.dense * gpu.firstDispatchMs : TIE * dense.ms;
     return best.ms <= most && draft.bytes <= device.maxBindingBytes
       ? fused(`computes ${tiles}; predicted ${ratio(dense.ms, best.ms)} faster than dense`)
-      : this.takeDense(tiles, best.ms);
+      : yield* this.takeDense(tiles, best.ms);
   }
 
-  private takeDense(what: string, ms: number): Choice {
+  private *takeDense(what: string, ms: number): Sliced<Choice> {
     this.draft.rollback(this.before);
-    this.addDense();
+    yield* this.addDense();
     const reason = `fused would compute ${what}; predicted ${ratio(ms, this.dense.ms)} slower than dense`;
     return {implementation: 'dense', reason, candidates: sorted(this.candidates), untried: this.untried};
   }
 
-  private addDense(): void {
+  private *addDense(): Sliced<void> {
     const {problem, tile} = this.setting;
     const {kinds, lines} = this.place;
-    addDense(this.draft, problem, maskBits(this.acsr, tile.rows), tile, kinds, lines);
+    yield* addDense(this.draft, problem, yield* maskBits(this.acsr, tile.rows), tile, kinds, lines);
   }
 
-  private countDense(mask: MaskBits | null): void {
+  private *countDense(mask: MaskBits): Sliced<void> {
     const {problem, tile} = this.setting;
-    const counts = denseCounts(problem, tile, mask);
-    this.dense = {tiles: counts.tiles, ms: predictMs([counts], this.allLines, 1, problem, this.gpu)};
+    this.takeCounts(yield* countDense(problem, tile, mask));
+  }
+
+  private takeCounts(counts: Counts): void {
+    this.dense = {tiles: counts.tiles, ms: predictMs([counts], this.allLines, 1, this.setting.problem, this.gpu)};
   }
 
   /** All rows as if they had no arithmetic, which are written out for that, so dense is counted too. */
   private *lookAtRows(): Sliced<Granules> {
-    const all = everyRow(this.acsr);
-    this.countDense({words: all.words, rows: all.rows.length});
+    const all = yield* everyRow(this.acsr);
+    yield* this.countDense({words: all.words, rows: all.rows.length});
     const chosen = yield* chooseIrregular(all, this.shapes, this.allLines);
     for (const {name, computed, ms} of chosen.tried)
       this.consider(name, computed * this.place.lines.length, this.gpu.firstDispatchMs + ms * this.allLines);

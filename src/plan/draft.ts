@@ -1,7 +1,7 @@
-import {ceilDiv, keyOf} from '../support/index.js';
+import {ceilDiv, keyOf, type Sliced} from '../support/index.js';
 import {NO_COUNTS, type Counts} from './counts.js';
 import {copyOwn, copyTiles} from './copy_tiles.js';
-import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
+import {IntList, ITEM, longestFirst, MERGE, packing, SPAN, type Packed} from './format.js';
 import type {Parts} from './parts.js';
 import type {Kinds, Pass, TileShape, Tiling} from './plan.js';
 import {isRowWise, rowsPerSpan} from './row_wise.js';
@@ -40,6 +40,9 @@ interface DraftPass {
   readonly order: number;
   readonly groups: DraftGroup[];
 }
+
+/** Words of items and spans that are written in one slice. */
+const PACKED = 2 ** 16;
 
 /** More than the passes of a line: the order of passes in which lines take turns. */
 export const TURN = 64;
@@ -204,7 +207,7 @@ export class Draft {
   }
 
   /** Cuts long tiles into equal parts, sorts those of each pass longest first, packs everything. `before`: what the draft beside was packed to; this one stands behind. */
-  pack({parts: partsOf, direct = true, mostSlots: mostOf = () => Infinity}: Cutting, before?: Packed): Tiling {
+  *pack({parts: partsOf, direct = true, mostSlots: mostOf = () => Infinity}: Cutting, before?: Packed): Sliced<Tiling> {
     const {items, merges, parts, wave} = this;
     for (const list of [items, merges, parts]) list.length = 0;
     const passes: Pass[] = [];
@@ -212,6 +215,7 @@ export class Draft {
     let slots = 0;
     let most = 0;
     let weights: number[] = [];
+    let yielded = 0;
     const endWave = ({kinds, tile, order}: DraftPass): void => {
       const last = passes.at(-1);
       const [itemBegin, mergeBegin] = [last?.itemEnd ?? 0, last?.mergeEnd ?? 0];
@@ -237,6 +241,10 @@ export class Draft {
       for (const {lines, tiles} of pass.groups) {
         for (const tile of tiles) {
           const {weight, spanBegin, spanEnd} = tile;
+          if (parts.length + wave.length > yielded + PACKED) {
+            yield;
+            yielded = parts.length + wave.length;
+          }
           if (weight === 0 && (pass.order > 0 || !direct)) {
             if (pass.order === 0) for (const line of lines) this.merge(tile, slots, slots, line);
             continue;
@@ -264,11 +272,14 @@ export class Draft {
         }
       }
       endWave(pass);
+      yield;
+      yielded = parts.length;
     }
     const own = {items: items.view(), spans: parts.view(), merges: merges.view()};
     const {intervals, numbers, bits} = this;
     const shared = {intervals: intervals.view(), numbers: numbers.view(), bits: bits.view()};
-    const packed = before === undefined ? pack({...own, ...shared}) : behind(before, pack(own, before.schedule));
+    const packed =
+      before === undefined ? yield* packing({...own, ...shared}) : behind(before, yield* packing(own, before.schedule));
     return {...packed, passes, weights: new Int32Array(sorted), slots: most};
   }
 

@@ -1,3 +1,5 @@
+import {atOnce, inSteps, type Sliced} from '../support/index.js';
+
 /**
  * The packed schedule: one int32 buffer, read by kernels as `array<vec2i>` ("pairs"), so that it costs one of the eight storage buffers of
  * a stock device. Its sections follow each other in the order of SECTIONS; `Plan.offsets` gives where each begins, in pairs. The tables
@@ -112,7 +114,10 @@ export interface Packed {
 }
 
 /** Packs sections one after another; what is left out is empty. They follow `before`, another schedule. */
-export function pack(sections: Partial<Record<Section, Int32Array>>, before: Int32Array = NONE): Packed {
+export const pack = (...given: Parameters<typeof packing>): Packed => atOnce(packing(...given));
+
+/** The same, in slices. */
+export function* packing(sections: Partial<Record<Section, Int32Array>>, before: Int32Array = NONE): Sliced<Packed> {
   let length = before.length;
   const offsets = {} as Record<Section, number>;
   for (const name of SECTIONS) {
@@ -120,13 +125,14 @@ export function pack(sections: Partial<Record<Section, Int32Array>>, before: Int
     length += sections[name]?.length ?? 0;
   }
   const schedule = new Int32Array(length);
-  if (before.length > 0) schedule.set(before);
-  for (const name of SECTIONS) {
-    const words = sections[name];
-    if (words !== undefined && words.length > 0) schedule.set(words, 2 * offsets[name]);
-  }
+  yield* copying(before, schedule, 0);
+  for (const name of SECTIONS) yield* copying(sections[name] ?? NONE, schedule, 2 * offsets[name]);
   return {schedule, offsets: Object.freeze(offsets)};
 }
+
+/** A quarter of what it takes to work a word out. */
+const copying = (words: Int32Array, to: Int32Array, at: number): Sliced<void> =>
+  inSteps(words.length, 1 / 4, (from, end) => to.set(words.subarray(from, end), at + from));
 
 const NONE = new Int32Array(0);
 

@@ -3,7 +3,7 @@ import {asLines} from '../../src/plan/lines.js';
 import {compress} from '../../src/acsr/index.js';
 import {fromMask, type Pattern} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
-import {denseCounts} from '../../src/plan/dense.js';
+import {countDense, denseCounts} from '../../src/plan/dense.js';
 import {draftRows} from '../../src/plan/draft_rows.js';
 import {
   checkGradientPlan,
@@ -126,7 +126,7 @@ describe('a dense plan of a known mask', () => {
           const [row, key] = [Math.floor(pair / given.keyLength), pair % given.keyLength];
           words[row * perRow + (key >> 5)]! |= attends << (key & 31);
         });
-        expect(denseCounts(problem, shape, {words, rows: given.queryLength})).toEqual(counts!);
+        expect(atOnce(countDense(problem, shape, {words, rows: given.queryLength}))).toEqual(counts!);
         expect(denseCounts(problem, shape).tiles).toBeGreaterThanOrEqual(counts!.tiles);
       }),
       {numRuns: 60},

@@ -175,11 +175,13 @@ function expectRight(pattern: Pattern, problem: Problem): void {
       const {draft} = atOnce(draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]));
       const choices = choicesOf([tile, ROW_WISE], problem, device, 1);
       const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choices, 1));
-      const rows = draft.pack({parts: WHOLE});
+      const rows = atOnce(draft.pack({parts: WHOLE}));
       for (const results of RESULTS) {
         for (const mostSlots of [Infinity, 3]) {
           const parts = (weights: readonly number[], shape: TileShape) => partsOf(weights, 1, device, shape);
-          const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows);
+          const {schedule, ...keys} = atOnce(
+            keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows),
+          );
           expect(keys.slots).toBeLessThanOrEqual(mostSlots);
           const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
           check({rows: {...work, ...rows, schedule}, keys, results, formats: formatsOf('float32')}, pairs);
