@@ -6,7 +6,7 @@ import {predictMs, ratesOf} from './cost.js';
 import {computedPairs, sum, type Counts} from './counts.js';
 import {addDense, countDense, denseCounts} from './dense.js';
 import type {Draft, Mark} from './draft.js';
-import {addFused, type Place} from './fused.js';
+import {addFused, foreseeFused, type Place} from './fused.js';
 import {gpuOf} from './gpu_of.js';
 import {addIrregular, chooseIrregular, type Granules, type TileChoices} from './irregular.js';
 import {partsOf} from './parts.js';
@@ -90,8 +90,7 @@ class Chooser {
 
   private *withoutOrder(): Sliced<Choice> {
     const {acsr, gpu} = this;
-    const {queryLength, keyLength} = this.setting.problem;
-    if (this.mayBeDense && acsr.nnz > DENSE * queryLength * keyLength)
+    if (this.mayBeDense && this.isNearlyFull)
       return yield* this.takeDense('all keys in lists, or row by row', (this.dense.ms * gpu.listTile) / gpu.bitTile);
     const chosen = yield* this.lookAtRows();
     const ms = this.msOf(chosen);
@@ -107,6 +106,8 @@ class Chooser {
   private *byArithmetic(): Sliced<Choice> {
     const {draft, acsr, place} = this;
     const {tile} = this.setting;
+    const foreseen = yield* this.foresee();
+    if (foreseen !== null) return yield* this.takeDense(...foreseen);
     this.untried = yield* addFused(draft, acsr, tile, place, this.shapes);
     const best = this.measure();
     const computed = sum(best.counts, computedPairs);
@@ -125,6 +126,20 @@ class Chooser {
       }
     }
     return yield* this.compared(best);
+  }
+
+  /** Of nearly all pairs, by many runs a row: what arithmetic would compute and its time, where some of its tiles show that dense is faster; else null. */
+  private *foresee(): Sliced<readonly [string, number] | null> {
+    const {draft, acsr, place, dense} = this;
+    const {tile, problem} = this.setting;
+    if (!this.mayBeDense || !this.isNearlyFull || !(acsr.irregularRows.length > 0 || hasRuns(acsr, MANY_RUNS))) return null;
+    const counts = yield* foreseeFused(draft, acsr, tile, place);
+    const ms = predictMs(counts, place.onGrid, Math.max(1, counts.length), problem, this.gpu);
+    if (ms <= TIE * dense.ms) return null;
+    const tiles = sum(counts, (each) => each.tiles) / place.lines.length;
+    this.consider('as arithmetic', sum(counts, computedPairs), ms);
+    this.considerDense();
+    return [`about ${Math.round(tiles)} key tiles where dense computes ${dense.tiles}`, ms];
   }
 
   /** What was drafted beside dense. */
@@ -209,6 +224,11 @@ class Chooser {
   private get shapes(): TileChoices {
     const {tile, beside, problem, device} = this.setting;
     return choicesOf([tile, ...beside], problem, device, this.allLines);
+  }
+
+  private get isNearlyFull(): boolean {
+    const {queryLength, keyLength} = this.setting.problem;
+    return this.acsr.nnz > DENSE * queryLength * keyLength;
   }
 
   private get canList(): boolean {
