@@ -123,7 +123,9 @@ function* finish(
   const {tile} = kernel;
   const onGrid = gridLines(lines === null ? REGULAR : lineKinds(lines), problem);
   const tiling = freezeTiling(
-    draft.passes.length === 0 ? EMPTY : yield* draft.pack({parts: (weights, shape) => partsOf(weights, onGrid, device, shape)}),
+    draft.passes.length === 0
+      ? EMPTY
+      : yield* draft.pack({parts: (weights, shape) => partsOf(weights, onGrid, device, shape), last: true}),
   );
   const {passes, schedule, slots, weights} = tiling;
   const pairs = problem.queryLength * problem.keyLength;
