@@ -2,7 +2,7 @@ import {ceilDiv, keyOf, type Sliced} from '../support/index.js';
 import {NO_COUNTS, type Counts} from './counts.js';
 import {copyOwn, copyTiles} from './copy_tiles.js';
 import {IntList, ITEM, longestFirst, MERGE, packing, SPAN, type Packed} from './format.js';
-import type {Parts} from './parts.js';
+import type {Cutting} from './parts.js';
 import type {Kinds, Pass, TileShape, Tiling} from './plan.js';
 import {isRowWise, rowsPerSpan} from './row_wise.js';
 
@@ -49,18 +49,6 @@ export const TURN = 64;
 
 /** The line of an item that serves all lines on the grid. */
 export const EVERY_LINE: readonly number[] = Object.freeze([0]);
-
-/** How a draft becomes items. */
-export interface Cutting {
-  /** From the weights of all items of a pass. */
-  parts(weights: readonly number[], tile: TileShape): Parts;
-  /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
-  readonly direct?: boolean;
-  /** The draft is not used again, so that its intervals may stay where they are. Default false. */
-  readonly last?: boolean;
-  /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
-  mostSlots?(tile: TileShape): number;
-}
 
 /** Where a draft stood: see `rollback`. */
 export interface Mark {
