@@ -1,4 +1,4 @@
-import {compressLines, mapRows, repeatRows, stackRows, type Acsr, type Lines} from './acsr/index.js';
+import {compressingLines, compressLines, mapRows, repeatRows, stackRows, type Acsr, type Lines} from './acsr/index.js';
 import type {Stages} from './explain.js';
 import type {Pattern} from './pattern/index.js';
 import {atOnce, type Sliced} from './support/index.js';
@@ -74,7 +74,7 @@ export const compile = (...given: Parameters<typeof compiling>): Compiled => atO
 
 /** The same, in slices. */
 export function* compiling(pattern: Pattern, problem: Problem, device: Device, options: CompileOptions = {}): Sliced<Compiled> {
-  const lines = compressLines(pattern, problem);
+  const lines = yield* compressingLines(pattern, problem);
   yield;
   return Object.freeze({...(yield* compilingRows(lines, problem, device, options)), pattern});
 }

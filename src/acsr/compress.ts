@@ -9,7 +9,7 @@ import {
   type PlainNode,
   type ResolvedShape,
 } from '../pattern/index.js';
-import {refuse} from '../support/index.js';
+import {atOnce, refuse, type Sliced} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {Irregular, Runs} from './collect.js';
 import {rowsOf} from './expression.js';
@@ -42,8 +42,15 @@ export function compress(pattern: Pattern, shape: Lengths): Acsr {
   return refuse('pattern', `a ${node.kind}`, 'one pattern for all heads and sequences', 'Give one of its patterns.');
 }
 
+/** Work on rows between two yields: a run that a row has is one, a word that is looked through nearly one, a row that overflows many. */
+const ROW_WORK = 2 ** 15;
+const OVERFLOW_WORK = 2 ** 8;
+
 /** The rows of a node that fits the shape. */
-export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
+export const compressNode = (node: PlainNode, resolved: ResolvedShape): Acsr => atOnce(compressing(node, resolved));
+
+/** The same, in slices. */
+export function* compressing(node: PlainNode, resolved: ResolvedShape): Sliced<Acsr> {
   const {queryLength, keyLength, queryOffset} = resolved;
   const recurring = recurringRows(node, resolved) ?? recurringBits(node, resolved);
   if (recurring !== null) return recurring;
@@ -52,29 +59,40 @@ export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
   const runs = new Runs();
   const irregular = new Irregular(keyLength, queryLength);
   const steady = steadyRows(node, resolved);
+  const perRow = 4 + (holdsMask(node) ? keyLength >>> 5 : 0);
   let nnz = 0;
   let query = 0;
-  const writeTo = (end: number): void => {
-    for (; query < end; query++) {
+  const writeSome = (end: number): void => {
+    for (let work = 0; query < end && work < ROW_WORK; query++) {
       let row = rows.runs(query);
-      if (row.overflow) row = irregular.settle(query, query + queryOffset, rows);
+      work += perRow + row.length;
+      if (row.overflow) {
+        row = irregular.settle(query, query + queryOffset, rows);
+        work += OVERFLOW_WORK;
+      }
       nnz += runs.add(row);
       rowRuns[query + 1] = runs.length;
     }
   };
+  function* writeTo(end: number): Sliced<void> {
+    for (; query < end; yield) writeSome(end);
+  }
   if (steady !== null) {
     runs.reserve(queryLength * rows.runs(queryLength >> 1).length);
     for (const {from, to} of steady.stretches) {
-      writeTo(from);
+      yield* writeTo(from);
       const bits = irregular.rows;
-      writeTo(from + 2 * steady.period);
+      yield* writeTo(from + 2 * steady.period);
       // Rows that stayed bits have no runs to go on with.
       if (irregular.rows > bits) continue;
-      nnz += runs.goOn(rowRuns, query, to, steady.period);
-      query = to + 1;
+      for (; query <= to; yield) {
+        const end = Math.min(to, query + ROW_WORK);
+        nnz += runs.goOn(rowRuns, query, end, steady.period);
+        query = end + 1;
+      }
     }
   }
-  writeTo(queryLength);
+  yield* writeTo(queryLength);
   nnz += irregular.nnz;
   return Object.freeze({queryLength, keyLength, nnz, rowRuns, ...runs.finish(), ...irregular.finish()});
 }
@@ -82,3 +100,6 @@ export function compressNode(node: PlainNode, resolved: ResolvedShape): Acsr {
 /** What a pattern says. Its JSON looks alike and is unchecked, so it is refused. */
 export const nodeOf = (pattern: Pattern): PatternNode =>
   pattern instanceof Pattern ? pattern.node : refusePattern('pattern', pattern);
+
+const holdsMask = (node: PlainNode): boolean =>
+  node.kind === 'mask' || (node.kind === 'not' ? holdsMask(node.operand) : 'operands' in node && node.operands.some(holdsMask));

@@ -50,15 +50,26 @@ export function chain(node: PlainNode, kind: 'and' | 'or'): PlainNode[] {
   return 'operands' in node && node.kind === kind ? node.operands.flatMap((operand) => chain(operand, kind)) : [node];
 }
 
-const union = (parts: readonly Rows[]) => intervalsFirst(parts).reduce((a, b) => combine(a, b, uniteRows, (x, y) => x | y));
-const intersection = (parts: readonly Rows[]) =>
-  intervalsFirst(parts).reduce((a, b) => combine(a, b, intersectRows, (x, y) => x & y));
-const without = (a: Rows, b: Rows) => combine(a, b, subtractRows, (x, y) => x & ~y);
+const union = (parts: readonly Rows[]) => intervalsFirst(parts).reduce((a, b) => combine(a, b, uniteRows, orWords));
+const intersection = (parts: readonly Rows[]) => intervalsFirst(parts).reduce((a, b) => combine(a, b, intersectRows, andWords));
+const without = (a: Rows, b: Rows) => combine(a, b, subtractRows, butWords);
 
 /** Rows of intervals are combined in one sweep, so they go first, before rows with other strides join them. */
 const intervalsFirst = (parts: readonly Rows[]) => [...parts].sort((a, b) => Number(b.intervals) - Number(a.intervals));
 
-function combine(a: Rows, b: Rows, sets: typeof uniteRows, bits: (x: number, y: number) => number): Rows {
+// Whole rows at a time: a call for each word took a third of compressing `not` of a stride and a window.
+type WordSets = (words: Uint32Array, other: Uint32Array) => void;
+const orWords: WordSets = (words, other) => {
+  for (let w = 0; w < words.length; w++) words[w]! |= other[w]!;
+};
+const andWords: WordSets = (words, other) => {
+  for (let w = 0; w < words.length; w++) words[w]! &= other[w]!;
+};
+const butWords: WordSets = (words, other) => {
+  for (let w = 0; w < words.length; w++) words[w]! &= ~other[w]!;
+};
+
+function combine(a: Rows, b: Rows, sets: typeof uniteRows, ofWords: WordSets): Rows {
   const row = new RunList();
   let other: Uint32Array | undefined;
   return {
@@ -70,7 +81,7 @@ function combine(a: Rows, b: Rows, sets: typeof uniteRows, bits: (x: number, y: 
     bits(query, words) {
       a.bits(query, words);
       b.bits(query, (other ??= new Uint32Array(words.length)));
-      for (let w = 0; w < words.length; w++) words[w] = bits(words[w]!, other[w]!);
+      ofWords(words, other);
     },
   };
 }

@@ -1,7 +1,7 @@
 export {MAX_RUNS, type Acsr, type Recurrence} from './acsr.js';
 export {countBits, onesIn, paintKeys} from './bits.js';
 export {checkAcsr} from './check.js';
-export {compressLines, mapRows, oneLine, rowsAt, type Lines, type LinesShape} from './lines.js';
+export {compressingLines, compressLines, mapRows, oneLine, rowsAt, type Lines, type LinesShape} from './lines.js';
 export {compress} from './compress.js';
 export {decodeRow} from './decode.js';
 export {equals, type Equality} from './equals.js';

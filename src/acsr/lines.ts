@@ -12,9 +12,9 @@ import {
   type Pattern,
   type PlainNode,
 } from '../pattern/index.js';
-import {listOf} from '../support/index.js';
+import {atOnce, type Sliced} from '../support/index.js';
 import type {Acsr} from './acsr.js';
-import {compressNode, nodeOf} from './compress.js';
+import {compressing, nodeOf} from './compress.js';
 
 /** The rows of all heads of all sequences. */
 export interface Lines {
@@ -37,31 +37,35 @@ export interface LinesShape extends Lengths, LineCounts {}
  *
  * Throws `SplatError` as `compress` does, and where a `perHead` or `perBatch` is not as long as there are query heads and sequences.
  */
-export function compressLines(pattern: Pattern, shape: LinesShape): Lines {
+export const compressLines = (pattern: Pattern, shape: LinesShape): Lines => atOnce(compressingLines(pattern, shape));
+
+/** The same, in slices. */
+export function* compressingLines(pattern: Pattern, shape: LinesShape): Sliced<Lines> {
   const node = nodeOf(pattern);
   const resolved = resolveShape(shape);
   checkLists(node, shape);
   checkFits(node, resolved);
-  if (isPlain(node)) return oneLine(compressNode(node, resolved));
+  if (isPlain(node)) return oneLine(yield* compressing(node, resolved));
 
   const {perHead: heads = 1, perBatch: batch = 1} = listsOf(node);
   const rows: Acsr[] = [];
   const known = new Map<PlainNode | string, number>();
-  const numberOf = (line: PlainNode): number => {
+  function* numberOf(line: PlainNode): Sliced<number> {
     let number = known.get(line);
     if (number !== undefined) return number;
     const key = holdsLongMask(line) ? line : print(line);
     number = known.get(key);
     if (number === undefined) {
-      const own = compressNode(line, resolved);
+      const own = yield* compressing(line, resolved);
       number = rows.findIndex((acsr) => isSame(acsr, own));
       if (number < 0) number = rows.push(own) - 1;
       known.set(key, number);
     }
     known.set(line, number);
     return number;
-  };
-  const of = listOf(batch * heads, (line) => numberOf(lineOf(node, line % heads, Math.floor(line / heads))));
+  }
+  const of: number[] = [];
+  for (let line = 0; line < batch * heads; line++) of.push(yield* numberOf(lineOf(node, line % heads, Math.floor(line / heads))));
   const headsDiffer = of.some((number, line) => number !== of[line - (line % heads)]);
   const batchDiffers = of.some((number, line) => number !== of[line % heads]);
   return Object.freeze({

@@ -1,6 +1,6 @@
-import {onesIn, paintKeys, type Acsr} from '../acsr/index.js';
-import {ceilDiv, WordHash} from '../support/index.js';
-import {toWords} from './bits.js';
+import {countBits, onesIn, paintKeys, type Acsr} from '../acsr/index.js';
+import {ceilDiv, inSteps, WordHash, type Sliced} from '../support/index.js';
+import {writingWords} from './bits.js';
 import type {Draft} from './draft.js';
 import type {IntList} from './format.js';
 import type {Kinds} from './plan.js';
@@ -16,7 +16,7 @@ export interface BitRows {
 }
 
 /** The irregular rows of a pattern, and those with runs of no class, by what no class owns of them. Null where all is owned. */
-export function restOf(acsr: Acsr, owner: Uint8Array | null): BitRows | null {
+export function* restOf(acsr: Acsr, owner: Uint8Array | null): Sliced<BitRows | null> {
   const {queryLength, keyLength, irregularRows, bits} = acsr;
   const wordsPerRow = ceilDiv(keyLength, 32);
   if (owner === null) return irregularRows.length === 0 ? null : {rows: irregularRows, words: bits, wordsPerRow};
@@ -31,10 +31,13 @@ export function restOf(acsr: Acsr, owner: Uint8Array | null): BitRows | null {
   }
   const words = new Uint32Array(rows.length * wordsPerRow);
   let next = 0;
-  rows.forEach((row, index) => {
-    const at = index * wordsPerRow;
-    if (irregularRows[next] === row) words.set(bits.subarray(next++ * wordsPerRow, next * wordsPerRow), at);
-    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) if (owner[run] === NO_CLASS) paintRun(acsr, run, words, at);
+  yield* inSteps(rows.length, 2 * wordsPerRow, (from, end) => {
+    for (let index = from; index < end; index++) {
+      const row = rows[index]!;
+      const at = index * wordsPerRow;
+      if (irregularRows[next] === row) words.set(bits.subarray(next++ * wordsPerRow, next * wordsPerRow), at);
+      for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) if (owner[run] === NO_CLASS) paintRun(acsr, run, words, at);
+    }
   });
   return {rows: Int32Array.from(rows), words, wordsPerRow};
 }
@@ -47,35 +50,49 @@ export function paintRun({start, stride, count}: Acsr, run: number, words: Uint3
 }
 
 /** All rows of a pattern. */
-export const everyRow = (acsr: Acsr): BitRows => ({
-  rows: Int32Array.from({length: acsr.queryLength}, (_, row) => row),
-  words: toWords(acsr),
-  wordsPerRow: ceilDiv(acsr.keyLength, 32),
-});
+export function* everyRow(acsr: Acsr): Sliced<BitRows> {
+  const rows = Int32Array.from({length: acsr.queryLength}, (_, row) => row);
+  return {rows, words: yield* writingWords(acsr), wordsPerRow: ceilDiv(acsr.keyLength, 32)};
+}
 
 /** Some of them, by the indices of `rows`: those from each of `starts` on, up to `width`. */
-export function someRows({rows, words, wordsPerRow}: BitRows, starts: readonly number[], width: number): BitRows {
+export function* someRows({rows, words, wordsPerRow}: BitRows, starts: readonly number[], width: number): Sliced<BitRows> {
   if (starts.length * width >= rows.length) return {rows, words, wordsPerRow};
   const ends = starts.map((at) => Math.min(rows.length, at + width));
   const count = starts.reduce((sum, at, index) => sum + ends[index]! - at, 0);
   const some = {rows: new Int32Array(count), words: new Uint32Array(count * wordsPerRow), wordsPerRow};
   let to = 0;
-  starts.forEach((at, index) => {
-    some.rows.set(rows.subarray(at, ends[index]), to);
-    some.words.set(words.subarray(at * wordsPerRow, ends[index]! * wordsPerRow), to * wordsPerRow);
-    to += ends[index]! - at;
+  yield* inSteps(starts.length, width * wordsPerRow, (from, end) => {
+    for (let index = from; index < end; index++) {
+      const at = starts[index]!;
+      some.rows.set(rows.subarray(at, ends[index]), to);
+      some.words.set(words.subarray(at * wordsPerRow, ends[index]! * wordsPerRow), to * wordsPerRow);
+      to += ends[index]! - at;
+    }
   });
   return some;
 }
 
 /** All of them, in the order of their indices. */
-export function reordered({rows, words, wordsPerRow}: BitRows, order: readonly number[]): BitRows {
+export function* reordered({rows, words, wordsPerRow}: BitRows, order: readonly number[]): Sliced<BitRows> {
   const result = {rows: new Int32Array(rows.length), words: new Uint32Array(words.length), wordsPerRow};
-  order.forEach((index, to) => {
-    result.rows[to] = rows[index]!;
-    result.words.set(words.subarray(index * wordsPerRow, (index + 1) * wordsPerRow), to * wordsPerRow);
+  yield* inSteps(order.length, wordsPerRow, (from, end) => {
+    for (let to = from; to < end; to++) {
+      const index = order[to]!;
+      result.rows[to] = rows[index]!;
+      result.words.set(words.subarray(index * wordsPerRow, (index + 1) * wordsPerRow), to * wordsPerRow);
+    }
   });
   return result;
+}
+
+/** How many keys each row has. */
+export function* keysOfRows({rows, words, wordsPerRow}: BitRows): Sliced<Int32Array> {
+  const counts = new Int32Array(rows.length);
+  yield* inSteps(rows.length, 2 * wordsPerRow, (from, end) => {
+    for (let row = from; row < end; row++) counts[row] = countBits(words.subarray(row * wordsPerRow, (row + 1) * wordsPerRow));
+  });
+  return counts;
 }
 
 /** The keys of a row, ascending. */
@@ -124,12 +141,14 @@ function appendNumbers(list: IntList, numbers: Int32Array): number {
 }
 
 /** A name of the rows: those of equal masks have the same. */
-export function hashRows({words, wordsPerRow}: BitRows): string {
+export function* hashRows({words, wordsPerRow}: BitRows): Sliced<string> {
   const hash = new WordHash();
-  for (let at = 0; at < words.length; at++) {
-    if (words[at] === 0) continue;
-    hash.add(at);
-    hash.add(words[at]!);
-  }
+  yield* inSteps(words.length, 2, (from, end) => {
+    for (let at = from; at < end; at++) {
+      if (words[at] === 0) continue;
+      hash.add(at);
+      hash.add(words[at]!);
+    }
+  });
   return `${words.length} ${wordsPerRow} ${hash}`;
 }

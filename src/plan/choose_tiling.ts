@@ -4,9 +4,9 @@ import {everyRow} from './bit_rows.js';
 import {maskBits, type MaskBits} from './bits.js';
 import {predictMs, ratesOf} from './cost.js';
 import {computedPairs, sum, type Counts} from './counts.js';
-import {addDense, denseCounts} from './dense.js';
+import {addDense, countDense, denseCounts} from './dense.js';
 import type {Draft, Mark} from './draft.js';
-import {addFused, type Place} from './fused.js';
+import {addFused, foreseeFused, type Place} from './fused.js';
 import {gpuOf} from './gpu_of.js';
 import {addIrregular, chooseIrregular, type Granules, type TileChoices} from './irregular.js';
 import {partsOf} from './parts.js';
@@ -73,7 +73,7 @@ class Chooser {
     this.before = draft.mark();
     this.passesBefore = draft.passes.length;
     this.maskBytes = maskBytesOf(setting.problem);
-    this.countDense(null);
+    this.takeCounts(denseCounts(setting.problem, setting.tile));
   }
 
   *add(): Sliced<Choice> {
@@ -81,7 +81,7 @@ class Chooser {
     const {implementation, device} = this.setting;
     if (implementation === 'dense') {
       if (!this.fits) refuseMask(this.maskBytes, device);
-      this.addDense();
+      yield* this.addDense();
       return {implementation, reason: 'asked for', candidates: [], untried: []};
     }
     const hasNoOrder = this.canList && (isScattered(acsr) || acsr.irregularRows.length === acsr.queryLength);
@@ -90,23 +90,24 @@ class Chooser {
 
   private *withoutOrder(): Sliced<Choice> {
     const {acsr, gpu} = this;
-    const {queryLength, keyLength} = this.setting.problem;
-    if (this.mayBeDense && acsr.nnz > DENSE * queryLength * keyLength)
-      return this.takeDense('all keys in lists, or row by row', (this.dense.ms * gpu.listTile) / gpu.bitTile);
+    if (this.mayBeDense && this.isNearlyFull)
+      return yield* this.takeDense('all keys in lists, or row by row', (this.dense.ms * gpu.listTile) / gpu.bitTile);
     const chosen = yield* this.lookAtRows();
     const ms = this.msOf(chosen);
     if (this.mayBeDense && ms > this.dense.ms - WORTH.dense * gpu.firstDispatchMs) {
       // Before it is written out, which takes longer than to look through.
       this.considerDense();
-      return this.takeDense(`${acsr.nnz} pairs without order where dense computes ${this.dense.tiles} key tiles`, ms);
+      return yield* this.takeDense(`${acsr.nnz} pairs without order where dense computes ${this.dense.tiles} key tiles`, ms);
     }
     yield* this.addRows(chosen);
-    return this.compared(this.measure());
+    return yield* this.compared(this.measure());
   }
 
   private *byArithmetic(): Sliced<Choice> {
     const {draft, acsr, place} = this;
     const {tile} = this.setting;
+    const foreseen = yield* this.foresee();
+    if (foreseen !== null) return yield* this.takeDense(...foreseen);
     this.untried = yield* addFused(draft, acsr, tile, place, this.shapes);
     const best = this.measure();
     const computed = sum(best.counts, computedPairs);
@@ -114,21 +115,35 @@ class Chooser {
     this.consider('as arithmetic', computed, best.ms);
     // Where runs of several kinds leave tiles half empty, dense may leave out as many: a prefix and a random tree n = 1,024 .077 ms, dense .050 (H200).
     if (this.canList && this.mayBeDense && pairs < LOOSE_TILES * computed && hasRuns(acsr, SEVERAL_RUNS))
-      this.countDense(maskBits(acsr, tile.rows));
+      yield* this.countDense(yield* maskBits(acsr, tile.rows));
     const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
     if (this.canList && isRegular && pairs < SPARSE_TILES * computed) {
       const chosen = yield* this.lookAtRows();
       if (this.msOf(chosen) < best.ms - WORTH.arithmetic * this.gpu.firstDispatchMs) {
         draft.rollback(this.before);
         yield* this.addRows(chosen);
-        return this.compared(this.measure());
+        return yield* this.compared(this.measure());
       }
     }
-    return this.compared(best);
+    return yield* this.compared(best);
+  }
+
+  /** Of nearly all pairs, by many runs a row: what arithmetic would compute and its time, where some of its tiles show that dense is faster; else null. */
+  private *foresee(): Sliced<readonly [string, number] | null> {
+    const {draft, acsr, place, dense} = this;
+    const {tile, problem} = this.setting;
+    if (!this.mayBeDense || !this.isNearlyFull || !(acsr.irregularRows.length > 0 || hasRuns(acsr, MANY_RUNS))) return null;
+    const counts = yield* foreseeFused(draft, acsr, tile, place);
+    const ms = predictMs(counts, place.onGrid, Math.max(1, counts.length), problem, this.gpu);
+    if (ms <= TIE * dense.ms) return null;
+    const tiles = sum(counts, (each) => each.tiles) / place.lines.length;
+    this.consider('as arithmetic', sum(counts, computedPairs), ms);
+    this.considerDense();
+    return [`about ${Math.round(tiles)} key tiles where dense computes ${dense.tiles}`, ms];
   }
 
   /** What was drafted beside dense. */
-  private compared(best: Measured): Choice {
+  private *compared(best: Measured): Sliced<Choice> {
     const {untried, dense, draft, gpu} = this;
     const {implementation, device} = this.setting;
     if (implementation === 'fused') return {implementation, reason: 'asked for', candidates: [], untried};
@@ -141,32 +156,35 @@ class Chooser {
     const most = isIrregular ? dense.ms - WORTH.dense * gpu.firstDispatchMs : TIE * dense.ms;
     return best.ms <= most && draft.bytes <= device.maxBindingBytes
       ? fused(`computes ${tiles}; predicted ${ratio(dense.ms, best.ms)} faster than dense`)
-      : this.takeDense(tiles, best.ms);
+      : yield* this.takeDense(tiles, best.ms);
   }
 
-  private takeDense(what: string, ms: number): Choice {
+  private *takeDense(what: string, ms: number): Sliced<Choice> {
     this.draft.rollback(this.before);
-    this.addDense();
+    yield* this.addDense();
     const reason = `fused would compute ${what}; predicted ${ratio(ms, this.dense.ms)} slower than dense`;
     return {implementation: 'dense', reason, candidates: sorted(this.candidates), untried: this.untried};
   }
 
-  private addDense(): void {
+  private *addDense(): Sliced<void> {
     const {problem, tile} = this.setting;
     const {kinds, lines} = this.place;
-    addDense(this.draft, problem, maskBits(this.acsr, tile.rows), tile, kinds, lines);
+    yield* addDense(this.draft, problem, yield* maskBits(this.acsr, tile.rows), tile, kinds, lines);
   }
 
-  private countDense(mask: MaskBits | null): void {
+  private *countDense(mask: MaskBits): Sliced<void> {
     const {problem, tile} = this.setting;
-    const counts = denseCounts(problem, tile, mask);
-    this.dense = {tiles: counts.tiles, ms: predictMs([counts], this.allLines, 1, problem, this.gpu)};
+    this.takeCounts(yield* countDense(problem, tile, mask));
+  }
+
+  private takeCounts(counts: Counts): void {
+    this.dense = {tiles: counts.tiles, ms: predictMs([counts], this.allLines, 1, this.setting.problem, this.gpu)};
   }
 
   /** All rows as if they had no arithmetic, which are written out for that, so dense is counted too. */
   private *lookAtRows(): Sliced<Granules> {
-    const all = everyRow(this.acsr);
-    this.countDense({words: all.words, rows: all.rows.length});
+    const all = yield* everyRow(this.acsr);
+    yield* this.countDense({words: all.words, rows: all.rows.length});
     const chosen = yield* chooseIrregular(all, this.shapes, this.allLines);
     for (const {name, computed, ms} of chosen.tried)
       this.consider(name, computed * this.place.lines.length, this.gpu.firstDispatchMs + ms * this.allLines);
@@ -206,6 +224,11 @@ class Chooser {
   private get shapes(): TileChoices {
     const {tile, beside, problem, device} = this.setting;
     return choicesOf([tile, ...beside], problem, device, this.allLines);
+  }
+
+  private get isNearlyFull(): boolean {
+    const {queryLength, keyLength} = this.setting.problem;
+    return this.acsr.nnz > DENSE * queryLength * keyLength;
   }
 
   private get canList(): boolean {

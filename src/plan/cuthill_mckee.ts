@@ -1,11 +1,8 @@
-import {countBits} from '../acsr/index.js';
-import {Lru, type Sliced} from '../support/index.js';
-import {keysIn, type BitRows} from './bit_rows.js';
+import {Lru, stepOf, type Sliced} from '../support/index.js';
+import {keysIn, keysOfRows, type BitRows} from './bit_rows.js';
 
 /** A band has many levels: pairs without one reach all rows in two or three. */
 const LEAST_LEVELS = 8;
-/** Rows that are visited in one slice. */
-const VISITED = 256;
 
 /**
  * Rows breadth first, each near those that attend to it, those of few keys first (Cuthill and McKee, 1969): where rows and keys are the same tokens, which
@@ -19,17 +16,19 @@ export function* cuthillMcKee(rows: BitRows, key: string): Sliced<readonly numbe
 /** For layers of other features, by the hash of the rows. */
 const searched = new Lru<string, readonly number[] | null>({entries: 64});
 
-function* search({rows, words, wordsPerRow}: BitRows): Sliced<readonly number[] | null> {
+function* search(bitRows: BitRows): Sliced<readonly number[] | null> {
+  const {rows, words, wordsPerRow} = bitRows;
   const indexOf = new Int32Array(32 * wordsPerRow).fill(-1);
   rows.forEach((row, index) => {
     if (row < indexOf.length) indexOf[row] = index;
   });
   const rowOf = (index: number): Uint32Array => words.subarray(index * wordsPerRow, (index + 1) * wordsPerRow);
-  const degrees = Int32Array.from(rows, (_, index) => countBits(rowOf(index)));
+  const degrees = yield* keysOfRows(bitRows);
   const done = new Uint8Array(rows.length);
   /** The last sweep that came to a row. */
   const seen = new Int32Array(rows.length);
   let sweep = 0;
+  const visited = Math.min(256, stepOf(8 * wordsPerRow));
 
   /** Rows from `start` on, level by level. */
   function* visit(start: number): Sliced<{readonly found: number[]; readonly levels: number}> {
@@ -38,7 +37,7 @@ function* search({rows, words, wordsPerRow}: BitRows): Sliced<readonly number[] 
     let levels = 0;
     for (let at = 0; at < found.length; levels++) {
       for (const end = found.length; at < end; at++) {
-        if (at % VISITED === 0) yield;
+        if (at % visited === 0) yield;
         const fresh: number[] = [];
         for (const key of keysIn(rowOf(found[at]!))) {
           const index = indexOf[key]!;

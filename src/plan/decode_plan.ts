@@ -1,4 +1,5 @@
 import type {Acsr, Lines} from '../acsr/index.js';
+import {atOnce} from '../support/index.js';
 import {toWords} from './bits.js';
 import {MAX_VALUE_DIM, TILES} from './configurations.js';
 import {Draft, EVERY_LINE} from './draft.js';
@@ -33,7 +34,7 @@ export function decodePlan(rows: Acsr | Lines, problem: Problem, device: Device,
     addTiles(acsr, tile, kinds, own, listed ? listSpans(acsr) : cutSpans(acsr, tile, classes[index]!));
   });
   const parts = (weights: readonly number[]) => stepParts(weights, gridLines(kinds, problem), device, tile);
-  return Object.freeze({problem, device, ...freezeTiling(draft.pack({parts})), tile, formats, matrix: null});
+  return Object.freeze({problem, device, ...freezeTiling(atOnce(draft.pack({parts}))), tile, formats, matrix: null});
 }
 
 /** Where plans are put together: one draft, kept from step to step, since fresh memory costs more than what is written to it. */
@@ -75,7 +76,7 @@ function cutSpans(acsr: Acsr, tile: TileShape, classes: Classes): Spans {
 function listSpans(acsr: Acsr): Spans {
   const words = toWords(acsr);
   const union = new Union(Math.ceil(acsr.keyLength / 32));
-  return (first, count) => union.list(draft, words, first, count, 'rows');
+  return (first, count) => atOnce(union.list(draft, words, first, count, 'rows'));
 }
 
 type Classes = readonly Omit<StrideClass, 'tiles'>[];

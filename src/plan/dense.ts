@@ -1,4 +1,4 @@
-import {ceilDiv} from '../support/index.js';
+import {ceilDiv, inSteps, type Sliced} from '../support/index.js';
 import type {MaskBits} from './bits.js';
 import {NO_COUNTS, type Counts} from './counts.js';
 import type {Draft} from './draft.js';
@@ -12,14 +12,14 @@ type Lengths = Pick<Problem, 'queryLength' | 'keyLength'>;
  * The key tiles of every row tile, to be tested against mask bits: for masks without arithmetic. `mask` is that of the pattern:
  * tiles of nothing are left out, and full ones said to be full. It is null when the mask comes with the call; kernels then ask what a tile holds.
  */
-export function addDense(
+export function* addDense(
   draft: Draft,
   lengths: Lengths,
   mask: MaskBits | null,
   tile: TileShape,
   kinds: Kinds,
   lines: readonly number[],
-): void {
+): Sliced<void> {
   const {queryLength, keyLength} = lengths;
   const group = draft.group({...kinds, mask: mask === null ? 'tensor' : 'bits'}, 0, lines);
   const bits = mask && inPairs(mask, keyLength);
@@ -27,34 +27,45 @@ export function addDense(
   if (bits !== null) draft.bits.append(bits);
   const bitStride = bits === null ? 0 : ceilDiv(keyLength, BLOCK);
   const whole: Extent[] = keyLength > 0 ? [{begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0}] : [];
-  for (let first = 0; first < queryLength; first += tile.rows) {
-    const spanBegin = draft.nextSpan;
-    const rows = Math.min(tile.rows, queryLength - first);
-    const from = mask === null ? 0 : first % mask.rows;
-    for (const extent of bits === null ? whole : extentsOf(bits, keyLength, from, rows, tile))
-      write(draft.spans, SPAN, {firstKey: 0, keyStride: 1, ...extent, mask: bitsAt + from * bitStride, bitStride});
-    draft.add(group, first, 1, rows, spanBegin);
-  }
+  const addTiles = (begin: number, end: number): void => {
+    for (let item = begin; item < end; item++) {
+      const first = item * tile.rows;
+      const spanBegin = draft.nextSpan;
+      const rows = Math.min(tile.rows, queryLength - first);
+      const from = mask === null ? 0 : first % mask.rows;
+      for (const extent of bits === null ? whole : extentsOf(bits, keyLength, from, rows, tile))
+        write(draft.spans, SPAN, {firstKey: 0, keyStride: 1, ...extent, mask: bitsAt + from * bitStride, bitStride});
+      draft.add(group, first, 1, rows, spanBegin);
+    }
+  };
+  yield* inSteps(ceilDiv(queryLength, tile.rows), wordsOf(tile, keyLength), addTiles);
 }
 
-/** What `addDense` comes to on one line. Without bits all tiles count: nobody knows which hold nothing before the pattern is written out as bits. */
-export function denseCounts(lengths: Lengths, tile: TileShape, mask: MaskBits | null = null): Counts {
-  const {queryLength, keyLength} = lengths;
+/** What `addDense` comes to on one line without bits: all tiles count, for nobody knows which hold nothing before the pattern is written out. */
+export function denseCounts({queryLength, keyLength}: Lengths, tile: TileShape): Counts {
   const items = ceilDiv(queryLength, tile.rows);
-  let tiles = items * ceilDiv(keyLength, tile.keys);
-  let bits = tiles;
-  if (mask !== null) {
-    const pairs = inPairs(mask, keyLength);
-    tiles = bits = 0;
-    for (let first = 0; first < queryLength; first += tile.rows)
+  const tiles = items * ceilDiv(keyLength, tile.keys);
+  return {...NO_COUNTS, tile, items, tiles, bits: tiles};
+}
+
+/** The same where bits are at hand. */
+export function* countDense({queryLength, keyLength}: Lengths, tile: TileShape, mask: MaskBits): Sliced<Counts> {
+  const items = ceilDiv(queryLength, tile.rows);
+  const pairs = inPairs(mask, keyLength);
+  let [tiles, bits] = [0, 0];
+  yield* inSteps(items, wordsOf(tile, keyLength), (begin, end) => {
+    for (let first = begin * tile.rows; first < end * tile.rows; first += tile.rows)
       for (const extent of extentsOf(pairs, keyLength, first % mask.rows, Math.min(tile.rows, queryLength - first), tile)) {
         const visited = ceilDiv(extent.end - extent.begin, tile.keys);
         tiles += visited;
         bits += visited - (extent.fullEnd - extent.fullBegin) / tile.keys;
       }
-  }
+  });
   return {...NO_COUNTS, tile, items, tiles, bits};
 }
+
+/** Words that a tile looks at. */
+const wordsOf = ({rows}: TileShape, keyLength: number): number => rows * ceilDiv(keyLength, 32);
 
 /** Keys of a pair of words. No tile has more, so tiles that begin in one end in it. */
 const BLOCK = 64;

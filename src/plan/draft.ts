@@ -1,8 +1,8 @@
-import {ceilDiv, keyOf} from '../support/index.js';
+import {ceilDiv, keyOf, type Sliced} from '../support/index.js';
 import {NO_COUNTS, type Counts} from './counts.js';
 import {copyOwn, copyTiles} from './copy_tiles.js';
-import {IntList, ITEM, longestFirst, MERGE, pack, SPAN, type Packed} from './format.js';
-import type {Parts} from './parts.js';
+import {IntList, ITEM, longestFirst, MERGE, packing, SPAN, type Packed} from './format.js';
+import type {Cutting} from './parts.js';
 import type {Kinds, Pass, TileShape, Tiling} from './plan.js';
 import {isRowWise, rowsPerSpan} from './row_wise.js';
 
@@ -41,21 +41,14 @@ interface DraftPass {
   readonly groups: DraftGroup[];
 }
 
+/** Words of items and spans that are written in one slice. */
+const PACKED = 2 ** 16;
+
 /** More than the passes of a line: the order of passes in which lines take turns. */
 export const TURN = 64;
 
 /** The line of an item that serves all lines on the grid. */
 export const EVERY_LINE: readonly number[] = Object.freeze([0]);
-
-/** How a draft becomes items. */
-export interface Cutting {
-  /** From the weights of all items of a pass. */
-  parts(weights: readonly number[], tile: TileShape): Parts;
-  /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
-  readonly direct?: boolean;
-  /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
-  mostSlots?(tile: TileShape): number;
-}
 
 /** Where a draft stood: see `rollback`. */
 export interface Mark {
@@ -204,7 +197,10 @@ export class Draft {
   }
 
   /** Cuts long tiles into equal parts, sorts those of each pass longest first, packs everything. `before`: what the draft beside was packed to; this one stands behind. */
-  pack({parts: partsOf, direct = true, mostSlots: mostOf = () => Infinity}: Cutting, before?: Packed): Tiling {
+  *pack(
+    {parts: partsOf, direct = true, last = false, mostSlots: mostOf = () => Infinity}: Cutting,
+    before?: Packed,
+  ): Sliced<Tiling> {
     const {items, merges, parts, wave} = this;
     for (const list of [items, merges, parts]) list.length = 0;
     const passes: Pass[] = [];
@@ -212,9 +208,10 @@ export class Draft {
     let slots = 0;
     let most = 0;
     let weights: number[] = [];
+    let yielded = 0;
     const endWave = ({kinds, tile, order}: DraftPass): void => {
-      const last = passes.at(-1);
-      const [itemBegin, mergeBegin] = [last?.itemEnd ?? 0, last?.mergeEnd ?? 0];
+      const previous = passes.at(-1);
+      const [itemBegin, mergeBegin] = [previous?.itemEnd ?? 0, previous?.mergeEnd ?? 0];
       for (const index of longestFirst(weights)) {
         const at = items.grow(ITEM.words);
         // Word by word, not as a view of each: 32 heads of four patterns are planned in 6.4 ms where it was 7.6, the four in 5.4.
@@ -237,6 +234,10 @@ export class Draft {
       for (const {lines, tiles} of pass.groups) {
         for (const tile of tiles) {
           const {weight, spanBegin, spanEnd} = tile;
+          if (parts.length + wave.length > yielded + PACKED) {
+            yield;
+            yielded = parts.length + wave.length;
+          }
           if (weight === 0 && (pass.order > 0 || !direct)) {
             if (pass.order === 0) for (const line of lines) this.merge(tile, slots, slots, line);
             continue;
@@ -264,11 +265,16 @@ export class Draft {
         }
       }
       endWave(pass);
+      yield;
+      yielded = parts.length;
     }
     const own = {items: items.view(), spans: parts.view(), merges: merges.view()};
     const {intervals, numbers, bits} = this;
     const shared = {intervals: intervals.view(), numbers: numbers.view(), bits: bits.view()};
-    const packed = before === undefined ? pack({...own, ...shared}) : behind(before, pack(own, before.schedule));
+    const packed =
+      before === undefined
+        ? yield* packing({...own, ...shared}, undefined, last ? intervals : null)
+        : behind(before, yield* packing(own, before.schedule));
     return {...packed, passes, weights: new Int32Array(sorted), slots: most};
   }
 

@@ -1,3 +1,5 @@
+import {atOnce, ceilDiv, inSteps, type Sliced} from '../support/index.js';
+
 /**
  * The packed schedule: one int32 buffer, read by kernels as `array<vec2i>` ("pairs"), so that it costs one of the eight storage buffers of
  * a stock device. Its sections follow each other in the order of SECTIONS; `Plan.offsets` gives where each begins, in pairs. The tables
@@ -111,22 +113,35 @@ export interface Packed {
   readonly offsets: Offsets;
 }
 
-/** Packs sections one after another; what is left out is empty. They follow `before`, another schedule. */
-export function pack(sections: Partial<Record<Section, Int32Array>>, before: Int32Array = NONE): Packed {
+/**
+ * Packs sections one after another; what is left out is empty. They follow `before`, another schedule. `intervals`: the list of that section where
+ * nobody needs it any more, for then the others are put around it where it lies.
+ */
+export const pack = (...given: Parameters<typeof packing>): Packed => atOnce(packing(...given));
+
+/** The same, in slices. */
+export function* packing(
+  sections: Partial<Record<Section, Int32Array>>,
+  before: Int32Array = NONE,
+  intervals: IntList | null = null,
+): Sliced<Packed> {
   let length = before.length;
   const offsets = {} as Record<Section, number>;
   for (const name of SECTIONS) {
     offsets[name] = length / 2;
     length += sections[name]?.length ?? 0;
   }
-  const schedule = new Int32Array(length);
-  if (before.length > 0) schedule.set(before);
-  for (const name of SECTIONS) {
-    const words = sections[name];
-    if (words !== undefined && words.length > 0) schedule.set(words, 2 * offsets[name]);
-  }
+  const around = intervals?.around(2 * offsets.intervals, length) ?? null;
+  const schedule = around ?? new Int32Array(length);
+  yield* copying(before, schedule, 0);
+  for (const name of SECTIONS)
+    if (name !== 'intervals' || around === null) yield* copying(sections[name] ?? NONE, schedule, 2 * offsets[name]);
   return {schedule, offsets: Object.freeze(offsets)};
 }
+
+/** A quarter of what it takes to work a word out. */
+const copying = (words: Int32Array, to: Int32Array, at: number): Sliced<void> =>
+  inSteps(words.length, 1 / 4, (from, end) => to.set(words.subarray(from, end), at + from));
 
 const NONE = new Int32Array(0);
 
@@ -189,19 +204,40 @@ export function write<Word extends string>(
   for (let at = 0; at < names.length; at++) data[from + at] = words[names[at]!];
 }
 
+/** Words of a list that is too long to be copied: 1 MiB. */
+const LONG = 2 ** 18;
+
 /** A growing list of int32, for records whose number is not known in advance. */
 export class IntList {
   data: Int32Array;
   length = 0;
+  /** Words before `data` that are free. */
+  private ahead = 0;
 
   constructor(capacity = 1024) {
     this.data = new Int32Array(Math.max(16, capacity));
   }
 
-  /** Has room for `count` more without growing. */
+  /** Has room for `count` more without growing; of many, also for an eighth before and behind them (see `around`). */
   reserve(count: number): void {
+    if (this.length === 0 && count >= LONG) {
+      this.ahead = 2 * ceilDiv(count, 16);
+      this.data = new Int32Array(count + 2 * this.ahead).subarray(this.ahead);
+      return;
+    }
     this.grow(count);
     this.length -= count;
+  }
+
+  /**
+   * So many words of which these lie from number `at` on, or null where they lie otherwise, or in twice the memory: at a million tokens the intervals
+   * of a window and a prefix are 16 MiB, which were there twice while they were packed.
+   */
+  around(at: number, length: number): Int32Array | null {
+    const {buffer, byteOffset} = this.data;
+    const from = byteOffset / 4 - at;
+    const isThere = this.length >= LONG && at <= this.ahead && from + length <= buffer.byteLength / 4;
+    return isThere && buffer.byteLength <= 8 * length ? new Int32Array(buffer, 4 * from, length) : null;
   }
 
   /** Makes room for `count` more and returns the index of the first; the caller writes `data` there. */
@@ -209,6 +245,7 @@ export class IntList {
     const at = this.length;
     this.length += count;
     if (this.length > this.data.length) {
+      this.ahead = 0;
       const larger = new Int32Array(Math.max(this.length, 2 * this.data.length));
       larger.set(this.data);
       this.data = larger;

@@ -64,12 +64,12 @@ export function* gradientPlanning(forward: Plan, given: Acsr | Lines | null, res
   const named = kinds.heads === 'item' ? problem.heads : 1;
   const room = scratchRoom(device) - named * problem.queryLength;
   const {row, key} = recordColumns(problem, results);
-  const parted = draft.pack({parts});
-  const tiling = freezeTiling(slotRows(parted) * row <= room ? parted : draft.pack({parts: WHOLE}));
+  const parted = yield* draft.pack({parts});
+  const tiling = freezeTiling(slotRows(parted) * row <= room ? parted : yield* draft.pack({parts: WHOLE}));
   if (keyDraft === null) return Object.freeze({rows: Object.freeze({...work, ...tiling}), keys: NO_KEYS, results, formats});
   const mostSlots = (shape: TileShape): number => Math.max(1, Math.floor(room / (shape.rows * key)));
   const cutting = {parts, direct: results === 'gradients', mostSlots};
-  const {schedule, ...keys} = freezeTiling(keyDraft.pack(cutting, tiling));
+  const {schedule, ...keys} = freezeTiling(yield* keyDraft.pack(cutting, tiling));
   return Object.freeze({rows: Object.freeze({...work, ...tiling, schedule}), keys: Object.freeze(keys), results, formats});
 }
 

@@ -1,4 +1,4 @@
-import {Lru, type Sliced} from '../support/index.js';
+import {inSteps, Lru, type Sliced} from '../support/index.js';
 import {keysIn, type BitRows} from './bit_rows.js';
 
 /** Rows of a group. */
@@ -27,7 +27,7 @@ export function* greedyOrder(
   if (fewest > MOST_STEPS) return fewest;
   const known = searched.get(key);
   if (known !== undefined) return known;
-  const search = new Search(rows, classes);
+  const search = new Search(yield* keysOfClasses(rows, classes), 32 * rows.wordsPerRow, classes);
   yield;
   if (search.steps > MOST_STEPS) return search.steps;
   const order = (yield* search.isWorth()) ? (yield* search.all()).flatMap((index) => classes[index]!) : null;
@@ -36,6 +36,17 @@ export function* greedyOrder(
 
 /** What searches found: layers that differ in their features alone have the same rows, and so has a forward pass that is trained. */
 const searched = new Lru<string, readonly number[] | null>({entries: 64});
+
+function* keysOfClasses({words, wordsPerRow}: BitRows, classes: readonly number[][]): Sliced<readonly Int32Array[]> {
+  const lists: Int32Array[] = [];
+  yield* inSteps(classes.length, 2 * wordsPerRow, (from, end) => {
+    for (let index = from; index < end; index++) {
+      const row = classes[index]![0]!;
+      lists.push(keysIn(words.subarray(row * wordsPerRow, (row + 1) * wordsPerRow)));
+    }
+  });
+  return lists;
+}
 
 class Search {
   /** Keys of each class, one after another, and where those of each begin; the same the other way round. */
@@ -52,12 +63,12 @@ class Search {
   private readonly shared: Int32Array;
   private group = 0;
 
+  /** `lists`: the keys of each class. */
   constructor(
-    {words, wordsPerRow}: BitRows,
+    lists: readonly Int32Array[],
+    keyLength: number,
     private readonly classes: readonly number[][],
   ) {
-    const lists = classes.map(([row]) => keysIn(words.subarray(row! * wordsPerRow, (row! + 1) * wordsPerRow)));
-    const keyLength = 32 * wordsPerRow;
     this.begin = new Int32Array(classes.length + 1);
     lists.forEach(({length}, index) => (this.begin[index + 1] = this.begin[index]! + length));
     this.keys = new Int32Array(this.begin[classes.length]!);

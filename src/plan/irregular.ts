@@ -160,7 +160,7 @@ export function* addIrregular(
   owns: 'rows' | 'keys' = 'rows',
 ): Sliced<void> {
   for (const [shape, starts] of of) {
-    const rows = someRows(ordered, starts, granule);
+    const rows = yield* someRows(ordered, starts, granule);
     if (shape === ROW_WISE || shape === FOURS) yield* addOwnRows(draft, rows, shape === FOURS, kinds, order, lines, owns);
     else yield* addListTiles(draft, rows, shape, kinds, order, lines, owns);
   }

@@ -1,5 +1,5 @@
 import {onesIn} from '../acsr/index.js';
-import {ceilDiv, type Sliced} from '../support/index.js';
+import {ceilDiv, inSteps, type Sliced} from '../support/index.js';
 import {namerOf, type BitRows} from './bit_rows.js';
 import type {Draft} from './draft.js';
 import {SPAN, VISIT, write} from './format.js';
@@ -30,7 +30,7 @@ export function* addListTiles(
   const union = new Union(wordsPerRow);
   for (let at = 0; at < rows.length; at += width) {
     const spanBegin = draft.nextSpan;
-    union.list(draft, words, at, Math.min(width, rows.length - at), owns);
+    yield* union.list(draft, words, at, Math.min(width, rows.length - at), owns);
     const {first, stride, count} = name(draft, at);
     draft.add(group, first, stride, count, spanBegin);
     yield;
@@ -49,7 +49,7 @@ export class Union {
   }
 
   /** Appends a span of the keys of rows `first ≤ row < first + count` of `rows`; none when they have no keys. */
-  list(draft: Draft, rows: Uint32Array, first: number, count: number, owns: 'rows' | 'keys'): void {
+  *list(draft: Draft, rows: Uint32Array, first: number, count: number, owns: 'rows' | 'keys'): Sliced<void> {
     const {words, rank, wordsPerRow} = this;
     words.fill(0);
     for (let row = first; row < first + count; row++) {
@@ -74,19 +74,23 @@ export class Union {
     const {data} = bits;
     data.fill(0, bitsAt, bits.length);
     let full = true;
-    for (let row = 0; row < count; row++) {
-      const from = (first + row) * wordsPerRow;
-      const own = bitsAt + 2 * bitStride * row;
-      for (let w = 0; w < wordsPerRow; w++) {
-        const mine = rows[from + w]!;
-        if (mine !== words[w]) full = false;
-        for (let rest = mine; rest !== 0; rest &= rest - 1) {
-          const y = rank[w]! + onesIn(words[w]! & ((rest & -rest) - 1));
-          if (ofRows) data[own + (y >>> 5)]! |= 1 << (y & 31);
-          else data[bitsAt + 2 * y + (row >>> 5)]! |= 1 << (row & 31);
+    const setBits = (begin: number, end: number): void => {
+      for (let row = begin; row < end; row++) {
+        const from = (first + row) * wordsPerRow;
+        const own = bitsAt + 2 * bitStride * row;
+        for (let w = 0; w < wordsPerRow; w++) {
+          const mine = rows[from + w]!;
+          if (mine !== words[w]) full = false;
+          for (let rest = mine; rest !== 0; rest &= rest - 1) {
+            const y = rank[w]! + onesIn(words[w]! & ((rest & -rest) - 1));
+            if (ofRows) data[own + (y >>> 5)]! |= 1 << (y & 31);
+            else data[bitsAt + 2 * y + (row >>> 5)]! |= 1 << (row & 31);
+          }
         }
       }
-    }
+    };
+    // A bit takes as long as three words.
+    yield* inSteps(count, wordsPerRow + 3 * keys, setBits);
     const range = {begin: 0, end: keys, mask: bitsAt / 2, bitStride};
     if (ofRows) write(draft.spans, SPAN, {firstKey: listAt / 2, keyStride: 0, fullBegin: 0, fullEnd: full ? keys : 0, ...range});
     else write(draft.spans, VISIT, {firstRow: listAt / 2, rowStride: 0, full: full ? 1 : 0, none: 0, ...range});

@@ -40,7 +40,7 @@ export function* planning(
   const kernel = kernelOf(largestOf(lines), problem, device, formats, matrices, tile);
   if (isWide(problem)) return yield* planWide(lines, problem, device, implementation, kernel);
   const {draft, ...chosen} = yield* draftRows(lines, problem, device, implementation, kernel.tile);
-  return finish(draft, chosen, kernel, problem, device, lines);
+  return yield* finish(draft, chosen, kernel, problem, device, lines);
 }
 
 const kernelOf = (
@@ -76,7 +76,7 @@ function* planWide(
   const drafted = lines === null ? new Draft(tile) : (yield* draftRows(lines, problem, device, 'fused', tile)).draft;
   const draft = drafted.bytes > device.maxBindingBytes ? new Draft(tile) : drafted;
   const reason = `${widest}: our kernels take up to ${MOST_FEATURES} features, so TensorFlow.js ops compute all pairs in chunks of queries`;
-  const plan = finish(draft, {implementation: 'dense', reason}, {...kernel, matrix: null}, problem, device, lines);
+  const plan = yield* finish(draft, {implementation: 'dense', reason}, {...kernel, matrix: null}, problem, device, lines);
   const pairs = queryLength * keyLength;
   const calls = batch * heads;
   return Object.freeze({
@@ -97,23 +97,17 @@ export function planMaskTensor(
 ): Plan {
   const kernel = kernelOf(null, problem, device, formats, matrices, tile);
   if (isWide(problem)) return atOnce(planWide(null, problem, device, 'dense', kernel));
-  return finish(
-    draftMask(problem, kernel.tile),
-    {implementation: 'dense', reason: 'the mask is a tensor'},
-    kernel,
-    problem,
-    device,
-    null,
-  );
+  const reason = 'the mask is a tensor';
+  return atOnce(finish(draftMask(problem, kernel.tile), {implementation: 'dense', reason}, kernel, problem, device, null));
 }
 
 export function draftMask(problem: Problem, tile: TileShape): Draft {
   const draft = new Draft(tile);
-  addDense(draft, problem, null, tile, REGULAR, EVERY_LINE);
+  atOnce(addDense(draft, problem, null, tile, REGULAR, EVERY_LINE));
   return draft;
 }
 
-function finish(
+function* finish(
   draft: Draft,
   {
     implementation,
@@ -125,11 +119,13 @@ function finish(
   problem: Problem,
   device: Device,
   lines: Lines | null,
-): Plan {
+): Sliced<Plan> {
   const {tile} = kernel;
   const onGrid = gridLines(lines === null ? REGULAR : lineKinds(lines), problem);
   const tiling = freezeTiling(
-    draft.passes.length === 0 ? EMPTY : draft.pack({parts: (weights, shape) => partsOf(weights, onGrid, device, shape)}),
+    draft.passes.length === 0
+      ? EMPTY
+      : yield* draft.pack({parts: (weights, shape) => partsOf(weights, onGrid, device, shape), last: true}),
   );
   const {passes, schedule, slots, weights} = tiling;
   const pairs = problem.queryLength * problem.keyLength;

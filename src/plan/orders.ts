@@ -1,6 +1,5 @@
-import {countBits} from '../acsr/index.js';
-import type {Sliced} from '../support/index.js';
-import {hashRows, keysIn, reordered, type BitRows} from './bit_rows.js';
+import {stepOf, type Sliced} from '../support/index.js';
+import {hashRows, keysIn, keysOfRows, reordered, type BitRows} from './bit_rows.js';
 import {cuthillMcKee} from './cuthill_mckee.js';
 import {greedyOrder, MOST_STEPS} from './greedy.js';
 
@@ -16,31 +15,29 @@ interface Order {
  */
 export function* orders(rows: BitRows, pairs: number): Iterable<Order | undefined> {
   if (rows.rows.length < 16) return;
-  const key = hashRows(rows);
+  const key = yield* hashRows(rows);
   yield;
   const classes = yield* classesOf(rows);
   yield;
   const isOrdered = classes.every((members, index) => index === 0 || classes[index - 1]!.at(-1)! < members[0]!);
-  if (!isOrdered) yield {name: 'rows of the same keys together', rows: reordered(rows, classes.flat())};
+  if (!isOrdered) yield {name: 'rows of the same keys together', rows: yield* reordered(rows, classes.flat())};
   yield;
-  const heavy = heavyFirst(rows);
-  if (heavy !== null) yield {name: 'rows of many keys first', rows: reordered(rows, heavy)};
+  const heavy = yield* heavyFirst(rows);
+  if (heavy !== null) yield {name: 'rows of many keys first', rows: yield* reordered(rows, heavy)};
   yield;
   const width = gridWidth(rows);
-  if (width !== null) yield {name: `tiles of a grid ${width} wide`, rows: reordered(rows, gridOrder(rows.rows.length, width))};
+  if (width !== null)
+    yield {name: `tiles of a grid ${width} wide`, rows: yield* reordered(rows, gridOrder(rows.rows.length, width))};
   yield;
   const greedy = yield* greedyOrder(rows, classes, pairs, key);
   const name = 'rows grouped by shared keys';
   if (typeof greedy === 'number')
     yield {name: `${name}: not tried, it takes ${Math.round(greedy)} steps or more, and ${MOST_STEPS} are allowed`, rows: null};
-  else if (greedy !== null) yield {name, rows: reordered(rows, greedy)};
+  else if (greedy !== null) yield {name, rows: yield* reordered(rows, greedy)};
   yield;
   const band = yield* cuthillMcKee(rows, key);
-  if (band !== null) yield {name: 'rows in the order of a band', rows: reordered(rows, band)};
+  if (band !== null) yield {name: 'rows in the order of a band', rows: yield* reordered(rows, band)};
 }
-
-/** Rows that are put into classes in one slice. */
-const CLASSED = 512;
 
 /** Rows with the same keys, by the first of them. */
 function* classesOf({rows, words, wordsPerRow}: BitRows): Sliced<number[][]> {
@@ -50,8 +47,9 @@ function* classesOf({rows, words, wordsPerRow}: BitRows): Sliced<number[][]> {
     for (let w = 0; w < wordsPerRow; w++) if (words[a * wordsPerRow + w] !== words[b * wordsPerRow + w]) return false;
     return true;
   };
+  const step = stepOf(2 * wordsPerRow);
   for (let row = 0; row < rows.length; row++) {
-    if (row % CLASSED === 0) yield;
+    if (row % step === 0) yield;
     let hash = 0;
     for (let w = 0, at = row * wordsPerRow; w < wordsPerRow; w++, at++)
       if (words[at] !== 0) hash = Math.imul(hash ^ words[at]! ^ w, 0x9e3779b1) + (hash >>> 15);
@@ -72,8 +70,8 @@ function* classesOf({rows, words, wordsPerRow}: BitRows): Sliced<number[][]> {
 const HEAVY = 4;
 
 /** Heavy rows first, so that they are not in one tile with others, whose keys are then theirs. Null where there are none, or where they lie together. */
-function heavyFirst({rows, words, wordsPerRow}: BitRows): number[] | null {
-  const counts = Array.from(rows, (_, row) => countBits(words.subarray(row * wordsPerRow, (row + 1) * wordsPerRow)));
+function* heavyFirst(bitRows: BitRows): Sliced<number[] | null> {
+  const counts = [...(yield* keysOfRows(bitRows))];
   const median = [...counts].sort((a, b) => a - b)[counts.length >> 1]!;
   const isHeavy = (row: number): boolean => counts[row]! > HEAVY * median;
   const all = counts.map((_, row) => row);

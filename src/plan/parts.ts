@@ -70,3 +70,15 @@ export function stepParts(lengths: readonly number[], lines: number, device: Dev
 
 const itemsOf = (lengths: readonly number[], part: number): number =>
   lengths.reduce((items, length) => items + Math.max(1, ceilDiv(length, part)), 0);
+
+/** How a draft becomes items. */
+export interface Cutting {
+  /** From the weights of all items of a pass. */
+  parts(weights: readonly number[], tile: TileShape): Parts;
+  /** Whether tiles of one part write what they leave themselves. Default true; else all go through slots and merges. */
+  readonly direct?: boolean;
+  /** The draft is not used again, so that its intervals may stay where they are. Default false. */
+  readonly last?: boolean;
+  /** A pass that would need more slots is done in waves, which use the same slots one after another. Default no bound. */
+  mostSlots?(tile: TileShape): number;
+}

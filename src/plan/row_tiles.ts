@@ -1,4 +1,5 @@
 import type {Acsr, Recurrence} from '../acsr/index.js';
+import {inSteps, type Sliced} from '../support/index.js';
 import {Buckets, sortedSet, type Bucket} from './buckets.js';
 import {RecurringRows} from './recurring_rows.js';
 
@@ -40,24 +41,25 @@ export interface StrideClasses {
  * Grouping rows by residue is what keeps dilated and strided patterns dense: rows q, q + s, q + 2s … of a dilated window see the same
  * residue class of keys, so a tile of them computes no masked lane but at the window's ends (SPLAT calls it alignment).
  */
-export function strideClasses(acsr: Acsr, tileRows: number): StrideClasses {
+export function* strideClasses(acsr: Acsr, tileRows: number): Sliced<StrideClasses> {
   const {recurrence} = acsr;
-  return (recurrence && recurringClasses(acsr.queryLength, recurrence, tileRows)) ?? writtenClasses(acsr, tileRows);
+  const recurring = recurrence && (yield* recurringClasses(acsr.queryLength, recurrence, tileRows));
+  return recurring ?? (yield* writtenClasses(acsr, tileRows));
 }
 
-function writtenClasses(acsr: Acsr, tileRows: number): StrideClasses {
-  const {strides, owner, left} = classify(acsr);
+function* writtenClasses(acsr: Acsr, tileRows: number): Sliced<StrideClasses> {
+  const {strides, owner, left} = yield* classify(acsr);
   const all = contiguousTiles(0, acsr.queryLength, tileRows, [0]);
   const only = (tiles: RowTile[]): StrideClasses => ({classes: [{stride: 1, tiles, owner: null, index: 0}], owner: null});
   if (strides.length === 0 && !left)
     return acsr.nnz > 0 ? {classes: [], owner: null} : only(contiguousTiles(0, acsr.queryLength, tileRows, []));
   if (strides.length === 1 && strides[0] === 1 && !left) return only(all);
-  const classes = strides.map((stride, index) => {
-    if (stride === 1) return {stride, tiles: all, owner, index};
-    const tiles = residueTiles(acsr, stride, owner, index, tileRows);
-    if (index === 0) tiles.push(...unownedTiles(acsr, owner, tileRows));
-    return {stride, tiles, owner, index};
-  });
+  const classes: StrideClass[] = [];
+  for (const [index, stride] of strides.entries()) {
+    const tiles = stride === 1 ? all : yield* residueTiles(acsr, stride, owner, index, tileRows);
+    if (stride !== 1 && index === 0) tiles.push(...unownedTiles(acsr, owner, tileRows));
+    classes.push({stride, tiles, owner, index});
+  }
   return {classes, owner: left ? owner : null};
 }
 
@@ -65,26 +67,29 @@ function writtenClasses(acsr: Acsr, tileRows: number): StrideClasses {
  * The strides of the runs of two keys or more, ascending, and the class of each run. A one-key run joins the class of its stride; where
  * there is none it joins class 1, which then exists. `left`: some run has no class.
  */
-function classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Classes {
+function* classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Sliced<Classes> {
   const seen: number[] = [];
   const several: boolean[] = [];
   const runs = stride.length;
   const owner = new Uint8Array(runs);
-  for (let run = 0; run < runs; run++) {
-    const value = stride[run]!;
-    let index = 0;
-    while (index < seen.length && seen[index] !== value) index++;
-    if (index === NO_CLASS) {
-      owner[run] = NO_CLASS; // no byte numbers it
-      continue;
+  const number = (from: number, end: number): void => {
+    for (let run = from; run < end; run++) {
+      const value = stride[run]!;
+      let index = 0;
+      while (index < seen.length && seen[index] !== value) index++;
+      if (index === NO_CLASS) {
+        owner[run] = NO_CLASS; // no byte numbers it
+        continue;
+      }
+      if (index === seen.length) {
+        seen.push(value);
+        several.push(false);
+      }
+      if (count[run] !== 1) several[index] = true;
+      owner[run] = index;
     }
-    if (index === seen.length) {
-      seen.push(value);
-      several.push(false);
-    }
-    if (count[run] !== 1) several[index] = true;
-    owner[run] = index;
-  }
+  };
+  yield* inSteps(runs, 8, number);
   let strides = seen.filter((_, index) => several[index]);
   if (strides.length < seen.length && !strides.includes(1)) strides.push(1);
   if (strides.length > MAX_CLASSES) {
@@ -112,8 +117,8 @@ interface Classes {
 }
 
 /** The same of rows that recur; undefined where a run of several keys is one key of another class in every row. */
-function recurringClasses(queryLength: number, recurrence: Recurrence, tileRows: number): StrideClasses | undefined {
-  const {strides, owner, left} = classify({stride: recurrence.stride, count: recurrence.most});
+function* recurringClasses(queryLength: number, recurrence: Recurrence, tileRows: number): Sliced<StrideClasses | undefined> {
+  const {strides, owner, left} = yield* classify({stride: recurrence.stride, count: recurrence.most});
   if (left) return undefined;
   const classes: StrideClass[] = [];
   for (const [index, stride] of strides.entries()) {
@@ -140,33 +145,36 @@ function contiguousTiles(firstRow: number, rows: number, tileRows: number, resid
 }
 
 /** Buckets the rows by the residues of their runs, then cuts each bucket into progressions of rows. */
-function residueTiles(
+function* residueTiles(
   {queryLength, rowRuns, start}: Acsr,
   stride: number,
   owner: Uint8Array,
   index: number,
   tileRows: number,
-): RowTile[] {
+): Sliced<RowTile[]> {
   const buckets = new Buckets(queryLength);
   let found = new Int32Array(64);
-  for (let row = 0; row < queryLength; row++) {
-    let length = 0;
-    let ascending = true;
-    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
-      if (owner[run] !== index) continue;
-      const key = start[run]!;
-      const value = key < stride ? key : key % stride;
-      if (length > 0 && value <= found[length - 1]!) {
-        if (value === found[length - 1]) continue;
-        ascending = false;
+  const put = (from: number, to: number): void => {
+    for (let row = from; row < to; row++) {
+      let length = 0;
+      let ascending = true;
+      for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
+        if (owner[run] !== index) continue;
+        const key = start[run]!;
+        const value = key < stride ? key : key % stride;
+        if (length > 0 && value <= found[length - 1]!) {
+          if (value === found[length - 1]) continue;
+          ascending = false;
+        }
+        if (length === found.length) found = Int32Array.from({length: 2 * length}, (_, i) => found[i] ?? 0);
+        found[length++] = value;
       }
-      if (length === found.length) found = Int32Array.from({length: 2 * length}, (_, i) => found[i] ?? 0);
-      found[length++] = value;
+      if (length === 0) continue;
+      if (!ascending) length = sortedSet(found, length);
+      buckets.put(row, buckets.numberOf(found, length));
     }
-    if (length === 0) continue;
-    if (!ascending) length = sortedSet(found, length);
-    buckets.put(row, buckets.numberOf(found, length));
-  }
+  };
+  yield* inSteps(queryLength, 16 + Math.ceil((4 * start.length) / queryLength), put);
   return cutRows(buckets.list(), tileRows);
 }
 

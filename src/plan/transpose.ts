@@ -1,4 +1,4 @@
-import {ceilDiv, type Sliced} from '../support/index.js';
+import {ceilDiv, inSteps, type Sliced} from '../support/index.js';
 import {Draft, TURN, type DraftGroup, type DraftTile} from './draft.js';
 import {bitOf, readNumberOf, SPAN, VISIT, write} from './format.js';
 import type {BitRows} from './bit_rows.js';
@@ -35,14 +35,17 @@ export function* transpose(
       for (const [turn, some] of turnsOf(lines, turnOf)) {
         const at = order + TURN * turn;
         if (kinds.keys === 'list') {
-          const pairs = pairsByKey(rows, tiles, kinds, {queryLength, keyLength}, order === 0);
+          const pairs = yield* pairsByKey(rows, tiles, kinds, {queryLength, keyLength}, order === 0);
           const chosen = yield* chooseIrregular(pairs, choices, some.length * onGrid);
           yield* addIrregular(keys, chosen, kinds, at, some, 'keys');
           continue;
         }
         const own = keys.group(kinds, at, some);
-        for (const each of keyTiles(rows, tiles, keyLength, tile, kinds.mask as AffineMask, order === 0))
-          addVisited(keys, own, each);
+        const met = yield* keyTiles(rows, tiles, keyLength, tile, kinds.mask as AffineMask, order === 0);
+        const visits = met.reduce((sum, each) => sum + each.visits.length, 0);
+        yield* inSteps(met.length, (96 * visits) / met.length, (from, end) => {
+          for (let index = from; index < end; index++) addVisited(keys, own, met[index]!);
+        });
       }
     }
   }
@@ -87,14 +90,14 @@ function addVisited(draft: Draft, group: DraftGroup, {residue, stride, y, keys, 
 }
 
 /** The key tiles of affine spans in the order of their keys; all there are, `owned`, also those that nobody visits. */
-function keyTiles(
+function* keyTiles(
   {spans: {data}}: Draft,
   rowTiles: readonly DraftTile[],
   keyLength: number,
   {rows: height, keys: width}: TileShape,
   mask: AffineMask,
   owned: boolean,
-): Iterable<KeyTile> {
+): Sliced<readonly KeyTile[]> {
   const tiles = new Map<number, KeyTile>();
   const tileAt = (residue: number, stride: number, number: number): KeyTile => {
     const y = number * width;
@@ -115,7 +118,7 @@ function keyTiles(
   if (owned)
     for (let residue = 0; residue < Math.min(stride, keyLength); residue++)
       for (let number = 0; number * width < ceilDiv(keyLength - residue, stride); number++) tileAt(residue, stride, number);
-  for (const {first: firstRow, stride: rowStride, count: rows, spanBegin, spanEnd} of sorted) {
+  const visit = ({first: firstRow, stride: rowStride, count: rows, spanBegin, spanEnd}: DraftTile): void => {
     for (let at = SPAN.words * spanBegin; at < SPAN.words * spanEnd; at += SPAN.words) {
       const [firstKey, keyStride] = [data[at + SPAN.at.firstKey]!, data[at + SPAN.at.keyStride]!];
       const [begin, end] = [data[at + SPAN.at.begin]!, data[at + SPAN.at.end]!];
@@ -129,8 +132,13 @@ function keyTiles(
         addVisit(tile.visits, {firstRow, rowStride, rows, full, mask: own, bitStride}, height, mask);
       }
     }
-  }
-  return tiles.values();
+  };
+  const visited = rowTiles.reduce((sum, {weight}) => sum + weight, 0);
+  yield;
+  yield* inSteps(sorted.length, (96 * visited) / sorted.length, (from, end) => {
+    for (let index = from; index < end; index++) visit(sorted[index]!);
+  });
+  return [...tiles.values()];
 }
 
 /** Appends a visit, or makes the last one longer. */
@@ -149,30 +157,32 @@ function addVisit(visits: Visit[], next: Visit, height: number, mask: AffineMask
 }
 
 /** The pairs of listed tiles by their keys: of all keys, `owned`, or of those that somebody attends to. */
-function pairsByKey(
+function* pairsByKey(
   draft: Draft,
   tiles: readonly DraftTile[],
   kinds: Kinds,
   {queryLength, keyLength}: Pick<Problem, 'queryLength' | 'keyLength'>,
   owned: boolean,
-): BitRows {
+): Sliced<BitRows> {
   const wordsPerRow = ceilDiv(queryLength, 32);
   const place = new Int32Array(keyLength).fill(-1);
   const keys: number[] = [];
   const {data} = draft.spans;
   const keyOf = kinds.mask === 'fours' ? keyOfFour : (number: number): number => number;
-  const eachNumber = (visit: (number: number, y: number, tile: DraftTile, span: number) => void): void => {
-    for (const tile of tiles) {
-      for (let span = SPAN.words * tile.spanBegin; span < SPAN.words * tile.spanEnd; span += SPAN.words) {
-        const list = data[span + SPAN.at.firstKey]!;
-        const end = data[span + SPAN.at.end]!;
-        for (let y = data[span + SPAN.at.begin]!; y < end; y++) visit(readNumberOf(draft.numbers.data, list, y), y, tile, span);
-      }
+  const ofTile = (tile: DraftTile, visit: (number: number, y: number, tile: DraftTile, span: number) => void): void => {
+    for (let span = SPAN.words * tile.spanBegin; span < SPAN.words * tile.spanEnd; span += SPAN.words) {
+      const list = data[span + SPAN.at.firstKey]!;
+      const end = data[span + SPAN.at.end]!;
+      for (let y = data[span + SPAN.at.begin]!; y < end; y++) visit(readNumberOf(draft.numbers.data, list, y), y, tile, span);
     }
   };
+  const eachNumber = (words: number, visit: (number: number, y: number, tile: DraftTile, span: number) => void): Sliced<void> =>
+    inSteps(tiles.length, words * (1 + draft.numbers.length / tiles.length), (from, end) => {
+      for (let index = from; index < end; index++) ofTile(tiles[index]!, visit);
+    });
   if (owned) for (let key = 0; key < keyLength; key++) keys.push(key);
   else {
-    eachNumber((each) => (place[keyOf(each)] = 0));
+    yield* eachNumber(4, (each) => (place[keyOf(each)] = 0));
     for (let key = 0; key < keyLength; key++) if (place[key] === 0) keys.push(key);
   }
   keys.forEach((key, index) => (place[key] = index));
@@ -181,15 +191,16 @@ function pairsByKey(
     const row = stride === 0 ? readNumberOf(draft.numbers.data, first, x) : first + stride * x;
     words[place[key]! * wordsPerRow + (row >>> 5)]! |= 1 << (row & 31);
   };
+  // Where a key has its bits lies far from those of the next.
   const perSpan = rowsPerSpan(kinds);
-  if (perSpan === 1) eachNumber((key, _, tile, span) => set(key, tile, span / SPAN.words - tile.spanBegin));
+  if (perSpan === 1) yield* eachNumber(48, (key, _, tile, span) => set(key, tile, span / SPAN.words - tile.spanBegin));
   else if (perSpan !== null)
-    eachNumber((number, _, tile, span) => {
+    yield* eachNumber(48 * perSpan, (number, _, tile, span) => {
       const first = perSpan * (span / SPAN.words - tile.spanBegin);
       for (let x = 0; x < perSpan; x++) if ((number >>> (FOUR_BITS + x)) & 1) set(keyOf(number), tile, first + x);
     });
   else
-    eachNumber((key, y, tile, span) => {
+    yield* eachNumber(12 * (tiles[0]?.count ?? 1), (key, y, tile, span) => {
       const bits = data[span + SPAN.at.mask]!;
       const bitStride = data[span + SPAN.at.bitStride]!;
       for (let x = 0; x < tile.count; x++) if (bitOf(draft.bits.data, bits + x * bitStride, y) === 1) set(key, tile, x);

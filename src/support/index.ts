@@ -3,7 +3,7 @@ export {ceilDiv, gcd, listOf, mod} from './ints.js';
 export {Lru, type LruLimits} from './lru.js';
 export {hash} from './hash.js';
 export {WordHash} from './word_hash.js';
-export {atOnce, type Sliced} from './slices.js';
+export {atOnce, inSteps, stepOf, type Sliced} from './slices.js';
 export {keyOf} from './key.js';
 export {isList, plainNumber, readNumbers, type NumberBlock} from './numbers.js';
 export {rank4} from './rank4.js';

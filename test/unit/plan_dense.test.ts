@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import {asLines} from '../../src/plan/lines.js';
 import {compress} from '../../src/acsr/index.js';
-import {fromMask, type Pattern} from '../../src/pattern/index.js';
+import {causal, fromMask, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
-import {denseCounts} from '../../src/plan/dense.js';
+import {countDense, denseCounts} from '../../src/plan/dense.js';
 import {draftRows} from '../../src/plan/draft_rows.js';
 import {
   checkGradientPlan,
@@ -17,6 +17,7 @@ import {
 } from '../../src/plan/index.js';
 import {atOnce} from '../../src/support/index.js';
 import {mulberry32} from '../oracle.js';
+import {drawMask, MASK_ZOO} from '../support/mask_zoo.js';
 import {expectSamePairs, featuredDevice, MATRIX_16, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 import {formatsOf} from '../../src/pure.js';
 
@@ -126,7 +127,7 @@ describe('a dense plan of a known mask', () => {
           const [row, key] = [Math.floor(pair / given.keyLength), pair % given.keyLength];
           words[row * perRow + (key >> 5)]! |= attends << (key & 31);
         });
-        expect(denseCounts(problem, shape, {words, rows: given.queryLength})).toEqual(counts!);
+        expect(atOnce(countDense(problem, shape, {words, rows: given.queryLength}))).toEqual(counts!);
         expect(denseCounts(problem, shape).tiles).toBeGreaterThanOrEqual(counts!.tiles);
       }),
       {numRuns: 60},
@@ -152,5 +153,42 @@ describe('a dense plan of a known mask', () => {
       expect(plan.weights.every((weight) => weight === 0)).toBeTrue();
       expect(plan.weights.length).toBe(Math.ceil(70 / plan.tile.rows));
     }
+  });
+});
+
+describe('dense where nearly all pairs attend', () => {
+  const N = 2048;
+  const shape = {queryLength: N, keyLength: N, queryOffset: 0};
+  const planOf = (pattern: Pattern): Plan =>
+    makePlan(compress(pattern, shape), problemFor(shape, {heads: 8, headDim: 64}), {...CORE_DEVICE, vendor: 'nvidia'});
+  const zoo = (name: string): Pattern =>
+    drawMask(
+      MASK_ZOO.find((each) => each.name === name)!,
+      N,
+    ).pattern;
+
+  it('is seen to win by a few tiles, before all are cut', () => {
+    const complements = [zoo('nearest16').not(), zoo('powerLaw').not(), strided({stride: 24}).and(causal()).not()];
+    for (const pattern of complements) {
+      const plan = planOf(pattern);
+      expect(plan.implementation).toBe('dense');
+      expect(plan.reason).toMatch(
+        /^fused would compute about \d+ key tiles where dense computes 1024; predicted [\d.]+× slower than dense$/,
+      );
+      expect(plan.candidates.map(({name}) => name)).toEqual(['dense', 'as arithmetic']);
+      expect(plan.schedule).toEqual(
+        makePlan(compress(pattern, shape), plan.problem, {...CORE_DEVICE, vendor: 'nvidia'}, 'dense').schedule,
+      );
+    }
+  });
+
+  it('is not taken where arithmetic says as much in fewer words', () => {
+    for (const pattern of [
+      slidingWindow({left: 32, right: 32}).not(),
+      slidingWindow({left: 64})
+        .or(strided({stride: 1024}))
+        .not(),
+    ])
+      expect(planOf(pattern).implementation).toBe('fused');
   });
 });

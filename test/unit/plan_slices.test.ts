@@ -1,12 +1,12 @@
-import {compiling, fromMask, type Compiled, type Pattern} from '../../src/pure.js';
+import {compile, compiling, compilingGradients, fromMask, type Pattern} from '../../src/pure.js';
 import {hashNode} from '../../src/pattern/index.js';
-import {compress} from '../../src/acsr/index.js';
+import {compress, compressingLines} from '../../src/acsr/index.js';
 import {CORE_DEVICE, makePlan, type Device, type Problem} from '../../src/plan/index.js';
 import {planText} from '../../src/explain.js';
 import {compiledPlan, planInSlices} from '../../src/runtime/call/cache.js';
 import {inSlices} from '../../src/runtime/host/in_slices.js';
 import {parsePattern} from '../../src/pattern/index.js';
-import {atOnce, type Sliced} from '../../src/support/index.js';
+import {atOnce, inSteps, stepOf, type Sliced} from '../../src/support/index.js';
 import {drawMask, MASK_ZOO} from '../support/mask_zoo.js';
 import {problemFor} from '../support/plans.js';
 
@@ -21,7 +21,7 @@ const drawn = (name: string): Pattern =>
   ).pattern;
 
 /** How often a planning might end a slice. */
-function steps(work: Sliced<Compiled>): number {
+function countSteps(work: Sliced<unknown>): number {
   let count = 0;
   while (!work.next().done) count++;
   return count;
@@ -45,6 +45,44 @@ describe('planning in slices', () => {
     const whole = atOnce(compiling(pattern, problemOf(56), GPU));
     expect(sliced.plan.schedule).toEqual(whole.plan.schedule);
     expect(sliced.plan.candidates).toEqual(whole.plan.candidates);
+  });
+
+  it('does so many words between two yields, and everything once', () => {
+    for (const [count, words] of [
+      [1000, 5000],
+      [7, 1e9],
+      [5e6, 0.25],
+      [0, 1],
+    ] as const) {
+      const done: number[] = [];
+      let at = 0;
+      const work = inSteps(count, words, (from, end) => {
+        expect(from).toBe(at);
+        at = end;
+        done.push(end - from);
+      });
+      let yields = 0;
+      while (!work.next().done) {
+        yields++;
+        expect(done.length).toBe(yields);
+      }
+      expect(at).toBe(count);
+      expect(done.every((some) => some <= stepOf(words))).toBeTrue();
+      expect(done.length).toBe(Math.ceil(count / stepOf(words)));
+    }
+  });
+
+  it('has turns while a mask is recognised, tiled, turned round and packed', () => {
+    // Rows and tiles that take more than a step of words.
+    const sizes = {queryLength: 4096, keyLength: 4096, queryOffset: 0};
+    const {pattern} = drawMask(
+      MASK_ZOO.find(({name}) => name === 'blocks16')!,
+      sizes.queryLength,
+    );
+    const problem = problemFor(sizes, {heads: 8, headDim: 64});
+    expect(countSteps(compressingLines(pattern, {...problem}))).toBeGreaterThan(8);
+    const compiled = compile(pattern, problem, GPU);
+    expect(countSteps(compilingGradients(compiled, false))).toBeGreaterThan(200);
   });
 
   it('ends a slice of what takes long at the next yield', async () => {
@@ -72,7 +110,7 @@ describe('planning in slices', () => {
     const again = fromMask(pairs, {queryLength: N, keyLength: N});
     expect(hashNode(again.node)).toBe(hashNode(pattern.node));
     const other = drawn('medusa');
-    const [first, second] = [steps(compiling(other, problemOf(64), GPU)), steps(compiling(other, problemOf(32), GPU))];
+    const [first, second] = [countSteps(compiling(other, problemOf(64), GPU)), countSteps(compiling(other, problemOf(32), GPU))];
     expect(second).toBeLessThan(first / 4);
     const layers = Array.from({length: 12}, () => compiledPlan(again, problemOf(64), GPU, {}));
     expect(compiledPlan(pattern, problemOf(64), GPU, {})).toBe(layers[0]!);

@@ -74,8 +74,8 @@ const WORDS: OptionWords = {
 
 /**
  * Plans, compiles and uploads ahead for calls of this shape on the current backend, so that the first of them does not wait for the
- * shader compiler, and so that what the device refuses is thrown here instead of being logged later. Rows without order are grouped in
- * slices, between which the page has its turn.
+ * shader compiler, and so that what the device refuses is thrown here instead of being logged later. Planning is done in slices, between
+ * which the page has its turn.
  *
  * ```js
  * await prepare(pattern, {queryLength: 4096, keyLength: 4096, headDim: 64, heads: 8});

@@ -178,13 +178,15 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
       const {draft} = atOnce(draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]));
-      const rows = draft.pack({parts: WHOLE});
+      const rows = atOnce(draft.pack({parts: WHOLE}));
       for (const shapes of [[tile, ROW_WISE], [FOURS]]) {
         const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choicesOf(shapes, problem, device, 1), 1));
         for (const results of RESULTS) {
           for (const mostSlots of [Infinity, 3]) {
             const parts = (weights: readonly number[], shape: TileShape) => partsOf(weights, 1, device, shape);
-            const {schedule, ...keys} = keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows);
+            const {schedule, ...keys} = atOnce(
+              keyDraft.pack({parts, direct: results === 'gradients', mostSlots: () => mostSlots}, rows),
+            );
             expect(keys.slots).toBeLessThanOrEqual(mostSlots);
             const work = {problem, device, tile, formats: formatsOf('float32'), matrix: null};
             check({rows: {...work, ...rows, schedule}, keys, results, formats: formatsOf('float32')}, pairs);
