@@ -178,9 +178,10 @@ function expectRight(pattern: Pattern, problem: Problem): void {
     for (const name of ['software', 'wide'] as const) {
       const tile = TILES[name];
       const {draft} = atOnce(draftRows(lines, problem, device, 'fused', tile, [ROW_WISE]));
-      const rows = atOnce(draft.pack({parts: WHOLE}));
       for (const shapes of [[tile, ROW_WISE], [FOURS]]) {
         const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choicesOf(shapes, problem, device, 1), 1));
+        // The lists of keys stand behind those of rows.
+        const rows = atOnce(draft.pack({parts: WHOLE}));
         for (const results of RESULTS) {
           for (const mostSlots of [Infinity, 3]) {
             const parts = (weights: readonly number[], shape: TileShape) => partsOf(weights, 1, device, shape);
