@@ -43,7 +43,8 @@ const SUB_ROOMS = {
   model: {
     graph: [],
     read: ['graph'],
-    write: ['graph', 'read'],
+    fold: ['graph'],
+    write: ['graph', 'read', 'fold'],
     run: ['graph', 'read'],
   },
 };

@@ -1,3 +1,4 @@
+import {attentionShape} from './attention_shape.js';
 import {dataInputs, numberAttr, textAttr, type NodeDef} from './graph.js';
 import {isNeverOne, numberOf, over, plus, product, same, sizeOf, times, type Size} from './size.js';
 import {sliceShape} from './slices.js';
@@ -83,6 +84,8 @@ export function inferOp(shapes: ShapeTable, node: NodeDef): Shape | undefined {
       return [rangeLength(shapes, inputs) ?? shapes.unknown(name, 0)];
     case 'Shape':
       return [shape === undefined ? shapes.unknown(name, 0) : sizeOf(shape.length)];
+    case 'SparseAttention':
+      return attentionShape(shapes, node);
     case 'Where':
       return [shapes.unknown(name, 0), shape === undefined ? shapes.unknown(name, 1) : sizeOf(shape.length)];
     default:
