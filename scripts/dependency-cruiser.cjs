@@ -28,6 +28,7 @@ const SUB_ROOMS = {
     attend: ['text', 'terms', 'tile'],
     matrix: ['text', 'terms', 'tile'],
     gradient: ['text', 'terms', 'tile'],
+    ops: ['text', 'tile'],
   },
   runtime: {
     host: [],
@@ -39,6 +40,7 @@ const SUB_ROOMS = {
     helpers: ['host', 'terms', 'call'],
     kv: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     open: ['host', 'call'],
+    ops: ['host', 'given', 'launch', 'call'],
   },
   model: {
     graph: [],

@@ -22,6 +22,8 @@ const EXTRAS = {
   'src/runtime/call/prepare.ts': null,
   'src/runtime/open/create_backend.ts': null,
   'src/runtime/helpers/pattern_from_mask.ts': null,
+  'src/runtime/ops/norm.ts': null,
+  'src/runtime/ops/activation.ts': null,
   'src/plan_attention.ts': null,
   'src/plan/check_device.ts': 'planAttention',
   'src/acsr/equals.ts': null,

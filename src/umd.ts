@@ -8,5 +8,6 @@ export {sparseAttention} from './index.js';
 /** Not the module itself, which is frozen: the second script puts the real ones in place of what stood for them. */
 export const splat = {...all};
 
-// A swapped model that was saved says what it needs; the second script registers the real op.
-registerOp('SparseAttention', extra('', 'a graph model with SparseAttention nodes') as Parameters<typeof registerOp>[1]);
+// A swapped model that was saved says what it needs; the second script registers the real ops.
+for (const name of ['SparseAttention', 'SplatLayerNorm', 'SplatRmsNorm', 'SplatGelu', 'SplatSilu'])
+  registerOp(name, extra('', `a graph model with ${name} nodes`) as Parameters<typeof registerOp>[1]);

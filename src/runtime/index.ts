@@ -14,3 +14,7 @@ export {applyTuning, tune, type TuneReport, type Tuning} from './call/tune.js';
 export {currentDevice} from './host/current_device.js';
 export {patternFromMask} from './helpers/pattern_from_mask.js';
 export {createWebGPUBackend, type BackendReport, type DeviceLoss, type WebGPUBackendOptions} from './open/create_backend.js';
+export {gelu, silu, type GeluOptions} from './ops/activation.js';
+export type {Approximation} from './ops/activation_kernel.js';
+export {layerNorm, normed, rmsNorm, type NormName, type NormOptions} from './ops/norm.js';
+export {GELU, LAYER_NORM, RMS_NORM, SILU} from './ops/op_kernels.js';

@@ -13,3 +13,13 @@ export {cutLaunches} from './launcher.js';
 export {PARAMS_BYTES} from './text/params.js';
 export {roundedBytes} from './around/round.js';
 export {factorsOf, isFarScale} from './text/scale.js';
+export {
+  generateActivation,
+  generateNorm,
+  generateNormGradients,
+  MOST_WIDTH,
+  type NormSizes,
+  type OpLaunches,
+} from './generate_ops.js';
+export type {Activation} from './ops/activation.js';
+export type {NormShape} from './ops/norm.js';

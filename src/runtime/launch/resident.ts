@@ -2,13 +2,17 @@ import {keyOf, Lru} from '../../support/index.js';
 import type {CallParams, Compiled, Launch, Work} from '../../pure.js';
 import type {Dispatch, Host, Resident} from '../host/backend.js';
 import {cutFor} from './turns.js';
+import type {Runnable} from './fits.js';
 import {dispatchOf, type Bindings, type LaunchSource} from './run.js';
 
 /** A plan that runs again and again. */
 export type Lasting = Pick<Compiled, 'launches' | 'tail' | 'workBytes'> & {readonly plan: Work};
 
-/** Its schedule is uploaded once, and so is what each kind of call adds. */
-export const resident = (runnable: Lasting): LaunchSource => ({
+/** Of launches that read none. */
+const NO_SCHEDULE = new Int32Array(0);
+
+/** What runs again and again. Its schedule is uploaded once, and so is what each kind of call adds. */
+export const resident = (runnable: Runnable): LaunchSource => ({
   runnable,
   owner: runnable,
   begin(host, launches, call) {
@@ -25,16 +29,16 @@ export const resident = (runnable: Lasting): LaunchSource => ({
 });
 
 /** Uploads a plan and the uniforms of a call, so that a call like it uploads nothing. */
-export function makeResident(host: Host, runnable: Lasting, call: CallParams): void {
+export function makeResident(host: Host, runnable: Runnable, call: CallParams): void {
   uniformsOf(host, cutFor(host, runnable.launches), residentOf(host, runnable), call);
 }
 
-function residentOf(host: Host, runnable: Lasting): Resident {
+function residentOf(host: Host, runnable: Runnable): Resident {
   const known = host.residents.get(runnable);
   if (known !== undefined) return known;
   const {plan, tail} = runnable;
   return host.residents.set(runnable, {
-    schedule: host.upload(plan.schedule, 'SparseAttention.schedule', 8 * tail.pairs),
+    schedule: host.upload(plan?.schedule ?? NO_SCHEDULE, 'SparseAttention.schedule', 8 * tail.pairs),
     uniforms: new Lru<string, readonly GPUBuffer[]>({entries: MAX_UNIFORMS, evicted: (buffers) => host.destroy(buffers)}),
     dispatches: new Lru<string, readonly Dispatch[]>({entries: MAX_DISPATCHES}),
     scoped: false,

@@ -39,7 +39,17 @@ export type BindingRole =
   | 'dKeyScores'
   | 'dRelative'
   /** Rows of partial results with their maximum and sum, `Plan.slots` row tiles per head. */
-  | 'scratch';
+  | 'scratch'
+  /** Of norms and activations: rows, what is added to them, their sum, factors and addends of columns, and gradients of these. */
+  | 'x'
+  | 'residual'
+  | 'sum'
+  | 'gamma'
+  | 'beta'
+  | 'dSum'
+  | 'dX'
+  | 'dGamma'
+  | 'dBeta';
 
 /** One WGSL module with one entry point `main`, and what a host must know to run it. Text and bindings derive from the plan alone. */
 export interface Program {
