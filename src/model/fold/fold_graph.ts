@@ -3,9 +3,11 @@ import {GraphBuilder} from '../graph/builder.js';
 import type {Constants} from '../graph/constants.js';
 import {Graph, modelOutputs, parseEdge, type GraphDef, type NodeDef, type Signature} from '../graph/graph.js';
 import {Shapes} from '../graph/shapes.js';
+import {geluAndSilu} from './activation.js';
 import {activation, bias, biasOfHeads, tensordot} from './dense.js';
 import {FOLD_KINDS, type Fold, type FoldContext, type FoldKind} from './fold.js';
 import {mergedHeads, rowsOfMerged, splitHeads} from './heads.js';
+import {norm, residual} from './norm.js';
 import {passThrough, reshapedConstant, shapeArithmetic} from './pass_through.js';
 import {foldReport, type FoldReport, type LeftFold} from './report.js';
 import {FoldWeights} from './weights.js';
@@ -19,7 +21,10 @@ const FOLDS: readonly Fold[] = [
   tensordot,
   bias,
   biasOfHeads,
+  geluAndSilu,
   activation,
+  norm,
+  residual,
   reshapedConstant,
   shapeArithmetic,
 ];
@@ -139,6 +144,7 @@ function oneRound(context: FoldContext): Round {
       if ('node' in folded) {
         nodes.push(folded.node);
         kinds.set(node.name, folded.kind);
+        for (const [name, other] of folded.also ?? []) instead.set(name, other);
       } else {
         instead.set(node.name, folded.instead);
         passed.set(folded.kind, (passed.get(folded.kind) ?? 0) + 1);

@@ -1,6 +1,7 @@
 import {controlInputs, dataInputs, parseEdge, textAttr, type NodeDef} from '../graph/graph.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
+import {cutsOf} from '../graph/slices.js';
 import {makerOf, servesOnly, type Fold, type FoldContext} from './fold.js';
 
 /** The axes of a tensor that has heads, and of one that has the features of all heads in one axis. */
@@ -106,9 +107,12 @@ function asksForRows({graph, shapes}: FoldContext, node: NodeDef): boolean {
 /** Whether a node takes the first two elements, or one of them, of a vector. */
 function isOfRows(shapes: ShapeTable, node: NodeDef): boolean {
   const [, indices, axis] = dataInputs(node);
-  const picked = node.op === 'GatherV2' && shapes.integer(axis) === 0 ? shapes.integers(indices) : undefined;
-  return picked !== undefined && picked.every((index) => index === 0 || index === 1);
+  if (node.op === 'GatherV2' && shapes.integer(axis) === 0) return shapes.integers(indices)?.every(isRow) === true;
+  const [cut, ...more] = node.op === 'StridedSlice' ? (cutsOf(shapes, node) ?? []) : [];
+  return cut?.kind === 'index' && more.length === 0 && isRow(numberOf(cut.at));
 }
+
+const isRow = (index: number | undefined): boolean => index === 0 || index === 1;
 
 /** The number of sequences and tokens of an attention, from the one with its heads merged where there is one. */
 export const rowsOfMerged: Fold = ({graph, shapes, builder}, node) => {

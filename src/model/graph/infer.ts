@@ -8,7 +8,7 @@ const SAME_SHAPE = new Set(
   (
     'Relu Relu6 LeakyRelu Elu Selu Tanh Sigmoid Softplus Exp Expm1 Log Log1p Erf Sqrt Rsqrt Square Neg Abs Sign Floor Ceil Round ' +
     'Reciprocal Sin Cos Softmax LogSoftmax Cast BiasAdd LogicalNot ZerosLike OnesLike Cumsum MatrixBandPart ClipByValue ' +
-    'FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Prelu IsNan Reverse ReverseV2'
+    'FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Prelu IsNan Reverse ReverseV2 SplatGelu SplatSilu'
   ).split(' '),
 );
 const BROADCASTING = new Set(

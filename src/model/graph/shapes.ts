@@ -89,6 +89,10 @@ export class Shapes implements ShapeTable {
       case 'Placeholder':
       case 'PlaceholderWithDefault':
         return [this.declared(node)];
+      case 'SplatLayerNorm':
+      case 'SplatRmsNorm':
+        // The second output is the sum that the first is the norm of.
+        return [this.of(first), this.of(first)];
       case 'Split':
       case 'SplitV':
         return this.splitShapes(node);
