@@ -85,7 +85,8 @@ function joined(
 function folded(artifacts: io.ModelArtifacts, swapReport: SwapReport, signature: Signature | undefined): Swapped {
   const constants = new Constants(artifacts.weightSpecs ?? [], artifacts.weightData);
   const {topology, weights, report} = foldGraph(artifacts.modelTopology as GraphDef, artifacts, constants, signature);
-  return {artifacts: {...artifacts, modelTopology: topology, ...weights}, report: reportOf({...swapReport, folded: report})};
+  const changed = topology === artifacts.modelTopology ? artifacts : {...artifacts, modelTopology: topology, ...weights};
+  return {artifacts: changed, report: reportOf({...swapReport, folded: report})};
 }
 
 const NOTHING_FOUND = 'no attention was found: no softmax lies between two products of activations';

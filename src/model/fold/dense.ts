@@ -1,4 +1,4 @@
-import {controlInputs, dataInputs, textAttr, type AttrValue, type NodeDef} from '../graph/graph.js';
+import {dataInputs, textAttr, type AttrValue, type NodeDef} from '../graph/graph.js';
 import type {Shape, ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
 import {isFloat, makerOf, servesOnly, type Fold, type Folded} from './fold.js';
@@ -27,10 +27,11 @@ function productOf(shapes: ShapeTable, node: NodeDef | undefined): Product | und
 
 type Attributes = Readonly<Record<string, AttrValue>>;
 
+/** It waits for nothing: `_FusedMatMul` would take what it waits for as an operand. */
 const dense = (node: NodeDef, op: string, input: readonly string[], attr: Attributes): NodeDef => ({
   name: node.name,
   op,
-  input: [...input, ...controlInputs(node)],
+  input,
   attr: {T: {type: 'DT_FLOAT'}, ...attr},
 });
 

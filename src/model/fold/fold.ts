@@ -6,6 +6,7 @@ import type {FoldWeights} from './weights.js';
 /** What folds do, in the order in which a report tells. */
 export const FOLD_KINDS = [
   'pass-through',
+  'duplicate',
   'shape arithmetic',
   'constant',
   'dense layer',

@@ -8,12 +8,14 @@ import {activation, bias, biasOfHeads, tensordot} from './dense.js';
 import {FOLD_KINDS, type Fold, type FoldContext, type FoldKind} from './fold.js';
 import {mergedHeads, rowsOfMerged, splitHeads} from './heads.js';
 import {norm, residual} from './norm.js';
-import {passThrough, reshapedConstant, shapeArithmetic} from './pass_through.js';
+import {passThrough, reshapedConstant, shapeArithmetic, withoutWaiting} from './pass_through.js';
 import {foldReport, type FoldReport, type LeftFold} from './report.js';
+import {Twins} from './twins.js';
 import {FoldWeights} from './weights.js';
 
 /** In this order they are tried on a node; the first that fits is taken. */
 const FOLDS: readonly Fold[] = [
+  withoutWaiting,
   passThrough,
   mergedHeads,
   splitHeads,
@@ -83,7 +85,7 @@ export function foldGraph(
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const alive = executed([...nodes.values()], outputs);
     const graph = new Graph(alive, outputs);
-    const done = oneRound({graph, shapes: new Shapes(graph, constants), builder, weights});
+    const done = oneRound({graph, shapes: new Shapes(graph, constants, false), builder, weights});
     reasons = done.left;
     if (done.nodes.length === 0 && done.instead.size === 0) break;
     for (const node of [...builder.take(), ...done.nodes]) nodes.set(node.name, node);
@@ -133,7 +135,14 @@ function oneRound(context: FoldContext): Round {
   const instead = new Map<string, string>();
   const passed = new Map<FoldKind, number>();
   const left: LeftFold[] = [];
+  const twins = new Twins(context);
   for (const node of context.graph.inOrder()) {
+    const twin = twins.of(node);
+    if (twin !== undefined) {
+      instead.set(node.name, twin);
+      if (node.op !== 'Const') passed.set('duplicate', (passed.get('duplicate') ?? 0) + 1);
+      continue;
+    }
     for (const fold of FOLDS) {
       const folded = fold(context, node);
       if (folded === undefined) continue;
@@ -163,15 +172,18 @@ function executed(nodes: readonly NodeDef[], outputs: ReadonlySet<string>): Node
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
     if (needed.has(name) || !byName.has(name)) continue;
     needed.add(name);
-    open.push(...(byName.get(name)!.input ?? []).map((input) => parseEdge(input).name));
+    const node = byName.get(name)!;
+    // Its value is there before a run.
+    if (node.op !== 'Const') open.push(...(node.input ?? []).map((input) => parseEdge(input).name));
   }
   return nodes.filter(({name}) => needed.has(name));
 }
 
-/** What is given to a model is the caller's to give, used or not. */
+/** The nodes, and what is given to a model, which is the caller's to give, used or not. What constants wait for goes. */
 function withInputs(nodes: readonly NodeDef[], all: readonly NodeDef[]): NodeDef[] {
   const names = new Set(nodes.map(({name}) => name));
-  return [...all.filter(({name, op}) => op.startsWith('Placeholder') && !names.has(name)), ...nodes];
+  const given = all.filter(({name, op}) => op.startsWith('Placeholder') && !names.has(name));
+  return [...given, ...nodes.map((node) => (node.op === 'Const' && node.input !== undefined ? {...node, input: []} : node))];
 }
 
 /** Constants and placeholders cost nothing. */

@@ -166,7 +166,14 @@ export const residual: Fold = ({graph, shapes}, node) => {
   if (controlInputs(sum).length > 0) return undefined;
   const [a = '', b = ''] = dataInputs(sum);
   const [own, other] = [shapes.of(a), shapes.of(b)];
-  if (own === undefined || own.length !== other?.length || !own.every((size, axis) => same(size, other[axis]))) return undefined;
+  // One that is broadcast along the features is none; other axes are compared in a run, and then the op adds as the model did.
+  if (own === undefined || own.length !== other?.length || !same(own.at(-1), other.at(-1))) return undefined;
+  if (
+    own.some(
+      (size, axis) => numberOf(size) !== numberOf(other[axis]) && [size, other[axis]].every((each) => numberOf(each) !== undefined),
+    )
+  )
+    return undefined;
   // Of several norms of one sum the first makes it.
   const readers = graph.consumers(sum.name);
   const first = readers.find(

@@ -23,6 +23,16 @@ export const passThrough: Fold = (context, node) => {
   return undefined;
 };
 
+/** Of these a run may depend on the order, or on which branch is taken. */
+const STATEFUL =
+  /^(HashTable|Lookup|TensorArray|TensorList|Var|Variable|Assign|Read|Print|Stack|Queue|Mutable|Resource|While|If|Stateless|PartitionedCall|Stateful)/;
+
+/** Where no node has an effect, no node has to wait for another. */
+export const withoutWaiting: Fold = ({graph}, node) => {
+  if (controlInputs(node).length === 0 || graph.isAny(STATEFUL)) return undefined;
+  return remade({...node, input: dataInputs(node)});
+};
+
 /** They leave elements in their order. */
 const VIEWS: readonly string[] = ['Reshape', 'ExpandDims', 'Squeeze'];
 

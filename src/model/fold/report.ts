@@ -6,7 +6,7 @@ export interface FoldReport {
   readonly before: number;
   /** The same now. */
   readonly after: number;
-  /** How many nodes each kind of fold left, or, for 'pass-through' and 'shape arithmetic', did away with. */
+  /** How many nodes each kind of fold left, or, for 'pass-through', 'duplicate' and 'shape arithmetic', did away with. */
   readonly folds: readonly {readonly kind: FoldKind; readonly count: number}[];
   /** What looked like something to fold and stayed, and why. */
   readonly left: readonly LeftFold[];

@@ -3,8 +3,8 @@ import type {Shape, ShapeTable} from './shape_table.js';
 import {isNeverOne, numberOf, over, same, sizeOf, times, type Size} from './size.js';
 
 /**
- * The shape of the output of a `SparseAttention` node, as its attribute `axes` has it. As elsewhere, masks are taken to have no more elements
- * along an axis than the scores, unless their sizes say otherwise.
+ * The shape of the output of a `SparseAttention` node, as its attribute `axes` has it. A mask may have more sequences or queries than the
+ * products: where it is not known to have none, only a run tells how many the output has.
  */
 export function attentionShape(shapes: ShapeTable, node: NodeDef): Shape | undefined {
   const [read = '', writes = ''] = textAttr(node.attr?.['axes']).split('->');
@@ -19,20 +19,16 @@ export function attentionShape(shapes: ShapeTable, node: NodeDef): Shape | undef
   const sizes = specs.map((spec, i) => sizesOf(spec, shapes.of(inputs[i]!), i === 0 ? heads : keyHeads));
   const [query, key, value] = sizes;
   if (query === undefined || key === undefined || value === undefined) return undefined;
-  const grown = inputs.slice(3).some((term) => isLarger(shapes.of(term), writes, query));
-  if (grown) return undefined;
+  const terms = inputs.slice(3).map((term) => shapes.of(term));
+  if (terms.some((term) => term === undefined || term.length > Math.max(4, writes.length))) return undefined;
   const sizeOfAxis = (letter: string, axis: number): Size => {
-    const known =
-      letter === 'l'
-        ? query.get('l')
-        : letter === 'd'
-          ? value.get('d')
-          : letter === 'f'
-            ? merged(heads, value.get('d'))
-            : letter === 'h' && heads !== undefined
-              ? heads
-              : [query, key, value].map((own) => own.get(letter)).reduce(larger);
-    return known ?? shapes.unknown(node.name, axis);
+    if (letter === 'd') return value.get('d') ?? shapes.unknown(node.name, axis);
+    if (letter === 'f') return merged(heads, value.get('d')) ?? shapes.unknown(node.name, axis);
+    if (letter === 'h' && heads !== undefined) return heads;
+    if (letter === 'b' && node.attr?.['query_batch']?.b === true) return query.get('b') ?? shapes.unknown(node.name, axis);
+    const own = letter === 'l' ? query.get('l') : [query, key, value].map((sizes) => sizes.get(letter)).reduce(larger);
+    const fits = terms.every((term) => isWithin(term!, letter, own));
+    return (fits ? own : undefined) ?? shapes.unknown(node.name, axis);
   };
   return [...writes].map(sizeOfAxis);
 }
@@ -60,12 +56,11 @@ function larger(a: Size | undefined, b: Size | undefined): Size | undefined {
   return isNeverOne(a) ? a : undefined;
 }
 
-/** Whether a mask is known to have more axes than the output, or more elements along one of its leading axes. */
-function isLarger(term: Shape | undefined, writes: string, query: ReadonlyMap<string, Size>): boolean {
-  if (term === undefined) return false;
-  if (term.length > 4 && term.length > writes.length) return true;
-  return ['h', 'b'].some((letter, i) => {
-    const own = numberOf(term.at(-3 - i));
-    return own !== undefined && own !== 1 && numberOf(query.get(letter)) === 1;
-  });
+/** The axes of a mask, from the last: keys, queries, heads, sequences. */
+const MASK_AXES = 'klhb';
+
+/** Whether a mask repeats along an axis, or has as many elements. One whose axes are spelled otherwise has a size of its own there. */
+function isWithin(term: Shape, letter: string, own: Size | undefined): boolean {
+  const size = term.at(-1 - MASK_AXES.indexOf(letter));
+  return size === undefined || numberOf(size) === 1 || same(size, own);
 }

@@ -64,7 +64,7 @@ function textOf({found, replaced, left, einsums, notes, problems, folded}: SwapR
     `${attentions}${products}`,
     ...replaced.map((each) => `  replaced '${each.name}': ${sentenceOf(each)}`),
     ...left.map(({name, reason}) => `  left '${name}': ${reason}`),
-    ...(folded === undefined ? [] : [String(folded)]),
+    ...(folded === undefined || (folded.folds.length === 0 && folded.left.length === 0) ? [] : [String(folded)]),
     ...notes.map((note) => `  note: ${note}`),
     ...problems.map((problem) => `  problem: ${problem}`),
   ].join('\n');
