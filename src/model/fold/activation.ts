@@ -1,5 +1,5 @@
 import {controlInputs, dataInputs, tensorName, type NodeDef} from '../graph/graph.js';
-import {isFloat, makerOf, type Fold, type FoldContext, type Folded} from './fold.js';
+import {isFloat, makerOf, type Fold, type FoldContext, type FoldResult} from './fold.js';
 
 /** A polynomial of x and of the curve t of it, by their powers: '1 0' is x, '1 1' is x · t. */
 type Polynomial = ReadonlyMap<string, number>;
@@ -63,7 +63,7 @@ export const geluAndSilu: Fold = (context, node) => {
   return undefined;
 };
 
-const folded = ({name}: NodeDef, {kind, node}: Known, x: string): Folded => ({
+const folded = ({name}: NodeDef, {kind, node}: Known, x: string): FoldResult => ({
   kind,
   node: {name, op: node.op, input: [x], attr: {T: {type: 'DT_FLOAT'}, ...node.attr}},
 });

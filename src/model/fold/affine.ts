@@ -1,6 +1,15 @@
 import {dataInputs, tensorName, type NodeDef} from '../graph/graph.js';
 import {makerOf, type FoldContext} from './fold.js';
-import type {Statistic} from './norm.js';
+
+/** 1 / √(variance + ε), or its inverse, of the rows of x. */
+export interface Statistic {
+  readonly node: NodeDef;
+  readonly x: string;
+  /** Undefined: the mean square, with no mean taken off. */
+  readonly mean?: string;
+  readonly epsilon: number;
+  readonly inverted: boolean;
+}
 
 /** A number for each feature, or one for all. */
 export interface Coefficient {

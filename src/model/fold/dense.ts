@@ -1,7 +1,7 @@
 import {dataInputs, textAttr, type AttrValue, type NodeDef} from '../graph/graph.js';
 import type {Shape, ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
-import {isFloat, makerOf, servesOnly, type Fold, type Folded} from './fold.js';
+import {isFloat, makerOf, servesOnly, type Fold, type FoldResult} from './fold.js';
 
 /** A product of a tensor of any rank with a matrix, perhaps with what is fused into it. */
 interface Product {
@@ -35,7 +35,7 @@ const dense = (node: NodeDef, op: string, input: readonly string[], attr: Attrib
   attr: {T: {type: 'DT_FLOAT'}, ...attr},
 });
 
-const named = (node: NodeDef, op: string, input: readonly string[], attr: Attributes): Folded => ({
+const named = (node: NodeDef, op: string, input: readonly string[], attr: Attributes): FoldResult => ({
   kind: 'dense layer',
   node: dense(node, op, input, attr),
 });
@@ -79,7 +79,7 @@ function sameRows(from: Shape, to: Shape): boolean {
 }
 
 /** A bias that is added to a product of a tensor and a matrix joins it. */
-export const bias: Fold = ({graph, shapes, weights}, node) => {
+export const fusedBias: Fold = ({graph, shapes, weights}, node) => {
   const inputs = dataInputs(node);
   const sides = sidesOf(node, inputs);
   for (const [left, right] of sides) {
@@ -133,7 +133,7 @@ export const biasOfHeads: Fold = ({graph, shapes, builder}, node) => {
 const ACTIVATIONS: readonly string[] = ['Relu', 'Relu6', 'Elu', 'Sigmoid'];
 
 /** An activation behind a product with its bias joins it. */
-export const activation: Fold = ({graph, shapes}, node) => {
+export const fusedActivation: Fold = ({graph, shapes}, node) => {
   if (!ACTIVATIONS.includes(node.op)) return undefined;
   const product = productOf(shapes, makerOf(graph, dataInputs(node)[0]));
   if (product?.fused.join() !== 'BiasAdd') return undefined;

@@ -31,13 +31,13 @@ export interface FoldContext {
  * What a fold makes of a node: another node of the same name that computes the same, from tensors the old one was made of; or a tensor that
  * everybody reads in its place. `also`: what is read in place of other nodes then, by their names. Why nothing, where it was nearly something.
  */
-export type Folded =
+export type FoldResult =
   | {readonly kind: FoldKind; readonly node: NodeDef; readonly also?: ReadonlyMap<string, string>}
   | {readonly kind: FoldKind; readonly instead: string}
   | {readonly reason: string};
 
 /** Match, proof, replacement; undefined: no match. */
-export type Fold = (context: FoldContext, node: NodeDef) => Folded | undefined;
+export type Fold = (context: FoldContext, node: NodeDef) => FoldResult | undefined;
 
 /**
  * Whether a node is executed for the sake of `target` alone: what reads it leads nowhere else. Then it goes when `target` does without it.

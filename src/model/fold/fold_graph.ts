@@ -4,7 +4,7 @@ import type {Constants} from '../graph/constants.js';
 import {Graph, modelOutputs, parseEdge, type GraphDef, type NodeDef, type Signature} from '../graph/graph.js';
 import {Shapes} from '../graph/shapes.js';
 import {geluAndSilu} from './activation.js';
-import {activation, bias, biasOfHeads, tensordot} from './dense.js';
+import {biasOfHeads, fusedActivation, fusedBias, tensordot} from './dense.js';
 import {FOLD_KINDS, type Fold, type FoldContext, type FoldKind} from './fold.js';
 import {mergedHeads, rowsOfMerged, splitHeads} from './heads.js';
 import {norm, residual} from './norm.js';
@@ -21,10 +21,10 @@ const FOLDS: readonly Fold[] = [
   splitHeads,
   rowsOfMerged,
   tensordot,
-  bias,
+  fusedBias,
   biasOfHeads,
   geluAndSilu,
-  activation,
+  fusedActivation,
   norm,
   residual,
   reshapedConstant,

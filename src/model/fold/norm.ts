@@ -1,17 +1,7 @@
 import {controlInputs, dataInputs, parseEdge, tensorName, type NodeDef} from '../graph/graph.js';
 import {numberOf, same} from '../graph/size.js';
-import {affineOf, FOLDED_ARITHMETIC, type Coefficient} from './affine.js';
+import {affineOf, FOLDED_ARITHMETIC, type Coefficient, type Statistic} from './affine.js';
 import {isFloat, makerOf, type Fold, type FoldContext} from './fold.js';
-
-/** 1 / √(variance + ε), or its inverse, of the rows of x. */
-export interface Statistic {
-  readonly node: NodeDef;
-  readonly x: string;
-  /** Undefined: the mean square, with no mean taken off. */
-  readonly mean?: string;
-  readonly epsilon: number;
-  readonly inverted: boolean;
-}
 
 /**
  * Layer and RMS norms over the last axis, however their sums and products are ordered: what a node computes is written as a sum of x / σ,

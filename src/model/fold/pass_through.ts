@@ -1,10 +1,10 @@
 import {controlInputs, dataInputs, passesThrough, type NodeDef} from '../graph/graph.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
-import {isFloat, makerOf, type Fold, type FoldContext, type Folded} from './fold.js';
+import {isFloat, makerOf, type Fold, type FoldContext, type FoldResult} from './fold.js';
 
-const instead = (input: string): Folded => ({kind: 'pass-through', instead: input});
-const remade = (node: NodeDef): Folded => ({kind: 'pass-through', node});
+const instead = (input: string): FoldResult => ({kind: 'pass-through', instead: input});
+const remade = (node: NodeDef): FoldResult => ({kind: 'pass-through', node});
 
 /** Nodes that hand on their input: whoever reads them reads that. What an output of the model is called stays a node. */
 export const passThrough: Fold = (context, node) => {
@@ -67,7 +67,7 @@ function isScalar({graph, constants}: ShapeTable, input: string, value: number):
 }
 
 /** Two transposes as one. Those that cancel are nothing in the next round. */
-function composed({builder}: FoldContext, node: NodeDef, before: NodeDef, shapes: ShapeTable): Folded | undefined {
+function composed({builder}: FoldContext, node: NodeDef, before: NodeDef, shapes: ShapeTable): FoldResult | undefined {
   const [input = '', inner] = dataInputs(before);
   const [first, second] = [shapes.integers(inner), shapes.integers(dataInputs(node)[1])];
   if (first === undefined || second?.length !== first.length) return undefined;
