@@ -1,6 +1,6 @@
 import type {io} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
-import {foldGraph} from './fold/fold_graph.js';
+import {foldGraph, type FoldedGraph} from './fold/fold_graph.js';
 import {Constants} from './graph/constants.js';
 import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph/graph.js';
 import {registerGraphOp} from './run/op.js';
@@ -84,7 +84,14 @@ function joined(
 
 function folded(artifacts: io.ModelArtifacts, swapReport: SwapReport, signature: Signature | undefined): Swapped {
   const constants = new Constants(artifacts.weightSpecs ?? [], artifacts.weightData);
-  const {topology, weights, report} = foldGraph(artifacts.modelTopology as GraphDef, artifacts, constants, signature);
+  let result: FoldedGraph;
+  try {
+    result = foldGraph(artifacts.modelTopology as GraphDef, artifacts, constants, signature);
+  } catch (error) {
+    // As above; what was swapped is not lost.
+    return {artifacts, report: reportOf({...swapReport, notes: [...swapReport.notes, `nothing was folded: ${String(error)}`]})};
+  }
+  const {topology, weights, report} = result;
   const changed = topology === artifacts.modelTopology ? artifacts : {...artifacts, modelTopology: topology, ...weights};
   return {artifacts: changed, report: reportOf({...swapReport, folded: report})};
 }

@@ -229,9 +229,14 @@ describe('a layer norm', () => {
       'an ε for each feature': {sum: node('sum', 'AddV2', 'variance', 'gamma')},
       'an ε of the run': {sum: node('sum', 'AddV2', 'variance', 'variance')},
       'the sum of x and its mean': {centre: node('centre', 'AddV2', 'x', 'mean')},
+      'an ε with more axes than x': {sum: node('sum', 'AddV2', 'variance', 'deep')},
       'an unknown op between': {plain: node('plain', 'Maximum', 'centre', 'root')},
     };
-    const more = {middle: {shape: [1], values: [1], int: true}, 'two axes': {shape: [2], values: [1, 2], int: true}} as const;
+    const more = {
+      middle: {shape: [1], values: [1], int: true},
+      'two axes': {shape: [2], values: [1, 2], int: true},
+      deep: {shape: [1, 1, 1, 1], values: [0.1]},
+    } as const;
     for (const [title, changes] of Object.entries(others)) {
       const graph = graphOf(spelled(changes), ['out'], more);
       const {artifacts, ops} = fold(graph);
@@ -240,6 +245,11 @@ describe('a layer norm', () => {
         .withContext(title)
         .toBe(0);
     }
+  });
+
+  it('with a scale of more axes than x gives the output more, after the norm', () => {
+    const graph = graphOf(spelled({out: node('out', 'Mul', 'plain', 'deep')}), ['out'], {deep: vector([1, 1, 1, WIDTH])});
+    expect(expectSame(graph).ops.toSorted()).toEqual(['Mul', 'SplatLayerNorm']);
   });
 
   it('with a scale that a run computes has none, and is multiplied', () => {
@@ -379,10 +389,10 @@ describe('a dense layer', () => {
   it('over the last axis is one product, with bias and activation', () => {
     for (const op of ['Relu', 'Relu6', 'Elu', 'Sigmoid']) {
       const graph = dense([...TENSORDOT, node('biased', 'BiasAdd', 'dot', 'offset'), node('out', op, 'biased')]);
-      expect(expectSame(graph).ops).withContext(op).toEqual(['_FusedMatMul']);
+      expect(expectSame(graph).ops).withContext(op).toEqual(['SplatDense']);
     }
     expect(expectSame(dense([...TENSORDOT, node('biased', 'AddV2', 'offset', 'dot'), node('out', 'Tanh', 'biased')])).ops).toEqual([
-      '_FusedMatMul',
+      'SplatDense',
       'Tanh',
     ]);
   });
@@ -417,7 +427,7 @@ describe('a dense layer', () => {
     expectSame(graph);
     const inner = ['product', 'flat', 'dot', 'out', 'target', 'sizes', 'shape', 'weight'];
     const single = dense([...TENSORDOT, node('out', 'BiasAdd', 'dot', 'offset')]);
-    expect(expectSame(single, inner).ops).toEqual(['_FusedMatMul']);
+    expect(expectSame(single, inner).ops).toEqual(['SplatDense']);
   });
 });
 
@@ -456,13 +466,23 @@ describe('bad input', () => {
       modelTopology: {...graph.modelTopology, node: graph.modelTopology.node.filter(({name}) => name !== 'y')},
     };
     const {artifacts, ops} = fold(used);
-    expect(ops.filter((op) => op !== 'Const')).toEqual(['_FusedMatMul']);
+    expect(ops.filter((op) => op !== 'Const')).toEqual(['SplatDense']);
     const outputs = [used, artifacts].map((each) =>
       loadGraphModelSync(each)
         .outputs.map(({name}) => name)
         .filter((name) => name === 'out'),
     );
     expect(outputs[1]).toEqual(outputs[0]!);
+  });
+
+  it('with constants that a graph beside it reads by name leaves those as they are', () => {
+    const nodes = [node('line', 'Reshape', 'gamma', 'flatShape'), node('out', 'Mul', 'x', 'line')];
+    const graph = graphOf(nodes, ['out'], {flatShape: {shape: [2], values: [1, WIDTH], int: true}});
+    expect(expectSame(graph).folded.folds).toEqual([{kind: 'constant', count: 1}]);
+    const beside = {...graph, modelInitializer: {node: [{name: 'gamma', op: 'Const'}]}};
+    const {artifacts, report} = rewriteGraphModel(beside, {pattern: full()});
+    expect(report.folded!.folds).toEqual([]);
+    expect(artifacts).toBe(beside);
   });
 
   it('with constants that many nodes share computes what it did', () => {
@@ -524,7 +544,7 @@ describe('bad input', () => {
     const {artifacts, report} = rewriteGraphModel(withBody, {pattern: full()});
     expect(report.folded!.left).toEqual([{name: 'body', reason: 'nodes in the body of a function are not folded'}]);
     expect((artifacts.modelTopology as GraphDef).library!.function).toEqual([body]);
-    expect(executedNodes(artifacts).map(({op}) => op)).toEqual(['_FusedMatMul']);
+    expect(executedNodes(artifacts).map(({op}) => op)).toEqual(['SplatDense']);
   });
 
   it('is left alone with fold: false, and the report has no word of it', () => {

@@ -34,7 +34,7 @@ export function affineOf(context: FoldContext, input: string, statistic: Statist
   if (statistic.mean !== undefined && name === tensorName(statistic.mean)) return new Map([['mean', ONE]]);
   const node = makerOf(context.graph, input);
   if (node === statistic.node) return statistic.inverted ? new Map([['root', ONE]]) : undefined;
-  if (node?.op === 'Const') return constantOf(context, node);
+  if (node?.op === 'Const') return constantOf(context, node, statistic);
   if (node === undefined || depth > DEEPEST || !FOLDED_ARITHMETIC.includes(node.op)) return undefined;
   const [first = '', second = ''] = dataInputs(node);
   const of = (each: string): Affine | undefined => affineOf(context, each, statistic, depth + 1);
@@ -53,11 +53,12 @@ export function affineOf(context: FoldContext, input: string, statistic: Statist
   return sum(left, node.op === 'Sub' ? scaled(right, -1) : right);
 }
 
-/** A constant with a number for each feature. */
-function constantOf({weights}: FoldContext, {name}: NodeDef): Affine | undefined {
+/** A constant with a number for each feature, and no more axes than x. */
+function constantOf({shapes, weights}: FoldContext, {name}: NodeDef, {x}: Statistic): Affine | undefined {
   const shape = weights.constants.shape(name);
   if (shape === undefined || weights.constants.dtype(name) !== 'float32' || !shape.slice(0, -1).every((size) => size === 1))
     return undefined;
+  if (shape.length > (shapes.rank(x) ?? 1)) return undefined;
   // Longer ones are no features.
   if ((shape.at(-1) ?? 1) > LONGEST) return undefined;
   const values = weights.constants.values(name);

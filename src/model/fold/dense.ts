@@ -1,44 +1,62 @@
-import {dataInputs, textAttr, type AttrValue, type NodeDef} from '../graph/graph.js';
+import {DENSE_ACTIVATIONS, type DenseActivation} from '../graph/dense_op.js';
+import {dataInputs, textAttr, type NodeDef} from '../graph/graph.js';
 import type {Shape, ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
 import {isFloat, makerOf, servesOnly, type Fold, type FoldResult} from './fold.js';
 
-/** A product of a tensor of any rank with a matrix, perhaps with what is fused into it. */
+/** A product of a tensor of any rank with a matrix, and what is fused into it. */
 interface Product {
   readonly node: NodeDef;
   readonly input: string;
   readonly matrix: string;
   readonly turned: boolean;
-  /** Names of the fused ops. */
-  readonly fused: readonly string[];
+  readonly bias: string | undefined;
+  readonly activation: DenseActivation;
 }
 
-/** The product that a node is, when its second operand is a matrix, and its first one is not transposed. */
+/** The product that a node is, when its second operand is a matrix, its first one is not transposed, and what is fused into it is known. */
 function productOf(shapes: ShapeTable, node: NodeDef | undefined): Product | undefined {
-  if (node === undefined) return undefined;
-  const batched = node.op === 'BatchMatMulV2' || node.op === 'BatchMatMul';
-  if (!batched && node.op !== 'MatMul' && node.op !== '_FusedMatMul') return undefined;
-  const [input = '', matrix = ''] = dataInputs(node);
+  const flags = node && TRANSPOSES[node.op];
+  if (node === undefined || flags === undefined) return undefined;
+  const [input = '', matrix = '', bias, ...more] = dataInputs(node);
   const flag = (name: string): boolean => node.attr?.[name]?.b === true;
-  if (flag(batched ? 'adj_x' : 'transpose_a') || shapes.rank(matrix) !== 2 || !isFloat(node)) return undefined;
-  const fused = node.op === '_FusedMatMul' ? (node.attr?.['fused_ops']?.list?.s ?? []).map((s) => textAttr({s})) : [];
-  return {node, input, matrix, turned: flag(batched ? 'adj_y' : 'transpose_b'), fused};
+  if (flag(flags[0]) || shapes.rank(matrix) !== 2 || !isFloat(node) || more.length > 0) return undefined;
+  const activation = activationOf(node, bias !== undefined);
+  return activation && {node, input, matrix, turned: flag(flags[1]), bias, activation};
 }
 
-type Attributes = Readonly<Record<string, AttrValue>>;
+/** Ops of products, and the attributes that say whether their operands are transposed. */
+const TRANSPOSES: Readonly<Record<string, readonly [string, string]>> = {
+  BatchMatMul: ['adj_x', 'adj_y'],
+  BatchMatMulV2: ['adj_x', 'adj_y'],
+  MatMul: ['transpose_a', 'transpose_b'],
+  _FusedMatMul: ['transpose_a', 'transpose_b'],
+  SplatDense: ['transpose_a', 'transpose_b'],
+};
 
-/** It waits for nothing: `_FusedMatMul` would take what it waits for as an operand. */
-const dense = (node: NodeDef, op: string, input: readonly string[], attr: Attributes): NodeDef => ({
-  name: node.name,
-  op,
-  input,
-  attr: {T: {type: 'DT_FLOAT'}, ...attr},
-});
+/** What is applied to a product with its bias; undefined where something else is fused into it. */
+function activationOf({op, attr}: NodeDef, biased: boolean): DenseActivation | undefined {
+  if (op === 'SplatDense') return knownActivation(textAttr(attr?.['activation']));
+  if (op !== '_FusedMatMul') return biased ? undefined : 'linear';
+  const [first, second = 'linear', ...more] = (attr?.['fused_ops']?.list?.s ?? []).map((s) => textAttr({s}));
+  if (first === undefined) return biased ? undefined : 'linear';
+  return first === 'BiasAdd' && biased && more.length === 0 ? knownActivation(second) : undefined;
+}
 
-const named = (node: NodeDef, op: string, input: readonly string[], attr: Attributes): FoldResult => ({
-  kind: 'dense layer',
-  node: dense(node, op, input, attr),
-});
+const knownActivation = (name: string): DenseActivation | undefined =>
+  DENSE_ACTIVATIONS.find((each) => each === name.toLowerCase());
+
+/** A node for a product of rows of any number of axes. It waits for nothing. */
+function nodeOf(name: string, {input, matrix, turned, bias, activation}: Omit<Product, 'node'>): NodeDef {
+  const T = {type: 'DT_FLOAT'};
+  if (bias === undefined) {
+    return {name, op: 'BatchMatMulV2', input: [input, matrix], attr: {T, adj_x: {b: false}, adj_y: {b: turned}}};
+  }
+  const attr = {T, transpose_b: {b: turned}, activation: {s: btoa(activation)}};
+  return {name, op: 'SplatDense', input: [input, matrix, bias], attr};
+}
+
+const folded = (node: NodeDef): FoldResult => ({kind: 'dense layer', node});
 
 /**
  * A dense layer over the last axis, as Tensordot spells it: rows brought together by a Reshape, a product of matrices, a Reshape back. The
@@ -62,14 +80,10 @@ export const tensordot: Fold = ({graph, shapes, builder}, node) => {
     return {reason: `the product '${product.node.name}' cannot be proven to take the rows that '${input}' has`};
   }
   if (!servesOnly(graph, product.node.name, node.name)) return {reason: `the product '${product.node.name}' is read by others too`};
-  const [, ...others] = dataInputs(product.node);
-  const whole: NodeDef =
-    product.fused.length > 0
-      ? dense(node, '_FusedMatMul', [input, ...others], product.node.attr ?? {})
-      : dense(node, 'BatchMatMulV2', [input, product.matrix], {adj_x: {b: false}, adj_y: {b: product.turned}});
-  if (same(to.at(-1), outer) && sameRows(from, to)) return {kind: 'dense layer', node: whole};
-  const rest = builder.add(`${product.node.name}/rows`, whole.op, dataInputs(whole), whole.attr);
-  return named(node, 'Reshape', [rest, target], {});
+  if (same(to.at(-1), outer) && sameRows(from, to)) return folded(nodeOf(node.name, {...product, input}));
+  const {op, input: operands, attr} = nodeOf('', {...product, input});
+  const rest = builder.add(`${product.node.name}/rows`, op, operands!, attr);
+  return folded({name: node.name, op: 'Reshape', input: [rest, target], attr: {T: {type: 'DT_FLOAT'}}});
 };
 
 /** Whether all axes but the last are the same; of one that a run decides, the number of elements tells. */
@@ -84,7 +98,7 @@ export const fusedBias: Fold = ({graph, shapes, weights}, node) => {
   const sides = sidesOf(node, inputs);
   for (const [left, right] of sides) {
     const product = productOf(shapes, makerOf(graph, left));
-    if (product === undefined || product.fused.length > 0 || (shapes.rank(product.input) ?? 0) < 2) continue;
+    if (product === undefined || product.bias !== undefined || (shapes.rank(product.input) ?? 0) < 2) continue;
     const vector = makerOf(graph, right);
     const [own, whole] = [shapes.of(right), shapes.of(product.node.name)];
     if (own?.length !== 1 || !same(own[0], whole?.at(-1)) || numberOf(own[0]) === undefined) continue;
@@ -92,10 +106,7 @@ export const fusedBias: Fold = ({graph, shapes, weights}, node) => {
     if (!servesOnly(graph, product.node.name, node.name)) {
       return {reason: `the product '${product.node.name}' is read without its bias too`};
     }
-    return named(node, '_FusedMatMul', [product.input, product.matrix, right], {
-      ...{transpose_a: {b: false}, transpose_b: {b: product.turned}, num_args: {i: 1}},
-      fused_ops: {list: {s: [btoa('BiasAdd')]}},
-    });
+    return folded(nodeOf(node.name, {...product, bias: right}));
   }
   return undefined;
 };
@@ -124,22 +135,18 @@ export const biasOfHeads: Fold = ({graph, shapes, builder}, node) => {
     if (!servesOnly(graph, split.name, node.name)) continue;
     const flat = builder.add(`${node.name}/bias`, 'Reshape', [right, builder.integers([size])], {T: {type: 'DT_FLOAT'}});
     const sum = builder.add(`${node.name}/flat`, 'AddV2', [input, flat], {T: {type: 'DT_FLOAT'}});
-    return named(node, 'Reshape', [sum, target], {});
+    return folded({name: node.name, op: 'Reshape', input: [sum, target], attr: {T: {type: 'DT_FLOAT'}}});
   }
   return undefined;
 };
 
-/** What the kernels of all backends apply in passing. */
-const ACTIVATIONS: readonly string[] = ['Relu', 'Relu6', 'Elu', 'Sigmoid'];
-
 /** An activation behind a product with its bias joins it. */
 export const fusedActivation: Fold = ({graph, shapes}, node) => {
-  if (!ACTIVATIONS.includes(node.op)) return undefined;
-  const product = productOf(shapes, makerOf(graph, dataInputs(node)[0]));
-  if (product?.fused.join() !== 'BiasAdd') return undefined;
+  const activation = knownActivation(node.op);
+  const product = activation && productOf(shapes, makerOf(graph, dataInputs(node)[0]));
+  if (product?.bias === undefined || product.activation !== 'linear') return undefined;
   if (!servesOnly(graph, product.node.name, node.name)) {
     return {reason: `the product '${product.node.name}' is read without its ${node.op} too`};
   }
-  const fused = {fused_ops: {list: {s: [btoa('BiasAdd'), btoa(node.op)]}}};
-  return named(node, '_FusedMatMul', dataInputs(product.node), {...product.node.attr, ...fused});
+  return folded(nodeOf(node.name, {...product, activation: activation!}));
 };

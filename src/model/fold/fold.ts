@@ -15,7 +15,6 @@ export const FOLD_KINDS = [
   'GELU',
   'SiLU',
   'heads',
-  'joined projections',
 ] as const;
 export type FoldKind = (typeof FOLD_KINDS)[number];
 

@@ -53,13 +53,16 @@ export interface FoldedGraph {
  */
 export function foldGraph(
   topology: GraphDef,
-  artifacts: Pick<io.ModelArtifacts, 'weightSpecs' | 'weightData'>,
+  artifacts: Pick<io.ModelArtifacts, 'weightSpecs' | 'weightData' | 'modelInitializer'>,
   constants: Constants,
   signature: Signature | undefined,
 ): FoldedGraph {
   const outputs = modelOutputs(topology.node, signature);
   const functions = topology.library?.function ?? [];
-  const inBodies = new Set(functions.flatMap(({nodeDef}) => (nodeDef ?? []).map(({name}) => name)));
+  // Graphs beside the main one find their weights by name as well.
+  const initializer = (artifacts.modelInitializer as Partial<GraphDef> | undefined)?.node ?? [];
+  const beside = [...functions.flatMap(({nodeDef}) => nodeDef ?? []), ...initializer];
+  const inBodies = new Set(beside.map(({name}) => name));
   const left: LeftFold[] = functions.map(({signature: {name}}) => ({
     name,
     reason: 'nodes in the body of a function are not folded',

@@ -91,13 +91,13 @@ const DEEPEST = 6;
 function statisticOf(context: FoldContext, node: NodeDef): Statistic | undefined {
   const {graph} = context;
   const [first = '', second = ''] = dataInputs(node);
-  const power = node.op === 'Pow' ? scalarOf(context, second) : undefined;
+  const power = node.op === 'Pow' ? scalarOf(context, second, first) : undefined;
   const inverted = node.op === 'Rsqrt' || power === -0.5;
   if (!inverted && node.op !== 'Sqrt' && power !== 0.5) return undefined;
   const under = makerOf(graph, first);
   if (under === undefined) return undefined;
   const sum = under.op === 'AddV2' || under.op === 'Add' ? dataInputs(under) : [];
-  const epsilons = sum.map((input) => scalarOf(context, input));
+  const epsilons = sum.map((input, i) => scalarOf(context, input, sum[1 - i]!));
   const at = epsilons.findIndex((value) => value !== undefined && value >= 0);
   const variance = makerOf(graph, sum.length === 2 && at >= 0 ? sum[1 - at] : first);
   const moment = variance && averaged(context, variance);
@@ -124,7 +124,7 @@ function squareOf(context: FoldContext, input: string): Pick<Statistic, 'x' | 'm
   const squared =
     node.op === 'Square' ||
     (node.op === 'Mul' && tensorName(first) === tensorName(second)) ||
-    (node.op === 'Pow' && scalarOf(context, second) === 2);
+    (node.op === 'Pow' && scalarOf(context, second, first) === 2);
   if (!squared) return undefined;
   const inner = makerOf(graph, first);
   const [x = '', mean = ''] = inner?.op === 'Sub' ? dataInputs(inner) : [];
@@ -137,12 +137,12 @@ function centred(context: FoldContext, x: string, mean: string): Pick<Statistic,
   return of !== undefined && tensorName(of) === tensorName(x) ? {x, mean} : undefined;
 }
 
-/** The one number of a constant. */
-function scalarOf({graph, weights}: FoldContext, input: string): number | undefined {
+/** The one number of a constant, which has no more axes than the tensor beside it. */
+function scalarOf({graph, shapes, weights}: FoldContext, input: string, beside: string): number | undefined {
   const node = makerOf(graph, input);
-  return node?.op === 'Const' && weights.constants.shape(node.name)?.every((size) => size === 1)
-    ? weights.constants.uniform(node.name)
-    : undefined;
+  const shape = node?.op === 'Const' ? weights.constants.shape(node.name) : undefined;
+  const isOne = shape?.every((size) => size === 1) === true && shape.length <= (shapes.rank(beside) ?? 0);
+  return isOne ? weights.constants.uniform(node!.name) : undefined;
 }
 
 const NORMS: readonly string[] = ['SplatLayerNorm', 'SplatRmsNorm'];

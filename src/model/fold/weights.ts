@@ -4,7 +4,6 @@ import type {Constants} from '../graph/constants.js';
 /** The weights of a model while it is folded: those of its files, some under another name and shape, and new ones. */
 export class FoldWeights {
   private readonly moved = new Map<string, io.WeightsManifestEntry>();
-  private readonly dropped = new Set<string>();
   private readonly added: {spec: io.WeightsManifestEntry; data: ArrayBuffer}[] = [];
 
   /** `shared`: names that bodies of functions use as well, whose weights stay what they are. */
@@ -25,12 +24,6 @@ export class FoldWeights {
     this.constants.rename(from, spec);
   }
 
-  drop(name: string): void {
-    const original = [...this.moved].find(([, spec]) => spec.name === name)?.[0] ?? name;
-    this.moved.delete(original);
-    this.dropped.add(original);
-  }
-
   add(spec: io.WeightsManifestEntry, data: ArrayBuffer): void {
     this.added.push({spec, data});
     this.constants.add(spec, data);
@@ -43,16 +36,12 @@ export class FoldWeights {
     used: ReadonlySet<string>,
   ): Required<Pick<io.ModelArtifacts, 'weightSpecs' | 'weightData'>> | undefined {
     const added = this.added.filter(({spec}) => used.has(spec.name));
-    if (this.moved.size === 0 && this.dropped.size === 0 && added.length === 0) return undefined;
-    const kept = specs.filter(({name}) => !this.dropped.has(name));
+    if (this.moved.size === 0 && added.length === 0) return undefined;
     // TensorFlow.js reads past a buffer that is empty.
     const bytes = [data ?? []].flat().filter(({byteLength}) => byteLength > 0);
     return {
-      weightSpecs: [...kept.map((spec) => this.moved.get(spec.name) ?? spec), ...added.map(({spec}) => spec)],
-      weightData: [
-        ...(this.dropped.size === 0 ? bytes : this.constants.pieces(new Set(kept.map(({name}) => name)), specs)),
-        ...added.map((each) => each.data),
-      ],
+      weightSpecs: [...specs.map((spec) => this.moved.get(spec.name) ?? spec), ...added.map(({spec}) => spec)],
+      weightData: [...bytes, ...added.map((each) => each.data)],
     };
   }
 }

@@ -61,25 +61,6 @@ export class Constants {
     return offset + length > this.bytes.byteLength ? undefined : this.bytes.slice(offset, offset + length);
   }
 
-  /** The bytes of some of the weights that were given, side by side. */
-  pieces(kept: ReadonlySet<string>, specs: readonly io.WeightsManifestEntry[]): ArrayBuffer[] {
-    const pieces: ArrayBuffer[] = [];
-    let [at, from] = [0, 0];
-    const cut = (to: number): void => {
-      if (to > from) pieces.push(this.bytes.slice(from, to));
-    };
-    for (const spec of specs) {
-      const next = at + this.byteLength(spec, at);
-      if (!kept.has(spec.name)) {
-        cut(at);
-        from = next;
-      }
-      at = next;
-    }
-    cut(at);
-    return pieces;
-  }
-
   /** The shape of a weight, or undefined when there is no weight of this name. */
   shape(name: string): readonly number[] | undefined {
     return this.specs.get(name)?.shape;

@@ -31,6 +31,7 @@ export function inferOp(shapes: ShapeTable, node: NodeDef): Shape | undefined {
   switch (op) {
     case 'MatMul':
     case '_FusedMatMul':
+    case 'SplatDense':
       return matmul(shapes, node, shape, shapes.of(second), 'transpose_a', 'transpose_b');
     case 'BatchMatMul':
     case 'BatchMatMulV2':

@@ -7,6 +7,7 @@ import {isPlain, parsePattern, type Pattern} from '../../pattern/index.js';
 import {sparseAttention} from '../../runtime/index.js';
 import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
 import {apart, isMerged, PARTS} from '../graph/letters.js';
+import {runDenseNode} from './dense_node.js';
 import {NORMS_AND_ACTIVATIONS} from './norm_nodes.js';
 import {readAttributes, wrong, type NodeAttributes, type TermKind} from './node_attributes.js';
 
@@ -18,13 +19,14 @@ const patterns = new Map<string, Pattern>();
 const HIDDEN = -1e30;
 
 /**
- * Teaches the graph executor the op `SparseAttention`, and those of norms and activations. Calling it again changes nothing.
+ * Teaches the graph executor the op `SparseAttention`, and those of dense layers, norms and activations. Calling it again changes nothing.
  *
  * It must run before a graph with such nodes is loaded; importing this package does it, so that a swapped model that was saved
  * loads like any other.
  */
 export function registerGraphOp(): void {
   registerOp('SparseAttention', runGraphNode);
+  registerOp('SplatDense', runDenseNode);
   for (const [name, execute] of Object.entries(NORMS_AND_ACTIVATIONS)) registerOp(name, execute);
 }
 
