@@ -3,20 +3,18 @@ import {parseEdge, type Graph, type NodeDef} from '../graph/graph.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import type {FoldWeights} from './weights.js';
 
-/** What folds do, in the order in which a report tells. */
-export const FOLD_KINDS = [
-  'pass-through',
-  'duplicate',
-  'shape arithmetic',
-  'constant',
-  'dense layer',
-  'layer norm',
-  'RMS norm',
-  'GELU',
-  'SiLU',
-  'heads',
-] as const;
-export type FoldKind = (typeof FOLD_KINDS)[number];
+/** What a fold makes, or does away with. */
+export type FoldKind =
+  | 'pass-through'
+  | 'duplicate'
+  | 'shape arithmetic'
+  | 'constant'
+  | 'dense layer'
+  | 'layer norm'
+  | 'RMS norm'
+  | 'GELU'
+  | 'SiLU'
+  | 'heads';
 
 /** What a fold may look at. The graph has the nodes that are executed and their constants, none else. */
 export interface FoldContext {

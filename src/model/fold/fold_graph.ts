@@ -5,7 +5,7 @@ import {Graph, modelOutputs, parseEdge, type GraphDef, type NodeDef, type Signat
 import {Shapes} from '../graph/shapes.js';
 import {geluAndSilu} from './activation.js';
 import {biasOfHeads, fusedActivation, fusedBias, tensordot} from './dense.js';
-import {FOLD_KINDS, type Fold, type FoldContext, type FoldKind} from './fold.js';
+import type {Fold, FoldContext, FoldKind} from './fold.js';
 import {mergedHeads, rowsOfMerged, splitHeads} from './heads.js';
 import {norm, residual} from './norm.js';
 import {passThrough, reshapedConstant, shapeArithmetic, withoutWaiting} from './pass_through.js';
@@ -29,6 +29,12 @@ const FOLDS: readonly Fold[] = [
   residual,
   reshapedConstant,
   shapeArithmetic,
+];
+
+/** In this order a report tells. */
+const ORDER: readonly FoldKind[] = [
+  ...(['pass-through', 'duplicate', 'shape arithmetic', 'constant'] as const),
+  ...(['dense layer', 'layer norm', 'RMS norm', 'GELU', 'SiLU', 'heads'] as const),
 ];
 
 /** No graph was seen that took more than 12 rounds. */
@@ -116,7 +122,7 @@ export function foldGraph(
     report: foldReport({
       before: countOf(before),
       after: countOf(after),
-      folds: FOLD_KINDS.flatMap((kind) => (kinds.has(kind) ? [{kind, count: kinds.get(kind)!}] : [])),
+      folds: ORDER.flatMap((kind) => (kinds.has(kind) ? [{kind, count: kinds.get(kind)!}] : [])),
       left,
     }),
   };
