@@ -14,6 +14,7 @@ export type BenchRecord =
   | DecodeRecord
   | BytesRecord
   | MaskRecord
+  | OpsRecord
   | ModelRecord;
 
 /** The first line of a run: where and when. */
@@ -34,6 +35,18 @@ export interface RunRecord {
 
 /** `gpu`: timestamps of the device, clock-calibrated. `wall`: differences of wall-clock times. */
 export type Clock = 'gpu' | 'wall';
+
+/** A norm or an activation of a tensor [rows, width], forward or with its gradients. */
+export interface OpsRecord {
+  readonly kind: 'ops';
+  readonly op: string;
+  readonly pass: 'forward' | 'training';
+  readonly rows: number;
+  readonly width: number;
+  readonly system: 'tfjs-splat' | 'tfjs ops';
+  readonly ms: number;
+  readonly samples: number;
+}
 
 /** One system on one pattern and size. A peer leaves out what it does not know. */
 export interface AttentionRecord {

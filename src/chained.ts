@@ -1,15 +1,23 @@
 /**
- * `import 'tfjs-splat/chained'` adds `query.sparseAttention(key, value, pattern)` to tensors, as TensorFlow.js adds its own chained ops.
+ * `import 'tfjs-splat/chained'` adds `query.sparseAttention(key, value, pattern)` to tensors, and `layerNorm`, `rmsNorm`, `gelu` and `silu`,
+ * as TensorFlow.js adds its own chained ops.
  *
  * @module
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type {Rank, Tensor} from '@tensorflow/tfjs-core';
 import {
+  gelu,
+  layerNorm,
+  rmsNorm,
+  silu,
   sparseAttention,
   type AttentionInput,
   type AttentionOf,
   type Attends,
+  type GeluOptions,
+  type NormOptions,
+  type NumberArray,
   type Pattern,
   type SparseAttentionOptions,
 } from './index.js';
@@ -34,8 +42,60 @@ declare module '@tensorflow/tfjs-core/dist/tensor' {
       pattern: Pattern | Tensor,
       options?: SparseAttentionOptions,
     ): AttentionOf<T>;
+
+    /**
+     * `layerNorm(x, gamma, beta, options)` of this tensor.
+     *
+     * ```js
+     * const output = x.layerNorm(gamma, beta, {epsilon: 1e-12}); // x, output [.., width]
+     * ```
+     *
+     * @throws SplatError as `layerNorm` does.
+     */
+    layerNorm<T extends Tensor>(
+      this: T,
+      gamma?: Tensor | NumberArray | null,
+      beta?: Tensor | NumberArray | null,
+      options?: NormOptions,
+    ): T;
+
+    /**
+     * `rmsNorm(x, gamma, options)` of this tensor.
+     *
+     * ```js
+     * const output = x.rmsNorm(gamma); // x, output [.., width]
+     * ```
+     *
+     * @throws SplatError as `rmsNorm` does.
+     */
+    rmsNorm<T extends Tensor>(this: T, gamma?: Tensor | NumberArray | null, options?: NormOptions): T;
+
+    /**
+     * `gelu(x, options)` of this tensor.
+     *
+     * ```js
+     * const output = x.gelu({approximate: 'tanh'});
+     * ```
+     *
+     * @throws SplatError as `gelu` does.
+     */
+    gelu<T extends Tensor>(this: T, options?: GeluOptions): T;
+
+    /**
+     * `silu(x)` of this tensor.
+     *
+     * ```js
+     * const output = x.silu();
+     * ```
+     *
+     * @throws SplatError as `silu` does.
+     */
+    silu<T extends Tensor>(this: T): T;
   }
 }
+
+/** What takes the tensor as its first argument. */
+const CHAINED = {layerNorm, rmsNorm, gelu, silu} as const;
 
 function attend(
   this: Tensor,
@@ -56,4 +116,12 @@ function tensorClasses(): Set<{prototype: Tensor}> {
   return new Set([tf.Tensor, (_tfGlobals?.get('Tensor') ?? tf.Tensor) as typeof tf.Tensor]);
 }
 
-for (const {prototype} of tensorClasses()) prototype.sparseAttention = attend as Tensor['sparseAttention'];
+for (const {prototype} of tensorClasses()) {
+  prototype.sparseAttention = attend as Tensor['sparseAttention'];
+  for (const [name, op] of Object.entries(CHAINED) as [keyof typeof CHAINED, (...given: unknown[]) => Tensor][]) {
+    const method = function (this: Tensor, ...given: unknown[]): Tensor {
+      return op(this, ...given);
+    };
+    Object.assign(prototype, {[name]: method});
+  }
+}

@@ -2,7 +2,7 @@ import {ceilDiv} from '../support/index.js';
 import {activationProgram, ACTIVATION_INVOCATIONS, type Activation} from './ops/activation.js';
 import {normColumns, normProgram, registersOf, type NormShape} from './ops/norm.js';
 import {
-  chunksOf,
+  rowChunksOf,
   chunkSumProgram,
   columnSumProgram,
   normScratchBytes,
@@ -51,7 +51,7 @@ export const generateNorm = (sizes: NormSizes): OpLaunches =>
 /** One launch for dX; where there is a gamma or a beta two more, for dGamma and dBeta. */
 export function generateNormGradients(sizes: NormSizes): OpLaunches {
   const {rows, width} = sizes;
-  const chunks = chunksOf(rows);
+  const chunks = rowChunksOf(rows);
   const numbers = {...numbersOf(sizes), ...chunks};
   const own = launch(rowGradientProgram(sizes, width), gridOf(rows, registersOf(width).group.rows), numbers);
   if (!sizes.gamma && !sizes.beta) return launchesOf([own]);

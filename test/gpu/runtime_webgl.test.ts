@@ -9,6 +9,7 @@ import {BESIDE_LENGTHS, PLAIN, spell, spoilPadding} from '../support/dense_cases
 import {specifyEmptyCalls} from '../support/empty_calls.js';
 import {expectGradients} from '../support/gradient_cases.js';
 import {specifyLines} from '../support/line_cases.js';
+import {specifyOps} from '../support/op_cases.js';
 import {BASE, expectCase, type OptionCase} from '../support/option_cases.js';
 import {specifySecondDerivatives} from '../support/second_derivatives.js';
 import {WIDE} from '../support/wide_cases.js';
@@ -76,4 +77,10 @@ if (typeof document !== 'undefined')
     describe('in debug mode', specifyDebugMode);
     describe('and calls of nothing', specifyEmptyCalls);
     describe('and patterns for each head and sequence', specifyLines);
+  });
+
+if (typeof document !== 'undefined')
+  describe('norms and activations on WebGL:', () => {
+    beforeEach(() => tf.setBackend('webgl'));
+    specifyOps(2e-5, 20);
   });

@@ -4,6 +4,9 @@ import {
   compileMaskTensor,
   CORE_DEVICE,
   explain,
+  generateActivation,
+  generateNorm,
+  generateNormGradients,
   PLAIN,
   type Compiled,
   type Device,
@@ -93,6 +96,11 @@ const WALK_THROUGH = compile(
   problemFor({queryLength: 4096, keyLength: 4096, queryOffset: 0}, {heads: 8, headDim: 64}),
   CORE_DEVICE,
 );
+
+const PLAIN_NORM = {rows: 512, width: 768, epsilon: 1e-5, centred: true, gamma: true, beta: false, residual: false, sum: false};
+const WHOLE_NORM = {...PLAIN_NORM, beta: true, residual: true, sum: true};
+const NORM = generateNorm(WHOLE_NORM).launches.map(({program}) => program);
+const NORM_GRADIENTS = generateNormGradients(WHOLE_NORM).launches.map(({program}) => program);
 
 /** Every kind of program, once: the corpus needs the first four. */
 export const VARIANTS: readonly Variant[] = [
@@ -199,6 +207,17 @@ export const VARIANTS: readonly Variant[] = [
     says: 'of a bias that rows share',
     program: backward(short, 16, 'keyScoreGradients', {kind: 'keys'}),
   },
+  {name: 'layer-norm-768', says: 'rows of 768 with all that a norm takes and gives', program: NORM[0]!},
+  {
+    name: 'rms-norm-7',
+    says: 'rows that fill no vec4',
+    program: generateNorm({...PLAIN_NORM, centred: false, width: 7}).launches[0]!.program,
+  },
+  {name: 'layer-norm-row-gradients-768', says: 'of rows, normalised again', program: NORM_GRADIENTS[0]!},
+  {name: 'layer-norm-column-sums-768', says: 'of gamma and beta, over chunks of rows', program: NORM_GRADIENTS[1]!},
+  {name: 'layer-norm-chunk-sums-768', says: 'of gamma and beta, over chunks', program: NORM_GRADIENTS[2]!},
+  {name: 'gelu', says: 'by the error function', program: generateActivation('erf', 64, false).launches[0]!.program},
+  {name: 'silu-gradient', says: 'a number an invocation', program: generateActivation('silu', 63, true).launches[0]!.program},
 ];
 
 /** All goldens by path under test/golden: a text of every stage for each case of the corpus, a WGSL file for each variant. */

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '../../src/chained.js';
-import {causal, slidingWindow, sparseAttention, SplatError} from '../../src/index.js';
+import {causal, gelu, layerNorm, rmsNorm, silu, slidingWindow, sparseAttention, SplatError} from '../../src/index.js';
 
 describe('query.sparseAttention', () => {
   const tensors = (rank: 3 | 4): tf.Tensor[] =>
@@ -52,5 +52,20 @@ describe('query.sparseAttention', () => {
     expect(() => query.sparseAttention(query, query, 'causal' as never)).toThrowError(SplatError, /^pattern: found/);
     query.dispose();
     expect(() => query.sparseAttention(query, query, causal())).toThrowError(SplatError, /^query: found a disposed tensor/);
+  });
+});
+
+describe('chained norms and activations', () => {
+  beforeAll(() => tf.setBackend('cpu'));
+
+  it('are the ops with the tensor as x, of its type, also of variables', async () => {
+    const x: tf.Tensor2D = tf.tensor2d([1, -2, 3, 0.5, 1, 2], [2, 3]);
+    const [gamma, beta] = [tf.tensor1d([1, 2, 3]), tf.tensor1d([0, 1, -1])];
+    const found: tf.Tensor2D[] = [x.layerNorm(gamma, beta, {epsilon: 0.1}), x.rmsNorm(gamma, {residual: x}), x.gelu(), x.silu()];
+    const right = [layerNorm(x, gamma, beta, {epsilon: 0.1}), rmsNorm(x, gamma, {residual: x}), gelu(x), silu(x)];
+    for (const [i, each] of found.entries()) expect(await each.array()).toEqual(await right[i]!.array());
+    const variable = tf.variable(x);
+    expect(await variable.gelu({approximate: true}).array()).toEqual(await gelu(x, {approximate: 'tanh'}).array());
+    expect(() => x.rmsNorm(tf.slice(beta, 0, 2))).toThrowError(SplatError, /^gamma: found shape \[2\]/);
   });
 });

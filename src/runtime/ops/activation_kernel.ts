@@ -4,8 +4,8 @@ import {generateActivation, type Activation} from '../../pure.js';
 import {GELU, registerOps, registrationOf, SILU, type OpKernel, type OpRun} from './op_kernels.js';
 
 /** How GELU is computed: by the error function, or by one of the approximations that its paper gives. */
-export const APPROXIMATIONS = ['erf', 'tanh', 'sigmoid'] as const;
-export type Approximation = (typeof APPROXIMATIONS)[number];
+export type Approximation = 'erf' | 'tanh' | 'sigmoid';
+export const APPROXIMATIONS: readonly Approximation[] = ['erf', 'tanh', 'sigmoid'];
 
 export interface GeluAttrs {
   readonly approximate: Approximation;
@@ -74,7 +74,9 @@ function activationOp<Attrs>(name: string, activationOf: (attrs: Attrs) => Activ
       if (x!.size === 0) return [tf.zeros(x!.shape)];
       const {share, slope} = SHARES[activationOf(attrs)];
       const near = tf.clipByValue(x!, -FAR, FAR);
-      return [tf.mul(dOutput!, tf.add(share(near), tf.mul(near, slope(near))))];
+      const gradient = tf.mul(dOutput!, tf.add(share(near), tf.mul(near, slope(near))));
+      // The clip of wasm takes NaN for a number.
+      return [tf.where(tf.isNaN(x!), x!, gradient)];
     },
   };
 }

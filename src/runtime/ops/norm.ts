@@ -53,7 +53,12 @@ function rmsNorm_(x: Tensor | NumberArray, gamma?: Vector, options: NormOptions 
  * @returns float32 of the shape of x.
  * @throws SplatError before any GPU work when an argument is not as described.
  */
-export function layerNorm<T extends Tensor>(x: T | NumberArray, gamma?: Vector, beta?: Vector, options: NormOptions = {}): T {
+export function layerNorm<T extends Tensor>(
+  x: T | NumberArray,
+  gamma?: Tensor | NumberArray | null,
+  beta?: Tensor | NumberArray | null,
+  options: NormOptions = {},
+): T {
   return layerNormOp(x, gamma, beta, options) as T;
 }
 
@@ -72,7 +77,7 @@ export function layerNorm<T extends Tensor>(x: T | NumberArray, gamma?: Vector, 
  * @returns float32 of the shape of x.
  * @throws SplatError before any GPU work when an argument is not as described.
  */
-export function rmsNorm<T extends Tensor>(x: T | NumberArray, gamma?: Vector, options: NormOptions = {}): T {
+export function rmsNorm<T extends Tensor>(x: T | NumberArray, gamma?: Tensor | NumberArray | null, options: NormOptions = {}): T {
   return rmsNormOp(x, gamma, options) as T;
 }
 

@@ -35,9 +35,14 @@ const suits = ({rows, width}: NormSizes): boolean => rows > 0 && width <= MOST_W
 /** [rows, width], without rows where there are no numbers. */
 const asRows = (tensor: Tensor): Tensor => tf.reshape(tensor, [-1, Math.max(1, widthOf(tensor))]);
 
-/** Rows normalised, and what they were multiplied by. */
+const centre = (rows: Tensor): Tensor => tf.sub(rows, tf.mean(rows, -1, true));
+
+/**
+ * Rows normalised, and what they were multiplied by. Centred twice: a mean has the digits of the rows, and where those are far from zero and
+ * vary little the deviations need more.
+ */
 function normalise(centred: boolean, rows: Tensor, epsilon: number): {normal: Tensor; scale: Tensor} {
-  const deviations = centred ? tf.sub(rows, tf.mean(rows, -1, true)) : rows;
+  const deviations = centred ? centre(centre(rows)) : rows;
   const scale = tf.rsqrt(tf.add(tf.mean(tf.square(deviations), -1, true), epsilon));
   return {normal: tf.mul(deviations, scale), scale};
 }
@@ -92,7 +97,7 @@ function normOp(name: string, centred: boolean): OpKernel<NormAttrs> {
       const dOutput = asRows(inputs.dOutput!);
       const gradient = gamma === undefined ? dOutput : tf.mul(dOutput, gamma);
       const along = tf.mul(normal, tf.mean(tf.mul(gradient, normal), -1, true));
-      const rest = tf.sub(centred ? tf.sub(gradient, tf.mean(gradient, -1, true)) : gradient, along);
+      const rest = tf.sub(centred ? centre(gradient) : gradient, along);
       const dX = tf.reshape(tf.mul(rest, scale), x.shape);
       return [
         dSum === undefined ? dX : tf.add(dX, dSum),

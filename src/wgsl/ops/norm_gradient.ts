@@ -82,14 +82,14 @@ const LEAST_CHUNK = 64;
 const MOST_CHUNKS = 256;
 
 /** How rows are dealt out: to at most 256 chunks, which the second pass sums. The split depends on their number alone, so sums are the same each time. */
-export function chunksOf(rows: number): {chunkRows: number; chunks: number} {
+export function rowChunksOf(rows: number): {chunkRows: number; chunks: number} {
   const chunkRows = Math.max(LEAST_CHUNK, SUM_LANES * Math.ceil(rows / MOST_CHUNKS / SUM_LANES));
   return {chunkRows, chunks: Math.ceil(rows / chunkRows)};
 }
 
 /** Bytes of scratch: of each row how it was normalised, of each chunk and column two sums. */
 export function normScratchBytes(rows: number, width: number): number {
-  const elements = statsOf(width) * rows + 2 * chunksOf(rows).chunks * normColumns(width);
+  const elements = statsOf(width) * rows + 2 * rowChunksOf(rows).chunks * normColumns(width);
   return Math.max(16, 4 * (width % 4 === 0 ? 4 : 1) * elements);
 }
 

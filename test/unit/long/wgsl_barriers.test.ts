@@ -11,6 +11,8 @@ import {rowStatsFlow} from '../../../src/wgsl/gradient/row_stats.js';
 import {PLAIN, type Features} from '../../../src/wgsl/index.js';
 import {matrixFlow} from '../../../src/wgsl/matrix/matrix.js';
 import {matrixShape} from '../../../src/wgsl/matrix/matrix_shape.js';
+import {normSteps, registersOf} from '../../../src/wgsl/ops/norm.js';
+import {rowGroupBytes} from '../../../src/wgsl/ops/row_group.js';
 import {placeBarriers, textOf, type Flow, type Region, type Step} from '../../../src/wgsl/tile/flow.js';
 import {kernelShape} from '../../../src/wgsl/tile/kernel_shape.js';
 import {flowOf, type TileKernel} from '../../../src/wgsl/tile/shell.js';
@@ -99,6 +101,15 @@ for (const [device, name] of [
 kernels.push({what: 'row statistics', flow: rowStatsFlow(64, false), memory: 64});
 add('pair products', pairProducts(64));
 add('column sums', columnSums());
+// Rows of 1, 2, 8, 16, 64 and 256 lanes.
+for (const width of [4, 8, 7, 33, 768, 16384]) {
+  const registers = registersOf(width);
+  const memory = rowGroupBytes(registers.group) / 16;
+  for (const centred of [true, false]) {
+    const flow = [...normSteps(registers, centred), ...registers.reduce('products', 'vec2f()')];
+    kernels.push({what: `norm of rows of ${width}, centred ${centred}`, flow, memory});
+  }
+}
 
 /** Pairs of steps of which one may overtake the other, with up to three trips of each loop. An invocation is only stopped by a barrier. */
 function races(paths: readonly (readonly Step[])[], barriers: ReadonlySet<Step>): string[] {
@@ -168,8 +179,10 @@ describe('barriers', () => {
           expect(begin).toBeLessThan(end);
           expect(end).toBeLessThanOrEqual(memory);
         }
-        const stores = (code.match(/(memory|slices|keys|values|parts)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? []).length;
-        const accesses = (code.match(/(memory|slices\[subgroup\]|keys|values|parts)\[|Matrix(Load|Store)</g) ?? []).length;
+        const stores = (code.match(/(memory|slices|keys|values|parts|partials|totals)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? [])
+          .length;
+        const accesses = (code.match(/(memory|slices\[subgroup\]|keys|values|parts|partials|totals)\[|Matrix(Load|Store)</g) ?? [])
+          .length;
         expect(stores > 0)
           .withContext(`${what}: ${name}`)
           .toBe(writes.length > 0);

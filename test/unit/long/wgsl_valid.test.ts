@@ -13,7 +13,17 @@ import {
   formatsText,
   type Precision,
 } from '../../../src/plan/index.js';
-import {generate, generateAppend, generateStep, PLAIN, type Program} from '../../../src/wgsl/index.js';
+import {
+  generate,
+  generateActivation,
+  generateAppend,
+  generateNorm,
+  generateNormGradients,
+  generateStep,
+  PLAIN,
+  type OpLaunches,
+  type Program,
+} from '../../../src/wgsl/index.js';
 import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor, retiled} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
@@ -232,6 +242,34 @@ describe('every program is WGSL that Dawn takes:', () => {
     await expectValid(programs, 7 * DIMS.length);
     const texts = [...programs.found.values()].map(({program}) => program.code);
     expect(texts.some((text) => text.includes('fn heldAt'))).toBeTrue();
+  });
+
+  it('norms and activations, of rows of every kind', async () => {
+    const programs = new Programs();
+    const add = ({launches}: OpLaunches): void => {
+      for (const {program} of launches) programs.found.set(program.key, {what: program.name, program});
+    };
+    const turns = [true, false] as const;
+    for (const width of [1, 2, 3, 4, 8, 33, 64, 768, 1001, 1028, 8191, 16384])
+      for (const centred of turns)
+        for (const gamma of turns)
+          for (const beta of turns)
+            for (const residual of turns) {
+              const sizes = {rows: 9, width, epsilon: 1e-5, centred, gamma, beta, residual, sum: residual !== beta};
+              add(generateNorm(sizes));
+              add(generateNormGradients(sizes));
+            }
+    for (const activation of ['silu', 'erf', 'tanh', 'sigmoid'] as const)
+      for (const gradient of turns) for (const size of [7, 8]) add(generateActivation(activation, size, gradient));
+    await expectValid(programs, 300);
+    for (const {program} of programs.found.values()) {
+      const bytes = [...program.code.matchAll(/var<workgroup> \w+: array<(vec2f|vec4f|f32), (\d+)>/g)].map(
+        ([, type, count]) => ({vec2f: 8, vec4f: 16, f32: 4})[type!]! * Number(count),
+      );
+      expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
+      expect(program.workgroupBytes).toBeLessThanOrEqual(16384);
+      expect(program.bindings.length - 1).toBeLessThanOrEqual(8);
+    }
   });
 
   it('and broken ones are told apart, with their line', async () => {
