@@ -1,5 +1,5 @@
 import type {GraphBuilder} from '../graph/builder.js';
-import {parseEdge, type Graph, type NodeDef} from '../graph/graph.js';
+import {FLOAT_TYPES, parseEdge, type Graph, type NodeDef} from '../graph/graph.js';
 import type {ShapeTable} from '../graph/shape_table.js';
 import type {FoldWeights} from './weights.js';
 
@@ -58,7 +58,5 @@ export function makerOf(graph: Graph, input: string | undefined): NodeDef | unde
   return port === 0 && !control ? graph.nodes.get(name) : undefined;
 }
 
-const FLOATS: readonly (string | number | undefined)[] = ['DT_FLOAT', 1];
-
-/** Whether a node computes float32; one that does not say is none. */
-export const isFloat = (node: NodeDef): boolean => FLOATS.includes(node.attr?.['T']?.type);
+/** Whether a node computes floats; one that does not say does not. */
+export const isFloat = (node: NodeDef): boolean => FLOAT_TYPES.includes(node.attr?.['T']?.type);

@@ -144,11 +144,21 @@ export class Graph {
   }
 }
 
-const FLOATS: readonly (string | number | undefined)[] = ['DT_FLOAT', 'DT_HALF', 'DT_BFLOAT16', 'DT_DOUBLE', 1, 19, 14, 2];
+/** TensorFlow.js has one type of floats, whatever a file calls them. */
+export const FLOAT_TYPES: readonly (string | number | undefined)[] = [
+  'DT_FLOAT',
+  'DT_HALF',
+  'DT_BFLOAT16',
+  'DT_DOUBLE',
+  1,
+  19,
+  14,
+  2,
+];
 
 /** Whether a node hands on its input: TensorFlow.js has one type of floats, so a cast between two is nothing either. */
 export function passesThrough({op, attr}: NodeDef): boolean {
-  if (op === 'Cast') return FLOATS.includes(attr?.['SrcT']?.type) && FLOATS.includes(attr?.['DstT']?.type);
+  if (op === 'Cast') return FLOAT_TYPES.includes(attr?.['SrcT']?.type) && FLOAT_TYPES.includes(attr?.['DstT']?.type);
   return ['Identity', 'StopGradient', 'PreventGradient', 'Snapshot'].includes(op);
 }
 
