@@ -45,7 +45,8 @@ const SUB_ROOMS = {
   model: {
     graph: [],
     read: ['graph'],
-    write: ['graph', 'read'],
+    fold: ['graph'],
+    write: ['graph', 'read', 'fold'],
     run: ['graph', 'read'],
   },
 };

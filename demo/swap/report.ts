@@ -6,6 +6,7 @@ import type {Verdict} from '../shell/verdicts.js';
 /** What a swap would do to a model, from its graph alone. */
 export interface Analysis {
   readonly report: SwapReport;
+  /** Nodes that a run executes, unfolded and folded; all nodes where nothing could be folded. */
   readonly nodesBefore: number;
   readonly nodesAfter: number;
 }
@@ -13,7 +14,10 @@ export interface Analysis {
 export function analyse(artifacts: io.ModelArtifacts, pattern: Pattern): Analysis {
   const handler = sparseIOHandler(artifacts, {pattern});
   const swapped = handler.load();
-  return {report: handler.report!, nodesBefore: nodesOf(artifacts), nodesAfter: nodesOf(swapped)};
+  const report = handler.report!;
+  // Folded nodes stay in the graph, where they are not executed.
+  const {before: nodesBefore, after: nodesAfter} = report.folded ?? {before: nodesOf(artifacts), after: nodesOf(swapped)};
+  return {report, nodesBefore, nodesAfter};
 }
 
 const nodesOf = ({modelTopology}: io.ModelArtifacts): number =>

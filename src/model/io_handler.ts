@@ -24,8 +24,8 @@ export interface SparseIOHandlerSync {
  * Loads a graph model with its attention swapped: a handler for `tf.loadGraphModel` that replaces each attention, in whatever way the
  * converter spelled it, by one `SparseAttention` node.
  *
- * Weights, signature and the names of the remaining nodes stay, so the model is used as before; only the nodes inside an attention
- * can no longer be asked for by name. Padding masks and biases of the model stay tensors of each run, so a query attends where the
+ * Signature and the names of the remaining nodes stay, so the model is used as before; only the nodes inside an attention
+ * can no longer be asked for by name. What is around it is folded into fewer nodes, see `SwapOptions.fold`. Padding masks and biases of the model stay tensors of each run, so a query attends where the
  * pattern *and* the mask allow it. With `full()` the model computes what it did. A causal mask that the model makes of its lengths, or
  * has as a constant, becomes part of the pattern, and no tensor of all pairs is made any more. (A query whose keys up to itself are all
  * padding attends to those then; the original may look at later keys. Nobody reads such a row.)

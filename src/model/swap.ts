@@ -1,5 +1,6 @@
 import type {io} from '@tensorflow/tfjs-core';
 import {refuse} from '../support/index.js';
+import {foldGraph, type FoldedGraph} from './fold/fold_graph.js';
 import {Constants} from './graph/constants.js';
 import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph/graph.js';
 import {registerGraphOp} from './run/op.js';
@@ -59,16 +60,40 @@ function trySwap(artifacts: io.ModelArtifacts, options: CheckedOptions): Swapped
       mistake,
     } = rewriteGraph(topology as GraphDef, constants, signature, options);
     const told = report.found > 0 || report.problems.length > 0 ? report : reportOf({...report, problems: [NOTHING_FOUND]});
-    if (modelTopology === topology) return {artifacts, report: told, ...(mistake !== undefined && {mistake})};
-    if (weightSpecs.length === 0) return {artifacts: {...artifacts, modelTopology}, report: told};
-    // TensorFlow.js reads past a buffer that is empty.
-    const data = [artifacts.weightData ?? []].flat().filter(({byteLength}) => byteLength > 0);
-    const weights = {weightSpecs: [...(artifacts.weightSpecs ?? []), ...weightSpecs], weightData: [...data, ...weightData]};
-    return {artifacts: {...artifacts, modelTopology, ...weights}, report: told};
+    if (mistake !== undefined) return {artifacts, report: told, mistake};
+    const swapped =
+      modelTopology === topology ? artifacts : {...artifacts, modelTopology, ...joined(artifacts, weightSpecs, weightData)};
+    return options.fold && report.problems.length === 0 ? folded(swapped, told, signature) : {artifacts: swapped, report: told};
   } catch (error) {
     // A graph that nobody thought of must load as it would without us.
     return keep(`the graph could not be read: ${String(error)}`);
   }
+}
+
+/** The weights of a model and further ones. */
+function joined(
+  artifacts: io.ModelArtifacts,
+  weightSpecs: readonly io.WeightsManifestEntry[],
+  weightData: readonly ArrayBuffer[],
+): Pick<io.ModelArtifacts, 'weightSpecs' | 'weightData'> {
+  if (weightSpecs.length === 0) return {};
+  // TensorFlow.js reads past a buffer that is empty.
+  const data = [artifacts.weightData ?? []].flat().filter(({byteLength}) => byteLength > 0);
+  return {weightSpecs: [...(artifacts.weightSpecs ?? []), ...weightSpecs], weightData: [...data, ...weightData]};
+}
+
+function folded(artifacts: io.ModelArtifacts, swapReport: SwapReport, signature: Signature | undefined): Swapped {
+  const constants = new Constants(artifacts.weightSpecs ?? [], artifacts.weightData);
+  let result: FoldedGraph;
+  try {
+    result = foldGraph(artifacts.modelTopology as GraphDef, artifacts, constants, signature);
+  } catch (error) {
+    // As above; what was swapped is not lost.
+    return {artifacts, report: reportOf({...swapReport, notes: [...swapReport.notes, `nothing was folded: ${String(error)}`]})};
+  }
+  const {topology, weights, report} = result;
+  const changed = topology === artifacts.modelTopology ? artifacts : {...artifacts, modelTopology: topology, ...weights};
+  return {artifacts: changed, report: reportOf({...swapReport, folded: report})};
 }
 
 const NOTHING_FOUND = 'no attention was found: no softmax lies between two products of activations';

@@ -176,7 +176,7 @@ describe('rewriteGraphModel', () => {
       weightsManifest: [{paths: [], weights: weightSpecs!}],
     } as unknown as io.ModelJSON;
     const before = JSON.stringify(json);
-    const {artifacts, report} = rewriteGraphModel([json, weightData as ArrayBuffer], {pattern: full(), strict: true});
+    const {artifacts, report} = rewriteGraphModel([json, weightData as ArrayBuffer], {pattern: full(), strict: true, fold: false});
     expect(report.replaced.length).toBe(2);
     expect(JSON.stringify(json)).toBe(before);
     // The constants of the new nodes come after the weights of the model.

@@ -20,6 +20,7 @@ const expected: SwapReport = {
   einsums: 0,
   notes: [],
   problems: [],
+  folded: {before: 1, after: 1, folds: [], left: []},
 };
 
 describe('sparseIOHandler', () => {
@@ -104,7 +105,7 @@ describe('sparseIOHandler', () => {
   it('refuses an unknown option and names the nearest', () => {
     const options = {pattern: full(), onreport: () => undefined} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', options)).message).toBe(
-      "sparseIOHandler option 'onreport': found an unknown option, expected one of pattern, align, implementation, onReport, strict. Did you mean 'onReport'?",
+      "sparseIOHandler option 'onreport': found an unknown option, expected one of pattern, align, implementation, fold, onReport, strict. Did you mean 'onReport'?",
     );
     const far = {pattern: full(), quantize: true} as unknown as SwapOptions;
     expect(refusal(() => sparseIOHandler('model.json', far)).cure).toBe('Remove it.');

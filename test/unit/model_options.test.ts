@@ -108,7 +108,7 @@ describe('a report as text', () => {
       /^0 of 0 attentions replaced\n {2}problem: found a model of/,
     );
     // It stays data.
-    expect(Object.keys(report)).toEqual(['found', 'replaced', 'left', 'einsums', 'notes', 'problems']);
+    expect(Object.keys(report)).toEqual(['found', 'replaced', 'left', 'einsums', 'notes', 'problems', 'folded']);
   });
 });
 

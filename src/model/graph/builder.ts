@@ -8,12 +8,26 @@ export class GraphBuilder {
   readonly weightData: ArrayBuffer[] = [];
   private readonly constants = new Map<string, string>();
 
-  constructor(private readonly taken: Set<string>) {}
+  /** `onConstant` is told of each new weight. */
+  constructor(
+    private readonly taken: Set<string>,
+    private readonly onConstant?: (spec: io.WeightsManifestEntry, data: ArrayBuffer) => void,
+  ) {}
 
   add(name: string, op: string, input: readonly string[], attr: Readonly<Record<string, AttrValue>> = {}): string {
     const free = this.fresh(name);
     this.nodes.push({name: free, op, input, attr});
     return free;
+  }
+
+  /** Another definition for a node that is there. */
+  redefine(node: NodeDef): void {
+    this.nodes.push(node);
+  }
+
+  /** The nodes that were added since the last call. */
+  take(): NodeDef[] {
+    return this.nodes.splice(0);
   }
 
   /** An int32 vector. */
@@ -29,6 +43,16 @@ export class GraphBuilder {
     return this.constant('float32', [], Float32Array.of(value));
   }
 
+  /** A float32 tensor, such as a weight that was worked out of others. */
+  floats(name: string, shape: readonly number[], values: Float32Array): string {
+    const free = this.fresh(name);
+    this.nodes.push({name: free, op: 'Const', attr: {dtype: {type: 'DT_FLOAT'}}});
+    this.weightSpecs.push({name: free, shape: [...shape], dtype: 'float32'});
+    this.weightData.push(values.buffer as ArrayBuffer);
+    this.onConstant?.(this.weightSpecs.at(-1)!, values.buffer as ArrayBuffer);
+    return free;
+  }
+
   private constant(dtype: 'int32' | 'float32', shape: number[], values: Int32Array | Float32Array): string {
     const key = `${dtype} ${shape.length} ${values.join()}`;
     let name = this.constants.get(key);
@@ -38,6 +62,7 @@ export class GraphBuilder {
       this.nodes.push({name, op: 'Const', attr: {dtype: {type: dtype === 'int32' ? 'DT_INT32' : 'DT_FLOAT'}}});
       this.weightSpecs.push({name, shape, dtype});
       this.weightData.push(values.buffer as ArrayBuffer);
+      this.onConstant?.(this.weightSpecs.at(-1)!, values.buffer as ArrayBuffer);
     }
     return name;
   }

@@ -13,6 +13,7 @@ export class Constants {
   private readonly offsets = new Map<string, number>();
   private readonly specs = new Map<string, io.WeightsManifestEntry>();
   private readonly read = new Map<string, readonly number[] | undefined>();
+  private readonly added = new Map<string, ArrayBuffer>();
   private readonly bytes: io.CompositeArrayBuffer;
   /** Bytes that the specs ask for, and that are there. */
   readonly expectedBytes: number;
@@ -28,6 +29,36 @@ export class Constants {
     }
     this.expectedBytes = offset;
     this.foundBytes = this.bytes.byteLength;
+  }
+
+  /** Another name and shape for the bytes of a weight. */
+  rename(from: string, spec: io.WeightsManifestEntry): void {
+    const [offset, own] = [this.offsets.get(from), this.added.get(from)];
+    if (offset !== undefined) this.offsets.set(spec.name, offset);
+    if (own !== undefined) this.added.set(spec.name, own);
+    for (const map of [this.specs, this.offsets, this.added]) map.delete(from);
+    this.read.delete(from);
+    this.specs.set(spec.name, spec);
+  }
+
+  /** One more weight, with its bytes. */
+  add(spec: io.WeightsManifestEntry, data: ArrayBuffer): void {
+    this.specs.set(spec.name, spec);
+    this.added.set(spec.name, data);
+    this.read.delete(spec.name);
+  }
+
+  spec(name: string): io.WeightsManifestEntry | undefined {
+    return this.specs.get(name);
+  }
+
+  /** The bytes of a weight as they are in the files. */
+  bytesOf(name: string): ArrayBuffer | undefined {
+    const own = this.added.get(name);
+    const [spec, offset] = [this.specs.get(name), this.offsets.get(name)];
+    if (own !== undefined || spec === undefined || offset === undefined) return own;
+    const length = this.byteLength(spec, offset);
+    return offset + length > this.bytes.byteLength ? undefined : this.bytes.slice(offset, offset + length);
   }
 
   /** The shape of a weight, or undefined when there is no weight of this name. */
@@ -54,10 +85,8 @@ export class Constants {
     if (spec === undefined || !['float32', 'int32', 'bool'].includes(spec.dtype)) return undefined;
     const count = util.sizeFromShape(spec.shape);
     if (count > LONGEST_CONSTANT) return undefined;
-    const offset = this.offsets.get(name)!;
-    const length = this.byteLength(spec, offset);
-    if (offset + length > this.bytes.byteLength) return undefined;
-    return decode(spec, this.bytes.slice(offset, offset + length));
+    const bytes = this.bytesOf(name);
+    return bytes && decode(spec, bytes);
   }
 
   /** The one value that all elements of a weight have. */

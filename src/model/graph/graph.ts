@@ -68,6 +68,7 @@ export interface Source {
 export class Graph {
   readonly nodes: ReadonlyMap<string, NodeDef>;
   private readonly consumersByName = new Map<string, Consumer[]>();
+  private readonly ops = new Map<string, boolean>();
 
   /** `outputs` are the names of the nodes that the model returns; whatever else has no consumer is dead. */
   constructor(
@@ -87,6 +88,17 @@ export class Graph {
 
   consumers(name: string): readonly Consumer[] {
     return this.consumersByName.get(name) ?? [];
+  }
+
+  /** Whether there is a node of an op that a pattern fits. */
+  isAny(op: RegExp): boolean {
+    const key = op.source;
+    let known = this.ops.get(key);
+    if (known === undefined) {
+      known = [...this.nodes.values()].some((node) => op.test(node.op));
+      this.ops.set(key, known);
+    }
+    return known;
   }
 
   /** The node that makes a tensor, seen through `Identity`; undefined for a second output, a control edge or an argument. */
@@ -132,11 +144,21 @@ export class Graph {
   }
 }
 
-const FLOATS: readonly (string | number | undefined)[] = ['DT_FLOAT', 'DT_HALF', 'DT_BFLOAT16', 'DT_DOUBLE', 1, 19, 14, 2];
+/** TensorFlow.js has one type of floats, whatever a file calls them. */
+export const FLOAT_TYPES: readonly (string | number | undefined)[] = [
+  'DT_FLOAT',
+  'DT_HALF',
+  'DT_BFLOAT16',
+  'DT_DOUBLE',
+  1,
+  19,
+  14,
+  2,
+];
 
 /** Whether a node hands on its input: TensorFlow.js has one type of floats, so a cast between two is nothing either. */
 export function passesThrough({op, attr}: NodeDef): boolean {
-  if (op === 'Cast') return FLOATS.includes(attr?.['SrcT']?.type) && FLOATS.includes(attr?.['DstT']?.type);
+  if (op === 'Cast') return FLOAT_TYPES.includes(attr?.['SrcT']?.type) && FLOAT_TYPES.includes(attr?.['DstT']?.type);
   return ['Identity', 'StopGradient', 'PreventGradient', 'Snapshot'].includes(op);
 }
 

@@ -1,3 +1,4 @@
+import {attentionShape} from './attention_shape.js';
 import {dataInputs, numberAttr, textAttr, type NodeDef} from './graph.js';
 import {isNeverOne, numberOf, over, plus, product, same, sizeOf, times, type Size} from './size.js';
 import {sliceShape} from './slices.js';
@@ -7,7 +8,7 @@ const SAME_SHAPE = new Set(
   (
     'Relu Relu6 LeakyRelu Elu Selu Tanh Sigmoid Softplus Exp Expm1 Log Log1p Erf Sqrt Rsqrt Square Neg Abs Sign Floor Ceil Round ' +
     'Reciprocal Sin Cos Softmax LogSoftmax Cast BiasAdd LogicalNot ZerosLike OnesLike Cumsum MatrixBandPart ClipByValue ' +
-    'FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Prelu IsNan Reverse ReverseV2'
+    'FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Prelu IsNan Reverse ReverseV2 SplatGelu SplatSilu'
   ).split(' '),
 );
 const BROADCASTING = new Set(
@@ -30,6 +31,7 @@ export function inferOp(shapes: ShapeTable, node: NodeDef): Shape | undefined {
   switch (op) {
     case 'MatMul':
     case '_FusedMatMul':
+    case 'SplatDense':
       return matmul(shapes, node, shape, shapes.of(second), 'transpose_a', 'transpose_b');
     case 'BatchMatMul':
     case 'BatchMatMulV2':
@@ -83,6 +85,8 @@ export function inferOp(shapes: ShapeTable, node: NodeDef): Shape | undefined {
       return [rangeLength(shapes, inputs) ?? shapes.unknown(name, 0)];
     case 'Shape':
       return [shape === undefined ? shapes.unknown(name, 0) : sizeOf(shape.length)];
+    case 'SparseAttention':
+      return attentionShape(shapes, node);
     case 'Where':
       return [shapes.unknown(name, 0), shape === undefined ? shapes.unknown(name, 1) : sizeOf(shape.length)];
     default:

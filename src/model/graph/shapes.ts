@@ -23,9 +23,11 @@ export class Shapes implements ShapeTable {
   /** A branch that is never taken may hold anything. */
   private readonly branches: boolean;
 
+  /** `masksFit`: what is added to scores has no more elements than they; without it nothing is taken for granted. */
   constructor(
     readonly graph: Graph,
     readonly constants: Constants,
+    private readonly masksFit = true,
   ) {
     this.branches = [...graph.nodes.values()].some(({op}) => op === 'Switch');
     for (const node of graph.inOrder()) this.visit(node);
@@ -75,7 +77,7 @@ export class Shapes implements ShapeTable {
     inferred.forEach((shape, port) => shape && this.shapes.set(port === 0 ? node.name : `${node.name}:${port}`, shape));
     const isProduct = BATCH_MATMULS.includes(node.op) || node.op === 'Einsum';
     const goesOn = ELEMENTWISE.includes(node.op) && dataInputs(node).some((input) => this.isScores(input));
-    if (inferred[0] !== undefined && (isProduct || goesOn)) this.scores.add(node.name);
+    if (this.masksFit && inferred[0] !== undefined && (isProduct || goesOn)) this.scores.add(node.name);
     const values = valueOf(this, node);
     values.forEach((value, port) => value && this.values.set(port === 0 ? node.name : `${node.name}:${port}`, value));
   }
@@ -89,6 +91,10 @@ export class Shapes implements ShapeTable {
       case 'Placeholder':
       case 'PlaceholderWithDefault':
         return [this.declared(node)];
+      case 'SplatLayerNorm':
+      case 'SplatRmsNorm':
+        // The second output is the sum that the first is the norm of.
+        return [this.of(first), this.of(first)];
       case 'Split':
       case 'SplitV':
         return this.splitShapes(node);

@@ -1,4 +1,4 @@
-import {apart} from './letters.js';
+import {apart} from '../graph/letters.js';
 import type {Candidate, Exit} from './operands.js';
 
 /** What an attention reads and which node it becomes. */

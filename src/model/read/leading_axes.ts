@@ -1,4 +1,4 @@
-import {apart, mergedLetter} from './letters.js';
+import {apart, mergedLetter} from '../graph/letters.js';
 import type {Logits, PathNode} from './normal_form.js';
 import {splitLabels} from './regroup.js';
 import type {ShapeTable} from '../graph/shape_table.js';

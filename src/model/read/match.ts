@@ -7,7 +7,7 @@ import {chooseLayout, type Placement} from './layout.js';
 import {leadsToScores, readLogits, unanswered} from './logits.js';
 import {scalesKeysOfHeads} from './scale.js';
 import {missingOf, partSizes, pathAxes} from './leading_axes.js';
-import {isMerged, mergedLetter} from './letters.js';
+import {isMerged, mergedLetter} from '../graph/letters.js';
 import {isMasked, isScale, type Logits, type LogitsContext} from './normal_form.js';
 import {candidatesOf, exitsOf, type Candidate, type Exit, type MergedHeads} from './operands.js';
 import {splitLabels, regroup, type Dims} from './regroup.js';

@@ -1,6 +1,6 @@
 import type {Factor} from '../graph/contraction.js';
 import {parseEdge} from '../graph/graph.js';
-import {mergedLetter} from './letters.js';
+import {mergedLetter} from '../graph/letters.js';
 import {isScale, type Logits, type Term} from './normal_form.js';
 import {areHeads} from './origin.js';
 import {splitLabels, type Dims} from './regroup.js';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {apart} from '../read/letters.js';
+import {apart} from '../graph/letters.js';
 
 /** Letters of leading axes, the last ones first in use: h for heads, b for batch, then further ones. */
 export const LEADING = 'xyzabh';

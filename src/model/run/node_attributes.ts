@@ -1,5 +1,5 @@
 import {refuse} from '../../support/index.js';
-import {apart, PARTS} from '../read/letters.js';
+import {apart, PARTS} from '../graph/letters.js';
 import type {Term} from '../read/normal_form.js';
 
 type Kind = {readonly kind: 'add'; readonly factor: number} | {readonly kind: Exclude<Term['kind'], 'add'>};
@@ -25,6 +25,10 @@ export interface NodeAttributes {
   readonly broadcast: readonly number[];
   /** The sizes of parts of merged axes, by letter, where the graph tells. */
   readonly parts: Readonly<Record<string, number>>;
+  /** How many heads key and value have where their features lie in one axis; undefined: as many as the query. */
+  readonly keyHeads?: number;
+  /** The output has as many sequences as the query: a model may reshape it so while it brings heads together. */
+  readonly queryBatch: boolean;
   readonly layout: 'bhld' | 'blhd';
   readonly pattern: string;
   readonly implementation: string;
@@ -33,7 +37,7 @@ export interface NodeAttributes {
 }
 
 /** Merged and leading axes, or `*` for those of any rank, in any order with l and d; tfjs turns tensors of up to 6 axes. */
-const AXES = /^(\*[ld]{2}|[xyzabhmwgld]{2,6})$/;
+const AXES = /^(\*[ld]{2}|[xyzabhmwgfld]{2,6})$/;
 /** Of a term: k stands for keys. */
 const TERM_AXES = /^[xyzabhmwglk]{1,6}$/;
 const MOST_AXES = 8;
@@ -59,17 +63,21 @@ export function readAttributes(attrs: Readonly<Record<string, unknown>>, inputs:
   if (broadcast.length > MOST_AXES || !broadcast.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     wrong('broadcast', say(attrs['broadcast']), 'at most 8 sizes');
   }
-  const parts: Record<string, number> = {};
-  for (const [letter, name] of Object.entries(PARTS)) {
-    if (attrs[name] === undefined) continue;
-    parts[letter] = number(name);
-    if (!Number.isSafeInteger(parts[letter]) || parts[letter]! < 1) wrong(name, say(attrs[name]), 'a positive integer');
-  }
+  const count = (name: string): number => {
+    const given = number(name);
+    return Number.isSafeInteger(given) && given > 0 ? given : wrong(name, say(attrs[name]), 'a positive integer');
+  };
+  const given = Object.entries(PARTS).filter(([, name]) => attrs[name] !== undefined);
+  const parts = Object.fromEntries(given.map(([letter, name]) => [letter, count(name)]));
   const layout = text('layout');
   if (layout !== 'bhld' && layout !== 'blhd') wrong('layout', say(attrs['layout']), "'bhld' or 'blhd'");
+  const queryBatch = attrs['query_batch'] === true;
+  if (queryBatch && (writes !== 'blf' || !reads[0]!.startsWith('b')))
+    wrong('query_batch', `true beside ${axes}`, "an output 'blf'");
   return {
-    ...{reads, writes, terms: terms as TermKind[], broadcast, parts, layout: layout as 'bhld' | 'blhd'},
+    ...{queryBatch, reads, writes, terms: terms as TermKind[], broadcast, parts, layout: layout as 'bhld' | 'blhd'},
     ...{pattern: text('pattern'), implementation: text('implementation'), scale: number('scale')},
+    ...(attrs['key_heads'] !== undefined && {keyHeads: count('key_heads')}),
     ...(attrs['query_offset'] !== undefined && {queryOffset: number('query_offset')}),
   };
 }

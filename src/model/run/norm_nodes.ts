@@ -32,11 +32,20 @@ function normNode(name: NormName, op: string): Execute {
     const count = wanted.filter(Boolean).length;
     if (inputs.length !== count) refuseNode(op, `${inputs.length} inputs`, `${count}, as its attributes say`);
     const rest = [...inputs];
-    const [x, gamma, beta, residual] = wanted.map((there) => (there ? rest.shift() : undefined));
-    const options = {epsilon: attrs['epsilon'] as number | undefined, residual};
+    const [x, gamma, beta, residual] = wanted.map((there) => (there ? rest.shift() : undefined)) as [
+      Tensor,
+      ...(Tensor | undefined)[],
+    ];
+    const epsilon = attrs['epsilon'] as number | undefined;
     return tf.tidy(() => {
-      const tensors = normed(name, x!, gamma, beta, options, withSum);
-      return withSum ? tensors : tensors[0]!;
+      if (residual === undefined || residual.shape.join() === x.shape.join()) {
+        const tensors = normed(name, x, gamma, beta, {epsilon, residual}, withSum);
+        return withSum ? tensors : tensors[0]!;
+      }
+      // One of them stands for several rows, as a sum in a graph may.
+      const sum = tf.add(x, residual);
+      const [output] = normed(name, sum, gamma, beta, {epsilon}, false);
+      return withSum ? [output!, sum] : output!;
     });
   };
 }

@@ -6,7 +6,8 @@ import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
 import {isPlain, parsePattern, type Pattern} from '../../pattern/index.js';
 import {sparseAttention} from '../../runtime/index.js';
 import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
-import {apart, isMerged, PARTS} from '../read/letters.js';
+import {apart, isMerged, PARTS} from '../graph/letters.js';
+import {runDenseNode} from './dense_node.js';
 import {NORMS_AND_ACTIVATIONS} from './norm_nodes.js';
 import {readAttributes, wrong, type NodeAttributes, type TermKind} from './node_attributes.js';
 
@@ -18,13 +19,14 @@ const patterns = new Map<string, Pattern>();
 const HIDDEN = -1e30;
 
 /**
- * Teaches the graph executor the op `SparseAttention`, and those of norms and activations. Calling it again changes nothing.
+ * Teaches the graph executor the op `SparseAttention`, and those of dense layers, norms and activations. Calling it again changes nothing.
  *
  * It must run before a graph with such nodes is loaded; importing this package does it, so that a swapped model that was saved
  * loads like any other.
  */
 export function registerGraphOp(): void {
   registerOp('SparseAttention', runGraphNode);
+  registerOp('SplatDense', runDenseNode);
   for (const [name, execute] of Object.entries(NORMS_AND_ACTIVATIONS)) registerOp(name, execute);
 }
 
@@ -40,7 +42,8 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
   return tf.tidy(() => {
     const parts = {...seenParts(inputs, [...reads, ...kinds.map((kind) => kind.axes ?? '')]), ...options.parts};
     const known = (part: string): boolean => part in options.parts;
-    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, parts, known));
+    const ofKeys = options.keyHeads === undefined ? parts : {...parts, h: options.keyHeads};
+    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, i === 0 ? parts : ofKeys, known));
     const own = Math.max(...given.map(({axes}) => leadingOf(axes)), leadingOf(apart(writes)));
     const axes = kinds.map((kind, i) => termAxes(inputs[3 + i]!, kind.axes));
     const rank = Math.max(own, ...axes.map((spec) => leadingOf(apart(spec))), broadcast.length - 2);
@@ -64,8 +67,14 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
     const unflat = leading > 2 ? tf.reshape(output, [...sizes, ...output.shape.slice(-2)]) : output;
     // A mask of more axes than the operands gives them to the output.
     const outer = LEADING.slice(LEADING.length - rank, writes.startsWith('*') ? undefined : LEADING.length - own);
-    return restore(unflat, order, `${outer}${writes.replace('*', '')}`);
+    const written = restore(unflat, order, `${outer}${writes.replace('*', '')}`);
+    return options.queryBatch ? asMany(written, inputs[0]!.shape[0]!) : written;
   });
+}
+
+/** [batch, −1, features], where a mask of more sequences than the query has gave the output more of them. */
+function asMany(output: Tensor, batch: number): Tensor {
+  return output.rank === 3 && output.shape[0] === batch ? output : tf.reshape(output, [batch, -1, output.shape.at(-1)!]);
 }
 
 type Parts = NodeAttributes['parts'];

@@ -22,6 +22,11 @@ export interface SwapOptions {
   readonly align?: 'end' | 'start' | readonly ('end' | 'start')[] | null | undefined;
   /** As in `sparseAttention`. Default 'auto'. */
   readonly implementation?: 'auto' | 'fused' | 'dense' | null | undefined;
+  /**
+   * Fold runs of small nodes around the attention into single ones: dense layers, layer norms, activations, the splitting and merging of heads.
+   * Numbers change by rounding alone. Default true; `report.folded` says what was done. False leaves all nodes but the attention's.
+   */
+  readonly fold?: boolean | null | undefined;
   /** Called with the report, before a model is built. */
   readonly onReport?: ((report: SwapReport) => void) | null | undefined;
   /**
@@ -35,6 +40,7 @@ export const SWAP_NAMES: NamesOf<SwapOptions> = {
   pattern: true,
   align: true,
   implementation: true,
+  fold: true,
   onReport: true,
   strict: true,
 };
@@ -53,7 +59,7 @@ export function checkOptions(
     cure: 'Name each option.',
     one: (name) => `${caller} option '${name}'`,
   });
-  const {pattern, align, implementation = 'auto', strict = false} = given;
+  const {pattern, align, implementation = 'auto', fold = true, strict = false} = given;
   if (!(pattern instanceof Pattern)) {
     const expected = 'a Pattern, or an array of one for each attention';
     if (!Array.isArray(pattern)) refusePattern(`${caller} pattern`, pattern, expected);
@@ -65,8 +71,9 @@ export function checkOptions(
     for (const each of alignments)
       oneOf(`${caller} align`, each, ALIGNMENTS, "Leave it out for 'end'.", "'end', 'start' or an array of them");
   oneOf(`${caller} implementation`, implementation, IMPLEMENTATIONS, "Leave it out for 'auto'.");
+  if (typeof fold !== 'boolean') refuse(`${caller} fold`, String(fold), 'true or false', 'Leave it out for true.');
   if (typeof strict !== 'boolean') refuse(`${caller} strict`, String(strict), 'true or false', 'Leave it out for false.');
-  return {...given, pattern: pattern as Pattern | readonly Pattern[], implementation, strict};
+  return {...given, pattern: pattern as Pattern | readonly Pattern[], implementation, fold, strict};
 }
 
 /** `loadGraphModel(url, full())`: a pattern is an object too, and its fields are no options. */

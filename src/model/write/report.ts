@@ -1,3 +1,5 @@
+import type {FoldReport} from '../fold/report.js';
+
 /** What a swap did to a model. `found` = replaced + left. `String(report)` says all of it in lines of text. */
 export interface SwapReport {
   readonly found: number;
@@ -10,6 +12,8 @@ export interface SwapReport {
   readonly notes: readonly string[];
   /** Why no attention was touched at all, such as that there is none; empty when one was found. */
   readonly problems: readonly string[];
+  /** What became of the nodes around; undefined with `fold: false`, and where the model stayed as it was. */
+  readonly folded?: FoldReport;
 }
 
 /** An attention that is now one `SparseAttention` node. */
@@ -53,13 +57,14 @@ export function reportOf(parts: SwapReport): SwapReport {
 export const untouched = (problem: string): SwapReport =>
   reportOf({found: 0, replaced: [], left: [], einsums: 0, notes: [], problems: [problem]});
 
-function textOf({found, replaced, left, einsums, notes, problems}: SwapReport): string {
+function textOf({found, replaced, left, einsums, notes, problems, folded}: SwapReport): string {
   const attentions = `${replaced.length} of ${found} ${found === 1 ? 'attention' : 'attentions'} replaced`;
   const products = einsums === 0 ? '' : `; ${einsums} Einsum ${einsums === 1 ? 'node' : 'nodes'} made matrix products`;
   return [
     `${attentions}${products}`,
     ...replaced.map((each) => `  replaced '${each.name}': ${sentenceOf(each)}`),
     ...left.map(({name, reason}) => `  left '${name}': ${reason}`),
+    ...(folded === undefined || (folded.folds.length === 0 && folded.left.length === 0) ? [] : [String(folded)]),
     ...notes.map((note) => `  note: ${note}`),
     ...problems.map((problem) => `  problem: ${problem}`),
   ].join('\n');

@@ -16,7 +16,7 @@ import {
   type NodeDef,
   type Signature,
 } from '../graph/graph.js';
-import {apart, isMerged, PARTS} from '../read/letters.js';
+import {apart, isMerged, PARTS} from '../graph/letters.js';
 import {findAttentions, type Attention, type Found} from '../read/match.js';
 import type {Align} from './options.js';
 import {Pairs} from '../read/pairs.js';

@@ -5,7 +5,7 @@ import {attentionGraph, node, oddOnes, product, scores, spellings} from '../../s
 import {graphFixture, type GraphArtifacts} from '../../support/graph_fixture.js';
 
 function rewrite(model: GraphArtifacts): {topology: GraphDef; report: SwapReport} {
-  const {artifacts, report} = rewriteGraphModel(model, {pattern: full()});
+  const {artifacts, report} = rewriteGraphModel(model, {pattern: full(), fold: false});
   return {topology: artifacts.modelTopology as GraphDef, report};
 }
 

@@ -4,6 +4,7 @@ import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
 import {dispose, memory, setBackend, tensor2d, type io, type Tensor} from '@tensorflow/tfjs-core';
 import {sparseIOHandler} from '../../../src/model/index.js';
 import {full, prefix, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
+import {executedNodes} from '../../support/executed_nodes.js';
 import type {BuiltArtifacts} from '../../support/models/graph_builder.js';
 import {handWritten} from '../../support/models/generic.js';
 import {gpt2} from '../../support/models/gpt2.js';
@@ -101,7 +102,7 @@ describe('a model of the zoo', () => {
     it(`${title}: all its attentions are found and swapped`, () => {
       const {artifacts} = makeFirst(zooModel);
       const handler = handlerOf(artifacts, full());
-      const {node} = handler.load().modelTopology as BuiltArtifacts['modelTopology'];
+      const node = executedNodes(handler.load());
       const report = handler.report!;
       expect(report.left.map(({reason}) => reason)).toEqual(left ? [jasmine.stringMatching(left) as unknown as string] : []);
       expect(report.replaced.length).toBe(attentions);

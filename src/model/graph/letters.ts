@@ -1,8 +1,8 @@
 /**
- * Letters for leading axes that a graph has as one: batch and heads; batch and windows, as windows of images lie one after the other in the
- * batch; all of these.
+ * Letters for axes that a graph has as one: batch and heads; batch and windows, as windows of images lie one after the other in the
+ * batch; all of these; and the features of all heads, as projections give them.
  */
-const MERGED: Readonly<Record<string, string>> = {m: 'bh', w: 'ab', g: 'abh'};
+const MERGED: Readonly<Record<string, string>> = {m: 'bh', w: 'ab', g: 'abh', f: 'hd'};
 
 /** Axes with merged ones as the letters that they stand for. */
 export const apart = (axes: string): string => [...axes].map((letter) => MERGED[letter] ?? letter).join('');

@@ -1,0 +1,272 @@
+import '@tensorflow/tfjs-backend-cpu';
+import fc from 'fast-check';
+import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
+import {dispose, setBackend, tensor, type io} from '@tensorflow/tfjs-core';
+import type {GraphDef, NodeDef} from '../../../src/model/graph/graph.js';
+import {rewriteGraphModel} from '../../../src/model/index.js';
+import {full} from '../../../src/pattern/index.js';
+import {node} from '../../support/attention_graphs.js';
+import {handMade, uniform, type Constant, type GraphArtifacts} from '../../support/graph_fixture.js';
+
+/** [batch, length, width] of the run; the graph knows the width alone. */
+const RUN = [2, 3, 4] as const;
+const [, , WIDTH] = RUN;
+
+interface Made {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Draws graphs of the nodes that folds look for, put together at random, and with what they need to be told apart. */
+class Drawer {
+  readonly nodes: NodeDef[] = [];
+  readonly constants: Record<string, Constant> = {};
+  private readonly made: Made[] = [];
+  private readonly random: () => number;
+
+  constructor(seed: number) {
+    this.random = uniform(seed);
+    for (const name of ['x', 'y']) {
+      const shape = {dim: [-1, -1, WIDTH].map((size) => ({size: String(size)}))};
+      this.nodes.push({name, op: 'Placeholder', attr: {dtype: {type: 'DT_FLOAT'}, shape: {shape}}});
+      this.made.push({name, shape: RUN});
+    }
+  }
+
+  /** `count` random nodes, and the names of those that are outputs. */
+  draw(count: number): string[] {
+    while (this.made.length < count) this.step();
+    const last = this.made.slice(-1 - this.pick(3)).map(({name}) => name);
+    return last.map((name, i) => this.add(`out${i}`, 'Identity', [name], []).name);
+  }
+
+  private pick(count: number): number {
+    return Math.floor(this.random() * count);
+  }
+
+  private one<T>(list: readonly T[]): T {
+    return list[this.pick(list.length)]!;
+  }
+
+  /** Rather a late one: graphs are deep. */
+  private any(fits: (made: Made) => boolean = () => true): Made | undefined {
+    const list = this.made.filter(fits);
+    return list.length === 0 ? undefined : list[Math.max(this.pick(list.length), this.pick(list.length))];
+  }
+
+  private add(name: string, op: string, input: readonly string[], shape: readonly number[], attr: NodeDef['attr'] = {}): Made {
+    const each = node(name, op, ...input);
+    this.nodes.push({...each, attr: {...each.attr, ...attr}});
+    const made = {name, shape};
+    if (!name.startsWith('out') && shape.length > 0) this.made.push(made);
+    return made;
+  }
+
+  private fresh(op: string): string {
+    return `${op.toLowerCase()}${this.nodes.length}`;
+  }
+
+  private op(op: string, input: readonly string[], shape: readonly number[], attr: NodeDef['attr'] = {}): Made {
+    return this.add(this.fresh(op), op, input, shape, attr);
+  }
+
+  private ints(values: readonly number[], scalar = false): string {
+    const name = `int${values.join('_').replace(/-/g, 'm')}${scalar ? 's' : ''}`;
+    this.constants[name] = {shape: scalar ? [] : [values.length], values, int: true};
+    return name;
+  }
+
+  private floats(shape: readonly number[], value?: number): string {
+    const name = `float${Object.keys(this.constants).length}`;
+    const count = shape.reduce((a, b) => a * b, 1);
+    this.constants[name] = {shape, values: Array.from({length: count}, () => value ?? this.random() + 0.25)};
+    return name;
+  }
+
+  private step(): void {
+    const x = this.any()!;
+    const {name, shape} = x;
+    const width = shape.at(-1)!;
+    const rank = shape.length;
+    switch (this.pick(15)) {
+      case 0:
+        this.op(
+          this.one(['Identity', 'StopGradient', 'Relu', 'Relu6', 'Elu', 'Sigmoid', 'Tanh', 'Erf', 'Square', 'Neg']),
+          [name],
+          shape,
+        );
+        return;
+      case 1: {
+        const factor = this.floats(this.one([[], [1], [width], [1, width]]), this.one([undefined, 1, 0.5]));
+        const op = this.one(['Mul', 'AddV2', 'Sub', 'RealDiv']);
+        // Divided by numbers near 0, everything is noise.
+        const turned = op !== 'RealDiv' && this.random() < 0.3;
+        if (rank >= 2) this.op(op, turned ? [factor, name] : [name, factor], shape);
+        return;
+      }
+      case 2: {
+        const other = this.any((each) => each.shape.join() === shape.join())!;
+        this.op(this.one(['Mul', 'AddV2', 'Sub', 'SquaredDifference']), [name, other.name], shape);
+        return;
+      }
+      case 3:
+        this.op('Mean', [name, this.ints([this.one([-1, rank - 1, 0])])], shape, {keep_dims: {b: true}});
+        this.made.pop();
+        return;
+      case 4:
+        this.normed(x, this.one(['Rsqrt', 'Sqrt']));
+        return;
+      case 5:
+        if (rank >= 2) this.dense(x);
+        return;
+      case 6:
+        if (rank === 3)
+          this.op(
+            'Reshape',
+            [name, this.one([this.ints([-1, width]), this.packed(name, [shape[0]! * shape[1]!, width])])],
+            [shape[0]! * shape[1]!, width],
+          );
+        return;
+      case 7:
+        if (rank === 2 && shape[0] === RUN[0] * RUN[1]) this.op('Reshape', [name, this.sizes([width])], [RUN[0], RUN[1], width]);
+        return;
+      case 8:
+        if (rank === 3 && width % 2 === 0 && shape[1] === RUN[1])
+          this.op('Reshape', [name, this.sizes([2, width / 2])], [RUN[0], RUN[1], 2, width / 2]);
+        return;
+      case 9: {
+        if (rank < 2) return;
+        const perm = this.one([[...shape.keys()], [...shape.keys()].toSpliced(-2, 2, rank - 1, rank - 2)]);
+        this.op(
+          'Transpose',
+          [name, this.ints(perm)],
+          perm.map((axis) => shape[axis]!),
+        );
+        return;
+      }
+      case 10:
+        if (rank < 5) this.op('ExpandDims', [name, this.ints([rank], true)], [...shape, 1]);
+        return;
+      case 11:
+        if (shape.at(-1) === 1 && rank > 2) this.op('Squeeze', [name], shape.slice(0, -1), {squeeze_dims: {list: {i: [rank - 1]}}});
+        return;
+      case 12:
+        if (rank >= 3) this.gelu(x);
+        return;
+      case 13:
+        this.op('Mul', [name, this.op('Sigmoid', [name], shape).name], shape);
+        return;
+      default: {
+        const constant = this.floats([2, WIDTH / 2]);
+        const flat = this.op('Reshape', [constant, this.ints([WIDTH])], [WIDTH]);
+        if (width === WIDTH) this.op('AddV2', [name, flat.name], shape);
+      }
+    }
+  }
+
+  /** The target [batch, length, …rest], from the shape of an input. */
+  private sizes(rest: readonly number[]): string {
+    const shape = this.op('Shape', [this.one(['x', 'y'])], []).name;
+    const two = this.op('GatherV2', [shape, this.ints([0, 1]), this.ints([0], true)], [], {Tparams: {type: 'DT_INT32'}}).name;
+    return this.op('ConcatV2', [two, this.ints(rest), this.ints([0], true)], [], {T: {type: 'DT_INT32'}, N: {i: 2}}).name;
+  }
+
+  /** Sizes as a product and a constant, as Tensordot makes them. */
+  private packed(of: string, [, width]: readonly [number, number]): string {
+    const shape = this.op('Shape', [of], []).name;
+    const free = this.op('GatherV2', [shape, this.ints([0, 1]), this.ints([0], true)], [], {Tparams: {type: 'DT_INT32'}}).name;
+    const rows = this.op('Prod', [free, this.ints([0])], [], {T: {type: 'DT_INT32'}}).name;
+    return this.op('Pack', [rows, this.ints([width], true)], [], {T: {type: 'DT_INT32'}, axis: {i: 0}, N: {i: 2}}).name;
+  }
+
+  private dense({name, shape}: Made): void {
+    const to = this.one([WIDTH, 2 * WIDTH]);
+    const weight = this.floats([shape.at(-1)!, to]);
+    const out = [...shape.slice(0, -1), to];
+    const product =
+      shape.length === 2
+        ? this.op('MatMul', [name, weight], out, {transpose_a: {b: false}, transpose_b: {b: false}})
+        : this.op('BatchMatMulV2', [name, weight], out, {adj_x: {b: false}, adj_y: {b: false}});
+    if (this.random() < 0.6) this.op(this.one(['BiasAdd', 'AddV2']), [product.name, this.floats([to])], out);
+  }
+
+  private normed({name, shape}: Made, root: string): void {
+    const keep = {keep_dims: {b: true}};
+    const column = [...shape.slice(0, -1), 1];
+    const mean = this.op('Mean', [name, this.ints([-1])], column, keep).name;
+    const squares = this.op(
+      'SquaredDifference',
+      this.one([
+        [name, mean],
+        [mean, name],
+      ]),
+      shape,
+    ).name;
+    const variance = this.op('Mean', [squares, this.ints([-1])], column, keep).name;
+    const sum = this.op('AddV2', [variance, this.floats([], 0.125)], column).name;
+    const deviation = this.op(root, [sum], column).name;
+    const centre = this.op('Sub', [name, mean], shape).name;
+    this.op(root === 'Sqrt' ? 'RealDiv' : 'Mul', [centre, deviation], shape);
+  }
+
+  private gelu({name, shape}: Made): void {
+    const curve = this.op('Erf', [this.op('Mul', [name, this.floats([], Math.SQRT1_2)], shape).name], shape).name;
+    const more = this.op('AddV2', [curve, this.floats([], 1)], shape).name;
+    const half = this.op('Mul', [this.floats([], 0.5), name], shape).name;
+    this.op('Mul', [half, more], shape);
+  }
+}
+
+function run(artifacts: io.ModelArtifacts, names: string[]): {shape: number[]; values: Float32Array | Int32Array | Uint8Array}[] {
+  const model = loadGraphModelSync(artifacts);
+  const draw = uniform(9);
+  const inputs = Object.fromEntries(
+    ['x', 'y'].map((name) => [
+      name,
+      tensor(
+        Float32Array.from({length: 24}, () => 2 * draw() - 1),
+        [...RUN],
+      ),
+    ]),
+  );
+  const outputs = [model.execute(inputs, names)].flat();
+  const read = outputs.map((output) => ({shape: output.shape, values: output.dataSync()}));
+  dispose([outputs, inputs]);
+  model.dispose();
+  return read;
+}
+
+describe('a random graph', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  it('computes in all of its nodes what it computed, folded', () => {
+    let folded = 0;
+    fc.assert(
+      fc.property(fc.nat(1e6), fc.integer({min: 4, max: 40}), (seed, count) => {
+        const drawer = new Drawer(seed);
+        const outputs = drawer.draw(count);
+        const graph: GraphArtifacts = handMade(drawer.nodes, drawer.constants, outputs);
+        const names = drawer.nodes.filter(({op}) => op !== 'Placeholder').map(({name}) => name);
+        const {artifacts, report} = rewriteGraphModel(graph, {pattern: full()});
+        const known = new Set((artifacts.modelTopology as GraphDef).node.map(({name}) => name));
+        if (!names.every((name) => known.has(name))) throw new Error('a name is gone');
+        folded += report.folded!.before - report.folded!.after;
+        const expected = run(graph, names);
+        fc.pre(expected.every(({values}) => values.every((value) => Math.abs(value) < 1e3)));
+        run(artifacts, names).forEach(({shape, values}, i) => {
+          const {shape: wanted, values: right} = expected[i]!;
+          if (shape.join() !== wanted.join()) throw new Error(`${names[i]!}: [${shape.join()}], not [${wanted.join()}]`);
+          let [largest, error] = [0, 0];
+          right.forEach((value, j) => {
+            largest = Math.max(largest, Math.abs(value));
+            error = Math.max(error, Number.isFinite(values[j]) ? Math.abs(value - values[j]!) : Infinity);
+          });
+          // What a few layers make of the last digit, where they divide by small numbers.
+          if (error > 1e-4 * largest + 1e-5) throw new Error(`${names[i]!} is off by ${error} of ${largest}`);
+        });
+      }),
+      {numRuns: 400},
+    );
+    expect(folded).toBeGreaterThan(400);
+  });
+});
