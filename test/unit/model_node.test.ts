@@ -7,6 +7,7 @@ import {rewriteGraphModel} from '../../src/model/index.js';
 import {full} from '../../src/pattern/index.js';
 import {SplatError} from '../../src/support/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
+import {handMade} from '../support/graph_fixture.js';
 
 const {artifacts} = rewriteGraphModel(
   attentionGraph([scores, node('sum', 'AddV2', 'scores', 'm'), node('probs', 'Softmax', 'sum'), product('out', 'probs', 'v')]),
@@ -57,6 +58,11 @@ describe('a SparseAttention node that was changed by hand', () => {
     'two outputs': {axes: text('bhld,bhld,bhld->bhld->bhld')},
     'a letter twice': {axes: text('bhll,bhld,bhld->bhld')},
     'a letter of its own': {axes: text('qhld,bhld,bhld->bhld')},
+    'features of no heads': {axes: text('blf,blf,blf->blf')},
+    'key heads that are no number': {key_heads: text('two')},
+    'half a key head': {key_heads: {f: 0.5}},
+    'no key heads': {key_heads: {i: 0}},
+    'the batch of the query for an output with heads apart': {query_batch: {b: true}},
     'no features': {axes: text('xbhl,bhld,bhld->bhld')},
     'a star in the middle': {axes: text('l*d,bhld,bhld->bhld')},
     'merged and apart': {axes: text('mhld,bhld,bhld->bhld')},
@@ -103,8 +109,11 @@ describe('a SparseAttention node that was changed by hand', () => {
   }
 
   it('never throws anything but a SplatError for its axes', () => {
-    const letters = fc.string({unit: fc.constantFrom(...'xyzabhmwgld*,->'), maxLength: 6});
-    const spec = fc.oneof(letters, fc.constantFrom('bhld', 'blhd', 'hld', 'mld', '*ld', 'bhdl', 'abhld', 'whld', 'gld', 'amld'));
+    const letters = fc.string({unit: fc.constantFrom(...'xyzabhmwgfld*,->'), maxLength: 6});
+    const spec = fc.oneof(
+      letters,
+      fc.constantFrom('bhld', 'blhd', 'hld', 'mld', '*ld', 'bhdl', 'abhld', 'whld', 'gld', 'amld', 'blf', 'bhlf'),
+    );
     fc.assert(
       fc.property(spec, spec, spec, spec, fc.constantFrom(1, 2, 3, 6), (query, key, value, output, heads) => {
         const error = thrownBy({axes: text(`${query},${key},${value}->${output}`), heads: {i: heads}, windows: {i: 2}});
@@ -114,5 +123,47 @@ describe('a SparseAttention node that was changed by hand', () => {
       }),
       {numRuns: 300},
     );
+  });
+});
+
+describe('a SplatDense node that was changed by hand', () => {
+  beforeAll(() => setBackend('cpu'));
+
+  const dense = (attr: Record<string, AttrValue>, shape = [3, 2]): io.ModelArtifacts =>
+    handMade(
+      [
+        {name: 'x', op: 'Placeholder'},
+        {name: 'out', op: 'SplatDense', input: ['x', 'matrix', 'bias'], attr},
+      ],
+      {matrix: {shape, values: Array<number>(shape.reduce((a, b) => a * b, 1)).fill(1)}, bias: {shape: [2], values: [1, -9]}},
+      ['out'],
+    );
+  const execute = (model: io.ModelArtifacts, x: Tensor): Tensor => loadGraphModelSync(model).execute({x}) as Tensor;
+
+  it('multiplies rows of any number of axes, adds and activates, as the fold wrote it', async () => {
+    for (const shape of [
+      [2, 3],
+      [1, 2, 3],
+      [2, 1, 3],
+      [2, 2, 2, 3],
+      [0, 4, 3],
+    ]) {
+      const output = execute(dense({activation: text('relu')}), ones(shape));
+      expect(output.shape).toEqual([...shape.slice(0, -1), 2]);
+      const expected = Array.from({length: output.size}, (_, i) => (i % 2 === 0 ? 4 : 0));
+      expect(Array.from(await output.data())).toEqual(expected);
+    }
+  });
+
+  it('refuses what it cannot be', () => {
+    expect(() => execute(dense({activation: text('softmax')}), ones([2, 3]))).toThrowError(
+      SplatError,
+      /activation of a SplatDense node/,
+    );
+    expect(() => execute(dense({}, [1, 3, 2]), ones([2, 3]))).toThrowError(
+      SplatError,
+      /inputs of shapes \[2,3\], \[1,3,2\], \[2\]/,
+    );
+    expect(() => execute(dense({}), ones([3]))).toThrowError(SplatError, /a SplatDense node/);
   });
 });

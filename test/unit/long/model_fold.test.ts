@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
-import {dispose, io, memory, setBackend, type Tensor} from '@tensorflow/tfjs-core';
+import {dispose, io, memory, ones, setBackend, type Tensor} from '@tensorflow/tfjs-core';
 import {registerGraphOp, rewriteGraphModel, sparseIOHandler, type FoldReport} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {executedNodes} from '../../support/executed_nodes.js';
@@ -14,7 +14,7 @@ import type {BuiltModel} from '../../support/models/graph_builder.js';
 import {keras2} from '../../support/models/keras2.js';
 import {keras3} from '../../support/models/keras3.js';
 import {zoo, type ZooModel, type ZooRun} from '../../support/models/zoo.js';
-import {floats, ids, padding, type Inputs} from '../../support/models/zoo_inputs.js';
+import {floats, ids, padding, pairs, type Inputs} from '../../support/models/zoo_inputs.js';
 import {quantized} from '../../support/quantized.js';
 
 /** Of the largest number of an output: what the order of float32 sums may change. */
@@ -90,6 +90,22 @@ describe('a folded model of the zoo', () => {
       }
     });
   }
+
+  it('computes what it computed where a mask has more sequences than the query, or a sum broadcasts', async () => {
+    const models: readonly (readonly [BuiltModel, Inputs])[] = [
+      [
+        keras2({layers: 2, heads: 2, keyDim: 8, hidden: 12, ffn: 20}, {mask: 'pairs'}),
+        {x: floats([1, 9, 12]), attention_mask: pairs(2, 9, 9)},
+      ],
+      [bert({...SIZES, layers: 2}), {input_ids: ids(1, 1), attention_mask: padding(1, 1)}],
+      [distilBert({...SIZES, layers: 2}), {input_ids: ids(3, 1), attention_mask: ones([3, 1], 'int32')}],
+    ];
+    for (const [{artifacts}, given] of models) {
+      const expected = await run(artifacts, false, given, 'execute');
+      expectSame(await run(artifacts, true, given, 'execute'), expected, Object.keys(given).join());
+      dispose(given);
+    }
+  });
 
   it('computes every inner tensor that can be asked for, under its name', async () => {
     for (const zooModel of zoo.filter(({runs}) => runs.some(([batch, length]) => batch === 3 && length === 23))) {
