@@ -39,6 +39,7 @@ const SUB_ROOMS = {
     helpers: ['host', 'terms', 'call'],
     kv: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     open: ['host', 'call'],
+    capture: ['host'],
   },
   model: {
     graph: [],

@@ -14,3 +14,7 @@ export {applyTuning, tune, type TuneReport, type Tuning} from './call/tune.js';
 export {currentDevice} from './host/current_device.js';
 export {patternFromMask} from './helpers/pattern_from_mask.js';
 export {createWebGPUBackend, type BackendReport, type DeviceLoss, type WebGPUBackendOptions} from './open/create_backend.js';
+export {capture, type CaptureOptions} from './capture/capture.js';
+export type {Replay} from './capture/replay.js';
+export type {CapturedConstant} from './capture/assembly.js';
+export type {InputsLike, Numbers, Tensors, ValuesOf} from './capture/structure.js';
