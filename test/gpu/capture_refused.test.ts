@@ -43,8 +43,8 @@ async function refusalOf(run: Function): Promise<string> {
   expect(Array.from(await replay.read(inputs))).toEqual([1, 4, 9, 16]);
   replay.dispose();
   inputs.x.dispose();
-  if (!(error instanceof SplatError)) throw error ?? new Error('It was captured.');
-  return error.message;
+  if (error instanceof SplatError) return error.message;
+  throw error instanceof Error ? error : new Error('It was captured.');
 }
 
 const asTensors = (value: unknown): Tensors => value as Tensors;
@@ -70,6 +70,7 @@ describe('what cannot be repeated is refused, with the op', () => {
     [
       'data() that nobody waits for',
       ({x}) => {
+        // As functions do that forget to await.
         void tf.square(x).data();
         return tf.square(x);
       },
@@ -109,6 +110,7 @@ describe('what cannot be repeated is refused, with the op', () => {
     [
       'tf.time',
       ({x}) => {
+        // The answer is of no use.
         void tf.time(() => tf.square(x).dispose());
         return tf.square(x);
       },

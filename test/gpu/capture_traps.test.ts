@@ -181,6 +181,37 @@ describe('weights', () => {
     tf.dispose([value, variable]);
   });
 
+  it('variables that are used as the tensor of their first value as well are refused once they change', async () => {
+    const value = random([3], 1);
+    const variable = tf.variable(value);
+    const run = (x: tf.Tensor): tf.Tensor => tf.add(tf.mul(x, value), variable);
+    const replay = await capture(run, random([3], 2));
+    await expectRight(replay, run, random([3], 3));
+    variable.assign(random([3], 4));
+    expect(() => replay.run(random([3], 5))).toThrowError(
+      SplatError,
+      /a new value, expected the one that it shared with another tensor/,
+    );
+    replay.dispose();
+    tf.dispose([value, variable]);
+  });
+
+  it('hold one value each, however often they are assigned', async () => {
+    const variable = tf.variable(random([3], 1));
+    const x = random([3], 2);
+    const replay = await capture((x: tf.Tensor) => tf.mul(x, variable), x);
+    const counts: number[][] = [];
+    for (let i = 0; i < 10; i++) {
+      variable.assign(tf.tidy(() => tf.tensor1d([i, i, i])));
+      replay.run(x).dispose();
+      host().flush();
+      counts.push([tf.memory().numTensors, backend().numDataIds(), backend().bufferManager.numBytesUsed]);
+    }
+    expect(counts.slice(1)).toEqual(new Array<number[]>(9).fill(counts[1]!));
+    replay.dispose();
+    tf.dispose([x, variable]);
+  });
+
   it('reshaped variables are followed', async () => {
     const variable = tf.variable(random([6], 1));
     const run = (x: tf.Tensor): tf.Tensor => tf.matMul(x as tf.Tensor2D, tf.reshape(variable, [2, 3]) as tf.Tensor2D);

@@ -2,10 +2,10 @@ import type {DataId} from '@tensorflow/tfjs-core';
 import type {Host} from '../host/backend.js';
 import {identity} from '../host/identity.js';
 import type {InputSlots} from './inputs.js';
-import type {Bound, Output, Recording, Source, Step, Value} from './recording.js';
-import {planStorage, type Span} from './storage.js';
+import type {Bound, Output, Recording, BoundSource, RecordedStep, Value} from './recording.js';
+import {planStorage, type LifeSpan} from './storage.js';
 import {packUniforms} from './uniforms.js';
-import {Weights} from './weights.js';
+import {HeldWeights} from './weights.js';
 
 /** Numbers that the function brought itself, and every replay takes again. */
 export interface CapturedConstant {
@@ -23,7 +23,7 @@ export interface Restore {
 
 /** A step of a replay. */
 export interface Command {
-  readonly step: Step;
+  readonly step: RecordedStep;
   group: GPUBindGroup;
   readonly restores: readonly Restore[];
 }
@@ -43,7 +43,7 @@ export class Assembly {
   readonly commands: readonly Command[];
   readonly constants: readonly CapturedConstant[];
   readonly bytes: number;
-  readonly weights: Weights;
+  readonly weights: HeldWeights;
   readonly outputs: readonly Output[];
   readonly #host: Host;
   readonly #inputs: InputSlots;
@@ -60,7 +60,7 @@ export class Assembly {
     this.outputs = outputs;
     const sources = [...steps.flatMap(({bindings}) => bindings.map(({source}) => source)), ...outputs.map(({source}) => source)];
     const weights = sources.flatMap((source) => (source.kind === 'weight' ? [source.id] : []));
-    this.weights = new Weights(host, new Set(weights), recording.weights);
+    this.weights = new HeldWeights(host, new Set(weights), recording.weights);
     const residents = sources.flatMap((source) => (source.kind === 'resident' ? [source.buffer] : []));
     this.#unpin = host.pin([...new Set(residents)]);
 
@@ -76,7 +76,7 @@ export class Assembly {
 
   /** Gives each value its buffer. Returns what has to be restored before which step. */
   #placeAll(lives: ReadonlyMap<Value, Life>, kept: ReadonlySet<Value>): ReadonlyMap<number, Restore[]> {
-    const shared: {readonly value: Value; readonly span: Span}[] = [];
+    const shared: {readonly value: Value; readonly span: LifeSpan}[] = [];
     for (const [value, {first, last, isWritten}] of lives) {
       const {bytes, contents} = value;
       if (contents !== null && !isWritten) this.#places.set(value, this.#buffer(bytes, contents));
@@ -108,7 +108,7 @@ export class Assembly {
     return buffer;
   }
 
-  #pack(sources: readonly (Source | Output['source'])[]) {
+  #pack(sources: readonly (BoundSource | Output['source'])[]) {
     const contents = sources.flatMap((source) => (source.kind === 'uniform' ? [source.contents] : []));
     const {device} = this.#host;
     const {bytes, offsets} = packUniforms(contents, device.limits.minUniformBufferOffsetAlignment);
@@ -126,13 +126,13 @@ export class Assembly {
   }
 
   /** Where something lies by now. */
-  buffer(source: Exclude<Source, {readonly kind: 'uniform'}>): GPUBuffer {
+  buffer(source: Exclude<BoundSource, {readonly kind: 'uniform'}>): GPUBuffer {
     if (source.kind === 'value') return this.#places.get(source.value)!;
     if (source.kind === 'input') return this.#inputs.buffers[source.input]!;
     return source.kind === 'weight' ? this.weights.buffer(source.id) : source.buffer;
   }
 
-  #group({pipeline, bindings}: Step): GPUBindGroup {
+  #group({pipeline, bindings}: RecordedStep): GPUBindGroup {
     const bound = bindings.map((binding) => this.#bound(binding));
     const key = [identity(pipeline), ...bound.map(({buffer, offset, size}) => `${identity(buffer)}+${offset}:${size}`)].join();
     let group = this.#groups.get(key);
@@ -161,7 +161,7 @@ export class Assembly {
   }
 }
 
-function livesOf(steps: readonly Step[]): Map<Value, Life> {
+function livesOf(steps: readonly RecordedStep[]): Map<Value, Life> {
   const lives = new Map<Value, Life>();
   steps.forEach(({op, bindings, writes}, i) =>
     bindings.forEach(({source}, binding) => {

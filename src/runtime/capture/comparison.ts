@@ -1,4 +1,4 @@
-import type {Bound, Output, Recording, Source, Step, Value} from './recording.js';
+import type {Bound, Output, Recording, BoundSource, RecordedStep, Value} from './recording.js';
 
 /** In what the second of two runs differs from the first; null where a replay of one is a replay of the other. */
 export function difference(first: Recording, second: Recording): string | null {
@@ -9,7 +9,7 @@ export function difference(first: Recording, second: Recording): string | null {
     if (found !== null) return `dispatch ${i}, ${a.op}, ${found}`;
   }
   if (first.steps.length !== second.steps.length) {
-    const [shorter, longer] = [first.steps, second.steps].sort((a, b) => a.length - b.length) as [Step[], Step[]];
+    const [shorter, longer] = [first.steps, second.steps].sort((a, b) => a.length - b.length) as [RecordedStep[], RecordedStep[]];
     return `one of them goes on with ${longer[shorter.length]!.op} after ${shorter.length} dispatches`;
   }
   if (first.outputs.length !== second.outputs.length) return `${first.outputs.length} and ${second.outputs.length} outputs`;
@@ -31,7 +31,7 @@ class Twins {
   }
 }
 
-function differenceOfSteps(a: Step, b: Step, twins: Twins): string | null {
+function differenceOfSteps(a: RecordedStep, b: RecordedStep, twins: Twins): string | null {
   if (a.op !== b.op) return `then ${b.op}`;
   if (a.pipeline !== b.pipeline || a.grid.join() !== b.grid.join() || a.bindings.length !== b.bindings.length) {
     return 'is a program of another kind or size';
@@ -46,7 +46,7 @@ function differenceOfSteps(a: Step, b: Step, twins: Twins): string | null {
 
 const isSamePlace = (a: Bound, b: Bound): boolean => a.offset === b.offset && a.size === b.size;
 
-function isSameSource(a: Source, b: Source, twins: Twins): boolean {
+function isSameSource(a: BoundSource, b: BoundSource, twins: Twins): boolean {
   if (a.kind === 'value') return b.kind === 'value' && twins.are(a.value, b.value);
   if (a.kind === 'input') return b.kind === 'input' && a.input === b.input;
   if (a.kind === 'weight') return b.kind === 'weight' && a.id === b.id;
@@ -54,7 +54,7 @@ function isSameSource(a: Source, b: Source, twins: Twins): boolean {
   return b.kind === 'uniform';
 }
 
-function isSameContents(a: Source, b: Source): boolean {
+function isSameContents(a: BoundSource, b: BoundSource): boolean {
   if (a.kind === 'uniform' && b.kind === 'uniform') return isSameBytes(new Uint8Array(a.contents), new Uint8Array(b.contents));
   if (a.kind !== 'value' || b.kind !== 'value' || a.value.contents === null) return true;
   return isSameBytes(bytesOfArray(a.value.contents), bytesOfArray(b.value.contents!));

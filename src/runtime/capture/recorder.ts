@@ -5,14 +5,14 @@ import type {Host} from '../host/backend.js';
 import type {Dispatch} from '../host/dispatch.js';
 import type {Unrepeatable, Watcher} from '../host/watch.js';
 import type {InputSlots} from './inputs.js';
-import type {Output, Recording, Source, Step, Value, WeightUse} from './recording.js';
+import type {Output, Recording, BoundSource, RecordedStep, Value, WeightUse} from './recording.js';
 import {refusal} from './refusals.js';
 
 /** Writes down what a run does. The run itself is an ordinary one, in the memory of the backend. */
 export class Recorder implements Watcher {
   readonly #host: Host;
   readonly #inputs: InputSlots;
-  readonly #steps: Step[] = [];
+  readonly #steps: RecordedStep[] = [];
   readonly #weights = new Map<DataId, WeightUse>();
   /** What lies in which buffer by now. */
   readonly #values = new Map<GPUBuffer, Value>();
@@ -92,7 +92,7 @@ export class Recorder implements Watcher {
     this.#steps.push({op, pipeline, grid, bindings: bound, writes, endsTurn: false});
   }
 
-  #sourceOf(buffer: GPUBuffer, touched: readonly TensorInfo[]): Source {
+  #sourceOf(buffer: GPUBuffer, touched: readonly TensorInfo[]): BoundSource {
     const value = this.#values.get(buffer);
     if (value !== undefined) return {kind: 'value', value};
     const owner = touched.find(({dataId}) => this.#host.tensors.data(dataId)?.resource === buffer);
@@ -102,7 +102,7 @@ export class Recorder implements Watcher {
     return {kind: 'resident', buffer};
   }
 
-  #ofOutside(id: DataId): Source & {kind: 'input' | 'weight'} {
+  #ofOutside(id: DataId): BoundSource & {kind: 'input' | 'weight'} {
     const input = this.#inputs.indexOf(id);
     if (input >= 0) return {kind: 'input', input};
     this.#useOf(id);
@@ -124,7 +124,7 @@ export class Recorder implements Watcher {
 
   refuse(what: Unrepeatable, detail?: string): never {
     this.note(what, detail);
-    throw this.#fault;
+    throw this.#fault!;
   }
 
   get #where(): string {

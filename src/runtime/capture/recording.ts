@@ -8,7 +8,7 @@ export interface Value {
 }
 
 /** Where a dispatch finds what it binds. */
-export type Source =
+export type BoundSource =
   | {readonly kind: 'value'; readonly value: Value}
   | {readonly kind: 'input'; readonly input: number}
   /** A tensor from outside of the function. */
@@ -18,14 +18,14 @@ export type Source =
   | {readonly kind: 'uniform'; readonly contents: ArrayBuffer};
 
 export interface Bound {
-  readonly source: Source;
+  readonly source: BoundSource;
   /** Bytes, as in the bind group of the run. */
   readonly offset: number;
   readonly size: number;
 }
 
 /** One dispatch. */
-export interface Step {
+export interface RecordedStep {
   /** The op that it belongs to. */
   readonly op: string;
   readonly pipeline: GPUComputePipeline;
@@ -43,7 +43,7 @@ export interface Output {
   /** The dtype of the elements in memory. */
   readonly stored: DataType;
   readonly source:
-    Exclude<Source, {readonly kind: 'resident' | 'uniform'}> | {readonly kind: 'numbers'; readonly numbers: ArrayLike<number>};
+    Exclude<BoundSource, {readonly kind: 'resident' | 'uniform'}> | {readonly kind: 'numbers'; readonly numbers: ArrayLike<number>};
 }
 
 /** How the function came by a tensor from outside. */
@@ -56,7 +56,7 @@ export interface WeightUse {
 
 /** All that a run of the function did. */
 export interface Recording {
-  readonly steps: readonly Step[];
+  readonly steps: readonly RecordedStep[];
   readonly outputs: readonly Output[];
   readonly weights: ReadonlyMap<DataId, WeightUse>;
 }

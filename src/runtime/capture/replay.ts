@@ -20,7 +20,7 @@ export interface Replay<Inputs, Outputs> {
   read(inputs: Inputs | InputsLike<Inputs>): Promise<ValuesOf<Outputs>>;
   /** Dispatches of a run. */
   readonly dispatches: number;
-  /** Bytes of GPU memory that the capture holds of its own: inputs, storage, constants, outputs. Weights stay where they are. */
+  /** Bytes of GPU memory that the capture holds of its own: inputs, storage, constants, outputs. HeldWeights stay where they are. */
   readonly bytes: number;
   /** What the function brought itself (arrays, scalars, pictures): every replay computes with these, whatever has become of their source. */
   readonly constants: readonly CapturedConstant[];

@@ -1,5 +1,5 @@
 /** When something needs memory: from the first step that uses it to the last one. */
-export interface Span {
+export interface LifeSpan {
   readonly bytes: number;
   readonly first: number;
   readonly last: number;
@@ -16,8 +16,8 @@ export interface Storage {
  * Gives spans that no step has in common the same buffer. Whole buffers, for WebGPU lets no dispatch read one part of a buffer and write
  * another. The largest are placed first, each into the tightest buffer that is free for as long (TensorFlow Lite's greedy by size).
  */
-export function planStorage(spans: readonly Span[]): Storage {
-  const buffers: {readonly bytes: number; readonly held: Span[]}[] = [];
+export function planStorage(spans: readonly LifeSpan[]): Storage {
+  const buffers: {readonly bytes: number; readonly held: LifeSpan[]}[] = [];
   const places = new Array<number>(spans.length);
   const bySize = [...spans.keys()].sort((a, b) => spans[b]!.bytes - spans[a]!.bytes || spans[a]!.first - spans[b]!.first);
   for (const i of bySize) {

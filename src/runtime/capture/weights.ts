@@ -11,7 +11,7 @@ interface Weight {
   buffer: GPUBuffer;
 }
 
-export class Weights {
+export class HeldWeights {
   readonly #host: Host;
   /** By the data that they had in the recording. */
   readonly #weights = new Map<DataId, Weight>();

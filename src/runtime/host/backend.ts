@@ -11,7 +11,7 @@ import {Pins} from './pins.js';
 import {Pipelines} from './pipelines.js';
 import {Pool} from './pool.js';
 import {canRemember, rememberPrograms} from './remember.js';
-import {TensorStore} from './tensor_store.js';
+import {StoredTensors} from './stored_tensors.js';
 import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
 import {untilLossIsTold, waitFor} from './wait.js';
 import {watched, type Watcher} from './watch.js';
@@ -48,7 +48,7 @@ export class Host {
   residents = this.#noResidents();
   /** Plans the device refused. */
   readonly broken = new WeakMap<object, SplatError>();
-  readonly tensors: TensorStore;
+  readonly tensors: StoredTensors;
   /** Hears of all that runs, while a function is captured. */
   watcher: Watcher | null = null;
   /** Whether every program of the backend passes here. */
@@ -80,7 +80,7 @@ export class Host {
       acquired: (buffer: GPUBuffer) => this.watcher?.acquired(buffer),
     };
     this.#pool = canTrim(backend.bufferManager) ? new Pool(backend.bufferManager, queue) : null;
-    this.tensors = new TensorStore(backend);
+    this.tensors = new StoredTensors(backend);
     this.seesAll = this.#canBatch && this.#pool !== null && canRemember(backend);
     if (this.seesAll) {
       rememberPrograms(

@@ -3,7 +3,7 @@ import type {DataId, DataType, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import type {TensorData, WebGPUBackend} from './tfjs_webgpu.js';
 
 /** Tensors of a backend by what they are stored in. */
-export class TensorStore {
+export class StoredTensors {
   readonly #backend: WebGPUBackend;
 
   constructor(backend: WebGPUBackend) {
