@@ -202,7 +202,9 @@ describe('weights', () => {
     const replay = await capture((x: tf.Tensor) => tf.mul(x, variable), x);
     const counts: number[][] = [];
     for (let i = 0; i < 10; i++) {
-      variable.assign(tf.tidy(() => tf.tensor1d([i, i, i])));
+      const value = tf.tensor1d([i, i, i]);
+      variable.assign(value);
+      value.dispose();
       replay.run(x).dispose();
       host().flush();
       counts.push([tf.memory().numTensors, backend().numDataIds(), backend().bufferManager.numBytesUsed]);
