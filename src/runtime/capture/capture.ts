@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {isPromise, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {Host} from '../host/backend.js';
+import {watched} from '../host/watch.js';
 import {Assembly} from './assembly.js';
 import {difference} from './comparison.js';
 import {InputSlots} from './inputs.js';
@@ -97,7 +98,7 @@ function checkHost(): Host {
   }
   host.throwIfLost();
   if (host.watcher !== null) host.watcher.refuse('captured');
-  if (host.isTimed) throw refusal('timed', 'around the capture');
+  if (host.inside(({activeTimers}) => activeTimers != null)) throw refusal('timed', 'around the capture');
   if (host.compileOnly) throw refusal('unseen', 'around the capture');
   return host;
 }
@@ -130,7 +131,7 @@ function pass(host: Host, inputs: InputSlots, run: (inputs: unknown) => unknown,
   const before = tf.memory().numTensors;
   const recorder = new Recorder(host, inputs, lastId);
   const engine = tf.engine();
-  return host.watch(recorder, () => {
+  return watched(host, recorder, () => {
     // Not tf.tidy, which writes to the console where a promise comes out.
     engine.startScope('capture');
     let result: unknown;

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {DataId, Tensor} from '@tensorflow/tfjs-core';
 import {refuse, say} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
+import {StoredTensors} from '../host/stored_tensors.js';
 import {called, isTensor, put, shapeOfStructure, tensorsIn, type Leaves, type Numbers} from './structure.js';
 
 interface Slot {
@@ -23,6 +24,7 @@ const ARRAYS = {float32: [Float32Array], int32: [Int32Array], bool: [Uint8Array,
 /** Buffers of a capture's own for its inputs. Every replay fills them. */
 export class InputSlots {
   readonly #host: Host;
+  readonly #stored: StoredTensors;
   readonly #slots: readonly Slot[];
   readonly #shape: ReturnType<typeof tensorsIn>['shape'];
   readonly #names: Leaves<Tensor>['names'];
@@ -30,6 +32,7 @@ export class InputSlots {
   /** @throws SplatError when an example is no tensor of numbers, or disposed of. */
   constructor(host: Host, examples: unknown) {
     this.#host = host;
+    this.#stored = new StoredTensors(host);
     const {shape, names, leaves} = tensorsIn('example', examples);
     this.#shape = shape;
     this.#names = names;
@@ -42,7 +45,7 @@ export class InputSlots {
     this.#slots = leaves.map((example, i) => {
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
       const buffer = host.device.createBuffer({label: 'capture.input', size: Math.max(4, 4 * example.size), usage});
-      const tensor = tf.keep(host.tensors.lend(buffer, example.shape, example.dtype, example.dtype));
+      const tensor = tf.keep(this.#stored.lend(buffer, example.shape, example.dtype, example.dtype));
       return {name: called('input', names[i]!), buffer, tensor, example};
     });
     try {
@@ -137,7 +140,7 @@ export class InputSlots {
 
   /** Where the numbers of a tensor lie, in the dtype that it has for everybody to see. */
   #inMemory(tensor: Tensor, temporary: Tensor[]): GPUBuffer | Numbers {
-    const {tensors} = this.#host;
+    const tensors = this.#stored;
     let data = tensors.data(tensor.dataId);
     let buffer = data?.resource as GPUBuffer | undefined;
     const numbers = buffer == null ? (data?.values as ArrayLike<number> | undefined) : undefined;

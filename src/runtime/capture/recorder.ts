@@ -3,7 +3,8 @@ import type {DataId, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse, type SplatError} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
 import type {Dispatch} from '../host/dispatch.js';
-import type {Unrepeatable, Watcher} from '../host/watch.js';
+import {StoredTensors} from '../host/stored_tensors.js';
+import type {Unrepeatable, Watcher} from '../host/watcher.js';
 import type {InputSlots} from './inputs.js';
 import type {Output, Recording, BoundSource, RecordedStep, Value, WeightUse} from './recording.js';
 import {refusal} from './refusals.js';
@@ -11,6 +12,7 @@ import {refusal} from './refusals.js';
 /** Writes down what a run does. The run itself is an ordinary one, in the memory of the backend. */
 export class Recorder implements Watcher {
   readonly #host: Host;
+  readonly #stored: StoredTensors;
   readonly #inputs: InputSlots;
   readonly #steps: RecordedStep[] = [];
   readonly #weights = new Map<DataId, WeightUse>();
@@ -27,6 +29,7 @@ export class Recorder implements Watcher {
 
   constructor(host: Host, inputs: InputSlots, lastId: number) {
     this.#host = host;
+    this.#stored = new StoredTensors(host);
     this.#inputs = inputs;
     this.#lastId = lastId;
   }
@@ -37,7 +40,7 @@ export class Recorder implements Watcher {
 
   /** Data of the run that live on. */
   get alive(): number {
-    return [...this.#made].filter((id) => this.#host.tensors.data(id) !== undefined).length;
+    return [...this.#made].filter((id) => this.#stored.data(id) !== undefined).length;
   }
 
   isNew(tensor: Tensor): boolean {
@@ -95,7 +98,7 @@ export class Recorder implements Watcher {
   #sourceOf(buffer: GPUBuffer, touched: readonly TensorInfo[]): BoundSource {
     const value = this.#values.get(buffer);
     if (value !== undefined) return {kind: 'value', value};
-    const owner = touched.find(({dataId}) => this.#host.tensors.data(dataId)?.resource === buffer);
+    const owner = touched.find(({dataId}) => this.#stored.data(dataId)?.resource === buffer);
     if (owner !== undefined) return this.#ofOutside(owner.dataId);
     const isResident = [...this.#host.residents.values()].some(({schedule}) => schedule === buffer);
     if (!isResident) this.note('unseen');
@@ -143,7 +146,7 @@ export class Recorder implements Watcher {
       const cure = dtype === 'string' ? 'Return it outside of the capture.' : 'Return tf.real(…) and tf.imag(…) of it.';
       refuse(name, `dtype ${dtype}`, 'float32, int32 or bool', cure);
     }
-    const {tensors} = this.#host;
+    const tensors = this.#stored;
     const isMade = this.#made.has(dataId);
     if (!isMade) {
       this.#use(tensor);

@@ -1,5 +1,5 @@
 import {SplatError} from '../../support/index.js';
-import type {Unrepeatable} from '../host/watch.js';
+import type {Unrepeatable} from '../host/watcher.js';
 
 interface Words {
   readonly found: string;

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
+import {StoredTensors} from '../host/stored_tensors.js';
 import type {Assembly, CapturedConstant} from './assembly.js';
 import type {InputSlots} from './inputs.js';
 import type {Output} from './recording.js';
@@ -39,6 +40,7 @@ interface Staging {
 
 export class Replayer {
   readonly #host: Host;
+  readonly #stored: StoredTensors;
   readonly #inputs: InputSlots;
   readonly #assembly: Assembly;
   readonly #aliases: boolean;
@@ -54,6 +56,7 @@ export class Replayer {
     build: (leaves: readonly unknown[]) => unknown,
   ) {
     this.#host = host;
+    this.#stored = new StoredTensors(host);
     this.#inputs = inputs;
     this.#assembly = assembly;
     this.#aliases = aliases;
@@ -129,7 +132,7 @@ export class Replayer {
   }
 
   #tensorOf({shape, dtype, stored, source}: Output, encoder: GPUCommandEncoder): tf.Tensor {
-    const {tensors} = this.#host;
+    const tensors = this.#stored;
     if (source.kind === 'numbers') return tensors.ofValues(typed(source.numbers, stored), shape, dtype);
     const from = this.#assembly.buffer(source);
     if (this.#aliases && source.kind === 'value') return tensors.lend(from, shape, stored, dtype);

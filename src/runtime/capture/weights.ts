@@ -1,6 +1,7 @@
 import type {DataId, DataType, Tensor, Variable} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
+import {StoredTensors} from '../host/stored_tensors.js';
 import type {WeightUse} from './recording.js';
 
 /** A tensor from outside that the capture reads, kept alive whatever becomes of its owner. */
@@ -12,16 +13,16 @@ interface Weight {
 }
 
 export class HeldWeights {
-  readonly #host: Host;
+  readonly #stored: StoredTensors;
   /** By the data that they had in the recording. */
   readonly #weights = new Map<DataId, Weight>();
 
   constructor(host: Host, ids: Iterable<DataId>, uses: ReadonlyMap<DataId, WeightUse>) {
-    this.#host = host;
+    this.#stored = new StoredTensors(host);
     for (const id of ids) {
       const use = uses.get(id)!;
-      const tensor = host.tensors.hold(id);
-      this.#weights.set(id, {use, stored: host.tensors.storedDtype(tensor), tensor, buffer: host.tensors.buffer(id)});
+      const tensor = this.#stored.hold(id);
+      this.#weights.set(id, {use, stored: this.#stored.data(id)!.dtype, tensor, buffer: this.#stored.buffer(id)});
     }
   }
 
@@ -43,8 +44,8 @@ export class HeldWeights {
     for (const [id, now] of changed) {
       const weight = this.#weights.get(id)!;
       const before = weight.tensor;
-      weight.tensor = this.#host.tensors.hold(now);
-      weight.buffer = this.#host.tensors.buffer(now);
+      weight.tensor = this.#stored.hold(now);
+      weight.buffer = this.#stored.buffer(now);
       before.dispose();
     }
     return new Set(changed.keys());
@@ -62,7 +63,7 @@ export class HeldWeights {
       if ([first, ...others].some(({dataId}) => dataId !== now)) {
         if (!isOne) refuse(thing, 'a new value', 'the one that it shared with another tensor in the function', again);
         now = first.dataId;
-        const data = this.#host.tensors.data(now);
+        const data = this.#stored.data(now);
         if (data?.dtype !== stored)
           refuse(thing, data === undefined ? 'a value on another backend' : `a value stored as ${data.dtype}`, stored, again);
         return now;
@@ -72,7 +73,7 @@ export class HeldWeights {
   }
 
   #checked(id: DataId, buffer: GPUBuffer): DataId {
-    if (this.#host.tensors.data(id)?.resource === buffer) return id;
+    if (this.#stored.data(id)?.resource === buffer) return id;
     return refuse(
       'a weight of the capture',
       'it on another backend',

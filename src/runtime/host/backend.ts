@@ -1,4 +1,4 @@
-import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataType, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../../support/index.js';
 import type {BindingRole, Device} from '../../pure.js';
 import {deviceRecord, type AdapterWords} from './device.js';
@@ -11,10 +11,9 @@ import {Pins} from './pins.js';
 import {Pipelines} from './pipelines.js';
 import {Pool} from './pool.js';
 import {canRemember, rememberPrograms} from './remember.js';
-import {StoredTensors} from './stored_tensors.js';
 import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
 import {untilLossIsTold, waitFor} from './wait.js';
-import {watched, type Watcher} from './watch.js';
+import type {Watcher} from './watcher.js';
 
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
@@ -48,7 +47,6 @@ export class Host {
   residents = this.#noResidents();
   /** Plans the device refused. */
   readonly broken = new WeakMap<object, SplatError>();
-  readonly tensors: StoredTensors;
   /** Hears of all that runs, while a function is captured. */
   watcher: Watcher | null = null;
   /** Whether every program of the backend passes here. */
@@ -80,7 +78,6 @@ export class Host {
       acquired: (buffer: GPUBuffer) => this.watcher?.acquired(buffer),
     };
     this.#pool = canTrim(backend.bufferManager) ? new Pool(backend.bufferManager, queue) : null;
-    this.tensors = new StoredTensors(backend);
     this.seesAll = this.#canBatch && this.#pool !== null && canRemember(backend);
     if (this.seesAll) {
       rememberPrograms(
@@ -168,6 +165,18 @@ export class Host {
     this.#backend.disposeData(tensor.dataId);
   }
 
+  /**
+   * The dtype of the stored elements. A cast to a wider type keeps the buffer, so a "float32" tensor made from a bool one holds int32.
+   */
+  storedDtype(tensor: TensorInfo): DataType {
+    return this.#backend.tensorMap.get(tensor.dataId).dtype;
+  }
+
+  /** Whether the tensor lives in a buffer of the device already; otherwise `buffer` uploads it. */
+  isOnDevice(tensor: TensorInfo): boolean {
+    return this.#backend.tensorMap.get(tensor.dataId).resource != null;
+  }
+
   /** The buffer of a tensor, uploaded or allocated when there is none yet. */
   buffer(tensor: TensorInfo): GPUBuffer {
     this.#backend.uploadToGPU(tensor.dataId);
@@ -226,19 +235,9 @@ export class Host {
     return () => this.destroy(buffers.filter((buffer) => this.#pins.unpin(buffer)));
   }
 
-  /** Runs a function while `watcher` hears of all that it does. */
-  watch<T>(watcher: Watcher, run: () => T): T {
-    this.watcher = watcher;
-    try {
-      return watched(this.#backend, watcher, run);
-    } finally {
-      this.watcher = null;
-    }
-  }
-
-  /** Whether tf.time, tf.profile or the debug mode of TensorFlow.js time what runs. */
-  get isTimed(): boolean {
-    return this.#backend.activeTimers != null;
+  /** For what this room makes of the backend, and calls do not need. */
+  inside<T>(make: (backend: WebGPUBackend) => T): T {
+    return make(this.#backend);
   }
 
   /** The commands that wait in tfjs's queue: another object after each submit, null where ours never wait. */

@@ -1,31 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {DataId, DataType, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataId, DataType, Tensor} from '@tensorflow/tfjs-core';
+import type {Host} from './backend.js';
 import type {TensorData, WebGPUBackend} from './tfjs_webgpu.js';
 
 /** Tensors of a backend by what they are stored in. */
 export class StoredTensors {
   readonly #backend: WebGPUBackend;
 
-  constructor(backend: WebGPUBackend) {
-    this.#backend = backend;
+  constructor(host: Host) {
+    this.#backend = host.inside((backend) => backend);
   }
 
   /** What the backend has of a tensor; nothing where it is disposed of, or on another backend. */
   data(id: DataId): TensorData | undefined {
     const {tensorMap} = this.#backend;
     return tensorMap.has(id) ? tensorMap.get(id) : undefined;
-  }
-
-  /**
-   * The dtype of the stored elements. A cast to a wider type keeps the buffer, so a "float32" tensor made from a bool one holds int32.
-   */
-  storedDtype({dataId}: TensorInfo): DataType {
-    return this.#backend.tensorMap.get(dataId).dtype;
-  }
-
-  /** Whether the tensor lives in a buffer of the device already; otherwise `buffer` uploads it. */
-  isOnDevice({dataId}: TensorInfo): boolean {
-    return this.#backend.tensorMap.get(dataId).resource != null;
   }
 
   /** The buffer of a tensor, uploaded when there is none yet. */

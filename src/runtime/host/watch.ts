@@ -1,31 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {DataId, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
-import type {Dispatch} from './dispatch.js';
+import type {DataId, Tensor} from '@tensorflow/tfjs-core';
+import type {Host} from './backend.js';
 import type {WebGPUBackend} from './tfjs_webgpu.js';
-
-/** What a function can do that a list of dispatches does not repeat. */
-export type Unrepeatable =
-  'read' | 'random' | 'timed' | 'unseen' | 'written' | 'assigned' | 'lent' | 'cached' | 'replayed' | 'captured';
-
-/** Hears of everything that a backend does while a function runs. */
-export interface Watcher {
-  /** An op begins, with these tensors. Returns what is to be called at its end. */
-  began(kernel: string, inputs: readonly Tensor[]): () => void;
-  /** Data that are new. */
-  made(id: DataId): void;
-  /** The buffer begins anew: what it held is nobody's any more. */
-  acquired(buffer: GPUBuffer): void;
-  /** Data have a buffer now, with these contents, or with none yet. */
-  placed(id: DataId, buffer: GPUBuffer, contents: Float32Array | Int32Array | null): void;
-  /** `touched` are the tensors that it uses. */
-  dispatched(dispatch: Dispatch, touched: readonly TensorInfo[]): void;
-  /** Long work ends, which is submitted alone. */
-  turn(): void;
-  /** Whether an op on the CPU may take these numbers for ones that never change. */
-  isConstant(id: DataId): boolean;
-  note(what: Unrepeatable, detail?: string): void;
-  refuse(what: Unrepeatable, detail?: string): never;
-}
+import type {Watcher} from './watcher.js';
 
 /** Puts a function in place of a member of any object; returns what puts the old one back. */
 function replace<T extends object, Name extends keyof T>(on: T, name: Name, make: (old: T[Name]) => T[Name]): () => void {
@@ -38,12 +15,15 @@ function replace<T extends object, Name extends keyof T>(on: T, name: Name, make
 }
 
 /** Runs a function and tells the watcher what it does. Nothing else can run meanwhile, and nothing stays behind. */
-export function watched<T>(backend: WebGPUBackend, watcher: Watcher, run: () => T): T {
+export function watched<T>(host: Host, watcher: Watcher, run: () => T): T {
+  const backend = host.inside((backend) => backend);
   const {activeTimers, programTimersStack} = backend;
+  host.watcher = watcher;
   const restore = [...watchData(backend, watcher), ...watchValues(backend, watcher), watchOps(watcher)];
   try {
     return run();
   } finally {
+    host.watcher = null;
     for (const back of restore.reverse()) back();
     // tf.time does not end where its function throws.
     if (backend.activeTimers !== activeTimers) Object.assign(backend, {activeTimers, programTimersStack});

@@ -59,7 +59,7 @@ export function bytesToAllocate(
 ): number {
   // By dataId: self-attention may pass one tensor three times.
   const distinct = new Map(Object.values(given).map((tensor) => [tensor.dataId, tensor]));
-  const uploads = [...distinct.values()].filter((tensor) => !host.tensors.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
+  const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
   return [...outputs.map(bytesOf), ...uploads].reduce((sum, bytes) => sum + bytes, 0);
 }
 

@@ -121,7 +121,7 @@ function asStored(
   const temporary: tf.Tensor[] = [];
   const integers: readonly string[] = ['mask', ...integerRoles()];
   const entries = Object.entries(tensors).map(([role, tensor]) => {
-    if (integers.includes(role) || host.tensors.storedDtype(tensor) === 'float32') return [role, tensor];
+    if (integers.includes(role) || host.storedDtype(tensor) === 'float32') return [role, tensor];
     temporary.push(tf.mul(tensor as tf.Tensor, 1));
     return [role, temporary.at(-1)!];
   });
