@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {alibiModel} from '../support/captured_models.js';
-import {capture, full, slidingWindow, sparseAttention, sparseIOHandler} from '../../src/index.js';
+import {capture, full, globalTokens, slidingWindow, sparseAttention, sparseIOHandler} from '../../src/index.js';
 import {encoderGraph} from '../../bench/model_graphs.js';
 import {backend, host} from '../support/attend.js';
 import {expectReplays, outputsOf} from '../support/captures.js';
@@ -134,9 +134,47 @@ describe('a replay gives the bits of the function', () => {
     lists: ({x}) => tf.concat(tf.split(tf.stack([x, tf.square(x)]), 2, 2), 1),
     'nothing at all': () => [],
     'an empty tensor': ({x}) => [tf.slice(x, [0, 0], [0, 2]), tf.neg(x)],
+    'outputs of odd sizes': ({x}) => [tf.slice(x, [0, 0], [1, 1]), tf.slice(tf.reshape(x, [4]), [1], [3]), tf.neg(x)],
+    'outputs of no elements': ({x}) => [tf.reshape(tf.slice(x, [0, 0], [2, 0]), [0]), tf.tensor1d([])],
     'a random number with a seed': ({x}) => tf.add(x, tf.randomUniform([2, 2], 0, 1, 'float32', 7)),
   };
   for (const [what, run] of Object.entries(ops)) it(`for ${what}`, () => expectReplays(run, square));
+
+  it('for attention with masks, lengths and segments that are inputs, and its gradients', async () => {
+    const length = 40;
+    const inputs = (seed: number) => ({
+      x: random([2, 2, length, 8], seed),
+      mask: tf.greater(random([length, length], seed + 5), -0.5),
+      keyLengths: tf.tensor1d([length - seed, 30 + seed], 'int32'),
+      segmentIds: tf.tensor2d(
+        Int32Array.from({length: 2 * length}, (_, i) => Math.floor(i / (7 + seed))),
+        [2, length],
+        'int32',
+      ),
+    });
+    const call = (x: tf.Tensor, options: object, mask: tf.Tensor | null = null): tf.Tensor => {
+      const given = x as tf.Tensor4D;
+      const attends = (mask as tf.Tensor2D | null) ?? slidingWindow({left: 9}).or(globalTokens(2));
+      return sparseAttention(given, given, given, attends, {implementation: 'fused', ...options});
+    };
+    await expectReplays(
+      ({x, mask, keyLengths, segmentIds}: ReturnType<typeof inputs>): tf.Tensor[] => [
+        call(x, {implementation: 'auto'}, mask),
+        call(x, {keyLengths}),
+        call(x, {segmentIds: {query: segmentIds, key: segmentIds}, alibiSlopes: [0.5, 0.25]}),
+        call(x, {precision: 'float16'}),
+        call(x, {dropout: 0.3, seed: 7}),
+        tf.grad((x: tf.Tensor) => tf.sum(tf.square(call(x, {keyLengths}))))(x),
+      ],
+      inputs,
+    );
+  });
+
+  it('for inputs of no elements', () =>
+    expectReplays(
+      ({x}: {x: tf.Tensor}) => [x, tf.concat([x, tf.ones([2, 3])], 1)],
+      () => ({x: tf.zeros([2, 0])}),
+    ));
 
   it('for inputs of int32 and bool', async () => {
     const inputs = (seed: number): tf.Tensor[] => [
@@ -161,12 +199,14 @@ describe('a replay', () => {
       {x: tf.cast(int, 'float32'), y: tf.cast(onDevice, 'float32')},
       {x: tf.cast(tf.greater(pending, 6), 'float32'), y: tf.zeros([3])},
     ];
+    const before = tf.memory().numTensors;
     const read = await Promise.all(given.map(async (inputs) => Array.from(await replay.read(inputs))));
     expect(read).toEqual([
       [7, 10, 13],
       [15, 18, 21],
       [0, 0, 2],
     ]);
+    expect(tf.memory().numTensors).toBe(before);
     replay.dispose();
   });
 

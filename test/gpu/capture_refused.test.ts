@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {capture, causal, KvCache, SplatError, type Tensors} from '../../src/index.js';
+import {capture, causal, KvCache, sparseAttention, SplatError, type Tensors} from '../../src/index.js';
 import {backend, host} from '../support/attend.js';
 
 type Function = (inputs: {x: tf.Tensor2D}) => Tensors;
@@ -107,6 +107,14 @@ describe('what cannot be repeated is refused, with the op', () => {
     ['Math.random', ({x}) => tf.mul(x, Math.random()), /Math\.random, by the function itself, expected/],
     ['randomNormal', ({x}) => tf.add(x, tf.randomNormal([2, 2])), /Math\.random/],
     ['dropout', ({x}) => tf.dropout(tf.square(x), 0.5), /Math\.random, by the function itself after Square/],
+    [
+      'dropout of attention without a seed',
+      ({x}) => {
+        const y = tf.reshape(x, [1, 1, 2, 2]) as tf.Tensor4D;
+        return sparseAttention(y, y, y, causal(), {dropout: 0.5});
+      },
+      /Math\.random, by the function itself after Reshape/,
+    ],
     [
       'tf.time',
       ({x}) => {

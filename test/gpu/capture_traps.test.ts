@@ -299,6 +299,19 @@ describe('devices', () => {
     takeUncapturedErrors();
   });
 
+  it('of a backend that was removed make replays throw', async () => {
+    const {device, adapterInfo} = backend();
+    tf.copyRegisteredKernels('webgpu', 'removed');
+    tf.registerBackend('removed', () => new WebGPUBackend(device, adapterInfo as unknown as GPUAdapterInfo));
+    await tf.setBackend('removed');
+    const replay = await capture((x: tf.Tensor) => tf.square(x), tf.ones([2]));
+    await tf.setBackend('webgpu');
+    tf.removeBackend('removed');
+    expect(() => replay.run(new Float32Array([3, 4]))).toThrowError(SplatError, /replay: found its backend removed/);
+    replay.dispose();
+    for (const {kernelName} of tf.getKernelsForBackend('removed')) tf.unregisterKernel(kernelName, 'removed');
+  });
+
   it('of a second backend have captures of their own', async () => {
     const {device, adapterInfo} = backend();
     tf.copyRegisteredKernels('webgpu', 'second');

@@ -141,18 +141,15 @@ export class InputSlots {
   /** Where the numbers of a tensor lie, in the dtype that it has for everybody to see. */
   #inMemory(tensor: Tensor, temporary: Tensor[]): GPUBuffer | Numbers {
     const tensors = this.#stored;
-    let data = tensors.data(tensor.dataId);
-    let buffer = data?.resource as GPUBuffer | undefined;
-    const numbers = buffer == null ? (data?.values as ArrayLike<number> | undefined) : undefined;
+    const data = tensors.data(tensor.dataId);
+    const numbers = data?.resource == null ? (data?.values as ArrayLike<number> | undefined) : undefined;
     if (numbers != null) return tensor.dtype === 'float32' ? Float32Array.from(numbers) : Int32Array.from(numbers);
-    if (data === undefined || (tensor.dtype === 'float32' && data.dtype !== 'float32')) {
-      // A product by one is stored as what it is said to be, and an op brings tensors of other backends here.
-      const made = tf.mul(tensor, tf.scalar(1, tensor.dtype === 'float32' ? 'float32' : 'int32'));
-      temporary.push(made);
-      data = tensors.data(made.dataId);
-      buffer = tensors.buffer(made.dataId);
-    }
-    return buffer!;
+    // What lies on another backend comes here, as for any op.
+    if (tensor.dtype !== 'float32' || data === undefined || data.dtype === 'float32') return tensors.buffer(tensor.dataId);
+    // A product is stored as what it is said to be.
+    const made = tf.mul(tensor, 1);
+    temporary.push(made);
+    return tensors.buffer(made.dataId);
   }
 
   encode(fills: readonly Fill[], encoder: GPUCommandEncoder): void {

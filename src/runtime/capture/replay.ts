@@ -83,8 +83,9 @@ export class Replayer {
   async read(given: unknown): Promise<unknown> {
     const staging = this.#start(given, (encoder) => this.#stage(encoder));
     const {buffer} = staging;
-    if (buffer.size > 0) await this.#host.outcome(buffer.mapAsync(GPUMapMode.READ));
-    const numbers = this.#assembly.outputs.map((output, i) => this.#numbersOf(output, staging.places[i]!, buffer));
+    await this.#host.outcome(buffer.mapAsync(GPUMapMode.READ));
+    const read = buffer.getMappedRange();
+    const numbers = this.#assembly.outputs.map((output, i) => this.#numbersOf(output, staging.places[i]!, read));
     buffer.unmap();
     if (this.#isDisposed) buffer.destroy();
     else this.#staging.push(staging);
@@ -96,6 +97,13 @@ export class Replayer {
     const host = this.#host;
     if (this.#isDisposed) refuse('replay', 'one that was disposed of', 'a living one', 'Capture again.');
     host.throwIfLost();
+    if (host.inside(({disposed}) => disposed === true))
+      refuse(
+        'replay',
+        'its backend removed',
+        'the backend that it was captured on',
+        'Capture again, on the backend that took its place.',
+      );
     if (host.watcher !== null) host.watcher.refuse('replayed');
     const {fills, temporary} = this.#inputs.prepare(given);
     try {
@@ -159,12 +167,12 @@ export class Replayer {
       return size - bytesOf(shape);
     });
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    return {buffer: this.#host.device.createBuffer({label: 'capture.read', size, usage}), places};
+    return {buffer: this.#host.device.createBuffer({label: 'capture.read', size: Math.max(4, size), usage}), places};
   }
 
-  #numbersOf({shape, stored, source}: Output, place: number | null, buffer: GPUBuffer): Numbers {
+  #numbersOf({shape, stored, source}: Output, place: number | null, read: ArrayBuffer): Numbers {
     if (source.kind === 'numbers') return typed(source.numbers, stored);
-    const bytes = buffer.getMappedRange(place!, bytesOf(shape)).slice(0);
+    const bytes = read.slice(place!, place! + bytesOf(shape));
     return typed(stored === 'float32' ? new Float32Array(bytes) : new Int32Array(bytes), stored);
   }
 

@@ -12,6 +12,8 @@ export interface WebGPUBackend extends KernelBackend {
   readonly adapterInfo: AdapterWords;
   readonly tensorMap: {has(id: DataId): boolean; get(id: DataId): TensorData};
   readonly bufferManager: BufferManager;
+  /** Removed from the engine. */
+  readonly disposed?: boolean;
   makeTensorInfo(shape: number[], dtype: tf.DataType, values?: ArrayLike<number>): TensorInfo;
   uploadToGPU(id: DataId): void;
   createTensorFromGPUData(data: {buffer: GPUBuffer; zeroCopy: boolean}, shape: number[], dtype: tf.DataType): tf.Tensor;
