@@ -4,8 +4,11 @@ export interface ModelRecord {
   /** `matMul`: as Hugging Face writes it. `Einsum`: as Keras 2 does. */
   readonly graph: 'matMul' | 'Einsum';
   readonly part: 'model' | 'attention';
-  /** `original`: on the stock backend as it is; `remembered`: the same graph on one that remembers; `tfjs-splat`: swapped, on that as well. */
-  readonly system: 'original' | 'remembered' | 'tfjs-splat';
+  /**
+   * `original`: on the stock backend as it is; `remembered`: the same graph on one that remembers; `tfjs-splat`: swapped, on that as well;
+   * `captured`: the replay of one of these, of whole models alone.
+   */
+  readonly system: 'original' | 'remembered' | 'remembered, captured' | 'tfjs-splat' | 'tfjs-splat, captured';
   readonly n: number;
   /** What it was swapped with; the original always sees every key. */
   readonly pattern: string;

@@ -1,6 +1,6 @@
 import {dispose, type io, type Tensor} from '@tensorflow/tfjs-core';
 import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
-import {full, sparseIOHandler, type Pattern} from '../src/index.js';
+import {capture, full, sparseIOHandler, type Pattern} from '../src/index.js';
 import {finish, flush, onForgetful, type Gpu} from './gpu.js';
 import {attentionGraph, attentionInputs, encoderGraph, encoderInputs, largestTensor} from './model_graphs.js';
 import type {BertSizes, GraphName, Inputs} from './model_graphs.js';
@@ -74,7 +74,7 @@ export class ModelWorkload {
     for (const name of names) {
       peaks.set(name, (await bench.watch.use(() => this.once(this.loaded[name], inputs))).peakBytes);
     }
-    const {walls, stock} = await this.wallTimes(names, n, inputs, misfit === null);
+    const {walls, stock, captured} = await this.wallTimes(names, n, inputs, misfit === null);
     const gpuMs = new Map<System, number>();
     if (bench.timer.clock === 'gpu') {
       for (const name of names) {
@@ -106,9 +106,17 @@ export class ModelWorkload {
         : undefined;
     const swap: ModelRecord = {...row, system: 'tfjs-splat', ...of(pattern), share, difference, ...(wrong && {error: wrong})};
     dispose(inputs);
-    if (misfit !== null) return [original, swap];
-    const ms = of('original').ms;
-    return [original, {...row, system: 'remembered', ms, samples: bench.rounds, share: ms / stock!}, swap];
+    const wall = (system: ModelRecord['system'], ms: number | undefined): ModelRecord[] =>
+      ms === undefined ? [] : [{...row, system, ms, samples: bench.rounds, ...(stock !== undefined && {share: ms / stock})}];
+    const replayed = wall('tfjs-splat, captured', captured.get(pattern));
+    if (misfit !== null) return [original, swap, ...replayed];
+    return [
+      original,
+      ...wall('remembered', of('original').ms),
+      ...wall('remembered, captured', captured.get('original')),
+      swap,
+      ...replayed,
+    ];
   }
 
   /**
@@ -148,19 +156,20 @@ export class ModelWorkload {
 
   /**
    * Milliseconds of a run, runs of each issued back to back, in turns. `stock` is the original on a backend that remembers nothing between
-   * runs, which the others do.
+   * runs, which the others do. `captured` are replays, of whole models.
    */
   private async wallTimes(
     names: readonly System[],
     n: number,
     inputs: Inputs,
     withStock: boolean,
-  ): Promise<{walls: Map<System, number>; stock: number | undefined}> {
+  ): Promise<{walls: ReadonlyMap<System, number>; stock: number | undefined; captured: ReadonlyMap<System, number>}> {
     const {gpu, rounds} = this.bench;
     const times = new Map<System, number[]>(names.map((name) => [name, []]));
-    const timed = async (model: Model, given: Inputs, backend: Gpu['backend']): Promise<number> => {
+    const timesOfReplays = new Map<System, number[]>();
+    const timed = async (run: () => Tensor | Tensor[], backend: Gpu['backend']): Promise<number> => {
       const once = (): void => {
-        dispose(model.execute(given));
+        dispose(run());
         flush(backend);
       };
       // Not timed: it finds the pool full of the other's gigabytes, which this package has the backend let go, 20 ms for each.
@@ -178,16 +187,23 @@ export class ModelWorkload {
       : undefined;
     for (let round = 0; round < rounds; round++) {
       if (original !== undefined) {
-        stockTimes.push(await onForgetful(gpu, (backend) => timed(original.model, original.given, backend)));
+        stockTimes.push(await onForgetful(gpu, (backend) => timed(() => original.model.execute(original.given), backend)));
       }
-      for (const name of names) times.get(name)!.push(await timed(this.loaded[name], inputs, gpu.backend));
+      for (const name of names) times.get(name)!.push(await timed(() => this.loaded[name].execute(inputs), gpu.backend));
+    }
+    // Not in turns with the others: what a capture holds would count among their memory.
+    for (const name of this.part === 'model' ? names : []) {
+      const replay = await capture((given: Inputs) => this.loaded[name].execute(given), inputs);
+      const each: number[] = [];
+      for (let round = 0; round < rounds; round++) each.push(await timed(() => replay.run(inputs), gpu.backend));
+      timesOfReplays.set(name, each);
+      replay.dispose();
     }
     original?.model.dispose();
     if (original !== undefined) dispose(original.given);
-    return {
-      walls: new Map([...times].map(([name, each]) => [name, median(each)])),
-      stock: withStock ? median(stockTimes) : undefined,
-    };
+    const medians = (all: ReadonlyMap<System, number[]>): ReadonlyMap<System, number> =>
+      new Map([...all].map(([name, each]) => [name, median(each)]));
+    return {walls: medians(times), stock: withStock ? median(stockTimes) : undefined, captured: medians(timesOfReplays)};
   }
 
   private inputs(n: number): Inputs {

@@ -21,6 +21,7 @@ const EXTRAS = {
   'src/runtime/host/debug.ts': 'the flag SPLAT_DEBUG',
   'src/runtime/call/prepare.ts': null,
   'src/runtime/open/create_backend.ts': null,
+  'src/runtime/capture/capture.ts': null,
   'src/runtime/helpers/pattern_from_mask.ts': null,
   'src/runtime/ops/norm.ts': null,
   'src/runtime/ops/activation.ts': null,

@@ -1,17 +1,19 @@
-import type * as tf from '@tensorflow/tfjs-core';
-import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataType, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import {Lru, refuse, type SplatError} from '../../support/index.js';
 import type {BindingRole, Device} from '../../pure.js';
 import {deviceRecord, type AdapterWords} from './device.js';
 import {grantedFeatures} from './granted.js';
 import {record, type Dispatch} from './dispatch.js';
+import {refuseLostReads} from './lost_reads.js';
 import {Memory} from './memory.js';
 import {Pace} from './pace.js';
+import {Pins} from './pins.js';
 import {Pipelines} from './pipelines.js';
 import {Pool} from './pool.js';
 import {canRemember, rememberPrograms} from './remember.js';
 import {canBatch, canTrim, flag, isWebGPU, type WebGPUBackend} from './tfjs_webgpu.js';
 import {untilLossIsTold, waitFor} from './wait.js';
+import type {Watcher} from './watcher.js';
 
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
@@ -45,7 +47,12 @@ export class Host {
   residents = this.#noResidents();
   /** Plans the device refused. */
   readonly broken = new WeakMap<object, SplatError>();
+  /** Hears of all that runs, while a function is captured. */
+  watcher: Watcher | null = null;
+  /** Whether every program of the backend passes here. */
+  readonly seesAll: boolean;
   readonly #work = new Map<BindingRole, GPUBuffer>();
+  readonly #pins = new Pins();
   readonly #backend: WebGPUBackend;
   readonly #canBatch: boolean;
   /** Null where the pool looks different. */
@@ -68,9 +75,11 @@ export class Host {
       oursWait: () => this.#oursWait,
       flush: () => this.flush(),
       forget: (buffer: GPUBuffer) => this.memory.forget(buffer),
+      acquired: (buffer: GPUBuffer) => this.watcher?.acquired(buffer),
     };
     this.#pool = canTrim(backend.bufferManager) ? new Pool(backend.bufferManager, queue) : null;
-    if (this.#canBatch && this.#pool !== null && canRemember(backend)) {
+    this.seesAll = this.#canBatch && this.#pool !== null && canRemember(backend);
+    if (this.seesAll) {
       rememberPrograms(
         backend,
         () => this.memory,
@@ -78,6 +87,7 @@ export class Host {
           this.#encodeInBatch(dispatch, touched);
           this.#flushIfMany();
         },
+        () => this.watcher?.note('unseen'),
       );
     }
     // `lost` never rejects, and a device may live as long as the page.
@@ -100,29 +110,13 @@ export class Host {
     });
   }
 
-  /**
-   * Lets go of everything on the lost device, and lets nobody read from it: in browsers tfjs would read something synchronously, also to
-   * move a tensor to the backend that comes next, and never notice. What the backend has on the CPU as well can still be read.
-   */
+  /** Lets go of everything on the lost device. */
   #forget(): void {
     this.pipelines = new Pipelines(this.device);
     this.residents = this.#noResidents();
     this.memory = this.#noMemory();
     this.#work.clear();
-    const backend = this.#backend;
-    const {read, readSync} = backend;
-    const throwIfGone = (id: DataId): void => {
-      const {values, complexTensorInfos} = backend.tensorMap.has(id) ? backend.tensorMap.get(id) : {};
-      if (values == null && complexTensorInfos == null) this.throwIfLost();
-    };
-    backend.readSync = (id) => {
-      throwIfGone(id as DataId);
-      return readSync.call(backend, id);
-    };
-    backend.read = async (id) => {
-      throwIfGone(id as DataId);
-      return read.call(backend, id);
-    };
+    refuseLostReads(this.#backend, () => this.throwIfLost());
   }
 
   get device(): GPUDevice {
@@ -174,7 +168,7 @@ export class Host {
   /**
    * The dtype of the stored elements. A cast to a wider type keeps the buffer, so a "float32" tensor made from a bool one holds int32.
    */
-  storedDtype(tensor: TensorInfo): tf.DataType {
+  storedDtype(tensor: TensorInfo): DataType {
     return this.#backend.tensorMap.get(tensor.dataId).dtype;
   }
 
@@ -215,21 +209,35 @@ export class Host {
    * From the pool every call between two submits had its own, and they left the cache (H200: causal n = 1024 .056 instead of .052 ms).
    */
   workBuffer(role: BindingRole, bytes: number): GPUBuffer {
-    const held = this.#work.get(role);
-    if (held !== undefined && held.size >= bytes) return held;
-    if (held !== undefined) this.destroy([held]);
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    this.#work.set(role, this.device.createBuffer({label: role, size: bytes, usage}));
-    return this.#work.get(role)!;
+    let buffer = this.#work.get(role);
+    if (buffer === undefined || buffer.size < bytes) {
+      if (buffer !== undefined) this.destroy([buffer]);
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+      this.#work.set(role, (buffer = this.device.createBuffer({label: role, size: bytes, usage})));
+    }
+    this.watcher?.acquired(buffer);
+    return buffer;
   }
 
   /** Destroys buffers of our own. Commands that read them may still wait in the queue; after submit it is safe. */
   destroy(buffers: readonly GPUBuffer[]): void {
     this.flush();
     for (const buffer of buffers) {
+      if (this.#pins.giveUp(buffer)) continue;
       this.memory.forget(buffer);
       buffer.destroy();
     }
+  }
+
+  /** Keeps buffers of our own alive until the function is called that this returns, whatever becomes of their owner. */
+  pin(buffers: readonly GPUBuffer[]): () => void {
+    for (const buffer of buffers) this.#pins.pin(buffer);
+    return () => this.destroy(buffers.filter((buffer) => this.#pins.unpin(buffer)));
+  }
+
+  /** For what this room makes of the backend, and calls do not need. */
+  inside<T>(make: (backend: WebGPUBackend) => T): T {
+    return make(this.#backend);
   }
 
   /** The commands that wait in tfjs's queue: another object after each submit, null where ours never wait. */
@@ -239,6 +247,7 @@ export class Host {
 
   /** Submits what waits in tfjs's queue. */
   flush(): void {
+    if (this.#canBatch && this.#backend.commandEncoder === null) return;
     this.#backend.ensureCommandEncoderReady();
     this.#backend.endComputePassEncoder();
     this.#backend.submitQueue();
@@ -262,6 +271,7 @@ export class Host {
   /** As `recordAndSubmit` of the backend does, so that batching, tf.time and tf.profile see our dispatches like its own. */
   #encodeInBatch(dispatch: Dispatch, touched: readonly TensorInfo[]): void {
     const backend = this.#backend;
+    this.watcher?.dispatched(dispatch, touched);
     // A submit below forgets these, and the next dispatch may use the same tensors: said again each time.
     for (const tensor of touched) backend.commandQueueOwnedIds.add(tensor.dataId);
     if (dispatch.uniform !== undefined) dispatch.uniform.batch = backend.commandQueueOwnedIds;

@@ -6,6 +6,10 @@ export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   readonly grid: readonly [number, number, number];
   readonly bindGroup: GPUBindGroup;
+  /** What `bindGroup` binds, in its order. */
+  readonly bindings: readonly GPUBufferBinding[];
+  /** Which of them the program writes. */
+  readonly writes: readonly number[];
   /** What `bindGroup` reads that is remembered by contents. */
   readonly uniform?: Uniform;
 }

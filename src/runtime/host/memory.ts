@@ -4,6 +4,7 @@ import {identity} from './identity.js';
 /** What a dispatch reads besides tensors, on the device. */
 export interface Uniform {
   readonly buffer: GPUBuffer;
+  readonly contents: ArrayBuffer;
   /** The last commands that read it; while they wait, nobody writes to it. */
   batch: object | null;
 }
@@ -76,7 +77,7 @@ export class Memory {
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
     const buffer = this.#blank.get(size)?.pop() ?? this.#device.createBuffer({label: 'uniform', size, usage});
     this.#device.queue.writeBuffer(buffer, 0, bytes);
-    return {buffer, batch: waiting};
+    return {buffer, contents: bytes, batch: waiting};
   }
 
   /** The bind group of a pipeline over these buffers. Valid whatever they hold. */

@@ -5,10 +5,15 @@ import {refusedProgram, withComplaints} from './refused_program.js';
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** Which bindings the program writes. */
+  readonly writes: readonly number[];
 }
 
 /** Pipelines kept per device; the whole benchmark needs 8. */
 const MAX_PIPELINES = 64;
+
+const writesOf = ({bindings, writes}: Program): number[] =>
+  [...bindings.keys()].filter((binding) => writes.includes(bindings[binding]!));
 
 /** The compiled programs of one device, by `Program.key`, which derives from the text: same text, same pipeline. */
 export class Pipelines {
@@ -35,7 +40,8 @@ export class Pipelines {
     const known = this.#ready.get(program.key);
     if (known !== undefined) return known;
     const layout = this.#layout(program);
-    return this.#ready.set(program.key, {pipeline: this.#device.createComputePipeline(this.#descriptor(program, layout)), layout});
+    const pipeline = this.#device.createComputePipeline(this.#descriptor(program, layout));
+    return this.#ready.set(program.key, {pipeline, layout, writes: writesOf(program)});
   }
 
   /** Compiles on a miss, off the main thread where the browser can. Rejects with a `SplatError` that quotes the device. */
@@ -70,7 +76,7 @@ export class Pipelines {
     const [scope, outcome] = await Promise.allSettled([this.#device.popErrorScope(), pending]);
     const moduleError = scope.status === 'fulfilled' ? scope.value : null;
     if (outcome.status === 'fulfilled' && moduleError === null)
-      return this.#ready.set(program.key, {pipeline: outcome.value, layout});
+      return this.#ready.set(program.key, {pipeline: outcome.value, layout, writes: writesOf(program)});
     const reason =
       moduleError?.message ??
       (outcome.status === 'rejected' ? String((outcome.reason as Error).message ?? outcome.reason) : 'no reason given');

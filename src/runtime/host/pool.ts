@@ -8,6 +8,8 @@ interface PoolQueue {
   flush(): void;
   /** A buffer is about to be destroyed. */
   forget(buffer: GPUBuffer): void;
+  /** A buffer went out, with contents that nobody wants. */
+  acquired(buffer: GPUBuffer): void;
 }
 
 /**
@@ -34,6 +36,7 @@ export class Pool {
     manager.acquireBuffer = (...wish) => {
       const buffer = acquireBuffer.apply(manager, wish);
       identity(buffer);
+      queue.acquired(buffer);
       if (!queue.oursWait()) this.#need(manager.numBytesUsed);
       return buffer;
     };

@@ -6,14 +6,19 @@ import type {UniformField, WebGPUBackend} from './tfjs_webgpu.js';
 
 type Arguments = Parameters<WebGPUBackend['recordAndSubmit']>;
 
+/** The output is bound first. */
+const OUTPUT: readonly number[] = [0];
+
 /**
  * Has the backend record its own programs with uniforms and bind groups that are remembered. What is not remembered yet is made by the
- * backend's own code, which runs dry for it: how uniforms lie in memory and what is bound where is nowhere said twice.
+ * backend's own code, which runs dry for it: how uniforms lie in memory and what is bound where is nowhere said twice. `unseen` hears of
+ * programs that go by without.
  */
 export function rememberPrograms(
   backend: WebGPUBackend,
   memory: () => Memory,
   encode: (dispatch: Dispatch, touched: readonly TensorInfo[]) => void,
+  unseen: () => void,
 ): void {
   const {recordAndSubmit} = backend;
   backend.recordAndSubmit = (...given) => {
@@ -21,6 +26,7 @@ export function rememberPrograms(
     const {pipeline} = program;
     // Pictures, timers and what does not compile yet go the way that they always went.
     if (program.pixelsOpType != null || backend.activeTimers != null || pipeline === undefined || 'then' in pipeline) {
+      unseen();
       return recordAndSubmit.call(backend, ...given);
     }
     const remembered = memory();
@@ -41,7 +47,8 @@ export function rememberPrograms(
       }),
     );
     const [x, y = 1, z = 1] = program.dispatch;
-    encode({name: program.constructor.name, pipeline, grid: [x!, y, z], bindGroup, uniform}, [output, ...inputs]);
+    const {name} = program.constructor;
+    encode({name, pipeline, grid: [x!, y, z], bindGroup, bindings, writes: OUTPUT, uniform}, [output, ...inputs]);
   };
 }
 

@@ -12,8 +12,13 @@ export interface WebGPUBackend extends KernelBackend {
   readonly adapterInfo: AdapterWords;
   readonly tensorMap: {has(id: DataId): boolean; get(id: DataId): TensorData};
   readonly bufferManager: BufferManager;
-  makeTensorInfo(shape: number[], dtype: tf.DataType): TensorInfo;
+  /** Removed from the engine. */
+  readonly disposed?: boolean;
+  makeTensorInfo(shape: number[], dtype: tf.DataType, values?: ArrayLike<number>): TensorInfo;
   uploadToGPU(id: DataId): void;
+  createTensorFromGPUData(data: {buffer: GPUBuffer; zeroCopy: boolean}, shape: number[], dtype: tf.DataType): tf.Tensor;
+  readToGPU(id: DataId): tf.GPUData;
+  shouldExecuteOnCPU(inputs: TensorInfo[], threshold?: number): boolean;
   ensureCommandEncoderReady(): void;
   endComputePassEncoder(): void;
   submitQueue(): void;
@@ -28,7 +33,8 @@ export interface WebGPUBackend extends KernelBackend {
   getQueryTime(): Promise<number>;
   readonly pipelineCache: Record<string, GPUComputePipeline | Promise<GPUComputePipeline>>;
   /** Set only while tf.time or tf.profile runs. */
-  readonly activeTimers?: {name: string; query: Promise<number>}[] | null;
+  activeTimers?: {name: string; query: Promise<number>}[] | null;
+  programTimersStack?: object | null;
   // See `canRemember`.
   recordAndSubmit(
     this: object,
@@ -55,15 +61,16 @@ export interface UniformField {
   readonly data: readonly number[];
 }
 
-interface TensorData {
+export interface TensorData {
   readonly dtype: tf.DataType;
+  readonly shape: number[];
   readonly resource?: GPUBuffer | GPUTexture | null;
   /** A buffer of the user's. */
   readonly external?: boolean;
   /** On the CPU. */
-  readonly values?: unknown;
+  readonly values?: ArrayLike<number> | readonly Uint8Array[] | null;
   /** Of a complex tensor, which has neither. */
-  readonly complexTensorInfos?: object | null;
+  readonly complexTensorInfos?: {readonly real: TensorInfo; readonly imag: TensorInfo} | null;
 }
 
 export interface BufferManager {

@@ -69,6 +69,7 @@ export class DeviceStore implements KvStore {
       refuse('KvCache', `the backend '${tf.getBackend()}'`, 'the WebGPU backend that the cache was made on', cure);
     }
     this.#host.throwIfLost();
+    this.#host.watcher?.refuse('cached');
     const error = this.#host.broken.get(this) ?? this.#host.broken.get(this.#memory);
     if (error !== undefined) throw error;
   }

@@ -96,7 +96,7 @@ function bind(
 }
 
 export function dispatchOf(host: Host, {program, grid, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
-  const {pipeline, layout} = host.pipelines.get(program);
+  const {pipeline, layout, writes} = host.pipelines.get(program);
   const bound = program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
   const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
     host.device.createBindGroup({
@@ -105,7 +105,7 @@ export function dispatchOf(host: Host, {program, grid, instead}: Launch, params:
       entries: bound.map((resource, binding) => ({binding, resource})),
     }),
   );
-  return {name: program.name, pipeline, grid, bindGroup};
+  return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes};
 }
 
 function compileAhead(host: Host, program: Program): void {

@@ -36,6 +36,7 @@ export function encodeInTurns(
     }
     host.encode(dispatches.slice(from, to), touched);
     host.flush();
+    host.watcher?.turn();
     pace.submitted(ms);
   }
 }

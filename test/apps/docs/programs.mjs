@@ -79,6 +79,19 @@ export const PROGRAMS = [
     prints: [/^2 of 2 attentions replaced, \d+ Einsum nodes made matrix products$/, /: scale 0\.408\d*, masks \S+$/],
   },
   {
+    name: 'whole_models',
+    page: 'docs/guides/whole-models.md',
+    holds: [
+      shape('logits', [1, 2]),
+      finite('logits'),
+      `${value('tf.max(tf.abs(tf.sub(logits, before)))')} === 0`,
+      'short.length === 2 && short.every(Number.isFinite)',
+      // Other tokens, other numbers.
+      `values[0] !== ${value('logits')}`,
+    ],
+    prints: [/^\d+ dispatches, \d+ KiB, \d+ constants$/, /^true, 1,40$/],
+  },
+  {
     name: 'layers_models',
     page: 'docs/guides/layers-models.md',
     holds: [
