@@ -234,6 +234,20 @@ describe('weights', () => {
     tf.dispose([x, variable]);
   });
 
+  it('that a kernel finds by itself are followed', async () => {
+    const variable = tf.variable(random([3], 1));
+    const kernelFunc: tf.KernelFunc = ({inputs, backend}) =>
+      tf.getKernel('Multiply', 'webgpu').kernelFunc({inputs: {a: inputs['x']!, b: variable}, backend, attrs: {}});
+    tf.registerKernel({kernelName: 'MultiplyByItsOwn', backendName: 'webgpu', kernelFunc});
+    const run = (x: tf.Tensor): tf.Tensor => tf.engine().runKernel('MultiplyByItsOwn', {x});
+    const replay = await capture(run, random([3], 2));
+    variable.assign(random([3], 3));
+    await expectRight(replay, run, random([3], 4));
+    replay.dispose();
+    variable.dispose();
+    tf.unregisterKernel('MultiplyByItsOwn', 'webgpu');
+  });
+
   it('reshaped variables are followed', async () => {
     const variable = tf.variable(random([6], 1));
     const run = (x: tf.Tensor): tf.Tensor => tf.matMul(x as tf.Tensor2D, tf.reshape(variable, [2, 3]) as tf.Tensor2D);
