@@ -41,7 +41,7 @@ export interface WebGPUBackend extends KernelBackend {
     program: ProgramOfTfjs,
     output: TensorInfo,
     inputs: readonly TensorInfo[],
-    uniforms?: readonly UniformField[],
+    uniforms?: readonly UniformField[] | null,
   ): void;
   makeUniforms(this: object, fields: readonly UniformField[]): unknown;
 }
