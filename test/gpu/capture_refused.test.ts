@@ -174,6 +174,33 @@ describe('what cannot be repeated is refused, with the op', () => {
   ];
   for (const [what, run, message] of cases) it(what, async () => expect(await refusalOf(run)).toMatch(message));
 
+  it('pictures that are drawn; those of plain numbers are constants', async () => {
+    const pixels = {data: new Uint8Array(16).fill(3), width: 2, height: 2};
+    const read = ({x}: {x: tf.Tensor}): tf.Tensor => tf.add(x, tf.mean(tf.cast(tf.browser.fromPixels(pixels), 'float32'), -1));
+    const inputs = example();
+    const replay = await capture(read, inputs);
+    expect(replay.constants.length).toBe(1);
+    expect(Array.from(await replay.read(inputs))).toEqual([4, 5, 6, 7]);
+    replay.dispose();
+    // Not in Node.
+    if (typeof OffscreenCanvas === 'undefined') return;
+    const canvas = new OffscreenCanvas(2, 2);
+    canvas.getContext('2d')!.fillRect(0, 0, 2, 2);
+    const draw: Function = ({x}) => tf.add(x, tf.mean(tf.cast(tf.browser.fromPixels(canvas as never), 'float32'), -1));
+    await expectAsync(capture(draw, inputs)).toBeRejectedWithError(SplatError, /a picture|a write into memory/);
+  });
+
+  it('pipelines that compile in parallel', async () => {
+    tf.env().set('WEBGPU_ENGINE_COMPILE_ONLY', true);
+    try {
+      expect(await capture(({x}: {x: tf.Tensor}) => tf.square(x), example()).catch(String)).toMatch(
+        /a pipeline that still compiles/,
+      );
+    } finally {
+      tf.env().set('WEBGPU_ENGINE_COMPILE_ONLY', false);
+    }
+  });
+
   it('errors of the function itself pass', async () => {
     await expectAsync(
       refusalOf(() => {

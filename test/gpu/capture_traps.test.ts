@@ -93,6 +93,26 @@ describe('what others do between replays changes nothing', () => {
     expect((await after.data())[0]).toBeCloseTo(2 * (value! + (value! + 1) ** 2), 5);
   });
 
+  it('memory that is refused', async () => {
+    const weight = tf.add(random([3], 7), 0);
+    const run = (x: tf.Tensor): tf.Tensor => tf.mul(tf.add(x, tf.tensor1d([1, 2, 3])), weight);
+    (await capture(run, random([3], 1))).dispose();
+    host().flush();
+    const x = random([3], 1);
+    const before = [tf.memory().numTensors, backend().numDataIds(), backend().bufferManager.numBytesUsed];
+    const {device} = backend();
+    const {createBuffer} = device;
+    const create = spyOn(device, 'createBuffer').and.callFake((descriptor) => {
+      if (descriptor.label === 'capture' && descriptor.mappedAtCreation === true) throw new RangeError('no memory');
+      return createBuffer.call(device, descriptor);
+    });
+    await expectAsync(capture(run, x)).toBeRejectedWithError(RangeError, 'no memory');
+    expect(create).toHaveBeenCalled();
+    host().flush();
+    expect([tf.memory().numTensors, backend().numDataIds(), backend().bufferManager.numBytesUsed]).toEqual(before);
+    tf.dispose([x, weight]);
+  });
+
   it('two hundred refusals', async () => {
     const x = random([5], 1);
     const refused = (): Promise<unknown> => capture((y: tf.Tensor) => tf.mul(tf.add(y, 1), Math.random()), x).catch(() => null);
@@ -212,6 +232,20 @@ describe('weights', () => {
     expect(counts.slice(1)).toEqual(new Array<number[]>(9).fill(counts[1]!));
     replay.dispose();
     tf.dispose([x, variable]);
+  });
+
+  it('that a kernel finds by itself are followed', async () => {
+    const variable = tf.variable(random([3], 1));
+    const kernelFunc: tf.KernelFunc = ({inputs, backend}) =>
+      tf.getKernel('Multiply', 'webgpu').kernelFunc({inputs: {a: inputs['x']!, b: variable}, backend, attrs: {}});
+    tf.registerKernel({kernelName: 'MultiplyByItsOwn', backendName: 'webgpu', kernelFunc});
+    const run = (x: tf.Tensor): tf.Tensor => tf.engine().runKernel('MultiplyByItsOwn', {x});
+    const replay = await capture(run, random([3], 2));
+    variable.assign(random([3], 3));
+    await expectRight(replay, run, random([3], 4));
+    replay.dispose();
+    variable.dispose();
+    tf.unregisterKernel('MultiplyByItsOwn', 'webgpu');
   });
 
   it('reshaped variables are followed', async () => {

@@ -190,6 +190,17 @@ describe('a model that runs again', () => {
     });
   });
 
+  it('runs programs whose uniforms are said to be null', async () => {
+    await expectSame(async () => {
+      const found: number[][] = [];
+      for (let i = 0; i < 2; i++) {
+        found.push(await bits(tf.sparse.sparseSegmentMean(input(3, 4), [0, 1, 2], [0, 0, 1])));
+        found.push(await bits(tf.sparse.sparseSegmentSum(input(3, 4), [0, 2, 1], [0, 1, 1])));
+      }
+      return found;
+    });
+  });
+
   it('goes on after an error inside an op', async () => {
     await onBackend(true, async () => {
       const {run} = model(1);

@@ -28,7 +28,7 @@ export interface Command {
   readonly restores: readonly Restore[];
 }
 
-const USAGE = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+const usageOfStorage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 
 /** What is known of a value: when it is used, whether it is written, and by what op it is used first. */
 interface Life {
@@ -64,14 +64,20 @@ export class Assembly {
     const residents = sources.flatMap((source) => (source.kind === 'resident' ? [source.buffer] : []));
     this.#unpin = host.pin([...new Set(residents)]);
 
-    const lives = livesOf(steps);
-    const kept = new Set(outputs.flatMap(({source}) => (source.kind === 'value' ? [source.value] : [])));
-    for (const value of kept) if (!lives.has(value)) lives.set(value, {op: 'an output', first: 0, last: 0, isWritten: false});
-    this.constants = [...lives].flatMap(([{contents, bytes}, {op}]) => (contents === null ? [] : [{op, bytes}]));
-    const restores = this.#placeAll(lives, kept);
-    this.#uniforms = this.#pack(sources);
-    this.commands = steps.map((step, i) => ({step, group: this.#group(step), restores: restores.get(i) ?? []}));
-    this.bytes = [...this.#own, ...inputs.buffers].reduce((sum, {size}) => sum + size, 0);
+    try {
+      const lives = livesOf(steps);
+      const kept = new Set(outputs.flatMap(({source}) => (source.kind === 'value' ? [source.value] : [])));
+      for (const value of kept) if (!lives.has(value)) lives.set(value, {op: 'an output', first: 0, last: 0, isWritten: false});
+      this.constants = [...lives].flatMap(([{contents, bytes}, {op}]) => (contents === null ? [] : [{op, bytes}]));
+      const restores = this.#placeAll(lives, kept);
+      this.#uniforms = this.#pack(sources);
+      this.commands = steps.map((step, i) => ({step, group: this.#group(step), restores: restores.get(i) ?? []}));
+      this.bytes = [...this.#own, ...inputs.buffers].reduce((sum, {size}) => sum + size, 0);
+    } catch (error) {
+      // Memory that is mapped may be refused at once.
+      this.#release();
+      throw error;
+    }
   }
 
   /** Gives each value its buffer. Returns what has to be restored before which step. */
@@ -99,7 +105,12 @@ export class Assembly {
   }
 
   #buffer(size: number, contents: Float32Array | Int32Array | null = null): GPUBuffer {
-    const buffer = this.#host.device.createBuffer({label: 'capture', size, usage: USAGE(), mappedAtCreation: contents !== null});
+    const buffer = this.#host.device.createBuffer({
+      label: 'capture',
+      size,
+      usage: usageOfStorage(),
+      mappedAtCreation: contents !== null,
+    });
     this.#own.push(buffer);
     if (contents !== null) {
       new Uint8Array(buffer.getMappedRange()).set(new Uint8Array(contents.buffer, contents.byteOffset, contents.byteLength));
@@ -153,10 +164,15 @@ export class Assembly {
     for (const command of this.commands) if (command.step.bindings.some(isChanged)) command.group = this.#group(command.step);
   }
 
-  dispose(): void {
+  /** But for the inputs. */
+  #release(): void {
     for (const buffer of this.#own) buffer.destroy();
     this.#unpin();
     this.weights.dispose();
+  }
+
+  dispose(): void {
+    this.#release();
     this.#inputs.dispose();
   }
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {isPromise, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {Host} from '../host/backend.js';
-import {watched} from '../host/watch.js';
+import {isTimed, watched} from '../host/watch.js';
 import {Assembly} from './assembly.js';
 import {difference} from './comparison.js';
 import {InputSlots} from './inputs.js';
@@ -11,6 +11,7 @@ import {refusal} from './refusals.js';
 import {Replayer, type Replay} from './replay.js';
 import {called, put, tensorsIn, type Tensors} from './structure.js';
 
+/** Of `capture`. */
 export interface CaptureOptions {
   /**
    * What `run` returns: `'copy'` (the default), tensors of their own; `'alias'`, tensors in the memory of the capture, which the next
@@ -98,7 +99,7 @@ function checkHost(): Host {
   }
   host.throwIfLost();
   if (host.watcher !== null) host.watcher.refuse('captured');
-  if (host.inside(({activeTimers}) => activeTimers != null)) throw refusal('timed', 'around the capture');
+  if (isTimed(host)) throw refusal('timed', 'around the capture');
   if (host.compileOnly) throw refusal('unseen', 'around the capture');
   return host;
 }

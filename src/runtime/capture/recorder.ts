@@ -108,7 +108,12 @@ export class Recorder implements Watcher {
   #ofOutside(id: DataId): BoundSource & {kind: 'input' | 'weight'} {
     const input = this.#inputs.indexOf(id);
     if (input >= 0) return {kind: 'input', input};
-    this.#useOf(id);
+    const use = this.#useOf(id);
+    // No op was given it, as where a kernel finds a tensor by itself.
+    if (use.variables.size === 0 && !use.asTensor) {
+      for (const variable of Object.values(tf.engine().registeredVariables))
+        if (variable.dataId === id) use.variables.add(variable);
+    }
     return {kind: 'weight', id};
   }
 

@@ -97,7 +97,7 @@ export class Replayer {
     const host = this.#host;
     if (this.#isDisposed) refuse('replay', 'one that was disposed of', 'a living one', 'Capture again.');
     host.throwIfLost();
-    if (host.inside(({disposed}) => disposed === true))
+    if (this.#stored.areGone)
       refuse(
         'replay',
         'its backend removed',

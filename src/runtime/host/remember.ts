@@ -53,12 +53,12 @@ export function rememberPrograms(
 }
 
 /** All that the contents of a uniform derive from; see `recordAndSubmit` of the backend. */
-function uniformKey(...[program, output, inputs, uniforms = []]: Arguments): string {
+function uniformKey(...[program, output, inputs, uniforms]: Arguments): string {
   let key = '';
   for (const {shape} of inputs) key += `${shape.join()}|`;
   key += output.shape.join();
   if (program.size) key += `#${tf.util.sizeFromShape(program.outputShape)}/${program.outputComponent}`;
-  for (const {type, data} of uniforms) {
+  for (const {type, data} of uniforms ?? []) {
     key += `;${type}`;
     // Of −0, which is another number on the device, texts do not tell.
     for (const number of data) key += Object.is(number, -0) ? ',-0' : `,${number}`;

@@ -11,6 +11,11 @@ export class StoredTensors {
     this.#backend = host.inside((backend) => backend);
   }
 
+  /** Whether the backend was removed, and its buffers destroyed. */
+  get areGone(): boolean {
+    return this.#backend.disposed === true;
+  }
+
   /** What the backend has of a tensor; nothing where it is disposed of, or on another backend. */
   data(id: DataId): TensorData | undefined {
     const {tensorMap} = this.#backend;

@@ -3,7 +3,7 @@ import type {DataId, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 import type {AdapterWords} from './device.js';
 
 /**
- * The inside of tfjs-backend-webgpu, checked against 4.22.0, which `Host` alone uses, with `Pool` and `rememberPrograms`. Nothing imports the package, which is an optional
+ * The inside of tfjs-backend-webgpu, checked against 4.22.0, which this room alone uses. Nothing imports the package, which is an optional
  * peer: we recognise the backend by what it can do, so copies of the package and backends registered under other names work as well.
  */
 export interface WebGPUBackend extends KernelBackend {
@@ -41,7 +41,7 @@ export interface WebGPUBackend extends KernelBackend {
     program: ProgramOfTfjs,
     output: TensorInfo,
     inputs: readonly TensorInfo[],
-    uniforms?: readonly UniformField[],
+    uniforms?: readonly UniformField[] | null,
   ): void;
   makeUniforms(this: object, fields: readonly UniformField[]): unknown;
 }

@@ -30,6 +30,9 @@ export function watched<T>(host: Host, watcher: Watcher, run: () => T): T {
   }
 }
 
+/** Whether tf.time, tf.profile or the debug mode of TensorFlow.js time what runs. */
+export const isTimed = (host: Host): boolean => host.inside(({activeTimers}) => activeTimers != null);
+
 function watchOps(watcher: Watcher): () => void {
   const engine = tf.engine();
   return replace(
