@@ -95,7 +95,7 @@ export class DeviceStore implements KvStore {
     const bias = biasOf(scores, arrival, tokens);
     const {scale, numbers} = scores;
     const terms = {...scores.tensors, ...(bias && {bias: bias.tensor})};
-    const features = featuresOf(terms, {...numbers, scale});
+    const features = featuresOf(terms, numbers, scale);
     const places = this.#ownRows(arrival);
     const held = this.#held(arrival, places, bias?.base);
     const step = compileStep(lines, problem, this.#host.limits, {features, precision, held});
