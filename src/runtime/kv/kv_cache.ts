@@ -1,7 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {refuse} from '../../support/index.js';
-import {compressLines, isWide, mapRows, toSlots, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
+import {Recent, refuse} from '../../support/index.js';
+import {
+  compressLines,
+  isWide,
+  mapRows,
+  toSlots,
+  type Lines,
+  type LinesShape,
+  type Pattern,
+  type Reach,
+  type SlotLayout,
+} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
@@ -293,8 +303,8 @@ export class KvCache {
   #linesOf(length: number, count: number, heads: number, queryLength: number): Lines {
     // Later keys make no difference to a causal pattern, but tokens that it lists have to be among the keys.
     const keyLength = Math.max(length + count, this.#reach.leastLength);
-    const shape = {queryLength: count, keyLength, queryOffset: length, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
-    return mapRows(compressLines(this.pattern, shape), (rows) => toSlots(rows, this.#layout, queryLength));
+    const shape = {queryOffset: length, queryLength: count, keyLength, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
+    return slotLines({shape, queryLength, layout: this.#layout, pattern: this.pattern});
   }
 
   #count(counts: readonly number[]): void {
@@ -318,6 +328,26 @@ export class KvCache {
     this.#links = from.#links.of(sequences);
   }
 }
+
+/** What differs from step to step comes first. */
+interface SlotRows {
+  readonly shape: LinesShape;
+  readonly queryLength: number;
+  readonly layout: SlotLayout;
+  readonly pattern: Pattern;
+}
+
+/** Patterns that layers of a model alternate between, for a few lengths in a batch. */
+const MOST_ROWS = 8;
+const known = new Recent<SlotRows, Lines>(MOST_ROWS);
+
+/** Layers that share a pattern and have as many tokens have the same rows, which are one object then. */
+const slotLines = (rows: SlotRows): Lines =>
+  known.get(rows) ??
+  known.set(
+    rows,
+    mapRows(compressLines(rows.pattern, rows.shape), (acsr) => toSlots(acsr, rows.layout, rows.queryLength)),
+  );
 
 /** TensorFlow.js checks no limit of a device. */
 function checkMemory(sizes: StoreSizes): void {
