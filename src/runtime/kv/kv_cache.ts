@@ -1,17 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {Recent, refuse} from '../../support/index.js';
-import {
-  compressLines,
-  isWide,
-  mapRows,
-  toSlots,
-  type Lines,
-  type LinesShape,
-  type Pattern,
-  type Reach,
-  type SlotLayout,
-} from '../../pure.js';
+import {refuse} from '../../support/index.js';
+import {isWide, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
@@ -21,6 +11,7 @@ import {checkCache, checkCounts, checkSequences, type CacheSizes} from './kv_che
 import {checkBytes} from './kv_device_memory.js';
 import {DeviceStore} from './kv_device_store.js';
 import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
+import {slotLines} from './kv_rows.js';
 import {checkStep, cutStep, type CacheStep} from './kv_step.js';
 import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
 import {TapeLinks} from './kv_tape.js';
@@ -328,26 +319,6 @@ export class KvCache {
     this.#links = from.#links.of(sequences);
   }
 }
-
-/** What differs from step to step comes first. */
-interface SlotRows {
-  readonly shape: LinesShape;
-  readonly queryLength: number;
-  readonly layout: SlotLayout;
-  readonly pattern: Pattern;
-}
-
-/** Patterns that layers of a model alternate between, for a few lengths in a batch. */
-const MOST_ROWS = 8;
-const known = new Recent<SlotRows, Lines>(MOST_ROWS);
-
-/** Layers that share a pattern and have as many tokens have the same rows, which are one object then. */
-const slotLines = (rows: SlotRows): Lines =>
-  known.get(rows) ??
-  known.set(
-    rows,
-    mapRows(compressLines(rows.pattern, rows.shape), (acsr) => toSlots(acsr, rows.layout, rows.queryLength)),
-  );
 
 /** TensorFlow.js checks no limit of a device. */
 function checkMemory(sizes: StoreSizes): void {
