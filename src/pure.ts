@@ -11,6 +11,7 @@ export {
   toSlots,
   type Acsr,
   type Lines,
+  type LinesShape,
   type Reach,
   type SlotLayout,
 } from './acsr/index.js';
@@ -88,6 +89,7 @@ export {
   compileMaskTensor,
   compileRows,
   compileStep,
+  type StepOptions,
   complete,
   tuningOf,
   workBytes,

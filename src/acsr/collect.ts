@@ -87,22 +87,24 @@ export class Runs {
 const FEW_ROWS = 64;
 /** Words that are made ready after these, 64 MiB, of which memory takes what is written: 32 of 16,384 tokens squared were copied twice. */
 const MOST_READY = 2 ** 24;
+const NO_BITS = new Uint32Array(0);
 
 /** The rows that take more runs than a row may have. */
 export class Irregular {
   /** Keys in the rows that stayed bits. */
   nnz = 0;
   private readonly queries: number[] = [];
-  private readonly words: Uint32Array;
-  private bits = new Uint32Array(0);
-  private readonly row = new RunList();
+  /** Made for the first row that needs them, as most patterns have none. */
+  private room: {readonly words: Uint32Array; readonly row: RunList} | undefined;
+  private readonly wordsPerRow: number;
+  private bits: Uint32Array = NO_BITS;
   private recogniser: Recogniser | undefined;
 
   constructor(
     private readonly keyLength: number,
     private readonly queryLength: number,
   ) {
-    this.words = new Uint32Array(ceilDiv(keyLength, 32));
+    this.wordsPerRow = ceilDiv(keyLength, 32);
   }
 
   /** Rows that stayed bits. */
@@ -112,7 +114,7 @@ export class Irregular {
 
   /** The runs that a row turns out to have once it is worked out as bits, or none when it is kept as bits. */
   settle(query: number, position: number, rows: Rows): RunList {
-    const {words, row} = this;
+    const {words, row} = (this.room ??= {words: new Uint32Array(this.wordsPerRow), row: new RunList()});
     rows.bits(query, words);
     if (rows.looked !== true) {
       this.recogniser ??= new Recogniser(this.keyLength);
@@ -135,7 +137,7 @@ export class Irregular {
 
   finish(): Pick<Acsr, 'irregularRows' | 'bits'> {
     const {bits} = this;
-    const length = this.rows * this.words.length;
-    return {irregularRows: Int32Array.from(this.queries), bits: length === bits.length ? bits : bits.slice(0, length)};
+    const length = this.rows * this.wordsPerRow;
+    return {irregularRows: new Int32Array(this.queries), bits: length === bits.length ? bits : bits.slice(0, length)};
   }
 }

@@ -2,6 +2,8 @@ import type {RowTile} from './row_tiles.js';
 
 /** Of intervals held: 4 MiB. */
 const MOST_HELD = 2 ** 20;
+/** As few as a typed array has without memory of its own. */
+const FIRST_ROOM = 16;
 
 interface Held {
   readonly layers: number;
@@ -21,7 +23,8 @@ export class Repeats {
   private bucket: readonly number[] | null = null;
   private place = -1;
   private readonly tiles: (Held | undefined)[] = [];
-  private intervals = new Int32Array(1024);
+  /** Grows with what is held: a step of decoding holds a few. */
+  private intervals = new Int32Array(0);
   private length = 0;
 
   /**
@@ -72,7 +75,7 @@ export class Repeats {
     if (!fits) {
       this.length += size;
       if (this.length > this.intervals.length) {
-        const larger = new Int32Array(2 * this.length);
+        const larger = new Int32Array(Math.max(FIRST_ROOM, 2 * this.length));
         larger.set(this.intervals);
         this.intervals = larger;
       }

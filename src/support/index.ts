@@ -5,6 +5,7 @@ export {hash} from './hash.js';
 export {WordHash} from './word_hash.js';
 export {atOnce, inSteps, stepOf, type Sliced} from './slices.js';
 export {keyOf} from './key.js';
+export {isSame, Recent} from './recent.js';
 export {isList, plainNumber, readNumbers, type NumberBlock} from './numbers.js';
 export {rank4} from './rank4.js';
 export {awaitOr, isPromise, say} from './say.js';

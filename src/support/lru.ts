@@ -14,6 +14,8 @@ export class Lru<K, V> {
   /** Oldest first: a Map keeps insertion order, and `get` inserts again. */
   readonly #entries = new Map<K, V>();
   #weight = 0;
+  /** The key of the last entry, which needs no moving: the same one is asked for again and again. */
+  #newest: K | undefined;
 
   constructor(limits: LruLimits<V>) {
     this.#limits = limits;
@@ -30,15 +32,17 @@ export class Lru<K, V> {
 
   get(key: K): V | undefined {
     const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
+    if (value === undefined || key === this.#newest) return value;
     this.#entries.delete(key);
     this.#entries.set(key, value);
+    this.#newest = key;
     return value;
   }
 
   set(key: K, value: V): V {
     this.delete(key);
     this.#entries.set(key, value);
+    this.#newest = key;
     this.#weight += this.#weigh(value);
     for (const oldest of this.#entries.keys()) {
       if (oldest === key || (this.#entries.size <= this.#limits.entries && this.#weight <= (this.#limits.weight ?? Infinity)))
@@ -52,6 +56,7 @@ export class Lru<K, V> {
     const value = this.#entries.get(key);
     if (value === undefined) return;
     this.#entries.delete(key);
+    if (key === this.#newest) this.#newest = undefined;
     this.#weight -= this.#weigh(value);
     this.#limits.evicted?.(value);
   }

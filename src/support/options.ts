@@ -33,8 +33,7 @@ export function oneOf<Name extends string>(
   cure: string,
   expected = `one of ${names.join(', ')}`,
 ): Name {
-  const found = names.find((name) => name === given);
-  if (found !== undefined) return found;
+  for (const name of names) if (name === given) return name;
   const near = typeof given === 'string' ? nearestName(given, names) : undefined;
   return refuse(thing, say(given), expected, near === undefined ? cure : `Did you mean '${near}'?`);
 }
@@ -48,10 +47,11 @@ export function readOptions<T extends object>(given: T | null | undefined, names
     refuse(words.all, say(given), words.expected, words.cure);
   // It has no names to tell of.
   if (isPromise(given)) refuse(words.all, say(given), words.expected, awaitOr(given, words.cure));
-  const known = Object.keys(names);
   const read: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given)) {
-    if (!known.includes(name) && words.also?.includes(name) !== true) {
+  for (const name of Object.keys(given)) {
+    const value = (given as Record<string, unknown>)[name];
+    if (!Object.hasOwn(names, name) && words.also?.includes(name) !== true) {
+      const known = Object.keys(names);
       const namesake = Object.entries(words.elsewhere ?? {}).find(([, names]) => names.includes(name))?.[0];
       const near = namesake ?? nearestName(name, known);
       const cure =

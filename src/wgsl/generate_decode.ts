@@ -1,5 +1,5 @@
 import {mostKeys, operandBytes, scratchLayout, type Device, type Kinds, type Pass, type Work, type Formats} from '../plan/index.js';
-import {keyOf, Lru} from '../support/index.js';
+import {keyOf, Lru, Recent} from '../support/index.js';
 import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from './around/append.js';
 import {attendProgram} from './attend/attend.js';
 import {tailOf, type Tail} from './terms/fields.js';
@@ -40,7 +40,7 @@ export function generateStep(plan: Work, {features: asked, held}: DecodeOptions)
   const features = {...asked, ring: true};
   const [pass] = passes as [Pass];
   const tail = tailOf(plan, features, null);
-  const {one, over} = launcher(plan, {features}, {params: {rowKeys: mostKeys(plan)}});
+  const {one, over} = launcher(plan, {features, tail}, {params: {rowKeys: mostKeys(plan)}});
   const lines = [heads, batch] as const;
 
   const shape: AppendShape = {headDim, valueDim, formats, nativeHalves: device.float16, queries: formats.query !== 'float32'};
@@ -85,6 +85,7 @@ interface Programs {
 
 /** By device, then by what else the texts depend on: spelling out a kernel shape takes as long as planning the step. */
 const written = new WeakMap<Device, Lru<string, Programs>>();
+const named = new Recent<object, string>(8);
 
 function programsOf(plan: Work, shape: AppendShape, features: Features, kinds: Kinds): Programs {
   const {device, tile, formats} = plan;
@@ -92,7 +93,8 @@ function programsOf(plan: Work, shape: AppendShape, features: Features, kinds: K
   let programs = written.get(device);
   if (programs === undefined) written.set(device, (programs = new Lru({entries: 32})));
   const structure: Omit<Structure, 'device'> = {tile, formats, problem: {headDim, valueDim}};
-  const name = keyOf({...structure, shape, features, kinds});
+  const wanted = {structure, shape, features, kinds};
+  const name = named.get(wanted) ?? named.set(wanted, keyOf(wanted));
   return (
     programs.get(name) ??
     programs.set(name, {

@@ -1,5 +1,5 @@
 import {gpuOf, isRowWise, ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, tripMs, type Pass, type Work} from '../plan/index.js';
-import {fieldsOf, keptAtMost, pairsPerRow, tailOf} from './terms/fields.js';
+import {fieldsOf, keptAtMost, pairsPerRow, tailOf, type Tail} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {ITEMS_FIRST, packParams, type FixedParams} from './text/params.js';
@@ -47,12 +47,15 @@ const PAIRS: Readonly<Record<Range['of'], number>> = {
 
 export function launcher(
   plan: Work,
-  {features = PLAIN, maskShape}: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]},
+  {
+    features = PLAIN,
+    maskShape,
+    tail = tailOf(plan, features, maskShape ?? null),
+  }: {readonly features?: Features; readonly maskShape?: readonly [number, number, number, number]; readonly tail?: Tail},
   {params: changes, sections = plan.offsets, weights = plan.weights, layout, work = 1}: Own = {},
 ): Launcher {
   const {problem, device, offsets, tile} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, queryOffset} = problem;
-  const tail = tailOf(plan, features, maskShape ?? null);
   const {flags: flagBase} = scratchLayout(plan);
   const shared: FixedParams = {
     flags: 0,

@@ -86,7 +86,7 @@ export async function expectCase(given: OptionCase, what = JSON.stringify(given)
 }
 
 export const featuresOfCase = ({softcap, dropout}: OptionCase, {tensors}: Spelled): Features =>
-  featuresOf(tensors, {...(softcap !== null && {softcap}), dropout, scale: 1, seed: 0});
+  featuresOf(tensors, {...(softcap !== null && {softcap}), dropout, seed: 0}, 1);
 
 export function problemOfCase({
   keyHeads,

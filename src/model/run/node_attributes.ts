@@ -1,4 +1,4 @@
-import {refuse} from '../../support/index.js';
+import {Recent, refuse} from '../../support/index.js';
 import {apart, PARTS} from '../graph/letters.js';
 import type {Term} from '../read/normal_form.js';
 
@@ -42,8 +42,19 @@ const AXES = /^(\*[ld]{2}|[xyzabhmwgfld]{2,6})$/;
 const TERM_AXES = /^[xyzabhmwglk]{1,6}$/;
 const MOST_AXES = 8;
 
+type Attributes = Readonly<Record<string, unknown>>;
+
+/** Layers of a model have equal nodes, mostly, and each that runs brings a record of its own. */
+const MOST_NODES = 32;
+const known = new Recent<{readonly attrs: Attributes; readonly inputs: number}, NodeAttributes>(MOST_NODES);
+
 /** The attributes of a node. A model.json may hold anything: throws a `SplatError` unless they are such as a swap writes. */
-export function readAttributes(attrs: Readonly<Record<string, unknown>>, inputs: number): NodeAttributes {
+export function nodeAttributes(attrs: Attributes, inputs: number): NodeAttributes {
+  const node = {attrs, inputs};
+  return known.get(node) ?? known.set({attrs: {...attrs}, inputs}, readAttributes(attrs, inputs));
+}
+
+function readAttributes(attrs: Attributes, inputs: number): NodeAttributes {
   const text = (name: string): string => (typeof attrs[name] === 'string' ? attrs[name] : '');
   const number = (name: string): number => (typeof attrs[name] === 'number' ? attrs[name] : NaN);
   const axes = text('axes');

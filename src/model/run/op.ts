@@ -9,7 +9,7 @@ import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
 import {apart, isMerged, PARTS} from '../graph/letters.js';
 import {runDenseNode} from './dense_node.js';
 import {NORMS_AND_ACTIVATIONS} from './norm_nodes.js';
-import {readAttributes, wrong, type NodeAttributes, type TermKind} from './node_attributes.js';
+import {nodeAttributes, wrong, type NodeAttributes, type TermKind} from './node_attributes.js';
 
 /** A model has one pattern, or one per layer, a page a few models; beyond that, parsing again is cheap. */
 const MOST_PATTERNS = 64;
@@ -38,7 +38,7 @@ export function registerGraphOp(): void {
  * does not clean up after foreign ops, and in `executeAsync` every intermediate would stay, hence the tidy.
  */
 export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
-  const {reads, writes, terms: kinds, broadcast, ...options} = readAttributes(attrs, inputs.length);
+  const {reads, writes, terms: kinds, broadcast, ...options} = nodeAttributes(attrs, inputs.length);
   return tf.tidy(() => {
     const parts = {...seenParts(inputs, [...reads, ...kinds.map((kind) => kind.axes ?? '')]), ...options.parts};
     const known = (part: string): boolean => part in options.parts;

@@ -105,10 +105,11 @@ function run(call: Call, withAux: boolean): Tensor[] {
   registerKernelFor(tf.getBackend());
   const {query, key, value, mask, scoring, layout, problem} = call;
   const {tensors, numbers, scale} = scoring;
-  const inputs = Object.entries({query, key, value, ...tensors, ...(mask && {mask})}) as [InputRole, Tensor][];
+  const inputs: Partial<Record<InputRole, Tensor>> = {query, key, value, ...tensors};
+  if (mask !== undefined) inputs.mask = mask;
   const aux = withAux ? 'logSumExp' : isTapeOn() ? 'rowSums' : undefined;
   const attrs: SparseAttentionAttrs = {
-    roles: inputs.map(([role]) => role),
+    roles: Object.keys(inputs) as InputRole[],
     layout,
     queryOffset: problem.queryOffset,
     scale,
@@ -116,7 +117,7 @@ function run(call: Call, withAux: boolean): Tensor[] {
     ...(aux && {aux}),
     ...(isEmpty(problem) ? nothing(call) : host === null ? rowsOf(call) : {compiled: planOf(call, host, aux)}),
   };
-  const tensorsOf = inputs.map(([, tensor]) => tensor) as unknown as tf.NamedTensorMap;
+  const tensorsOf = Object.values(inputs) as unknown as tf.NamedTensorMap;
   const debug = debugLevel();
   if (debug > 0) showCall(debug, spelled(call), roomsOf(call, attrs));
   // On WebGPU each pass tells its own time.
@@ -152,7 +153,7 @@ function planOf(call: Call, host: Host, aux: SparseAttentionAttrs['aux']): Spars
   // A lost device says so before planning for it.
   host.throwIfLost();
   const {tensors, numbers, scale} = scoring;
-  const features = featuresOf(tensors, {...numbers, scale});
+  const features = featuresOf(tensors, numbers, scale);
   const options = {implementation, features, precision, ...(aux && {aux})};
   if (pattern !== undefined) return compiledPlan(pattern, problem, host.limits, options);
   return compiledMaskTensor(problem, host.limits, mask!.shape, options);

@@ -15,7 +15,7 @@ import {
   type Pattern,
   type Problem,
 } from '../../pure.js';
-import {hash, keyOf, Lru} from '../../support/index.js';
+import {hash, keyOf, Lru, Recent} from '../../support/index.js';
 import {keptInSlices} from '../host/in_slices.js';
 
 const MAX_PLANS = 64;
@@ -25,9 +25,20 @@ const MAX_BYTES = 2 ** 28;
 const plans = new Lru<string, Compiled>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfPlan});
 const lines = new Lru<string, Lines>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfLines});
 
-type PlanRequest = readonly [pattern: Pattern, problem: Problem, device: Device, options: CompileOptions];
+type PlanOf = readonly [problem: Problem, device: Device, options: CompileOptions];
+type PlanRequest = readonly [pattern: Pattern, ...of: PlanOf];
 
-const planKey = ([pattern, problem, device, options]: PlanRequest): string =>
+/** A model calls with one pattern in a few shapes. */
+const MOST_KEYS = 8;
+const keys = new WeakMap<Pattern, Recent<PlanOf, string>>();
+
+function planKey([pattern, ...of]: PlanRequest): string {
+  let known = keys.get(pattern);
+  if (known === undefined) keys.set(pattern, (known = new Recent(MOST_KEYS)));
+  return known.get(of) ?? known.set(of, spelled(pattern, ...of));
+}
+
+const spelled = (...[pattern, problem, device, options]: PlanRequest): string =>
   [patternKey(pattern), keyOf(problem), deviceKey(device), keyOf(options)].join('|');
 
 /** The compiled plan of a call, from the cache when an equal call was planned before. */

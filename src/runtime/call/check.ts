@@ -51,25 +51,29 @@ const LAYOUTS = ['bhld', 'blhd'] as const;
 
 /** Throws a `SplatError` that names the argument unless all of them make sense together. */
 export function checkCall(
-  query: Tensor | NumberArray,
-  key: Tensor | NumberArray,
-  value: Tensor | NumberArray,
+  givenQuery: Tensor | NumberArray,
+  givenKey: Tensor | NumberArray,
+  givenValue: Tensor | NumberArray,
   pattern: Pattern | Tensor,
   given: SparseAttentionOptions,
 ): Call {
   const options = readOptions(given, optionNames(), WORDS);
   const implementation = checkImplementation(options.implementation);
   const precision = checkPrecision(options.precision);
-  const tensors = {query: floats('query', query), key: floats('key', key), value: floats('value', value)};
+  const [query, key, value] = [floats('query', givenQuery), floats('key', givenKey), floats('value', givenValue)];
+  const tensors = {query, key, value};
   const rank = checkRank(tensors);
   const layout = checkLayout(options.layout);
   const problem = checkSizes(tensors, layout, options.queryOffset);
-  const scoring = {scale: checkScale(options.scale, problem.headDim), ...checkTerms(options, {rank, problem})};
-  const call = {problem, rank, layout, ...tensors, scoring, implementation, precision};
-  if (pattern instanceof Pattern) return {...call, pattern};
+  const {tensors: own, numbers} = checkTerms(options, {rank, problem});
+  const scoring = {scale: checkScale(options.scale, problem.headDim), tensors: own, numbers};
+  if (pattern instanceof Pattern) {
+    return {problem, rank, layout, query, key, value, pattern, scoring, implementation, precision};
+  }
   const mask = checkMask(pattern, implementation, problem);
   warnOfSquare(mask, problem);
-  return {...call, mask: alignToScores('mask', mask, rank, problem)};
+  const aligned = alignToScores('mask', mask, rank, problem);
+  return {problem, rank, layout, query, key, value, mask: aligned, scoring, implementation, precision};
 }
 
 const WORDS: OptionWords = {
@@ -113,21 +117,18 @@ function checkRank({query, key, value}: Inputs): 3 | 4 {
       'Reshape it; a leading dimension of 1 is free.',
     );
   }
-  for (const [name, tensor] of Object.entries({key, value})) {
-    if (tensor.rank !== rank) {
-      refuse(name, `shape ${shapeOf(tensor)}`, `rank ${rank} like query`, 'Give query, key and value the same rank, 3 or 4.');
-    }
-  }
+  if (key.rank !== rank) refuseRank('key', key, rank);
+  if (value.rank !== rank) refuseRank('value', value, rank);
   return rank;
 }
+
+const refuseRank = (name: string, tensor: Tensor, rank: number): never =>
+  refuse(name, `shape ${shapeOf(tensor)}`, `rank ${rank} like query`, 'Give query, key and value the same rank, 3 or 4.');
 
 function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: number | undefined): Problem {
   const [batch, heads, queryLength, headDim] = sizesOf(query.shape, layout);
   const [keyBatch, keyHeads, keyLength, keyDim] = sizesOf(key.shape, layout);
   const [valueBatch, valueHeads, valueLength, valueDim] = sizesOf(value.shape, layout);
-  const same = (name: string, found: number, expected: number, of: string, cure: string): void => {
-    if (found !== expected) refuse(name, String(found), `${expected}, as ${of}`, cure);
-  };
   const tile = 'Tile the smaller tensor: tf.tile.';
   same('batch of key', keyBatch, batch, 'query has', tile);
   same('batch of value', valueBatch, batch, 'query has', tile);
@@ -144,6 +145,10 @@ function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: nu
     refuse('option queryOffset', say(queryOffset), 'a whole number', 'It is the position of query 0 among the keys.');
   }
   return {batch, heads, keyHeads, packedHeads: 1, queryLength, keyLength, queryOffset: offset, headDim, valueDim};
+}
+
+function same(name: string, found: number, expected: number, of: string, cure: string): void {
+  if (found !== expected) refuse(name, String(found), `${expected}, as ${of}`, cure);
 }
 
 function checkMask(given: unknown, implementation: Call['implementation'], {batch, queryLength, keyLength}: Problem): Tensor {

@@ -142,7 +142,9 @@ const lazily = (gradients: object): Partial<Record<InputRole, () => Tensor>> =>
   Object.fromEntries(Object.entries(gradients as Record<string, Tensor>).map(([role, tensor]) => [role, () => tensor]));
 
 function byRole<T>(tensors: readonly T[], {roles}: SparseAttentionAttrs): Partial<Record<InputRole, T>> {
-  return Object.fromEntries(roles.map((role, i) => [role, tensors[i]!]));
+  const found: Partial<Record<InputRole, T>> = {};
+  for (let i = 0; i < roles.length; i++) found[roles[i]!] = tensors[i]!;
+  return found;
 }
 
 function refuseGradient(role: InputRole): never {

@@ -13,7 +13,7 @@ import {
 import {deviceText} from '../host/adapter_text.js';
 import {Host} from '../host/backend.js';
 import {defaultNumbers} from './check_scoring.js';
-import {CALL_TERMS, together} from '../terms/terms.js';
+import {broughtBy, CALL_TERMS} from '../terms/terms.js';
 import {launch, type CallNumbers, type CallTensors} from '../launch/launch.js';
 import {checkPrepare, type PrepareShape} from './prepare.js';
 import {waitFor} from '../host/wait.js';
@@ -162,9 +162,11 @@ interface TimedCall {
   readonly numbers: CallNumbers;
 }
 
+const NOTHING = {};
+
 function callFor(problem: Problem, features: Features): TimedCall {
   const {batch, heads, keyHeads, queryLength, keyLength, headDim, valueDim} = problem;
-  const {tensors, numbers} = together(CALL_TERMS.filter(({name}) => features[name]).map((term) => term.example(problem)));
+  const {tensors, numbers} = broughtBy(CALL_TERMS, (term) => (features[term.name] ? term.example(problem) : NOTHING));
   return {
     tensors: {
       query: tf.zeros([batch, heads, queryLength, headDim]),

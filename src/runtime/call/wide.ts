@@ -34,13 +34,13 @@ export function composeOnWebGPU<T extends object>(
     refuse('batch · heads of wide features', String(batch * keyHeads), `at most ${mostLines}, a grid of this device`, cure);
   }
   host.beginCall(plan.bytes);
-  const trim = (): void => host.endCall(NO_SIZES);
+  const trim = (): void => host.endCall(noSizes);
   const result = tf.tidy(() => compute({...inputs, ...roundedOf(host, compiled, inputs)}, lines, trim) as tf.TensorContainer) as T;
   trim();
   return result;
 }
 
-const NO_SIZES: ReadonlySet<number> = new Set();
+const noSizes = (): ReadonlySet<number> => new Set();
 
 const roundings = new WeakMap<Compiled, Lasting>();
 

@@ -315,7 +315,7 @@ export class Host {
   }
 
   /** After the dispatches of a call are encoded and its scratch is disposed of. `sizes` (bytes) are those of the buffers that it took. */
-  endCall(sizes: ReadonlySet<number>): void {
+  endCall(sizes: () => ReadonlySet<number>): void {
     this.#pool?.endCall(sizes);
   }
 }

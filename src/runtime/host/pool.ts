@@ -79,11 +79,11 @@ export class Pool {
   }
 
   /** After a call. What has the `sizes` (bytes) that the call itself took goes last: the next call of the same length wants it again. */
-  endCall(sizes: ReadonlySet<number>): void {
+  endCall(sizes: () => ReadonlySet<number>): void {
     if (!this.#isTooLarge) return;
     // Waiting commands may use buffers that are free already; after submit none does, and more are free.
     this.#queue.flush();
-    this.#trim(sizes);
+    this.#trim(sizes());
   }
 
   get #isTooLarge(): boolean {

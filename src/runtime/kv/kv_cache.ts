@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {compressLines, isWide, mapRows, toSlots, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
+import {isWide, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
@@ -11,6 +11,7 @@ import {checkCache, checkCounts, checkSequences, type CacheSizes} from './kv_che
 import {checkBytes} from './kv_device_memory.js';
 import {DeviceStore} from './kv_device_store.js';
 import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
+import {slotLines} from './kv_rows.js';
 import {checkStep, cutStep, type CacheStep} from './kv_step.js';
 import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
 import {TapeLinks} from './kv_tape.js';
@@ -293,8 +294,8 @@ export class KvCache {
   #linesOf(length: number, count: number, heads: number, queryLength: number): Lines {
     // Later keys make no difference to a causal pattern, but tokens that it lists have to be among the keys.
     const keyLength = Math.max(length + count, this.#reach.leastLength);
-    const shape = {queryLength: count, keyLength, queryOffset: length, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
-    return mapRows(compressLines(this.pattern, shape), (rows) => toSlots(rows, this.#layout, queryLength));
+    const shape = {queryOffset: length, queryLength: count, keyLength, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
+    return slotLines({shape, queryLength, layout: this.#layout, pattern: this.pattern});
   }
 
   #count(counts: readonly number[]): void {

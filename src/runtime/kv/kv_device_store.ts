@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor2D, Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
-import {refuse} from '../../support/index.js';
+import {Recent, refuse} from '../../support/index.js';
 import {
   compileStep,
   formatsOf,
@@ -10,6 +10,9 @@ import {
   type CallParams,
   type HeldSequence,
   type DecodeStep,
+  type Device,
+  type Problem,
+  type StepOptions,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {relativeRows} from './kv_bias.js';
@@ -96,10 +99,10 @@ export class DeviceStore implements KvStore {
     const bias = biasOf(scores, arrival, tokens);
     const {scale, numbers} = scores;
     const terms = {...scores.tensors, ...(bias && {bias: bias.tensor})};
-    const features = featuresOf(terms, {...numbers, scale});
+    const features = featuresOf(terms, numbers, scale);
     const places = this.#ownRows(arrival);
     const held = this.#held(arrival, places, bias?.base);
-    const step = compileStep(lines, problem, this.#host.limits, {features, precision, held});
+    const step = stepOfLayers({held, problem, lines, device: this.#host.limits, features, precision});
     const tensors = {query, newKey: key, newValue: value, ...terms};
     const call = {scale, ...numbers, ...(bias && {biasStrides: bias.strides})};
     const [output] = this.#run(step, tensors, {output: [batch, heads, tokens, valueDim]}, call);
@@ -164,6 +167,18 @@ export class DeviceStore implements KvStore {
     const held = step.memory.map((role, i) => [role, this.#memory.buffers[i]!] as const);
     return run(this.#host, stepwise(step, this, this.#tried), {tensors, shapes, held, call});
   }
+}
+
+type StepRequest = {readonly lines: readonly Lines[]; readonly problem: Problem; readonly device: Device} & StepOptions;
+
+/** Layers of a model alternate between a few patterns. */
+const MOST_STEPS = 4;
+const planned = new Recent<StepRequest, DecodeStep>(MOST_STEPS);
+
+/** Layers that share a pattern plan a step once. */
+function stepOfLayers(request: StepRequest): DecodeStep {
+  const {lines, problem, device, ...options} = request;
+  return planned.get(request) ?? planned.set(request, compileStep(lines, problem, device, options));
 }
 
 /** The bias of positions. A relative one is one by strides: a query later means an entry before, a key later an entry after. */

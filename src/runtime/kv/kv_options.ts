@@ -2,7 +2,7 @@ import type {Tensor} from '@tensorflow/tfjs-core';
 import type {NamesOf, OptionWords} from '../../support/index.js';
 import type {Layout, Precision} from '../../pure.js';
 import type {NumberArray} from '../given/number_array.js';
-import {cachedTerms, type CachedOptions} from '../terms/terms.js';
+import {cachedTerms, termNames, type CachedOptions} from '../terms/terms.js';
 
 /** The sizes of a `KvCache`, given once. */
 export interface KvCacheOptions {
@@ -65,11 +65,17 @@ const OWN_NAMES: NamesOf<Omit<KvAttendOptions, keyof CachedOptions>> = {
   layout: true,
 };
 
+let known: {readonly of: readonly string[]; readonly names: NamesOf<KvAttendOptions>} | null = null;
+
 /** Of `KvCache.attend`. */
-export const attendNames = (): NamesOf<KvAttendOptions> => ({
-  ...OWN_NAMES,
-  ...(Object.assign({}, ...cachedTerms().map(({options}) => options)) as NamesOf<CachedOptions>),
-});
+export function attendNames(): NamesOf<KvAttendOptions> {
+  const of = termNames();
+  if (known?.of !== of) {
+    const names = Object.assign({}, ...cachedTerms().map(({options}) => options)) as NamesOf<CachedOptions>;
+    known = {of, names: {...OWN_NAMES, ...names}};
+  }
+  return known.names;
+}
 export const CACHE_WORDS: OptionWords = {
   all: 'KvCache options',
   expected: 'an object such as {keyHeads: 8, headDim: 64}',

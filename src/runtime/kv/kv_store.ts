@@ -83,7 +83,7 @@ export class TensorStore implements KvStore {
     host?.beginCall(2 * this.bytes);
     this.write(key, value, arrival);
     const output = this.#attend(query, arrival, lines, scores);
-    host?.endCall(new Set());
+    host?.endCall(() => new Set());
     return output;
   }
 

@@ -1,7 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core';
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import type {BindingRole, Launch, Work, Tail, WorkBytes} from '../../pure.js';
+import type {BindingRole, Launch, Program, Work, Tail, WorkBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 
 /** What can run: launches with their buffers, of a forward or a backward pass or a step of decoding. */
@@ -20,33 +19,73 @@ export function checkBuffersFit(
   tensors: Partial<Record<BindingRole, TensorInfo>>,
   shapes: Partial<Record<BindingRole, readonly number[]>>,
 ): void {
-  const {limits} = host.device;
-  const atMost = (thing: string, found: number, limit: keyof GPUSupportedLimits, cure: string): void => {
-    const most = limits[limit] as number;
-    if (found > most) refuse(thing, String(found), `at most ${most} (${limit} of this device)`, cure);
+  const limits = limitsOf(host.device);
+  const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const {pairs, maskPairs = 0} = tail;
+  const refuseIfMore = (role: string, bytes: number): void => {
+    if (bytes > most) refuseBytes(limits, role, bytes, maskPairs);
   };
-  const bytes = new Map<string, number>(Object.entries(tensors).map(([role, tensor]) => [role, bytesOf(tensor.shape)]));
-  for (const [role, size] of Object.entries(workBytes)) bytes.set(role, size);
-  for (const [role, shape] of Object.entries(shapes)) bytes.set(role, bytesOf(shape));
-  bytes.set('schedule', 8 * tail.pairs);
-  const split = 'Split the batch, the heads or the queries over several calls.';
-  const {maskPairs = 0} = tail;
-  for (const [role, size] of bytes) {
-    const packed = role === 'schedule' && maskPairs > 0;
-    const thing = packed ? `bytes of schedule, ${8 * maskPairs} of them bits of mask` : `bytes of ${role}`;
-    const cure = packed || role === 'mask' ? `${split} ${SMALLER_MASK}` : split;
-    for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) atMost(thing, size, limit, cure);
-  }
+  for (const [role, tensor] of Object.entries(tensors)) refuseIfMore(role, bytesOf(tensor.shape));
+  for (const [role, size] of Object.entries(workBytes)) refuseIfMore(role, size);
+  for (const [role, shape] of Object.entries(shapes)) refuseIfMore(role, bytesOf(shape));
+  refuseIfMore('schedule', 8 * pairs);
   for (const {program, grid} of launches) {
     host.pipelines.throwIfBroken(program);
-    const cure = 'Please report this plan: it was made for a larger device.';
-    const storage = program.bindings.filter((role) => role !== 'params').length;
-    atMost(`storage buffers of ${program.name}`, storage, 'maxStorageBuffersPerShaderStage', cure);
-    atMost(`workgroup bytes of ${program.name}`, program.workgroupBytes, 'maxComputeWorkgroupStorageSize', cure);
-    atMost(`invocations of ${program.name}`, program.invocations, 'maxComputeInvocationsPerWorkgroup', cure);
-    atMost(`workgroups of ${program.name}`, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', split);
+    const {bindings, workgroupBytes, invocations} = program;
+    const storage = bindings.includes('params') ? bindings.length - 1 : bindings.length;
+    atMost(limits, 'storage buffers', program, storage, 'maxStorageBuffersPerShaderStage');
+    atMost(limits, 'workgroup bytes', program, workgroupBytes, 'maxComputeWorkgroupStorageSize');
+    atMost(limits, 'invocations', program, invocations, 'maxComputeInvocationsPerWorkgroup');
+    atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', SPLIT);
   }
 }
+
+const LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+type Limit = (typeof LIMITS)[number];
+type Limits = Readonly<Record<Limit, number>>;
+
+/** Each read of a device's own goes through its binding to native code. */
+const known = new WeakMap<GPUDevice, Limits>();
+
+function limitsOf(device: GPUDevice): Limits {
+  let limits = known.get(device);
+  if (limits === undefined) {
+    limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])) as Record<Limit, number>;
+    known.set(device, limits);
+  }
+  return limits;
+}
+
+const SPLIT = 'Split the batch, the heads or the queries over several calls.';
+
+// What a message says is put together only when there is one: every call passes through.
+function atMost(limits: Limits, what: string, {name}: Program, found: number, limit: Limit, cure?: string): void {
+  if (found <= limits[limit]) return;
+  refuse(
+    `${what} of ${name}`,
+    String(found),
+    expected(limits, limit),
+    cure ?? 'Please report this plan: it was made for a larger device.',
+  );
+}
+
+function refuseBytes(limits: Limits, role: string, bytes: number, maskPairs: number): void {
+  const packed = role === 'schedule' && maskPairs > 0;
+  const thing = packed ? `bytes of schedule, ${8 * maskPairs} of them bits of mask` : `bytes of ${role}`;
+  const cure = packed || role === 'mask' ? `${SPLIT} ${SMALLER_MASK}` : SPLIT;
+  for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
+    if (bytes > limits[limit]) refuse(thing, String(bytes), expected(limits, limit), cure);
+  }
+}
+
+const expected = (limits: Limits, limit: Limit): string => `at most ${limits[limit]} (${limit} of this device)`;
 
 /** A boolean takes 4 bytes, and packed a bit for each key. */
 const SMALLER_MASK = 'Or give the mask 1 on axes along which it repeats, or a pattern in its place.';
@@ -55,13 +94,23 @@ const SMALLER_MASK = 'Or give the mask 1 on axes along which it repeats, or a pa
 export function bytesToAllocate(
   host: Host,
   given: Partial<Record<BindingRole, TensorInfo>>,
-  outputs: readonly (readonly number[])[],
+  outputs: Partial<Record<BindingRole, readonly number[]>>,
 ): number {
+  let bytes = 0;
+  for (const shape of Object.values(outputs)) bytes += bytesOf(shape);
   // By dataId: self-attention may pass one tensor three times.
-  const distinct = new Map(Object.values(given).map((tensor) => [tensor.dataId, tensor]));
-  const uploads = [...distinct.values()].filter((tensor) => !host.isOnDevice(tensor)).map(({shape}) => bytesOf(shape));
-  return [...outputs.map(bytesOf), ...uploads].reduce((sum, bytes) => sum + bytes, 0);
+  let uploads: Set<object> | undefined;
+  for (const tensor of Object.values(given)) {
+    if (host.isOnDevice(tensor) || uploads?.has(tensor.dataId)) continue;
+    (uploads ??= new Set()).add(tensor.dataId);
+    bytes += bytesOf(tensor.shape);
+  }
+  return bytes;
 }
 
 /** Every element of a tensor takes 4 bytes on the device, booleans as well. */
-export const bytesOf = (shape: readonly number[]): number => 4 * tf.util.sizeFromShape([...shape]);
+export function bytesOf(shape: readonly number[]): number {
+  let bytes = 4;
+  for (const size of shape) bytes *= size;
+  return bytes;
+}

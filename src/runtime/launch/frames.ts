@@ -1,14 +1,23 @@
-import {PARAMS_BYTES, type DecodeStep} from '../../pure.js';
+import {isSame} from '../../support/index.js';
+import {PARAMS_BYTES, type CallParams, type DecodeStep, type Launch} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import {dispatchOf, type LaunchSource} from './run.js';
 
-/** The small buffers of one step, written anew each time they are used. */
+/** The small buffers of one step, which layers that share it share. */
 interface Frame {
   schedule: GPUBuffer;
   /** UNIFORM_STEP bytes a launch. */
   uniforms: GPUBuffer;
   /** The batch of commands that reads them, until it is submitted. */
   waiting: object | null;
+  /** What was written into them. */
+  holds: Written | null;
+}
+
+interface Written {
+  readonly step: DecodeStep;
+  readonly launches: readonly Launch[];
+  readonly call: CallParams;
 }
 
 const MAX_FRAMES = 16;
@@ -22,13 +31,8 @@ export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): L
   runnable: step,
   owner,
   begin(host, launches, call) {
-    const {words, tail} = step;
     const frames = Frames.of(host);
-    const frame = frames.next(8 * tail.pairs, UNIFORM_STEP * launches.length);
-    const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);
-    launches.forEach(({params}, i) => uniforms.set(new Uint8Array(params(call)), UNIFORM_STEP * i));
-    host.device.queue.writeBuffer(frame.schedule, 0, words);
-    host.device.queue.writeBuffer(frame.uniforms, 0, uniforms);
+    const frame = frames.with({step, launches, call});
     return {
       schedule: frame.schedule,
       dispatches: (bindings) =>
@@ -66,17 +70,33 @@ class Frames {
     this.#host = host;
   }
 
+  /** A frame that holds a step: one in which another layer wrote it, else the next. What launches gather behind it, those of each layer gather anew. */
+  with(wanted: Written): Frame {
+    for (const frame of this.#frames) if (frame.holds !== null && isHeld(frame.holds, wanted)) return frame;
+    const {step, launches, call} = wanted;
+    const frame = this.#next(8 * step.tail.pairs, UNIFORM_STEP * launches.length);
+    const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);
+    launches.forEach(({params}, i) => uniforms.set(new Uint8Array(params(call)), UNIFORM_STEP * i));
+    const {queue} = this.#host.device;
+    queue.writeBuffer(frame.schedule, 0, step.words);
+    queue.writeBuffer(frame.uniforms, 0, uniforms);
+    frame.holds = wanted;
+    return frame;
+  }
+
   /** A frame that nothing reads, with room for so many bytes of a schedule and of uniforms. */
-  next(scheduleBytes: number, uniformBytes: number): Frame {
+  #next(scheduleBytes: number, uniformBytes: number): Frame {
     const host = this.#host;
     const turn = this.#turn++ % MAX_FRAMES;
     const frame = (this.#frames[turn] ??= {
       schedule: this.#buffer('schedule', FIRST_BYTES, GPUBufferUsage.STORAGE),
       uniforms: this.#buffer('params', UNIFORM_STEP * FIRST_LAUNCHES, GPUBufferUsage.UNIFORM),
       waiting: null,
+      holds: null,
     });
     if (frame.waiting !== null && frame.waiting === host.waiting) host.flush();
     frame.waiting = null;
+    frame.holds = null;
     if (frame.schedule.size < scheduleBytes) {
       host.destroy([frame.schedule]);
       frame.schedule = this.#buffer('schedule', 2 ** Math.ceil(Math.log2(scheduleBytes)), GPUBufferUsage.STORAGE);
@@ -97,3 +117,6 @@ class Frames {
     return this.#host.device.createBuffer({label: `SparseAttention.${label}`, size, usage: usage | GPUBufferUsage.COPY_DST});
   }
 }
+
+const isHeld = (held: Written, {step, launches, call}: Written): boolean =>
+  held.step === step && held.launches === launches && isSame(held.call, call);

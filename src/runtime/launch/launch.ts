@@ -24,11 +24,9 @@ export type CallNumbers = Pick<CallParams, 'scale' | 'layout'> &
 export function launch(host: Host, compiled: Compiled, tensors: CallTensors, numbers: CallNumbers): TensorInfo[] {
   const {batch, heads, queryLength, valueDim} = compiled.plan.problem;
   const {aux} = numbers;
-  const shapes: Partial<Record<BindingRole, number[]>> = {
-    output: [...tensors.query.shape.slice(0, -1), valueDim],
-    ...(aux && {rowSums: [batch, heads, queryLength, 2]}),
-    ...(aux === 'logSumExp' && {logSumExp: [batch, heads, queryLength]}),
-  };
+  const shapes: Partial<Record<BindingRole, number[]>> = {output: [...tensors.query.shape.slice(0, -1), valueDim]};
+  if (aux !== undefined) shapes.rowSums = [batch, heads, queryLength, 2];
+  if (aux === 'logSumExp') shapes.logSumExp = [batch, heads, queryLength];
   return run(host, resident(compiled), {tensors, shapes, call: callParams(tensors, numbers)});
 }
 

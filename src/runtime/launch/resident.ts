@@ -1,3 +1,4 @@
+import {Recent} from '../../support/index.js';
 import type {CallParams, Compiled, Launch, Work} from '../../pure.js';
 import type {Host, Resident} from '../host/backend.js';
 import type {Uniform} from '../host/memory.js';
@@ -11,8 +12,16 @@ export type Lasting = Pick<Compiled, 'launches' | 'tail' | 'workBytes'> & {reado
 /** Of launches that read none. */
 const NO_SCHEDULE = new Int32Array(0);
 
+const sources = new WeakMap<Runnable, LaunchSource>();
+
 /** Its schedule is uploaded once; what a call adds is remembered by its contents. */
-export const resident = (runnable: Runnable): LaunchSource => ({
+export function resident(runnable: Runnable): LaunchSource {
+  let source = sources.get(runnable);
+  if (source === undefined) sources.set(runnable, (source = sourceOf(runnable)));
+  return source;
+}
+
+const sourceOf = (runnable: Runnable): LaunchSource => ({
   runnable,
   owner: runnable,
   begin(host, launches, call) {
@@ -21,10 +30,7 @@ export const resident = (runnable: Runnable): LaunchSource => ({
     return {
       schedule,
       dispatches: (bindings) =>
-        launches.map((launch, i) => {
-          const uniform = uniforms[i]!;
-          return {...dispatchOf(host, launch, {buffer: uniform.buffer}, bindings), uniform};
-        }),
+        launches.map((launch, i) => dispatchOf(host, launch, {buffer: uniforms[i]!.buffer}, bindings, uniforms[i])),
     };
   },
   tried(host) {
@@ -51,8 +57,22 @@ function residentOf(host: Host, runnable: Runnable): Resident {
   });
 }
 
+/** A plan runs with one scale and layout, mostly; with dropout each call has a seed of its own. */
+const MOST_CALLS = 8;
+const contents = new WeakMap<readonly Launch[], Recent<CallParams, readonly string[]>>();
+
+/** What `params` of each launch makes of a call, as a text. */
+function contentsOf(launches: readonly Launch[], call: CallParams): readonly string[] {
+  let known = contents.get(launches);
+  if (known === undefined) contents.set(launches, (known = new Recent(MOST_CALLS)));
+  return (
+    known.get(call) ??
+    known.set(
+      call,
+      launches.map(({params}) => `own ${String.fromCharCode(...new Uint16Array(params(call)))}`),
+    )
+  );
+}
+
 const uniformsOf = (host: Host, launches: readonly Launch[], call: CallParams): readonly Uniform[] =>
-  launches.map(({params}) => {
-    const bytes = params(call);
-    return host.memory.uniform(`own ${String.fromCharCode(...new Uint16Array(bytes))}`, () => bytes);
-  });
+  contentsOf(launches, call).map((key, i) => host.memory.uniform(key, () => launches[i]!.params(call)));

@@ -3,9 +3,10 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import type {Dispatch} from '../host/dispatch.js';
+import type {Uniform} from '../host/memory.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/flags.js';
-import {integerRoles} from '../terms/terms.js';
+import {isIntegerRole} from '../terms/terms.js';
 import {bytesOf, bytesToAllocate, checkBuffersFit, type Runnable} from './fits.js';
 import {namesOf, scoped} from './scoped.js';
 import {cutFor, encodeInTurns} from './turns.js';
@@ -54,9 +55,10 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   const {given, temporary} = asStored(host, tensors);
   const launches = cutFor(host, runnable.launches);
   const small = source.begin(host, launches, call);
-  host.beginCall(bytesToAllocate(host, given, Object.values(shapes)));
-  const made = Object.entries(shapes).map(([role, shape]) => [role, host.makeTensor(shape, 'float32')] as const);
-  const used: Partial<Record<BindingRole, TensorInfo>> = {...given, ...Object.fromEntries(made)};
+  host.beginCall(bytesToAllocate(host, given, shapes));
+  const used: Partial<Record<BindingRole, TensorInfo>> = {...given};
+  const made: TensorInfo[] = [];
+  for (const role of Object.keys(shapes) as BindingRole[]) made.push((used[role] = host.makeTensor(shapes[role]!, 'float32')));
   const bindings = bind(host, runnable.workBytes, small.schedule, used);
   for (const [role, buffer] of held) bindings.set(role, {buffer, size: buffer.size});
 
@@ -74,8 +76,8 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   told?.();
 
   for (const tensor of temporary) tensor.dispose();
-  host.endCall(new Set(touched.map(({shape}) => bytesOf(shape))));
-  return made.map(([, tensor]) => tensor);
+  host.endCall(() => new Set(touched.map(({shape}) => bytesOf(shape))));
+  return made;
 }
 
 function bind(
@@ -85,17 +87,25 @@ function bind(
   tensors: Partial<Record<BindingRole, TensorInfo>>,
 ): Map<BindingRole, Binding> {
   const bindings = new Map<BindingRole, Binding>([['schedule', {buffer: schedule, size: schedule.size}]]);
-  for (const [role, size] of Object.entries(workBytes) as [BindingRole, number][]) {
+  for (const role of Object.keys(workBytes) as BindingRole[]) {
+    const size = workBytes[role]!;
     bindings.set(role, {buffer: host.workBuffer(role, size), size});
   }
-  for (const [role, tensor] of Object.entries(tensors)) {
+  for (const role of Object.keys(tensors) as BindingRole[]) {
+    const tensor = tensors[role]!;
     // A buffer that a user lent to tfjs may be longer than its tensor.
-    bindings.set(role as BindingRole, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
+    bindings.set(role, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
   }
   return bindings;
 }
 
-export function dispatchOf(host: Host, {program, grid, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): Dispatch {
+export function dispatchOf(
+  host: Host,
+  {program, grid, instead}: Launch,
+  params: GPUBufferBinding,
+  bindings: Bindings,
+  uniform?: Uniform,
+): Dispatch {
   const {pipeline, layout, writes} = host.pipelines.get(program);
   const bound = program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
   const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
@@ -105,7 +115,7 @@ export function dispatchOf(host: Host, {program, grid, instead}: Launch, params:
       entries: bound.map((resource, binding) => ({binding, resource})),
     }),
   );
-  return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes};
+  return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes, ...(uniform && {uniform})};
 }
 
 function compileAhead(host: Host, program: Program): void {
@@ -118,12 +128,11 @@ function asStored(
   host: Host,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
 ): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {
-  const temporary: tf.Tensor[] = [];
-  const integers: readonly string[] = ['mask', ...integerRoles()];
-  const entries = Object.entries(tensors).map(([role, tensor]) => {
-    if (integers.includes(role) || host.storedDtype(tensor) === 'float32') return [role, tensor];
-    temporary.push(tf.mul(tensor as tf.Tensor, 1));
-    return [role, temporary.at(-1)!];
-  });
-  return {given: Object.fromEntries(entries) as Partial<Record<BindingRole, TensorInfo>>, temporary};
+  const wrong = (Object.keys(tensors) as BindingRole[]).filter((role) => !isStored(host, role, tensors[role]!));
+  if (wrong.length === 0) return {given: tensors, temporary: []};
+  const temporary = wrong.map((role) => tf.mul(tensors[role] as tf.Tensor, 1));
+  return {given: {...tensors, ...Object.fromEntries(wrong.map((role, i) => [role, temporary[i]!]))}, temporary};
 }
+
+const isStored = (host: Host, role: BindingRole, tensor: TensorInfo): boolean =>
+  host.storedDtype(tensor) === 'float32' || role === 'mask' || isIntegerRole(role);

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
-import {keyOf, Lru} from '../../support/index.js';
-import type {BindingRole, OpLaunches} from '../../pure.js';
+import {keyOf, Lru, Recent} from '../../support/index.js';
+import type {BindingRole, CallParams, OpLaunches} from '../../pure.js';
 import {BACKENDS} from '../call/register.js';
 import {isTapeOn} from '../call/tape.js';
 import {Host} from '../host/backend.js';
@@ -50,19 +50,24 @@ const gradientRole = (role: BindingRole): BindingRole => `d${role[0]!.toUpperCas
 /** A model has one norm, gradient and activation for each width and number of rows; making launches again is cheap. */
 const MOST_LAUNCHES = 256;
 const known = new Lru<string, OpLaunches>({entries: MOST_LAUNCHES});
+/** A model alternates between a few. */
+const MOST_KEYS = 8;
+const keys = new Recent<{readonly name: string; readonly key: object}, string>(MOST_KEYS);
+const CALL: CallParams = {scale: 1};
 
 function launched(host: Host, name: string, {key, generate, shapes}: OpRun, inputs: Inputs<TensorInfo>): TensorInfo[] {
-  const text = `${name} ${keyOf(key)}`;
+  const asked = {name, key};
+  const text = keys.get(asked) ?? keys.set(asked, keyOf(asked));
   const launches = known.get(text) ?? known.set(text, generate());
-  return run(host, resident(launches), {
-    tensors: inputs,
-    shapes: Object.fromEntries(Object.entries(shapes).map(([role, shape]) => [role, [...shape]])),
-    call: {scale: 1},
-  });
+  const made: Partial<Record<BindingRole, number[]>> = {};
+  for (const role of Object.keys(shapes) as BindingRole[]) made[role] = [...shapes[role]!];
+  return run(host, resident(launches), {tensors: inputs, shapes: made, call: CALL});
 }
 
 function named<T>(roles: readonly BindingRole[], tensors: readonly T[]): Inputs<T> {
-  return Object.fromEntries(roles.map((role, i) => [role, tensors[i]!]));
+  const found: Partial<Record<BindingRole, T>> = {};
+  for (let i = 0; i < roles.length; i++) found[roles[i]!] = tensors[i]!;
+  return found;
 }
 
 type Kernel = (params: {inputs: tf.NamedTensorInfoMap; backend: unknown; attrs?: tf.NamedAttrMap}) => TensorInfo[];

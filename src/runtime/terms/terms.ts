@@ -56,19 +56,20 @@ interface Checked {
 
 /** What the terms of a call bring. */
 export const checkTerms = (options: Given<TermOptions>, call: Checked): Required<Brought> =>
-  together(CALL_TERMS.map((term) => term.check(options, call)));
+  broughtBy(CALL_TERMS, (term) => term.check(options, call));
 
 /** Those that a cache takes as calls do. */
 export const cachedTerms = (): CallTerm[] => CALL_TERMS.filter(({cached}) => cached !== undefined);
 
 /** What these bring of a step. */
 export const checkCached = (options: Given<CachedOptions>, call: Checked): Required<Brought> =>
-  together(cachedTerms().map((term) => term.check(options, call)));
+  broughtBy(cachedTerms(), (term) => term.check(options, call));
 
 // Loops here and below: every call of sparseAttention passes through, and chains of array methods take five times as long.
-export function together(brought: readonly Brought[]): Required<Brought> {
+export function broughtBy(terms: readonly CallTerm[], of: (term: CallTerm) => Brought): Required<Brought> {
   const all = {tensors: {}, numbers: {}};
-  for (const {tensors, numbers} of brought) {
+  for (const term of terms) {
+    const {tensors, numbers} = of(term);
     if (tensors) Object.assign(all.tensors, tensors);
     if (numbers) Object.assign(all.numbers, numbers);
   }
@@ -87,8 +88,11 @@ export const termsBrought = (tensors: Roles, numbers: TermNumbers): CallTerm[] =
   CALL_TERMS.filter((term) => isOn(term, tensors, numbers));
 
 /** What the text of kernels depends on. */
-export function featuresOf(tensors: Roles, numbers: TermNumbers & {readonly scale: number}): Features {
-  const features: {-readonly [name in keyof Features]: Features[name]} = {...PLAIN, farScale: isFarScale(numbers)};
+export function featuresOf(tensors: Roles, numbers: TermNumbers, scale: number): Features {
+  const features: {-readonly [name in keyof Features]: Features[name]} = {
+    ...PLAIN,
+    farScale: isFarScale({scale, softcap: numbers.softcap}),
+  };
   for (const term of CALL_TERMS) if (isOn(term, tensors, numbers)) features[term.name] = true;
   return features;
 }
@@ -97,14 +101,17 @@ export function featuresOf(tensors: Roles, numbers: TermNumbers & {readonly scal
 export function termParams(tensors: {readonly [role in TermRole]?: Pick<TensorInfo, 'shape'>}, numbers: TermNumbers): TermNumbers {
   const params: Record<string, unknown> = {};
   for (const term of CALL_TERMS) {
-    for (const name of term.numbers ?? []) if (numbers[name] !== undefined) params[name] = numbers[name];
+    if (term.numbers) for (const name of term.numbers) if (numbers[name] !== undefined) params[name] = numbers[name];
     if (term.params && isOn(term, tensors, numbers)) Object.assign(params, term.params(tensors));
   }
   return params;
 }
 
-/** Roles of terms whose tensors hold int32. */
-export const integerRoles = (): TermRole[] => CALL_TERMS.flatMap(({roles, integers}) => (integers ? roles : []));
+/** Whether the tensor of a role is of a term and holds int32. */
+export function isIntegerRole(role: string): boolean {
+  for (const {roles, integers} of CALL_TERMS) if (integers === true && (roles as readonly string[]).includes(role)) return true;
+  return false;
+}
 
 /** What rows have seen before their first key, a score in words of calls, broadcastable to [batch, heads, rows, 1]; null for nothing. */
 export function seenOf(call: Omit<Part, 'unit' | 'chunk'>): Tensor | null {

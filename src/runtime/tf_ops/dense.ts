@@ -136,7 +136,7 @@ export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Ch
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const terms = termsBrought(inputs, options);
   const short = tf.backend().floatPrecision() === 16;
-  const unit = hasFarScores(featuresOf(inputs, options)) && !short ? FAR_UNIT : 1;
+  const unit = hasFarScores(featuresOf(inputs, options, options.scale)) && !short ? FAR_UNIT : 1;
   const part: Part = {inputs, options, chunk, unit};
 
   const {attends, seen} = whoAttends(part, terms);
