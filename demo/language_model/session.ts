@@ -3,7 +3,7 @@ import {KvCache} from '../../src/index.js';
 import {patternsOf, type ModelConfig} from './config.js';
 import {DenseCache} from './dense_cache.js';
 import type {ByteModel} from './load.js';
-import {features, logits, type Attend} from './network.js';
+import {features, logits, PROJECTIONS, type Attend} from './network.js';
 import {sample, type Sampling} from './sample.js';
 
 /** A text that is being written. */
@@ -39,10 +39,7 @@ export function startSession(model: ByteModel, mode: Mode, maxLength: number): S
     throw new Error("A dense session attends to every byte so far; give it the model that was trained with 'causal'.");
   }
   const caches = mode === 'dense' ? denseCaches(config) : sparseCaches(config, maxLength);
-  const attend: Attend = (layer, query, key, value) => {
-    const heads = [query, key, value].map((x) => splitHeads(x, config)) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
-    return mergeHeads(caches[layer]!.attend(...heads));
-  };
+  const attend: Attend = (layer, projected) => mergeHeads(caches[layer]!.attend(...splitHeads(projected, config)));
   let length = 0;
   /** The logits of the byte to come, [1, 256]. */
   let ahead: tf.Tensor2D | undefined;
@@ -102,13 +99,18 @@ function denseCaches({layers}: ModelConfig): Cache[] {
   return layers.map(({alibiSlopes}) => new DenseCache(alibiSlopes));
 }
 
-/** [tokens, width] to [1, heads, tokens, headDim]. */
-function splitHeads(x: tf.Tensor2D, {heads, width}: ModelConfig): tf.Tensor4D {
-  const tokens = x.shape[0];
-  const split = [1, tokens, heads, width / heads] as [number, number, number, number];
+/** [tokens, 3 · width] to query, key and value [1, heads, tokens, headDim]: all three change places at once, and are parted then. */
+function splitHeads(projected: tf.Tensor2D, {heads, width}: ModelConfig): [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D] {
+  const tokens = projected.shape[0];
+  const headDim = width / heads;
+  const parts = PROJECTIONS.length;
   // One token lies in memory as its heads do.
-  if (tokens === 1) return tf.reshape(x, [1, heads, 1, width / heads]);
-  return tf.transpose(tf.reshape(x, split), [0, 2, 1, 3]);
+  const split =
+    tokens === 1
+      ? tf.reshape(projected, [parts, heads, 1, headDim])
+      : tf.transpose(tf.reshape(projected, [tokens, parts, heads, headDim]), [1, 2, 0, 3]);
+  const [query, key, value] = tf.split<tf.Tensor4D>(split, parts);
+  return [query!, key!, value!];
 }
 
 function mergeHeads(x: tf.Tensor4D): tf.Tensor2D {

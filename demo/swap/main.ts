@@ -19,7 +19,7 @@ import {
 import {ProgressBar} from '../shell/progress.js';
 import {fillVerdicts} from '../shell/verdicts.js';
 import {runVerdicts, type Outcome} from './outcomes.js';
-import {analyse, attentionLines, reportVerdicts, type Analysis} from './report.js';
+import {analyse, attentionLines, foldLines, reportVerdicts, stagesOf, type Analysis} from './report.js';
 import {runAll} from './runs.js';
 import {describeSource, fromFiles, fromUrl, type Source} from './source.js';
 
@@ -111,8 +111,8 @@ async function load(get: () => Promise<Source>, name?: string): Promise<void> {
   error.hidden = true;
   try {
     const found = await get();
-    const {report, nodesBefore} = analyse(found.artifacts, full());
-    if (nodesBefore === 0) throw new Error(report.problems.join(' '));
+    const {report, nodes} = analyse(found.artifacts, full());
+    if (nodes === 0) throw new Error(report.problems.join(' '));
     source = found;
   } catch (thrown) {
     showError(error, thrown);
@@ -165,8 +165,28 @@ function showReport(): void {
       ),
     ),
   );
-  const {nodesBefore, nodesAfter} = analysis;
-  at('nodes').textContent = `A run executes ${whole(nodesAfter)} nodes; without folding it would be ${whole(nodesBefore)}.`;
+  showFolds(analysis);
+}
+
+function showFolds(found: Analysis): void {
+  const stages = stagesOf(found);
+  const colours = ['var(--neutral)', 'var(--series-3)', 'var(--accent)'];
+  at('folding').hidden = stages.length === 1;
+  if (stages.length === 1) return;
+  drawBars(
+    at('node-chart'),
+    stages.map(({name, nodes}, i) => ({name, value: nodes, label: whole(nodes), colour: colours[i]!})),
+  );
+  at('folds').replaceChildren(
+    ...foldLines(found.report).map(({kind, what, happens}) =>
+      make('tr', {}, make('th', {scope: 'row'}, kind), make('td', {}, what), make('td', {class: 'number'}, happens)),
+    ),
+  );
+  const left = found.report.folded?.left ?? [];
+  at('not-folded').replaceChildren(
+    ...left.map(({name, reason}) => make('li', {}, make('span', {class: 'mono'}, breakable(name)), `: ${reason}`)),
+  );
+  at('not-folded-part').hidden = left.length === 0;
 }
 
 async function run(): Promise<void> {
@@ -177,7 +197,7 @@ async function run(): Promise<void> {
     const {artifacts} = source;
     const pattern = parsePattern(patternField.value);
     const length = Number(lengthField.value);
-    const repetitions = machine.slow ? 1 : 7;
+    const repetitions = isQuick ? 1 : machine.slow ? 3 : 7;
     await bar.work(async (progress) => {
       const outcomes = await runAll({artifacts, pattern, length, machine, repetitions, progress});
       showOutcomes(
@@ -196,7 +216,7 @@ function showOutcomes(outcomes: readonly Outcome[], note: string): void {
   const found = runVerdicts(outcomes);
   at('results').hidden = false;
   fillVerdicts(at('run-verdicts'), found);
-  const colours = ['var(--neutral)', 'var(--series-3)', 'var(--accent)'];
+  const colours = ['var(--neutral)', 'var(--series-3)', 'var(--series-2)', 'var(--accent)'];
   const bars = (value: (outcome: Outcome) => number | null, print: (value: number) => string): Parameters<typeof drawBars>[1] =>
     outcomes.map((outcome, index) => {
       const found = value(outcome);
@@ -212,7 +232,9 @@ function showOutcomes(outcomes: readonly Outcome[], note: string): void {
       at('memory-chart'),
       bars(({peak}) => peak, bytes),
     );
-  at('measured').textContent = `${note} Inputs are random, made from the signature of the model.`;
+  // On the page's top as well; who looks at times has scrolled past it.
+  const slow = machine.slow ? ' No GPU took part: these times say which way is shorter here, not what a GPU would take.' : '';
+  at('measured').textContent = `${note} Inputs are random, made from the signature of the model.${slow}`;
   report({
     ok: found.every(({state}) => state !== 'bad') && outcomes.every(({ms}) => ms !== null),
     summary: `${analysis?.report.replaced.length} attentions swapped; ${found.find(({state}) => state === 'good')?.text ?? found[0]?.text}`,

@@ -18,7 +18,7 @@ export interface Job {
   readonly progress: Progress;
 }
 
-/** Runs the model in three ways on the same inputs, each loaded afresh and disposed of before the next. */
+/** Runs the model in all ways on the same inputs, each loaded afresh and disposed of before the next. */
 export async function runAll(job: Job): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const [index, name] of RUNS.entries()) {
@@ -30,13 +30,13 @@ export async function runAll(job: Job): Promise<Outcome[]> {
 }
 
 async function runOne(name: RunName, job: Job, say: (fraction: number, doing: string) => Promise<void>): Promise<Outcome> {
-  const {machine, length, repetitions} = job;
+  const {artifacts, pattern, machine, length, repetitions} = job;
   let model: GraphModel | null = null;
   let inputs: tf.NamedTensorMap = {};
   try {
     await say(0, 'loading');
     return await withGpuErrors(machine, async () => {
-      const loaded = await loadGraphModel(handlerFor(name, job));
+      const loaded = await loadGraphModel(LOADERS[name](tf.io.fromMemory(artifacts), pattern));
       model = loaded;
       inputs = makeInputs(planInputs(loaded.inputs, length));
       await say(0.1, 'first run');
@@ -65,10 +65,13 @@ async function runOne(name: RunName, job: Job, say: (fraction: number, doing: st
   }
 }
 
-function handlerFor(name: RunName, {artifacts, pattern}: Job): tf.io.IOHandler {
-  const stored = tf.io.fromMemory(artifacts);
-  return name === 'as it is' ? stored : sparseIOHandler(stored, {pattern: name === 'swapped, full()' ? full() : pattern});
-}
+/** How each is loaded. Whatever else can be done to a model is a line here, and a name in `RUNS`. */
+const LOADERS: Readonly<Record<RunName, (stored: tf.io.IOHandler, pattern: Pattern) => tf.io.IOHandler>> = {
+  'as it is': (stored) => stored,
+  'swapped, full()': (stored) => sparseIOHandler(stored, {pattern: full(), fold: false}),
+  'folded, full()': (stored) => sparseIOHandler(stored, {pattern: full()}),
+  'folded, pattern': (stored, pattern) => sparseIOHandler(stored, {pattern}),
+};
 
 /** All outputs on the processor. */
 async function run(model: GraphModel, inputs: tf.NamedTensorMap): Promise<Float32Array> {

@@ -78,6 +78,17 @@ describe('checkpoints of the byte model', () => {
     expect(next.numbers()).not.toEqual(before);
   });
 
+  it('of another model are refused before anything is changed', async () => {
+    const run = new Run();
+    await run.save(folder, {step: 3, seconds: 1});
+    const other = tf.variable(tf.zeros([2, 6]), true, 'queryKeyValue');
+    await expectAsync(loadCheckpoint(folder, tf.train.adam(0.05), [other])).toBeRejectedWithError(
+      /state\.json has 2 × 2 where queryKeyValue is 2 × 6: it is of another model\. Begin anew/,
+    );
+    expect(other.dataSync().every((value) => value === 0)).toBeTrue();
+    other.dispose();
+  });
+
   it('are whole wherever a run is killed while it writes one', async () => {
     const {renameSync} = fs;
     const run = new Run();

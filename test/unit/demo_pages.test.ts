@@ -12,7 +12,9 @@ import {callsOf, isAffordable, lengthsUpTo, paceOf} from '../../demo/speed/sizes
 import {makeEncoder} from '../../demo/swap/example_model.js';
 import {planInputs} from '../../demo/swap/inputs.js';
 import {compare, runVerdicts, type Outcome} from '../../demo/swap/outcomes.js';
+import {analyse, foldLines, reportVerdicts, stagesOf} from '../../demo/swap/report.js';
 import {describeSource, fromFiles} from '../../demo/swap/source.js';
+import {full} from '../../src/index.js';
 
 describe('the words for a GPU', () => {
   const words = (info: object): string => describeAdapter(info as GPUAdapterInfo, {} as GPUSupportedLimits).where;
@@ -207,11 +209,49 @@ describe('the verdicts of the swap page', () => {
 
   it('blame a swap that changes the answers or breaks, but not the model for being too large', () => {
     const states = (outcomes: Outcome[]): string[] => runVerdicts(outcomes).map(({state}) => state);
-    const sparse = outcome('swapped, pattern', [1, 3], 2);
-    expect(states([outcome('as it is', [1, 2]), outcome('swapped, full()', [1, 2]), sparse])).toEqual(['good', 'open']);
-    expect(states([outcome('as it is', [1, 2]), outcome('swapped, full()', [1, 1]), sparse])).toEqual(['bad', 'open']);
-    expect(states([outcome('as it is', [], null), outcome('swapped, full()', [1, 2]), sparse])).toEqual(['open']);
-    expect(states([outcome('as it is', [1, 2]), outcome('swapped, full()', [], null), sparse])).toEqual(['bad', 'open']);
+    const sparse = outcome('folded, pattern', [1, 3], 2);
+    const run = (asIs: Outcome, swapped: Outcome, folded: Outcome): string[] => states([asIs, swapped, folded, sparse]);
+    const asIs = outcome('as it is', [1, 2]);
+    const [swapped, folded] = [outcome('swapped, full()', [1, 2]), outcome('folded, full()', [1, 2], 4)];
+    expect(run(asIs, swapped, folded)).toEqual(['good', 'good', 'open', 'open']);
+    expect(run(asIs, outcome('swapped, full()', [1, 1]), folded)).toEqual(['bad', 'good', 'open', 'open']);
+    expect(run(asIs, swapped, outcome('folded, full()', [1, 1]))).toEqual(['good', 'bad', 'open', 'open']);
+    expect(run(outcome('as it is', [], null), swapped, folded)).toEqual(['open']);
+    expect(run(asIs, outcome('swapped, full()', [], null), folded)).toEqual(['bad', 'good', 'open', 'open']);
+    const said = runVerdicts([asIs, swapped, folded, sparse]).map(({text}) => text);
+    expect(said[2]).toBe(
+      'The same numbers, swapped and folded: 2.0× faster, neither less memory nor more memory (4 ms instead of 8 ms, 1.0 KiB instead of 1.0 KiB).',
+    );
+    expect(said[3]).toContain('With the pattern: 4.0× faster');
+  });
+});
+
+describe('what the swap page says of nodes', () => {
+  const artifacts = makeEncoder({layers: 2, heads: 2, headDim: 4, mlp: 8, positions: 16}) as io.ModelArtifacts;
+  const analysis = analyse(artifacts, full());
+
+  it('counts them as the model is, swapped and folded, as the report does', () => {
+    const stages = stagesOf(analysis);
+    expect(stages.map(({name}) => name)).toEqual(['as it is', 'attention swapped', 'and folded']);
+    const [asIs, swapped, folded] = stages.map(({nodes}) => nodes) as [number, number, number];
+    expect([swapped, folded]).toEqual([analysis.report.folded!.before, analysis.report.folded!.after]);
+    expect(asIs).toBeGreaterThan(swapped);
+    expect(swapped).toBeGreaterThan(folded);
+    const text = `A run executes ${folded} nodes in place of ${asIs}: ${asIs - swapped} fewer by the swap, ${swapped - folded} by folding`;
+    expect(reportVerdicts(analysis, true, 8).some((verdict) => verdict.text.startsWith(text))).toBeTrue();
+  });
+
+  it('has a line for each kind of fold', () => {
+    const lines = foldLines(analysis.report);
+    expect(lines.length).toBe(analysis.report.folded!.folds.length);
+    expect(lines.find(({kind}) => kind === 'layer norm')!.happens).toBe('5 remain');
+    expect(lines.find(({kind}) => kind === 'shape arithmetic')!.happens).toMatch(/^\d+ gone$/);
+  });
+
+  it('is nothing of folds where a model has no weights', () => {
+    const bare = analyse({...artifacts, weightData: undefined}, full());
+    expect(stagesOf(bare)).toEqual([{name: 'as it is', nodes: analysis.nodes}]);
+    expect(foldLines(bare.report)).toEqual([]);
   });
 });
 

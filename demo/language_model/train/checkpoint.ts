@@ -49,6 +49,15 @@ function write(folder: string, file: string, content: Buffer | string): void {
   renameSync(next, join(folder, file));
 }
 
+/** Names are those of a process; what has to be the same are the shapes, in their order. */
+function checkShapes(path: string, stored: Stored['tensors'], variables: readonly tf.Variable[]): void {
+  const texts = [stored, variables].map((list) => list.map(({shape}) => shape.join(' × ')));
+  const at = texts[1]!.findIndex((text, i) => text !== texts[0]![i]);
+  if (at < 0) return;
+  const found = `${path} has ${texts[0]![at] ?? 'nothing'} where ${variables[at]!.name} is ${texts[1]![at]!}`;
+  throw new Error(`${found}: it is of another model. Begin anew in another folder, or go on with the version that wrote it.`);
+}
+
 /** Fills variables and optimizer from the last checkpoint; the first state when there is none. */
 export async function loadCheckpoint(
   folder: string,
@@ -58,6 +67,7 @@ export async function loadCheckpoint(
   const path = join(folder, 'state.json');
   if (!existsSync(path)) return {step: 0, seconds: 0};
   const {tensors, ...state} = JSON.parse(readFileSync(path, 'utf8')) as Stored;
+  checkShapes(path, tensors.slice(0, variables.length), variables);
   const files = new Set(tensors.map(({file}) => file));
   const loaded = [...files].flatMap((file) => {
     const bytes = readFileSync(join(folder, file));

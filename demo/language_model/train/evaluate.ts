@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {sparseAttention} from '../../../src/index.js';
 import {CONTEXT, patternsOf, VOCABULARY, type ModelConfig} from '../config.js';
 import type {ByteModel} from '../load.js';
-import {features, logits, type Attend} from '../network.js';
+import {features, logits, PROJECTIONS, type Attend} from '../network.js';
 import {heldOutBatch, heldOutCount} from './batches.js';
 
 /** What a model does not know of a text. */
@@ -46,10 +46,10 @@ export function wholeContexts(config: ModelConfig, batch: number): Attend {
   const {heads, width, layers} = config;
   const patterns = patternsOf(config);
   const slopes = layers.map(({alibiSlopes}) => tf.keep(tf.tensor1d([...alibiSlopes])));
-  const split = (x: tf.Tensor2D): tf.Tensor4D => tf.reshape(x, [batch, CONTEXT, heads, width / heads]);
-  return (layer, query, key, value) =>
-    tf.reshape(
-      sparseAttention(split(query), split(key), split(value), patterns[layer]!, {layout: 'blhd', alibiSlopes: slopes[layer]!}),
-      [batch * CONTEXT, width],
-    );
+  return (layer, projected) => {
+    const heads4 = tf.reshape(projected, [batch, CONTEXT, PROJECTIONS.length * heads, width / heads]);
+    const [query, key, value] = tf.split<tf.Tensor4D>(heads4, PROJECTIONS.length, 2);
+    const attended = sparseAttention(query!, key!, value!, patterns[layer]!, {layout: 'blhd', alibiSlopes: slopes[layer]!});
+    return tf.reshape(attended, [batch * CONTEXT, width]);
+  };
 }

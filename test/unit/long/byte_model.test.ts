@@ -3,13 +3,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {byteModelConfig, CONTEXT, patternsOf, type ModelConfig, type Variant} from '../../../demo/language_model/config.js';
 import {fromArtifacts, type ByteModel} from '../../../demo/language_model/load.js';
-import {dense, features, logits, normalize, weightShapes, type Attend} from '../../../demo/language_model/network.js';
+import {dense, squaredRelu, weightShapes} from '../../../demo/language_model/network.js';
 import {sample} from '../../../demo/language_model/sample.js';
 import {startSession} from '../../../demo/language_model/session.js';
 import {heldOutBatch, heldOutCount, trainingBatch} from '../../../demo/language_model/train/batches.js';
 import {toHalfBits} from '../../../demo/language_model/train/half_bits.js';
 import {untrainedModel} from '../../../demo/language_model/untrained.js';
-import {sparseAttention} from '../../../src/index.js';
+import {wholeText} from '../../support/byte_model_by_parts.js';
 import {toHalf} from '../../support/halves.js';
 
 const TEXT = new TextEncoder().encode('export function sparse(attention: Pattern): Tensor {');
@@ -30,18 +30,6 @@ function smallConfig(variant: Variant): ModelConfig {
 }
 
 const smallModel = (variant: Variant): ByteModel => untrainedModel(smallConfig(variant), variant);
-
-/** The logits after each byte, from attention over the whole text at once. */
-function wholeText({config, weights}: ByteModel, bytes: Uint8Array): tf.Tensor2D {
-  const patterns = patternsOf(config);
-  const {heads, width, layers} = config;
-  const split = (x: tf.Tensor2D): tf.Tensor4D => tf.reshape(x, [1, bytes.length, heads, width / heads]);
-  const attend: Attend = (layer, query, key, value) => {
-    const options = {layout: 'blhd', alibiSlopes: tf.tensor1d([...layers[layer]!.alibiSlopes])} as const;
-    return tf.reshape(sparseAttention(split(query), split(key), split(value), patterns[layer]!, options), [bytes.length, width]);
-  };
-  return logits(weights, features(weights, config, tf.tensor1d(Int32Array.from(bytes), 'int32'), attend));
-}
 
 describe('the byte model', () => {
   beforeAll(async () => {
@@ -128,7 +116,7 @@ describe('the byte model', () => {
       const x = tf.tensor2d([0.3, -0.6, 0.9, 1.2, 0.1, -0.7], [2, 3]);
       const w = tf.tensor2d([0.5, -0.2, 0.7, 0.3, -0.9, 0.4], [3, 2]);
       const mixed = (y: tf.Tensor): tf.Tensor => tf.mul(y, tf.reshape(tf.range(1, y.size + 1), y.shape));
-      for (const f of [(y: tf.Tensor2D) => mixed(normalize(y)), (y: tf.Tensor2D) => mixed(dense(y, w))]) {
+      for (const f of [(y: tf.Tensor2D) => mixed(squaredRelu(y, w)), (y: tf.Tensor2D) => mixed(dense(y, w))]) {
         const found = tf
           .grad((y) => f(y as tf.Tensor2D))(x)
           .dataSync();

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import {loadGraphModelSync, type GraphModel} from '@tensorflow/tfjs-converter';
-import {dispose, io, memory, ones, setBackend, type Tensor} from '@tensorflow/tfjs-core';
+import {dispose, io, memory, ones, setBackend, tensor1d, tensor2d, type Tensor} from '@tensorflow/tfjs-core';
 import {registerGraphOp, rewriteGraphModel, sparseIOHandler, type FoldReport} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {executedNodes} from '../../support/executed_nodes.js';
@@ -13,6 +13,7 @@ import {gpt2} from '../../support/models/gpt2.js';
 import type {BuiltModel} from '../../support/models/graph_builder.js';
 import {keras2} from '../../support/models/keras2.js';
 import {keras3} from '../../support/models/keras3.js';
+import {hfVit, kerasVit} from '../../support/models/vit.js';
 import {zoo, type ZooModel, type ZooRun} from '../../support/models/zoo.js';
 import {floats, ids, padding, pairs, type Inputs} from '../../support/models/zoo_inputs.js';
 import {quantized} from '../../support/quantized.js';
@@ -219,13 +220,15 @@ const KERAS = {heads: 2, keyDim: 8, headDim: 8, hidden: 12, ffn: 20};
 /** Executed nodes of one more layer. */
 const LAYERS: readonly (readonly [title: string, make: (layers: number) => BuiltModel, before: number, after: number])[] = [
   ['BERT', (layers) => bert({...SIZES, layers}), 107, 10],
-  // Eight of them reshape the mask for each layer, by the sizes of its input.
+  // Seven of them are the mask and sizes, which each layer makes anew.
   ['DistilBERT', (layers) => distilBert({...SIZES, layers}), 112, 17],
   ['ESPnet', (layers) => espnet({...SIZES, layers}, [2, 7]), 51, 9],
   ['GPT-2', (layers) => gpt2({...SIZES, layers}), 80, 9],
   ['Keras 2', (layers) => keras2({...KERAS, layers}, {mask: 'keys'}), 82, 9],
   ['Keras 3', (layers) => keras3({...KERAS, layers}), 52, 9],
   ['Keras 3, grouped queries', (layers) => keras3({...KERAS, layers, heads: 4, keyHeads: 2}), 52, 9],
+  ['ViT of Keras', (layers) => kerasVit({...SIZES, layers, edge: 3}), 81, 13],
+  ['ViT of Hugging Face', (layers) => hfVit({...SIZES, layers, edge: 3}), 107, 10],
 ];
 
 describe('a layer', () => {
@@ -244,6 +247,7 @@ const FIXTURES: readonly (readonly [file: string, before: number, after: number,
   ['conv_hf_bert', 251, 47, (batch) => ({input_ids: ids(batch, 17), attention_mask: padding(batch, 17)})],
   ['conv_hf_gpt2_lm', 196, 35, (batch) => ({input_ids: ids(batch, 17), attention_mask: padding(batch, 17)})],
   ['conv_keras2_vit', 181, 33, (batch) => ({image: floats([batch, 32, 32, 3])})],
+  ['conv_keras2_mha', 165, 23, (batch) => ({x: floats([batch, 7, 32]), attention_mask: pairs(batch, 7, 7)})],
   ['espnet_lm', 502, 90, () => ({input_1: ids(5, 1)})],
 ];
 
@@ -265,6 +269,26 @@ describe('a converted model', () => {
       }
     });
   }
+
+  it('use_lite_2018 takes 201 nodes in place of 228, and computes the same, in executeAsync', async () => {
+    spyOn(console, 'warn'); // Of a size that TensorFlow.js works out while it runs.
+    const artifacts = graphFixture('use_lite_2018');
+    const {folded} = load(artifacts, true);
+    expect([folded!.before, folded!.after]).toEqual([228, 201]);
+    // Sentences of three, one and two tokens, and one alone.
+    for (const [pairs, values] of [
+      [
+        [0, 0, 0, 1, 0, 2, 1, 0, 2, 0, 2, 1],
+        [5, 17, 900, 3, 42, 7],
+      ],
+      [[0, 0], [8]],
+    ] as const) {
+      const given = {indices: tensor2d([...pairs], [values.length, 2], 'int32'), values: tensor1d([...values], 'int32')};
+      const expected = await run(artifacts, false, given, 'executeAsync');
+      expectSame(await run(artifacts, true, given, 'executeAsync'), expected, `${values.length} tokens`);
+      dispose(given);
+    }
+  });
 
   it('with control flow of TensorFlow 1 stays, and the report says why', () => {
     const artifacts = graphFixture('efficientsam_decoder');
