@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {byteModelConfig} from '../../demo/language_model/config.js';
-import {features, logits} from '../../demo/language_model/network.js';
+import {features, logits, PROJECTIONS} from '../../demo/language_model/network.js';
 import {untrainedModel} from '../../demo/language_model/untrained.js';
 import {parsePattern, sparseAttention} from '../../src/index.js';
 
@@ -15,7 +15,8 @@ export function alibiModel(length: number) {
   const run = ({bytes}: {bytes: tf.Tensor}): tf.Tensor =>
     logits(
       weights,
-      features(weights, config, bytes as tf.Tensor1D, (layer, query, key, value) => {
+      features(weights, config, bytes as tf.Tensor1D, (layer, projected) => {
+        const [query, key, value] = tf.split(projected, PROJECTIONS.length, 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
         const output = sparseAttention(split(query), split(key), split(value), patterns[layer]!, {alibiSlopes: slopes[layer]!});
         return tf.reshape(tf.transpose(output, [0, 2, 1, 3]), [length, width]);
       }),
