@@ -516,6 +516,40 @@ describe('bad input', () => {
     expect(outputs[1]).toEqual(outputs[0]!);
   });
 
+  it('without a signature keeps a norm that nobody reads an output, though its sum is read by others', () => {
+    const norm = [
+      node('whole', 'AddV2', 'x', 'y'),
+      mean('mean', 'whole'),
+      node('squares', 'SquaredDifference', 'whole', 'mean'),
+      mean('variance', 'squares'),
+      node('sum', 'AddV2', 'variance', 'epsilon'),
+      node('root', 'Rsqrt', 'sum'),
+      node('centre', 'Sub', 'whole', 'mean'),
+      node('normed', 'Mul', 'centre', 'root'),
+      node('also', 'Relu', 'whole'),
+    ];
+    const graph = handMade([placeholder('x'), placeholder('y'), ...norm], {last: CONSTANTS['last']!, epsilon: 1e-3}, []);
+    const {artifacts, ops} = fold(graph);
+    expect(ops.toSorted()).toEqual(['AddV2', 'Relu', 'SplatLayerNorm']);
+    expect(loadGraphModelSync(artifacts).outputs.map(({name}) => name)).toEqual(['normed', 'also']);
+    expect(farthest(run(artifacts), run(graph))).toBeLessThanOrEqual(2e-6);
+  });
+
+  it('without a signature makes no output of an input that only its shape was read of', () => {
+    const size = withAttr(node('size', 'Shape', 'y'), {out_type: {type: 'DT_INT32'}});
+    const nodes = [
+      placeholder('x'),
+      placeholder('y', [2, 3, WIDTH]),
+      size,
+      node('again', 'Reshape', 'x', 'size'),
+      node('out', 'Relu', 'again'),
+    ];
+    const graph = handMade(nodes, {}, []);
+    const {artifacts, folded} = fold(graph);
+    expect(loadGraphModelSync(artifacts).outputs.map(({name}) => name)).toEqual(['out']);
+    expect(String(folded)).toContain("not folded 'y'");
+  });
+
   it('with constants that a graph beside it reads by name leaves those as they are', () => {
     const nodes = [node('line', 'Reshape', 'gamma', 'flatShape'), node('out', 'Mul', 'x', 'line')];
     const graph = graphOf(nodes, ['out'], {flatShape: {shape: [2], values: [1, WIDTH], int: true}});

@@ -151,7 +151,7 @@ function scalarOf({graph, shapes, weights}: FoldContext, input: string, beside: 
 const NORMS: readonly string[] = ['SplatLayerNorm', 'SplatRmsNorm'];
 
 /** A sum of two tensors of one shape that a norm reads is made by the norm; whoever else reads the sum takes its second output. */
-export const residual: Fold = ({graph, shapes}, node) => {
+export const residual: Fold = ({graph, shapes, hasSignature}, node) => {
   if (!NORMS.includes(node.op) || node.attr?.['hasResidual']?.b === true) return undefined;
   const [x = '', ...vectors] = dataInputs(node);
   const sum = makerOf(graph, x);
@@ -174,6 +174,7 @@ export const residual: Fold = ({graph, shapes}, node) => {
   );
   if (first?.node !== node) return undefined;
   const withSum = readers.length > 1;
+  if (withSum && !hasSignature && graph.outputs.has(node.name)) return undefined;
   const attr = {...node.attr, hasResidual: {b: true}, withSum: {b: withSum}};
   return {
     kind: node.op === 'SplatLayerNorm' ? 'layer norm' : 'RMS norm',

@@ -347,6 +347,22 @@ function run(artifacts: io.ModelArtifacts, names: string[]): {shape: number[]; v
 describe('a random graph', () => {
   beforeAll(() => setBackend('cpu'));
 
+  it('without a signature has the outputs that it had, folded', () => {
+    fc.assert(
+      fc.property(fc.nat(1e6), fc.integer({min: 20, max: 40}), (seed, count) => {
+        const drawer = new Drawer(seed);
+        drawer.draw(count);
+        const graph = handMade(drawer.nodes, drawer.constants, []);
+        const outputsOf = (artifacts: io.ModelArtifacts): string[] =>
+          loadGraphModelSync(artifacts)
+            .outputs.map(({name}) => name)
+            .sort();
+        expect(outputsOf(rewriteGraphModel(graph, {pattern: full()}).artifacts)).toEqual(outputsOf(graph));
+      }),
+      {numRuns: 300},
+    );
+  });
+
   it('computes in all of its nodes what it computed, folded', () => {
     let folded = 0;
     fc.assert(
