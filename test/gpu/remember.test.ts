@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import fc from 'fast-check';
-import {causal, KvCache, slidingWindow, sparseAttention} from '../../src/index.js';
+import {causal, gelu, KvCache, layerNorm, slidingWindow, sparseAttention} from '../../src/index.js';
 import {backend, host} from '../support/attend.js';
 import {deviceCalls, type DeviceCalls} from '../support/device_calls.js';
 
@@ -385,6 +385,27 @@ describe('calls of this package', () => {
       };
       for (let i = 0; i < 2; i++) await once();
       expect(await deviceCalls(backend().device, once)).toEqual(NOTHING);
+    });
+  });
+
+  it('of norms and activations of many sizes take no place of a plan', async () => {
+    await onBackend(true, async () => {
+      const x = random(100);
+      const attend = async (): Promise<void> => {
+        const y = sparseAttention(x, x, x, slidingWindow({left: 9}), {implementation: 'fused'});
+        await y.data();
+        y.dispose();
+      };
+      for (let i = 0; i < 2; i++) await attend();
+      const {size} = host().residents;
+      const sizes = Array.from({length: 40}, (_, i) => tf.keep(tf.fill([4 * (i + 1), 8], 1)));
+      for (const each of sizes) tf.dispose([layerNorm(each), gelu(each)]);
+      host().flush();
+      expect(host().residents.size).toBeLessThanOrEqual(size + 1);
+      // The pool makes room first.
+      await attend();
+      expect(await deviceCalls(backend().device, attend)).toEqual(NOTHING);
+      tf.dispose(sizes);
     });
   });
 

@@ -280,6 +280,47 @@ describe('a layer norm', () => {
     });
     expect(farthest(values[1]!, values[0]!)).toBeLessThanOrEqual(2e-6);
   });
+
+  it('of a sum whose first operand is spread has the rows of the other, and so has the sum', () => {
+    const of = (nodes: readonly NodeDef[]): NodeDef[] =>
+      nodes.map((each) => ({...each, input: each.input!.map((input) => (input === 'x' ? 'whole' : input))}));
+    const batch = (of: string): NodeDef[] => [
+      withAttr(node(`sizes of ${of}`, 'Shape', of), {out_type: {type: 'DT_INT32'}}),
+      withAttr(node(`batch of ${of}`, 'GatherV2', `sizes of ${of}`, 'zero', 'zero'), {Tparams: {type: 'DT_INT32'}}),
+      withAttr(node(`dims of ${of}`, 'Pack', `batch of ${of}`, 'four'), {T: {type: 'DT_INT32'}, axis: {i: 0}, N: {i: 2}}),
+      node(`rows of ${of}`, 'Fill', `dims of ${of}`, 'half'),
+    ];
+    const outputs = ['out', 'rows of out', 'rows of also'];
+    const graph = graphOf(
+      [
+        node('whole', 'AddV2', 'positions', 'x'),
+        ...of(spelled({})),
+        node('also', 'Relu', 'whole'),
+        ...batch('out'),
+        ...batch('also'),
+      ],
+      outputs,
+      {positions: vector([1, 3, WIDTH]), zero: {shape: [], values: [0], int: true}, four: {shape: [], values: [4], int: true}},
+    );
+    const {artifacts} = expectSame(graph);
+    expect(run(artifacts).map(({length}) => length)).toEqual([2 * 3 * WIDTH, 2 * 4, 2 * 4]);
+  });
+
+  it('of single features, with a neutral scale or shift for many, gives them all', () => {
+    for (const [op, value] of [
+      ['Mul', 1],
+      ['AddV2', 0],
+    ] as const) {
+      for (const width of [1, -1]) {
+        const nodes = [...spelled({out: node('out', op, 'plain', 'neutral')})];
+        const neutral = {shape: [WIDTH], values: Array<number>(WIDTH).fill(value)};
+        const graph = handMade([placeholder('x', [-1, -1, width]), ...nodes], {...CONSTANTS, neutral}, ['out']);
+        const {artifacts} = fold(graph);
+        const [found, expected] = [artifacts, graph].map((each) => run(each, ['out'], [2, 3, 1])[0]!);
+        expect(found!.length).withContext(`${op}, ${width}`).toBe(expected!.length);
+      }
+    }
+  });
 });
 
 const CUBES: Readonly<Record<string, readonly NodeDef[]>> = {
@@ -473,6 +514,40 @@ describe('bad input', () => {
         .filter((name) => name === 'out'),
     );
     expect(outputs[1]).toEqual(outputs[0]!);
+  });
+
+  it('without a signature keeps a norm that nobody reads an output, though its sum is read by others', () => {
+    const norm = [
+      node('whole', 'AddV2', 'x', 'y'),
+      mean('mean', 'whole'),
+      node('squares', 'SquaredDifference', 'whole', 'mean'),
+      mean('variance', 'squares'),
+      node('sum', 'AddV2', 'variance', 'epsilon'),
+      node('root', 'Rsqrt', 'sum'),
+      node('centre', 'Sub', 'whole', 'mean'),
+      node('normed', 'Mul', 'centre', 'root'),
+      node('also', 'Relu', 'whole'),
+    ];
+    const graph = handMade([placeholder('x'), placeholder('y'), ...norm], {last: CONSTANTS['last']!, epsilon: 1e-3}, []);
+    const {artifacts, ops} = fold(graph);
+    expect(ops.toSorted()).toEqual(['AddV2', 'Relu', 'SplatLayerNorm']);
+    expect(loadGraphModelSync(artifacts).outputs.map(({name}) => name)).toEqual(['normed', 'also']);
+    expect(farthest(run(artifacts), run(graph))).toBeLessThanOrEqual(2e-6);
+  });
+
+  it('without a signature makes no output of an input that only its shape was read of', () => {
+    const size = withAttr(node('size', 'Shape', 'y'), {out_type: {type: 'DT_INT32'}});
+    const nodes = [
+      placeholder('x'),
+      placeholder('y', [2, 3, WIDTH]),
+      size,
+      node('again', 'Reshape', 'x', 'size'),
+      node('out', 'Relu', 'again'),
+    ];
+    const graph = handMade(nodes, {}, []);
+    const {artifacts, folded} = fold(graph);
+    expect(loadGraphModelSync(artifacts).outputs.map(({name}) => name)).toEqual(['out']);
+    expect(String(folded)).toContain("not folded 'y'");
   });
 
   it('with constants that a graph beside it reads by name leaves those as they are', () => {

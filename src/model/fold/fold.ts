@@ -22,6 +22,8 @@ export interface FoldContext {
   readonly shapes: ShapeTable;
   readonly builder: GraphBuilder;
   readonly weights: FoldWeights;
+  /** Outputs have names. Without a signature they are what nobody reads, and nobody may begin to. */
+  readonly hasSignature: boolean;
 }
 
 /**

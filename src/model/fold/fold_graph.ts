@@ -64,6 +64,7 @@ export function foldGraph(
   signature: Signature | undefined,
 ): FoldedGraph {
   const outputs = modelOutputs(topology.node, signature);
+  const hasSignature = Object.keys(signature?.outputs ?? {}).length > 0;
   const functions = topology.library?.function ?? [];
   // Graphs beside the main one find their weights by name as well.
   const initializer = (artifacts.modelInitializer as Partial<GraphDef> | undefined)?.node ?? [];
@@ -94,7 +95,7 @@ export function foldGraph(
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const alive = executed([...nodes.values()], outputs);
     const graph = new Graph(alive, outputs);
-    const done = oneRound({graph, shapes: new Shapes(graph, constants, false), builder, weights});
+    const done = oneRound({graph, shapes: new Shapes(graph, constants, false), builder, weights, hasSignature});
     reasons = done.left;
     if (done.nodes.length === 0 && done.instead.size === 0) break;
     for (const node of [...builder.take(), ...done.nodes]) nodes.set(node.name, node);
@@ -111,10 +112,15 @@ export function foldGraph(
   left.push(...reasons);
   if (made.size === 0 && passed.size === 0) return keep(left);
 
-  const hasSignature = Object.keys(signature?.outputs ?? {}).length > 0;
   const original = new Set(topology.node.map(({name}) => name));
   const kept = hasSignature ? executed([...nodes.values()], new Set([...outputs, ...original])) : withInputs(after, topology.node);
   const ordered = new Graph(kept, outputs).inOrder();
+  // What is given to a model, and was read for its shape alone, say.
+  const more = hasSignature ? undefined : [...modelOutputs(ordered, undefined)].find((name) => !outputs.has(name));
+  if (more !== undefined) {
+    const reason = 'folded, nobody would read it, and a model without a signature returns what nobody reads: nothing was folded';
+    return keep([...left, {name: more, reason}]);
+  }
   const used = new Set(ordered.filter(({op}) => op === 'Const').map(({name}) => name));
   return {
     topology: {...topology, node: ordered},

@@ -22,8 +22,10 @@ export const norm: Fold = (context, node) => {
     const vector = (coefficient: Coefficient | undefined, neutral: number, name: string): string | undefined | 'unknown' => {
       if (coefficient === undefined) return undefined;
       const {input, values} = coefficient;
+      // More numbers than x has features would spread a single one over them.
+      if (values.length !== 1 && values.length !== width) return 'unknown';
       if (values.every((value) => value === neutral)) return undefined;
-      if (width === undefined || (values.length !== 1 && values.length !== width)) return 'unknown';
+      if (width === undefined) return 'unknown';
       if (input !== undefined && values.length === width) {
         if (shapes.rank(input) === 1) return input;
         return builder.add(`${node.name}/${name}`, 'Reshape', [input, builder.integers([width])], {T: {type: 'DT_FLOAT'}});
@@ -32,7 +34,8 @@ export const norm: Fold = (context, node) => {
       return builder.floats(`${node.name}/${name}`, [width], spread);
     };
     const [gamma, beta] = [vector(found.gamma, 1, 'gamma'), vector(found.beta, 0, 'beta')];
-    if (gamma === 'unknown' || beta === 'unknown') return {reason: `it is not known how many features '${statistic.x}' has`};
+    if (gamma === 'unknown' || beta === 'unknown')
+      return {reason: `'${statistic.x}' is not known to have as many features as its scale or shift`};
     const layer = statistic.mean !== undefined;
     const input = [statistic.x, ...[gamma, beta].filter((each) => each !== undefined)];
     const attr = {
@@ -148,7 +151,7 @@ function scalarOf({graph, shapes, weights}: FoldContext, input: string, beside: 
 const NORMS: readonly string[] = ['SplatLayerNorm', 'SplatRmsNorm'];
 
 /** A sum of two tensors of one shape that a norm reads is made by the norm; whoever else reads the sum takes its second output. */
-export const residual: Fold = ({graph, shapes}, node) => {
+export const residual: Fold = ({graph, shapes, hasSignature}, node) => {
   if (!NORMS.includes(node.op) || node.attr?.['hasResidual']?.b === true) return undefined;
   const [x = '', ...vectors] = dataInputs(node);
   const sum = makerOf(graph, x);
@@ -171,6 +174,7 @@ export const residual: Fold = ({graph, shapes}, node) => {
   );
   if (first?.node !== node) return undefined;
   const withSum = readers.length > 1;
+  if (withSum && !hasSignature && graph.outputs.has(node.name)) return undefined;
   const attr = {...node.attr, hasResidual: {b: true}, withSum: {b: withSum}};
   return {
     kind: node.op === 'SplatLayerNorm' ? 'layer norm' : 'RMS norm',

@@ -1,7 +1,7 @@
 import type {Constants} from './constants.js';
 import {BATCH_MATMULS} from './contraction.js';
 import {dataInputs, numberAttr, passesThrough, tensorName, type Graph, type NodeDef} from './graph.js';
-import {inferOp} from './infer.js';
+import {broadcast, inferOp} from './infer.js';
 import type {Shape, ShapeTable, Sizes} from './shape_table.js';
 import {numberOf, sizeOf, unknownSize, type Size} from './size.js';
 import {valueOf} from './shape_values.js';
@@ -93,8 +93,7 @@ export class Shapes implements ShapeTable {
         return [this.declared(node)];
       case 'SplatLayerNorm':
       case 'SplatRmsNorm':
-        // The second output is the sum that the first is the norm of.
-        return [this.of(first), this.of(first)];
+        return this.normShapes(node);
       case 'Split':
       case 'SplitV':
         return this.splitShapes(node);
@@ -107,6 +106,14 @@ export class Shapes implements ShapeTable {
       default:
         return [inferOp(this, node)];
     }
+  }
+
+  /** The second output is the sum that the first is the norm of; either operand of it may be spread over the rows of the other. */
+  private normShapes(node: NodeDef): readonly (Shape | undefined)[] {
+    const [x = '', ...more] = dataInputs(node);
+    const residual = node.attr?.['hasResidual']?.b === true ? more.at(-1) : undefined;
+    const shape = residual === undefined ? this.of(x) : broadcast(this, node, [x, residual]);
+    return [shape, shape];
   }
 
   private declared(node: NodeDef): Shape | undefined {

@@ -45,6 +45,8 @@ export class Host {
   /** Uniforms and bind groups, also of the programs of tfjs. */
   memory: Memory;
   residents = this.#noResidents();
+  /** What has no schedule and has run once inside an error scope. */
+  readonly scopedOnce = new WeakSet<object>();
   /** Plans the device refused. */
   readonly broken = new WeakMap<object, SplatError>();
   /** Hears of all that runs, while a function is captured. */

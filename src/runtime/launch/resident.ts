@@ -34,6 +34,11 @@ const sourceOf = (runnable: Runnable): LaunchSource => ({
     };
   },
   tried(host) {
+    if (!hasSchedule(runnable)) {
+      const known = host.scopedOnce.has(runnable);
+      host.scopedOnce.add(runnable);
+      return known;
+    }
     const there = residentOf(host, runnable);
     const {scoped} = there;
     there.scoped = true;
@@ -47,11 +52,15 @@ export function makeResident(host: Host, runnable: Runnable, call: CallParams): 
   uniformsOf(host, cutFor(host, runnable.launches), call);
 }
 
+const hasSchedule = ({plan, tail}: Runnable): boolean => plan !== null || tail.pairs > 0;
+
+/** What has no schedule shares an empty one: a model has an op for each of its sizes, which would push out plans. */
 function residentOf(host: Host, runnable: Runnable): Resident {
-  const known = host.residents.get(runnable);
-  if (known !== undefined) return known;
   const {plan, tail} = runnable;
-  return host.residents.set(runnable, {
+  const owner = hasSchedule(runnable) ? runnable : NO_SCHEDULE;
+  const known = host.residents.get(owner);
+  if (known !== undefined) return known;
+  return host.residents.set(owner, {
     schedule: host.upload(plan?.schedule ?? NO_SCHEDULE, 'SparseAttention.schedule', 8 * tail.pairs),
     scoped: false,
   });
