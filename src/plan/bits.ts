@@ -6,26 +6,29 @@ export const toWords = (acsr: Acsr): Uint32Array => atOnce(writingWords(acsr));
 
 /** The same, in slices. */
 export function* writingWords(acsr: Acsr): Sliced<Uint32Array> {
-  const {queryLength, keyLength, rowRuns, start, stride, count, irregularRows, bits} = acsr;
+  const {queryLength, keyLength, irregularRows, bits} = acsr;
   if (irregularRows.length === queryLength) return bits;
   const wordsPerRow = ceilDiv(keyLength, 32);
   const words = new Uint32Array(queryLength * wordsPerRow);
-  const paintRows = (from: number, end: number): void => {
-    for (let row = from; row < end; row++) {
-      const at = row * wordsPerRow;
-      for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
-        if (stride[run] === 1) paintKeys(start[run]!, start[run]! + count[run]! - 1, words, at);
-        else
-          for (let i = 0, key = start[run]!; i < count[run]!; i++, key += stride[run]!) words[at + (key >>> 5)]! |= 1 << (key & 31);
-      }
-    }
-  };
-  yield* inSteps(queryLength, 2 * wordsPerRow, paintRows);
+  yield* inSteps(queryLength, 2 * wordsPerRow, (from, end) => paintRows(acsr, from, end, words, from * wordsPerRow));
   yield* inSteps(irregularRows.length, 2 * wordsPerRow, (from, end) => {
     for (let index = from; index < end; index++)
       words.set(bits.subarray(index * wordsPerRow, (index + 1) * wordsPerRow), irregularRows[index]! * wordsPerRow);
   });
   return words;
+}
+
+/** Writes rows that have runs from word `at` on. */
+export function paintRows(acsr: Acsr, from: number, end: number, words: Uint32Array, at: number): void {
+  const {keyLength, rowRuns, start, stride, count} = acsr;
+  const wordsPerRow = ceilDiv(keyLength, 32);
+  for (let row = from; row < end; row++, at += wordsPerRow) {
+    for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
+      if (stride[run] === 1) paintKeys(start[run]!, start[run]! + count[run]! - 1, words, at);
+      else
+        for (let i = 0, key = start[run]!; i < count[run]!; i++, key += stride[run]!) words[at + (key >>> 5)]! |= 1 << (key & 31);
+    }
+  }
 }
 
 /** Mask bits of the first rows; those of others repeat them. */

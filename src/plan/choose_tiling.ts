@@ -4,7 +4,7 @@ import {everyRow} from './bit_rows.js';
 import {maskBits, type MaskBits} from './bits.js';
 import {predictMs, ratesOf} from './cost.js';
 import {computedPairs, sum, type Counts} from './counts.js';
-import {addDense, countDense, denseCounts} from './dense.js';
+import {addDense, countDense, denseCounts, foreseeDense} from './dense.js';
 import type {Draft, Mark} from './draft.js';
 import {addFused, foreseeFused, type Place} from './fused.js';
 import {gpuOf} from './gpu_of.js';
@@ -36,6 +36,8 @@ export interface Setting {
 const SPARSE_TILES = 0.4;
 /** Below this one, dense is counted tile by tile. */
 const LOOSE_TILES = 0.7;
+/** Dense that is foreseen to take so much longer is not counted. */
+const NEAR_DENSE = 1.5;
 /** Above this density no list leaves out more than it costs. */
 const DENSE = 0.9;
 /** Empty passes that something else must gain over arithmetic, and over dense: it is a kernel of its own to compile, which takes as long as thousands of small calls. */
@@ -114,8 +116,8 @@ class Chooser {
     const pairs = acsr.nnz * place.lines.length;
     this.consider('as arithmetic', computed, best.ms);
     // Where runs of several kinds leave tiles half empty, dense may leave out as many: a prefix and a random tree n = 1,024 .077 ms, dense .050 (H200).
-    if (this.canList && this.mayBeDense && pairs < LOOSE_TILES * computed && hasRuns(acsr, SEVERAL_RUNS))
-      yield* this.countDense(yield* maskBits(acsr, tile.rows));
+    const isLoose = this.canList && this.mayBeDense && pairs < LOOSE_TILES * computed && hasRuns(acsr, SEVERAL_RUNS);
+    if (isLoose && (yield* this.isNearDense(best.ms))) yield* this.countDense(yield* maskBits(acsr, tile.rows));
     const isRegular = best.counts.some(({tiles, listed}) => tiles > listed);
     if (this.canList && isRegular && pairs < SPARSE_TILES * computed) {
       const chosen = yield* this.lookAtRows();
@@ -172,13 +174,23 @@ class Chooser {
     yield* addDense(this.draft, problem, yield* maskBits(this.acsr, tile.rows), tile, kinds, lines);
   }
 
+  /** Whether dense may be as fast as that, by a few of its row tiles: all of 16,384 rows take 30 ms to count. */
+  private *isNearDense(ms: number): Sliced<boolean> {
+    const {acsr} = this;
+    return acsr.irregularRows.length > 0 || this.denseMs(yield* foreseeDense(acsr, this.setting.tile)) < NEAR_DENSE * ms;
+  }
+
   private *countDense(mask: MaskBits): Sliced<void> {
     const {problem, tile} = this.setting;
     this.takeCounts(yield* countDense(problem, tile, mask));
   }
 
   private takeCounts(counts: Counts): void {
-    this.dense = {tiles: counts.tiles, ms: predictMs([counts], this.allLines, 1, this.setting.problem, this.gpu)};
+    this.dense = {tiles: counts.tiles, ms: this.denseMs(counts)};
+  }
+
+  private denseMs(counts: Counts): number {
+    return predictMs([counts], this.allLines, 1, this.setting.problem, this.gpu);
   }
 
   /** All rows as if they had no arithmetic, which are written out for that, so dense is counted too. */

@@ -1,5 +1,6 @@
+import type {Acsr} from '../acsr/index.js';
 import {ceilDiv, inSteps, type Sliced} from '../support/index.js';
-import type {MaskBits} from './bits.js';
+import {paintRows, type MaskBits} from './bits.js';
 import {NO_COUNTS, type Counts} from './counts.js';
 import type {Draft} from './draft.js';
 import {SPAN, write} from './format.js';
@@ -27,13 +28,14 @@ export function* addDense(
   if (bits !== null) draft.bits.append(bits);
   const bitStride = bits === null ? 0 : ceilDiv(keyLength, BLOCK);
   const whole: Extent[] = keyLength > 0 ? [{begin: 0, end: keyLength, fullBegin: 0, fullEnd: 0}] : [];
+  const extents = bits === null ? () => whole : recurringExtents(bits, keyLength, tile, mask!.rows < queryLength);
   const addTiles = (begin: number, end: number): void => {
     for (let item = begin; item < end; item++) {
       const first = item * tile.rows;
       const spanBegin = draft.nextSpan;
       const rows = Math.min(tile.rows, queryLength - first);
       const from = mask === null ? 0 : first % mask.rows;
-      for (const extent of bits === null ? whole : extentsOf(bits, keyLength, from, rows, tile))
+      for (const extent of extents(from, rows))
         write(draft.spans, SPAN, {firstKey: 0, keyStride: 1, ...extent, mask: bitsAt + from * bitStride, bitStride});
       draft.add(group, first, 1, rows, spanBegin);
     }
@@ -51,17 +53,39 @@ export function denseCounts({queryLength, keyLength}: Lengths, tile: TileShape):
 /** The same where bits are at hand. */
 export function* countDense({queryLength, keyLength}: Lengths, tile: TileShape, mask: MaskBits): Sliced<Counts> {
   const items = ceilDiv(queryLength, tile.rows);
-  const pairs = inPairs(mask, keyLength);
+  const extents = recurringExtents(inPairs(mask, keyLength), keyLength, tile, mask.rows < queryLength);
   let [tiles, bits] = [0, 0];
   yield* inSteps(items, wordsOf(tile, keyLength), (begin, end) => {
     for (let first = begin * tile.rows; first < end * tile.rows; first += tile.rows)
-      for (const extent of extentsOf(pairs, keyLength, first % mask.rows, Math.min(tile.rows, queryLength - first), tile)) {
+      for (const extent of extents(first % mask.rows, Math.min(tile.rows, queryLength - first))) {
         const visited = ceilDiv(extent.end - extent.begin, tile.keys);
         tiles += visited;
         bits += visited - (extent.fullEnd - extent.fullBegin) / tile.keys;
       }
   });
   return {...NO_COUNTS, tile, items, tiles, bits};
+}
+
+/** Row tiles that are looked at of a pattern before all of it is written out. */
+const SAMPLES = 8;
+
+/** About the same, from a few row tiles of a pattern whose rows all have runs. */
+export function* foreseeDense(acsr: Acsr, tile: TileShape): Sliced<Counts> {
+  const {queryLength, keyLength} = acsr;
+  const items = ceilDiv(queryLength, tile.rows);
+  const apart = ceilDiv(items, SAMPLES);
+  let [seen, tiles, bits] = [0, 0, 0];
+  for (let item = apart >> 1; item < items; item += apart) {
+    const rows = Math.min(tile.rows, queryLength - item * tile.rows);
+    const words = new Uint32Array(rows * ceilDiv(keyLength, 32));
+    paintRows(acsr, item * tile.rows, item * tile.rows + rows, words, 0);
+    const counts = yield* countDense({queryLength: rows, keyLength}, tile, {words, rows});
+    seen += 1;
+    tiles += counts.tiles;
+    bits += counts.bits;
+  }
+  const all = seen === 0 ? 0 : items / seen;
+  return {...NO_COUNTS, tile, items, tiles: Math.round(tiles * all), bits: Math.round(bits * all)};
 }
 
 /** Words that a tile looks at. */
@@ -79,6 +103,23 @@ const leastFull = ({queries}: TileShape): number => (queries === 'fragments' ? 4
 
 /** The keys of a span. */
 type Extent = Record<'begin' | 'end' | 'fullBegin' | 'fullEnd', number>;
+
+/** The spans of rows by their first; where rows recur, those of whole tiles are worked out once: `not strided` n = 16,384 30 → 12 ms on busy cores. */
+function recurringExtents(
+  bits: Int32Array,
+  keyLength: number,
+  tile: TileShape,
+  recurs: boolean,
+): (first: number, rows: number) => readonly Extent[] {
+  const known = new Map<number, readonly Extent[]>();
+  return (first, rows) => {
+    const there = rows === tile.rows ? known.get(first) : undefined;
+    if (there !== undefined) return there;
+    const found = extentsOf(bits, keyLength, first, rows, tile);
+    if (recurs && rows === tile.rows) known.set(first, found);
+    return found;
+  };
+}
 
 /** The spans of some rows: no block of nothing, and one range of full blocks each. */
 function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: number, tile: TileShape): Extent[] {

@@ -67,12 +67,19 @@ async function expectSame(run: () => Promise<number[][]>): Promise<void> {
   expect(await onBackend(true, run)).toEqual(expected);
 }
 
-// What is small would be computed on the CPU.
-const forward = tf.env().getBool('WEBGPU_CPU_FORWARD');
-beforeAll(() => tf.env().set('WEBGPU_CPU_FORWARD', false));
-afterAll(() => tf.env().set('WEBGPU_CPU_FORWARD', forward));
+/** In specs around it: what is small would be computed on the CPU. */
+function smallOnTheGpu(): void {
+  let forward = true;
+  beforeAll(() => {
+    forward = tf.env().getBool('WEBGPU_CPU_FORWARD');
+    tf.env().set('WEBGPU_CPU_FORWARD', false);
+  });
+  afterAll(() => tf.env().set('WEBGPU_CPU_FORWARD', forward));
+}
 
 describe('a model that runs again', () => {
+  smallOnTheGpu();
+
   it('makes no bind group, no buffer and no uniform', async () => {
     await onBackend(true, async () => {
       const {run, dispose} = model(1);
@@ -217,6 +224,8 @@ describe('a model that runs again', () => {
 });
 
 describe('uniforms that are remembered', () => {
+  smallOnTheGpu();
+
   it('are never written while commands read them, however many a batch has', async () => {
     const batch = tf.env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE');
     await onBackend(true, async () => {
@@ -261,6 +270,8 @@ describe('uniforms that are remembered', () => {
 });
 
 describe('bind groups that are remembered', () => {
+  smallOnTheGpu();
+
   it('are bounded', async () => {
     await onBackend(true, async () => {
       const inputs = Array.from({length: 70}, (_, i) => tf.add(tf.fill([4], i), 0));
@@ -310,6 +321,8 @@ describe('bind groups that are remembered', () => {
 });
 
 describe('any sequence of ops on a backend that remembers', () => {
+  smallOnTheGpu();
+
   type Step = {op: number; a: number; b: number; size: number; value: number};
   const steps = fc.array(
     fc.record<Step>({
@@ -373,6 +386,8 @@ describe('any sequence of ops on a backend that remembers', () => {
 });
 
 describe('calls of this package', () => {
+  smallOnTheGpu();
+
   const random = (length: number): tf.Tensor4D => tf.keep(tf.randomNormal<tf.Rank.R4>([1, 2, length, 8]));
 
   it('make no bind group, no buffer and no uniform the second time', async () => {
@@ -437,6 +452,8 @@ describe('calls of this package', () => {
 });
 
 describe('after a model is disposed of', () => {
+  smallOnTheGpu();
+
   it('another neither makes nor destroys buffers, but for those that make room in its first run', async () => {
     // A backend that this package does not know yet: nothing says how much the first model needed.
     await onBackend(false, async () => {

@@ -1,5 +1,5 @@
 import type {AttrValue, NodeDef} from '../../src/model/graph/graph.js';
-import {handMade, type Constant, type GraphArtifacts} from './graph_fixture.js';
+import {handMade, type Constant, type GraphArtifacts} from './hand_made_graph.js';
 
 /**
  * A small hand-made model: inputs q, k, v [batch, heads, length, headDim] and m, n (masks that broadcast to the scores), output

@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {io, type DataType} from '@tensorflow/tfjs-core';
 import type {GraphDef} from '../../src/model/graph/graph.js';
-import type {GraphArtifacts} from './graph_fixture.js';
+import type {GraphArtifacts} from './hand_made_graph.js';
 
 interface CaseFile {
   readonly modelTopology: GraphDef;

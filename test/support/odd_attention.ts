@@ -1,6 +1,6 @@
 import type {NodeDef} from '../../src/model/graph/graph.js';
 import {attentionGraph, node, product} from './attention_graphs.js';
-import type {Constant, GraphArtifacts} from './graph_fixture.js';
+import type {Constant, GraphArtifacts} from './hand_made_graph.js';
 
 /** Lengths: batch, heads, queries, keys, features of key and of value. */
 export const SIZES = {b: 2, h: 2, q: 3, k: 5, d: 4, e: 4} as const;

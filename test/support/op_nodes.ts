@@ -5,7 +5,7 @@ import type {AttrValue, NodeDef} from '../../src/model/graph/graph.js';
 import '../../src/model/index.js';
 import {SplatError} from '../../src/support/index.js';
 import {expectWithin, mulberry32} from '../oracle.js';
-import {handMade, type Constant} from './graph_fixture.js';
+import {handMade, type Constant} from './hand_made_graph.js';
 import {ACTIVATION_ORACLES, normOracle} from './op_oracle.js';
 
 const node = (name: string, op: string, input: string[] = [], attr: Record<string, AttrValue> = {}): NodeDef => ({

@@ -5,7 +5,7 @@ import type {NodeDef} from '../../src/model/graph/graph.js';
 import {rewriteGraphModel, type SwapReport} from '../../src/model/index.js';
 import {causal, full} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
-import {uniform, type Constant} from '../support/graph_fixture.js';
+import {uniform, type Constant} from '../support/hand_made_graph.js';
 import {GraphBuilder} from '../support/models/graph_builder.js';
 import * as l from '../support/models/layers.js';
 

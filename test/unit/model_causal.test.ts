@@ -3,7 +3,7 @@ import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
 import {dispose, setBackend, tensor, type io, type Tensor} from '@tensorflow/tfjs-core';
 import {rewriteGraphModel, type SwapReport} from '../../src/model/index.js';
 import {full, slidingWindow, type Pattern} from '../../src/pattern/index.js';
-import {uniform} from '../support/graph_fixture.js';
+import {uniform} from '../support/hand_made_graph.js';
 import {GraphBuilder, type BuiltArtifacts, type Ref} from '../support/models/graph_builder.js';
 import * as l from '../support/models/layers.js';
 

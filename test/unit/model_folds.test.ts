@@ -7,7 +7,7 @@ import {rewriteGraphModel, type FoldReport} from '../../src/model/index.js';
 import {full} from '../../src/pattern/index.js';
 import {node as bare} from '../support/attention_graphs.js';
 import {executedNodes} from '../support/executed_nodes.js';
-import {handMade, uniform, type Constant, type GraphArtifacts} from '../support/graph_fixture.js';
+import {handMade, uniform, type Constant, type GraphArtifacts} from '../support/hand_made_graph.js';
 
 const WIDTH = 6;
 

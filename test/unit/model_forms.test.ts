@@ -5,7 +5,7 @@ import type {GraphDef, NodeDef} from '../../src/model/graph/graph.js';
 import {loadGraphModel as loadSwapped, rewriteGraphModel} from '../../src/model/index.js';
 import {causal, full} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
-import {uniform, type GraphArtifacts} from '../support/graph_fixture.js';
+import {uniform, type GraphArtifacts} from '../support/hand_made_graph.js';
 
 const einsum = (name: string, equation: string, ...input: string[]): NodeDef => ({
   ...node(name, 'Einsum', ...input),

@@ -6,7 +6,7 @@ import {full} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
 import {refusal} from '../support/errors.js';
 import {graphCase} from '../support/graph_cases.js';
-import type {Constant, GraphArtifacts} from '../support/graph_fixture.js';
+import type {Constant, GraphArtifacts} from '../support/hand_made_graph.js';
 
 const einsum = (name: string, equation: string, ...input: string[]): NodeDef => ({
   ...node(name, 'Einsum', ...input),

@@ -7,7 +7,7 @@ import {rewriteGraphModel} from '../../src/model/index.js';
 import {full} from '../../src/pattern/index.js';
 import {SplatError} from '../../src/support/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
-import {handMade} from '../support/graph_fixture.js';
+import {handMade} from '../support/hand_made_graph.js';
 
 const {artifacts} = rewriteGraphModel(
   attentionGraph([scores, node('sum', 'AddV2', 'scores', 'm'), node('probs', 'Softmax', 'sum'), product('out', 'probs', 'v')]),

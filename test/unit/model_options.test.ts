@@ -6,7 +6,7 @@ import {causal, documents, full, slidingWindow, type Pattern} from '../../src/pa
 import {attentionGraph, node, product, scores, spellings} from '../support/attention_graphs.js';
 import {refusal} from '../support/errors.js';
 import {graphCase} from '../support/graph_cases.js';
-import {uniform, type GraphArtifacts} from '../support/graph_fixture.js';
+import {uniform, type GraphArtifacts} from '../support/hand_made_graph.js';
 import {rowsOfAttention} from '../support/small_attention.js';
 
 const good = spellings.find(({title}) => title === 'a multiplication after the scores')!.artifacts;

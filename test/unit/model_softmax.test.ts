@@ -1,7 +1,7 @@
 import {rewriteGraphModel} from '../../src/model/index.js';
 import {full} from '../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../support/attention_graphs.js';
-import type {Constant, GraphArtifacts} from '../support/graph_fixture.js';
+import type {Constant, GraphArtifacts} from '../support/hand_made_graph.js';
 import type {NodeDef} from '../../src/model/graph/graph.js';
 
 describe('a softmax written out', () => {

@@ -4,7 +4,7 @@ import {dispose, setBackend, tensor, util, type io, type Tensor} from '@tensorfl
 import {rewriteGraphModel} from '../../src/model/index.js';
 import {full, slidingWindow} from '../../src/pattern/index.js';
 import {graphCase, type GraphCase} from '../support/graph_cases.js';
-import {uniform} from '../support/graph_fixture.js';
+import {uniform} from '../support/hand_made_graph.js';
 import {withPattern} from '../support/models/with_pattern.js';
 
 interface Output {

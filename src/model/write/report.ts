@@ -13,7 +13,7 @@ export interface SwapReport {
   /** Why no attention was touched at all, such as that there is none; empty when one was found. */
   readonly problems: readonly string[];
   /** What became of the nodes around; undefined with `fold: false`, and where the model stayed as it was. */
-  readonly folded?: FoldReport;
+  readonly folded?: FoldReport | undefined;
 }
 
 /** An attention that is now one `SparseAttention` node. */

@@ -13,7 +13,7 @@ import {
   type Combination,
   type Fixed,
 } from '../../support/attention_combinations.js';
-import {uniform} from '../../support/graph_fixture.js';
+import {uniform} from '../../support/hand_made_graph.js';
 import {withPattern} from '../../support/models/with_pattern.js';
 
 interface Run extends Fixed {

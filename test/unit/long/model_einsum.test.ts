@@ -6,7 +6,7 @@ import type {GraphDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {node} from '../../support/attention_graphs.js';
-import {handMade, uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {handMade, uniform, type GraphArtifacts} from '../../support/hand_made_graph.js';
 
 const draw = (shape: readonly number[], seed: number): Tensor => {
   const random = uniform(seed);

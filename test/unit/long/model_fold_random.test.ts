@@ -6,7 +6,7 @@ import type {GraphDef, NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {node} from '../../support/attention_graphs.js';
-import {handMade, uniform, type Constant, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {handMade, uniform, type Constant, type GraphArtifacts} from '../../support/hand_made_graph.js';
 
 /** [batch, length, width] of the run; the graph knows the width alone. */
 const RUN = [2, 3, 4] as const;

@@ -7,7 +7,7 @@ import {rewriteGraphModel, type SwapReport} from '../../../src/model/index.js';
 import {full, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
 import {attentionGraph, node, product, scores} from '../../support/attention_graphs.js';
 import {graphCase} from '../../support/graph_cases.js';
-import {uniform, type Constant, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {uniform, type Constant, type GraphArtifacts} from '../../support/hand_made_graph.js';
 import {withPattern} from '../../support/models/with_pattern.js';
 
 type Inputs = Record<string, Tensor>;

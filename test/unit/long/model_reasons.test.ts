@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import {dataInputs, parseEdge, textAttr, type NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
-import {uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {uniform, type GraphArtifacts} from '../../support/hand_made_graph.js';
 import {BEFORE, BEHIND, INPUTS, LAST, oddAttention, PRODUCTS, SIZES, type OddAttention} from '../../support/odd_attention.js';
 
 const draw = (shape: readonly number[], seed: number): Tensor => {

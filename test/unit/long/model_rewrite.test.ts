@@ -2,7 +2,8 @@ import type {GraphDef, NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel, type SwapReport} from '../../../src/model/index.js';
 import {full} from '../../../src/pattern/index.js';
 import {attentionGraph, node, oddOnes, product, scores, spellings} from '../../support/attention_graphs.js';
-import {graphFixture, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {graphFixture} from '../../support/graph_fixture.js';
+import {type GraphArtifacts} from '../../support/hand_made_graph.js';
 
 function rewrite(model: GraphArtifacts): {topology: GraphDef; report: SwapReport} {
   const {artifacts, report} = rewriteGraphModel(model, {pattern: full(), fold: false});

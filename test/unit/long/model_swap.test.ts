@@ -17,7 +17,8 @@ import {
 import {sparseIOHandler, type SwapOptions} from '../../../src/model/index.js';
 import {full, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
 import {attentionGraph, node, product, scores, spellings} from '../../support/attention_graphs.js';
-import {graphFixture, handMade, uniform, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {graphFixture} from '../../support/graph_fixture.js';
+import {handMade, uniform, type GraphArtifacts} from '../../support/hand_made_graph.js';
 
 type Inputs = Record<string, Tensor>;
 

@@ -6,7 +6,7 @@ import type {NodeDef} from '../../../src/model/graph/graph.js';
 import {rewriteGraphModel, type SwapReport} from '../../../src/model/index.js';
 import {causal, full, slidingWindow, type Pattern} from '../../../src/pattern/index.js';
 import {attentionGraph, node, product} from '../../support/attention_graphs.js';
-import {uniform, type Constant, type GraphArtifacts} from '../../support/graph_fixture.js';
+import {uniform, type Constant, type GraphArtifacts} from '../../support/hand_made_graph.js';
 
 type Axis = 'b' | 'h' | 'q' | 'k' | 'd' | 'e';
 
