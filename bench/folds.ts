@@ -70,9 +70,7 @@ export async function main(args: readonly string[]): Promise<number> {
       }
     }
   }
-  console.log(
-    `A BERT of ${layers} layers, 4 heads of 64 and 1,024 features in between, ${n} tokens; medians of ${rounds} rounds.\n`,
-  );
+  console.log(`BERT, ${layers} × (4 heads of 64, 1,024 features in between), ${n} tokens; medians of ${rounds} rounds.\n`);
   console.log(textTable(['backend', 'graph', 'system', 'nodes', 'ms', '× as it is'], rows));
   if (slower > 0) console.log(`\nFolded is slower than as it is, ${slower} times, by more than ${100 * NOISE} %.`);
   return slower > 0 ? 1 : 0;
