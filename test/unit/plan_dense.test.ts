@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import {asLines} from '../../src/plan/lines.js';
 import {compress} from '../../src/acsr/index.js';
-import {causal, fromMask, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
+import {blockLocal, causal, fromMask, globalTokens, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {TILES} from '../../src/plan/configurations.js';
-import {countDense, denseCounts} from '../../src/plan/dense.js';
+import {maskBits, toWords} from '../../src/plan/bits.js';
+import {countDense, denseCounts, foreseeDense} from '../../src/plan/dense.js';
 import {draftRows} from '../../src/plan/draft_rows.js';
 import {
   checkGradientPlan,
@@ -190,5 +191,32 @@ describe('dense where nearly all pairs attend', () => {
         .not(),
     ])
       expect(planOf(pattern).implementation).toBe('fused');
+  });
+
+  it('are foreseen from a few row tiles, and counted where that is near', () => {
+    const n = 4096;
+    const sizes = {queryLength: n, keyLength: n, queryOffset: 0};
+    const pattern = blockLocal({size: 256})
+      .or(slidingWindow({left: 64, right: 64, dilation: 8}))
+      .or(globalTokens(16));
+    const acsr = compress(pattern, sizes);
+    for (const tile of [TILES.wide, TILES.narrow]) {
+      const about = atOnce(foreseeDense(acsr, tile));
+      const counted = atOnce(countDense(sizes, tile, {words: toWords(acsr), rows: n}));
+      expect([about.items, Math.abs(about.tiles / counted.tiles - 1) < 0.15]).toEqual([counted.items, true]);
+    }
+    const {candidates, implementation} = makePlan(acsr, problemFor(sizes, {heads: 8, headDim: 64}), CORE_DEVICE);
+    expect([implementation, candidates.map(({name}) => name).sort()]).toEqual(['fused', ['as arithmetic', 'dense']]);
+  });
+
+  it('are those of all rows where a few recur', () => {
+    const sizes = {queryLength: 3000, keyLength: 2900, queryOffset: 0};
+    const acsr = compress(strided({stride: 32}).not(), sizes);
+    const recurring = atOnce(maskBits(acsr, TILES.wide.rows));
+    expect(recurring.rows).toBeLessThan(sizes.queryLength);
+    const words = toWords(acsr);
+    expect(atOnce(countDense(sizes, TILES.wide, recurring))).toEqual(
+      atOnce(countDense(sizes, TILES.wide, {words, rows: sizes.queryLength})),
+    );
   });
 });
