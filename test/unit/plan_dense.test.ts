@@ -210,8 +210,8 @@ describe('dense where nearly all pairs attend', () => {
   });
 
   it('are those of all rows where a few recur', () => {
-    const sizes = {queryLength: 3000, keyLength: 2900, queryOffset: 0};
-    const acsr = compress(strided({stride: 32}).not(), sizes);
+    const sizes = {queryLength: 8100, keyLength: 9000, queryOffset: 0};
+    const acsr = compress(strided({stride: 128}).not(), sizes);
     const recurring = atOnce(maskBits(acsr, TILES.wide.rows));
     expect(recurring.rows).toBeLessThan(sizes.queryLength);
     const words = toWords(acsr);
