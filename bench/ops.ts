@@ -74,10 +74,14 @@ export async function main(args: readonly string[]): Promise<number> {
   const records: OpsRecord[] = [];
   for (const rows of sizes('rows', gpu.software ? '64' : '512,4096'))
     for (const width of sizes('widths', gpu.software ? '96' : '768,3072'))
-      for (const op of Object.keys(OPS)) records.push(...(await recordsOf(timer, op, rows, width)));
+      for (const op of Object.keys(OPS)) {
+        const some = await recordsOf(timer, op, rows, width);
+        records.push(...some);
+        // As they come: whoever has no more time has what there is.
+        if (values.json !== undefined) appendFileSync(values.json, some.map(line).join(''));
+      }
   const error = gpu.takeErrors()[0];
   if (error !== undefined) throw new Error(`WebGPU said: ${error}`);
-  if (values.json !== undefined) appendFileSync(values.json, records.map(line).join(''));
   await finish(gpu);
   console.log(opsText(records));
   if (values.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
