@@ -25,7 +25,7 @@ export {
 export {makePlan, planMaskTensor, planning, type PlanOptions} from './make_plan.js';
 export {gpuOf} from './gpu_of.js';
 export {REFERENCE, SOFTWARE, type Gpu} from './reference.js';
-export {addsInSubgroups, FOUR_BITS, FOURS, isRowWise, ROW_WISE, rowsPerSpan} from './row_wise.js';
+export {addsInSubgroups, FOUR_BITS, FOURS, isRowWise, ownTile, ROW_WISE, rowsPerSpan} from './row_wise.js';
 export {mostKeys} from './most_keys.js';
 export {
   columnsIn,

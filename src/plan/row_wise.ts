@@ -27,6 +27,9 @@ export const rowsPerSpan = ({mask}: Pick<Kinds, 'mask'>): number | null => (mask
 
 export const isRowWise = (kinds: Pick<Kinds, 'mask'>): boolean => rowsPerSpan(kinds) !== null;
 
+/** The shape of a row-wise pass. */
+export const ownTile = ({mask}: Pick<Kinds, 'mask'>): TileShape => (mask === 'fours' ? FOURS : ROW_WISE);
+
 /** Where in the number of a key the bits of its four rows begin. */
 export const FOUR_BITS = 24;
 export const MOST_KEYS_OF_FOURS = 2 ** FOUR_BITS;

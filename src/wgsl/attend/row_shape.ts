@@ -1,4 +1,4 @@
-import {addsInSubgroups, converts, FORMATS, FOURS, ROW_WISE, type Kinds} from '../../plan/index.js';
+import {addsInSubgroups, converts, FORMATS, ownTile, type Kinds} from '../../plan/index.js';
 import type {Features} from '../text/features.js';
 import type {Region} from '../tile/flow.js';
 import type {OwnShape, Structure} from '../tile/kernel_shape.js';
@@ -13,7 +13,7 @@ export interface RowShape extends OwnShape {
 }
 
 export function rowShape({problem, device, formats}: Structure, features: Features, kinds: Kinds): RowShape {
-  const {rows, keys, threadsX, threadsY} = kinds.mask === 'fours' ? FOURS : ROW_WISE;
+  const {rows, keys, threadsX, threadsY} = ownTile(kinds);
   const shuffles = addsInSubgroups(device);
   const parts = partRegions(shuffles, threadsX * threadsY, rows / threadsY);
   return {

@@ -1,7 +1,7 @@
 import {ceilDiv} from '../../support/index.js';
 import type {Flow, Region} from '../tile/flow.js';
 import {hide} from '../tile/mask.js';
-import {addParts, eachColumn, orZeros, overTrips} from '../tile/own_trips.js';
+import {addParts, eachColumn, orZeros, overTrips, whereLeft} from '../tile/own_trips.js';
 import {numberedKeys} from '../tile/places.js';
 import {Scoring} from '../tile/scoring.js';
 import type {Share} from '../tile/share.js';
@@ -21,9 +21,6 @@ import type {RowShape} from './row_shape.js';
  * Names in the WGSL: number<j> key of the trip, q<i>_<n>_<e> columns of a query, s<i>_<j> score, m<i> running maximum, l<i> sum, o<i>_<c> output.
  */
 export const rowSteps = (share: Share<RowShape>): AttendSteps => new Trip(share).steps();
-
-/** A CPU that plays GPU takes minutes to compile a trip of four rows without a branch. */
-const whereLeft = (code: string): string => `if (y0 < y.y) {\n${code}\n}`;
 
 class Trip {
   private readonly shape: RowShape;
@@ -57,7 +54,7 @@ class Trip {
         name: 'probabilities and values',
         reads: [],
         writes: [],
-        code: this.shape.branches ? whereLeft(this.attend()) : this.attend(),
+        code: this.shape.branches ? whereLeft('y.y', this.attend()) : this.attend(),
       },
     ];
   }

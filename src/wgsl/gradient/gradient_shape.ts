@@ -1,4 +1,4 @@
-import {addsInSubgroups, FOURS, REGULAR, ROW_WISE, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
+import {addsInSubgroups, ownTile, REGULAR, type GradientPlan, type Kinds, type TileShape} from '../../plan/index.js';
 import {ceilDiv} from '../../support/index.js';
 import type {Region} from '../tile/flow.js';
 import {partRegions} from '../tile/own_trips.js';
@@ -54,7 +54,7 @@ export function ownGradientShape(
   kinds: Kinds,
 ): OwnGradientShape {
   const {headDim, valueDim} = rows.problem;
-  const {rows: size, threadsX, threadsY} = kinds.mask === 'fours' ? FOURS : ROW_WISE;
+  const {rows: size, threadsX, threadsY} = ownTile(kinds);
   const shuffles = addsInSubgroups(rows.device);
   const parts = partRegions(shuffles, threadsX * threadsY, (2 * size) / threadsY);
   return {

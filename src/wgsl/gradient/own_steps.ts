@@ -2,9 +2,9 @@ import {ceilDiv} from '../../support/index.js';
 import type {RowAccess} from '../text/row_access.js';
 import {each, lines} from '../text/text.js';
 import {plain, type Flow, type Region} from '../tile/flow.js';
-import {addParts, eachColumn, orZeros, overTrips} from '../tile/own_trips.js';
+import {addParts, eachColumn, orZeros, overTrips, whereLeft} from '../tile/own_trips.js';
 import {numberedKeys, numberedRows} from '../tile/places.js';
-import {FOURS, ROW_WISE} from '../../plan/index.js';
+import {ownTile} from '../../plan/index.js';
 import {FLOATS} from '../tile/tile_math.js';
 import type {OwnGradientShape} from './gradient_shape.js';
 import {gradientTensors, type GradientTensors, type Side} from './gradient_tensors.js';
@@ -12,9 +12,6 @@ import {GradientTrip} from './gradient_trip.js';
 
 /** Columns of an invocation up to which what it has read of both products stays in registers until it is summed: 64 features. */
 const KEPT = 2;
-
-/** A CPU that plays GPU takes minutes to compile a trip of four without a branch. */
-const whereLeft = (y: string, code: string): string => `if (y0 < ${y}) {\n${code}\n}`;
 
 /**
  * A trip of the gradients of single rows (over their keys) or single keys (over the rows that attend to them), or of four that share a list: both
@@ -26,7 +23,7 @@ export class OwnTrip extends GradientTrip<OwnGradientShape> {
   private readonly tensors: GradientTensors;
 
   constructor(shape: OwnGradientShape) {
-    super(shape, (shape.kinds.mask === 'fours' ? FOURS : ROW_WISE).keys);
+    super(shape, ownTile(shape.kinds).keys);
     this.tensors = gradientTensors(shape);
   }
 

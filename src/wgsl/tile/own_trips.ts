@@ -36,6 +36,9 @@ export function overTrips(first: string, turns: readonly (readonly Region[])[], 
   };
 }
 
+/** What is done in a trip that has anything left: a CPU that plays GPU takes minutes to compile a trip of four without a branch. */
+export const whereLeft = (end: string, code: string): string => `if (y0 < ${end}) {\n${code}\n}`;
+
 /** How floats lie in workgroup memory. */
 interface Packed {
   pack(floats: string): string;
