@@ -8,6 +8,7 @@ import {encoderGraph} from '../../bench/model_graphs.js';
 import {backend, host} from '../support/attend.js';
 import {expectReplays, outputsOf} from '../support/captures.js';
 import {deviceCalls} from '../support/device_calls.js';
+import {withWholeLaunches} from '../support/whole_launches.js';
 
 const SIZES = {layers: 2, heads: 2, headDim: 8, ffn: 64, vocabulary: 1000};
 
@@ -186,6 +187,7 @@ describe('a replay gives the bits of the function', () => {
 });
 
 describe('a replay', () => {
+  withWholeLaunches();
   it('takes typed arrays, tensors that are not computed yet and casts', async () => {
     const replay = await capture(({x, y}: {x: tf.Tensor; y: tf.Tensor}) => tf.add(tf.mul(x, 2), y), {
       x: tf.ones([3]),

@@ -14,6 +14,7 @@ import {
   gradientsOf,
 } from '../support/gradient_cases.js';
 import {BASE, problemOfCase, type OptionCase, type Tensors} from '../support/option_cases.js';
+import {withWholeLaunches} from '../support/whole_launches.js';
 
 /** Runs on a record of the device that says how much it binds, so that small tensors meet the limits of large ones. */
 function binding<T>(maxBindingBytes: number, run: () => T): T {
@@ -48,6 +49,7 @@ function dispatchesOf(run: () => Tensors): {found: Tensors; names: string[]} {
 const count = (names: readonly string[], name: string): number => names.filter((each) => each === name).length;
 
 describe('on WebGPU, a backward pass whose scratch exceeds a binding', () => {
+  withWholeLaunches();
   beforeEach(() => tf.engine().startScope());
   afterEach(() => tf.engine().endScope());
 

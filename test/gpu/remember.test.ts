@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {causal, gelu, KvCache, layerNorm, slidingWindow, sparseAttention} from '../../src/index.js';
 import {backend, host} from '../support/attend.js';
 import {deviceCalls, type DeviceCalls} from '../support/device_calls.js';
+import {withWholeLaunches} from '../support/whole_launches.js';
 
 type Memory = tf.MemoryInfo & {numBytesInGPU: number; numBytesAllocatedInGPU: number};
 const memory = (): Memory => tf.memory() as Memory;
@@ -78,6 +79,7 @@ function smallOnTheGpu(): void {
 }
 
 describe('a model that runs again', () => {
+  withWholeLaunches();
   smallOnTheGpu();
 
   it('makes no bind group, no buffer and no uniform', async () => {
@@ -224,6 +226,7 @@ describe('a model that runs again', () => {
 });
 
 describe('uniforms that are remembered', () => {
+  withWholeLaunches();
   smallOnTheGpu();
 
   it('are never written while commands read them, however many a batch has', async () => {
@@ -270,6 +273,7 @@ describe('uniforms that are remembered', () => {
 });
 
 describe('bind groups that are remembered', () => {
+  withWholeLaunches();
   smallOnTheGpu();
 
   it('are bounded', async () => {
@@ -321,6 +325,7 @@ describe('bind groups that are remembered', () => {
 });
 
 describe('any sequence of ops on a backend that remembers', () => {
+  withWholeLaunches();
   smallOnTheGpu();
 
   type Step = {op: number; a: number; b: number; size: number; value: number};
@@ -386,6 +391,7 @@ describe('any sequence of ops on a backend that remembers', () => {
 });
 
 describe('calls of this package', () => {
+  withWholeLaunches();
   smallOnTheGpu();
 
   const random = (length: number): tf.Tensor4D => tf.keep(tf.randomNormal<tf.Rank.R4>([1, 2, length, 8]));
@@ -452,6 +458,7 @@ describe('calls of this package', () => {
 });
 
 describe('after a model is disposed of', () => {
+  withWholeLaunches();
   smallOnTheGpu();
 
   it('another neither makes nor destroys buffers, but for those that make room in its first run', async () => {

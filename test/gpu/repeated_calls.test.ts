@@ -4,12 +4,14 @@ import {compile} from '../../src/pure.js';
 import {launch} from '../../src/runtime/launch/launch.js';
 import {backend, host, type Three} from '../support/attend.js';
 import {deviceCalls, type DeviceCalls} from '../support/device_calls.js';
+import {withWholeLaunches} from '../support/whole_launches.js';
 
 const random = (shape: [number, number, number, number], seed: number): tf.Tensor4D =>
   tf.randomNormal(shape, 0, 1, 'float32', seed);
 const three = (tokens: number, seed: number): Three => [0, 1, 2].map((i) => random([1, 2, tokens, 8], seed + i)) as Three;
 
 describe('a repeated call', () => {
+  withWholeLaunches();
   it('packs no parameters, and those of other numbers once', () => {
     const problem = {batch: 1, heads: 2, keyHeads: 2, packedHeads: 1, queryLength: 40, keyLength: 40, queryOffset: 0};
     const compiled = compile(slidingWindow({left: 5, right: 5}), {...problem, headDim: 8, valueDim: 8}, host().limits);
@@ -74,6 +76,7 @@ async function decoded(patterns: readonly Pattern[]): Promise<{outputs: number[]
 }
 
 describe('layers that decode', () => {
+  withWholeLaunches();
   const global = causal();
   const local = (): Pattern =>
     prefix(2)

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {causal, prepare, sparseAttention, type ScoreOption, type SparseAttentionOptions} from '../../src/index.js';
 import {cacheSize} from '../../src/runtime/call/cache.js';
 import {host} from '../support/attend.js';
+import {withWholeLaunches} from '../support/whole_launches.js';
 
 const [batch, heads, keyHeads, length, headDim] = [2, 4, 2, 12, 4];
 const SHAPE = {batch, heads, keyHeads, queryLength: length, keyLength: length, headDim, implementation: 'fused'} as const;
@@ -39,6 +40,7 @@ async function workOf(call: () => tf.Tensor): Promise<{plans: number; uploads: s
 }
 
 describe('a call after prepare plans, uploads and compiles nothing', () => {
+  withWholeLaunches();
   const query = (): tf.Tensor => tf.randomNormal([batch, heads, length, headDim]);
 
   it('without options', async () => {
