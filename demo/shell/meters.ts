@@ -10,7 +10,8 @@ export async function peakBytes<T>({backend}: Machine, run: () => Promise<T>): P
   if (backend !== 'webgpu') return {result: await run(), peak: null};
   const pool = webgpuBackend().bufferManager;
   const acquire = pool.acquireBuffer;
-  let peak = 0;
+  // A replay takes no buffer.
+  let peak = pool.numBytesUsed;
   pool.acquireBuffer = (...request) => {
     const buffer = acquire.apply(pool, request);
     peak = Math.max(peak, pool.numBytesUsed);

@@ -216,7 +216,7 @@ function showOutcomes(outcomes: readonly Outcome[], note: string): void {
   const found = runVerdicts(outcomes);
   at('results').hidden = false;
   fillVerdicts(at('run-verdicts'), found);
-  const colours = ['var(--neutral)', 'var(--series-3)', 'var(--series-2)', 'var(--accent)'];
+  const colours = ['var(--neutral)', 'var(--series-3)', 'var(--series-2)', 'var(--accent)', 'var(--series-4)'];
   const bars = (value: (outcome: Outcome) => number | null, print: (value: number) => string): Parameters<typeof drawBars>[1] =>
     outcomes.map((outcome, index) => {
       const found = value(outcome);

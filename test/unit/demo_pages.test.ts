@@ -223,6 +223,15 @@ describe('the verdicts of the swap page', () => {
       'The same numbers, swapped and folded: 2.0× faster, neither less memory nor more memory (4 ms instead of 8 ms, 1.0 KiB instead of 1.0 KiB).',
     );
     expect(said[3]).toContain('With the pattern: 4.0× faster');
+    const withCapture = (captured: Outcome): string => {
+      const {state, text} = runVerdicts([asIs, swapped, folded, sparse, captured]).at(-1)!;
+      return `${state}: ${text}`;
+    };
+    expect(withCapture(outcome('captured, pattern', [1, 3], 1))).toContain(
+      'open: Captured and replayed: the same numbers, and 8.0× faster',
+    );
+    expect(withCapture(outcome('captured, pattern', [1, 3.0001], 1))).toContain('bad: Captured and replayed: other numbers');
+    expect(states([asIs, swapped, folded, sparse, outcome('captured, pattern', [], null)])[0]).toBe('open');
   });
 });
 
