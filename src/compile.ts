@@ -128,6 +128,8 @@ export function* compilingGradients(
   sums?: ScoreSums,
 ): Sliced<CompiledGradients> {
   const gradients = yield* gradientPlanning(plan, lines, keyResults(plan.problem, features, sums));
+  // The kernels take some milliseconds of their own.
+  yield;
   const options = {features, dLogSumExp, ...(maskShape && {maskShape})};
   return Object.freeze({
     plan: gradients.rows,
