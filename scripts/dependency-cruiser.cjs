@@ -41,6 +41,7 @@ const SUB_ROOMS = {
     kv: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     open: ['host', 'call'],
     ops: ['host', 'given', 'launch', 'call'],
+    scores: ['host', 'given', 'terms', 'tf_ops', 'call'],
     capture: ['host'],
   },
   model: {

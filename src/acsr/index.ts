@@ -7,6 +7,7 @@ export {decodeRow} from './decode.js';
 export {equals, type Equality} from './equals.js';
 export {Steps} from './recurrence.js';
 export {repeatBits} from './recurring_bits.js';
+export {packedKeys, rowOffsets} from './packed.js';
 export {reachOf, type Reach} from './reach.js';
 export {positionOf, repeatRows, slotOf, stackRows, toSlots, type SlotLayout} from './slots.js';
 // The plan may not import the pattern room; what it needs of a shape comes through here.

@@ -22,3 +22,7 @@ export {gelu, silu, type GeluOptions} from './ops/activation.js';
 export type {Approximation} from './ops/activation_kernel.js';
 export {layerNorm, normed, rmsNorm, type NormName, type NormOptions} from './ops/norm.js';
 export {GELU, LAYER_NORM, RMS_NORM, SILU} from './ops/op_kernels.js';
+export {attentionWeights, sddmm, type AttentionWeightsOptions, type SddmmOptions} from './scores/sddmm.js';
+export {SparseScores} from './scores/sparse_scores.js';
+export {sparseSoftmax, type SparseSoftmaxOptions} from './scores/sparse_softmax.js';
+export {spmm, type SpmmOptions} from './scores/spmm.js';

@@ -57,7 +57,7 @@ export function checkCall(
   pattern: Pattern | Tensor,
   given: SparseAttentionOptions,
 ): Call {
-  const options = readOptions(given, optionNames(), WORDS);
+  const options = readOptions(given, optionNames(), OPTION_WORDS);
   const implementation = checkImplementation(options.implementation);
   const precision = checkPrecision(options.precision);
   const [query, key, value] = [floats('query', givenQuery), floats('key', givenKey), floats('value', givenValue)];
@@ -76,7 +76,8 @@ export function checkCall(
   return {problem, rank, layout, query, key, value, mask: aligned, scoring, implementation, precision};
 }
 
-const WORDS: OptionWords = {
+/** How messages speak of the options of a call. */
+export const OPTION_WORDS: OptionWords = {
   all: 'options',
   expected: 'an object such as {scale: 0.125}',
   cure: 'Leave it out for the defaults.',

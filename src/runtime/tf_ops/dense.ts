@@ -132,11 +132,24 @@ export interface Weights {
   readonly keep: Tensor | null;
 }
 
-export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): Weights {
+/** The scores of a chunk, with those of pairs that do not attend. */
+export interface ChunkScores {
+  /** In units, without what terms take from all scores of a row: [batch, heads, rows, keys] */
+  readonly scores: Tensor;
+  readonly terms: readonly CallTerm[];
+  readonly part: Part;
+  readonly attends: Tensor | null;
+  readonly seen: Tensor | null;
+  readonly slopes: readonly (() => Tensor)[];
+}
+
+/** Where floats are 16 bits wide, as in WebGL on phones. */
+const isShort = (): boolean => tf.backend().floatPrecision() === 16;
+
+export function scoresOf(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): ChunkScores {
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const terms = termsBrought(inputs, options);
-  const short = tf.backend().floatPrecision() === 16;
-  const unit = hasFarScores(featuresOf(inputs, options, options.scale)) && !short ? FAR_UNIT : 1;
+  const unit = hasFarScores(featuresOf(inputs, options, options.scale)) && !isShort() ? FAR_UNIT : 1;
   const part: Part = {inputs, options, chunk, unit};
 
   const {attends, seen} = whoAttends(part, terms);
@@ -156,9 +169,21 @@ export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Ch
     if (moved.slope) slopes.push(moved.slope);
   }
   for (const {ops} of terms) if (ops.adds) scores = tf.add(scores, ops.adds(part));
+  return {scores, terms, part, attends, seen, slopes};
+}
 
-  // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide (WebGL on phones) it is nearer.
-  const least = short ? -65504 : -3.4028234663852886e38;
+/** Scores in words of calls, without what terms take from all scores of a row. */
+export function apartFrom(scores: Tensor, part: Omit<Part, 'unit'>): Tensor {
+  const apart = apartOf(part);
+  return apart === null ? scores : tf.sub(scores, apart);
+}
+
+export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): Weights {
+  const {terms, part, attends, seen, slopes, ...found} = scoresOf(inputs, options, chunk);
+  const {unit} = part;
+  let {scores} = found;
+  // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide it is nearer.
+  const least = isShort() ? -65504 : -3.4028234663852886e38;
   // `where`, not an addition: NaN of a key must not reach rows that do not attend to it.
   if (attends !== null) scores = select(attends, scores, least);
   let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);

@@ -9,9 +9,8 @@ import {
   type HeadedInputs,
   type TermTensors,
 } from '../terms/part.js';
-import type {BackwardPart} from '../terms/term.js';
-import {termsBrought} from '../terms/terms.js';
-import {chunksOf, divisor, foldHeads, fromHeads, headsFirst, matMulByHead, onlySeen, toHeads, weightsOf} from './dense.js';
+import {sumByKeyHead, sumsOf, termParts, type GradientName, type GradientParts} from './chunk_sums.js';
+import {chunksOf, divisor, fromHeads, headsFirst, matMulByHead, onlySeen, toHeads, weightsOf} from './dense.js';
 import {scaleOf, scaledBy} from './scaling.js';
 
 /** What the forward pass gave, and what comes back. */
@@ -29,9 +28,6 @@ export interface DenseGradients extends TermTensors {
   readonly key: Tensor;
   readonly value: Tensor;
 }
-
-type Name = keyof DenseGradients;
-type Parts = Partial<Record<Name, Tensor>>;
 
 /** What all chunks read. */
 interface Backward {
@@ -69,10 +65,10 @@ export function denseGradients(
     const call = backward(headed, options, outcome);
     for (const chunk of chunks) {
       const parts = tf.tidy(() => (chunk.keyEnd === chunk.keyBegin ? emptyChunk(call, chunk) : chunkParts(call, chunk)));
-      for (const [name, part] of Object.entries(parts)) sums[name as Name]!.add(part, chunk);
+      for (const [name, part] of Object.entries(parts)) sums[name as GradientName]!.add(part, chunk);
       afterChunk?.();
     }
-    const totals = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum.total()])) as Parts;
+    const totals = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum.total()])) as GradientParts;
     for (const name of ['query', 'key', 'value'] as const) {
       totals[name] = fromHeads(totals[name] as Tensor4D, layout, inputs.query.rank);
     }
@@ -106,7 +102,7 @@ function backward(inputs: HeadedInputs, options: DenseOptions, {output, dOutput,
   };
 }
 
-function chunkParts(call: Backward, chunk: Chunk): Parts {
+function chunkParts(call: Backward, chunk: Chunk): GradientParts {
   const {inputs, options} = call;
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const {
@@ -143,7 +139,11 @@ function chunkParts(call: Backward, chunk: Chunk): Parts {
     query: tf.mul(matMulByHead(dRaw, scaledBy(key, side)), gradient),
     key: tf.mul(sumByKeyHead(dRaw, scaledBy(query, side), key.shape[1]), gradient),
     value: sumByKeyHead(kept, dOutput, key.shape[1]),
-    ...termParts(call, {chunk, unit, dScores, rowSums: rowSums(share, mean, given), dSeen: share && tf.neg(tf.mul(share, mean))}),
+    ...termParts({
+      ...{inputs, options, chunk, unit, dScores},
+      rowSums: rowSums(share, mean, given),
+      dSeen: share && tf.neg(tf.mul(share, mean)),
+    }),
   };
 }
 
@@ -155,79 +155,7 @@ function rowSums(share: Tensor | null, mean: Tensor, dLogSumExp: Tensor | null):
 }
 
 /** Rows that the pattern leaves without keys: what they have seen before is all. */
-function emptyChunk(call: Backward, chunk: Chunk): Parts {
-  const dSeen = tf.neg(slice(call.mean, 2, chunk.rowBegin, chunk.rowEnd));
-  return termParts(call, {chunk, unit: 1, dScores: null, rowSums: null, dSeen});
-}
-
-type Of<T> = Omit<T, 'inputs' | 'options'>;
-
-const termParts = ({inputs, options}: Backward, back: Of<BackwardPart>): TermTensors =>
-  Object.assign({}, ...termsBrought(inputs, options).map(({ops}) => ops.gradients?.({inputs, options, ...back}))) as TermTensors;
-
-/** aᵀ·b over all rows and all the heads that read a key head, [batch, keyHeads, keys, dim] */
-const sumByKeyHead = (a: Tensor, b: Tensor, keyHeads: number): Tensor =>
-  tf.matMul(foldHeads(a, keyHeads), foldHeads(b, keyHeads), true, false);
-
-/** Where each chunk adds to each gradient: rows that no other chunk has, keys and diagonals that others have, too, or all of it. */
-function sumsOf(inputs: HeadedInputs, options: DenseOptions, chunks: Chunk[]): Partial<Record<Name, Sum>> {
-  const {query, key, value} = inputs;
-  const ofRows = ({rowBegin, rowEnd}: Chunk): Interval => [rowBegin, rowEnd];
-  const ofKeys = ({keyBegin, keyEnd}: Chunk): Interval => [keyBegin, keyEnd];
-  const sums: Partial<Record<Name, Sum>> = {
-    query: new Sum(query.shape, 2, chunks, ofRows),
-    key: new Sum(key.shape, 2, chunks, ofKeys),
-    value: new Sum(value.shape, 2, chunks, ofKeys),
-  };
-  for (const {roles, ops} of termsBrought(inputs, options)) {
-    const {interval} = ops;
-    if (interval === undefined) continue;
-    for (const role of roles) {
-      const ofRole = (chunk: Chunk): Interval => {
-        const {begin, end} = interval(inputs, chunk);
-        return [begin, end];
-      };
-      sums[role] = new Sum(inputs[role]!.shape, interval(inputs, chunks[0]!).axis, chunks, ofRole);
-    }
-  }
-  return sums;
-}
-
-type Interval = readonly [begin: number, end: number];
-
-/** A sum that grows by intervals of one axis, in pieces between the borders of all intervals: a chunk touches only what it adds to. */
-class Sum {
-  readonly #shape: number[];
-  readonly #axis: number;
-  readonly #interval: (chunk: Chunk) => Interval;
-  /** Ascending, from 0 to the length of the axis. */
-  readonly #borders: number[];
-  readonly #pieces: (Tensor | undefined)[];
-
-  constructor(shape: number[], axis: number, chunks: Chunk[], interval: (chunk: Chunk) => Interval) {
-    [this.#shape, this.#axis, this.#interval] = [shape, axis, interval];
-    this.#borders = [...new Set([0, shape[axis]!, ...chunks.flatMap((chunk) => [...interval(chunk)])])].sort((a, b) => a - b);
-    this.#pieces = Array<Tensor | undefined>(this.#borders.length - 1).fill(undefined);
-  }
-
-  /** Takes `part`. */
-  add(part: Tensor, chunk: Chunk): void {
-    const [begin, end] = this.#interval(chunk);
-    const first = this.#borders.indexOf(begin);
-    for (let i = first; this.#borders[i]! < end; i++) {
-      const share = (): Tensor => slice(part, this.#axis, this.#borders[i]! - begin, this.#borders[i + 1]! - begin);
-      const before = this.#pieces[i];
-      this.#pieces[i] = tf.tidy(() => (before === undefined ? tf.clone(share()) : tf.add(before, share())));
-      before?.dispose();
-    }
-    part.dispose();
-  }
-
-  total(): Tensor {
-    const pieces = this.#pieces.map((piece, i) => {
-      const size = this.#borders[i + 1]! - this.#borders[i]!;
-      return piece ?? tf.zeros(this.#shape.map((full, axis) => (axis === this.#axis ? size : full)));
-    });
-    return pieces.length === 1 ? pieces[0]! : tf.concat(pieces, this.#axis);
-  }
+function emptyChunk({inputs, options, mean}: Backward, chunk: Chunk): GradientParts {
+  const dSeen = tf.neg(slice(mean, 2, chunk.rowBegin, chunk.rowEnd));
+  return termParts({inputs, options, chunk, unit: 1, dScores: null, rowSums: null, dSeen});
 }

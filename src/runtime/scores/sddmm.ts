@@ -1,0 +1,118 @@
+import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
+import {readOptions, type NamesOf} from '../../support/index.js';
+import {Pattern, refusePattern} from '../../pure.js';
+import type {AttentionInput} from '../call/call_types.js';
+import {compressedLines} from '../call/cache.js';
+import {checkCall, optionNames, OPTION_WORDS, type Call} from '../call/check.js';
+import {firstOrder} from '../call/first_order.js';
+import type {SparseAttentionOptions} from '../call/options.js';
+import type {GradientName} from '../tf_ops/chunk_sums.js';
+import {fromHeads, toHeads} from '../tf_ops/dense.js';
+import type {DenseOptions, HeadedInputs} from '../terms/part.js';
+import {isIntegerRole} from '../terms/terms.js';
+import {checkBytes} from './check.js';
+import {withGradient} from './gradient.js';
+import {nnzOf} from './packing.js';
+import {packedScores, scoreGradients} from './score_math.js';
+import {sparseSoftmax} from './sparse_softmax.js';
+import {SparseScores, type ScoreTable} from './sparse_scores.js';
+
+/** What `sddmm` takes of the options of `sparseAttention`: all that makes scores. */
+export type SddmmOptions = Omit<SparseAttentionOptions, 'implementation' | 'precision' | 'sinks' | 'dropout' | 'seed'>;
+
+/** The same, and what the softmax takes. */
+export type AttentionWeightsOptions = SddmmOptions & Pick<SparseAttentionOptions, 'sinks'>;
+
+const NOT_OF_SCORES = ['implementation', 'precision', 'sinks', 'dropout', 'seed'] as const;
+
+/**
+ * The scores of the pairs that a pattern lets attend, and of no others: `scale · query·keyᵀ + bias`, packed. (Sampled dense-dense matrix
+ * product; the first of the three kernels of SPLAT, arXiv 2407.16847.)
+ *
+ * Pairs that `keyLengths` or `segmentIds` hide are −∞. Differentiable in query, key, biases and slopes.
+ *
+ * ```js
+ * const scores = sddmm(query, key, slidingWindow({left: 128}).and(causal())); // [1, 8, 1024, 64] twice
+ * const output = spmm(sparseSoftmax(scores), value); // what sparseAttention gives
+ * ```
+ *
+ * @param query float32 [batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head.
+ * @param key float32 [batch, keyHeads, keyLength, headDim], of the same rank; keyHeads divides heads.
+ * @param options Those of `sparseAttention` that make scores.
+ * @throws SplatError before any GPU work when an argument is not as described, or the device cannot hold the scores.
+ */
+export function sddmm<Q extends AttentionInput, K extends AttentionInput>(
+  query: Q,
+  key: K,
+  pattern: Pattern,
+  options: SddmmOptions = {},
+): SparseScores {
+  const names = Object.fromEntries(
+    Object.entries(optionNames()).filter(([name]) => !(NOT_OF_SCORES as readonly string[]).includes(name)),
+  ) as NamesOf<SddmmOptions>;
+  const given = readOptions(options, names, OPTION_WORDS);
+  if (!(pattern instanceof Pattern)) refusePattern('pattern', pattern, 'a Pattern');
+  // Nothing reads values here; keys in their place are as long as keys.
+  return scoresOfCall(checkCall(query, key, key, pattern, given));
+}
+
+/**
+ * The weights that `sparseAttention` multiplies values by: the softmax of the scores of the pairs that a pattern lets attend. To look at
+ * what a model attends to, to distil it, or to make a product of one's own of it.
+ *
+ * ```js
+ * const weights = attentionWeights(query, key, slidingWindow({left: 128}));
+ * const output = spmm(weights, value);
+ * ```
+ *
+ * @param options Those of `sparseAttention` that make scores, and `sinks`.
+ * @throws SplatError as `sddmm` does.
+ */
+export function attentionWeights<Q extends AttentionInput, K extends AttentionInput>(
+  query: Q,
+  key: K,
+  pattern: Pattern,
+  options: AttentionWeightsOptions = {},
+): SparseScores {
+  if (typeof options !== 'object' || options === null) return sddmm(query, key, pattern, options);
+  const {sinks, ...ofScores} = options;
+  const scores = sddmm(query, key, pattern, ofScores);
+  const weights = sparseSoftmax(scores, {sinks});
+  scores.dispose();
+  return weights;
+}
+
+function scoresOfCall({query, key, pattern, scoring, layout, problem}: Call): SparseScores {
+  const {tensors, numbers, scale} = scoring;
+  const {batch, heads, queryLength, keyLength, queryOffset} = problem;
+  const lines = compressedLines(pattern!, problem);
+  const table: ScoreTable = {pattern: pattern!, lines, sizes: {batch, heads, queryLength, keyLength, queryOffset}};
+  checkBytes(
+    'scores',
+    [batch, heads, nnzOf(lines)],
+    'Split the batch or the heads over several calls, or use sparseAttention, which stores none.',
+  );
+  const options: DenseOptions & {readonly lines: typeof lines} = {...numbers, lines, scale, queryOffset, layout};
+  // What has no derivative is no operand.
+  const integers = Object.fromEntries(Object.entries(tensors).filter(([role]) => isIntegerRole(role)));
+  const operands: Record<string, Tensor> = {query, key};
+  for (const [role, tensor] of Object.entries(tensors)) if (!isIntegerRole(role)) operands[role] = tensor;
+  const names = Object.keys(operands);
+  const headed = (given: readonly Tensor[]): HeadedInputs => {
+    const named = Object.fromEntries(names.map((name, i) => [name, given[i]!])) as Record<'query' | 'key', Tensor>;
+    return toHeads({...integers, ...named, value: named.key}, layout);
+  };
+  const values = withGradient<Tensor3D>(
+    Object.values(operands),
+    (given) => packedScores(headed(given), options),
+    (dValues, saved) =>
+      firstOrder('sddmm', [dValues, ...saved], () => {
+        const gradients = scoreGradients(headed(saved), options, dValues);
+        return names.map((name) => {
+          const gradient = gradients[name as GradientName]!;
+          return name === 'query' || name === 'key' ? fromHeads(gradient as Tensor4D, layout, query.rank) : gradient;
+        });
+      }),
+  );
+  return new SparseScores(table, values);
+}

@@ -1,0 +1,52 @@
+import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
+import {readOptions, refuse, type NamesOf, type OptionWords} from '../../support/index.js';
+import {firstOrder} from '../call/first_order.js';
+import {floats} from '../given/arguments.js';
+import type {NumberArray} from '../given/number_array.js';
+import {shapedPerHead} from '../terms/shaped.js';
+import {checkScores} from './check.js';
+import {withGradient} from './gradient.js';
+import {packedSoftmax, softmaxGradients} from './score_math.js';
+import {SparseScores} from './sparse_scores.js';
+
+/** Of `sparseSoftmax`. */
+export interface SparseSoftmaxOptions {
+  /** float32 [heads]: logits that join the sum of the softmax and get no weight of their own. */
+  readonly sinks?: Tensor | NumberArray | null | undefined;
+}
+
+const NAMES: NamesOf<SparseSoftmaxOptions> = {sinks: true};
+const WORDS: OptionWords = {
+  all: 'options',
+  expected: 'an object such as {sinks: tf.zeros([heads])}',
+  cure: 'Leave it out for the defaults.',
+  one: (name) => `option ${name}`,
+};
+
+/**
+ * The softmax of each row over its pairs alone. Rows without pairs have no numbers, and rows whose pairs are all −∞ get zeros.
+ * (The second of the three kernels of SPLAT, arXiv 2407.16847.) Differentiable in scores and sinks.
+ *
+ * ```js
+ * const weights = sparseSoftmax(sddmm(query, key, pattern));
+ * ```
+ *
+ * @throws SplatError when the scores are transposed, where rows are no rows any more, or an argument is not as described.
+ */
+export function sparseSoftmax(scores: SparseScores, options: SparseSoftmaxOptions = {}): SparseScores {
+  const {sinks: given} = readOptions(options, NAMES, WORDS);
+  const {table, values} = checkScores('scores', scores);
+  if (scores.isTransposed)
+    refuse('scores', 'transposed ones', 'scores as sddmm makes them', 'Take the softmax first, and transpose the weights.');
+  const sinks = given === undefined ? null : shapedPerHead('sinks', floats('sinks', given), table.sizes.heads);
+  const weights = withGradient<Tensor3D>(
+    [values, ...(sinks === null ? [] : [sinks])],
+    ([own, logits]) => packedSoftmax(table, own as Tensor3D, logits ?? null),
+    (dWeights, _, output) =>
+      firstOrder('sparseSoftmax', [dWeights, output], () => {
+        const gradients = softmaxGradients(table, output, dWeights);
+        return sinks === null ? [gradients.scores] : [gradients.scores, gradients.sinks];
+      }),
+  );
+  return new SparseScores(table, weights);
+}

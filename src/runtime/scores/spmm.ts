@@ -1,0 +1,75 @@
+import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
+import {readOptions, refuse, type NamesOf, type OptionWords} from '../../support/index.js';
+import type {Layout} from '../../pure.js';
+import {checkLayout} from '../call/check.js';
+import {firstOrder} from '../call/first_order.js';
+import {floats, shapeOf, sizesOf} from '../given/arguments.js';
+import type {NumberArray} from '../given/number_array.js';
+import {fromHeads, headsFirst} from '../tf_ops/dense.js';
+import {checkBytes, checkScores} from './check.js';
+import {withGradient} from './gradient.js';
+import {packedProduct, productGradients} from './score_math.js';
+import type {SparseScores} from './sparse_scores.js';
+
+/** Of `spmm`. */
+export interface SpmmOptions {
+  /** Of value and output: `bhld` (default) [batch, heads, length, dim], or `blhd` [batch, length, heads, dim]. */
+  readonly layout?: Layout | null | undefined;
+}
+
+const NAMES: NamesOf<SpmmOptions> = {layout: true};
+const WORDS: OptionWords = {
+  all: 'options',
+  expected: "an object such as {layout: 'blhd'}",
+  cure: 'Leave it out for the defaults.',
+  one: (name) => `option ${name}`,
+};
+
+/**
+ * Sparse weights times dense values: row q of the output is the sum of the values of its pairs, each times its weight; zeros for a row
+ * without pairs. (Sparse-dense matrix product; the third of the three kernels of SPLAT, arXiv 2407.16847.) Differentiable in both.
+ *
+ * ```js
+ * const output = spmm(attentionWeights(query, key, pattern), value); // as sparseAttention gives it
+ * const back = spmm(weights.transpose(), output); // one row for each key
+ * ```
+ *
+ * @param weights As `attentionWeights` and `sddmm` make them, or transposed.
+ * @param value float32 [batch, valueHeads, keyLength, valueDim], or [batch, keyLength, valueDim] for one head; valueHeads divides the heads
+ *   of weights. Beside transposed weights it has queryLength rows.
+ * @returns float32 [batch, heads, queryLength, valueDim] (keyLength rows of transposed weights), of the rank and layout of value; of rank 4
+ *   where weights have several heads.
+ * @throws SplatError before any GPU work when an argument is not as described.
+ */
+export function spmm(weights: SparseScores, value: Tensor | NumberArray, options: SpmmOptions = {}): Tensor {
+  const layout = checkLayout(readOptions(options, NAMES, WORDS).layout);
+  const {table, values, shape, isTransposed} = checkScores('weights', weights);
+  const given = checkValue(floats('value', value), shape, layout);
+  const [batch, heads, rows] = shape;
+  const rank = heads === 1 ? given.rank : 4;
+  const dim = given.shape.at(-1)!;
+  checkBytes('output', [batch, heads, rows, dim], 'Split the batch or the heads over several calls.');
+  return withGradient<Tensor>(
+    [values, given],
+    ([own, x]) => fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),
+    (dOutput, [own, x]) =>
+      firstOrder('spmm', [dOutput, own!, x!], () => {
+        const back = headsFirst(dOutput, layout);
+        const gradients = productGradients(table, own as Tensor3D, headsFirst(x!, layout), back, isTransposed);
+        return [gradients.values, fromHeads(gradients.x, layout, given.rank)];
+      }),
+  );
+}
+
+function checkValue(value: Tensor, [batch, heads, , columns]: readonly [number, number, number, number], layout: Layout): Tensor {
+  if (value.rank !== 3 && value.rank !== 4)
+    refuse('value', `shape ${shapeOf(value)}`, '[batch, heads, length, dim], or [batch, length, dim] for one head', 'Reshape it.');
+  const [ownBatch, ownHeads, length] = sizesOf(value.shape, layout);
+  const refuseSize = (name: string, found: number, expected: string): never =>
+    refuse(`${name} of value`, String(found), expected, `The weights are [${batch}, ${heads}, rows, ${columns}].`);
+  if (ownBatch !== batch) refuseSize('batch', ownBatch, `${batch}, as the weights have`);
+  if (length !== columns) refuseSize('length', length, `${columns}, the columns of the weights`);
+  if (ownHeads === 0 ? heads > 0 : heads % ownHeads !== 0)
+    refuseSize('heads', ownHeads, `a divisor of ${heads}, the heads of the weights`);
+  return value;
+}
