@@ -48,11 +48,11 @@ const CASES: readonly (readonly [string, Partial<DenseCase>])[] = [
 ];
 
 function scoreOptions(given: DenseCase, spelled: Spelled, tensors: Roles): AttentionWeightsOptions {
-  const {implementation, precision, ...options} = optionsOf({...BASE, ...given}, spelled, tensors as Tensors);
+  const {implementation: _kernel, precision: _halves, ...options} = optionsOf({...BASE, ...given}, spelled, tensors as Tensors);
   return options;
 }
 
-function drop({sinks, ...options}: AttentionWeightsOptions): SddmmOptions {
+function ofScores({sinks: _sinks, ...options}: AttentionWeightsOptions): SddmmOptions {
   return options;
 }
 
@@ -139,7 +139,7 @@ async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
   const heads = keyHeads * group;
   const what = JSON.stringify(given);
   const options = scoreOptions(given, spelled, tensors);
-  const scores = sddmm(tensors['query'] as tf.Tensor4D, tensors['key'] as tf.Tensor4D, patternOf(given), drop(options));
+  const scores = sddmm(tensors['query'] as tf.Tensor4D, tensors['key'] as tf.Tensor4D, patternOf(given), ofScores(options));
   const expected = expectedScores(of);
   const limit = ofOne * largest([...expected.values()]);
   expect(scores.shape).toEqual([batch, heads, queryLength, keyLength]);
@@ -235,7 +235,7 @@ async function expectOwnGradients(given: DenseCase, limit: number): Promise<void
       shape,
     );
   const pairs = pairsOf(of);
-  const options = drop(scoreOptions(given, spelled, tensors));
+  const options = ofScores(scoreOptions(given, spelled, tensors));
   const [query, key, value] = ['query', 'key', 'value'].map((name) => tensors[name]!) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
 
   const scores = sddmm(query, key, patternOf(given), options);

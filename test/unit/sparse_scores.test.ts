@@ -9,7 +9,7 @@ import {
   slidingWindow,
   sparseSoftmax,
   spmm,
-  SparseScores,
+  type SparseScores,
   type Pattern,
 } from '../../src/index.js';
 import {refusal} from '../support/errors.js';

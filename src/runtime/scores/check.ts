@@ -18,7 +18,7 @@ export function checkScores(name: string, given: unknown): SparseScores {
 }
 
 /** Throws where a tensor of this shape fits no buffer of the device: TensorFlow.js checks no limits. */
-export function checkBytes(name: string, shape: readonly number[], cure: string): void {
+export function checkTensorFits(name: string, shape: readonly number[], cure: string): void {
   const host = Host.of(tf.backend());
   if (host === null) return;
   host.throwIfLost();

@@ -64,7 +64,7 @@ export function unpacked(values: Tensor3D, lines: Lines, chunk: Chunk, fill: num
 }
 
 /** Packs chunks, which come in the order of their rows. */
-export class Packing {
+export class PairPacking {
   readonly #lines: Lines;
   readonly #batch: number;
   readonly #heads: number;

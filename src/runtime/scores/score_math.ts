@@ -17,7 +17,7 @@ import {
 import {apartFrom, chunksOf, matMulByHead, onlySeen, scoresOf} from '../tf_ops/dense.js';
 import {scaleOf, scaledBy} from '../tf_ops/scaling.js';
 import {chunkMask} from '../tf_ops/line_masks.js';
-import {Packing, unpacked} from './packing.js';
+import {PairPacking, unpacked} from './packing.js';
 import type {ScoreTable} from './sparse_scores.js';
 
 /*
@@ -48,7 +48,7 @@ function chunksOfTable({lines, sizes}: ScoreTable): Chunk[] {
 /** Scores of the pairs that attend, −∞ where lengths or segments hide one: [batch, heads, nnz]. */
 export function packedScores(inputs: HeadedInputs, options: DenseOptions & {readonly lines: Lines}): Tensor3D {
   const [batch, heads] = inputs.query.shape;
-  const packing = new Packing(options.lines, batch, heads);
+  const packing = new PairPacking(options.lines, batch, heads);
   for (const chunk of inTurns(filled(chunksOf(inputs, options.lines))))
     packing.add(
       tf.tidy(() => chunkScores(inputs, options, chunk)),
@@ -100,7 +100,7 @@ function chunkGradients(inputs: HeadedInputs, options: DenseOptions, chunk: Chun
 /** exp(score − max) / Σ of each row, `sinks` [heads] among the summands. */
 export function packedSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | null): Tensor3D {
   const {batch, heads} = table.sizes;
-  const packing = new Packing(table.lines, batch, heads);
+  const packing = new PairPacking(table.lines, batch, heads);
   for (const chunk of inTurns(chunksOfTable(table)))
     packing.add(
       tf.tidy(() => rowSoftmax(unpacked(values, table.lines, chunk, -Infinity), sinks && tf.reshape(sinks, [1, heads, 1, 1]))),
@@ -131,7 +131,7 @@ export function softmaxGradients(
   dWeights: Tensor3D,
 ): {readonly scores: Tensor3D; readonly sinks: Tensor} {
   const {batch, heads} = table.sizes;
-  const packing = new Packing(table.lines, batch, heads);
+  const packing = new PairPacking(table.lines, batch, heads);
   let sinks: Tensor = tf.zeros([heads]);
   for (const chunk of inTurns(chunksOfTable(table))) {
     const [scores, ofSinks] = tf.tidy(() => {
@@ -179,7 +179,7 @@ export function productGradients(
   const {lines, sizes} = table;
   const {batch, heads} = sizes;
   const chunks = chunksOfTable(table);
-  const packing = new Packing(lines, batch, heads);
+  const packing = new PairPacking(lines, batch, heads);
   const sum = new Sum(x.shape, 2, chunks, isTransposed ? rowsOfChunk : keysOfChunk);
   const [ofRows, ofKeys] = isTransposed ? [x, dOutput] : [dOutput, x];
   for (const chunk of inTurns(chunks)) {

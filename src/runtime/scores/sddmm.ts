@@ -10,7 +10,7 @@ import type {GradientName} from '../tf_ops/chunk_sums.js';
 import {fromHeads, toHeads} from '../tf_ops/dense.js';
 import type {DenseOptions, HeadedInputs} from '../terms/part.js';
 import {isIntegerRole} from '../terms/terms.js';
-import {checkBytes} from './check.js';
+import {checkTensorFits} from './check.js';
 import {withGradient} from './gradient.js';
 import {nnzOf} from './packing.js';
 import {packedScores, scoreGradients} from './score_math.js';
@@ -87,7 +87,7 @@ function scoresOfCall({query, key, pattern, scoring, layout, problem}: Call): Sp
   const {batch, heads, queryLength, keyLength, queryOffset} = problem;
   const lines = compressedLines(pattern!, problem);
   const table: ScoreTable = {pattern: pattern!, lines, sizes: {batch, heads, queryLength, keyLength, queryOffset}};
-  checkBytes(
+  checkTensorFits(
     'scores',
     [batch, heads, nnzOf(lines)],
     'Split the batch or the heads over several calls, or use sparseAttention, which stores none.',

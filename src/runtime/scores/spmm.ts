@@ -6,7 +6,7 @@ import {firstOrder} from '../call/first_order.js';
 import {floats, shapeOf, sizesOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {fromHeads, headsFirst} from '../tf_ops/dense.js';
-import {checkBytes, checkScores} from './check.js';
+import {checkTensorFits, checkScores} from './check.js';
 import {withGradient} from './gradient.js';
 import {packedProduct, productGradients} from './score_math.js';
 import type {SparseScores} from './sparse_scores.js';
@@ -48,7 +48,7 @@ export function spmm(weights: SparseScores, value: Tensor | NumberArray, options
   const [batch, heads, rows] = shape;
   const rank = heads === 1 ? given.rank : 4;
   const dim = given.shape.at(-1)!;
-  checkBytes('output', [batch, heads, rows, dim], 'Split the batch or the heads over several calls.');
+  checkTensorFits('output', [batch, heads, rows, dim], 'Split the batch or the heads over several calls.');
   return withGradient<Tensor>(
     [values, given],
     ([own, x]) => fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),

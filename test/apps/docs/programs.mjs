@@ -92,6 +92,23 @@ export const PROGRAMS = [
     prints: [/^\d+ dispatches, \d+ KiB, \d+ constants$/, /^true, 1,40$/],
   },
   {
+    name: 'attention_weights',
+    page: 'docs/guides/attention-weights.md',
+    process: true,
+    holds: [
+      `${value('difference')} < 2e-6`,
+      "keys.join() === '16,17,18,19,20,21,22,23,24'",
+      'Math.abs(own.reduce((sum, each) => sum + each, 0) - 1) < 1e-5',
+      shape('picture', [1, 2, 48, 48]),
+      shape('sharpened', [1, 2, 48, 16]),
+      finite('sharpened'),
+      `Math.abs(${value('tf.sum(received)')} - 96) < 1e-3`,
+      shape('gradient', [1, 2, 48, 16]),
+      finite('gradient'),
+    ],
+    prints: [/^token 20 looks most at (1[6-9]|2[0-4])$/],
+  },
+  {
     name: 'layers_models',
     page: 'docs/guides/layers-models.md',
     holds: [
