@@ -1,4 +1,4 @@
-// What tensor cores have to get right, as data: test/gpu/kernels_matrix.test.ts runs it.
+// What tensor cores have to get right, as data: test/gpu/kernels/kernels_matrix.test.ts runs it.
 import {
   blockLocal,
   causal,

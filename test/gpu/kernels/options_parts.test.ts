@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compile, compileMaskTensor, parsePattern, type Compiled} from '../../src/pure.js';
-import {full, sparseAttention, sparseAttentionWithAux} from '../../src/index.js';
-import {oracle, randomInputs} from '../oracle.js';
-import {compileInParts, host, poison, tensorsOf} from '../support/attend.js';
-import {spell} from '../support/dense_cases.js';
-import {BASE, expectLaunched, featuresOfCase, launchCase, problemOfCase, type OptionCase} from '../support/option_cases.js';
-import {problemFor} from '../support/plans.js';
+import {compile, compileMaskTensor, parsePattern, type Compiled} from '../../../src/pure.js';
+import {full, sparseAttention, sparseAttentionWithAux} from '../../../src/index.js';
+import {oracle, randomInputs} from '../../oracle.js';
+import {compileInParts, host, poison, tensorsOf} from '../../support/attend.js';
+import {spell} from '../../support/dense_cases.js';
+import {BASE, expectLaunched, featuresOfCase, launchCase, problemOfCase, type OptionCase} from '../../support/option_cases.js';
+import {problemFor} from '../../support/plans.js';
 
 /** Fills the tail of a plan's schedule with NaN, but for the mask bits that the plan brings itself. */
 function poisonTail(compiled: Compiled): void {

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, full, globalTokens, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
-import {broadcastBias, expectAttention, expectWithin, mulberry32, randomInputs} from '../oracle.js';
-import {expectRight, tensorsOf} from '../support/attend.js';
-import {problemFor} from '../support/plans.js';
+import {causal, full, globalTokens, slidingWindow, sparseAttention, strided, type Pattern} from '../../../src/index.js';
+import {broadcastBias, expectAttention, expectWithin, mulberry32, randomInputs} from '../../oracle.js';
+import {expectRight, tensorsOf} from '../../support/attend.js';
+import {problemFor} from '../../support/plans.js';
 
 const [queryLength, keyLength] = [45, 70];
 const problem = problemFor({queryLength, keyLength, queryOffset: 25}, {batch: 2, heads: 2});

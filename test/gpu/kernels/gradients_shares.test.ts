@@ -1,10 +1,10 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {parsePattern} from '../../src/index.js';
-import {CORE_DEVICE, type Device} from '../../src/pure.js';
-import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast} from '../oracle_gradients.js';
-import {host} from '../support/attend.js';
-import {spell} from '../support/dense_cases.js';
+import {parsePattern} from '../../../src/index.js';
+import {CORE_DEVICE, type Device} from '../../../src/pure.js';
+import {expectGradient, gradientTolerance, oracleGradients, sumsOfBroadcast} from '../../oracle_gradients.js';
+import {host} from '../../support/attend.js';
+import {spell} from '../../support/dense_cases.js';
 import {
   drawGiven,
   expectedGradients,
@@ -12,9 +12,9 @@ import {
   gradientPlanInParts,
   gradientsInParts,
   gradientsOf,
-} from '../support/gradient_cases.js';
-import {BASE, problemOfCase, type OptionCase, type Tensors} from '../support/option_cases.js';
-import {withWholeLaunches} from '../support/whole_launches.js';
+} from '../../support/gradient_cases.js';
+import {BASE, problemOfCase, type OptionCase, type Tensors} from '../../support/option_cases.js';
+import {withWholeLaunches} from '../../support/whole_launches.js';
 
 /** Runs on a record of the device that says how much it binds, so that small tensors meet the limits of large ones. */
 function binding<T>(maxBindingBytes: number, run: () => T): T {

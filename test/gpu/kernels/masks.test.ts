@@ -1,16 +1,16 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, globalTokens, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
-import {expectAttention, expectWithin, mulberry32, randomInputs, type AttentionInputs} from '../oracle.js';
-import {poison, tensorsOf} from '../support/attend.js';
-import {spell} from '../support/dense_cases.js';
-import {drawGiven, expectedGradients, expectGradients, expectSame, gradientsOf} from '../support/gradient_cases.js';
-import {inHalves} from '../support/halves.js';
-import {expectCausalRun, split} from '../support/kv_cases.js';
-import {MANY, shuffled} from '../support/mask_cases.js';
-import {drawMask, maskOf, MASK_ZOO} from '../support/mask_zoo.js';
-import {BASE, callCase, expectCase, type OptionCase} from '../support/option_cases.js';
-import {problemFor} from '../support/plans.js';
+import {causal, globalTokens, slidingWindow, sparseAttention, strided, type Pattern} from '../../../src/index.js';
+import {expectAttention, expectWithin, mulberry32, randomInputs, type AttentionInputs} from '../../oracle.js';
+import {poison, tensorsOf} from '../../support/attend.js';
+import {spell} from '../../support/dense_cases.js';
+import {drawGiven, expectedGradients, expectGradients, expectSame, gradientsOf} from '../../support/gradient_cases.js';
+import {inHalves} from '../../support/halves.js';
+import {expectCausalRun, split} from '../../support/kv_cases.js';
+import {MANY, shuffled} from '../../support/mask_cases.js';
+import {drawMask, maskOf, MASK_ZOO} from '../../support/mask_zoo.js';
+import {BASE, callCase, expectCase, type OptionCase} from '../../support/option_cases.js';
+import {problemFor} from '../../support/plans.js';
 
 const IMPLEMENTATIONS = ['fused', 'dense'] as const;
 /** Rows and keys of four tiles and a bit. */

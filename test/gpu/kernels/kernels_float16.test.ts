@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compile, type Problem} from '../../src/pure.js';
-import {causal, globalTokens, slidingWindow, strided, type Pattern} from '../../src/index.js';
-import {expectAttention, randomInputs, type AttentionInputs} from '../oracle.js';
-import {host, runCompiled, tensorsOf} from '../support/attend.js';
-import {inHalves} from '../support/halves.js';
-import {problemFor} from '../support/plans.js';
+import {compile, type Problem} from '../../../src/pure.js';
+import {causal, globalTokens, slidingWindow, strided, type Pattern} from '../../../src/index.js';
+import {expectAttention, randomInputs, type AttentionInputs} from '../../oracle.js';
+import {host, runCompiled, tensorsOf} from '../../support/attend.js';
+import {inHalves} from '../../support/halves.js';
+import {problemFor} from '../../support/plans.js';
 
 const PATTERN = slidingWindow({left: 30, right: 9}).or(globalTokens(2));
 

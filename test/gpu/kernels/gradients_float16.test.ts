@@ -1,13 +1,13 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, full, sparseAttention, type SparseAttentionOptions} from '../../src/index.js';
-import {largestError, randomInputs, type AttentionInputs} from '../oracle.js';
-import {expectGradient, gradientTolerance, oracleGradients} from '../oracle_gradients.js';
-import {tensorsOf} from '../support/attend.js';
-import {expectGradients} from '../support/gradient_cases.js';
-import {inHalves} from '../support/halves.js';
-import {BASE, type OptionCase} from '../support/option_cases.js';
-import {problemFor} from '../support/plans.js';
+import {causal, full, sparseAttention, type SparseAttentionOptions} from '../../../src/index.js';
+import {largestError, randomInputs, type AttentionInputs} from '../../oracle.js';
+import {expectGradient, gradientTolerance, oracleGradients} from '../../oracle_gradients.js';
+import {tensorsOf} from '../../support/attend.js';
+import {expectGradients} from '../../support/gradient_cases.js';
+import {inHalves} from '../../support/halves.js';
+import {BASE, type OptionCase} from '../../support/option_cases.js';
+import {problemFor} from '../../support/plans.js';
 
 const HALVES: OptionCase = {...BASE, precision: 'float16'};
 const SIZES = {queryLength: 64, keyLength: 64, queryOffset: 0};

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, full, slidingWindow, sparseAttention, strided, type Pattern} from '../../src/index.js';
-import {corpusCase, problemOfCase} from '../corpus.js';
-import {expectAttention, randomInputs, type AttentionInputs} from '../oracle.js';
-import {backend, compileInParts, expectRight, poison, runCompiled, tensorsOf} from '../support/attend.js';
-import {problemFor} from '../support/plans.js';
+import {causal, full, slidingWindow, sparseAttention, strided, type Pattern} from '../../../src/index.js';
+import {corpusCase, problemOfCase} from '../../corpus.js';
+import {expectAttention, randomInputs, type AttentionInputs} from '../../oracle.js';
+import {backend, compileInParts, expectRight, poison, runCompiled, tensorsOf} from '../../support/attend.js';
+import {problemFor} from '../../support/plans.js';
 
 const IMPLEMENTATIONS = ['fused', 'dense'] as const;
 

@@ -1,13 +1,13 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {full} from '../../src/index.js';
-import {PLAIN} from '../../src/pure.js';
-import {launch, type CallTensors} from '../../src/runtime/launch/launch.js';
-import {broadcastBias, randomInputs} from '../oracle.js';
-import {compileInParts, host, tensorsOf} from '../support/attend.js';
-import {expectFar, expectFarAttention, FAR_CASES, withValues} from '../support/far_cases.js';
-import {expectFarCaches, expectFarMerges} from '../support/far_parts.js';
-import {problemFor} from '../support/plans.js';
+import {full} from '../../../src/index.js';
+import {PLAIN} from '../../../src/pure.js';
+import {launch, type CallTensors} from '../../../src/runtime/launch/launch.js';
+import {broadcastBias, randomInputs} from '../../oracle.js';
+import {compileInParts, host, tensorsOf} from '../../support/attend.js';
+import {expectFar, expectFarAttention, FAR_CASES, withValues} from '../../support/far_cases.js';
+import {expectFarCaches, expectFarMerges} from '../../support/far_parts.js';
+import {problemFor} from '../../support/plans.js';
 
 describe('on WebGPU, numbers near the ends of float32', () => {
   beforeEach(() => tf.engine().startScope());

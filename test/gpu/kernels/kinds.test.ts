@@ -1,12 +1,12 @@
-import {gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../src/plan/index.js';
-import {generate, generateGradients, generateScoreGradients, PLAIN} from '../../src/wgsl/index.js';
-import {tailOf} from '../../src/wgsl/terms/fields.js';
-import {mulberry32, oracle, randomInputs, withinLengths, type Attends} from '../oracle.js';
-import {oracleGradients} from '../oracle_gradients.js';
-import {backend} from '../support/attend.js';
-import {handMade, handMadeGradients} from '../support/hand_made.js';
-import {problemFor} from '../support/plans.js';
-import {runProgram} from '../support/run_program.js';
+import {gradientScratch, REGULAR, scratchLayout, type Kinds} from '../../../src/plan/index.js';
+import {generate, generateGradients, generateScoreGradients, PLAIN} from '../../../src/wgsl/index.js';
+import {tailOf} from '../../../src/wgsl/terms/fields.js';
+import {mulberry32, oracle, randomInputs, withinLengths, type Attends} from '../../oracle.js';
+import {oracleGradients} from '../../oracle_gradients.js';
+import {backend} from '../../support/attend.js';
+import {handMade, handMadeGradients} from '../../support/hand_made.js';
+import {problemFor} from '../../support/plans.js';
+import {runProgram} from '../../support/run_program.js';
 
 const shape = {queryLength: 70, keyLength: 150, queryOffset: 0};
 const grouped = problemFor(shape, {batch: 2, heads: 4, keyHeads: 2, headDim: 8});

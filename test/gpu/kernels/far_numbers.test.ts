@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import {blockLocal, slidingWindow, sparseAttention, strided} from '../../src/index.js';
-import {expectFar, expectFarGradients, FAR_CASES} from '../support/far_cases.js';
+import {blockLocal, slidingWindow, sparseAttention, strided} from '../../../src/index.js';
+import {expectFar, expectFarGradients, FAR_CASES} from '../../support/far_cases.js';
 
 describe('on WebGPU, numbers near the ends of float32', () => {
   beforeEach(() => tf.engine().startScope());

@@ -1,14 +1,14 @@
-import {compress} from '../../src/acsr/index.js';
-import {slidingWindow} from '../../src/pattern/index.js';
-import {read} from '../../src/plan/format.js';
-import {KEY_ITEM, makeGradientPlan, type Pass} from '../../src/plan/index.js';
-import {launcher} from '../../src/wgsl/launcher.js';
-import {tileProgram} from '../../src/wgsl/tile/shell.js';
-import {randomInputs} from '../oracle.js';
-import {backend} from '../support/attend.js';
-import {planFor, problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
-import {runProgram} from '../support/run_program.js';
-import {columnSums, pairProducts} from '../support/tile_bodies.js';
+import {compress} from '../../../src/acsr/index.js';
+import {slidingWindow} from '../../../src/pattern/index.js';
+import {read} from '../../../src/plan/format.js';
+import {KEY_ITEM, makeGradientPlan, type Pass} from '../../../src/plan/index.js';
+import {launcher} from '../../../src/wgsl/launcher.js';
+import {tileProgram} from '../../../src/wgsl/tile/shell.js';
+import {randomInputs} from '../../oracle.js';
+import {backend} from '../../support/attend.js';
+import {planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
+import {runProgram} from '../../support/run_program.js';
+import {columnSums, pairProducts} from '../../support/tile_bodies.js';
 
 describe('other bodies of tile kernels', () => {
   const pattern = slidingWindow({left: 20, right: 3});

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {compileMaskTensor, complete, oneLine, compress, isFarScale, PLAIN, type Compiled, formatsOf} from '../../src/pure.js';
+import {compileMaskTensor, complete, oneLine, compress, isFarScale, PLAIN, type Compiled, formatsOf} from '../../../src/pure.js';
 import {
   causal,
   prepare,
@@ -8,17 +8,17 @@ import {
   strided,
   type Pattern,
   type SparseAttentionOptions,
-} from '../../src/index.js';
-import {checkPlan, gpuOf, makePlan, REGULAR, type Kinds} from '../../src/plan/index.js';
-import {launch} from '../../src/runtime/launch/launch.js';
-import {suitsMatrices} from '../../src/wgsl/index.js';
-import {broadcastBias, mulberry32, randomInputs, withinLengths, type AttentionInputs, type Attends} from '../oracle.js';
-import {host, poison, tensorsOf} from '../support/attend.js';
-import {expectLaw} from '../support/half_law.js';
-import {handMade} from '../support/hand_made.js';
-import {biasOf, gaussianInputs, MATRIX_CASES, tileOf, type MatrixCase} from '../support/matrix_cases.js';
-import {problemFor} from '../support/plans.js';
-import {onSecondBackend} from '../support/second_backend.js';
+} from '../../../src/index.js';
+import {checkPlan, gpuOf, makePlan, REGULAR, type Kinds} from '../../../src/plan/index.js';
+import {launch} from '../../../src/runtime/launch/launch.js';
+import {suitsMatrices} from '../../../src/wgsl/index.js';
+import {broadcastBias, mulberry32, randomInputs, withinLengths, type AttentionInputs, type Attends} from '../../oracle.js';
+import {host, poison, tensorsOf} from '../../support/attend.js';
+import {expectLaw} from '../../support/half_law.js';
+import {handMade} from '../../support/hand_made.js';
+import {biasOf, gaussianInputs, MATRIX_CASES, tileOf, type MatrixCase} from '../../support/matrix_cases.js';
+import {problemFor} from '../../support/plans.js';
+import {onSecondBackend} from '../../support/second_backend.js';
 
 /** Whether plans of float16 run on tensor cores here. Everything else of this file holds for the kernels that do without them, too. */
 const onMatrices = (): boolean => {

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../src/index.js';
-import type {ResolvedShape} from '../../src/pattern/index.js';
-import {checkPlan} from '../../src/plan/index.js';
-import {expectAttention, randomInputs} from '../oracle.js';
-import {backend, compileInParts, runCompiled, tensorsOf} from '../support/attend.js';
-import {VARIANTS} from '../support/goldens.js';
-import {problemFor} from '../support/plans.js';
+import {causal, full, globalTokens, slidingWindow, strided, type Pattern} from '../../../src/index.js';
+import type {ResolvedShape} from '../../../src/pattern/index.js';
+import {checkPlan} from '../../../src/plan/index.js';
+import {expectAttention, randomInputs} from '../../oracle.js';
+import {backend, compileInParts, runCompiled, tensorsOf} from '../../support/attend.js';
+import {VARIANTS} from '../../support/goldens.js';
+import {problemFor} from '../../support/plans.js';
 
 describe('rows in parts on WebGPU', () => {
   beforeEach(() => tf.engine().startScope());

@@ -9,15 +9,15 @@ import {
   slidingWindow,
   sparseAttention,
   sparseAttentionWithAux,
-} from '../../src/index.js';
-import {SplatError} from '../../src/support/index.js';
-import {expectAttention} from '../oracle.js';
-import {backend} from '../support/attend.js';
-import {BESIDE_LENGTHS, PLAIN, spell, spoilPadding} from '../support/dense_cases.js';
-import {expectGradients} from '../support/gradient_cases.js';
-import {BASE, callCase, expectCase, type OptionCase, type Tensors} from '../support/option_cases.js';
-import {onSecondBackend} from '../support/second_backend.js';
-import {WIDE} from '../support/wide_cases.js';
+} from '../../../src/index.js';
+import {SplatError} from '../../../src/support/index.js';
+import {expectAttention} from '../../oracle.js';
+import {backend} from '../../support/attend.js';
+import {BESIDE_LENGTHS, PLAIN, spell, spoilPadding} from '../../support/dense_cases.js';
+import {expectGradients} from '../../support/gradient_cases.js';
+import {BASE, callCase, expectCase, type OptionCase, type Tensors} from '../../support/option_cases.js';
+import {onSecondBackend} from '../../support/second_backend.js';
+import {WIDE} from '../../support/wide_cases.js';
 
 describe('on WebGPU, features past 256', () => {
   beforeEach(() => tf.engine().startScope());

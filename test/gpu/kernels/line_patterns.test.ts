@@ -10,10 +10,10 @@ import {
   slidingWindow,
   sparseAttention,
   tune,
-} from '../../src/index.js';
-import {refusal} from '../support/errors.js';
-import {expectCausalRun, split} from '../support/kv_cases.js';
-import {specifyLines} from '../support/line_cases.js';
+} from '../../../src/index.js';
+import {refusal} from '../../support/errors.js';
+import {expectCausalRun, split} from '../../support/kv_cases.js';
+import {specifyLines} from '../../support/line_cases.js';
 
 describe('patterns for each head and sequence on WebGPU', () => {
   beforeEach(async () => {

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, globalTokens, slidingWindow, sparseAttention} from '../../src/index.js';
-import {expectAttention, randomInputs} from '../oracle.js';
-import {expectRight, tensorsOf} from '../support/attend.js';
-import {problemFor} from '../support/plans.js';
+import {causal, globalTokens, slidingWindow, sparseAttention} from '../../../src/index.js';
+import {expectAttention, randomInputs} from '../../oracle.js';
+import {expectRight, tensorsOf} from '../../support/attend.js';
+import {problemFor} from '../../support/plans.js';
 
 /** Full and partial key tiles, in rows long enough that a GPU takes 64 × 64 tiles for values of up to 128 features. */
 const pattern = slidingWindow({left: 180, right: 3}).or(globalTokens(2));
