@@ -11,7 +11,7 @@ export interface Dispatch {
   /** Which of them the program writes. */
   readonly writes: readonly number[];
   /** What `bindGroup` reads that is remembered by contents. */
-  readonly uniform?: Uniform;
+  readonly uniform?: Uniform | undefined;
 }
 
 export function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {

@@ -34,7 +34,7 @@ export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): L
     const frames = Frames.of(host);
     const frame = frames.with({step, launches, call});
     return {
-      schedule: frame.schedule,
+      schedule: {buffer: frame.schedule, size: frame.schedule.size},
       dispatches: (bindings) =>
         launches.map((launch, i) =>
           dispatchOf(host, launch, {buffer: frame.uniforms, offset: UNIFORM_STEP * i, size: PARAMS_BYTES}, bindings),
