@@ -14,8 +14,8 @@ export interface Dispatch {
   readonly uniform?: Uniform | undefined;
 }
 
-export function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
+export function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid: [x, y, z]}: Dispatch): void {
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, bindGroup);
-  pass.dispatchWorkgroups(...grid);
+  pass.dispatchWorkgroups(x, y, z);
 }

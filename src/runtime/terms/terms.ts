@@ -46,16 +46,18 @@ interface Listed {
   readonly names: readonly string[];
   /** What calls bring of which no option is given: the same for all. */
   nothing?: Required<Brought>;
+  /** By a bit for each term, and one for far scales: equal ones are one record. */
+  readonly features: Map<number, Features>;
 }
 
-let listed: Listed = {of: [], names: []};
+let listed: Listed = {of: [], names: [], features: new Map()};
 
 /** One record, as long as the list of terms is the same. */
 function listedTerms(): Listed {
   const {of} = listed;
   let isSame = of.length === CALL_TERMS.length;
   for (let i = 0; isSame && i < of.length; i++) isSame = of[i] === CALL_TERMS[i];
-  if (!isSame) listed = {of: [...CALL_TERMS], names: CALL_TERMS.flatMap(({options}) => Object.keys(options))};
+  if (!isSame) listed = {of: [...CALL_TERMS], names: CALL_TERMS.flatMap(({options}) => Object.keys(options)), features: new Map()};
   return listed;
 }
 
@@ -107,11 +109,15 @@ export const termsBrought = (tensors: Roles, numbers: TermNumbers): CallTerm[] =
 
 /** What the text of kernels depends on. */
 export function featuresOf(tensors: Roles, numbers: TermNumbers, scale: number): Features {
-  const features: {-readonly [name in keyof Features]: Features[name]} = {
-    ...PLAIN,
-    farScale: isFarScale({scale, softcap: numbers.softcap}),
-  };
-  for (const term of CALL_TERMS) if (isOn(term, tensors, numbers)) features[term.name] = true;
+  const farScale = isFarScale({scale, softcap: numbers.softcap});
+  const known = listedTerms().features;
+  let bits = farScale ? 1 : 0;
+  for (let i = 0; i < CALL_TERMS.length; i++) if (isOn(CALL_TERMS[i]!, tensors, numbers)) bits |= 2 << i;
+  const found = known.get(bits);
+  if (found !== undefined) return found;
+  const names = CALL_TERMS.filter((_, i) => (bits & (2 << i)) !== 0).map(({name}) => [name, true]);
+  const features: Features = Object.freeze({...PLAIN, farScale, ...Object.fromEntries(names)});
+  known.set(bits, features);
   return features;
 }
 
