@@ -32,10 +32,11 @@ export class Recent<R extends object, V extends object | string> {
 export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  const isList = Array.isArray(a);
-  if (isList !== Array.isArray(b)) return false;
+  const isArray = Array.isArray(a);
+  if (isArray !== Array.isArray(b)) return false;
   // By number: the names of entries of a list are texts, which are made anew each time.
-  if (isList) return areSame(a, b as readonly unknown[]);
+  if (isArray) return areSame(a, b as readonly unknown[]);
+  if (a instanceof Int32Array && b instanceof Int32Array) return areSame(a, b);
   let more = 0;
   for (const name in a) {
     const entry = (a as Record<string, unknown>)[name];
@@ -47,7 +48,7 @@ export function isSame(a: unknown, b: unknown): boolean {
   return more === 0;
 }
 
-function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+function areSame(a: ArrayLike<unknown>, b: ArrayLike<unknown>): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (!isSame(a[i], b[i])) return false;
   return true;
