@@ -55,8 +55,7 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   host.beginCall(bytesToAllocate(host, given, shapes));
   const used: Partial<Record<BindingRole, TensorInfo>> = {...given};
   const made: TensorInfo[] = [];
-  for (const role in shapes)
-    made.push((used[role as BindingRole] = host.makeTensor(shapes[role as BindingRole]!, 'float32')));
+  for (const role in shapes) made.push((used[role as BindingRole] = host.makeTensor(shapes[role as BindingRole]!, 'float32')));
   const bindings = bind(host, runnable.workBytes, small.schedule, used);
   for (const [role, buffer] of held) bindings[role] = {buffer, size: buffer.size};
 
@@ -126,13 +125,7 @@ function prepared(pipelines: Pipelines, launch: Launch): ReadyLaunch {
 const areReady = ({pipelines}: Host, launches: readonly Launch[]): boolean =>
   launches.every((launch) => readyLaunch(pipelines, launch) !== undefined || pipelines.has(launch.program));
 
-export function dispatchOf(
-  host: Host,
-  launch: Launch,
-  params: GPUBufferBinding,
-  bindings: Bindings,
-  uniform?: Uniform,
-): Dispatch {
+export function dispatchOf(host: Host, launch: Launch, params: GPUBufferBinding, bindings: Bindings, uniform?: Uniform): Dispatch {
   const {program, grid} = launch;
   const {pipeline, layout, writes, roles} = readyLaunch(host.pipelines, launch) ?? prepared(host.pipelines, launch);
   const bound: GPUBufferBinding[] = [];
