@@ -1,34 +1,46 @@
-import type {DecodeStep} from '../../pure.js';
+import {isSame} from '../../support/index.js';
+import {PARAMS_BYTES, type CallParams, type DecodeStep, type Launch} from '../../pure.js';
 import type {Host} from '../host/backend.js';
-import {uniformsOf} from './resident.js';
 import {dispatchOf, type LaunchSource} from './run.js';
 
-/** The schedule of one step, which layers that share it share. */
+/** The small buffers of one step, which layers that share it share. */
 interface Frame {
   schedule: GPUBuffer;
   /** Of the schedule. */
   bytes: number;
-  /** The batch of commands that reads it, until it is submitted. */
+  /** UNIFORM_STEP bytes a launch. */
+  uniforms: GPUBuffer;
+  /** The batch of commands that reads them, until it is submitted. */
   waiting: object | null;
-  /** What was written into it. */
+  /** What was written into them: a step, and the parameters of launches, which are the same for the step of the next token mostly. */
   holds: DecodeStep | null;
+  told: Told | null;
+}
+
+interface Told {
+  readonly launches: readonly Launch[];
+  readonly call: CallParams;
 }
 
 const MAX_FRAMES = 16;
+/** Where a uniform may begin in its buffer. */
+const UNIFORM_STEP = 256;
+const FIRST_LAUNCHES = 8;
 const FIRST_BYTES = 4096;
 
-/** A step that runs once: its schedule is written into a frame, its parameters are mostly those of the step before. `owner` is its cache, `tried` the programs that it has run. */
+/** A step that runs once: its schedule and its parameters are written into a frame. `owner` is its cache, `tried` the programs that it has run. */
 export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): LaunchSource => ({
   runnable: step,
   owner,
   begin(host, launches, call) {
     const frames = Frames.of(host);
-    const frame = frames.with(step);
-    const uniforms = uniformsOf(host, launches, call);
+    const frame = frames.with(step, {launches, call});
     return {
       schedule: {buffer: frame.schedule, size: frame.bytes},
       dispatches: (bindings) =>
-        launches.map((launch, i) => dispatchOf(host, launch, {buffer: uniforms[i]!.buffer}, bindings, uniforms[i])),
+        launches.map((launch, i) =>
+          dispatchOf(host, launch, {buffer: frame.uniforms, offset: UNIFORM_STEP * i, size: PARAMS_BYTES}, bindings),
+        ),
       encoded: () => frames.used(frame),
     };
   },
@@ -61,26 +73,49 @@ class Frames {
   }
 
   /** A frame that holds a step: one in which another layer wrote it, else the next. What launches gather behind it, those of each layer gather anew. */
-  with(step: DecodeStep): Frame {
-    for (const frame of this.#frames) if (frame.holds === step) return frame;
-    const frame = this.#next(8 * step.tail.pairs);
-    this.#host.device.queue.writeBuffer(frame.schedule, 0, step.words);
+  with(step: DecodeStep, told: Told): Frame {
+    const known = this.#frames.find((frame) => frame.holds === step && isTold(frame, told));
+    if (known !== undefined) return known;
+    const {launches, call} = told;
+    const frame = this.#next(told, 8 * step.tail.pairs, UNIFORM_STEP * launches.length);
+    const {queue} = this.#host.device;
+    queue.writeBuffer(frame.schedule, 0, step.words);
     frame.holds = step;
+    if (isTold(frame, told)) return frame;
+    const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);
+    launches.forEach(({params}, i) => uniforms.set(new Uint8Array(params(call)), UNIFORM_STEP * i));
+    queue.writeBuffer(frame.uniforms, 0, uniforms);
+    frame.told = told;
     return frame;
   }
 
-  /** A frame that nothing reads, with room for so many bytes. */
-  #next(bytes: number): Frame {
+  /** A frame that nothing reads, with room for so many bytes of a schedule and of uniforms: one that has these parameters, else the next. */
+  #next(told: Told, scheduleBytes: number, uniformBytes: number): Frame {
     const host = this.#host;
+    const isFree = ({waiting}: Frame): boolean => waiting === null || waiting !== host.waiting;
+    const same = this.#frames.find((frame) => isFree(frame) && frame.bytes >= scheduleBytes && isTold(frame, told));
+    if (same !== undefined) return same;
     const turn = this.#turn++ % MAX_FRAMES;
-    const frame = (this.#frames[turn] ??= {schedule: this.#buffer(FIRST_BYTES), bytes: FIRST_BYTES, waiting: null, holds: null});
-    if (frame.waiting !== null && frame.waiting === host.waiting) host.flush();
+    const frame = (this.#frames[turn] ??= {
+      schedule: this.#buffer('schedule', FIRST_BYTES, GPUBufferUsage.STORAGE),
+      bytes: FIRST_BYTES,
+      uniforms: this.#buffer('params', UNIFORM_STEP * FIRST_LAUNCHES, GPUBufferUsage.UNIFORM),
+      waiting: null,
+      holds: null,
+      told: null,
+    });
+    if (!isFree(frame)) host.flush();
     frame.waiting = null;
     frame.holds = null;
-    if (frame.bytes < bytes) {
+    if (frame.bytes < scheduleBytes) {
       host.destroy([frame.schedule]);
-      frame.bytes = 2 ** Math.ceil(Math.log2(bytes));
-      frame.schedule = this.#buffer(frame.bytes);
+      frame.bytes = 2 ** Math.ceil(Math.log2(scheduleBytes));
+      frame.schedule = this.#buffer('schedule', frame.bytes, GPUBufferUsage.STORAGE);
+    }
+    if (frame.uniforms.size < uniformBytes) {
+      host.destroy([frame.uniforms]);
+      frame.uniforms = this.#buffer('params', uniformBytes, GPUBufferUsage.UNIFORM);
+      frame.told = null;
     }
     return frame;
   }
@@ -90,8 +125,9 @@ class Frames {
     frame.waiting = this.#host.waiting;
   }
 
-  #buffer(size: number): GPUBuffer {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    return this.#host.device.createBuffer({label: 'SparseAttention.schedule', size, usage});
+  #buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    return this.#host.device.createBuffer({label: `SparseAttention.${label}`, size, usage: usage | GPUBufferUsage.COPY_DST});
   }
 }
+
+const isTold = ({told}: Frame, {launches, call}: Told): boolean => told?.launches === launches && isSame(told.call, call);

@@ -85,5 +85,5 @@ function contentsOf(launches: readonly Launch[], call: CallParams): readonly str
   );
 }
 
-export const uniformsOf = (host: Host, launches: readonly Launch[], call: CallParams): readonly Uniform[] =>
+const uniformsOf = (host: Host, launches: readonly Launch[], call: CallParams): readonly Uniform[] =>
   contentsOf(launches, call).map((key, i) => host.memory.uniform(key, () => launches[i]!.params(call)));
