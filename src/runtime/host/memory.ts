@@ -119,7 +119,7 @@ export class Memory {
  */
 function numberOf(pipeline: GPUComputePipeline, bindings: readonly GPUBufferBinding[]): number {
   let number = Math.imul(identity(pipeline) + 1, 0x9e3779b1);
-  for (const {buffer, offset = 0, size = 0} of bindings) {
+  for (const {buffer, offset = -1, size = -1} of bindings) {
     number = Math.imul(number ^ identity(buffer), 0x9e3779b1);
     number = Math.imul(number ^ (number >>> 15) ^ offset, 0x85ebca6b);
     number ^= (number >>> 13) ^ size;
