@@ -95,7 +95,12 @@ class Frames {
     const isFree = ({waiting}: Frame): boolean => waiting === null || waiting !== host.waiting;
     const same = this.#frames.find((frame) => isFree(frame) && frame.bytes >= scheduleBytes && isTold(frame, told));
     if (same !== undefined) return same;
-    const turn = this.#turn++ % MAX_FRAMES;
+    let turn = this.#turn++ % MAX_FRAMES;
+    for (let i = 1; i < MAX_FRAMES; i++) {
+      const next = this.#frames[turn];
+      if (next === undefined || isFree(next)) break;
+      turn = this.#turn++ % MAX_FRAMES;
+    }
     const frame = (this.#frames[turn] ??= {
       schedule: this.#buffer('schedule', FIRST_BYTES, GPUBufferUsage.STORAGE),
       bytes: FIRST_BYTES,
