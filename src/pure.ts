@@ -3,6 +3,7 @@ export {
   checkAcsr,
   compress,
   compressLines,
+  cutLines,
   mapRows,
   oneLine,
   packedKeys,

@@ -15,6 +15,7 @@ import {
 import {atOnce, type Sliced} from '../support/index.js';
 import type {Acsr} from './acsr.js';
 import {compressing, nodeOf} from './compress.js';
+import {cutRows} from './slots.js';
 
 /** The rows of all heads of all sequences. */
 export interface Lines {
@@ -66,6 +67,11 @@ export function* compressingLines(pattern: Pattern, shape: LinesShape): Sliced<L
   }
   const of: number[] = [];
   for (let line = 0; line < batch * heads; line++) of.push(yield* numberOf(lineOf(node, line % heads, Math.floor(line / heads))));
+  return linesOf(rows, heads, batch, of);
+}
+
+/** Lines, of which those of all heads or sequences may be the same. */
+function linesOf(rows: readonly Acsr[], heads: number, batch: number, of: readonly number[]): Lines {
   const headsDiffer = of.some((number, line) => number !== of[line - (line % heads)]);
   const batchDiffers = of.some((number, line) => number !== of[line % heads]);
   return Object.freeze({
@@ -87,6 +93,24 @@ export const rowsAt = ({rows, heads, batch, of}: Lines, sequence: number, head: 
 /** The same lines of other rows. */
 export const mapRows = (lines: Lines, make: (acsr: Acsr) => Acsr): Lines =>
   Object.freeze({...lines, rows: Object.freeze(lines.rows.map(make))});
+
+/** Some rows of each line, see `cutRows`. Those of lines that differ elsewhere may be the same. */
+export function cutLines({rows, heads, batch, of}: Lines, first: number, count: number, queryLength: number): Lines {
+  const cut: Acsr[] = [];
+  const numbers = rows.map((acsr) => {
+    const own = cutRows(acsr, first, count, queryLength);
+    const number = cut.findIndex((other) => isSame(other, own));
+    return number < 0 ? cut.push(own) - 1 : number;
+  });
+  return of.length === 1
+    ? oneLine(cut[0]!)
+    : linesOf(
+        cut,
+        heads,
+        batch,
+        of.map((line) => numbers[line]!),
+      );
+}
 
 const ROWS = ['rowRuns', 'start', 'stride', 'count', 'irregularRows', 'bits'] as const;
 const PERIOD = ['rowRuns', 'start', 'stride', 'count'] as const;

@@ -1,4 +1,5 @@
 import type {Acsr} from './acsr.js';
+import {countBits} from './bits.js';
 import {Irregular, Runs} from './collect.js';
 import {RunList} from './runs.js';
 
@@ -29,11 +30,9 @@ export function positionOf(slot: number, length: number, {sinks, ring}: SlotLayo
 /**
  * The same rows over slots instead of positions, keyLength = sinks + ring. All keys of all rows must be held: of those past the sinks no
  * two share a slot. A run that stays inside the sinks or inside one lap of the ring remains one run; others are cut there.
- *
- * `queryLength` may ask for more rows than there are; they have no keys.
  */
-export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.queryLength): Acsr {
-  const {rowRuns, start, stride, count} = acsr;
+export function toSlots(acsr: Acsr, layout: SlotLayout): Acsr {
+  const {queryLength, rowRuns, start, stride, count} = acsr;
   const keyLength = layout.sinks + layout.ring;
   const runs = new Runs();
   const row = new RunList();
@@ -41,7 +40,7 @@ export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.query
   let irregular: Irregular | undefined; // made for the first row that needs it: it holds memory for a row of bits
   let nextBits = 0;
   let nnz = 0;
-  for (let query = 0; query < acsr.queryLength; query++) {
+  for (let query = 0; query < queryLength; query++) {
     let list = row.clear();
     for (let r = rowRuns[query]!; r < rowRuns[query + 1]!; r++) moveRun(start[r]!, stride[r]!, count[r]!, layout, row);
     row.tidy();
@@ -49,13 +48,12 @@ export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.query
     if (bitsRow >= 0 || row.overflow) {
       const bits = (_: number, words: Uint32Array): void =>
         bitsRow >= 0 ? moveBits(acsr, bitsRow, layout, words) : moveKeys(acsr, query, layout, words);
-      irregular ??= new Irregular(keyLength, acsr.queryLength);
+      irregular ??= new Irregular(keyLength, queryLength);
       list = irregular.settle(query, query, {intervals: false, runs: () => row, bits});
     }
     nnz += runs.add(list);
     rowEnds[query + 1] = runs.length;
   }
-  rowEnds.fill(runs.length, acsr.queryLength + 1);
   irregular ??= new Irregular(0, 0);
   return Object.freeze({
     queryLength,
@@ -65,6 +63,27 @@ export function toSlots(acsr: Acsr, layout: SlotLayout, queryLength = acsr.query
     ...runs.finish(),
     ...irregular.finish(),
   });
+}
+
+/** The rows `first ≤ q < first + count`, and behind them rows without keys, `queryLength` in all. */
+export function cutRows(acsr: Acsr, first: number, count: number, queryLength = count): Acsr {
+  const {rowRuns, irregularRows} = acsr;
+  const [begin, end] = [rowRuns[first]!, rowRuns[first + count]!];
+  const own = {
+    rowRuns: new Int32Array(queryLength + 1),
+    start: acsr.start.slice(begin, end),
+    stride: acsr.stride.slice(begin, end),
+    count: acsr.count.slice(begin, end),
+  };
+  for (let row = 1; row <= queryLength; row++) own.rowRuns[row] = rowRuns[first + Math.min(row, count)]! - begin;
+  const before = (query: number): number => irregularRows.findLastIndex((row) => row < query) + 1;
+  const [from, to] = irregularRows.length === 0 ? [0, 0] : [before(first), before(first + count)];
+  const wordsPerRow = irregularRows.length === 0 ? 0 : acsr.bits.length / irregularRows.length;
+  const bits = acsr.bits.slice(from * wordsPerRow, to * wordsPerRow);
+  let nnz = countBits(bits);
+  for (let run = 0; run < own.count.length; run++) nnz += own.count[run]!;
+  const rows = irregularRows.slice(from, to).map((row) => row - first);
+  return Object.freeze({queryLength, keyLength: acsr.keyLength, nnz, ...own, irregularRows: rows, bits});
 }
 
 /** All rows `times` over: row g·queryLength + i is row i. */

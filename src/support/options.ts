@@ -33,7 +33,7 @@ export function oneOf<Name extends string>(
   cure: string,
   expected = `one of ${names.join(', ')}`,
 ): Name {
-  for (const name of names) if (name === given) return name;
+  if (names.includes(given as Name)) return given as Name;
   const near = typeof given === 'string' ? nearestName(given, names) : undefined;
   return refuse(thing, say(given), expected, near === undefined ? cure : `Did you mean '${near}'?`);
 }

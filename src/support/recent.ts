@@ -31,8 +31,12 @@ export class Recent<R extends object, V extends object | string> {
 /** Whether two records share the text that `keyOf` makes of them: they hold the same, in whatever order. An entry that is undefined counts as missing. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a) !== Array.isArray(b))
-    return false;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const isArray = Array.isArray(a);
+  if (isArray !== Array.isArray(b)) return false;
+  // By number: the names of entries of a list are texts, which are made anew each time.
+  if (isArray) return areSame(a, b as readonly unknown[]);
+  if (a instanceof Int32Array && b instanceof Int32Array) return areSame(a, b);
   let more = 0;
   for (const name in a) {
     const entry = (a as Record<string, unknown>)[name];
@@ -42,4 +46,10 @@ export function isSame(a: unknown, b: unknown): boolean {
   }
   for (const name in b) if ((b as Record<string, unknown>)[name] !== undefined) more--;
   return more === 0;
+}
+
+function areSame(a: ArrayLike<unknown>, b: ArrayLike<unknown>): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (!isSame(a[i], b[i])) return false;
+  return true;
 }

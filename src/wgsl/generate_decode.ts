@@ -4,6 +4,7 @@ import {appendLaunch, appendProgram, type AppendShape, type AppendSizes} from '.
 import {attendProgram} from './attend/attend.js';
 import {tailOf, type Tail} from './terms/fields.js';
 import type {Features} from './text/features.js';
+import {mostOfScale} from './text/params.js';
 import {copyLaunch, copyProgram} from './around/copy_rows.js';
 import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {remembered} from './generate.js';
@@ -34,13 +35,42 @@ export interface DecodeOptions {
 }
 
 /** The dispatches of a step: copy what goes on several times, append the new tokens, gather the small tensors, attend, merge. */
-export function generateStep(plan: Work, {features: asked, held}: DecodeOptions): DecodeStep {
+export function generateStep(plan: Work, {features, held}: DecodeOptions): DecodeStep {
+  const {batch, keyLength} = plan.problem;
+  const {schedule, ...around} = plan;
+  const copied = copiedOf(held, keyLength);
+  const wanted = [schedule.length, rowKeysOf(plan), placesOf(held), copied, features, around] as const;
+  const known = launched.get(wanted) ?? launched.set(wanted, dispatchesOf(plan, features, held));
+  const {tail, ...dispatches} = known;
+  const words = new Int32Array(2 * (tail.held + heldPairs(batch)));
+  words.set(schedule);
+  writeHeld(words, tail.held, held, keyLength);
+  return Object.freeze({plan, words, tail, ...dispatches});
+}
+
+/** Rows of a causal pattern have a key more with each token, whose values have one scale for long. */
+const rowKeysOf = (plan: Work): number => mostOfScale(mostKeys(plan));
+
+/** Steps of one token after another differ in words, and in their dispatches only now and then. Those of a few layers come in turn. */
+const MOST_LAUNCHED = 16;
+type Around = readonly [
+  words: number,
+  rowKeys: number,
+  places: number,
+  copied: number,
+  features: Features,
+  rest: Omit<Work, 'schedule'>,
+];
+type Dispatches = Pick<DecodeStep, 'launches' | 'workBytes' | 'memory'> & {readonly tail: Tail};
+const launched = new Recent<Around, Dispatches>(MOST_LAUNCHED);
+
+function dispatchesOf(plan: Work, asked: Features, held: Held): Dispatches {
   const {problem, passes, formats, device} = plan;
   const {batch, heads, keyHeads, packedHeads, queryLength, keyLength, headDim, valueDim} = problem;
   const features = {...asked, ring: true};
   const [pass] = passes as [Pass];
   const tail = tailOf(plan, features, null);
-  const {one, over} = launcher(plan, {features, tail}, {params: {rowKeys: mostKeys(plan)}});
+  const {one, over} = launcher(plan, {features, tail}, {params: {rowKeys: rowKeysOf(plan)}});
   const lines = [heads, batch] as const;
 
   const shape: AppendShape = {headDim, valueDim, formats, nativeHalves: device.float16, queries: formats.query !== 'float32'};
@@ -63,13 +93,8 @@ export function generateStep(plan: Work, {features: asked, held}: DecodeOptions)
   // Slots come one by one as a sequence grows: in powers of two the buffer is seldom made anew.
   const slots = pass.slots === 0 ? 0 : 2 ** Math.ceil(Math.log2(pass.slots));
   const scratch = 16 * scratchLayout({...plan, passes: [{...pass, slots}]}).total;
-  const words = new Int32Array(2 * (tail.held + heldPairs(batch)));
-  words.set(plan.schedule);
-  writeHeld(words, tail.held, held, keyLength);
   return Object.freeze({
-    plan,
     launches: Object.freeze(launches),
-    words,
     tail,
     workBytes: Object.freeze({scratch: Math.max(16, scratch), rowSums: 16, ...queries}),
     memory: memoryOf(formats),

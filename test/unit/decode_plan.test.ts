@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import {compress, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout, type Lines} from '../../src/acsr/index.js';
+import {compress, cutRows, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout, type Lines} from '../../src/acsr/index.js';
 import {causal, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {checkWork, CORE_DEVICE, decodePlan, toDense, type Problem, type Work, formatsOf} from '../../src/plan/index.js';
 import {readItem, readSpan, type Span} from '../../src/plan/format.js';
@@ -13,7 +13,7 @@ const window = (left: number, dilation = 1): Pattern => slidingWindow({left, dil
 function rowsAt(pattern: Pattern, layout: SlotLayout, length: number, count: number, heads = 1, rows = count): Acsr {
   const keyLength = Math.max(length + count, reachOf(pattern).leastLength);
   const acsr = compress(pattern, {queryLength: count, keyLength, queryOffset: length});
-  return repeatRows(toSlots(acsr, layout, rows), heads);
+  return repeatRows(cutRows(toSlots(acsr, layout), 0, count, rows), heads);
 }
 
 function problemOf({queryLength, keyLength}: Acsr, sizes: Partial<Problem> = {}): Problem {

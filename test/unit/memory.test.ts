@@ -99,6 +99,15 @@ describe('the memory of bind groups', () => {
     cases.forEach(([pipe, bindings], i) => expect(memory.bindGroup(pipe, bindings, group)).toBe(made[i]!));
   });
 
+  it('keeps those of successive pipelines and buffers beside each other', () => {
+    const {memory} = fakeDevice();
+    const pipelines = Array.from({length: 16}, pipeline);
+    const buffers = Array.from({length: 16}, buffer);
+    for (const pipe of pipelines) for (const a of buffers) memory.bindGroup(pipe, [{buffer: a}], group);
+    for (const a of buffers) for (const b of buffers) memory.bindGroup(pipelines[0]!, [{buffer: a}, {buffer: b}], group);
+    expect(memory.size.bindGroups).toBe(16 * 16 + 16 * 16);
+  });
+
   it('forgets those of a buffer', () => {
     const {memory} = fakeDevice();
     const [p, a, b, c] = [pipeline(), buffer(), buffer(), buffer()];

@@ -4,10 +4,26 @@
  */
 const MERGED: Readonly<Record<string, string>> = {m: 'bh', w: 'ab', g: 'abh', f: 'hd'};
 
+/** What is asked of the axes of each node that runs, of which a model has a few; a model.json may have any, so not all are kept. */
+export function ofAxes<T>(make: (axes: string) => T): (axes: string) => T {
+  const known = new Map<string, T>();
+  return (axes) => {
+    let made = known.get(axes);
+    if (made === undefined) {
+      if (known.size === MOST_AXES) known.clear();
+      known.set(axes, (made = make(axes)));
+    }
+    return made;
+  };
+}
+const MOST_AXES = 256;
+
 /** Axes with merged ones as the letters that they stand for. */
-export const apart = (axes: string): string => [...axes].map((letter) => MERGED[letter] ?? letter).join('');
+export const apart = ofAxes((axes) => [...axes].map((letter) => MERGED[letter] ?? letter).join(''));
 
 export const isMerged = (letter: string | undefined): boolean => letter !== undefined && letter in MERGED;
+
+export const holdsMerged = ofAxes((axes) => [...axes].some(isMerged));
 
 /** The letter of axes that lie side by side in one. */
 export function mergedLetter(letters: readonly string[]): string | undefined {

@@ -1,14 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {apart} from '../graph/letters.js';
+import {apart, ofAxes} from '../graph/letters.js';
 
 /** Letters of leading axes, the last ones first in use: h for heads, b for batch, then further ones. */
 export const LEADING = 'xyzabh';
 
 /** How many leading axes an attention has at least: the outermost letter tells, for no tensor need have all of them. */
-export const leadingOf = (axes: string): number =>
-  Math.max(0, ...[...axes].map((letter) => (LEADING.includes(letter) ? LEADING.length - LEADING.indexOf(letter) : 0)));
+export const leadingOf = ofAxes((axes) =>
+  Math.max(0, ...[...axes].map((letter) => (LEADING.includes(letter) ? LEADING.length - LEADING.indexOf(letter) : 0))),
+);
 
 /**
  * A tensor with its axes in another order. `axes` names those it has, a letter each (b, h and others for leading axes, l for queries or
@@ -16,6 +17,7 @@ export const leadingOf = (axes: string): number =>
  */
 export function arrange(tensor: Tensor, axes: string, order: string): Tensor {
   if (tensor.rank !== axes.length) misfit('input', `shape [${tensor.shape.join()}]`, `the axes ${axes}`);
+  if (axes === order) return tensor;
   const present = [...order].filter((letter) => axes.includes(letter));
   const perm = present.map((letter) => axes.indexOf(letter));
   const turned = perm.every((axis, i) => axis === i) ? tensor : tf.transpose(tensor, perm);
@@ -28,6 +30,7 @@ export function arrange(tensor: Tensor, axes: string, order: string): Tensor {
 
 /** The inverse: a tensor of the axes `order` with those of `axes`, merged letters included. Axes that are left out have size 1. */
 export function restore(tensor: Tensor, order: string, axes: string): Tensor {
+  if (order === axes) return tensor;
   const wanted = apart(axes);
   const dropped = [...order].filter((letter) => !wanted.includes(letter));
   const lost = dropped.find((letter) => tensor.shape[order.indexOf(letter)] !== 1);
@@ -57,6 +60,13 @@ export function broadcastAxes(
 ): {tensors: Tensor[]; sizes: readonly number[]} {
   const leading = [...order].filter((letter) => letter !== 'l' && letter !== 'd');
   const [query, key, value] = tensors;
+  const isAlike = leading.every((letter) => {
+    const axis = order.indexOf(letter);
+    return key.shape[axis] === query.shape[axis] && value.shape[axis] === query.shape[axis];
+  });
+  // As mostly: then nothing is to be worked out.
+  if (isAlike && masks.every(({length}) => length === 0))
+    return {tensors: [...tensors], sizes: leading.map((letter) => query.shape[order.indexOf(letter)]!)};
   const lengthAxis = order.indexOf('l');
   const of = (fromEnd: number): number[] => masks.map((shape) => shape.at(-fromEnd) ?? 1);
   const sizes = leading.map((letter, i) =>

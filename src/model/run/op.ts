@@ -6,7 +6,7 @@ import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
 import {isPlain, parsePattern, type Pattern} from '../../pattern/index.js';
 import {sparseAttention} from '../../runtime/index.js';
 import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
-import {apart, isMerged, PARTS} from '../graph/letters.js';
+import {apart, holdsMerged, PARTS} from '../graph/letters.js';
 import {runDenseNode} from './dense_node.js';
 import {NORMS_AND_ACTIVATIONS} from './norm_nodes.js';
 import {nodeAttributes, wrong, type NodeAttributes, type TermKind} from './node_attributes.js';
@@ -81,19 +81,24 @@ type Parts = NodeAttributes['parts'];
 
 /** The sizes that leading axes have where they are not merged; 1 says nothing, for it broadcasts. */
 function seenParts(inputs: readonly Tensor[], specs: readonly string[]): Parts {
-  const sizes = specs.flatMap((spec, i) => {
+  const parts: Record<string, number> = {};
+  // Nobody asks where all axes lie apart. Loops: every node that runs passes here.
+  if (!specs.some(holdsMerged)) return parts;
+  for (const [i, spec] of specs.entries()) {
     const {shape} = inputs[i]!;
     const axes = spec === '' ? termAxes(inputs[i]!) : spec;
-    return axes.includes('*')
-      ? []
-      : [...axes].map((letter, axis) => [letter, shape[axis - axes.length + shape.length] ?? 1] as const);
-  });
-  return Object.fromEntries(sizes.filter(([letter, size]) => LEADING.includes(letter) && size > 1));
+    if (axes.includes('*')) continue;
+    for (let axis = 0; axis < axes.length; axis++) {
+      const size = shape[axis - axes.length + shape.length] ?? 1;
+      if (size > 1 && LEADING.includes(axes[axis]!)) parts[axes[axis]!] = size;
+    }
+  }
+  return parts;
 }
 
 /** A tensor whose merged axes lie apart, and whose `*` are letters. */
 function split(tensor: Tensor, spec: string, parts: Parts, known: (part: string) => boolean): {tensor: Tensor; axes: string} {
-  if (![...spec].some(isMerged)) {
+  if (!holdsMerged(spec)) {
     const leading = LEADING.slice(LEADING.length - Math.max(0, tensor.rank - 2));
     return {tensor, axes: spec.startsWith('*') ? `${leading}${spec.slice(1)}` : spec};
   }

@@ -25,17 +25,23 @@ const MAX_BYTES = 2 ** 28;
 const plans = new Lru<string, Compiled>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfPlan});
 const lines = new Lru<string, Lines>({entries: MAX_PLANS, weight: MAX_BYTES, weigh: bytesOfLines});
 
-type PlanOf = readonly [problem: Problem, device: Device, options: CompileOptions];
-type PlanRequest = readonly [pattern: Pattern, ...of: PlanOf];
+interface PlanOf {
+  readonly problem: Problem;
+  readonly device: Device;
+  readonly options: CompileOptions;
+}
+type PlanRequest = readonly [pattern: Pattern, problem: Problem, device: Device, options: CompileOptions];
 
 /** A model calls with one pattern in a few shapes. */
 const MOST_KEYS = 8;
 const keys = new WeakMap<Pattern, Recent<PlanOf, string>>();
 
-function planKey([pattern, ...of]: PlanRequest): string {
+function planKey(request: PlanRequest): string {
+  const [pattern, problem, device, options] = request;
+  const of = {problem, device, options};
   let known = keys.get(pattern);
   if (known === undefined) keys.set(pattern, (known = new Recent(MOST_KEYS)));
-  return known.get(of) ?? known.set(of, spelled(pattern, ...of));
+  return known.get(of) ?? known.set(of, spelled(...request));
 }
 
 const spelled = (...[pattern, problem, device, options]: PlanRequest): string =>

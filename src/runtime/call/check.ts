@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
-import {isList, oneOf, readOptions, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
+import {isList, oneOf, readOptions, Recent, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
 import {Pattern, refusePattern, type Layout, type Problem, type Precision} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from '../given/arguments.js';
 import {checkScale, type CallScoring} from './check_scoring.js';
@@ -145,8 +145,12 @@ function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: nu
   if (!Number.isInteger(offset) || Math.abs(offset) >= 2 ** 31) {
     refuse('option queryOffset', say(queryOffset), 'a whole number', 'It is the position of query 0 among the keys.');
   }
-  return {batch, heads, keyHeads, packedHeads: 1, queryLength, keyLength, queryOffset: offset, headDim, valueDim};
+  const problem = {batch, heads, keyHeads, packedHeads: 1, queryLength, keyLength, queryOffset: offset, headDim, valueDim};
+  return problems.get(problem) ?? problems.set(problem, problem);
 }
+
+/** A model calls with few sizes. Equal ones are one record, by which is found in a moment what follows from them. */
+const problems = new Recent<Problem, Problem>(16);
 
 function same(name: string, found: number, expected: number, of: string, cure: string): void {
   if (found !== expected) refuse(name, String(found), `${expected}, as ${of}`, cure);

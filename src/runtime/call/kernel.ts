@@ -159,7 +159,7 @@ function refuseGradient(role: InputRole): never {
 
 /** Registers the kernel and that of gradients for one backend, unless they are there already (registering twice would warn). */
 export function registerKernelFor(backendName: string): void {
-  registerFirstOrder(backendName);
   if (tf.getKernel(KERNEL_NAME, backendName) != null) return;
+  registerFirstOrder(backendName);
   tf.registerKernel({kernelName: KERNEL_NAME, backendName, kernelFunc: sparseAttentionKernel});
 }

@@ -18,6 +18,8 @@ import type {Watcher} from './watcher.js';
 /** What stays on the device for a plan, uploaded once. */
 export interface Resident {
   readonly schedule: GPUBuffer;
+  /** Of the schedule: each read of a buffer's own goes through its binding to native code. */
+  readonly bytes: number;
   /** The plan has run once inside an error scope. */
   scoped: boolean;
 }
@@ -53,7 +55,7 @@ export class Host {
   watcher: Watcher | null = null;
   /** Whether every program of the backend passes here. */
   readonly seesAll: boolean;
-  readonly #work = new Map<BindingRole, GPUBuffer>();
+  readonly #work = new Map<BindingRole, {readonly buffer: GPUBuffer; readonly bytes: number}>();
   readonly #pins = new Pins();
   readonly #backend: WebGPUBackend;
   readonly #canBatch: boolean;
@@ -107,7 +109,7 @@ export class Host {
     return new Lru({
       entries: MAX_RESIDENT_PLANS,
       weight: MAX_RESIDENT_BYTES,
-      weigh: ({schedule}) => schedule.size,
+      weigh: ({bytes}) => bytes,
       evicted: ({schedule}) => this.destroy([schedule]),
     });
   }
@@ -180,11 +182,15 @@ export class Host {
   }
 
   /** The buffer of a tensor, uploaded or allocated when there is none yet. */
-  buffer(tensor: TensorInfo): GPUBuffer {
-    this.#backend.uploadToGPU(tensor.dataId);
-    const {resource, external} = this.#backend.tensorMap.get(tensor.dataId);
-    const buffer = resource as GPUBuffer;
-    if (external) this.memory.lend(buffer);
+  buffer({dataId}: TensorInfo): GPUBuffer {
+    const {tensorMap} = this.#backend;
+    let data = tensorMap.get(dataId);
+    if (data.resource == null) {
+      this.#backend.uploadToGPU(dataId);
+      data = tensorMap.get(dataId);
+    }
+    const buffer = data.resource as GPUBuffer;
+    if (data.external) this.memory.lend(buffer);
     return buffer;
   }
 
@@ -211,14 +217,14 @@ export class Host {
    * From the pool every call between two submits had its own, and they left the cache (H200: causal n = 1024 .056 instead of .052 ms).
    */
   workBuffer(role: BindingRole, bytes: number): GPUBuffer {
-    let buffer = this.#work.get(role);
-    if (buffer === undefined || buffer.size < bytes) {
-      if (buffer !== undefined) this.destroy([buffer]);
+    let work = this.#work.get(role);
+    if (work === undefined || work.bytes < bytes) {
+      if (work !== undefined) this.destroy([work.buffer]);
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-      this.#work.set(role, (buffer = this.device.createBuffer({label: role, size: bytes, usage})));
+      this.#work.set(role, (work = {buffer: this.device.createBuffer({label: role, size: bytes, usage}), bytes}));
     }
-    this.watcher?.acquired(buffer);
-    return buffer;
+    this.watcher?.acquired(work.buffer);
+    return work.buffer;
   }
 
   /** Destroys buffers of our own. Commands that read them may still wait in the queue; after submit it is safe. */

@@ -11,11 +11,11 @@ export interface Dispatch {
   /** Which of them the program writes. */
   readonly writes: readonly number[];
   /** What `bindGroup` reads that is remembered by contents. */
-  readonly uniform?: Uniform;
+  readonly uniform?: Uniform | undefined;
 }
 
-export function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid}: Dispatch): void {
+export function record(pass: GPUComputePassEncoder, {pipeline, bindGroup, grid: [x, y, z]}: Dispatch): void {
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, bindGroup);
-  pass.dispatchWorkgroups(...grid);
+  pass.dispatchWorkgroups(x, y, z);
 }

@@ -42,7 +42,9 @@ export class Pace {
 
   /** Whether so many predicted milliseconds are worth a submit of their own, to learn from. */
   isLong(ms: number): boolean {
-    return ms > 0 && this.most < Infinity && ms > Math.min(this.most * WORTH_TIMING, ALWAYS_TIMED);
+    if (ms <= 0) return false;
+    const {most} = this;
+    return most < Infinity && ms > Math.min(most * WORTH_TIMING, ALWAYS_TIMED);
   }
 
   /** So many predicted milliseconds of work were submitted. Learns how long they take, the work before them included where that is unknown. */

@@ -21,6 +21,8 @@ export class Pipelines {
   readonly #ready = new Lru<string, Pipeline>({entries: MAX_PIPELINES});
   readonly #compiling = new Map<string, Promise<Pipeline>>();
   readonly #broken = new Lru<string, SplatError>({entries: MAX_PIPELINES});
+  /** Another number once pipelines came, went, or were found broken: what was found before has to be asked for again. */
+  version = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -41,6 +43,11 @@ export class Pipelines {
     if (known !== undefined) return known;
     const layout = this.#layout(program);
     const pipeline = this.#device.createComputePipeline(this.#descriptor(program, layout));
+    return this.#keep(program, pipeline, layout);
+  }
+
+  #keep(program: Program, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout): Pipeline {
+    this.version++;
     return this.#ready.set(program.key, {pipeline, layout, writes: writesOf(program)});
   }
 
@@ -59,6 +66,7 @@ export class Pipelines {
 
   /** Every later use of the program throws `error`. */
   markBroken(program: Program, error: SplatError): void {
+    this.version++;
     this.#ready.delete(program.key);
     this.#broken.set(program.key, error);
   }
@@ -76,7 +84,7 @@ export class Pipelines {
     const [scope, outcome] = await Promise.allSettled([this.#device.popErrorScope(), pending]);
     const moduleError = scope.status === 'fulfilled' ? scope.value : null;
     if (outcome.status === 'fulfilled' && moduleError === null)
-      return this.#ready.set(program.key, {pipeline: outcome.value, layout, writes: writesOf(program)});
+      return this.#keep(program, outcome.value, layout);
     const reason =
       moduleError?.message ??
       (outcome.status === 'rejected' ? String((outcome.reason as Error).message ?? outcome.reason) : 'no reason given');

@@ -2,6 +2,7 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import type {BindingRole, Launch, Program, Work, Tail, WorkBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
+import type {Pipelines} from '../host/pipelines.js';
 
 /** What can run: launches with their buffers, of a forward or a backward pass or a step of decoding. */
 export interface Runnable {
@@ -25,12 +26,15 @@ export function checkBuffersFit(
   const refuseIfMore = (role: string, bytes: number): void => {
     if (bytes > most) refuseBytes(limits, role, bytes, maskPairs);
   };
-  for (const [role, tensor] of Object.entries(tensors)) refuseIfMore(role, bytesOf(tensor.shape));
-  for (const [role, size] of Object.entries(workBytes)) refuseIfMore(role, size);
-  for (const [role, shape] of Object.entries(shapes)) refuseIfMore(role, bytesOf(shape));
+  for (const role in tensors) refuseIfMore(role, bytesOf(tensors[role as BindingRole]!.shape));
+  for (const role in workBytes) refuseIfMore(role, workBytes[role as BindingRole]!);
+  for (const role in shapes) refuseIfMore(role, bytesOf(shapes[role as BindingRole]!));
   refuseIfMore('schedule', 8 * pairs);
+  const {pipelines} = host;
+  const found = fitting.get(launches);
+  if (found?.pipelines === pipelines && found.version === pipelines.version) return;
   for (const {program, grid} of launches) {
-    host.pipelines.throwIfBroken(program);
+    pipelines.throwIfBroken(program);
     const {bindings, workgroupBytes, invocations} = program;
     const storage = bindings.includes('params') ? bindings.length - 1 : bindings.length;
     atMost(limits, 'storage buffers', program, storage, 'maxStorageBuffersPerShaderStage');
@@ -38,7 +42,11 @@ export function checkBuffersFit(
     atMost(limits, 'invocations', program, invocations, 'maxComputeInvocationsPerWorkgroup');
     atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', SPLIT);
   }
+  fitting.set(launches, {pipelines, version: pipelines.version});
 }
+
+/** Launches that were found to fit a device, for as long as no pipeline of it breaks. */
+const fitting = new WeakMap<readonly Launch[], {readonly pipelines: Pipelines; readonly version: number}>();
 
 const LIMITS = [
   'maxStorageBufferBindingSize',
@@ -97,10 +105,11 @@ export function bytesToAllocate(
   outputs: Partial<Record<BindingRole, readonly number[]>>,
 ): number {
   let bytes = 0;
-  for (const shape of Object.values(outputs)) bytes += bytesOf(shape);
+  for (const role in outputs) bytes += bytesOf(outputs[role as BindingRole]!);
   // By dataId: self-attention may pass one tensor three times.
   let uploads: Set<object> | undefined;
-  for (const tensor of Object.values(given)) {
+  for (const role in given) {
+    const tensor = given[role as BindingRole]!;
     if (host.isOnDevice(tensor) || uploads?.has(tensor.dataId)) continue;
     (uploads ??= new Set()).add(tensor.dataId);
     bytes += bytesOf(tensor.shape);

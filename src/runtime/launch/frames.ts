@@ -6,16 +6,18 @@ import {dispatchOf, type LaunchSource} from './run.js';
 /** The small buffers of one step, which layers that share it share. */
 interface Frame {
   schedule: GPUBuffer;
+  /** Of the schedule. */
+  bytes: number;
   /** UNIFORM_STEP bytes a launch. */
   uniforms: GPUBuffer;
   /** The batch of commands that reads them, until it is submitted. */
   waiting: object | null;
-  /** What was written into them. */
-  holds: Written | null;
+  /** What was written into them: a step, and the parameters of launches, which are the same for the step of the next token mostly. */
+  holds: DecodeStep | null;
+  told: Told | null;
 }
 
-interface Written {
-  readonly step: DecodeStep;
+interface Told {
   readonly launches: readonly Launch[];
   readonly call: CallParams;
 }
@@ -32,9 +34,9 @@ export const stepwise = (step: DecodeStep, owner: object, tried: Set<string>): L
   owner,
   begin(host, launches, call) {
     const frames = Frames.of(host);
-    const frame = frames.with({step, launches, call});
+    const frame = frames.with(step, {launches, call});
     return {
-      schedule: frame.schedule,
+      schedule: {buffer: frame.schedule, size: frame.bytes},
       dispatches: (bindings) =>
         launches.map((launch, i) =>
           dispatchOf(host, launch, {buffer: frame.uniforms, offset: UNIFORM_STEP * i, size: PARAMS_BYTES}, bindings),
@@ -71,39 +73,54 @@ class Frames {
   }
 
   /** A frame that holds a step: one in which another layer wrote it, else the next. What launches gather behind it, those of each layer gather anew. */
-  with(wanted: Written): Frame {
-    for (const frame of this.#frames) if (frame.holds !== null && isHeld(frame.holds, wanted)) return frame;
-    const {step, launches, call} = wanted;
-    const frame = this.#next(8 * step.tail.pairs, UNIFORM_STEP * launches.length);
-    const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);
-    launches.forEach(({params}, i) => uniforms.set(new Uint8Array(params(call)), UNIFORM_STEP * i));
+  with(step: DecodeStep, told: Told): Frame {
+    const known = this.#frames.find((frame) => frame.holds === step && isTold(frame, told));
+    if (known !== undefined) return known;
+    const {launches, call} = told;
+    const frame = this.#next(told, 8 * step.tail.pairs, UNIFORM_STEP * launches.length);
     const {queue} = this.#host.device;
     queue.writeBuffer(frame.schedule, 0, step.words);
+    frame.holds = step;
+    if (isTold(frame, told)) return frame;
+    const uniforms = new Uint8Array(UNIFORM_STEP * launches.length);
+    launches.forEach(({params}, i) => uniforms.set(new Uint8Array(params(call)), UNIFORM_STEP * i));
     queue.writeBuffer(frame.uniforms, 0, uniforms);
-    frame.holds = wanted;
+    frame.told = told;
     return frame;
   }
 
-  /** A frame that nothing reads, with room for so many bytes of a schedule and of uniforms. */
-  #next(scheduleBytes: number, uniformBytes: number): Frame {
+  /** A frame that nothing reads, with room for so many bytes of a schedule and of uniforms: one that has these parameters, else the next. */
+  #next(told: Told, scheduleBytes: number, uniformBytes: number): Frame {
     const host = this.#host;
-    const turn = this.#turn++ % MAX_FRAMES;
+    const isFree = ({waiting}: Frame): boolean => waiting === null || waiting !== host.waiting;
+    const same = this.#frames.find((frame) => isFree(frame) && frame.bytes >= scheduleBytes && isTold(frame, told));
+    if (same !== undefined) return same;
+    let turn = this.#turn++ % MAX_FRAMES;
+    for (let i = 1; i < MAX_FRAMES; i++) {
+      const next = this.#frames[turn];
+      if (next === undefined || isFree(next)) break;
+      turn = this.#turn++ % MAX_FRAMES;
+    }
     const frame = (this.#frames[turn] ??= {
       schedule: this.#buffer('schedule', FIRST_BYTES, GPUBufferUsage.STORAGE),
+      bytes: FIRST_BYTES,
       uniforms: this.#buffer('params', UNIFORM_STEP * FIRST_LAUNCHES, GPUBufferUsage.UNIFORM),
       waiting: null,
       holds: null,
+      told: null,
     });
-    if (frame.waiting !== null && frame.waiting === host.waiting) host.flush();
+    if (!isFree(frame)) host.flush();
     frame.waiting = null;
     frame.holds = null;
-    if (frame.schedule.size < scheduleBytes) {
+    if (frame.bytes < scheduleBytes) {
       host.destroy([frame.schedule]);
-      frame.schedule = this.#buffer('schedule', 2 ** Math.ceil(Math.log2(scheduleBytes)), GPUBufferUsage.STORAGE);
+      frame.bytes = 2 ** Math.ceil(Math.log2(scheduleBytes));
+      frame.schedule = this.#buffer('schedule', frame.bytes, GPUBufferUsage.STORAGE);
     }
     if (frame.uniforms.size < uniformBytes) {
       host.destroy([frame.uniforms]);
       frame.uniforms = this.#buffer('params', uniformBytes, GPUBufferUsage.UNIFORM);
+      frame.told = null;
     }
     return frame;
   }
@@ -118,5 +135,4 @@ class Frames {
   }
 }
 
-const isHeld = (held: Written, {step, launches, call}: Written): boolean =>
-  held.step === step && held.launches === launches && isSame(held.call, call);
+const isTold = ({told}: Frame, {launches, call}: Told): boolean => told?.launches === launches && isSame(told.call, call);

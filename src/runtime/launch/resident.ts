@@ -25,10 +25,10 @@ const sourceOf = (runnable: Runnable): LaunchSource => ({
   runnable,
   owner: runnable,
   begin(host, launches, call) {
-    const {schedule} = residentOf(host, runnable);
+    const {schedule, bytes} = residentOf(host, runnable);
     const uniforms = uniformsOf(host, launches, call);
     return {
-      schedule,
+      schedule: {buffer: schedule, size: bytes},
       dispatches: (bindings) =>
         launches.map((launch, i) => dispatchOf(host, launch, {buffer: uniforms[i]!.buffer}, bindings, uniforms[i])),
     };
@@ -60,8 +60,10 @@ function residentOf(host: Host, runnable: Runnable): Resident {
   const owner = hasSchedule(runnable) ? runnable : NO_SCHEDULE;
   const known = host.residents.get(owner);
   if (known !== undefined) return known;
+  const bytes = Math.max(16, 8 * tail.pairs);
   return host.residents.set(owner, {
-    schedule: host.upload(plan?.schedule ?? NO_SCHEDULE, 'SparseAttention.schedule', 8 * tail.pairs),
+    schedule: host.upload(plan?.schedule ?? NO_SCHEDULE, 'SparseAttention.schedule', bytes),
+    bytes,
     scoped: false,
   });
 }

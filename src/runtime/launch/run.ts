@@ -4,6 +4,7 @@ import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pu
 import type {Host} from '../host/backend.js';
 import type {Dispatch} from '../host/dispatch.js';
 import type {Uniform} from '../host/memory.js';
+import type {Pipeline, Pipelines} from '../host/pipelines.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/flags.js';
 import {isIntegerRole} from '../terms/terms.js';
@@ -11,15 +12,11 @@ import {bytesOf, bytesToAllocate, checkBuffersFit, type Runnable} from './fits.j
 import {namesOf, scoped} from './scoped.js';
 import {cutFor, encodeInTurns} from './turns.js';
 
-export interface Binding {
-  readonly buffer: GPUBuffer;
-  readonly size: number;
-}
-export type Bindings = ReadonlyMap<BindingRole, Binding>;
+export type Bindings = Readonly<Partial<Record<BindingRole, GPUBufferBinding>>>;
 
 /** The small buffers of a call: the schedule, and the parameters of each launch. */
 export interface SmallBuffers {
-  readonly schedule: GPUBuffer;
+  readonly schedule: GPUBufferBinding;
   dispatches(bindings: Bindings): readonly Dispatch[];
   /** The commands that read them are encoded. */
   encoded?(): void;
@@ -58,9 +55,9 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   host.beginCall(bytesToAllocate(host, given, shapes));
   const used: Partial<Record<BindingRole, TensorInfo>> = {...given};
   const made: TensorInfo[] = [];
-  for (const role of Object.keys(shapes) as BindingRole[]) made.push((used[role] = host.makeTensor(shapes[role]!, 'float32')));
+  for (const role in shapes) made.push((used[role as BindingRole] = host.makeTensor(shapes[role as BindingRole]!, 'float32')));
   const bindings = bind(host, runnable.workBytes, small.schedule, used);
-  for (const [role, buffer] of held) bindings.set(role, {buffer, size: buffer.size});
+  for (const [role, buffer] of held) bindings[role] = {buffer, size: buffer.size};
 
   const debug = debugLevel();
   if (debug > 0) showLaunches(debug, runnable);
@@ -69,7 +66,7 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   const encode = (): void => encodeInTurns(host, launches, small.dispatches(bindings), touched);
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else {
-    if (source.tried(host) && launches.every(({program}) => host.pipelines.has(program))) encode();
+    if (source.tried(host) && areReady(host, launches)) encode();
     else scoped(host, owner, launches, encode);
     small.encoded?.();
   }
@@ -83,31 +80,56 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
 function bind(
   host: Host,
   workBytes: WorkBytes,
-  schedule: GPUBuffer,
+  schedule: GPUBufferBinding,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
-): Map<BindingRole, Binding> {
-  const bindings = new Map<BindingRole, Binding>([['schedule', {buffer: schedule, size: schedule.size}]]);
-  for (const role of Object.keys(workBytes) as BindingRole[]) {
-    const size = workBytes[role]!;
-    bindings.set(role, {buffer: host.workBuffer(role, size), size});
+): Partial<Record<BindingRole, GPUBufferBinding>> {
+  const bindings: Partial<Record<BindingRole, GPUBufferBinding>> = {schedule};
+  for (const role in workBytes) {
+    const size = workBytes[role as BindingRole]!;
+    bindings[role as BindingRole] = {buffer: host.workBuffer(role as BindingRole, size), size};
   }
-  for (const role of Object.keys(tensors) as BindingRole[]) {
-    const tensor = tensors[role]!;
+  for (const role in tensors) {
+    const tensor = tensors[role as BindingRole]!;
     // A buffer that a user lent to tfjs may be longer than its tensor.
-    bindings.set(role, {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)});
+    bindings[role as BindingRole] = {buffer: host.buffer(tensor), size: bytesOf(tensor.shape)};
   }
   return bindings;
 }
 
-export function dispatchOf(
-  host: Host,
-  {program, grid, instead}: Launch,
-  params: GPUBufferBinding,
-  bindings: Bindings,
-  uniform?: Uniform,
-): Dispatch {
-  const {pipeline, layout, writes} = host.pipelines.get(program);
-  const bound = program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
+/** A launch as a device has it, until its pipelines change. */
+interface ReadyLaunch extends Pipeline {
+  readonly pipelines: Pipelines;
+  readonly version: number;
+  /** What the program binds, in its order. */
+  readonly roles: readonly BindingRole[];
+}
+
+const known = new WeakMap<Launch, ReadyLaunch>();
+
+function readyLaunch(pipelines: Pipelines, launch: Launch): ReadyLaunch | undefined {
+  const ready = known.get(launch);
+  return ready?.version === pipelines.version && ready.pipelines === pipelines ? ready : undefined;
+}
+
+/** Compiles on a miss. */
+function prepared(pipelines: Pipelines, launch: Launch): ReadyLaunch {
+  const {program, instead} = launch;
+  const pipeline = pipelines.get(program);
+  const roles = program.bindings.map((role) => instead?.[role] ?? role);
+  const ready = {...pipeline, pipelines, version: pipelines.version, roles};
+  known.set(launch, ready);
+  return ready;
+}
+
+/** Whether no launch compiles anything. */
+const areReady = ({pipelines}: Host, launches: readonly Launch[]): boolean =>
+  launches.every((launch) => readyLaunch(pipelines, launch) !== undefined || pipelines.has(launch.program));
+
+export function dispatchOf(host: Host, launch: Launch, params: GPUBufferBinding, bindings: Bindings, uniform?: Uniform): Dispatch {
+  const {program, grid} = launch;
+  const {pipeline, layout, writes, roles} = readyLaunch(host.pipelines, launch) ?? prepared(host.pipelines, launch);
+  const bound: GPUBufferBinding[] = [];
+  for (const role of roles) bound.push(role === 'params' ? params : bindings[role]!);
   const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
     host.device.createBindGroup({
       label: program.name,
@@ -115,7 +137,7 @@ export function dispatchOf(
       entries: bound.map((resource, binding) => ({binding, resource})),
     }),
   );
-  return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes, ...(uniform && {uniform})};
+  return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes, uniform};
 }
 
 function compileAhead(host: Host, program: Program): void {
@@ -128,7 +150,9 @@ function asStored(
   host: Host,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
 ): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {
-  const wrong = (Object.keys(tensors) as BindingRole[]).filter((role) => !isStored(host, role, tensors[role]!));
+  const wrong: BindingRole[] = [];
+  for (const role in tensors)
+    if (!isStored(host, role as BindingRole, tensors[role as BindingRole]!)) wrong.push(role as BindingRole);
   if (wrong.length === 0) return {given: tensors, temporary: []};
   const temporary = wrong.map((role) => tf.mul(tensors[role] as tf.Tensor, 1));
   return {given: {...tensors, ...Object.fromEntries(wrong.map((role, i) => [role, temporary[i]!]))}, temporary};

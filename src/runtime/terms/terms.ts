@@ -40,23 +40,43 @@ export const termOf = (option: string): CallTerm | undefined => CALL_TERMS.find(
 
 export const scoreOptions = (): ScoreOption[] => CALL_TERMS.map(({options}) => Object.keys(options)[0] as ScoreOption);
 
-let named: {readonly of: readonly CallTerm[]; readonly names: readonly string[]} = {of: [], names: []};
+/** What follows from a list of terms. */
+interface Listed {
+  readonly of: readonly CallTerm[];
+  readonly names: readonly string[];
+  /** What calls bring of which no option is given: the same for all. */
+  nothing?: Required<Brought>;
+  /** By a bit for each term, and one for far scales: equal ones are one record. */
+  readonly features: Map<number, Features>;
+}
+
+let listed: Listed = {of: [], names: [], features: new Map()};
+
+/** One record, as long as the list of terms is the same. */
+function listedTerms(): Listed {
+  const {of} = listed;
+  let isSame = of.length === CALL_TERMS.length;
+  for (let i = 0; isSame && i < of.length; i++) isSame = of[i] === CALL_TERMS[i];
+  if (!isSame) listed = {of: [...CALL_TERMS], names: CALL_TERMS.flatMap(({options}) => Object.keys(options)), features: new Map()};
+  return listed;
+}
 
 /** The names of all of them: one array, as long as the list of terms is the same. */
-export function termNames(): readonly string[] {
-  if (named.of.length !== CALL_TERMS.length || named.of.some((term, i) => term !== CALL_TERMS[i]))
-    named = {of: [...CALL_TERMS], names: CALL_TERMS.flatMap(({options}) => Object.keys(options))};
-  return named.names;
-}
+export const termNames = (): readonly string[] => listedTerms().names;
 
 interface Checked {
   readonly rank: 3 | 4;
   readonly problem: Problem;
 }
 
-/** What the terms of a call bring. */
-export const checkTerms = (options: Given<TermOptions>, call: Checked): Required<Brought> =>
-  broughtBy(CALL_TERMS, (term) => term.check(options, call));
+/** What the terms of a call bring: one record for all calls that give none of their options. */
+export function checkTerms(options: Given<TermOptions>, call: Checked): Required<Brought> {
+  const terms = listedTerms();
+  for (const name in options) if (terms.names.includes(name)) return broughtBy(CALL_TERMS, (term) => term.check(options, call));
+  return (terms.nothing ??= broughtBy(CALL_TERMS, (term) => term.check(NOTHING, call)));
+}
+
+const NOTHING = {};
 
 /** Those that a cache takes as calls do. */
 export const cachedTerms = (): CallTerm[] => CALL_TERMS.filter(({cached}) => cached !== undefined);
@@ -89,11 +109,15 @@ export const termsBrought = (tensors: Roles, numbers: TermNumbers): CallTerm[] =
 
 /** What the text of kernels depends on. */
 export function featuresOf(tensors: Roles, numbers: TermNumbers, scale: number): Features {
-  const features: {-readonly [name in keyof Features]: Features[name]} = {
-    ...PLAIN,
-    farScale: isFarScale({scale, softcap: numbers.softcap}),
-  };
-  for (const term of CALL_TERMS) if (isOn(term, tensors, numbers)) features[term.name] = true;
+  const farScale = isFarScale({scale, softcap: numbers.softcap});
+  const known = listedTerms().features;
+  let bits = farScale ? 1 : 0;
+  for (let i = 0; i < CALL_TERMS.length; i++) if (isOn(CALL_TERMS[i]!, tensors, numbers)) bits |= 2 << i;
+  const found = known.get(bits);
+  if (found !== undefined) return found;
+  const names = CALL_TERMS.filter((_, i) => (bits & (2 << i)) !== 0).map(({name}) => [name, true]);
+  const features: Features = Object.freeze({...PLAIN, farScale, ...Object.fromEntries(names)});
+  known.set(bits, features);
   return features;
 }
 

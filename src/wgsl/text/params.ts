@@ -95,6 +95,9 @@ export interface FixedParams {
  */
 export const valueScale = (weights: number): number => (weights <= 1 ? 1 : 2 ** -Math.ceil(Math.log2(1.25 * weights)));
 
+/** The largest whole number that has the scale of this one. */
+export const mostOfScale = (weights: number): number => (weights <= 1 ? weights : Math.floor(0.8 / valueScale(weights)));
+
 /** Bytes of a uniform buffer: the struct without fields, and room for 29 numbers of terms. */
 export const PARAMS_BYTES = 256;
 const OWN_WORDS = 35;
