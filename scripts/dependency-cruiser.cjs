@@ -41,7 +41,7 @@ const SUB_ROOMS = {
     kv: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     open: ['host', 'call'],
     ops: ['host', 'given', 'launch', 'call'],
-    capture: ['host'],
+    capture: ['host', 'launch'],
   },
   model: {
     graph: [],

@@ -162,6 +162,7 @@ function pass(host: Host, inputs: InputSlots, run: (inputs: unknown) => unknown,
       for (const tensor of new Set(leaves)) if (recorder.isNew(tensor)) tensor.dispose();
     } finally {
       engine.endScope();
+      recorder.putBack();
       host.flush();
     }
     recorder.throwIfFaulty();

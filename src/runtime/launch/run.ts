@@ -11,11 +11,7 @@ import {bytesOf, bytesToAllocate, checkBuffersFit, type Runnable} from './fits.j
 import {namesOf, scoped} from './scoped.js';
 import {cutFor, encodeInTurns} from './turns.js';
 
-export interface Binding {
-  readonly buffer: GPUBuffer;
-  readonly size: number;
-}
-export type Bindings = ReadonlyMap<BindingRole, Binding>;
+export type Bindings = ReadonlyMap<BindingRole, GPUBufferBinding>;
 
 /** The small buffers of a call: the schedule, and the parameters of each launch. */
 export interface SmallBuffers {
@@ -70,7 +66,7 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else {
     if (source.tried(host) && launches.every(({program}) => host.pipelines.has(program))) encode();
-    else scoped(host, owner, launches, encode);
+    else scoped(host, [owner], launches, encode);
     small.encoded?.();
   }
   told?.();
@@ -85,8 +81,8 @@ function bind(
   workBytes: WorkBytes,
   schedule: GPUBuffer,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
-): Map<BindingRole, Binding> {
-  const bindings = new Map<BindingRole, Binding>([['schedule', {buffer: schedule, size: schedule.size}]]);
+): Map<BindingRole, GPUBufferBinding> {
+  const bindings = new Map<BindingRole, GPUBufferBinding>([['schedule', {buffer: schedule, size: schedule.size}]]);
   for (const role of Object.keys(workBytes) as BindingRole[]) {
     const size = workBytes[role]!;
     bindings.set(role, {buffer: host.workBuffer(role, size), size});
@@ -101,22 +97,24 @@ function bind(
 
 export function dispatchOf(
   host: Host,
-  {program, grid, instead}: Launch,
+  launch: Launch,
   params: GPUBufferBinding,
   bindings: Bindings,
   uniform?: Uniform,
 ): Dispatch {
+  const {program, grid} = launch;
   const {pipeline, layout, writes} = host.pipelines.get(program);
-  const bound = program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
-  const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
-    host.device.createBindGroup({
-      label: program.name,
-      layout,
-      entries: bound.map((resource, binding) => ({binding, resource})),
-    }),
-  );
+  const bound = boundOf(launch, params, bindings);
+  const bindGroup = host.memory.bindGroup(pipeline, bound, () => groupOf(host, program.name, layout, bound));
   return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes, ...(uniform && {uniform})};
 }
+
+/** What a launch binds, in the order of its program. */
+export const boundOf = ({program, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): GPUBufferBinding[] =>
+  program.bindings.map((role) => (role === 'params' ? params : bindings.get(instead?.[role] ?? role)!));
+
+export const groupOf = (host: Host, label: string, layout: GPUBindGroupLayout, bound: readonly GPUBufferBinding[]): GPUBindGroup =>
+  host.device.createBindGroup({label, layout, entries: bound.map((resource, binding) => ({binding, resource}))});
 
 function compileAhead(host: Host, program: Program): void {
   const compiling = host.pipelines.compile(program).then(({pipeline}) => pipeline);
@@ -124,7 +122,7 @@ function compileAhead(host: Host, program: Program): void {
 }
 
 /** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */
-function asStored(
+export function asStored(
   host: Host,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
 ): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {
