@@ -32,10 +32,8 @@ describe('captured steps of a KvCache give the bits of plain ones', () => {
       const twins = new Twins(setting);
       await twins.attend(250);
       await twins.capture();
-      // Over the edge of the window, and far beyond.
+      // Over the edge of the window.
       await twins.steps(9);
-      await twins.attend(700);
-      await twins.steps(3);
       twins.dispose();
     }
   });
@@ -47,7 +45,7 @@ describe('captured steps of a KvCache give the bits of plain ones', () => {
       expect(twins.captured.capacity).toBeLessThan(9);
       await twins.attend(3);
       await twins.capture();
-      await twins.steps(50);
+      await twins.steps(30);
       twins.dispose();
     }
   });
@@ -60,8 +58,15 @@ describe('captured steps of a KvCache give the bits of plain ones', () => {
     }),
     'float16 storage': () => ({pattern: SINKS, cache: {precision: 'float16'}}),
     'float16 storage of a ring without end': () => ({pattern: causal(), cache: {precision: 'float16', maxLength: 60}}),
-    'a bias by distance': () => ({pattern: SINKS, heads: 4, options: {relativeBias: tf.randomUniform([4, 199], -1, 1, 'float32', 7)}}),
-    'a bias by distance that heads share': () => ({pattern: SINKS, options: {relativeBias: tf.randomUniform([1, 199], -1, 1, 'float32', 8)}}),
+    'a bias by distance': () => ({
+      pattern: SINKS,
+      heads: 4,
+      options: {relativeBias: tf.randomUniform([4, 199], -1, 1, 'float32', 7)},
+    }),
+    'a bias by distance that heads share': () => ({
+      pattern: SINKS,
+      options: {relativeBias: tf.randomUniform([1, 199], -1, 1, 'float32', 8)},
+    }),
     'a bias that is an input': () => ({
       pattern: SINKS,
       heads: 4,
@@ -74,7 +79,9 @@ describe('captured steps of a KvCache give the bits of plain ones', () => {
     'padding: sequences that bring fewer tokens': () => ({pattern: SINKS, tokens: 3, options: {lengths: [3, 1]}}),
     'a pattern of each head': () => ({pattern: perHead([window(3), causal()]), cache: {maxLength: 60}}),
     'rows of too many runs': () => ({
-      pattern: globalTokens(Array.from({length: 30}, (_, i) => 2 * i)).or(window(6)).and(causal()),
+      pattern: globalTokens(Array.from({length: 30}, (_, i) => 2 * i))
+        .or(window(6))
+        .and(causal()),
       cache: {maxLength: 90},
     }),
     'no tokens at all': () => ({pattern: SINKS, tokens: 0}),
@@ -85,7 +92,9 @@ describe('captured steps of a KvCache give the bits of plain ones', () => {
       poisoned(async () => {
         const given = setting();
         const twins = new Twins(given);
-        await twins.attend(20, [20, 13]);
+        // What prompts cost is the compilation of their kernels.
+        const {layout} = given.options ?? {};
+        await twins.attend(20, [20, 13], {layout});
         await twins.capture();
         await twins.steps(given.tokens === 7 ? 3 : 6);
         twins.dispose();

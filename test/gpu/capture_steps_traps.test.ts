@@ -29,7 +29,19 @@ describe('between replays', () => {
     type Event = 'step' | 'plain' | 'rollback' | 'reset' | 'restart' | 'reorder' | 'fork' | 'poison' | 'capture';
     const events = fc.array(
       fc.tuple(
-        fc.constantFrom<Event>('step', 'step', 'step', 'plain', 'rollback', 'reset', 'restart', 'reorder', 'fork', 'poison', 'capture'),
+        fc.constantFrom<Event>(
+          'step',
+          'step',
+          'step',
+          'plain',
+          'rollback',
+          'reset',
+          'restart',
+          'reorder',
+          'fork',
+          'poison',
+          'capture',
+        ),
         fc.nat(3),
       ),
       {minLength: 12, maxLength: 24},
@@ -41,7 +53,7 @@ describe('between replays', () => {
         for (const [event, n] of all) {
           if (event === 'step') await twins.steps(n + 1);
           else if (event === 'plain') await twins.attend(n + 1, [n + 1, Math.min(n, 1)]);
-          else if (event === 'rollback') twins.both((cache) => cache.rollback(Math.min(n + 1, ...cache.lengths)));
+          else if (event === 'rollback') twins.rollback(n + 1);
           else if (event === 'reset') twins.both((cache) => cache.reset(n % 2));
           else if (event === 'restart') {
             twins.both((cache) => cache.reset());
@@ -63,7 +75,7 @@ describe('between replays', () => {
         for (const fork of forks) fork.dispose();
         twins.dispose();
       }),
-      {numRuns: 8},
+      {numRuns: 25},
     );
   });
 
@@ -87,7 +99,7 @@ describe('between replays', () => {
       await twins.steps(2);
       submits.calls.reset();
       twins.replay!.run(twins.inputs()).dispose();
-      expect(submits.calls.count()).toBeGreaterThan(2);
+      expect(submits.calls.count()).toBeGreaterThan(1);
     } finally {
       tf.env().set('SPLAT_DISPATCH_MS', usual);
     }
@@ -133,7 +145,8 @@ describe('a function', () => {
     const make = (): KvCache[] => [SINKS, window(3)].map((pattern) => new KvCache(pattern, {keyHeads: 1, headDim: 4, maxStep: 1}));
     const [captured, plain] = [make(), make()];
     const run = ([first, second]: KvCache[], x: tf.Tensor): tf.Tensor[] => {
-      const step = (cache: KvCache, x: tf.Tensor): tf.Tensor4D => cache.attend(...([x, x, x] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D]));
+      const step = (cache: KvCache, x: tf.Tensor): tf.Tensor4D =>
+        cache.attend(...([x, x, x] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D]));
       const a = step(first!, x);
       const b = step(second!, tf.add(a, x));
       return [a, step(first!, tf.mul(b, 2)), b];
@@ -152,7 +165,10 @@ describe('a function', () => {
   it('may have gradients beside a step, not through it', async () => {
     const twins = await started();
     const query = (inputs: tf.NamedTensorMap): tf.Tensor => tf.grad((x) => tf.sum(tf.square(x)))(inputs['query']!);
-    const replay = await capture((inputs: tf.NamedTensorMap) => twins.run(twins.captured, {...inputs, query: query(inputs)}), twins.inputs());
+    const replay = await capture(
+      (inputs: tf.NamedTensorMap) => twins.run(twins.captured, {...inputs, query: query(inputs)}),
+      twins.inputs(),
+    );
     const inputs = twins.inputs();
     expect(await outputsOf(replay.run(inputs))).toEqual(await outputsOf(twins.run(twins.plain, {...inputs, query: query(inputs)})));
     const through = (inputs: tf.NamedTensorMap): tf.Tensor =>
@@ -171,7 +187,12 @@ describe('memory', () => {
     const given = {query: new Float32Array(24), key: new Float32Array(24).fill(1), value: new Float32Array(16).fill(2)};
     for (let i = 0; i < 30; i++) await replay.read(given);
     host().flush();
-    const counts = (): number[] => [tf.memory().numTensors, backend().numDataIds(), backend().bufferManager.numBytesUsed, replay.bytes];
+    const counts = (): number[] => [
+      tf.memory().numTensors,
+      backend().numDataIds(),
+      backend().bufferManager.numBytesUsed,
+      replay.bytes,
+    ];
     const before = counts();
     for (let i = 0; i < 3; i++) {
       // Inputs, and schedules and parameters of all steps together.
@@ -186,7 +207,7 @@ describe('memory', () => {
     const destroyed = await deviceCalls(backend().device, () => replay.dispose());
     expect(destroyed.destroy).toBeGreaterThan(3);
     // The cache goes on without.
-    await twins.attend(1);
+    expect((await twins.run(twins.captured, twins.inputs()).data()).every(Number.isFinite)).toBeTrue();
     twins.dispose();
   });
 
@@ -230,7 +251,9 @@ describe('a capture leaves caches as they were', () => {
         twins.both((cache) => cache.rollback(1));
         const before = [twins.captured.bytes, tf.memory().numTensors];
         const inputs = twins.inputs();
-        const replay = await capture((given: tf.NamedTensorMap) => run(() => twins.run(twins.captured, given)), inputs).catch(() => null);
+        const replay = await capture((given: tf.NamedTensorMap) => run(() => twins.run(twins.captured, given)), inputs).catch(
+          () => null,
+        );
         replay?.dispose();
         tf.dispose(inputs);
         expect(replay !== null).toBe(name === 'that goes well');
@@ -293,7 +316,10 @@ describe('refused, with the cache as it was:', () => {
       twins.replay!.run(twins.inputs());
     };
     const twins = await started();
-    await expectAsync((async () => emptied(twins))()).toBeRejectedWithError(SplatError, /^KvCache: found an empty cache in a replay/);
+    await expectAsync((async () => emptied(twins))()).toBeRejectedWithError(
+      SplatError,
+      /^KvCache: found an empty cache in a replay/,
+    );
     await twins.attend(7);
     await twins.steps(2);
     twins.dispose();
@@ -304,7 +330,11 @@ describe('refused, with the cache as it was:', () => {
       const twins = new Twins(SETTING);
       return twins.attend(12).then(() => {
         const optionsOf = (): object => options;
-        return expectRefused(twins, (twins) => new Twins({...SETTING, optionsOf}, [twins.captured, twins.plain]).capture(), /follow its length/);
+        return expectRefused(
+          twins,
+          (twins) => new Twins({...SETTING, optionsOf}, [twins.captured, twins.plain]).capture(),
+          /follow its length/,
+        );
       });
     };
     await start({relativeBias: tf.zeros([1, 13])});
@@ -332,7 +362,10 @@ describe('refused, with the cache as it was:', () => {
     const wide = new KvCache(window(3), {keyHeads: 1, headDim: 300});
     const x = (tokens: number): tf.Tensor4D => tf.ones([1, 1, tokens, 300]);
     wide.attend(x(4), x(4), x(4));
-    await expectAsync(capture((x: tf.Tensor4D) => wide.attend(x, x, x), x(1))).toBeRejectedWithError(SplatError, /more than 256 features/);
+    await expectAsync(capture((x: tf.Tensor4D) => wide.attend(x, x, x), x(1))).toBeRejectedWithError(
+      SplatError,
+      /more than 256 features/,
+    );
     expect(wide.lengths).toEqual([4]);
     expect((await wide.attend(x(1), x(1), x(1)).data())[0]).toBeCloseTo(1, 5);
     wide.dispose();

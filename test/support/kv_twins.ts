@@ -54,7 +54,11 @@ export class Twins {
   }
 
   /** A step between ops, as in a model. */
-  run(cache: KvCache, {query, key, value, ...more}: tf.NamedTensorMap, {lengths, ...other} = this.setting.options ?? {}): tf.Tensor {
+  run(
+    cache: KvCache,
+    {query, key, value, ...more}: tf.NamedTensorMap,
+    {lengths, ...other} = this.setting.options ?? {},
+  ): tf.Tensor {
     const options = {...other, ...this.setting.optionsOf?.(more), ...(lengths && {lengths})};
     return tf.mul(cache.attend(tf.mul(query!, 2) as tf.Tensor4D, key as tf.Tensor4D, value as tf.Tensor4D, options), 0.5);
   }
@@ -62,6 +66,19 @@ export class Twins {
   both(act: (cache: KvCache) => void): void {
     act(this.captured);
     act(this.plain);
+  }
+
+  /** Both, or neither where that would be too far. */
+  rollback(tokens: number): void {
+    const said = [this.captured, this.plain].map((cache) => {
+      try {
+        cache.rollback(tokens);
+        return null;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+    expect(said[0]).toBe(said[1]!);
   }
 
   /** Both by plain calls. */

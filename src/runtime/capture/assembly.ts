@@ -4,15 +4,7 @@ import type {PlannedStep} from '../host/cached_step.js';
 import {identity} from '../host/identity.js';
 import type {InputSlots} from './inputs.js';
 import {CachedSteps, type Replayed} from './cached_steps.js';
-import type {
-  Bound,
-  BoundSource,
-  Output,
-  RecordedDispatch,
-  RecordedStep,
-  Recording,
-  Value,
-} from './recording.js';
+import type {Bound, BoundSource, Output, RecordedDispatch, RecordedStep, Recording, Value} from './recording.js';
 import {planStorage, type LifeSpan} from './storage.js';
 import {packUniforms} from './uniforms.js';
 import {HeldWeights} from './weights.js';

@@ -109,9 +109,7 @@ export class CachedSteps {
     plans.forEach(({step, launches, call}, i) => {
       const {schedule, params} = this.#frames[i]!;
       this.#scheduleBytes.set(new Uint8Array(step.words.buffer, step.words.byteOffset, step.words.byteLength), schedule.offset);
-      launches.forEach((launch, l) =>
-        this.#paramBytes.set(new Uint8Array(launch.params(call)), params.offset + PARAMS_BYTES * l),
-      );
+      launches.forEach((launch, l) => this.#paramBytes.set(new Uint8Array(launch.params(call)), params.offset + PARAMS_BYTES * l));
     });
     host.device.queue.writeBuffer(this.#schedules!, 0, this.#scheduleBytes);
     host.device.queue.writeBuffer(this.#params!, 0, this.#paramBytes);
@@ -159,7 +157,10 @@ export class CachedSteps {
       params: PARAMS_BYTES * launches.length,
     }));
     const isRoom = this.#frames.length > 0 || plans.length === 0;
-    if (isRoom && needed.every(({schedule, params}, i) => schedule <= this.#frames[i]!.schedule.size && params <= this.#frames[i]!.params.size))
+    if (
+      isRoom &&
+      needed.every(({schedule, params}, i) => schedule <= this.#frames[i]!.schedule.size && params <= this.#frames[i]!.params.size)
+    )
       return;
     let [scheduleEnd, paramsEnd] = [0, 0];
     this.#frames = needed.map((bytes, i) => {

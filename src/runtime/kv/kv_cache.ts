@@ -289,8 +289,7 @@ export class KvCache {
   /** The same for a step that was checked when it was captured. */
   #replayed(part: CacheStep, tokens: number): Coming {
     this.#alive();
-    if (this.#isPrompt(tokens))
-      refuse('KvCache', 'an empty cache in a replay', 'one that has read a prompt', PROMPT);
+    if (this.#isPrompt(tokens)) refuse('KvCache', 'an empty cache in a replay', 'one that has read a prompt', PROMPT);
     this.#checkRoom(part.counts);
     checkReach(part, this.#progress.lengths);
     return this.#coming(part);

@@ -95,13 +95,7 @@ function bind(
   return bindings;
 }
 
-export function dispatchOf(
-  host: Host,
-  launch: Launch,
-  params: GPUBufferBinding,
-  bindings: Bindings,
-  uniform?: Uniform,
-): Dispatch {
+export function dispatchOf(host: Host, launch: Launch, params: GPUBufferBinding, bindings: Bindings, uniform?: Uniform): Dispatch {
   const {program, grid} = launch;
   const {pipeline, layout, writes} = host.pipelines.get(program);
   const bound = boundOf(launch, params, bindings);
