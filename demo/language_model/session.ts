@@ -67,7 +67,7 @@ export function startSession(model: ByteModel, mode: Mode, maxLength: number, st
     const given = Int32Array.from(bytes);
     const next = bytes.length === 1 && replay ? readAhead(replay, given) : tf.tidy(() => run({bytes: tf.tensor1d(given, 'int32')}));
     // A step that is refused, for want of room say, is refused at once; its numbers come later.
-    if (next instanceof Promise) await Promise.race([next, null]);
+    if (next instanceof Promise) await Promise.race([next, Promise.resolve()]);
     if (ahead instanceof tf.Tensor) ahead.dispose();
     ahead = next;
     length += bytes.length;

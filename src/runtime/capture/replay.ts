@@ -14,7 +14,8 @@ export interface Replay<Inputs, Outputs> {
    *
    * @param inputs In the places of the examples: tensors, or typed arrays (Float32Array, Int32Array, for bool Uint8Array).
    * @throws SplatError when an input is not as its example was, with the input, what was found and what was expected; when the device is
-   *   lost, the replay is disposed of, or a weight cannot be followed.
+   *   lost, the replay is disposed of, a weight cannot be followed, or a `KvCache` of the function cannot take its tokens: all caches are then
+   *   as they were.
    */
   run(inputs: Inputs | InputsLike<Inputs>): Outputs;
   /** The same, and reads the outputs: the copy to the CPU is in the last submit. Gives typed arrays in the places of the tensors. */

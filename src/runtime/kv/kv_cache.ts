@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {isWide, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
+import {isWide, type Pattern} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
@@ -10,11 +10,11 @@ import type {NumberArray} from '../given/number_array.js';
 import {wholeBiases} from './kv_bias.js';
 import {checkCache, checkRollback, checkRoom, checkSequences, type CacheSizes} from './kv_check.js';
 import {checkBytes} from './kv_device_memory.js';
-import {watchStep, type Coming} from './kv_captured.js';
+import {watchStep} from './kv_captured.js';
+import {comingOf, type CacheRules, type Coming} from './kv_coming.js';
 import {DeviceStore} from './kv_device_store.js';
 import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
 import {Progress} from './kv_progress.js';
-import {slotLines} from './kv_rows.js';
 import {checkReach, checkStep, cutStep, type CacheStep} from './kv_step.js';
 import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
 import {TapeLinks} from './kv_tape.js';
@@ -44,8 +44,7 @@ export class KvCache {
   readonly #sizes: CacheSizes;
   readonly #maxStep: number;
   readonly #precision: StoreSizes['precision'];
-  readonly #reach: Reach;
-  readonly #layout: SlotLayout;
+  readonly #rules: CacheRules;
   /** Tokens that a sequence may hold. */
   readonly #limit: number;
   #store: KvStore | null;
@@ -62,8 +61,7 @@ export class KvCache {
     this.pattern = pattern;
     this.capacity = layout.sinks + layout.ring;
     this.#options = {...options};
-    this.#reach = reach;
-    this.#layout = layout;
+    this.#rules = {pattern, reach, layout, keyHeads: sizes.keyHeads};
     this.#limit = limit;
     this.#maxStep = maxStep;
     this.#precision = precision;
@@ -137,7 +135,7 @@ export class KvCache {
     managed('rollback');
     this.#alive();
     const {lengths} = this.#progress;
-    const counts = checkRollback(tokens, this.#progress, this.#layout, this.#reach, this.pattern);
+    const counts = checkRollback(tokens, this.#progress, this.#rules.layout, this.#rules.reach, this.pattern);
     this.#goBack(lengths.map((length, b) => length - counts[b]!));
   }
 
@@ -221,7 +219,7 @@ export class KvCache {
   }
 
   #checkRoom(counts: readonly number[]): void {
-    checkRoom(this.#progress.lengths, counts, this.#limit, this.pattern, this.#reach);
+    checkRoom(this.#progress.lengths, counts, this.#limit, this.pattern, this.#rules.reach);
   }
 
   #attend(store: KvStore, step: CacheStep): Tensor4D {
@@ -238,7 +236,7 @@ export class KvCache {
 
   /** A pattern that lists tokens past the prompt fits no call over the prompt alone. */
   #isPrompt(tokens: number): boolean {
-    return this.#progress.isEmpty && tokens >= this.#reach.leastLength;
+    return this.#progress.isEmpty && tokens >= this.#rules.reach.leastLength;
   }
 
   #prefill(store: KvStore, {query, key, value, counts, scores}: CacheStep): Tensor4D {
@@ -272,27 +270,19 @@ export class KvCache {
         count: () => this.#count(counts),
       });
     }
-    const {arrival, lines} = this.#coming(part);
+    const {arrival, lines} = comingOf(part, this.#progress.lengths, this.#rules);
     const output = store.step(part, arrival, lines, scores);
     this.#progress = this.#progress.plus(counts);
     return output;
   }
 
-  #coming({query, counts}: CacheStep): Coming {
-    const first = this.#progress.lengths;
-    const isSame = first.every((length, b) => length === first[0] && counts[b] === counts[0]);
-    const sequences = isSame ? [0] : first.map((_, b) => b);
-    const [, heads, tokens] = query.shape;
-    return {arrival: {first, counts}, lines: sequences.map((b) => this.#linesOf(first[b]!, counts[b]!, heads, tokens))};
-  }
-
-  /** The same for a step that was checked when it was captured. */
+  /** What a part of a captured step is by now. */
   #replayed(part: CacheStep, tokens: number): Coming {
     this.#alive();
     if (this.#isPrompt(tokens)) refuse('KvCache', 'an empty cache in a replay', 'one that has read a prompt', PROMPT);
     this.#checkRoom(part.counts);
     checkReach(part, this.#progress.lengths);
-    return this.#coming(part);
+    return comingOf(part, this.#progress.lengths, this.#rules);
   }
 
   /** Counts new tokens, until the function is called that this returns. */
@@ -306,16 +296,8 @@ export class KvCache {
     };
   }
 
-  /** The slots that `count` new tokens after the first `length` attend to, and empty rows for padding. */
-  #linesOf(length: number, count: number, heads: number, queryLength: number): Lines {
-    // Later keys make no difference to a causal pattern, but tokens that it lists have to be among the keys.
-    const keyLength = Math.max(length + count, this.#reach.leastLength);
-    const shape = {queryOffset: length, queryLength: count, keyLength, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
-    return slotLines({shape, queryLength, layout: this.#layout, pattern: this.pattern});
-  }
-
   #goBack(lengths: readonly number[]): void {
-    this.#progress = this.#progress.backTo(lengths, this.#layout);
+    this.#progress = this.#progress.backTo(lengths, this.#rules.layout);
     this.#links.rolledBack(lengths);
   }
 

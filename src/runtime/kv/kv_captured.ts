@@ -1,20 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor4D, TensorInfo} from '@tensorflow/tfjs-core';
-import type {BindingRole, Lines} from '../../pure.js';
+import type {BindingRole} from '../../pure.js';
 import type {PlannedStep} from '../host/cached_step.js';
 import type {Watcher} from '../host/watcher.js';
 import {checkBuffersFit} from '../launch/fits.js';
 import {asStored} from '../launch/run.js';
 import {cutFor} from '../launch/turns.js';
+import type {Coming} from './kv_coming.js';
 import {biasOf, memoryOf, type DeviceStore} from './kv_device_store.js';
 import {isOfWhole, type CacheStep} from './kv_step.js';
-import type {Arrival} from './kv_store.js';
-
-/** What a step is to its cache at the time. */
-export interface Coming {
-  readonly arrival: Arrival;
-  readonly lines: readonly Lines[];
-}
 
 /** A cache as its captured steps know it, whenever they are planned. */
 export interface SteppedCache {
