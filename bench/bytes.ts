@@ -2,7 +2,7 @@ import {appendFileSync, writeFileSync} from 'node:fs';
 import {parseArgs} from 'node:util';
 import '@tensorflow/tfjs';
 import {byteModelConfig} from '../demo/language_model/config.js';
-import {startSession, type Mode, type Session} from '../demo/language_model/session.js';
+import {startSession, type Mode, type Session, type Steps} from '../demo/language_model/session.js';
 import {untrainedModel} from '../demo/language_model/untrained.js';
 import type {ByteModel} from '../demo/language_model/load.js';
 import {bytesText} from './bytes_report.js';
@@ -25,11 +25,12 @@ const OPTIONS = {
 } as const;
 
 const SYSTEMS = [
-  {system: 'tfjs-splat', variant: 'sparse', mode: 'sparse'},
-  {system: 'tfjs dense', variant: 'causal', mode: 'dense'},
+  {system: 'tfjs-splat', variant: 'sparse', mode: 'sparse', steps: 'plain'},
+  {system: 'tfjs-splat, captured', variant: 'sparse', mode: 'sparse', steps: 'captured'},
+  {system: 'tfjs dense', variant: 'causal', mode: 'dense', steps: 'plain'},
 ] as const;
 
-/** Times the language model of the demo, sparse against dense, byte by byte in turns, after contexts of several lengths. */
+/** Times the language model of the demo, sparse by plain and by captured steps against dense, byte by byte in turns, after contexts of several lengths. */
 export async function main(args: readonly string[]): Promise<number> {
   const {values} = parseArgs({args: [...args], options: OPTIONS});
   if (values.help) {
@@ -59,7 +60,7 @@ export async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-type System = {readonly system: string; readonly mode: Mode; readonly model: ByteModel};
+type System = {readonly system: string; readonly mode: Mode; readonly steps: Steps; readonly model: ByteModel};
 
 /** A session that has read its context. */
 interface Writer {
@@ -75,9 +76,9 @@ async function read(system: System, context: number, count: number): Promise<Wri
   return {system: system.system, context, ...(await first(system, context, count))};
 }
 
-async function first({model, mode}: System, context: number, count: number): Promise<Pick<Writer, 'session' | 'firstMs'>> {
+async function first({model, mode, steps}: System, context: number, count: number): Promise<Pick<Writer, 'session' | 'firstMs'>> {
   const prompt = Uint8Array.from({length: context}, (_, i) => 32 + ((i * i) % 90));
-  const session = startSession(model, mode, context + count + 1);
+  const session = startSession(model, mode, context + count + 1, steps);
   const start = performance.now();
   await session.prefill(prompt);
   await session.next({temperature: 0, seed: 1});
@@ -94,9 +95,20 @@ async function write(writers: readonly Writer[], count: number): Promise<BytesRe
       times[w]!.push(performance.now() - start);
     }
   }
+  await expectSameBits(writers);
   return writers.map(({system, context, session, firstMs}, w) => {
     const {cacheBytes} = session;
     session.dispose();
     return {kind: 'bytes', system, context, msPerByte: median(times[w]!), firstMs, cacheBytes};
   });
+}
+
+/** Captured steps must say what plain ones say. */
+async function expectSameBits(writers: readonly Writer[]): Promise<void> {
+  for (const {context, session} of writers.filter(({system}) => system === 'tfjs-splat, captured')) {
+    const plain = writers.find((writer) => writer.context === context && writer.system === 'tfjs-splat')!;
+    const [found, expected] = [await session.logits(), await plain.session.logits()];
+    if (found.some((value, i) => !Object.is(value, expected[i])))
+      throw new Error(`after ${context} bytes captured steps say something else than plain ones`);
+  }
 }

@@ -232,13 +232,13 @@ export interface DecodeRecord {
 /** A byte-level language model that goes on with a text. */
 export interface BytesRecord {
   readonly kind: 'bytes';
-  /** `tfjs-splat`: sparse layers, KvCache. `tfjs dense`: every layer attends to all bytes, by TensorFlow.js ops. */
+  /** `tfjs-splat`: sparse layers, KvCache; `tfjs-splat, captured`: the same as replays of whole steps. `tfjs dense`: every layer attends to all bytes, by TensorFlow.js ops. */
   readonly system: string;
   /** Bytes that the model has read. */
   readonly context: number;
   /** Median wall-clock time of a byte, read back and sampled. */
   readonly msPerByte: number;
-  /** Reading the context and writing the first byte, pipelines warm. */
+  /** Reading the context and writing the first byte, pipelines warm, capturing included. */
   readonly firstMs: number;
   /** Of keys and values. */
   readonly cacheBytes: number;

@@ -42,7 +42,7 @@ const SUB_ROOMS = {
     open: ['host', 'call'],
     ops: ['host', 'given', 'launch', 'call'],
     scores: ['host', 'given', 'terms', 'tf_ops', 'call'],
-    capture: ['host'],
+    capture: ['host', 'launch'],
   },
   model: {
     graph: [],

@@ -185,7 +185,8 @@ async function sweep(loaded: Models, progress: Progress): Promise<void> {
     rows = [...rows, ...found];
     showLengths(
       rows,
-      `The median of ${choices.sweepCount} bytes after each context. Both models have 8 layers of 6 heads of 32 features.`,
+      `The median of ${choices.sweepCount} bytes after each context${machine.backend === 'webgpu' ? ', sparse ones by captured steps' : ''}. ` +
+        'Both models have 8 layers of 6 heads of 32 features.',
     );
   }
 }

@@ -33,4 +33,30 @@ describe('the byte model on webgpu', () => {
     tf.dispose([found!, expected!]);
     model.dispose();
   });
+
+  it('writes with captured steps what it writes with plain ones, from the same logits', async () => {
+    const model = untrainedModel(CONFIG, 'sparse');
+    const start = tf.memory().numTensors;
+    const sessions = (['captured', 'plain'] as const).map((steps) => startSession(model, 'sparse', 40, steps));
+    const [captured, plain] = sessions;
+    await Promise.all(sessions.map((session) => session.prefill(TEXT)));
+    const ran = spyOn(tf.engine(), 'runKernel').and.callThrough();
+    for (let i = 0; i < 18; i++) {
+      const sampling = {temperature: 0.7, seed: 3};
+      const byte = await plain!.next(sampling);
+      ran.calls.reset();
+      expect(await captured!.next(sampling)).toBe(byte);
+      // Nothing but the replay, once it is there.
+      if (i > 0) expect(ran).not.toHaveBeenCalled();
+      expect(Array.from(await captured!.logits())).toEqual(Array.from(await plain!.logits()));
+    }
+    expect(captured!.length).toBe(40);
+    for (const session of sessions)
+      for (let i = 0; i < 2; i++) await expectAsync(session.next({temperature: 0, seed: 1})).toBeRejectedWithError(/maxLength/);
+    expect(sessions.map(({length}) => length)).toEqual([40, 40]);
+    expect(Array.from(await captured!.logits())).toEqual(Array.from(await plain!.logits()));
+    for (const session of sessions) session.dispose();
+    expect(tf.memory().numTensors).toBe(start);
+    model.dispose();
+  });
 });

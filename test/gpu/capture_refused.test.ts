@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {capture, causal, KvCache, sparseAttention, SplatError, type Tensors} from '../../src/index.js';
+import {capture, causal, sparseAttention, SplatError, type Tensors} from '../../src/index.js';
 import {backend, host} from '../support/attend.js';
 
 type Function = (inputs: {x: tf.Tensor2D}) => Tensors;
@@ -216,16 +216,6 @@ describe('what cannot be repeated is refused, with the op', () => {
       /a capture|a promise/,
     );
     replay.dispose();
-  });
-
-  it('a step of a KvCache, which stays as it was', async () => {
-    const cache = new KvCache(causal(), {keyHeads: 1, headDim: 2, maxLength: 20});
-    const step = (x: tf.Tensor): tf.Tensor4D =>
-      cache.attend(...([x, x, x].map((y) => tf.reshape(y, [1, 1, 2, 2])) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D]));
-    tf.tidy(() => step(example().x));
-    expect(await refusalOf(({x}) => step(x))).toMatch(/a step of a KvCache/);
-    expect(cache.lengths).toEqual([2]);
-    cache.dispose();
   });
 });
 

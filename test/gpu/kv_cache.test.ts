@@ -20,60 +20,11 @@ import {
   wholeBiases,
   window,
 } from '../support/kv_cases.js';
+import {inParts, madeBy, poisoned} from '../support/kv_device.js';
 import {ASKED, filledCache, UNTOUCHED} from '../support/kv_gradient_cases.js';
 import {play, playMany, type HistoryEvent} from '../support/kv_histories.js';
 
 const SINKS = prefix(4).or(window(15)).and(causal());
-
-/** As if the device were no CPU: steps are cut into parts. Not for prompts, whose kernels then take minutes to compile. */
-function inParts(step: () => tf.Tensor4D): tf.Tensor4D {
-  const {limits} = host();
-  host().limits = {...limits, software: false};
-  try {
-    return step();
-  } finally {
-    host().limits = limits;
-  }
-}
-
-/** Runs `run` with caches whose buffers begin as NaN. */
-async function poisoned(run: () => Promise<void>): Promise<void> {
-  const {device} = backend();
-  const original = device.createBuffer;
-  device.createBuffer = (descriptor) => {
-    const buffer = original.call(device, descriptor);
-    if (descriptor.label === 'SparseAttention.cache')
-      device.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(0x7fff7fff)); // NaN, as one float and as two halves
-    return buffer;
-  };
-  try {
-    await run();
-  } finally {
-    delete (device as Partial<GPUDevice>).createBuffer;
-  }
-}
-
-/** What `run` makes on the device, by label. */
-async function madeBy(run: () => Promise<void>): Promise<string[]> {
-  const {device} = backend();
-  const {createBuffer, createComputePipeline} = device;
-  const labels: string[] = [];
-  device.createBuffer = (descriptor) => {
-    labels.push(`buffer ${descriptor.label ?? 'of tfjs'}`);
-    return createBuffer.call(device, descriptor);
-  };
-  device.createComputePipeline = (descriptor) => {
-    labels.push(`pipeline ${descriptor.label}`);
-    return createComputePipeline.call(device, descriptor);
-  };
-  try {
-    await run();
-  } finally {
-    delete (device as Partial<GPUDevice>).createBuffer;
-    delete (device as Partial<GPUDevice>).createComputePipeline;
-  }
-  return labels;
-}
 
 /** Sequence `b` alone: the queries of `count` tokens after the first, and all keys up to them. */
 function sequenceOf(inputs: AttentionInputs, b: number, first: number, count: number): AttentionInputs {

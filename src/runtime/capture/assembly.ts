@@ -1,8 +1,10 @@
 import type {DataId} from '@tensorflow/tfjs-core';
 import type {Host} from '../host/backend.js';
+import type {PlannedStep} from '../host/cached_step.js';
 import {identity} from '../host/identity.js';
 import type {InputSlots} from './inputs.js';
-import type {Bound, Output, Recording, BoundSource, RecordedStep, Value} from './recording.js';
+import {CachedSteps, type Replayed} from './cached_steps.js';
+import type {Bound, BoundSource, Output, RecordedDispatch, RecordedStep, Recording, Value} from './recording.js';
 import {planStorage, type LifeSpan} from './storage.js';
 import {packUniforms} from './uniforms.js';
 import {HeldWeights} from './weights.js';
@@ -24,8 +26,9 @@ export interface Restore {
 /** A step of a replay. */
 export interface Command {
   readonly step: RecordedStep;
-  group: GPUBindGroup;
   readonly restores: readonly Restore[];
+  /** One, or those that a step of a cache has this time. */
+  dispatches: readonly Replayed[];
 }
 
 const usageOfStorage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -42,8 +45,8 @@ interface Life {
 export class Assembly {
   readonly commands: readonly Command[];
   readonly constants: readonly CapturedConstant[];
-  readonly bytes: number;
   readonly weights: HeldWeights;
+  readonly cached: CachedSteps;
   readonly outputs: readonly Output[];
   readonly #host: Host;
   readonly #inputs: InputSlots;
@@ -71,13 +74,22 @@ export class Assembly {
       this.constants = [...lives].flatMap(([{contents, bytes}, {op}]) => (contents === null ? [] : [{op, bytes}]));
       const restores = this.#placeAll(lives, kept);
       this.#uniforms = this.#pack(sources);
-      this.commands = steps.map((step, i) => ({step, group: this.#group(step), restores: restores.get(i) ?? []}));
-      this.bytes = [...this.#own, ...inputs.buffers].reduce((sum, {size}) => sum + size, 0);
+      this.commands = steps.map((step, i) => ({step, restores: restores.get(i) ?? [], dispatches: this.#dispatchesOf(step)}));
+      const cached = steps.filter((step) => step.cached !== undefined);
+      this.cached = new CachedSteps(host, cached, (bound) => this.#bound(bound));
     } catch (error) {
       // Memory that is mapped may be refused at once.
       this.#release();
       throw error;
     }
+  }
+
+  get bytes(): number {
+    return [...this.#own, ...this.#inputs.buffers].reduce((sum, {size}) => sum + size, this.cached.bytes);
+  }
+
+  get dispatches(): number {
+    return this.commands.filter(({step}) => step.cached === undefined).length + this.cached.dispatches;
   }
 
   /** Gives each value its buffer. Returns what has to be restored before which step. */
@@ -143,7 +155,12 @@ export class Assembly {
     return source.kind === 'weight' ? this.weights.buffer(source.id) : source.buffer;
   }
 
-  #group({pipeline, bindings}: RecordedStep): GPUBindGroup {
+  /** Those of a step of a cache are made for each replay. */
+  #dispatchesOf(step: RecordedStep): readonly Replayed[] {
+    return step.cached === undefined ? [{...step, group: this.#group(step)}] : [];
+  }
+
+  #group({pipeline, bindings}: RecordedDispatch): GPUBindGroup {
     const bound = bindings.map((binding) => this.#bound(binding));
     const key = [identity(pipeline), ...bound.map(({buffer, offset, size}) => `${identity(buffer)}+${offset}:${size}`)].join();
     let group = this.#groups.get(key);
@@ -161,12 +178,21 @@ export class Assembly {
     const isChanged = ({source}: Bound): boolean => source.kind === 'weight' && changed.has(source.id as DataId);
     // Those of the old values would hold their buffers.
     this.#groups.clear();
-    for (const command of this.commands) if (command.step.bindings.some(isChanged)) command.group = this.#group(command.step);
+    for (const command of this.commands)
+      if (command.step.bindings.some(isChanged)) command.dispatches = this.#dispatchesOf(command.step);
+  }
+
+  /** All steps, those of caches as they are planned. */
+  planned(plans: readonly PlannedStep[]): readonly Command[] {
+    const made = this.cached.write(plans)[Symbol.iterator]();
+    for (const command of this.commands) if (command.step.cached !== undefined) command.dispatches = made.next().value!;
+    return this.commands;
   }
 
   /** But for the inputs. */
   #release(): void {
     for (const buffer of this.#own) buffer.destroy();
+    this.cached?.dispose();
     this.#unpin();
     this.weights.dispose();
   }

@@ -43,6 +43,9 @@ const WORDS: OptionWords = {
  * each time: no reads of tensors, no random numbers, no state. Variables that are assigned later (training, `setWeights`) are followed.
  * A capture is for one shape.
  *
+ * Steps of a `KvCache` that has read its prompt may be among it. They are not run while the function is captured; each replay is one step
+ * more, for the tokens that the cache holds by then.
+ *
  * @param run Takes tensors in the places of the examples, returns one tensor, an array of tensors or tensors by name, at once.
  * @param examples One tensor, an array of tensors or tensors by name, of float32, int32 or bool. Their numbers do not matter.
  * @returns A promise of the replay. It holds weights of the function until it is disposed of, so that the model may go before.
@@ -162,6 +165,7 @@ function pass(host: Host, inputs: InputSlots, run: (inputs: unknown) => unknown,
       for (const tensor of new Set(leaves)) if (recorder.isNew(tensor)) tensor.dispose();
     } finally {
       engine.endScope();
+      recorder.putBack();
       host.flush();
     }
     recorder.throwIfFaulty();

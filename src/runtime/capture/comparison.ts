@@ -1,3 +1,4 @@
+import {isSame} from '../../support/index.js';
 import type {Bound, Output, Recording, BoundSource, RecordedStep, Value} from './recording.js';
 
 /** In what the second of two runs differs from the first; null where a replay of one is a replay of the other. */
@@ -33,16 +34,21 @@ class Twins {
 
 function differenceOfSteps(a: RecordedStep, b: RecordedStep, twins: Twins): string | null {
   if (a.op !== b.op) return `then ${b.op}`;
-  if (a.pipeline !== b.pipeline || a.grid.join() !== b.grid.join() || a.bindings.length !== b.bindings.length) {
-    return 'is a program of another kind or size';
-  }
+  if (!isSameKind(a, b) || a.bindings.length !== b.bindings.length) return 'is a program of another kind or size';
   for (const [i, bound] of a.bindings.entries()) {
     const other = b.bindings[i]!;
     if (!isSameSource(bound.source, other.source, twins) || !isSamePlace(bound, other)) return 'has other inputs';
     if (!isSameContents(bound.source, other.source)) return 'has other numbers';
   }
-  return a.endsTurn === b.endsTurn ? null : 'is submitted otherwise';
+  return endsTurn(a) === endsTurn(b) ? null : 'is submitted otherwise';
 }
+
+function isSameKind(a: RecordedStep, b: RecordedStep): boolean {
+  if (a.cached === undefined) return b.cached === undefined && a.pipeline === b.pipeline && a.grid.join() === b.grid.join();
+  return b.cached !== undefined && a.cached.cache === b.cached.cache && isSame(a.cached.same, b.cached.same);
+}
+
+const endsTurn = (step: RecordedStep): boolean => step.cached === undefined && step.endsTurn;
 
 const isSamePlace = (a: Bound, b: Bound): boolean => a.offset === b.offset && a.size === b.size;
 

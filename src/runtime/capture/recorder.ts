@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {DataId, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse, type SplatError} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
+import type {CachedStep, PlannedStep} from '../host/cached_step.js';
 import type {Dispatch} from '../host/dispatch.js';
 import {StoredTensors} from '../host/stored_tensors.js';
 import type {Unrepeatable, Watcher} from '../host/watcher.js';
@@ -26,6 +27,7 @@ export class Recorder implements Watcher {
   /** The ops that run, one inside the other. */
   readonly #running: string[] = [];
   #lastOp: string | null = null;
+  readonly #planned: PlannedStep[] = [];
 
   constructor(host: Host, inputs: InputSlots, lastId: number) {
     this.#host = host;
@@ -95,6 +97,26 @@ export class Recorder implements Watcher {
     this.#steps.push({op, pipeline, grid, bindings: bound, writes, endsTurn: false});
   }
 
+  /** Compiles its programs, and has the cache count its tokens until the run is over. */
+  stepped(cached: CachedStep): void {
+    const planned = cached.plan();
+    this.#planned.push(planned);
+    for (const {program} of planned.launches) this.#host.pipelines.get(program);
+    const tensors = [...cached.tensors.values()];
+    const bindings = tensors.map((tensor) => {
+      if (tensor instanceof tf.Tensor) this.#use(tensor);
+      const source = this.#sourceOf(this.#stored.buffer(tensor.dataId), tensors);
+      return {source, offset: 0, size: 4 * tf.util.sizeFromShape(tensor.shape)};
+    });
+    const writes = [[...cached.tensors.keys()].indexOf('output')];
+    this.#steps.push({op: 'KvCache', bindings, writes, cached, planned});
+  }
+
+  /** Puts caches back to where they were before the run. */
+  putBack(): void {
+    for (const planned of this.#planned.reverse()) planned.undo();
+  }
+
   #sourceOf(buffer: GPUBuffer, touched: readonly TensorInfo[]): BoundSource {
     const value = this.#values.get(buffer);
     if (value !== undefined) return {kind: 'value', value};
@@ -119,7 +141,7 @@ export class Recorder implements Watcher {
 
   turn(): void {
     const last = this.#steps.at(-1);
-    if (last !== undefined) last.endsTurn = true;
+    if (last !== undefined && last.cached === undefined) last.endsTurn = true;
   }
 
   isConstant(id: DataId): boolean {

@@ -1,4 +1,5 @@
 import type {DataId, DataType, Variable} from '@tensorflow/tfjs-core';
+import type {CachedStep, PlannedStep} from '../host/cached_step.js';
 
 /** Memory of a run, from when it was taken from the pool to its last use. */
 export interface Value {
@@ -24,18 +25,31 @@ export interface Bound {
   readonly size: number;
 }
 
-/** One dispatch. */
-export interface RecordedStep {
+interface StepOfRun {
   /** The op that it belongs to. */
   readonly op: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly grid: readonly [number, number, number];
   readonly bindings: readonly Bound[];
   /** Which of them are written. */
   readonly writes: readonly number[];
+}
+
+/** One dispatch. */
+export interface RecordedDispatch extends StepOfRun {
+  readonly pipeline: GPUComputePipeline;
+  readonly grid: readonly [number, number, number];
   /** It ends long work, which is submitted alone. */
   endsTurn: boolean;
+  readonly cached?: undefined;
 }
+
+/** A step of a cache: it binds tensors, in the order in which the step has them, and dispatches what a replay plans. */
+export interface RecordedCacheStep extends StepOfRun {
+  readonly cached: CachedStep;
+  /** As it would have been in the recording. */
+  readonly planned: PlannedStep;
+}
+
+export type RecordedStep = RecordedDispatch | RecordedCacheStep;
 
 export interface Output {
   readonly shape: readonly number[];

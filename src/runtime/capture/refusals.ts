@@ -46,10 +46,30 @@ const WORDS: Readonly<Record<Unrepeatable | 'kept' | 'disposed' | 'promise', Wor
     expected: 'tensors alone',
     cure: 'Make the tensor outside and give it as an input; take buffers from the outputs.',
   },
-  cached: {
-    found: 'a step of a KvCache',
+  prompt: {
+    found: 'a prompt of a KvCache (attend on an empty cache)',
+    expected: 'steps, which come after it',
+    cure: 'Read the prompt outside, before the capture and before a replay. The cache was not changed.',
+  },
+  growing: {
+    found: 'a step of a KvCache with tensors that follow its length',
+    expected: 'tensors that are of the same size in every step',
+    cure: 'Give relativeBias of a whole sequence, [heads or 1, 2·length − 1], alone, or all biases together as bias, [heads or 1, tokens, maxLength].',
+  },
+  managed: {
+    found: 'a KvCache that is made or changed by another method than attend',
+    expected: 'steps alone: a call of attend for each',
+    cure: 'Make it, roll it back, reset, reorder, fork and dispose of it between replays.',
+  },
+  counted: {
+    found: 'a read of the lengths of a KvCache',
     expected: SAME,
-    cure: 'Capture what lies before and after the attention of a step, or run the step without. The cache was not changed.',
+    cure: 'Give what follows from lengths (positions of tokens) as an input.',
+  },
+  wide: {
+    found: 'a step of a KvCache that TensorFlow.js ops keep, for it has more than 256 features',
+    expected: 'a cache that kernels of this package keep',
+    cure: 'Run the step without a capture, or capture what lies before and after its attention.',
   },
   replayed: {
     found: 'a replay',

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import type {Host} from '../host/backend.js';
 import {StoredTensors} from '../host/stored_tensors.js';
-import type {Assembly, CapturedConstant} from './assembly.js';
-import type {InputSlots} from './inputs.js';
+import type {Assembly, CapturedConstant, Command} from './assembly.js';
+import type {Fill, InputSlots} from './inputs.js';
 import type {Output} from './recording.js';
 import type {InputsLike, Numbers, ValuesOf} from './structure.js';
 
@@ -14,14 +14,15 @@ export interface Replay<Inputs, Outputs> {
    *
    * @param inputs In the places of the examples: tensors, or typed arrays (Float32Array, Int32Array, for bool Uint8Array).
    * @throws SplatError when an input is not as its example was, with the input, what was found and what was expected; when the device is
-   *   lost, the replay is disposed of, or a weight cannot be followed.
+   *   lost, the replay is disposed of, a weight cannot be followed, or a `KvCache` of the function cannot take its tokens: all caches are then
+   *   as they were.
    */
   run(inputs: Inputs | InputsLike<Inputs>): Outputs;
   /** The same, and reads the outputs: the copy to the CPU is in the last submit. Gives typed arrays in the places of the tensors. */
   read(inputs: Inputs | InputsLike<Inputs>): Promise<ValuesOf<Outputs>>;
-  /** Dispatches of a run. */
+  /** Dispatches of a run; with steps of a `KvCache`, of the last one. */
   readonly dispatches: number;
-  /** Bytes of GPU memory that the capture holds of its own: inputs, storage, constants, outputs. HeldWeights stay where they are. */
+  /** Bytes of GPU memory that the capture holds of its own: inputs, storage, constants, outputs. Weights and caches stay where they are. */
   readonly bytes: number;
   /** What the function brought itself (arrays, scalars, pictures): every replay computes with these, whatever has become of their source. */
   readonly constants: readonly CapturedConstant[];
@@ -64,7 +65,7 @@ export class Replayer {
   }
 
   get dispatches(): number {
-    return this.#assembly.commands.length;
+    return this.#assembly.dispatches;
   }
 
   get bytes(): number {
@@ -107,36 +108,44 @@ export class Replayer {
     if (host.watcher !== null) host.watcher.refuse('replayed');
     const {fills, temporary} = this.#inputs.prepare(given);
     try {
-      this.#assembly.refresh();
+      const assembly = this.#assembly;
+      assembly.refresh();
+      const plans = assembly.cached.plan();
       // Inputs may be results that are not computed yet, and a training step may be about to write weights.
       host.flush();
-      const {device} = host;
-      let encoder = device.createCommandEncoder();
-      this.#inputs.encode(fills, encoder);
-      let pass: GPUComputePassEncoder | null = null;
-      let count = 0;
-      for (const {step, group, restores} of this.#assembly.commands) {
-        if (restores.length > 0) {
-          pass?.end();
-          pass = null;
-          for (const {from, to, bytes} of restores) encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
-        }
+      return assembly.cached.guarded(plans, () => this.#encode(fills, assembly.planned(plans), end));
+    } finally {
+      tf.dispose(temporary);
+    }
+  }
+
+  #encode<T>(fills: readonly Fill[], commands: readonly Command[], end: (encoder: GPUCommandEncoder) => T): T {
+    const {device} = this.#host;
+    let encoder = device.createCommandEncoder();
+    this.#inputs.encode(fills, encoder);
+    let pass: GPUComputePassEncoder | null = null;
+    let count = 0;
+    for (const {restores, dispatches} of commands) {
+      if (restores.length > 0) {
+        pass?.end();
+        pass = null;
+        for (const {from, to, bytes} of restores) encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
+      }
+      for (const {pipeline, group, grid, endsTurn} of dispatches) {
         pass ??= encoder.beginComputePass();
-        pass.setPipeline(step.pipeline);
+        pass.setPipeline(pipeline);
         pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...step.grid);
-        if (++count < PER_SUBMIT && !step.endsTurn) continue;
+        pass.dispatchWorkgroups(...grid);
+        if (++count < PER_SUBMIT && !endsTurn) continue;
         pass.end();
         device.queue.submit([encoder.finish()]);
         [encoder, pass, count] = [device.createCommandEncoder(), null, 0];
       }
-      pass?.end();
-      const ended = end(encoder);
-      device.queue.submit([encoder.finish()]);
-      return ended;
-    } finally {
-      tf.dispose(temporary);
     }
+    pass?.end();
+    const ended = end(encoder);
+    device.queue.submit([encoder.finish()]);
+    return ended;
   }
 
   #tensorOf({shape, dtype, stored, source}: Output, encoder: GPUCommandEncoder): tf.Tensor {

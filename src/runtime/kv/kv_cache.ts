@@ -1,18 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {isWide, type Lines, type Pattern, type Reach, type SlotLayout} from '../../pure.js';
+import {isWide, type Pattern} from '../../pure.js';
 import {sparseAttention} from '../call/attention.js';
 import {fromHeads} from '../tf_ops/dense.js';
 import {Host} from '../host/backend.js';
+import type {Watcher} from '../host/watcher.js';
 import type {NumberArray} from '../given/number_array.js';
 import {wholeBiases} from './kv_bias.js';
-import {checkCache, checkCounts, checkSequences, type CacheSizes} from './kv_check.js';
+import {checkCache, checkRollback, checkRoom, checkSequences, type CacheSizes} from './kv_check.js';
 import {checkBytes} from './kv_device_memory.js';
+import {watchStep} from './kv_captured.js';
+import {comingOf, type CacheRules, type Coming} from './kv_coming.js';
 import {DeviceStore} from './kv_device_store.js';
 import type {KvAttendOptions, KvCacheOptions} from './kv_options.js';
-import {slotLines} from './kv_rows.js';
-import {checkStep, cutStep, type CacheStep} from './kv_step.js';
+import {Progress} from './kv_progress.js';
+import {checkReach, checkStep, cutStep, type CacheStep} from './kv_step.js';
 import {TensorStore, type KvStore, type StoreSizes} from './kv_store.js';
 import {TapeLinks} from './kv_tape.js';
 
@@ -41,14 +44,11 @@ export class KvCache {
   readonly #sizes: CacheSizes;
   readonly #maxStep: number;
   readonly #precision: StoreSizes['precision'];
-  readonly #reach: Reach;
-  readonly #layout: SlotLayout;
+  readonly #rules: CacheRules;
   /** Tokens that a sequence may hold. */
   readonly #limit: number;
   #store: KvStore | null;
-  #lengths: readonly number[];
-  /** One past the last position ever written, per sequence: what lies a ring before it is gone, also after a rollback. */
-  #written: readonly number[];
+  #progress: Progress;
   #links = new TapeLinks();
 
   /**
@@ -56,12 +56,12 @@ export class KvCache {
    *   no `maxLength` is given, and when an option is not as described.
    */
   constructor(pattern: Pattern, options: KvCacheOptions) {
+    managed('new KvCache');
     const {reach, layout, limit, maxStep, precision, ...sizes} = checkCache(pattern, options);
     this.pattern = pattern;
     this.capacity = layout.sinks + layout.ring;
     this.#options = {...options};
-    this.#reach = reach;
-    this.#layout = layout;
+    this.#rules = {pattern, reach, layout, keyHeads: sizes.keyHeads};
     this.#limit = limit;
     this.#maxStep = maxStep;
     this.#precision = precision;
@@ -74,13 +74,13 @@ export class KvCache {
       return new TensorStore(stored);
     };
     this.#store = forked.get(options) ?? makeStore();
-    this.#lengths = new Array<number>(sizes.batch).fill(0);
-    this.#written = this.#lengths;
+    this.#progress = new Progress(new Array<number>(sizes.batch).fill(0));
   }
 
   /** Tokens so far, per sequence. */
   get lengths(): readonly number[] {
-    return [...this.#lengths];
+    watcher()?.refuse('counted');
+    return [...this.#progress.lengths];
   }
 
   /** Device memory held; what a fork shares counts for both. */
@@ -108,9 +108,9 @@ export class KvCache {
     const store = this.#alive();
     store.ready();
     return tf.tidy(() => {
-      const step = checkStep({query, key, value}, options, this.#sizes, this.#lengths);
+      const first = this.#progress.lengths;
+      const step = checkStep({query, key, value}, options, this.#sizes, first);
       this.#checkRoom(step.counts);
-      const first = this.#lengths;
       const output = this.#attend(store, step);
       const [batch, heads, tokens, dim] = output.shape;
       const {layout, scores} = step;
@@ -132,20 +132,11 @@ export class KvCache {
    * @throws SplatError, with the cache as it was, when there are not so many, or older tokens that would come into reach again were given up.
    */
   rollback(tokens: number | ArrayLike<number | bigint>): void {
+    managed('rollback');
     this.#alive();
-    const counts = checkCounts('rollback', tokens, this.#lengths, (b, most) => `0 to ${most}, the tokens of sequence ${b}`);
-    counts.forEach((count, b) => {
-      const most = this.#rollbackOf(b);
-      // Back inside the sinks nothing of the ring is in reach.
-      if (count <= most || this.#lengths[b]! - count <= this.#layout.sinks) return;
-      refuse(
-        'rollback',
-        `${count} tokens of sequence ${b}, past the window`,
-        `at most ${most}, for tokens that ${String(this.pattern)} would reach again are overwritten`,
-        'Make the cache with the option rollback: the tokens to forget at most.',
-      );
-    });
-    this.#goBack(this.#lengths.map((length, b) => length - counts[b]!));
+    const {lengths} = this.#progress;
+    const counts = checkRollback(tokens, this.#progress, this.#rules.layout, this.#rules.reach, this.pattern);
+    this.#goBack(lengths.map((length, b) => length - counts[b]!));
   }
 
   /**
@@ -157,12 +148,13 @@ export class KvCache {
    * ```
    */
   reset(sequences?: number | ArrayLike<number | bigint>): void {
+    managed('reset');
     this.#alive();
     const {batch} = this.#sizes;
     const all = Array.from({length: batch}, (_, b) => b);
     const given: unknown = sequences ?? all;
     const named = new Set(checkSequences('reset', typeof given === 'number' ? [given] : given, batch));
-    this.#goBack(this.#lengths.map((length, b) => (named.has(b) ? 0 : length)));
+    this.#goBack(this.#progress.lengths.map((length, b) => (named.has(b) ? 0 : length)));
   }
 
   /**
@@ -179,6 +171,7 @@ export class KvCache {
    * @throws SplatError, with the cache as it was, when they are not as described.
    */
   reorder(sequences: ArrayLike<number | bigint>): void {
+    managed('reorder');
     const store = this.#alive();
     store.ready();
     const {batch} = this.#sizes;
@@ -199,6 +192,7 @@ export class KvCache {
    * @throws SplatError when they are not as described, or when the device cannot hold so many.
    */
   fork(sequences?: ArrayLike<number | bigint>): KvCache {
+    managed('fork');
     const store = this.#alive();
     store.ready();
     const {batch} = this.#sizes;
@@ -213,6 +207,7 @@ export class KvCache {
 
   /** Releases the memory. The cache cannot be used any more. */
   dispose(): void {
+    managed('dispose');
     this.#store?.dispose();
     this.#store = null;
   }
@@ -224,43 +219,28 @@ export class KvCache {
   }
 
   #checkRoom(counts: readonly number[]): void {
-    counts.forEach((count, b) => {
-      const length = this.#lengths[b]!;
-      if (length + count <= this.#limit) return;
-      const why = this.#reach.back === Infinity ? `, for ${String(this.pattern)} reaches back without end` : '';
-      refuse(
-        `tokens of sequence ${b}`,
-        `${length} held and ${count} new`,
-        `at most ${this.#limit} together, the maxLength of the cache${why}`,
-        this.#reach.back === Infinity
-          ? 'Give a larger maxLength, or bound the pattern: the ring of slidingWindow({left}) never fills up.'
-          : 'Give a larger maxLength, or none: this pattern takes a ring that never fills up.',
-      );
-    });
-  }
-
-  /** How many of the newest tokens can go so that everything still in reach is there. */
-  #rollbackOf(b: number): number {
-    const {sinks, ring} = this.#layout;
-    const length = this.#lengths[b]!;
-    const oldest = this.#written[b]! - ring; // of the ring
-    if (oldest <= sinks) return length;
-    return Math.max(0, length - (oldest + this.#reach.back));
+    checkRoom(this.#progress.lengths, counts, this.#limit, this.pattern, this.#rules.reach);
   }
 
   #attend(store: KvStore, step: CacheStep): Tensor4D {
     const [batch, heads, tokens] = step.query.shape;
     if (tokens === 0) return tf.zeros([batch, heads, 0, this.#sizes.valueDim]);
-    // A pattern that lists tokens past the prompt fits no call over the prompt alone.
-    if (this.#lengths.every((length) => length === 0) && tokens >= this.#reach.leastLength) return this.#prefill(store, step);
+    if (this.#isPrompt(tokens)) return this.#prefill(store, step);
     const outputs: Tensor4D[] = [];
     for (let from = 0; from < tokens; from += this.#maxStep) {
-      outputs.push(this.#append(store, cutStep(step, from, Math.min(this.#maxStep, tokens - from))));
+      const part = cutStep(step, from, Math.min(this.#maxStep, tokens - from));
+      outputs.push(this.#append(store, part, tokens));
     }
     return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2);
   }
 
+  /** A pattern that lists tokens past the prompt fits no call over the prompt alone. */
+  #isPrompt(tokens: number): boolean {
+    return this.#progress.isEmpty && tokens >= this.#rules.reach.leastLength;
+  }
+
   #prefill(store: KvStore, {query, key, value, counts, scores}: CacheStep): Tensor4D {
+    watcher()?.refuse('prompt');
     const {scale, tensors, numbers} = scores;
     const tokens = query.shape[2];
     const isPadded = counts.some((count) => count < tokens);
@@ -272,53 +252,69 @@ export class KvCache {
       ...(isPadded && {keyLengths: counts}),
       ...wholeBiases(scores, tokens),
     }) as Tensor4D;
-    store.write(key, value, {first: this.#lengths, counts});
-    this.#count(counts);
+    store.write(key, value, {first: this.#progress.lengths, counts});
+    this.#progress = this.#progress.plus(counts);
     if (!isPadded) return output;
     const isToken = counts.flatMap((count) => Array.from({length: tokens}, (_, i) => i < count));
     return tf.where(tf.tensor4d(isToken, [counts.length, 1, tokens, 1], 'bool'), output, tf.zerosLike(output));
   }
 
-  #append(store: KvStore, {query, key, value, counts, scores}: CacheStep): Tensor4D {
-    const first = this.#lengths;
-    const isSame = first.every((length, b) => length === first[0] && counts[b] === counts[0]);
-    const sequences = isSame ? [0] : first.map((_, b) => b);
-    const [, heads, tokens] = query.shape;
-    const lines = sequences.map((b) => this.#linesOf(first[b]!, counts[b]!, heads, tokens));
-    const output = store.step({query, key, value}, {first, counts}, lines, scores);
-    this.#count(counts);
+  /** A part of a step of so many tokens. */
+  #append(store: KvStore, part: CacheStep, tokens: number): Tensor4D {
+    const {counts, scores} = part;
+    const watched = watcher();
+    if (watched !== null && store instanceof DeviceStore) {
+      return watchStep(watched, store, part, {
+        cache: this,
+        coming: () => this.#replayed(part, tokens),
+        count: () => this.#count(counts),
+      });
+    }
+    const {arrival, lines} = comingOf(part, this.#progress.lengths, this.#rules);
+    const output = store.step(part, arrival, lines, scores);
+    this.#progress = this.#progress.plus(counts);
     return output;
   }
 
-  /** The slots that `count` new tokens after the first `length` attend to, and empty rows for padding. */
-  #linesOf(length: number, count: number, heads: number, queryLength: number): Lines {
-    // Later keys make no difference to a causal pattern, but tokens that it lists have to be among the keys.
-    const keyLength = Math.max(length + count, this.#reach.leastLength);
-    const shape = {queryOffset: length, queryLength: count, keyLength, heads, keyHeads: this.#sizes.keyHeads, batch: 1};
-    return slotLines({shape, queryLength, layout: this.#layout, pattern: this.pattern});
+  /** What a part of a captured step is by now. */
+  #replayed(part: CacheStep, tokens: number): Coming {
+    this.#alive();
+    if (this.#isPrompt(tokens)) refuse('KvCache', 'an empty cache in a replay', 'one that has read a prompt', PROMPT);
+    this.#checkRoom(part.counts);
+    checkReach(part, this.#progress.lengths);
+    return comingOf(part, this.#progress.lengths, this.#rules);
   }
 
-  #count(counts: readonly number[]): void {
-    this.#lengths = this.#lengths.map((length, b) => length + counts[b]!);
-    this.#written = this.#written.map((written, b) => Math.max(written, this.#lengths[b]!));
+  /** Counts new tokens, until the function is called that this returns. */
+  #count(counts: readonly number[]): () => void {
+    const [progress, links] = [this.#progress, this.#links];
+    this.#progress = progress.plus(counts);
+    this.#links = links.of(counts.map((_, b) => b));
+    return () => {
+      this.#progress = progress;
+      this.#links = links;
+    };
   }
 
   #goBack(lengths: readonly number[]): void {
-    this.#lengths = lengths;
-    // Nothing of the ring is left where a sequence ends in the sinks, so nothing of it is missing.
-    this.#written = this.#written.map((written, b) => (lengths[b]! <= this.#layout.sinks ? lengths[b]! : written));
+    this.#progress = this.#progress.backTo(lengths, this.#rules.layout);
     this.#links.rolledBack(lengths);
   }
 
   /** Sequence b holds what sequence `sequences[b]` of `from` does. */
   #take(from: KvCache, sequences: readonly number[]): void {
-    [this.#lengths, this.#written] = [from.#lengths, from.#written].map((counts) => sequences.map((b) => counts[b]!)) as [
-      number[],
-      number[],
-    ];
+    this.#progress = from.#progress.of(sequences);
     this.#links = from.#links.of(sequences);
   }
 }
+
+const PROMPT = 'Read the prompt outside of the replay: call attend before it.';
+
+/** Hears of what happens while a function is captured. */
+const watcher = (): Watcher | null => Host.of(tf.backend())?.watcher ?? null;
+
+/** What is no step may happen between replays, not in one. */
+const managed = (what: string): void => void watcher()?.refuse('managed', what);
 
 /** TensorFlow.js checks no limit of a device. */
 function checkMemory(sizes: StoreSizes): void {

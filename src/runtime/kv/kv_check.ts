@@ -1,6 +1,7 @@
 import {isList, plainNumber, readOptions, refuse, say} from '../../support/index.js';
 import {isWide, MOST_FEATURES, Pattern, reachOf, refusePattern, type Reach, type SlotLayout, type Precision} from '../../pure.js';
 import {checkPrecision} from '../call/check.js';
+import type {Progress} from './kv_progress.js';
 import {CACHE_NAMES, CACHE_WORDS, type KvCacheOptions} from './kv_options.js';
 
 /** What every tensor of a cache has in common. */
@@ -127,6 +128,53 @@ export function checkCounts(
     if (Number.isInteger(count) && Number(count) >= 0 && Number(count) <= most[b]!) return count as number;
     return refuse(name, say(entry), `a whole number from ${range(b, most[b]!)}`, 'Count tokens.');
   });
+}
+
+/** Throws where a sequence would have more tokens than it may. */
+export function checkRoom(
+  lengths: readonly number[],
+  counts: readonly number[],
+  limit: number,
+  pattern: Pattern,
+  {back}: Reach,
+): void {
+  counts.forEach((count, b) => {
+    const length = lengths[b]!;
+    if (length + count <= limit) return;
+    const why = back === Infinity ? `, for ${String(pattern)} reaches back without end` : '';
+    refuse(
+      `tokens of sequence ${b}`,
+      `${length} held and ${count} new`,
+      `at most ${limit} together, the maxLength of the cache${why}`,
+      back === Infinity
+        ? 'Give a larger maxLength, or bound the pattern: the ring of slidingWindow({left}) never fills up.'
+        : 'Give a larger maxLength, or none: this pattern takes a ring that never fills up.',
+    );
+  });
+}
+
+/** How many tokens each sequence goes back, or a refusal. */
+export function checkRollback(
+  tokens: unknown,
+  progress: Progress,
+  layout: SlotLayout,
+  reach: Reach,
+  pattern: Pattern,
+): readonly number[] {
+  const {lengths} = progress;
+  const counts = checkCounts('rollback', tokens, lengths, (b, most) => `0 to ${most}, the tokens of sequence ${b}`);
+  counts.forEach((count, b) => {
+    const most = progress.rollbackOf(b, layout, reach);
+    // Back inside the sinks nothing of the ring is in reach.
+    if (count <= most || lengths[b]! - count <= layout.sinks) return;
+    refuse(
+      'rollback',
+      `${count} tokens of sequence ${b}, past the window`,
+      `at most ${most}, for tokens that ${String(pattern)} would reach again are overwritten`,
+      'Make the cache with the option rollback: the tokens to forget at most.',
+    );
+  });
+  return counts;
 }
 
 /** Numbers of sequences of a batch, as an array or a typed array. */

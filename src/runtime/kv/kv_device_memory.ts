@@ -3,44 +3,63 @@ import {formatsOf, rowBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
 import {capacityOf, type StoreSizes} from './kv_store.js';
 
+type Buffers = readonly [key: GPUBuffer, value: GPUBuffer];
+
+/** Where a memory takes its tokens from: row b those of row `rows[b]`, the first `slots[b]` slots. */
+interface Origin {
+  readonly memory: DeviceMemory;
+  readonly rows: readonly number[];
+  readonly slots: readonly number[];
+}
+
 /**
  * Keys and values of some sequences on the device, a row for each: two buffers [rows, keyHeads, capacity, dim]. Caches that were forked
  * share one, and read it alone.
  */
 export class DeviceMemory {
-  readonly buffers: readonly [key: GPUBuffer, value: GPUBuffer];
   readonly bytes: number;
-  /** Of each row, one past the last position whose token may still lie there. */
-  readonly written: number[];
   owners = 1;
   readonly #host: Host;
   readonly #sizes: StoreSizes;
+  readonly #bytes: [key: number, value: number];
+  #buffers: Buffers | null = null;
+  #origin: Origin | null;
 
-  constructor(host: Host, sizes: StoreSizes) {
+  /** One that goes on from another is made when its buffers are asked for: a step that is only planned takes none. */
+  constructor(host: Host, sizes: StoreSizes, origin: Origin | null = null) {
     this.#host = host;
     this.#sizes = sizes;
-    const [keyBytes, valueBytes] = checkBytes(host, sizes);
-    this.bytes = keyBytes + valueBytes;
-    this.buffers = this.#allocate(keyBytes, valueBytes);
-    this.written = new Array<number>(sizes.batch).fill(0);
+    this.#bytes = checkBytes(host, sizes);
+    this.bytes = this.#bytes[0] + this.#bytes[1];
+    this.#origin = origin;
+    if (origin === null) this.#buffers = this.#allocate(...this.#bytes);
   }
 
-  /** Row b gets the tokens that row `rows[b]` of another memory holds, `lengths[b]` of them. */
-  copyFrom({buffers, written}: DeviceMemory, rows: readonly number[], lengths: readonly number[]): void {
+  buffers(): Buffers {
+    this.#buffers ??= this.#allocate(...this.#bytes);
+    if (this.#origin !== null) {
+      const {memory} = this.#origin;
+      this.#copy(this.#origin, this.#buffers);
+      this.#origin = null;
+      memory.release();
+    }
+    return this.#buffers;
+  }
+
+  #copy({memory, rows, slots}: Origin, to: Buffers): void {
     const {keyHeads} = this.#sizes;
     const capacity = capacityOf(this.#sizes);
+    const from = memory.buffers();
     // What writes to them may still wait.
     this.#host.flush();
     const {device} = this.#host;
     const encoder = device.createCommandEncoder();
     rows.forEach((row, b) => {
-      const slots = Math.min(lengths[b]!, capacity);
-      this.written[b] = slots === capacity ? written[row]! : slots;
-      if (slots === 0) return;
+      if (slots[b] === 0) return;
       tokenBytes(this.#sizes).forEach((bytes, i) => {
         for (let head = 0; head < keyHeads; head++) {
-          const [from, to] = [row, b].map((each) => (each * keyHeads + head) * capacity * bytes);
-          encoder.copyBufferToBuffer(buffers[i]!, from!, this.buffers[i]!, to!, slots * bytes);
+          const [source, target] = [row, b].map((each) => (each * keyHeads + head) * capacity * bytes);
+          encoder.copyBufferToBuffer(from[i]!, source!, to[i]!, target!, slots[b]! * bytes);
         }
       });
     });
@@ -50,11 +69,11 @@ export class DeviceMemory {
   /** The last one destroys it. */
   release(): void {
     this.owners--;
-    if (this.owners === 0) this.#host.destroy(this.buffers);
+    if (this.owners === 0 && this.#buffers !== null) this.#host.destroy(this.#buffers);
   }
 
   /** Where the device has no memory left, the cache throws from soon after on: buffers come at once, errors later. */
-  #allocate(...sizes: [keyBytes: number, valueBytes: number]): readonly [key: GPUBuffer, value: GPUBuffer] {
+  #allocate(...sizes: [keyBytes: number, valueBytes: number]): Buffers {
     const {device} = this.#host;
     device.pushErrorScope('out-of-memory');
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;

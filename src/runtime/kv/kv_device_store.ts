@@ -7,7 +7,6 @@ import {
   generateAppend,
   type Lines,
   type BindingRole,
-  type CallParams,
   type HeldSequence,
   type DecodeStep,
   type Device,
@@ -15,6 +14,7 @@ import {
   type StepOptions,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
+import type {PlannedStep} from '../host/cached_step.js';
 import {relativeRows} from './kv_bias.js';
 import {checkBytes, DeviceMemory} from './kv_device_memory.js';
 import type {Scores} from './kv_step.js';
@@ -27,7 +27,7 @@ import {run} from '../launch/run.js';
 type Tensors = Partial<Record<BindingRole, TensorInfo>>;
 
 /** A bias as kernels read it: where a pair of positions has its entry. */
-interface DeviceBias {
+export interface DeviceBias {
   readonly tensor: Tensor4D | Tensor2D;
   readonly strides: readonly [number, number, number, number];
   /** Added to the index, of each sequence. */
@@ -37,6 +37,27 @@ interface DeviceBias {
 /** Which row of the memory a sequence writes to, and the row that has its older tokens where that is another, else −1. */
 type Place = Pick<HeldSequence, 'row' | 'source'>;
 
+/** Where sequences lie. Never changed, but replaced: what a step brings can be put back. */
+interface Standing {
+  readonly memory: DeviceMemory;
+  /** Of each sequence. */
+  readonly rows: readonly number[];
+  /** Of each row, one past the last position whose token may still lie there. */
+  readonly written: readonly number[];
+}
+
+/** What a step finds, in memory that nobody else reads, and what it leaves. */
+interface Move {
+  readonly before: Standing;
+  readonly places: readonly Place[];
+  readonly after: Standing;
+}
+
+/** A step for the tokens held so far. Nothing has changed yet. */
+export interface StorePlan extends Pick<PlannedStep, 'step' | 'call'> {
+  readonly move: Move;
+}
+
 /**
  * Buffers on the device, written in place: a step copies nothing of the past. Attention over them is the kernel that all attention takes,
  * with slots for keys and the query heads of a key head as rows of one tile.
@@ -44,108 +65,133 @@ type Place = Pick<HeldSequence, 'row' | 'source'>;
  * Sequences lie in rows of the memory, any in any. Several may lie in one, and several stores in one memory, until one of them is written.
  */
 export class DeviceStore implements KvStore {
-  readonly #host: Host;
+  readonly host: Host;
   readonly #sizes: StoreSizes;
-  #memory: DeviceMemory;
-  /** Of each sequence. */
-  #rows: readonly number[];
+  #standing: Standing;
   /** Programs that have run once inside an error scope. */
-  readonly #tried = new Set<string>();
+  readonly tried = new Set<string>();
 
-  constructor(host: Host, sizes: StoreSizes, shared?: {readonly memory: DeviceMemory; readonly rows: readonly number[]}) {
+  constructor(host: Host, sizes: StoreSizes, shared?: Standing) {
     host.throwIfLost();
-    this.#host = host;
+    this.host = host;
     this.#sizes = sizes;
     // One that shares will need memory of its own.
     checkBytes(host, sizes);
-    this.#memory = shared?.memory ?? new DeviceMemory(host, sizes);
-    this.#rows = shared?.rows ?? Array.from({length: sizes.batch}, (_, b) => b);
+    const rows = Array.from({length: sizes.batch}, (_, b) => b);
+    this.#standing = shared ?? {memory: new DeviceMemory(host, sizes), rows, written: rows.map(() => 0)};
   }
 
   get bytes(): number {
-    return this.#memory.bytes;
+    return this.#standing.memory.bytes;
   }
 
   ready(): void {
-    if (Host.of(tf.backend()) !== this.#host) {
+    if (Host.of(tf.backend()) !== this.host) {
       const cure = 'Set that backend again, or make a new cache: its memory is on that device.';
       refuse('KvCache', `the backend '${tf.getBackend()}'`, 'the WebGPU backend that the cache was made on', cure);
     }
-    this.#host.throwIfLost();
-    this.#host.watcher?.refuse('cached');
-    const error = this.#host.broken.get(this) ?? this.#host.broken.get(this.#memory);
+    this.host.throwIfLost();
+    this.throwIfBroken();
+  }
+
+  throwIfBroken(): void {
+    const error = this.host.broken.get(this) ?? this.host.broken.get(this.#standing.memory);
     if (error !== undefined) throw error;
   }
 
   write(key: Tensor4D, value: Tensor4D, arrival: Arrival): void {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
-    const shape = {headDim, valueDim, formats: formatsOf(precision), nativeHalves: this.#host.limits.float16};
+    const shape = {headDim, valueDim, formats: formatsOf(precision), nativeHalves: this.host.limits.float16};
     const sizes = {batch, keyHeads, capacity: capacityOf(this.#sizes), tokens: key.shape[2]};
-    const places = this.#ownRows(arrival);
-    const step = generateAppend(shape, sizes, this.#held(arrival, places));
-    this.#run(step, {newKey: key, newValue: value}, {}, {scale: 1});
-    this.#wrote(arrival, places);
+    const move = this.#moveOf(arrival);
+    const step = generateAppend(shape, sizes, this.#held(arrival, move));
+    this.#run({step, call: {scale: 1}, move}, {newKey: key, newValue: value}, {});
   }
 
   step({query, key, value}: StepTensors, arrival: Arrival, lines: readonly Lines[], scores: Scores): Tensor4D {
+    const [batch, heads, tokens] = query.shape;
+    const bias = biasOf(scores, arrival, tokens);
+    const plan = this.plan(heads, tokens, arrival, lines, scores, bias);
+    const tensors = {query, newKey: key, newValue: value, ...scores.tensors, ...(bias && {bias: bias.tensor})};
+    const [output] = this.#run(plan, tensors, {output: [batch, heads, tokens, this.#sizes.valueDim]});
+    return tf.engine().makeTensorFromTensorInfo(output!) as Tensor4D;
+  }
+
+  plan(
+    heads: number,
+    tokens: number,
+    arrival: Arrival,
+    lines: readonly Lines[],
+    {scale, tensors, numbers}: Scores,
+    bias: DeviceBias | null,
+  ): StorePlan {
     const {batch, keyHeads, headDim, valueDim, precision} = this.#sizes;
-    const [, heads, tokens] = query.shape;
     const packedHeads = heads / keyHeads;
     // Query heads of one key head follow one another in memory, so they are rows of one head.
     const problem = {
       ...{batch, heads: keyHeads, keyHeads, packedHeads, queryLength: tokens * packedHeads, keyLength: capacityOf(this.#sizes)},
       ...{queryOffset: 0, headDim, valueDim},
     };
-    const bias = biasOf(scores, arrival, tokens);
-    const {scale, numbers} = scores;
-    const terms = {...scores.tensors, ...(bias && {bias: bias.tensor})};
-    const features = featuresOf(terms, numbers, scale);
-    const places = this.#ownRows(arrival);
-    const held = this.#held(arrival, places, bias?.base);
-    const step = stepOfLayers({held, problem, lines, device: this.#host.limits, features, precision});
-    const tensors = {query, newKey: key, newValue: value, ...terms};
-    const call = {scale, ...numbers, ...(bias && {biasStrides: bias.strides})};
-    const [output] = this.#run(step, tensors, {output: [batch, heads, tokens, valueDim]}, call);
-    this.#wrote(arrival, places);
-    return tf.engine().makeTensorFromTensorInfo(output!) as Tensor4D;
+    const features = featuresOf({...tensors, ...(bias && {bias: bias.tensor})}, numbers, scale);
+    const move = this.#moveOf(arrival);
+    const held = this.#held(arrival, move, bias?.base);
+    const step = stepOfLayers({held, problem, lines, device: this.host.limits, features, precision});
+    return {step, move, call: {scale, ...numbers, ...(bias && {biasStrides: bias.strides})}};
+  }
+
+  /** Counts the tokens of a step as written. Returns what takes that back. */
+  wrote({after}: Move): () => void {
+    const before = this.#standing;
+    this.#standing = after;
+    return () => (this.#standing = before);
   }
 
   reorder(sequences: readonly number[]): void {
-    this.#rows = sequences.map((b) => this.#rows[b]!);
+    const {rows} = this.#standing;
+    this.#standing = {...this.#standing, rows: sequences.map((b) => rows[b]!)};
   }
 
   fork(sequences: readonly number[]): DeviceStore {
-    const rows = sequences.map((b) => this.#rows[b]!);
-    const fork = new DeviceStore(this.#host, {...this.#sizes, batch: sequences.length}, {memory: this.#memory, rows});
-    this.#memory.owners++;
+    const {memory, rows, written} = this.#standing;
+    const shared = {memory, written, rows: sequences.map((b) => rows[b]!)};
+    const fork = new DeviceStore(this.host, {...this.#sizes, batch: sequences.length}, shared);
+    memory.owners++;
     return fork;
   }
 
   dispose(): void {
-    this.#memory.release();
+    this.#standing.memory.release();
   }
 
   /** A row for each sequence that nobody else reads: of those that share one, the first keeps it and others go to rows that nobody has. */
-  #ownRows({first}: Arrival): Place[] {
-    const {batch} = this.#sizes;
-    const memory = this.#memory;
-    if (memory.owners > 1 || memory.written.length !== batch) {
-      const own = new DeviceMemory(this.#host, this.#sizes);
-      own.copyFrom(memory, this.#rows, first);
-      memory.release();
-      this.#memory = own;
-      this.#rows = first.map((_, b) => b);
-    }
-    const taken = new Set(this.#rows);
-    if (taken.size === batch) return this.#rows.map((row) => ({row, source: -1}));
+  #moveOf({first, counts}: Arrival): Move {
+    const before = this.#alone(first);
+    const {rows} = before;
+    const taken = new Set(rows);
     const free = first.map((_, row) => row).filter((row) => !taken.has(row));
-    return this.#rows.map((row) => (taken.delete(row) ? {row, source: -1} : {row: free.pop()!, source: row}));
+    const places = rows.map((row) => (taken.delete(row) ? {row, source: -1} : {row: free.pop()!, source: row}));
+    const written = [...before.written];
+    // A step writes its tokens, and zeros to all that is dead.
+    places.forEach(({row}, b) => (written[row] = first[b]! + counts[b]!));
+    return {before, places, after: {...before, rows: places.map(({row}) => row), written}};
   }
 
-  #held({first, counts}: Arrival, places: readonly Place[], biasBase?: readonly number[]) {
+  /** The same tokens in memory that no other store has. */
+  #alone(first: readonly number[]): Standing {
+    const {memory, rows, written} = this.#standing;
+    if (memory.owners === 1 && written.length === this.#sizes.batch) return this.#standing;
+    const capacity = capacityOf(this.#sizes);
+    const slots = first.map((length) => Math.min(length, capacity));
+    return {
+      memory: new DeviceMemory(this.host, this.#sizes, {memory, rows, slots}),
+      rows: first.map((_, b) => b),
+      written: slots.map((count, b) => (count === capacity ? written[rows[b]!]! : count)),
+    };
+  }
+
+  #held({first, counts}: Arrival, {before: {written}, places}: Move, biasBase?: readonly number[]) {
     const {layout} = this.#sizes;
     const capacity = capacityOf(this.#sizes);
-    const {written} = this.#memory;
     const sequences = places.map(({row, source}, b): HeldSequence => {
       const begin = first[b]!;
       // A copy brings the slots that the tokens so far may have, and leaves the others as the row had them.
@@ -157,17 +203,21 @@ export class DeviceStore implements KvStore {
     return {...layout, sequences};
   }
 
-  /** A step has written its tokens, and zeros to all that is dead. */
-  #wrote({first, counts}: Arrival, places: readonly Place[]): void {
-    this.#rows = places.map(({row}) => row);
-    places.forEach(({row}, b) => (this.#memory.written[row] = first[b]! + counts[b]!));
-  }
-
-  #run(step: DecodeStep, tensors: Tensors, shapes: Partial<Record<BindingRole, number[]>>, call: CallParams): TensorInfo[] {
-    const held = step.memory.map((role, i) => [role, this.#memory.buffers[i]!] as const);
-    return run(this.#host, stepwise(step, this, this.#tried), {tensors, shapes, held, call});
+  #run({step, call, move}: StorePlan, tensors: Tensors, shapes: Partial<Record<BindingRole, number[]>>): TensorInfo[] {
+    const held = memoryOf(step, move);
+    // Also where the run throws: the memory that it took this one for is gone.
+    this.#standing = move.before;
+    const outputs = run(this.host, stepwise(step, this, this.tried), {tensors, shapes, held, call});
+    this.#standing = move.after;
+    return outputs;
   }
 }
+
+/** The memory that a step reads and writes, made now where it needs one of its own. */
+export const memoryOf = ({memory}: DecodeStep, {before}: Move): (readonly [BindingRole, GPUBuffer])[] => {
+  const buffers = before.memory.buffers();
+  return memory.map((role, i) => [role, buffers[i]!]);
+};
 
 type StepRequest = {readonly lines: readonly Lines[]; readonly problem: Problem; readonly device: Device} & StepOptions;
 
@@ -182,7 +232,7 @@ function stepOfLayers(request: StepRequest): DecodeStep {
 }
 
 /** The bias of positions. A relative one is one by strides: a query later means an entry before, a key later an entry after. */
-function biasOf({bias, relative}: Scores, {first}: Arrival, tokens: number): DeviceBias | null {
+export function biasOf({bias, relative}: Scores, {first}: Arrival, tokens: number): DeviceBias | null {
   if (relative === undefined) {
     return bias === undefined ? null : {tensor: bias, strides: broadcastStrides(bias.shape), base: first.map(() => 0)};
   }

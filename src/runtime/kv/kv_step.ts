@@ -116,15 +116,17 @@ function checkBias(given: Tensor | NumberArray, rows: readonly [number, number, 
   const tensor = floats('bias', given);
   const shape = [...new Array<number>(Math.max(0, 4 - tensor.rank)).fill(1), ...tensor.shape];
   const fits = (size: number, i: number): boolean => size === 1 || (i < 3 ? size === rows[i] : size >= longest);
-  if (shape.length > 4 || !shape.every(fits)) {
-    refuse(
-      'bias',
-      `shape ${shapeOf(tensor)}`,
-      `one that broadcasts to [batch, heads, tokens, keyLength] = [${rows.join(', ')}, ${longest}], or has more columns`,
-      'Column k is for the token at position k of its sequence; each other dimension is full size or 1, aligned from the right.',
-    );
-  }
+  if (shape.length > 4 || !shape.every(fits)) refuseBias(tensor, rows, longest);
   return tensor.rank === 4 ? (tensor as Tensor4D) : tf.reshape(tensor, shape as Tensor4D['shape']);
+}
+
+function refuseBias(tensor: Tensor, rows: readonly [number, number, number], longest: number): never {
+  return refuse(
+    'bias',
+    `shape ${shapeOf(tensor)}`,
+    `one that broadcasts to [batch, heads, tokens, keyLength] = [${rows.join(', ')}, ${longest}], or has more columns`,
+    'Column k is for the token at position k of its sequence; each other dimension is full size or 1, aligned from the right.',
+  );
 }
 
 function checkRelative(given: Tensor | NumberArray, heads: number, tokens: number, keyLength: number, longest: number): Relative {
@@ -132,13 +134,8 @@ function checkRelative(given: Tensor | NumberArray, heads: number, tokens: numbe
   const [rows, count = 0] = entries.shape;
   const step = tokens + keyLength - 1;
   const isWhole = count % 2 === 1 && (count + 1) / 2 >= longest;
-  const wanted =
-    `[heads or 1, 2·length − 1] with heads ${heads} and a length of at least ${longest}, or [heads or 1, tokens + keyLength − 1] = ` +
-    `[${heads}, ${step}]`;
-  if (entries.rank !== 2 || (rows !== heads && rows !== 1) || !(count === step || isWhole)) {
-    const cure = 'Make it once with relativePositionBias(table, {queryLength: length, keyLength: length, bidirectional: false}).';
-    refuse('relativeBias', `shape ${shapeOf(entries)}`, wanted, cure);
-  }
+  const wanted = relativeShapes(heads, tokens, keyLength, longest);
+  if (entries.rank !== 2 || (rows !== heads && rows !== 1) || !(count === step || isWhole)) refuseRelative(entries, wanted);
   // Two numbers of entries meet only where most of the tokens are padding, or where the step is the whole call and both are the same.
   if (count === step && isWhole && (count + 1) / 2 !== keyLength) {
     refuse(
@@ -149,6 +146,28 @@ function checkRelative(given: Tensor | NumberArray, heads: number, tokens: numbe
     );
   }
   return {entries, zero: count === step ? keyLength - 1 : (count - 1) / 2};
+}
+
+const relativeShapes = (heads: number, tokens: number, keyLength: number, longest: number): string =>
+  `[heads or 1, 2·length − 1] with heads ${heads} and a length of at least ${longest}, or [heads or 1, tokens + keyLength − 1] = ` +
+  `[${heads}, ${tokens + keyLength - 1}]`;
+
+function refuseRelative(entries: Tensor, wanted: string): never {
+  const cure = 'Make it once with relativePositionBias(table, {queryLength: length, keyLength: length, bidirectional: false}).';
+  return refuse('relativeBias', `shape ${shapeOf(entries)}`, wanted, cure);
+}
+
+/** Whether the entries are those of a whole sequence, which fit every step of it. */
+export const isOfWhole = ({entries, zero}: Relative): boolean => entries.shape[1] === 2 * zero + 1;
+
+/** Throws where a step that was checked for fewer tokens has biases that do not reach as far as those that are `held` by now. */
+export function checkReach({query, counts, scores: {bias, relative}}: CacheStep, held: readonly number[]): void {
+  const [batch, heads, tokens] = query.shape;
+  const longest = Math.max(...held.map((length, b) => length + counts[b]!));
+  if (bias !== undefined && bias.shape[3] > 1 && bias.shape[3] < longest) refuseBias(bias, [batch, heads, tokens], longest);
+  if (relative !== undefined && relative.zero + 1 < longest) {
+    refuseRelative(relative.entries, relativeShapes(heads, tokens, Math.max(...held) + tokens, longest));
+  }
 }
 
 /** The tokens `from ≤ i < from + tokens` of a step. */

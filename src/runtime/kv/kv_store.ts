@@ -68,7 +68,9 @@ export class TensorStore implements KvStore {
 
   /** Tensors move with the backend. */
   ready(): void {
-    Host.of(tf.backend())?.throwIfLost();
+    const host = Host.of(tf.backend());
+    host?.throwIfLost();
+    host?.watcher?.refuse('wide');
   }
 
   write(key: Tensor4D, value: Tensor4D, {first, counts}: Arrival): void {

@@ -67,7 +67,7 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else {
     if (source.tried(host) && areReady(host, launches)) encode();
-    else scoped(host, owner, launches, encode);
+    else scoped(host, [owner], launches, encode);
     small.encoded?.();
   }
   told?.();
@@ -130,15 +130,16 @@ export function dispatchOf(host: Host, launch: Launch, params: GPUBufferBinding,
   const {pipeline, layout, writes, roles} = readyLaunch(host.pipelines, launch) ?? prepared(host.pipelines, launch);
   const bound: GPUBufferBinding[] = [];
   for (const role of roles) bound.push(role === 'params' ? params : bindings[role]!);
-  const bindGroup = host.memory.bindGroup(pipeline, bound, () =>
-    host.device.createBindGroup({
-      label: program.name,
-      layout,
-      entries: bound.map((resource, binding) => ({binding, resource})),
-    }),
-  );
+  const bindGroup = host.memory.bindGroup(pipeline, bound, () => groupOf(host, program.name, layout, bound));
   return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes, uniform};
 }
+
+/** What a launch binds, in the order of its program. */
+export const boundOf = ({program, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): GPUBufferBinding[] =>
+  program.bindings.map((role) => (role === 'params' ? params : bindings[instead?.[role] ?? role]!));
+
+export const groupOf = (host: Host, label: string, layout: GPUBindGroupLayout, bound: readonly GPUBufferBinding[]): GPUBindGroup =>
+  host.device.createBindGroup({label, layout, entries: bound.map((resource, binding) => ({binding, resource}))});
 
 function compileAhead(host: Host, program: Program): void {
   const compiling = host.pipelines.compile(program).then(({pipeline}) => pipeline);
@@ -146,7 +147,7 @@ function compileAhead(host: Host, program: Program): void {
 }
 
 /** Tensors of dtype float32 may still be stored as int32 (casts to a wider type copy nothing): those are converted. */
-function asStored(
+export function asStored(
   host: Host,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
 ): {given: Partial<Record<BindingRole, TensorInfo>>; temporary: readonly tf.Tensor[]} {

@@ -7,7 +7,7 @@ import {refusedProgram, withComplaints} from '../host/refused_program.js';
  * Runs `encode` as the only commands inside a validation scope. The answer comes later, after kernels must have returned: an error is
  * logged then, and the plan and its new pipelines throw from their next use on. Without this tfjs would go on with old memory as results.
  */
-export function scoped(host: Host, runs: object, launches: readonly Launch[], encode: () => void): void {
+export function scoped(host: Host, owners: readonly object[], launches: readonly Launch[], encode: () => void): void {
   const fresh = [...programsOf(launches)].filter((program) => !host.pipelines.has(program));
   host.flush();
   host.device.pushErrorScope('validation');
@@ -20,7 +20,7 @@ export function scoped(host: Host, runs: object, launches: readonly Launch[], en
         if (found === null) return;
         const mark = (reason: string): SplatError => {
           const error = refusedProgram(namesOf(launches), reason);
-          host.broken.set(runs, error);
+          for (const owner of owners) host.broken.set(owner, error);
           for (const program of fresh) host.pipelines.markBroken(program, error);
           return error;
         };

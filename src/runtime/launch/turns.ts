@@ -16,28 +16,48 @@ export function cutFor({pace: {most}}: Host, launches: readonly Launch[]): reado
   return cut;
 }
 
-/** Encodes the dispatches of launches. Long ones are submitted one after another: others may use the GPU in between, and no watchdog sees them as one. */
+/** Launches that are submitted together. */
+interface Turn {
+  /** One past the last of them. */
+  readonly end: number;
+  /** Predicted. */
+  readonly ms: number;
+}
+
+/** The turns of launches that take long: others may use the GPU in between, and no watchdog sees them as one. None where they do not. */
+export function turnsOf({pace}: Host, launches: readonly Launch[]): readonly Turn[] {
+  const turns: Turn[] = [];
+  if (!pace.isLong(msOf(launches))) return turns;
+  for (let end = 0; end < launches.length;) {
+    let ms = msOf([launches[end]!]);
+    for (end++; end < launches.length; end++) {
+      const next = msOf([launches[end]!]);
+      // What takes no time of its own goes with what does.
+      if (ms > 0 && next > 0 && ms + next > pace.most) break;
+      ms += next;
+    }
+    turns.push({end, ms});
+  }
+  return turns;
+}
+
+/** Encodes the dispatches of launches, long ones in turns. */
 export function encodeInTurns(
   host: Host,
   launches: readonly Launch[],
   dispatches: readonly Dispatch[],
   touched: readonly TensorInfo[],
 ): void {
-  const {pace} = host;
-  if (!pace.isLong(msOf(launches))) return host.encode(dispatches, touched);
+  const turns = turnsOf(host, launches);
+  if (turns.length === 0) return host.encode(dispatches, touched);
   host.flush();
-  for (let from = 0, to: number; from < launches.length; from = to) {
-    let ms = msOf([launches[from]!]);
-    for (to = from + 1; to < launches.length; to++) {
-      const next = msOf([launches[to]!]);
-      // What takes no time of its own goes with what does.
-      if (ms > 0 && next > 0 && ms + next > pace.most) break;
-      ms += next;
-    }
-    host.encode(dispatches.slice(from, to), touched);
+  let begin = 0;
+  for (const {end, ms} of turns) {
+    host.encode(dispatches.slice(begin, end), touched);
     host.flush();
     host.watcher?.turn();
-    pace.submitted(ms);
+    host.pace.submitted(ms);
+    begin = end;
   }
 }
 
