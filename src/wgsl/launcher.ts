@@ -1,4 +1,16 @@
-import {converts, gpuOf, isRowWise, ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, tripMs, type Pass, type Work} from '../plan/index.js';
+import {
+  converts,
+  gpuOf,
+  isRowWise,
+  ITEM,
+  KEY_ITEM,
+  KEY_MERGE,
+  MERGE,
+  scratchLayout,
+  tripMs,
+  type Pass,
+  type Work,
+} from '../plan/index.js';
 import {fieldsOf, keptAtMost, pairsPerRow, tailOf, type Tail} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
