@@ -31,8 +31,12 @@ const byHand = (kinds: Kinds, parts: boolean, problem: Problem = GROUPED): Compi
 
 const LISTS = {...REGULAR, rows: 'list', keys: 'list'} as const;
 
-const ofPattern = (pattern: Pattern, implementation: 'fused' | 'dense', precision: Precision = 'float32', device?: Device): Compiled =>
-  compile(pattern, GROUPED, device ?? host().limits, {implementation, precision});
+const ofPattern = (
+  pattern: Pattern,
+  implementation: 'fused' | 'dense',
+  precision: Precision = 'float32',
+  device?: Device,
+): Compiled => compile(pattern, GROUPED, device ?? host().limits, {implementation, precision});
 
 const twoPasses = slidingWindow({left: 20}).or(strided({stride: 3}));
 
@@ -51,7 +55,8 @@ const ENGINES: Readonly<Record<string, () => Compiled>> = {
     compileInParts(full(), problemFor({queryLength: 40, keyLength: 1300, queryOffset: 0}, {...SIZES, batch: 2})),
   'lists of rows and keys, bits': () => byHand({...LISTS, mask: 'bits'}, false),
   'rows one by one': () => byHand({...LISTS, mask: 'own'}, false),
-  'rows one by one, in parts, heads and sequences by item': () => byHand({...LISTS, mask: 'own', heads: 'item', batch: 'item'}, true),
+  'rows one by one, in parts, heads and sequences by item': () =>
+    byHand({...LISTS, mask: 'own', heads: 'item', batch: 'item'}, true),
   'rows in fours': () => byHand({...LISTS, mask: 'fours'}, false),
   'queries in workgroup memory': () => {
     const acsr = compress(causal(), GROUPED);
@@ -170,7 +175,12 @@ describe('on WebGPU with subgroups and halves, heads within larger tensors', () 
   for (const precision of ['float32', 'float16'] as const)
     it(`are read bit for bit as tensors of their own: ${precision}`, async () => {
       for (const implementation of ['fused', 'dense'] as const)
-        await expectSameBits(ofPattern(twoPasses, implementation, precision), joinedPlaces(GROUPED), {}, `${precision} ${implementation}`);
+        await expectSameBits(
+          ofPattern(twoPasses, implementation, precision),
+          joinedPlaces(GROUPED),
+          {},
+          `${precision} ${implementation}`,
+        );
       const device = {...host().limits, software: true};
       await expectSameBits(ofPattern(causal(), 'fused', precision, device), joinedPlaces(GROUPED), {}, `${precision}, small tiles`);
     });

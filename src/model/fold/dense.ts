@@ -5,7 +5,7 @@ import {numberOf, same} from '../graph/size.js';
 import {isFloat, makerOf, servesOnly, type Fold, type FoldResult} from './fold.js';
 
 /** A product of a tensor of any rank with a matrix, and what is fused into it. */
-interface Product {
+export interface Product {
   readonly node: NodeDef;
   readonly input: string;
   readonly matrix: string;
@@ -15,7 +15,7 @@ interface Product {
 }
 
 /** The product that a node is, when its second operand is a matrix, its first one is not transposed, and what is fused into it is known. */
-function productOf(shapes: ShapeTable, node: NodeDef | undefined): Product | undefined {
+export function productOf(shapes: ShapeTable, node: NodeDef | undefined): Product | undefined {
   const flags = node && TRANSPOSES[node.op];
   if (node === undefined || flags === undefined) return undefined;
   const [input = '', matrix = '', bias, ...more] = dataInputs(node);
@@ -47,7 +47,7 @@ const knownActivation = (name: string): DenseActivation | undefined =>
   DENSE_ACTIVATIONS.find((each) => each === name.toLowerCase());
 
 /** A node for a product of rows of any number of axes. It waits for nothing. */
-function nodeOf(name: string, {input, matrix, turned, bias, activation}: Omit<Product, 'node'>): NodeDef {
+export function denseNode(name: string, {input, matrix, turned, bias, activation}: Omit<Product, 'node'>): NodeDef {
   const T = {type: 'DT_FLOAT'};
   if (bias === undefined) {
     return {name, op: 'BatchMatMulV2', input: [input, matrix], attr: {T, adj_x: {b: false}, adj_y: {b: turned}}};
@@ -80,8 +80,8 @@ export const tensordot: Fold = ({graph, shapes, builder}, node) => {
     return {reason: `the product '${product.node.name}' cannot be proven to take the rows that '${input}' has`};
   }
   if (!servesOnly(graph, product.node.name, node.name)) return {reason: `the product '${product.node.name}' is read by others too`};
-  if (same(to.at(-1), outer) && sameRows(from, to)) return folded(nodeOf(node.name, {...product, input}));
-  const {op, input: operands, attr} = nodeOf('', {...product, input});
+  if (same(to.at(-1), outer) && sameRows(from, to)) return folded(denseNode(node.name, {...product, input}));
+  const {op, input: operands, attr} = denseNode('', {...product, input});
   const rest = builder.add(`${product.node.name}/rows`, op, operands!, attr);
   return folded({name: node.name, op: 'Reshape', input: [rest, target], attr: {T: {type: 'DT_FLOAT'}}});
 };
@@ -106,7 +106,7 @@ export const fusedBias: Fold = ({graph, shapes, weights}, node) => {
     if (!servesOnly(graph, product.node.name, node.name)) {
       return {reason: `the product '${product.node.name}' is read without its bias too`};
     }
-    return folded(nodeOf(node.name, {...product, bias: right}));
+    return folded(denseNode(node.name, {...product, bias: right}));
   }
   return undefined;
 };
@@ -148,5 +148,5 @@ export const fusedActivation: Fold = ({graph, shapes}, node) => {
   if (!servesOnly(graph, product.node.name, node.name)) {
     return {reason: `the product '${product.node.name}' is read without its ${node.op} too`};
   }
-  return folded(nodeOf(node.name, {...product, activation: activation!}));
+  return folded(denseNode(node.name, {...product, activation: activation!}));
 };
