@@ -1,6 +1,6 @@
 import {controlInputs, dataInputs, parseEdge, textAttr, type NodeDef} from '../graph/graph.js';
 import type {ShapeTable} from '../graph/shape_table.js';
-import {numberOf} from '../graph/size.js';
+import {numberOf, same} from '../graph/size.js';
 import {cutsOf} from '../graph/slices.js';
 import {denseNode, productOf, type Product} from './dense.js';
 import {makerOf, servesOnly, type Fold, type FoldContext, type FoldResult} from './fold.js';
@@ -99,7 +99,7 @@ function partOf(shapes: ShapeTable, input: string): Part | undefined {
   const cuts = cutsOf(shapes, node) ?? [];
   const isCut = (from: number): boolean => {
     const cut = cuts[from];
-    return cut?.kind !== 'range' || cut.from !== from || numberOf(cut.begin) !== 0 || cut.size !== shape[from];
+    return cut?.kind !== 'range' || cut.from !== from || numberOf(cut.begin) !== 0 || !same(cut.size, shape[from]);
   };
   const last = cuts[2];
   if (cuts.length !== 3 || isCut(0) || isCut(1) || last?.kind !== 'range') return undefined;
@@ -142,7 +142,8 @@ function groupOf({graph, shapes}: FoldContext, {inputs, reads}: Attention, roles
 /** Why products cannot become one, whatever else reads their weights. */
 function misfit({graph, shapes, weights}: FoldContext, {node}: Attention, group: readonly Product[]): string | undefined {
   const [first] = group as [Product, ...Product[]];
-  if (new Set(group.map((product) => product.node)).size < group.length) return `'${first.node.name}' is read twice`;
+  const twice = group.find(({matrix}, i) => group.slice(0, i).some((other) => other.matrix === matrix));
+  if (twice !== undefined) return `the matrix '${twice.matrix}' serves two of them`;
   if (shapes.rank(first.input) !== 3) return `'${first.input}' is no tensor [batch, length, features]`;
   for (const product of group) {
     const {name} = product.node;
@@ -182,7 +183,8 @@ function isOnlyJoined(context: FoldContext, weight: string, names: string, roles
       readers.every(({node}) => {
         const attention = attentionOf(shapes, node);
         const group = attention && groupOf(context, attention, roles);
-        return group !== undefined && namesOf(group) === names && misfit(context, attention!, group) === undefined;
+        if (group === undefined || !group.some((each) => each.node === product)) return false;
+        return namesOf(group) === names && misfit(context, attention!, group) === undefined;
       })
     );
   });

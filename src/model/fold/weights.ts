@@ -1,6 +1,7 @@
 import {util, type io} from '@tensorflow/tfjs-core';
 import type {NamelessWeight} from '../graph/builder.js';
 import {Constants} from '../graph/constants.js';
+import {weightFiles} from '../graph/weight_files.js';
 
 /** The weights of a model while it is folded: those of its files, some under another name and shape, and new ones. */
 export class FoldWeights {
@@ -79,7 +80,7 @@ export class FoldWeights {
     const kept = specs.filter(({name}) => !this.dropped.has(name));
     return {
       weightSpecs: [...kept.map((spec) => this.moved.get(spec.name) ?? spec), ...added.map(({spec}) => spec)],
-      weightData: [...this.bytesWithout(specs, [data ?? []].flat()), ...added.map((each) => each.data)],
+      weightData: weightFiles([...this.bytesWithout(specs, [data ?? []].flat()), ...added.map((each) => each.data)]),
     };
   }
 
@@ -88,20 +89,17 @@ export class FoldWeights {
     const files = new Constants(specs, [...data]);
     const gone = [...this.dropped].flatMap((name) => [files.rangeOf(name) ?? []]).sort(([a = 0], [b = 0]) => a - b);
     let begin = 0;
-    // TensorFlow.js reads past a buffer that is empty.
-    return data
-      .flatMap((file) => {
-        const pieces: ArrayBuffer[] = [];
-        let from = 0;
-        for (const [first = 0, end = 0] of gone) {
-          const [cut, next] = [first, end].map((at) => Math.min(Math.max(at - begin, 0), file.byteLength)) as [number, number];
-          if (cut === next) continue;
-          pieces.push(file.slice(from, cut));
-          from = next;
-        }
-        begin += file.byteLength;
-        return from === 0 && pieces.length === 0 ? [file] : [...pieces, file.slice(from)];
-      })
-      .filter(({byteLength}) => byteLength > 0);
+    return data.flatMap((file) => {
+      const pieces: ArrayBuffer[] = [];
+      let from = 0;
+      for (const [first = 0, end = 0] of gone) {
+        const [cut, next] = [first, end].map((at) => Math.min(Math.max(at - begin, 0), file.byteLength)) as [number, number];
+        if (cut === next) continue;
+        pieces.push(file.slice(from, cut));
+        from = next;
+      }
+      begin += file.byteLength;
+      return pieces.length === 0 ? [file] : [...pieces, file.slice(from)];
+    });
   }
 }
