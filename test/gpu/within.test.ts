@@ -1,18 +1,31 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import {causal, full, globalTokens, perBatch, perHead, slidingWindow, strided, type Pattern} from '../../src/index.js';
+import {loadGraphModelSync} from '@tensorflow/tfjs-converter';
+import {
+  causal,
+  full,
+  globalTokens,
+  perBatch,
+  perHead,
+  slidingWindow,
+  sparseAttention,
+  sparseIOHandler,
+  strided,
+  type Pattern,
+} from '../../src/index.js';
 import {TILES} from '../../src/plan/configurations.js';
 import {compress} from '../../src/acsr/index.js';
 import {makePlan, REGULAR, type Device, type Kinds, type Problem} from '../../src/plan/index.js';
 import {compile, compileMaskTensor, complete, oneLine, PLAIN, type Compiled, type Precision} from '../../src/pure.js';
 import {attentionWithin} from '../../src/runtime/index.js';
-import {mulberry32, type Attends} from '../oracle.js';
-import {sparseAttention} from '../../src/index.js';
+import {expectWithin, mulberry32, type Attends} from '../oracle.js';
 import {compileInParts, host} from '../support/attend.js';
 import {emulated} from '../support/emulated_matrices.js';
+import {expectReplays} from '../support/captures.js';
 import {handMade} from '../support/hand_made.js';
 import {featuredDevice, MATRIX_16, problemFor, retiled, SOFTWARE_DEVICE} from '../support/plans.js';
+import {projectedInputs, selfAttention} from '../support/models/projections.js';
 import {onSecondBackend} from '../support/second_backend.js';
 import {bitsOf, expectSameBits, givenWithin, joinedPlaces, type More, type Places} from '../support/within_cases.js';
 
@@ -167,6 +180,40 @@ describe('on WebGPU, heads within larger tensors', () => {
     expect(names).toEqual(jasmine.arrayContaining(['convert', 'attendMatrix', 'repair']));
     await expectSameBits({...compiled, launches: emulated(compiled.launches)}, joinedPlaces(problem), {}, 'tensor cores');
   }, 600_000);
+});
+
+describe('on WebGPU, a graph with joined projections', () => {
+  const load = (fold: boolean) => loadGraphModelSync(sparseIOHandler(selfAttention(), {pattern: full(), fold}));
+
+  it('copies no part of a product, and computes what it did', async () => {
+    const [joined, apart] = [load(true), load(false)];
+    for (const [batch, length] of [
+      [1, 9],
+      [3, 40],
+    ] as const) {
+      const given = projectedInputs(batch, length);
+      const {kernelNames, result} = await tf.profile(() => joined.execute(given) as tf.Tensor);
+      expect(kernelNames).not.toContain('Slice');
+      expect(kernelNames.filter((name) => name === '_FusedMatMul').length).toBe(1);
+      const [found, expected] = [await (result as tf.Tensor).data(), await (apart.execute(given) as tf.Tensor).data()];
+      const largest = Math.max(...Array.from(expected, Math.abs));
+      expectWithin(found, expected, 2e-6 * largest);
+    }
+    joined.dispose();
+    apart.dispose();
+  });
+
+  it('may be captured', async () => {
+    const model = load(true);
+    await expectReplays(
+      (inputs: tf.NamedTensorMap) => model.execute(inputs),
+      (seed) => {
+        const {x, y} = projectedInputs(2, 11);
+        return {x: tf.mul(x!, seed + 1), y: y!};
+      },
+    );
+    model.dispose();
+  });
 });
 
 describe('on WebGPU with subgroups and halves, heads within larger tensors', () => {

@@ -9,56 +9,18 @@ import {full} from '../../src/pattern/index.js';
 import {executedNodes} from '../support/executed_nodes.js';
 import {GraphBuilder, type BuiltArtifacts, type Ref} from '../support/models/graph_builder.js';
 import * as l from '../support/models/layers.js';
-import {floats, type Inputs} from '../support/models/zoo_inputs.js';
+import {
+  attentionOver,
+  DIM,
+  linear,
+  OWN,
+  projectedInputs,
+  projectedModel,
+  selfAttention,
+  WIDTH,
+} from '../support/models/projections.js';
+import type {Inputs} from '../support/models/zoo_inputs.js';
 import {quantized} from '../support/quantized.js';
-
-const [WIDTH, HEADS, DIM] = [6, 4, 5];
-const OWN = HEADS * DIM;
-
-type Three = readonly [query: Ref, key: Ref, value: Ref];
-
-interface Linear {
-  readonly bias?: boolean;
-  readonly turned?: boolean;
-  readonly matrix?: Ref;
-  readonly inputs?: number;
-}
-
-/** x [batch, length, inputs] · matrix + bias. */
-function linear(
-  g: GraphBuilder,
-  x: Ref,
-  outputs: number,
-  {bias = true, turned = false, inputs = WIDTH, ...given}: Linear = {},
-): Ref {
-  const matrix = given.matrix ?? g.weight(turned ? [outputs, inputs] : [inputs, outputs], {}, 'kernel');
-  const product = l.matmul(g, x, matrix, {adjY: turned});
-  return bias ? l.biasAdd(g, product, outputs) : product;
-}
-
-function attention(g: GraphBuilder, [query, key, value]: Three, keyHeads = HEADS): Ref {
-  const [q, k, v] = [query, key, value].map((tensor, role) => {
-    const heads = role === 0 ? HEADS : keyHeads;
-    const sizes = [l.sizeOf(g, tensor, 0), l.sizeOf(g, tensor, 1)] as const;
-    return l.transpose(g, l.reshape(g, tensor, [...sizes, heads, DIM]), [0, 2, 1, 3]);
-  }) as [Ref, Ref, Ref];
-  const scaled = l.mul(g, l.matmul(g, q, k, {adjY: true}), g.float(0.4));
-  const attended = l.transpose(g, l.matmul(g, g.op('Softmax', [scaled]), v), [0, 2, 1, 3]);
-  return l.reshape(g, attended, [l.sizeOf(g, query, 0), l.sizeOf(g, query, 1), OWN]);
-}
-
-/** An attention over projections of x and y [batch, length, 6]; what `project` returns beside them are further outputs. */
-function modelOf(project: (g: GraphBuilder, x: Ref, y: Ref) => readonly [...Three, ...Ref[]]): BuiltArtifacts {
-  const g = new GraphBuilder({seed: 7});
-  const [x, y] = [g.placeholder('x', [-1, -1, WIDTH]), g.placeholder('y', [-1, -1, WIDTH])];
-  const [query, key, value, ...more] = project(g, x, y);
-  const outputs = Object.fromEntries(more.map((ref, i) => [`more${i}`, ref]));
-  return g.build({out: attention(g.in('attention'), [query, key, value]), ...outputs}).artifacts;
-}
-
-/** Query, key and value projected from x. */
-const self = (changes: readonly Linear[] = []): BuiltArtifacts =>
-  modelOf((g, x) => ['query', 'key', 'value'].map((name, i) => linear(g.in(name), x, OWN, changes[i])) as [Ref, Ref, Ref]);
 
 interface Folding {
   readonly artifacts: io.ModelArtifacts;
@@ -88,11 +50,6 @@ async function read(artifacts: io.ModelArtifacts, given: Inputs, names?: string[
   return values;
 }
 
-const inputsOf = (batch: number, length: number, other = length): Inputs => ({
-  x: floats([batch, length, WIDTH], 3),
-  y: floats([batch, other, WIDTH], 5),
-});
-
 /** The folded model computes what the model does, outputs and what else has a name. */
 async function expectSame({artifacts}: Folding, original: io.ModelArtifacts, names?: string[]): Promise<void> {
   const plain = rewriteGraphModel(original, {pattern: full(), fold: false}).artifacts;
@@ -101,7 +58,7 @@ async function expectSame({artifacts}: Folding, original: io.ModelArtifacts, nam
     [2, 7],
     [3, 4],
   ] as const) {
-    const given = inputsOf(batch, length, length + 2);
+    const given = projectedInputs(batch, length, length + 2);
     const [expected, found] = [await read(plain, given, names), await read(artifacts, given, names)];
     expected.forEach((values, i) => {
       const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-30);
@@ -122,7 +79,7 @@ describe('projections of one tensor', () => {
   beforeAll(() => setBackend('cpu'));
 
   it('are one product, of which the attention reads its parts', async () => {
-    const original = self();
+    const original = selfAttention();
     const folding = fold(original);
     expect(folding.ops).toEqual(['SplatDense', 'SparseAttention', 'Identity']);
     expect(attributes(folding)).toEqual([`0,${OWN},${2 * OWN}`]);
@@ -132,23 +89,23 @@ describe('projections of one tensor', () => {
   });
 
   it('may have biases or none, and matrices that lie the other way round', async () => {
-    const none = self([{bias: false}, {bias: false}, {bias: false}]);
+    const none = selfAttention([{bias: false}, {bias: false}, {bias: false}]);
     expect(fold(none).ops).toEqual(['BatchMatMulV2', 'SparseAttention', 'Identity']);
     await expectSame(fold(none), none);
     // Whisper: keys have none.
-    const some = self([{}, {bias: false}, {}]);
+    const some = selfAttention([{}, {bias: false}, {}]);
     expect(fold(some).ops).toEqual(['SplatDense', 'SparseAttention', 'Identity']);
     await expectSame(fold(some), some);
-    const turned = self([{turned: true}, {turned: true}, {turned: true}]);
+    const turned = selfAttention([{turned: true}, {turned: true}, {turned: true}]);
     expect(fold(turned).joined).toBe(1);
     await expectSame(fold(turned), turned);
-    const mixed = self([{turned: true}, {}, {}]);
+    const mixed = selfAttention([{turned: true}, {}, {}]);
     expect(attributes(fold(mixed))).toEqual([`0,0,${OWN}`]);
     await expectSame(fold(mixed), mixed);
   });
 
   it('are joined for keys and values where queries are those of other tokens', async () => {
-    const original = modelOf((g, x, y) => [linear(g.in('q'), x, OWN), linear(g.in('k'), y, OWN), linear(g.in('v'), y, OWN)]);
+    const original = projectedModel((g, x, y) => [linear(g.in('q'), x, OWN), linear(g.in('k'), y, OWN), linear(g.in('v'), y, OWN)]);
     const folding = fold(original);
     expect(folding.ops.filter((op) => op === 'SplatDense').length).toBe(2);
     expect(attributes(folding)).toEqual([`0,0,${OWN}`]);
@@ -167,7 +124,7 @@ describe('projections of one tensor', () => {
       const twice = at.op('Tile', [one, at.ints([1, 1, 1, 2, 1])], {Tmultiples: 'DT_INT32'});
       return l.reshape(at, twice, [...sizes, OWN]);
     };
-    const grouped = attention(g.in('attention'), [query, spread(g.in('ks'), key), spread(g.in('vs'), value)]);
+    const grouped = attentionOver(g.in('attention'), [query, spread(g.in('ks'), key), spread(g.in('vs'), value)]);
     const {artifacts} = g.build({out: grouped});
     const folding = fold(artifacts);
     await expectSame(folding, artifacts);
@@ -176,7 +133,7 @@ describe('projections of one tensor', () => {
   });
 
   it('need no more memory, on the file and loaded, and every weight can be fetched by its name', async () => {
-    const original = self();
+    const original = selfAttention();
     for (const artifacts of [original, ...(['float16', 'uint8', 'uint16'] as const).map((dtype) => quantized(original, dtype))]) {
       const plain = rewriteGraphModel(artifacts, {pattern: full(), fold: false}).artifacts;
       const folding = fold(artifacts);
@@ -197,7 +154,7 @@ describe('projections of one tensor', () => {
       expect(loaded(folding.artifacts)).toBeLessThan(loaded(plain) + 200);
       await expectSame(folding, artifacts);
       const names = ['kernel', 'BiasAdd/ReadVariableOp'].flatMap((name) => ['query', 'key', 'value'].map((at) => `${at}/${name}`));
-      const given = inputsOf(1, 2);
+      const given = projectedInputs(1, 2);
       expect(await read(folding.artifacts, given, names)).toEqual(await read(plain, given, names));
       expect(await read(folding.artifacts, given, ['key/BiasAdd'])).toEqual(await read(plain, given, ['key/BiasAdd']));
       dispose(given);
@@ -205,7 +162,7 @@ describe('projections of one tensor', () => {
   });
 
   it('keep their weights in files of any cut', async () => {
-    const original = self([{}, {bias: false}, {}]);
+    const original = selfAttention([{}, {bias: false}, {}]);
     const whole = io.CompositeArrayBuffer.join(original.weightData);
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(fc.integer({min: 1, max: whole.byteLength - 1}), {maxLength: 6}), async (cuts) => {
@@ -214,7 +171,7 @@ describe('projections of one tensor', () => {
         // TensorFlow.js misreads such files.
         fc.pre(weightFiles(weightData).length === weightData.length);
         const folding = fold({...original, weightData});
-        const given = inputsOf(1, 3);
+        const given = projectedInputs(1, 3);
         expect(await read(folding.artifacts, given)).toEqual(await read(fold(original).artifacts, given));
         dispose(given);
       }),
@@ -231,7 +188,7 @@ describe('projections of one tensor', () => {
     for (let layer = 0; layer < 3; layer++) {
       const at = g.in(`layer${layer}`);
       const three = matrices.map((matrix) => linear(at, x, OWN, {matrix, bias: false})) as [Ref, Ref, Ref];
-      x = l.matmul(at, attention(at.in('attention'), three), back);
+      x = l.matmul(at, attentionOver(at.in('attention'), three), back);
     }
     const {artifacts} = g.build({out: x});
     const folding = fold(artifacts);
@@ -255,7 +212,7 @@ describe('projections of one tensor', () => {
   });
 
   it('get names that are free', async () => {
-    const original = modelOf((g, x) => {
+    const original = projectedModel((g, x) => {
       const taken = g.weight([WIDTH], {}, 'query/kernel/joined');
       const shifted = l.add(g, x, taken);
       return ['query', 'key', 'value'].map((name) => linear(g.in(name), shifted, OWN)) as [Ref, Ref, Ref];
@@ -269,7 +226,7 @@ describe('projections of one tensor', () => {
   const LEFT: readonly (readonly [string, BuiltArtifacts, RegExp, string])[] = [
     [
       'somebody else reads one of them',
-      modelOf((g, x) => {
+      projectedModel((g, x) => {
         const [q, k, v] = ['query', 'key', 'value'].map((name) => linear(g.in(name), x, OWN)) as [Ref, Ref, Ref];
         return [q, k, v, l.mul(g, k, g.float(2))];
       }),
@@ -278,7 +235,7 @@ describe('projections of one tensor', () => {
     ],
     [
       'somebody else reads the queries',
-      modelOf((g, x) => {
+      projectedModel((g, x) => {
         const [q, k, v] = ['query', 'key', 'value'].map((name) => linear(g.in(name), x, OWN)) as [Ref, Ref, Ref];
         return [q, k, v, l.mul(g, q, g.float(2))];
       }),
@@ -287,13 +244,17 @@ describe('projections of one tensor', () => {
     ],
     [
       'values are those of another tensor (MobileBERT)',
-      modelOf((g, x) => [linear(g.in('q'), x, OWN), linear(g.in('k'), x, OWN), linear(g.in('v'), l.mul(g, x, g.float(2)), OWN)]),
+      projectedModel((g, x) => [
+        linear(g.in('q'), x, OWN),
+        linear(g.in('k'), x, OWN),
+        linear(g.in('v'), l.mul(g, x, g.float(2)), OWN),
+      ]),
       /its values are those of another tensor/,
       'apart',
     ],
     [
       'a matrix is used elsewhere',
-      modelOf((g, x) => {
+      projectedModel((g, x) => {
         const matrix = g.weight([WIDTH, OWN], {}, 'tied');
         const three = [linear(g.in('q'), x, OWN), linear(g.in('k'), x, OWN), linear(g.in('v'), x, OWN, {matrix})] as const;
         return [...three, linear(g.in('again'), l.mul(g, x, g.float(3)), OWN, {matrix})];
@@ -303,7 +264,7 @@ describe('projections of one tensor', () => {
     ],
     [
       'queries and keys share a matrix',
-      modelOf((g, x) => {
+      projectedModel((g, x) => {
         const matrix = g.weight([WIDTH, OWN], {}, 'tied');
         return [linear(g.in('q'), x, OWN, {matrix}), linear(g.in('k'), x, OWN, {matrix}), linear(g.in('v'), x, OWN)];
       }),
@@ -312,13 +273,13 @@ describe('projections of one tensor', () => {
     ],
     [
       'keys have an activation',
-      modelOf((g, x) => [linear(g.in('q'), x, OWN), g.op('Relu', [linear(g.in('k'), x, OWN)]), linear(g.in('v'), x, OWN)]),
+      projectedModel((g, x) => [linear(g.in('q'), x, OWN), g.op('Relu', [linear(g.in('k'), x, OWN)]), linear(g.in('v'), x, OWN)]),
       /the product '.*Relu' has an activation/,
       'apart',
     ],
     [
       'a weight is an output',
-      modelOf((g, x) => {
+      projectedModel((g, x) => {
         const matrix = g.weight([WIDTH, OWN], {}, 'shown');
         return [linear(g.in('q'), x, OWN), linear(g.in('k'), x, OWN), linear(g.in('v'), x, OWN, {matrix}), matrix];
       }),
@@ -335,7 +296,7 @@ describe('projections of one tensor', () => {
     });
 
   it('stay where the body of a function has a weight of the same name', async () => {
-    const original = self();
+    const original = selfAttention();
     const topology = original.modelTopology as unknown as GraphDef;
     const signature = {name: 'body', inputArg: [], outputArg: []};
     const body: FunctionDef = {signature, nodeDef: topology.node.filter(({name}) => name === 'key/kernel'), ret: {}};
@@ -354,7 +315,7 @@ describe('a product that is cut in query, key and value', () => {
 
   /** [batch, length, ≥ 3 · 20], cut from these features on. */
   const cutBy = (op: 'Slice' | 'StridedSlice', firsts: readonly number[], features: number): BuiltArtifacts =>
-    modelOf((g, x) => {
+    projectedModel((g, x) => {
       const whole = linear(g.in('c_attn'), x, features);
       const masks = {begin_mask: 3, end_mask: 3, ellipsis_mask: 0, new_axis_mask: 0, shrink_axis_mask: 0};
       return firsts.map((first) =>
@@ -364,7 +325,7 @@ describe('a product that is cut in query, key and value', () => {
       ) as [Ref, Ref, Ref];
     });
   const splitBy = (sizes: readonly number[], order: readonly number[]): BuiltArtifacts =>
-    modelOf((g, x) => {
+    projectedModel((g, x) => {
       const whole = linear(
         g.in('c_attn'),
         x,
@@ -403,7 +364,7 @@ describe('a product that is cut in query, key and value', () => {
         .join(),
     ).toMatch(/features are not those of heads of 5/);
     await expectSame(fold(inside), inside);
-    const read = modelOf((g, x) => {
+    const read = projectedModel((g, x) => {
       const whole = linear(g.in('c_attn'), x, 3 * OWN);
       const split = g.op('Split', [g.int(2), whole], {num_split: 3});
       return [split, `${split}:1`, `${split}:2`, l.mul(g, `${split}:1`, g.float(2))];
@@ -422,8 +383,8 @@ describe('a folded model with joined projections', () => {
   beforeAll(() => setBackend('cpu'));
 
   it('leaves no tensor behind, and has gradients of its inputs', () => {
-    const model = loadGraphModelSync(fold(self()).artifacts);
-    const given = inputsOf(2, 5);
+    const model = loadGraphModelSync(fold(selfAttention()).artifacts);
+    const given = projectedInputs(2, 5);
     const start = memory().numTensors;
     (model.execute(given) as Tensor).dispose();
     expect(memory().numTensors).toBe(start);

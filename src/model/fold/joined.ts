@@ -151,6 +151,9 @@ function misfit({graph, shapes, weights}: FoldContext, {node}: Attention, group:
     if (controlInputs(product.node).length > 0) return `the product '${name}' waits for other nodes`;
     if (product.activation !== 'linear') return `the product '${name}' has an activation`;
     if (product.turned !== first.turned) return `the matrix of '${name}' lies the other way round`;
+    const [size, more] = product.bias === undefined ? [shapes.of(name)?.at(-1)] : (shapes.of(product.bias) ?? []);
+    if (more !== undefined || !same(size, shapes.of(name)?.at(-1)))
+      return `the bias of '${name}' has not a number for each feature`;
     for (const weight of weightsOf(product)) {
       if (makerOf(graph, weight)?.op !== 'Const') return `'${weight}' is no weight`;
       const dtype = weights.constants.dtype(weight) ?? 'float32';
