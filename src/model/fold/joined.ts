@@ -2,7 +2,7 @@ import {controlInputs, dataInputs, parseEdge, textAttr, type NodeDef} from '../g
 import type {ShapeTable} from '../graph/shape_table.js';
 import {numberOf, same} from '../graph/size.js';
 import {cutsOf} from '../graph/slices.js';
-import {denseNode, productOf, type Product} from './dense.js';
+import {denseNode, denseProductOf, type DenseProduct} from './dense.js';
 import {makerOf, servesOnly, type Fold, type FoldContext, type FoldResult} from './fold.js';
 
 /** An attention over [batch, length, heads · features], whose heads of query, key and value have as many features. */
@@ -132,16 +132,16 @@ export const joinedProjections: Fold = (context, node) => {
 };
 
 /** The products that an attention reads for these roles, where they are products of one tensor. */
-function groupOf({graph, shapes}: FoldContext, {inputs, reads}: Attention, roles: readonly number[]): Product[] | undefined {
-  const products = roles.map((role) => (reads[role] === 'blf' ? productOf(shapes, makerOf(graph, inputs[role])) : undefined));
+function groupOf({graph, shapes}: FoldContext, {inputs, reads}: Attention, roles: readonly number[]): DenseProduct[] | undefined {
+  const products = roles.map((role) => (reads[role] === 'blf' ? denseProductOf(shapes, makerOf(graph, inputs[role])) : undefined));
   const [first] = products;
   const share = products.every((product) => product !== undefined && product.input === first!.input);
-  return share ? (products as Product[]) : undefined;
+  return share ? (products as DenseProduct[]) : undefined;
 }
 
 /** Why products cannot become one, whatever else reads their weights. */
-function misfit({graph, shapes, weights}: FoldContext, {node}: Attention, group: readonly Product[]): string | undefined {
-  const [first] = group as [Product, ...Product[]];
+function misfit({graph, shapes, weights}: FoldContext, {node}: Attention, group: readonly DenseProduct[]): string | undefined {
+  const [first] = group as [DenseProduct, ...DenseProduct[]];
   const twice = group.find(({matrix}, i) => group.slice(0, i).some((other) => other.matrix === matrix));
   if (twice !== undefined) return `the matrix '${twice.matrix}' serves two of them`;
   if (shapes.rank(first.input) !== 3) return `'${first.input}' is no tensor [batch, length, features]`;
@@ -163,14 +163,14 @@ function misfit({graph, shapes, weights}: FoldContext, {node}: Attention, group:
   return undefined;
 }
 
-const weightsOf = ({matrix, bias}: Product): string[] => (bias === undefined ? [matrix] : [matrix, bias]);
-const namesOf = (group: readonly Product[]): string => group.flatMap(weightsOf).join();
+const weightsOf = ({matrix, bias}: DenseProduct): string[] => (bias === undefined ? [matrix] : [matrix, bias]);
+const namesOf = (group: readonly DenseProduct[]): string => group.flatMap(weightsOf).join();
 
 /**
  * What else reads the matrices of a group than the same group of other attentions (ALBERT has one for all layers): they would be there
  * twice.
  */
-function otherUse(context: FoldContext, group: readonly Product[], roles: readonly number[]): string | undefined {
+function otherUse(context: FoldContext, group: readonly DenseProduct[], roles: readonly number[]): string | undefined {
   const other = group.find(({matrix}) => !isOnlyJoined(context, matrix, namesOf(group), roles));
   return other && `the matrix '${other.matrix}' is used elsewhere too`;
 }
@@ -193,9 +193,9 @@ function isOnlyJoined(context: FoldContext, weight: string, names: string, roles
   });
 }
 
-function joined(context: FoldContext, attention: Attention, group: readonly Product[], roles: readonly number[]): FoldResult {
+function joined(context: FoldContext, attention: Attention, group: readonly DenseProduct[], roles: readonly number[]): FoldResult {
   const {builder, weights} = context;
-  const [first] = group as [Product, ...Product[]];
+  const [first] = group as [DenseProduct, ...DenseProduct[]];
   const names = namesOf(group);
   let made = weights.joined.get(names);
   if (made === undefined) {
@@ -217,12 +217,12 @@ function joined(context: FoldContext, attention: Attention, group: readonly Prod
 /** The weights of a group side by side. Those that nobody else reads are parts of them from now on, for whoever asks for them by name. */
 function joinWeights(
   context: FoldContext,
-  group: readonly Product[],
+  group: readonly DenseProduct[],
   roles: readonly number[],
 ): {readonly matrix: string; readonly bias: string | undefined} {
   const {builder, weights} = context;
   const names = namesOf(group);
-  const [{turned}] = group as [Product, ...Product[]];
+  const [{turned}] = group as [DenseProduct, ...DenseProduct[]];
   const widths = group.map(({matrix}) => weights.constants.shape(matrix)![turned ? 0 : 1]!);
   const join = (of: readonly (string | undefined)[], axis: number): string => {
     const parts = of.map((name, i) => name ?? widths[i]!);
