@@ -211,6 +211,23 @@ describe('projections of one tensor', () => {
     );
   });
 
+  it('of layers that read their weights the other way round are not those of others', async () => {
+    const g = new GraphBuilder({seed: 10});
+    const x = g.placeholder('x', [-1, -1, WIDTH]);
+    g.placeholder('y', [-1, -1, WIDTH]);
+    // As many features as heads have, so that either way is right.
+    const wide = linear(g.in('wide'), x, OWN);
+    const matrices = ['q', 'k', 'v'].map((name) => g.weight([OWN, OWN], {}, `${name}/kernel`));
+    const layer = (name: string, from: Ref, turned: boolean): Ref => {
+      const three = matrices.map((matrix) => linear(g.in(name), from, OWN, {matrix, turned, bias: false})) as [Ref, Ref, Ref];
+      return attentionOver(g.in(`${name}/attention`), three);
+    };
+    const {artifacts} = g.build({out: layer('second', layer('first', wide, false), true)});
+    const folding = fold(artifacts);
+    expect(attributes(folding)).toEqual(['apart', 'apart']);
+    await expectSame(folding, artifacts);
+  });
+
   it('get names that are free', async () => {
     const original = projectedModel((g, x) => {
       const taken = g.weight([WIDTH], {}, 'query/kernel/joined');

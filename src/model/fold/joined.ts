@@ -164,7 +164,8 @@ function misfit({graph, shapes, weights}: FoldContext, {node}: Attention, group:
 }
 
 const weightsOf = ({matrix, bias}: DenseProduct): string[] => (bias === undefined ? [matrix] : [matrix, bias]);
-const namesOf = (group: readonly DenseProduct[]): string => group.flatMap(weightsOf).join();
+/** What becomes of a group's weights, as a key: their names, and how their matrices lie. */
+const namesOf = (group: readonly DenseProduct[]): string => [group[0]!.turned, ...group.flatMap(weightsOf)].join();
 
 /**
  * What else reads the matrices of a group than the same group of other attentions (ALBERT has one for all layers): they would be there
