@@ -77,6 +77,7 @@ export {
   type Launch,
   type Launched,
   type Layout,
+  type Within,
   type NormSizes,
   type OpLaunches,
   type Program,

@@ -42,6 +42,7 @@ type FoldKind = FoldReport['folds'][number]['kind'];
 /** What each kind of fold does, for somebody who has not read the guide. The first of each are what is left of many nodes. */
 const FOLD_WORDS: Readonly<Record<FoldKind, {readonly makes: boolean; readonly what: string}>> = {
   'dense layer': {makes: true, what: 'a product with its bias and activation, and the reshapes around it'},
+  'joined projections': {makes: true, what: 'products of one tensor, whose parts the attention reads where they lie'},
   'layer norm': {makes: true, what: 'means, variance, scale and shift, with the residual added before them'},
   'RMS norm': {makes: true, what: 'mean square and scale, with the residual added before them'},
   GELU: {makes: true, what: 'the error function or the hyperbolic tangent, and the arithmetic around it'},

@@ -3,6 +3,7 @@ import {refuse} from '../support/index.js';
 import {foldGraph, type FoldedGraph} from './fold/fold_graph.js';
 import {Constants} from './graph/constants.js';
 import {parseEdge, type GraphDef, type NodeDef, type Signature} from './graph/graph.js';
+import {weightFiles} from './graph/weight_files.js';
 import {registerGraphOp} from './run/op.js';
 import type {checkOptions} from './write/options.js';
 import {reportOf, untouched, type SwapReport} from './write/report.js';
@@ -77,9 +78,8 @@ function joined(
   weightData: readonly ArrayBuffer[],
 ): Pick<io.ModelArtifacts, 'weightSpecs' | 'weightData'> {
   if (weightSpecs.length === 0) return {};
-  // TensorFlow.js reads past a buffer that is empty.
-  const data = [artifacts.weightData ?? []].flat().filter(({byteLength}) => byteLength > 0);
-  return {weightSpecs: [...(artifacts.weightSpecs ?? []), ...weightSpecs], weightData: [...data, ...weightData]};
+  const data = weightFiles([...[artifacts.weightData ?? []].flat(), ...weightData]);
+  return {weightSpecs: [...(artifacts.weightSpecs ?? []), ...weightSpecs], weightData: data};
 }
 
 function folded(artifacts: io.ModelArtifacts, swapReport: SwapReport, signature: Signature | undefined): Swapped {

@@ -1,6 +1,7 @@
 export {register} from './call/register.js';
 export {sparseAttention, sparseAttentionWithAux, type AttentionWithAux} from './call/attention.js';
 export type {AttentionInput, AttentionOf, Attends, RankBelow, RankOf} from './call/call_types.js';
+export {attentionWithin, cutOut, shapeWithin, type HeadsWithin, type OperandsWithin} from './call/within.js';
 export {mergeAttention} from './helpers/merge.js';
 export {KvCache} from './kv/kv_cache.js';
 export type {KvAttendOptions, KvCacheOptions} from './kv/kv_options.js';

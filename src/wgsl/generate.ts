@@ -38,7 +38,10 @@ export function generate(plan: Work, options: GenerateOptions = {}): readonly La
   const {one, over} = launcher(plan, options, {params: {rowKeys: mostKeys(plan)}});
 
   const launches: Launch[] = [];
-  if (converts(plan.formats)) launches.push(one(convertProgram(plan), convertGrid(plan)));
+  if (converts(plan.formats)) {
+    const ofTensors = launcher(plan, options, {params: {copies: false}, layout: 'blhd'});
+    launches.push(ofTensors.one(convertProgram(plan), convertGrid(plan)));
+  }
   if (maskShape !== undefined) launches.push(one(packMaskProgram(maskShape[3]), packGrid(tail.maskPairs)));
   if (skipsTiles(passes)) launches.push(one(maskStatesProgram(plan.tile.rows), packGrid(tail.statePairs)));
   if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));

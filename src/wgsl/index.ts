@@ -1,6 +1,6 @@
 export {checkLaunches, type Launched} from './check.js';
 export {convertedBytes} from './text/row_access.js';
-export type {BindingRole, CallParams, Launch, Layout, Program, TermRole, TermRoles} from './text/program.js';
+export type {BindingRole, CallParams, Launch, Layout, Program, TermRole, TermRoles, Within} from './text/program.js';
 export {FAR_UNIT, type Features} from './text/features.js';
 export {tailOf, type Tail} from './terms/fields.js';
 export {hasFarScores, PLAIN, scoreUnit, suitsMatrices} from './terms/terms.js';

@@ -1,4 +1,16 @@
-import {gpuOf, isRowWise, ITEM, KEY_ITEM, KEY_MERGE, MERGE, scratchLayout, tripMs, type Pass, type Work} from '../plan/index.js';
+import {
+  converts,
+  gpuOf,
+  isRowWise,
+  ITEM,
+  KEY_ITEM,
+  KEY_MERGE,
+  MERGE,
+  scratchLayout,
+  tripMs,
+  type Pass,
+  type Work,
+} from '../plan/index.js';
 import {fieldsOf, keptAtMost, pairsPerRow, tailOf, type Tail} from './terms/fields.js';
 import {PLAIN, scoreUnit} from './terms/terms.js';
 import type {Features} from './text/features.js';
@@ -32,7 +44,7 @@ export interface Own {
   readonly weights?: Int32Array;
   /** Pair offsets of the sections that ranges are of. Default those of row tiles. */
   readonly sections?: Partial<Record<Range['of'], number>>;
-  /** The layout of what is written, whatever that of the call. */
+  /** In place of the layout of the call. */
   readonly layout?: Layout;
   /** What an item costs, in items of a forward pass. Default 1. */
   readonly work?: number;
@@ -82,6 +94,7 @@ export function launcher(
     share: [0, 0, heads],
     unit: scoreUnit(features),
     farScale: features.farScale,
+    copies: converts(plan.formats),
     rowKeys: 0,
     ...changes,
   };

@@ -44,6 +44,9 @@ function thrownBy(attr: Record<string, AttrValue | undefined>): unknown {
   return undefined;
 }
 
+/** As a node reads heads of a larger tensor. */
+const JOINED = {axes: text('blf,blf,blf->blf'), layout: text('blhd'), heads: {i: 2}, head_dim: {i: 2}, firsts: text('0,0,0')};
+
 describe('a SparseAttention node that was changed by hand', () => {
   beforeAll(() => setBackend('cpu'));
 
@@ -95,6 +98,16 @@ describe('a SparseAttention node that was changed by hand', () => {
     'no pattern': {pattern: undefined},
     'a pattern that is none': {pattern: text('causal(')},
     'an offset between positions': {query_offset: {f: 0.5}},
+    'firsts that are none': {...JOINED, firsts: text('0,x,2')},
+    'two firsts': {...JOINED, firsts: text('0,2')},
+    'no firsts': {...JOINED, firsts: text('')},
+    'a first before the features': {...JOINED, firsts: text('0,-2,0')},
+    'firsts past the features': {...JOINED, firsts: text('0,2,0')},
+    'firsts of heads that lie apart': {...JOINED, axes: undefined, firsts: text('0,2,0')},
+    'firsts without features': {...JOINED, head_dim: undefined},
+    'firsts of features that are no number': {...JOINED, head_dim: text('two')},
+    'firsts without heads': {...JOINED, heads: undefined},
+    'firsts of more heads than there are': {...JOINED, heads: {i: 5}},
     'a broadcast that is none': {broadcast: text('1,x')},
     'a broadcast that does not fit': {broadcast: text('3,1,1,1')},
     'a broadcast of many axes': {broadcast: text('1,1,1,1,1,1,1,1,1')},

@@ -5,7 +5,7 @@ import {numberOf, same} from '../graph/size.js';
 import {isFloat, makerOf, servesOnly, type Fold, type FoldResult} from './fold.js';
 
 /** A product of a tensor of any rank with a matrix, and what is fused into it. */
-interface Product {
+export interface DenseProduct {
   readonly node: NodeDef;
   readonly input: string;
   readonly matrix: string;
@@ -15,7 +15,7 @@ interface Product {
 }
 
 /** The product that a node is, when its second operand is a matrix, its first one is not transposed, and what is fused into it is known. */
-function productOf(shapes: ShapeTable, node: NodeDef | undefined): Product | undefined {
+export function denseProductOf(shapes: ShapeTable, node: NodeDef | undefined): DenseProduct | undefined {
   const flags = node && TRANSPOSES[node.op];
   if (node === undefined || flags === undefined) return undefined;
   const [input = '', matrix = '', bias, ...more] = dataInputs(node);
@@ -47,7 +47,7 @@ const knownActivation = (name: string): DenseActivation | undefined =>
   DENSE_ACTIVATIONS.find((each) => each === name.toLowerCase());
 
 /** A node for a product of rows of any number of axes. It waits for nothing. */
-function nodeOf(name: string, {input, matrix, turned, bias, activation}: Omit<Product, 'node'>): NodeDef {
+export function denseNode(name: string, {input, matrix, turned, bias, activation}: Omit<DenseProduct, 'node'>): NodeDef {
   const T = {type: 'DT_FLOAT'};
   if (bias === undefined) {
     return {name, op: 'BatchMatMulV2', input: [input, matrix], attr: {T, adj_x: {b: false}, adj_y: {b: turned}}};
@@ -66,7 +66,7 @@ const folded = (node: NodeDef): FoldResult => ({kind: 'dense layer', node});
 export const tensordot: Fold = ({graph, shapes, builder}, node) => {
   if (node.op !== 'Reshape') return undefined;
   const [first, target = ''] = dataInputs(node);
-  const product = productOf(shapes, makerOf(graph, first));
+  const product = denseProductOf(shapes, makerOf(graph, first));
   const flat = makerOf(graph, product?.input);
   if (product === undefined || flat?.op !== 'Reshape') return undefined;
   const [input = ''] = dataInputs(flat);
@@ -80,8 +80,8 @@ export const tensordot: Fold = ({graph, shapes, builder}, node) => {
     return {reason: `the product '${product.node.name}' cannot be proven to take the rows that '${input}' has`};
   }
   if (!servesOnly(graph, product.node.name, node.name)) return {reason: `the product '${product.node.name}' is read by others too`};
-  if (same(to.at(-1), outer) && sameRows(from, to)) return folded(nodeOf(node.name, {...product, input}));
-  const {op, input: operands, attr} = nodeOf('', {...product, input});
+  if (same(to.at(-1), outer) && sameRows(from, to)) return folded(denseNode(node.name, {...product, input}));
+  const {op, input: operands, attr} = denseNode('', {...product, input});
   const rest = builder.add(`${product.node.name}/rows`, op, operands!, attr);
   return folded({name: node.name, op: 'Reshape', input: [rest, target], attr: {T: {type: 'DT_FLOAT'}}});
 };
@@ -97,7 +97,7 @@ export const fusedBias: Fold = ({graph, shapes, weights}, node) => {
   const inputs = dataInputs(node);
   const sides = sidesOf(node, inputs);
   for (const [left, right] of sides) {
-    const product = productOf(shapes, makerOf(graph, left));
+    const product = denseProductOf(shapes, makerOf(graph, left));
     if (product === undefined || product.bias !== undefined || (shapes.rank(product.input) ?? 0) < 2) continue;
     const vector = makerOf(graph, right);
     const [own, whole] = [shapes.of(right), shapes.of(product.node.name)];
@@ -106,7 +106,7 @@ export const fusedBias: Fold = ({graph, shapes, weights}, node) => {
     if (!servesOnly(graph, product.node.name, node.name)) {
       return {reason: `the product '${product.node.name}' is read without its bias too`};
     }
-    return folded(nodeOf(node.name, {...product, bias: right}));
+    return folded(denseNode(node.name, {...product, bias: right}));
   }
   return undefined;
 };
@@ -130,7 +130,8 @@ export const biasOfHeads: Fold = ({graph, shapes, builder}, node) => {
     const [input = '', target = ''] = dataInputs(split);
     const [from, to] = [shapes.of(input), shapes.of(split.name)];
     const size = (own as number[]).reduce((a, b) => a * b, 1);
-    if (productOf(shapes, makerOf(graph, input)) === undefined || numberOf(from?.at(-1)) !== size || to === undefined) continue;
+    if (denseProductOf(shapes, makerOf(graph, input)) === undefined || numberOf(from?.at(-1)) !== size || to === undefined)
+      continue;
     if (to.length <= own.length || !own.every((each, i) => numberOf(to.at(i - own.length)) === each)) continue;
     if (!servesOnly(graph, split.name, node.name)) continue;
     const flat = builder.add(`${node.name}/bias`, 'Reshape', [right, builder.integers([size])], {T: {type: 'DT_FLOAT'}});
@@ -143,10 +144,10 @@ export const biasOfHeads: Fold = ({graph, shapes, builder}, node) => {
 /** An activation behind a product with its bias joins it. */
 export const fusedActivation: Fold = ({graph, shapes}, node) => {
   const activation = knownActivation(node.op);
-  const product = activation && productOf(shapes, makerOf(graph, dataInputs(node)[0]));
+  const product = activation && denseProductOf(shapes, makerOf(graph, dataInputs(node)[0]));
   if (product?.bias === undefined || product.activation !== 'linear') return undefined;
   if (!servesOnly(graph, product.node.name, node.name)) {
     return {reason: `the product '${product.node.name}' is read without its ${node.op} too`};
   }
-  return folded(nodeOf(node.name, {...product, activation: activation!}));
+  return folded(denseNode(node.name, {...product, activation: activation!}));
 };

@@ -10,6 +10,7 @@ export type FoldKind =
   | 'shape arithmetic'
   | 'constant'
   | 'dense layer'
+  | 'joined projections'
   | 'layer norm'
   | 'RMS norm'
   | 'GELU'
@@ -28,10 +29,16 @@ export interface FoldContext {
 
 /**
  * What a fold makes of a node: another node of the same name that computes the same, from tensors the old one was made of; or a tensor that
- * everybody reads in its place. `also`: what is read in place of other nodes then, by their names. Why nothing, where it was nearly something.
+ * everybody reads in its place. `also`: what is read in place of other nodes then, by their names; `added`: what nodes are that the builder was told
+ * of. Why nothing, where it was nearly something.
  */
 export type FoldResult =
-  | {readonly kind: FoldKind; readonly node: NodeDef; readonly also?: ReadonlyMap<string, string>}
+  | {
+      readonly kind: FoldKind;
+      readonly node: NodeDef;
+      readonly also?: ReadonlyMap<string, string>;
+      readonly added?: ReadonlyMap<string, FoldKind>;
+    }
   | {readonly kind: FoldKind; readonly instead: string}
   | {readonly reason: string};
 

@@ -7,6 +7,7 @@ import {geluAndSilu} from './activation.js';
 import {biasOfHeads, fusedActivation, fusedBias, tensordot} from './dense.js';
 import type {Fold, FoldContext, FoldKind} from './fold.js';
 import {mergedHeads, rowsOfMerged, splitHeads} from './heads.js';
+import {cutHeads, joinedProjections} from './joined.js';
 import {norm, residual} from './norm.js';
 import {passThrough, reshapedConstant, shapeArithmetic, withoutWaiting} from './pass_through.js';
 import {foldReport, type FoldReport, type LeftFold} from './report.js';
@@ -31,10 +32,13 @@ const FOLDS: readonly Fold[] = [
   shapeArithmetic,
 ];
 
+/** Tried where nothing else is left to fold, so that what reads a projection reads the whole of it. */
+const LAST_FOLDS: readonly Fold[] = [...FOLDS, cutHeads, joinedProjections];
+
 /** In this order a report tells. */
 const ORDER: readonly FoldKind[] = [
   ...(['pass-through', 'duplicate', 'shape arithmetic', 'constant'] as const),
-  ...(['dense layer', 'layer norm', 'RMS norm', 'GELU', 'SiLU', 'heads'] as const),
+  ...(['dense layer', 'joined projections', 'layer norm', 'RMS norm', 'GELU', 'SiLU', 'heads'] as const),
 ];
 
 /** No graph was seen that took more than 12 rounds. */
@@ -92,12 +96,17 @@ export function foldGraph(
   const made = new Map<string, FoldKind>();
   let passed = new Map<FoldKind, number>();
   let reasons: readonly LeftFold[] = [];
+  let folds = FOLDS;
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const alive = executed([...nodes.values()], outputs);
     const graph = new Graph(alive, outputs);
-    const done = oneRound({graph, shapes: new Shapes(graph, constants, false), builder, weights, hasSignature});
+    const done = oneRound({graph, shapes: new Shapes(graph, constants, false), builder, weights, hasSignature}, folds);
     reasons = done.left;
-    if (done.nodes.length === 0 && done.instead.size === 0) break;
+    if (done.nodes.length === 0 && done.instead.size === 0) {
+      if (folds === LAST_FOLDS) break;
+      folds = LAST_FOLDS;
+      continue;
+    }
     for (const node of [...builder.take(), ...done.nodes]) nodes.set(node.name, node);
     for (const [name, kind] of done.kinds) made.set(name, kind);
     passed = merged(passed, done.passed);
@@ -144,7 +153,7 @@ interface Round {
   readonly left: readonly LeftFold[];
 }
 
-function oneRound(context: FoldContext): Round {
+function oneRound(context: FoldContext, folds: readonly Fold[]): Round {
   const nodes: NodeDef[] = [];
   const kinds = new Map<string, FoldKind>();
   const instead = new Map<string, string>();
@@ -158,7 +167,7 @@ function oneRound(context: FoldContext): Round {
       if (node.op !== 'Const') passed.set('duplicate', (passed.get('duplicate') ?? 0) + 1);
       continue;
     }
-    for (const fold of FOLDS) {
+    for (const fold of folds) {
       const folded = fold(context, node);
       if (folded === undefined) continue;
       if ('reason' in folded) {
@@ -168,6 +177,7 @@ function oneRound(context: FoldContext): Round {
       if ('node' in folded) {
         nodes.push(folded.node);
         kinds.set(node.name, folded.kind);
+        for (const [name, kind] of folded.added ?? []) kinds.set(name, kind);
         for (const [name, other] of folded.also ?? []) instead.set(name, other);
       } else {
         instead.set(node.name, folded.instead);

@@ -16,7 +16,8 @@ export function attentionShape(shapes: ShapeTable, node: NodeDef): Shape | undef
     node.attr?.[name]?.i === undefined ? undefined : sizeOf(Number(node.attr[name].i));
   const heads = count('heads');
   const keyHeads = count('key_heads') ?? heads;
-  const sizes = specs.map((spec, i) => sizesOf(spec, shapes.of(inputs[i]!), i === 0 ? heads : keyHeads));
+  const headDim = count('head_dim');
+  const sizes = specs.map((spec, i) => sizesOf(spec, shapes.of(inputs[i]!), i === 0 ? heads : keyHeads, headDim));
   const [query, key, value] = sizes;
   if (query === undefined || key === undefined || value === undefined) return undefined;
   const terms = inputs.slice(3).map((term) => shapes.of(term));
@@ -34,13 +35,19 @@ export function attentionShape(shapes: ShapeTable, node: NodeDef): Shape | undef
 }
 
 /** The sizes of the axes of an operand by letter; the features of all heads taken apart. */
-function sizesOf(spec: string, shape: Shape | undefined, heads: Size | undefined): Map<string, Size> | undefined {
+function sizesOf(
+  spec: string,
+  shape: Shape | undefined,
+  heads: Size | undefined,
+  headDim: Size | undefined,
+): Map<string, Size> | undefined {
   if (shape === undefined || shape.length !== spec.length) return undefined;
   const sizes = new Map<string, Size>();
   [...spec].forEach((letter, axis) => {
     const size = shape[axis]!;
     if (letter !== 'f') sizes.set(letter, size);
-    const dim = letter === 'f' && heads !== undefined ? over(size, heads) : undefined;
+    // Of a tensor that holds more than its heads, the node says how many features they have.
+    const dim = letter === 'f' && heads !== undefined ? (headDim ?? over(size, heads)) : undefined;
     if (dim !== undefined) sizes.set('h', heads!).set('d', dim);
   });
   return sizes;

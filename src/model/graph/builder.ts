@@ -1,6 +1,12 @@
 import type {io} from '@tensorflow/tfjs-core';
 import type {AttrValue, NodeDef} from './graph.js';
 
+/** A weight, and its bytes. */
+export interface NamelessWeight {
+  readonly spec: Omit<io.WeightsManifestEntry, 'name'>;
+  readonly data: ArrayBuffer;
+}
+
 /** New nodes and constants for a graph, under names that are free. */
 export class GraphBuilder {
   readonly nodes: NodeDef[] = [];
@@ -45,11 +51,16 @@ export class GraphBuilder {
 
   /** A float32 tensor, such as a weight that was worked out of others. */
   floats(name: string, shape: readonly number[], values: Float32Array): string {
+    return this.weight(name, {spec: {shape: [...shape], dtype: 'float32'}, data: values.buffer as ArrayBuffer});
+  }
+
+  /** A float32 tensor as a weight file has it. */
+  weight(name: string, {spec, data}: NamelessWeight): string {
     const free = this.fresh(name);
     this.nodes.push({name: free, op: 'Const', attr: {dtype: {type: 'DT_FLOAT'}}});
-    this.weightSpecs.push({name: free, shape: [...shape], dtype: 'float32'});
-    this.weightData.push(values.buffer as ArrayBuffer);
-    this.onConstant?.(this.weightSpecs.at(-1)!, values.buffer as ArrayBuffer);
+    this.weightSpecs.push({...spec, name: free});
+    this.weightData.push(data);
+    this.onConstant?.(this.weightSpecs.at(-1)!, data);
     return free;
   }
 

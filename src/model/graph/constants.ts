@@ -48,17 +48,26 @@ export class Constants {
     this.read.delete(spec.name);
   }
 
+  /** One weight less. */
+  remove(name: string): void {
+    for (const map of [this.specs, this.offsets, this.added, this.read]) map.delete(name);
+  }
+
+  /** The bytes of a weight in the files: its first, and the one behind its last. */
+  rangeOf(name: string): readonly [number, number] | undefined {
+    const [spec, offset] = [this.specs.get(name), this.offsets.get(name)];
+    return spec && offset !== undefined ? [offset, offset + this.byteLength(spec, offset)] : undefined;
+  }
+
   spec(name: string): io.WeightsManifestEntry | undefined {
     return this.specs.get(name);
   }
 
   /** The bytes of a weight as they are in the files. */
   bytesOf(name: string): ArrayBuffer | undefined {
-    const own = this.added.get(name);
-    const [spec, offset] = [this.specs.get(name), this.offsets.get(name)];
-    if (own !== undefined || spec === undefined || offset === undefined) return own;
-    const length = this.byteLength(spec, offset);
-    return offset + length > this.bytes.byteLength ? undefined : this.bytes.slice(offset, offset + length);
+    const [own, range] = [this.added.get(name), this.rangeOf(name)];
+    if (own !== undefined || range === undefined) return own;
+    return range[1] > this.bytes.byteLength ? undefined : this.bytes.slice(...range);
   }
 
   /** The shape of a weight, or undefined when there is no weight of this name. */
@@ -89,6 +98,12 @@ export class Constants {
     return bytes && decode(spec, bytes);
   }
 
+  /** The numbers of a float32 weight, dequantized as TensorFlow.js will. Not remembered: weights are large. */
+  floats(name: string): Float32Array | undefined {
+    const [spec, bytes] = [this.specs.get(name), this.bytesOf(name)];
+    return spec?.dtype === 'float32' && bytes !== undefined ? decodeFloats(spec, bytes) : undefined;
+  }
+
   /** The one value that all elements of a weight have. */
   uniform(name: string): number | undefined {
     const values = this.values(name);
@@ -114,13 +129,22 @@ const BYTES = {float32: 4, int32: 4, complex64: 8, bool: 1, uint8: 1, uint16: 2,
 function decode(spec: io.WeightsManifestEntry, bytes: ArrayBuffer): number[] {
   const {quantization, dtype} = spec;
   if (dtype === 'bool') return Array.from(new Uint8Array(bytes));
-  if (quantization === undefined) return Array.from(dtype === 'int32' ? new Int32Array(bytes) : new Float32Array(bytes));
-  if (quantization.dtype === 'float16') return Array.from(new Uint16Array(bytes), halfToNumber);
-  const codes = quantization.dtype === 'uint8' ? new Uint8Array(bytes) : new Uint16Array(bytes);
-  const {scale = 1, min = 0} = quantization;
-  const round = dtype === 'int32' ? Math.round : Math.fround;
-  return Array.from(codes, (code) => round(code * scale + min));
+  if (dtype === 'float32') return Array.from(decodeFloats(spec, bytes));
+  if (quantization === undefined) return Array.from(new Int32Array(bytes));
+  return Array.from(codesOf(quantization, bytes), (code) => Math.round(dequantized(quantization, code)));
 }
+
+function decodeFloats({quantization}: io.WeightsManifestEntry, bytes: ArrayBuffer): Float32Array {
+  if (quantization === undefined) return new Float32Array(bytes);
+  if (quantization.dtype === 'float16') return Float32Array.from(new Uint16Array(bytes), halfToNumber);
+  return Float32Array.from(codesOf(quantization, bytes), (code) => dequantized(quantization, code));
+}
+
+type Quantization = NonNullable<io.WeightsManifestEntry['quantization']>;
+
+const codesOf = ({dtype}: Quantization, bytes: ArrayBuffer): Uint8Array | Uint16Array =>
+  dtype === 'uint8' ? new Uint8Array(bytes) : new Uint16Array(bytes);
+const dequantized = ({scale = 1, min = 0}: Quantization, code: number): number => code * scale + min;
 
 function halfToNumber(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;

@@ -49,47 +49,51 @@ export function restore(tensor: Tensor, order: string, axes: string): Tensor {
 }
 
 /**
- * Query, key and value with the same leading axes, as batched products broadcast them, and those axes. `masks` are shapes that the
+ * The shapes of query, key and value with the same leading axes, as batched products broadcast them, and those axes. `masks` are shapes that the
  * scores are broadcast to: a mask or bias may have more sequences, heads, queries or keys than the product. Heads of key and value may be
  * fewer, a divisor of the others: that is grouped attention.
  */
-export function broadcastAxes(
-  tensors: readonly [Tensor, Tensor, Tensor],
+export function broadcastShapes(
+  shapes: readonly (readonly number[])[],
   masks: readonly (readonly number[])[],
   order: string,
-): {tensors: Tensor[]; sizes: readonly number[]} {
+): {shapes: readonly (readonly number[])[]; sizes: readonly number[]} {
   const leading = [...order].filter((letter) => letter !== 'l' && letter !== 'd');
-  const [query, key, value] = tensors;
+  const [query, key, value] = shapes as [readonly number[], readonly number[], readonly number[]];
   const isAlike = leading.every((letter) => {
     const axis = order.indexOf(letter);
-    return key.shape[axis] === query.shape[axis] && value.shape[axis] === query.shape[axis];
+    return key[axis] === query[axis] && value[axis] === query[axis];
   });
   // As mostly: then nothing is to be worked out.
   if (isAlike && masks.every(({length}) => length === 0))
-    return {tensors: [...tensors], sizes: leading.map((letter) => query.shape[order.indexOf(letter)]!)};
+    return {shapes, sizes: leading.map((letter) => query[order.indexOf(letter)]!)};
   const lengthAxis = order.indexOf('l');
   const of = (fromEnd: number): number[] => masks.map((shape) => shape.at(-fromEnd) ?? 1);
   const sizes = leading.map((letter, i) =>
-    [...tensors.map(({shape}) => shape[order.indexOf(letter)]!), ...of(leading.length - i + 2)].reduce(larger),
+    [...shapes.map((shape) => shape[order.indexOf(letter)]!), ...of(leading.length - i + 2)].reduce(larger),
   );
-  const queries = [query.shape[lengthAxis]!, ...of(2)].reduce(larger);
-  const keys = [key.shape[lengthAxis]!, ...of(1)].reduce(larger);
+  const queries = [query[lengthAxis]!, ...of(2)].reduce(larger);
+  const keys = [key[lengthAxis]!, ...of(1)].reduce(larger);
   const headAxis = order.indexOf('h');
-  const keyHeads = key.shape[headAxis]!;
-  const grouped = keyHeads === value.shape[headAxis] && keyHeads > 0 && sizes.at(-1)! % keyHeads === 0;
+  const keyHeads = key[headAxis]!;
+  const grouped = keyHeads === value[headAxis] && keyHeads > 0 && sizes.at(-1)! % keyHeads === 0;
   for (const mask of masks) mustBroadcast(mask, [...sizes, queries, keys]);
-  const lengths = [queries, keys, value.shape[lengthAxis]!];
-  const spread = tensors.map((tensor, role) => {
-    const shape = tensor.shape.map((size, axis) => {
+  const lengths = [queries, keys, value[lengthAxis]!];
+  const spread = shapes.map((shape, role) =>
+    shape.map((size, axis) => {
       if (axis === lengthAxis) return lengths[role]!;
       const at = leading.indexOf(order[axis]!);
       return at < 0 || (role > 0 && grouped && axis === headAxis) ? size : sizes[at]!;
-    });
-    if (shape.join() === tensor.shape.join()) return tensor;
-    mustBroadcast(tensor.shape, shape);
-    return tf.broadcastTo(tensor, shape as [number]);
-  });
-  return {tensors: spread, sizes};
+    }),
+  );
+  return {shapes: spread, sizes};
+}
+
+/** A tensor in a shape that it broadcasts to. */
+export function spreadTo(tensor: Tensor, shape: readonly number[]): Tensor {
+  if (shape.join() === tensor.shape.join()) return tensor;
+  mustBroadcast(tensor.shape, shape);
+  return tf.broadcastTo(tensor, [...shape] as [number]);
 }
 
 const larger = (a: number, b: number): number => (a === 1 ? b : b === 1 ? a : Math.max(a, b));

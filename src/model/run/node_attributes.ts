@@ -27,6 +27,8 @@ export interface NodeAttributes {
   readonly parts: Readonly<Record<string, number>>;
   /** How many heads key and value have where their features lie in one axis; undefined: as many as the query. */
   readonly keyHeads?: number;
+  /** Of tensors 'blf' that hold more than their heads: the first feature of query, key and value, and how many each head has. */
+  readonly within?: {readonly firsts: readonly number[]; readonly headDim: number};
   /** The output has as many sequences as the query: a model may reshape it so while it brings heads together. */
   readonly queryBatch: boolean;
   readonly layout: 'bhld' | 'blhd';
@@ -85,10 +87,17 @@ function readAttributes(attrs: Attributes, inputs: number): NodeAttributes {
   const queryBatch = attrs['query_batch'] === true;
   if (queryBatch && (writes !== 'blf' || !reads[0]!.startsWith('b')))
     wrong('query_batch', `true beside ${axes}`, "an output 'blf'");
+  const firsts = attrs['firsts'] === undefined ? undefined : text('firsts').split(',').map(Number);
+  if (firsts !== undefined && (firsts.length !== 3 || !firsts.every((first) => Number.isSafeInteger(first) && first >= 0))) {
+    wrong('firsts', say(attrs['firsts']), "the first feature of query, key and value, such as '0,768,1536'");
+  }
+  if (firsts?.some((first, i) => first > 0 && reads[i] !== 'blf')) wrong('firsts', firsts.join(), `0 beside the axes ${axes}`);
+  if (firsts !== undefined && parts['h'] === undefined) wrong('heads', 'nothing', 'their number, beside firsts');
   return {
     ...{queryBatch, reads, writes, terms: terms as TermKind[], broadcast, parts, layout: layout as 'bhld' | 'blhd'},
     ...{pattern: text('pattern'), implementation: text('implementation'), scale: number('scale')},
     ...(attrs['key_heads'] !== undefined && {keyHeads: count('key_heads')}),
+    ...(firsts && {within: {firsts, headDim: count('head_dim')}}),
     ...(attrs['query_offset'] !== undefined && {queryOffset: number('query_offset')}),
   };
 }

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
 // A required peer, not an optional one: an optional import would have to be dynamic, and `sparseIOHandler` must have registered the
 // op before `loadGraphModel` maps the first node. Whoever has a graph model has the converter, and the script-tag `tf` contains it.
 import {registerOp, type GraphNode} from '@tensorflow/tfjs-converter';
 import {isPlain, parsePattern, type Pattern} from '../../pattern/index.js';
-import {sparseAttention} from '../../runtime/index.js';
-import {arrange, broadcastAxes, LEADING, leadingOf, restore} from './axes.js';
+import {attentionWithin, cutOut, shapeWithin, sparseAttention, type HeadsWithin, type OperandsWithin} from '../../runtime/index.js';
+import {arrange, broadcastShapes, LEADING, leadingOf, restore, spreadTo} from './axes.js';
 import {apart, holdsMerged, PARTS} from '../graph/letters.js';
 import {runDenseNode} from './dense_node.js';
 import {NORMS_AND_ACTIVATIONS} from './norm_nodes.js';
@@ -43,33 +43,82 @@ export function runGraphNode({inputs, attrs}: GraphNode): Tensor {
     const parts = {...seenParts(inputs, [...reads, ...kinds.map((kind) => kind.axes ?? '')]), ...options.parts};
     const known = (part: string): boolean => part in options.parts;
     const ofKeys = options.keyHeads === undefined ? parts : {...parts, h: options.keyHeads};
-    const given = inputs.slice(0, 3).map((tensor, i) => split(tensor, reads[i]!, i === 0 ? parts : ofKeys, known));
-    const own = Math.max(...given.map(({axes}) => leadingOf(axes)), leadingOf(apart(writes)));
+    const own = Math.max(...reads.map((spec, i) => leadingOf(axesOf(inputs[i]!, spec))), leadingOf(apart(writes)));
     const axes = kinds.map((kind, i) => termAxes(inputs[3 + i]!, kind.axes));
     const rank = Math.max(own, ...axes.map((spec) => leadingOf(apart(spec))), broadcast.length - 2);
     const leading = Math.max(2, rank);
     const order = options.layout === 'blhd' && leading === 2 ? 'blhd' : `${LEADING.slice(LEADING.length - leading)}ld`;
     const terms = axes.map((spec, i) => inOrder(inputs[3 + i]!, spec, leading, parts, known));
-    const plain = given.map(({tensor, axes}) => arrange(tensor, axes, order)) as [Tensor, Tensor, Tensor];
-    const arranged = scaled(plain, terms, kinds, order);
-    const {tensors, sizes} = broadcastAxes(arranged, [...terms.map(({shape}) => shape), broadcast], order);
-    const bias = biasOf(terms, kinds);
+    const masks = [...terms.map(({shape}) => shape), broadcast];
     const pattern = cachedPattern(options.pattern);
-    const batched = leading > 2 ? batchedAxes(sizes, bias, pattern) : leading - 1;
-    const [query, key, value] = tensors.map((tensor) => flatten(tensor, leading, batched)) as [Tensor, Tensor, Tensor];
-    const output = sparseAttention(query, key, value, pattern, {
+    const numbers = {
       scale: options.scale,
       implementation: options.implementation as 'auto' | 'fused' | 'dense',
-      layout: order === 'blhd' ? 'blhd' : 'bhld',
-      ...(bias && {bias: flattenBias(bias, sizes, batched)}),
       ...(options.queryOffset !== undefined && {queryOffset: options.queryOffset}),
-    });
-    const unflat = leading > 2 ? tf.reshape(output, [...sizes, ...output.shape.slice(-2)]) : output;
+    };
+    const within = inputs.slice(0, 3).map((tensor, i) => headsWithin(tensor, reads[i]!, i, i === 0 ? parts : ofKeys, options));
+    const attendApart = (): Tensor => {
+      const given = within.map((heads, i) =>
+        heads === undefined
+          ? split(inputs[i]!, reads[i]!, i === 0 ? parts : ofKeys, known)
+          : {tensor: cutOut(heads, options.within!.headDim), axes: 'blhd'},
+      );
+      const plain = given.map(({tensor, axes}) => arrange(tensor, axes, order)) as [Tensor, Tensor, Tensor];
+      const arranged = scaled(plain, terms, kinds, order);
+      const {shapes, sizes} = broadcastShapes(arranged.map(shapeOfTensor), masks, order);
+      const bias = biasOf(terms, kinds);
+      const batched = leading > 2 ? batchedAxes(sizes, bias, pattern) : leading - 1;
+      const flat = arranged.map((tensor, i) => flatten(spreadTo(tensor, shapes[i]!), leading, batched));
+      const output = sparseAttention(...(flat as [Tensor, Tensor, Tensor]), pattern, {
+        ...numbers,
+        layout: order === 'blhd' ? 'blhd' : 'bhld',
+        ...(bias && {bias: flattenBias(bias, sizes, batched)}),
+      });
+      return leading > 2 ? tf.reshape(output, [...sizes, ...output.shape.slice(-2)]) : output;
+    };
+    const operands = order === 'blhd' && !kinds.some(isFactor) ? inPlace(within, options.within, masks) : undefined;
+    const output =
+      operands === undefined ? attendApart() : attentionWithin(operands, pattern, {...numbers, bias: biasOf(terms, kinds)});
     // A mask of more axes than the operands gives them to the output.
     const outer = LEADING.slice(LEADING.length - rank, writes.startsWith('*') ? undefined : LEADING.length - own);
-    const written = restore(unflat, order, `${outer}${writes.replace('*', '')}`);
+    const written = restore(output, order, `${outer}${writes.replace('*', '')}`);
     return options.queryBatch ? asMany(written, inputs[0]!.shape[0]!) : written;
   });
+}
+
+const shapeOfTensor = ({shape}: Tensor): number[] => shape;
+const isFactor = ({kind}: TermKind): boolean => kind === 'times' || kind === 'over';
+
+/** The heads that an operand has among the features of its tensor, where the node says which they are. */
+function headsWithin(
+  tensor: Tensor,
+  axes: string,
+  role: number,
+  {h}: Parts,
+  {within}: Pick<NodeAttributes, 'within'>,
+): HeadsWithin | undefined {
+  if (within === undefined || (axes !== 'blf' && axes !== 'blhd')) return undefined;
+  const first = within.firsts[role]!;
+  const [batch, length, ...sizes] = tensor.shape as [number, number, ...number[]];
+  const features = sizes.reduce((a, b) => a * b, 1);
+  const heads = axes === 'blhd' ? sizes[0]! : h!;
+  if (tensor.rank !== axes.length || first + heads * within.headDim > features) {
+    wrong('firsts', `${first} beside [${tensor.shape.join()}]`, `${heads} heads of ${within.headDim} features from there on`);
+  }
+  const whole = axes === 'blf' ? tensor : tf.reshape(tensor, [batch, length, features]);
+  return {whole: whole as Tensor3D, first, heads};
+}
+
+/** Operands that can be read where they are: masks ask for no more sequences, heads, queries or keys than they have. */
+function inPlace(
+  [query, key, value]: readonly (HeadsWithin | undefined)[],
+  within: NodeAttributes['within'],
+  masks: readonly (readonly number[])[],
+): OperandsWithin | undefined {
+  if (within === undefined || query === undefined || key === undefined || value === undefined) return undefined;
+  const own = [query, key, value].map((heads) => shapeWithin(heads, within.headDim));
+  const {shapes} = broadcastShapes(own, masks, 'blhd');
+  return shapes.join() === own.join() ? {query, key, value, headDim: within.headDim} : undefined;
 }
 
 /** [batch, −1, features], where a mask of more sequences than the query has gave the output more of them. */
@@ -96,12 +145,13 @@ function seenParts(inputs: readonly Tensor[], specs: readonly string[]): Parts {
   return parts;
 }
 
+/** The axes of a tensor, merged ones apart, and letters for `*`. */
+const axesOf = ({rank}: Tensor, spec: string): string =>
+  spec.startsWith('*') ? `${LEADING.slice(LEADING.length - Math.max(0, rank - 2))}${spec.slice(1)}` : apart(spec);
+
 /** A tensor whose merged axes lie apart, and whose `*` are letters. */
 function split(tensor: Tensor, spec: string, parts: Parts, known: (part: string) => boolean): {tensor: Tensor; axes: string} {
-  if (!holdsMerged(spec)) {
-    const leading = LEADING.slice(LEADING.length - Math.max(0, tensor.rank - 2));
-    return {tensor, axes: spec.startsWith('*') ? `${leading}${spec.slice(1)}` : spec};
-  }
+  if (!holdsMerged(spec)) return {tensor, axes: axesOf(tensor, spec)};
   if (tensor.rank !== spec.length) wrong('axes', spec, `the axes of the shape [${tensor.shape.join()}]`);
   const sizes = [...spec].flatMap((letter, axis) => splitSize(tensor.shape[axis]!, [...apart(letter)], parts, known));
   return {tensor: tf.reshape(tensor, sizes), axes: apart(spec)};
@@ -153,7 +203,7 @@ function scaled(
   const results: [Tensor, Tensor, Tensor] = [...tensors];
   terms.forEach((term, i) => {
     const {kind} = kinds[i]!;
-    if (kind !== 'times' && kind !== 'over') return;
+    if (!isFactor(kinds[i]!)) return;
     const whole = [...Array<number>(order.length - term.rank).fill(1), ...term.shape];
     const ofKey = whole.at(-1) !== 1;
     const [queries, keys] = whole.splice(-2) as [number, number];

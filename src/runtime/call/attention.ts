@@ -89,7 +89,8 @@ export function sparseAttentionWithAux<Q extends AttentionInput, K extends Atten
   return tensors as unknown as AttentionWithAux<AttentionOf<Q>['rankType']>;
 }
 
-function attend(call: Call, withAux: boolean): {output: Tensor; logSumExp?: Tensor} {
+/** Runs a call that was found right. */
+export function attend(call: Call, withAux: boolean): {output: Tensor; logSumExp?: Tensor} {
   const {batch, queryLength, valueDim} = call.problem;
   if (withAux && valueDim === 0) {
     refuse('valueDim of value', '0', 'at least 1 beside a log-sum-exp', 'Give values of one feature, or take sparseAttention.');
@@ -103,7 +104,7 @@ function attend(call: Call, withAux: boolean): {output: Tensor; logSumExp?: Tens
 function run(call: Call, withAux: boolean): Tensor[] {
   const host = Host.of(tf.backend());
   registerKernelFor(tf.getBackend());
-  const {query, key, value, mask, scoring, layout, problem} = call;
+  const {query, key, value, mask, scoring, layout, within, problem} = call;
   const {tensors, numbers, scale} = scoring;
   const inputs: Partial<Record<InputRole, Tensor>> = {query, key, value, ...tensors};
   if (mask !== undefined) inputs.mask = mask;
@@ -111,6 +112,7 @@ function run(call: Call, withAux: boolean): Tensor[] {
   const attrs: SparseAttentionAttrs = {
     roles: Object.keys(inputs) as InputRole[],
     layout,
+    ...(within && {within}),
     queryOffset: problem.queryOffset,
     scale,
     ...numbers,

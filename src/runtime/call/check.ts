@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import {isList, oneOf, readOptions, Recent, refuse, say, type NamesOf, type OptionWords} from '../../support/index.js';
-import {Pattern, refusePattern, type Layout, type Problem, type Precision} from '../../pure.js';
+import {Pattern, refusePattern, type Layout, type Problem, type Precision, type Within} from '../../pure.js';
 import {alignToScores, checkAlive, floats, shapeOf, sizesOf} from '../given/arguments.js';
 import {checkScale, type CallScoring} from './check_scoring.js';
 import {checkTerms, termNames, type TermOptions} from '../terms/terms.js';
@@ -21,6 +21,8 @@ export interface Call {
   readonly pattern?: Pattern;
   readonly mask?: Tensor4D;
   readonly layout: Layout;
+  /** Where kernels find what the call reads of its tensors, which hold more. */
+  readonly within?: Within;
   readonly scoring: CallScoring;
   readonly implementation: 'auto' | 'fused' | 'dense';
   readonly precision: Precision;
@@ -56,19 +58,21 @@ export function checkCall(
   givenValue: Tensor | NumberArray,
   pattern: Pattern | Tensor,
   given: SparseAttentionOptions,
+  part?: PartOfTensors,
 ): Call {
   const options = readOptions(given, optionNames(), OPTION_WORDS);
   const implementation = checkImplementation(options.implementation);
   const precision = checkPrecision(options.precision);
   const [query, key, value] = [floats('query', givenQuery), floats('key', givenKey), floats('value', givenValue)];
   const tensors = {query, key, value};
-  const rank = checkRank(tensors);
+  const rank = part === undefined ? checkRank(tensors) : 4;
   const layout = checkLayout(options.layout);
-  const problem = checkSizes(tensors, layout, options.queryOffset);
+  const problem = checkSizes(part?.shapes ?? shapesOf(tensors), layout, options.queryOffset);
   const {tensors: own, numbers} = checkTerms(options, {rank, problem});
   const scoring = {scale: checkScale(options.scale, problem.headDim), tensors: own, numbers};
   if (pattern instanceof Pattern) {
-    return {problem, rank, layout, query, key, value, pattern, scoring, implementation, precision};
+    const call = {problem, rank, layout, query, key, value, pattern, scoring, implementation, precision};
+    return part === undefined ? call : {...call, within: part.within};
   }
   const mask = checkMask(pattern, implementation, problem);
   warnOfSquare(mask, problem);
@@ -107,6 +111,15 @@ export const checkLayout = (layout: string = 'bhld'): Layout =>
   oneOf('option layout', layout, LAYOUTS, 'Leave it out for [batch, heads, length, dim].');
 
 type Inputs = Pick<Call, 'query' | 'key' | 'value'>;
+type InputShapes = {readonly [role in keyof Inputs]: readonly number[]};
+
+/** What a call reads of tensors that hold more. */
+export interface PartOfTensors {
+  readonly shapes: InputShapes;
+  readonly within: Within;
+}
+
+const shapesOf = ({query, key, value}: Inputs): InputShapes => ({query: query.shape, key: key.shape, value: value.shape});
 
 function checkRank({query, key, value}: Inputs): 3 | 4 {
   const {rank} = query;
@@ -126,10 +139,10 @@ function checkRank({query, key, value}: Inputs): 3 | 4 {
 const refuseRank = (name: string, tensor: Tensor, rank: number): never =>
   refuse(name, `shape ${shapeOf(tensor)}`, `rank ${rank} like query`, 'Give query, key and value the same rank, 3 or 4.');
 
-function checkSizes({query, key, value}: Inputs, layout: Layout, queryOffset: number | undefined): Problem {
-  const [batch, heads, queryLength, headDim] = sizesOf(query.shape, layout);
-  const [keyBatch, keyHeads, keyLength, keyDim] = sizesOf(key.shape, layout);
-  const [valueBatch, valueHeads, valueLength, valueDim] = sizesOf(value.shape, layout);
+function checkSizes({query, key, value}: InputShapes, layout: Layout, queryOffset: number | undefined): Problem {
+  const [batch, heads, queryLength, headDim] = sizesOf(query, layout);
+  const [keyBatch, keyHeads, keyLength, keyDim] = sizesOf(key, layout);
+  const [valueBatch, valueHeads, valueLength, valueDim] = sizesOf(value, layout);
   const tile = 'Tile the smaller tensor: tf.tile.';
   same('batch of key', keyBatch, batch, 'query has', tile);
   same('batch of value', valueBatch, batch, 'query has', tile);

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {KernelBackend, Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
-import {isWide, type Lines, type Compiled, type Layout} from '../../pure.js';
+import {isWide, type Lines, type Compiled, type Layout, type Within} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import type {DenseInputs, TermNumbers} from '../terms/part.js';
 import {CALL_TERMS} from '../terms/terms.js';
@@ -26,6 +26,8 @@ export interface SparseAttentionAttrs extends TermNumbers {
   readonly roles: readonly InputRole[];
   readonly scale: number;
   readonly layout: Layout;
+  /** Of kernels of ours: where they find query, key and value in tensors that hold more. */
+  readonly within?: Within;
   readonly queryOffset: number;
   readonly aux?: 'rowSums' | 'logSumExp';
   /** There is nothing to compute, and neither plan nor rows. */

@@ -15,16 +15,17 @@ export type CallTensors = {readonly [role in TermRole]?: TensorInfo} & {
 };
 
 /** The numbers of one call. */
-export type CallNumbers = Pick<CallParams, 'scale' | 'layout'> &
+export type CallNumbers = Pick<CallParams, 'scale' | 'layout' | 'within'> &
   TermNumbers & {
     readonly aux?: 'rowSums' | 'logSumExp';
   };
 
-/** Runs the launches of a plan on WebGPU. Returns the output, of the rank of the query, and what `aux` asks for. Synchronous, as kernels are. */
+/** Runs the launches of a plan on WebGPU. Returns the output, of the rank of the query where that holds nothing else, and what `aux` asks for. Synchronous, as kernels are. */
 export function launch(host: Host, compiled: Compiled, tensors: CallTensors, numbers: CallNumbers): TensorInfo[] {
   const {batch, heads, queryLength, valueDim} = compiled.plan.problem;
-  const {aux} = numbers;
-  const shapes: Partial<Record<BindingRole, number[]>> = {output: [...tensors.query.shape.slice(0, -1), valueDim]};
+  const {aux, within} = numbers;
+  const before = within === undefined ? tensors.query.shape.slice(0, -1) : [batch, queryLength, heads];
+  const shapes: Partial<Record<BindingRole, number[]>> = {output: [...before, valueDim]};
   if (aux !== undefined) shapes.rowSums = [batch, heads, queryLength, 2];
   if (aux === 'logSumExp') shapes.logSumExp = [batch, heads, queryLength];
   return run(host, resident(compiled), {tensors, shapes, call: callParams(tensors, numbers)});
@@ -33,5 +34,6 @@ export function launch(host: Host, compiled: Compiled, tensors: CallTensors, num
 export const callParams = (tensors: Partial<CallTensors>, numbers: CallNumbers): CallParams => ({
   scale: numbers.scale,
   ...(numbers.layout && {layout: numbers.layout}),
+  ...(numbers.within && {within: numbers.within}),
   ...termParams(tensors, numbers),
 });

@@ -65,6 +65,7 @@ export const widest = ({headDim, valueDim, formats: {key, value}}: AppendShape):
 export const NOTHING = {
   unit: 1,
   farScale: false,
+  copies: false,
   rowKeys: 0,
   flags: 0,
   first: 0,

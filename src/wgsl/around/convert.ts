@@ -1,4 +1,4 @@
-import {convertedOperands, paddedRow, type FormatName, type Formats, type Work} from '../../plan/index.js';
+import {convertedOperands, paddedRow, type FormatName, type Formats, type OperandName, type Work} from '../../plan/index.js';
 import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {PARAMS} from '../text/params.js';
@@ -22,13 +22,13 @@ export function convertProgram({problem: {headDim, valueDim}, device, formats}: 
     const [from, to] = [rowAccess(operand, features), operandAccess(operand, formats, features, true)];
     return {operand, role: roleOf(operand, formats), format, from, to, padded: paddedRow(format, features)};
   });
-  const convert = ({format, role, from, to}: (typeof tensors)[number], layer: number): string =>
+  const convert = ({operand, format, role, from, to}: (typeof tensors)[number], layer: number): string =>
     lines(
       `case ${layer}u: {`,
       `if (index >= arrayLength(&${role})) { return; }`,
       `let row = index / ${to.columns}u;`,
       `let column = index % ${to.columns}u;`,
-      `let base = ${from.base('row')};`,
+      `let base = ${from.base(sourceRow(operand))};`,
       to.store('index', '0u', columnOf(format, from, to)),
       '}',
     );
@@ -65,6 +65,16 @@ default: {}
       columnFunctions(formats, device.float16),
     ),
   });
+}
+
+/**
+ * Where a row lies in its tensor, which may have further ones between those of a token and the next. Strides are those of the layout `blhd`:
+ * without such rows they are right for both, for then rows follow one another as the copies do.
+ */
+function sourceRow(operand: OperandName): string {
+  const [heads, strides] = operand === 'query' ? ['heads', 'queryStrides'] : ['keyHeads', 'keyStrides'];
+  const first = operand === 'value' ? `params.${strides}.w + params.valuesBehind` : `params.${strides}.w`;
+  return `(${first} + row / params.${heads} * params.${strides}.y + row % params.${heads})`;
 }
 
 /** Column `column` of a row in a format, from the row of floats at `base`. */

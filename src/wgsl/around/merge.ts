@@ -62,7 +62,7 @@ let column = lane % COLUMNS;
 let owns = lane < ${rowsPerGroup(plan)}u * COLUMNS && i32(x) < owned.x;
 let own = ${ownRow(kinds, 'x')};
 let row = line * params.queryLength + own;
-let to = ${output.base('(queryLine + own * params.queryStrides.y)')};
+let to = ${output.base('(outputLine + own * params.outputStrides.y)')};
 
 // Earlier passes left the row in the output; it counts as one more part.
 let continues = (params.flags & CONTINUES) != 0u;

@@ -124,7 +124,7 @@ ${owns}`,
     return lines(
       `let own = ${ownRow(this.shape.kinds, `x${i}`)};`,
       'let q = line * params.queryLength + own;',
-      `let to = ${this.share.output.base('(queryLine + own * params.queryStrides.y)')};`,
+      `let to = ${this.share.output.base('(outputLine + own * params.outputStrides.y)')};`,
     );
   }
 

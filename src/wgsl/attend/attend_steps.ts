@@ -3,7 +3,6 @@ import {hide} from '../tile/mask.js';
 import {keyAt, keyRowAt, ownRow} from '../tile/places.js';
 import type {Columns} from '../tile/columns.js';
 import type {KernelShape} from '../tile/kernel_shape.js';
-import type {RowAccess} from '../text/row_access.js';
 import {Scoring} from '../tile/scoring.js';
 import type {TileShare} from '../tile/share.js';
 import {power} from '../terms/unit.js';
@@ -86,7 +85,7 @@ class Trip {
   private stageKeys({first, count}: Columns): string {
     const {key} = this.share;
     return copyTile(this.share.threads, this.shape.keys, count, (row, column, at) => {
-      const from = `${this.loadKeyRow(key, 'y0', row, first, column)}${this.share.sideScale('key')}`;
+      const from = `${this.loadKeyRow('key', 'y0', row, first, column)}${this.share.sideScale('key')}`;
       return `memory[${this.shape.regions.key.begin}u + ${at} + (${column} + ${row}) % ${count}u] = ${this.share.hold(key, from)};`;
     });
   }
@@ -101,12 +100,12 @@ class Trip {
     const at = regions.value.begin;
     if (formats.value === 'float32' || valueHalves) {
       return copyTile(this.share.threads, perGroup, width, (row, column, rowAt) => {
-        const from = this.share.hold(value, this.share.scaled(this.loadKeyRow(value, y0, row, begin, column)));
+        const from = this.share.hold(value, this.share.scaled(this.loadKeyRow('value', y0, row, begin, column)));
         return `memory[${at}u + ${rowAt} + ${column}] = ${from};`;
       });
     }
     return copyTile(this.share.threads, perGroup, width / 2, (row, column, rowAt) => {
-      const eight = this.loadKeyRow(value, y0, row, begin / 2, column);
+      const eight = this.loadKeyRow('value', y0, row, begin / 2, column);
       const [lower, upper] = value.floats('eight');
       const to = `${at}u + 2u * (${rowAt} + ${column})`;
       return `let eight = ${eight}; memory[${to}] = ${this.share.pack(lower!)}; memory[${to} + 1u] = ${this.share.pack(upper!)};`;
@@ -114,8 +113,9 @@ class Trip {
   }
 
   /** A column of the key or value that is number y0 + row of the span; past its end of the last one, which the mask hides. */
-  private loadKeyRow(access: RowAccess, y0: string, row: string, first: number, column: string): string {
-    const tensorRow = `(keyLine + ${keyRowAt(this.shape.kinds, `min(${y0} + i32(${row}), y.y - 1)`)})`;
+  private loadKeyRow(name: 'key' | 'value', y0: string, row: string, first: number, column: string): string {
+    const access = this.share[name];
+    const tensorRow = `(${name}Line + ${keyRowAt(this.shape.kinds, `min(${y0} + i32(${row}), y.y - 1)`)})`;
     return access.load(access.base(tensorRow), first === 0 ? column : `${column} + ${first}u`);
   }
 

@@ -117,8 +117,8 @@ class Trip {
     );
   }
 
-  private placeOf(name: string, access: RowAccess, j: number): string {
-    return `let ${name}${j} = ${access.base(`(keyLine + u32(number${j}) * params.keyStrides.y)`)};`;
+  private placeOf(name: 'key' | 'value', access: RowAccess, j: number): string {
+    return `let ${name}${j} = ${access.base(`(${name}Line + u32(number${j}) * params.keyStrides.y)`)};`;
   }
 
   private attend(): string {

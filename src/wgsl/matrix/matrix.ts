@@ -189,7 +189,7 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
           `let fresh${p} = subgroupShuffle(fresh, lane / 4u + ${8 * p}u);`,
           `let old${p} = subgroupShuffle(old, lane / 4u + ${8 * p}u);`,
           `let writes${p} = writes && i32(x${p}) < owned.x;`,
-          `let row${p} = queryLine + ${rowAt(kinds, `i32(x${p})`)} * params.queryStrides.y;`,
+          `let row${p} = outputLine + ${rowAt(kinds, `i32(x${p})`)} * params.outputStrides.y;`,
           `let to${p} = ${this.access.output.base(`row${p}`)};`,
           `let record${p} = ${slot(`x${p}`)};`,
         ),

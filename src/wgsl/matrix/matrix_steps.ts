@@ -146,7 +146,7 @@ export class MatrixTrip {
       const loaded =
         kinds.keys === 'affine'
           ? access.load(`${name}From`, `${unit} + u32(${y}) * ${name}Step`)
-          : access.load(access.base(`(keyLine + ${keyRowAt(kinds, y)})`), unit);
+          : access.load(access.base(`(${name}Line + ${keyRowAt(kinds, y)})`), unit);
       return `let ${name}${n} = ${loaded};`;
     });
   }
@@ -156,7 +156,7 @@ export class MatrixTrip {
     if (this.shape.kinds.keys === 'list') return '';
     const origin = (name: string, access: RowAccess): string =>
       lines(
-        `let ${name}From = ${access.base('(keyLine + u32(keysOf.x) * params.keyStrides.y)')};`,
+        `let ${name}From = ${access.base(`(${name}Line + u32(keysOf.x) * params.keyStrides.y)`)};`,
         `let ${name}Step = ${access.base('(u32(keysOf.y) * params.keyStrides.y)')};`,
       );
     return lines(origin('key', this.access.key), origin('value', this.access.value));

@@ -1,5 +1,5 @@
 import {factorsOf} from './scale.js';
-import type {CallParams} from './program.js';
+import type {CallParams, Layout} from './program.js';
 
 /** A member of `Params`, with its value: one for each element of a vector. */
 export interface Field {
@@ -30,7 +30,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -70,6 +73,8 @@ export interface FixedParams {
   readonly slots: number;
   readonly flagBase: number;
   readonly maskStrides: readonly [number, number, number, number];
+  /** Kernels read copies of query, key and value, which hold nothing else, whatever the tensors of the call do. */
+  readonly copies: boolean;
   readonly keyHeads: number;
   readonly groupSize: number;
   readonly packedHeads: number;
@@ -98,9 +103,9 @@ export const valueScale = (weights: number): number => (weights <= 1 ? 1 : 2 ** 
 /** The largest whole number that has the scale of this one. */
 export const mostOfScale = (weights: number): number => (weights <= 1 ? weights : Math.floor(0.8 / valueScale(weights)));
 
-/** Bytes of a uniform buffer: the struct without fields, and room for 29 numbers of terms. */
+/** Bytes of a uniform buffer: the struct without fields, and room for 22 numbers of terms. */
 export const PARAMS_BYTES = 256;
-const OWN_WORDS = 35;
+const OWN_WORDS = 42;
 
 /** The bytes of `Params`. `kept` is the largest factor that a probability may have beside its share of a row. */
 export function packParams(fixed: FixedParams, call: CallParams, fields: readonly Field[] = [], kept = 1): ArrayBuffer {
@@ -117,10 +122,16 @@ export function packParams(fixed: FixedParams, call: CallParams, fields: readonl
   words.set(fixed.maskStrides, 12);
   words.set([keyHeads, fixed.groupSize, fixed.packedHeads], 16);
   new Int32Array(bytes)[19] = fixed.queryOffset;
-  words.set(layout === 'bhld' ? [queryLength, 1, keyLength, 1] : [1, heads, 1, keyHeads], 20);
-  words.set([fixed.pairs, fixed.batch, ...fixed.share], 24);
-  floats.set([side, gradient, valueScale(fixed.rowKeys * kept)], 29);
-  words.set([fixed.held, fixed.numbers, fixed.bits], 32);
+  const within = fixed.copies ? undefined : call.within;
+  const query = stridesOf(layout, heads, queryLength);
+  const key = stridesOf(layout, keyHeads, keyLength);
+  words.set(within === undefined ? query : stridesWithin(within.queryRows, within.queryFirst, queryLength), 20);
+  words.set(within === undefined ? key : stridesWithin(within.keyRows, within.keyFirst, keyLength), 24);
+  words.set([query[0], query[1]], 28);
+  // Modulo 2^32 where values come before keys, and so it is added.
+  words.set([within === undefined ? 0 : within.valueFirst - within.keyFirst, fixed.pairs, fixed.batch, ...fixed.share], 30);
+  floats.set([side, gradient, valueScale(fixed.rowKeys * kept)], 36);
+  words.set([fixed.held, fixed.numbers, fixed.bits], 39);
   let at = OWN_WORDS;
   for (const {type, values} of fields) {
     at = values.length * Math.ceil(at / values.length);
@@ -129,3 +140,12 @@ export function packParams(fixed: FixedParams, call: CallParams, fields: readonl
   }
   return bytes;
 }
+
+type Strides = readonly [head: number, row: number, sequence: number, first: number];
+
+/** Of a tensor that holds these heads alone. */
+const stridesOf = (layout: Layout, heads: number, length: number): Strides =>
+  layout === 'bhld' ? [length, 1, heads * length, 0] : [1, heads, heads * length, 0];
+
+/** Of a tensor with so many rows for each token. */
+const stridesWithin = (rows: number, first: number, length: number): Strides => [1, rows, rows * length, first];

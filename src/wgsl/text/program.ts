@@ -97,11 +97,23 @@ export type LaunchPart = Required<Pick<Launch, 'grid' | 'range' | 'params' | 'cu
 /** Where heads stand in the shape of a tensor: [batch, heads, length, dim] or [batch, length, heads, dim]. */
 export type Layout = 'bhld' | 'blhd';
 
+/** Heads among those of larger tensors [batch, length, rows, headDim]: how many rows a token has, and which is that of head 0. */
+export interface Within {
+  readonly queryRows: number;
+  readonly queryFirst: number;
+  /** Of the tensor that holds keys, and of the one that holds values: the same, mostly. */
+  readonly keyRows: number;
+  readonly keyFirst: number;
+  readonly valueFirst: number;
+}
+
 /** What a call adds to a plan: its scale, its layout, and numbers of its terms, which these add to this interface. */
 export interface CallParams {
   readonly scale: number;
   /** Default `bhld`. */
   readonly layout?: Layout;
+  /** Query, key and value lie among other rows of larger tensors. Beside the layout `blhd`, and values of headDim features. */
+  readonly within?: Within | undefined;
   /** Products count in multiples of it. */
   readonly softcap?: number;
 }

@@ -4,12 +4,20 @@ import {pairOf} from './places.js';
 
 /**
  * Which head of which sequence a workgroup works on: a line is one head of one sequence, and its rows are what the tensors hold of it. Tensors of
- * both layouts are reached by strides, in rows.
+ * both layouts, and those that hold more than the heads of a call, are reached by strides, in rows.
  */
 const LINE = 'let line = batch * params.heads + head;';
-const QUERY_LINE = 'let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;';
-const keyLine = (row = 'batch'): string =>
-  `let keyLine = ${row} * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;`;
+const QUERY_LINE = 'let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;';
+const OUTPUT_LINE = 'let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;';
+/** Of the sequence that lies in a row of a cache, or of a tensor. */
+const keyLines = (row: string): string =>
+  lines(
+    `let keyLine = params.keyStrides.w + ${row} * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;`,
+    'let valueLine = keyLine + params.valuesBehind;',
+  );
+/** A backward pass reads tensors that hold nothing else. */
+const OWN_QUERY_LINE = 'let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;';
+const OWN_KEY_LINE = 'let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;';
 
 type OnGrid = Pick<Kinds, 'heads' | 'batch'>;
 
@@ -36,7 +44,8 @@ export const linesOf = (kinds: OnGrid, record: 'item' | 'merge', held = false): 
     namesOf(kinds, placeOf(record), {head: 'group.x', batch: 'group.z'}),
     LINE,
     QUERY_LINE,
-    keyLine(held ? 'u32(rowOf(batch).x)' : 'batch'),
+    keyLines(held ? 'u32(rowOf(batch).x)' : 'batch'),
+    OUTPUT_LINE,
   );
 
 export const slotLine = (kinds: OnGrid): string => slotLineOf(kinds, 'line');
@@ -49,8 +58,8 @@ export const shareLinesOf = (kinds: OnGrid, record: Exclude<Record, 'keyMerge'>)
     kinds.heads === 'grid' && kinds.batch === 'grid'
       ? 'let shareLine = group.z * params.shareHeads + group.x;'
       : 'let shareLine = (batch - params.firstBatch) * params.shareHeads + head - params.firstHead;',
-    QUERY_LINE,
-    keyLine(),
+    OWN_QUERY_LINE,
+    OWN_KEY_LINE,
   );
 
 export const shareSlotLine = (kinds: OnGrid): string => slotLineOf(kinds, 'shareLine');
@@ -104,7 +113,7 @@ export function everyLine(kinds: OnGrid): string {
     `let batch = select(${batchHere}, turn / loopHeads, loopBatch > 1u);`,
     LINE,
     'let shareLine = line; // one share covers all',
-    QUERY_LINE,
-    keyLine(),
+    OWN_QUERY_LINE,
+    OWN_KEY_LINE,
   );
 }

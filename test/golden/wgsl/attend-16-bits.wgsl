@@ -36,7 +36,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -61,8 +64,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
+  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine + params.valuesBehind;
+  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
@@ -83,7 +88,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 4u;
+      let to = (outputLine + own * params.outputStrides.y) * 4u;
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
@@ -92,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 4u;
+      let to = (outputLine + own * params.outputStrides.y) * 4u;
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
@@ -101,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 4u;
+      let to = (outputLine + own * params.outputStrides.y) * 4u;
       let had = rowSums[q]; // (maximum, sum)
       m2 = had.x;
       l2 = select(0.0, had.y, tx == 0u);
@@ -110,7 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 4u;
+      let to = (outputLine + own * params.outputStrides.y) * 4u;
       let had = rowSums[q]; // (maximum, sum)
       m3 = had.x;
       l3 = select(0.0, had.y, tx == 0u);
@@ -271,8 +276,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 256u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
         memory[own + 320u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
-      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
+      { let f = lane + 0u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
+      { let f = lane + 64u; memory[0u + (f / 4u) * 4u + (f % 4u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 4u)), y.y - 1))) * 4u + (f % 4u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -411,7 +416,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x0) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let to = (outputLine + own * params.outputStrides.y) * 4u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o0_0 * inverse; }
@@ -425,7 +430,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x1) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let to = (outputLine + own * params.outputStrides.y) * 4u;
     let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o1_0 * inverse; }
@@ -439,7 +444,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x2) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let to = (outputLine + own * params.outputStrides.y) * 4u;
     let inverse = select(1.0 / (l2 * params.valueScale), 0.0, l2 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o2_0 * inverse; }
@@ -453,7 +458,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x3) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let to = (outputLine + own * params.outputStrides.y) * 4u;
     let inverse = select(1.0 / (l3 * params.valueScale), 0.0, l3 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = o3_0 * inverse; }

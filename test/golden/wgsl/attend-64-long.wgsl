@@ -36,7 +36,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -61,8 +64,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
+  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine + params.valuesBehind;
+  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 16u;
@@ -99,7 +104,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
@@ -109,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
@@ -119,7 +124,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m2 = had.x;
       l2 = select(0.0, had.y, tx == 0u);
@@ -129,7 +134,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m3 = had.x;
       l3 = select(0.0, had.y, tx == 0u);
@@ -139,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m4 = had.x;
       l4 = select(0.0, had.y, tx == 0u);
@@ -149,7 +154,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m5 = had.x;
       l5 = select(0.0, had.y, tx == 0u);
@@ -159,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m6 = had.x;
       l6 = select(0.0, had.y, tx == 0u);
@@ -169,7 +174,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m7 = had.x;
       l7 = select(0.0, had.y, tx == 0u);
@@ -461,10 +466,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 1280u + (tx + ty) % 8u] = vec4f(s6_0, s6_1, s6_2, s6_3);
         memory[own + 1408u + (tx + ty) % 8u] = vec4f(s7_0, s7_1, s7_2, s7_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -883,10 +888,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 1280u + (tx + ty) % 8u] = vec4f(s6_4, s6_5, s6_6, s6_7);
         memory[own + 1408u + (tx + ty) % 8u] = vec4f(s7_4, s7_5, s7_6, s7_7); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -1307,7 +1312,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x0) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o0_0 * inverse;
@@ -1323,7 +1328,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x1) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o1_0 * inverse;
@@ -1339,7 +1344,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x2) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l2 * params.valueScale), 0.0, l2 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o2_0 * inverse;
@@ -1355,7 +1360,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x3) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l3 * params.valueScale), 0.0, l3 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o3_0 * inverse;
@@ -1371,7 +1376,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x4) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x4), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l4 * params.valueScale), 0.0, l4 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o4_0 * inverse;
@@ -1387,7 +1392,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x5) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x5), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l5 * params.valueScale), 0.0, l5 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o5_0 * inverse;
@@ -1403,7 +1408,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x6) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x6), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l6 * params.valueScale), 0.0, l6 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o6_0 * inverse;
@@ -1419,7 +1424,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x7) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x7), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l7 * params.valueScale), 0.0, l7 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o7_0 * inverse;

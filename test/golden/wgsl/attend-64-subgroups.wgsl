@@ -37,7 +37,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -62,8 +65,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
+  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine + params.valuesBehind;
+  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 16u;
@@ -84,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = select(0.0, had.y, tx == 0u);
@@ -94,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m1 = had.x;
       l1 = select(0.0, had.y, tx == 0u);
@@ -104,7 +109,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m2 = had.x;
       l2 = select(0.0, had.y, tx == 0u);
@@ -114,7 +119,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 16u;
+      let to = (outputLine + own * params.outputStrides.y) * 16u;
       let had = rowSums[q]; // (maximum, sum)
       m3 = had.x;
       l3 = select(0.0, had.y, tx == 0u);
@@ -290,10 +295,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_0, s2_1, s2_2, s2_3);
         memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_0, s3_1, s3_2, s3_3); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min(y0 + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -368,10 +373,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         memory[own + 768u + (tx + ty) % 8u] = vec4f(s2_4, s2_5, s2_6, s2_7);
         memory[own + 896u + (tx + ty) % 8u] = vec4f(s3_4, s3_5, s3_6, s3_7); }
       // stage values
-      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
-      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 0u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 128u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 256u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
+      { let f = lane + 384u; memory[0u + (f / 16u) * 16u + (f % 16u)] = (value[(valueLine + u32(keyRows.x + keyRows.y * min((y0 + 32) + i32((f / 16u)), y.y - 1))) * 16u + (f % 16u)] * params.valueScale); }
       // weigh values
       workgroupBarrier();
       { let own = ty * 8u;
@@ -452,7 +457,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x0) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o0_0 * inverse;
@@ -468,7 +473,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x1) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x1), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l1 * params.valueScale), 0.0, l1 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o1_0 * inverse;
@@ -484,7 +489,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x2) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x2), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l2 * params.valueScale), 0.0, l2 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o2_0 * inverse;
@@ -500,7 +505,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i32(x3) < owned.x) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x3), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 16u;
+    let to = (outputLine + own * params.outputStrides.y) * 16u;
     let inverse = select(1.0 / (l3 * params.valueScale), 0.0, l3 == 0.0);
     if (owned.y < 0) {
       output[to + (tx + 0u)] = o3_0 * inverse;

@@ -23,7 +23,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -43,21 +46,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (index >= arrayLength(&queryHalves)) { return; }
       let row = index / 8u;
       let column = index % 8u;
-      let base = row * 16u;
+      let base = (params.queryStrides.w + row / params.heads * params.queryStrides.y + row % params.heads) * 16u;
       queryHalves[index + 0u] = vec4u(packed(query[base + (2u * column + 0u)]), packed(query[base + (2u * column + 1u)]));
     }
     case 1u: {
       if (index >= arrayLength(&keyHalves)) { return; }
       let row = index / 8u;
       let column = index % 8u;
-      let base = row * 16u;
+      let base = (params.keyStrides.w + row / params.keyHeads * params.keyStrides.y + row % params.keyHeads) * 16u;
       keyHalves[index + 0u] = vec4u(packed(key[base + (2u * column + 0u)]), packed(key[base + (2u * column + 1u)]));
     }
     case 2u: {
       if (index >= arrayLength(&valueHalves)) { return; }
       let row = index / 8u;
       let column = index % 8u;
-      let base = row * 16u;
+      let base = (params.keyStrides.w + params.valuesBehind + row / params.keyHeads * params.keyStrides.y + row % params.keyHeads) * 16u;
       valueHalves[index + 0u] = vec4u(packed(value[base + (2u * column + 0u)]), packed(value[base + (2u * column + 1u)]));
     }
     default: {}

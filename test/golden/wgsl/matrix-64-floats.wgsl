@@ -46,7 +46,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -70,8 +73,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
+  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine + params.valuesBehind;
+  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
   let flag = params.flagBase + (group.y * params.batch * params.heads + line) * 4u;
 
   let rowsOf = schedule[item]; // (firstRow, rowStride)
@@ -164,7 +169,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     attended += max(0, min(own.y, y.y) - max(own.x, y.x));
     let keyFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 16u;
     let keyStep = (u32(keysOf.y) * params.keyStrides.y) * 16u;
-    let valueFrom = (keyLine + u32(keysOf.x) * params.keyStrides.y) * 16u;
+    let valueFrom = (valueLine + u32(keysOf.x) * params.keyStrides.y) * 16u;
     let valueStep = (u32(keysOf.y) * params.keyStrides.y) * 16u;
     // stage the first keys
     let key0 = key[keyFrom + (index + 0u) % 16u + u32(min(y.x + i32((index + 0u) / 16u), y.y - 1)) * keyStep];
@@ -529,28 +534,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   let fresh0 = subgroupShuffle(fresh, lane / 4u + 0u);
   let old0 = subgroupShuffle(old, lane / 4u + 0u);
   let writes0 = writes && i32(x0) < owned.x;
-  let row0 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x0)) * params.queryStrides.y;
+  let row0 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x0)) * params.outputStrides.y;
   let to0 = row0 * 16u;
   let record0 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x0) * 17u;
   let x1 = subgroup * LANES + lane / 4u + 8u;
   let fresh1 = subgroupShuffle(fresh, lane / 4u + 8u);
   let old1 = subgroupShuffle(old, lane / 4u + 8u);
   let writes1 = writes && i32(x1) < owned.x;
-  let row1 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x1)) * params.queryStrides.y;
+  let row1 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x1)) * params.outputStrides.y;
   let to1 = row1 * 16u;
   let record1 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x1) * 17u;
   let x2 = subgroup * LANES + lane / 4u + 16u;
   let fresh2 = subgroupShuffle(fresh, lane / 4u + 16u);
   let old2 = subgroupShuffle(old, lane / 4u + 16u);
   let writes2 = writes && i32(x2) < owned.x;
-  let row2 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x2)) * params.queryStrides.y;
+  let row2 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x2)) * params.outputStrides.y;
   let to2 = row2 * 16u;
   let record2 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x2) * 17u;
   let x3 = subgroup * LANES + lane / 4u + 24u;
   let fresh3 = subgroupShuffle(fresh, lane / 4u + 24u);
   let old3 = subgroupShuffle(old, lane / 4u + 24u);
   let writes3 = writes && i32(x3) < owned.x;
-  let row3 = queryLine + u32(rowsOf.x + rowsOf.y * i32(x3)) * params.queryStrides.y;
+  let row3 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x3)) * params.outputStrides.y;
   let to3 = row3 * 16u;
   let record3 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x3) * 17u;
   // spread output

@@ -29,7 +29,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -54,15 +57,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
+  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine + params.valuesBehind;
+  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
 
   let x = (group.y % 4u) * 16u + lane / COLUMNS;
   let column = lane % COLUMNS;
   let owns = lane < 16u * COLUMNS && i32(x) < owned.x;
   let own = u32(rowsOf.x + rowsOf.y * min(i32(x), owned.x - 1));
   let row = line * params.queryLength + own;
-  let to = (queryLine + own * params.queryStrides.y) * 16u;
+  let to = (outputLine + own * params.outputStrides.y) * 16u;
 
   // Earlier passes left the row in the output; it counts as one more part.
   let continues = (params.flags & CONTINUES) != 0u;

@@ -36,7 +36,10 @@ struct Params {
   groupSize: u32,     // query heads of a key head
   packedHeads: u32,   // query heads whose rows follow one another in a line
   queryOffset: i32,   // position of query 0 among the keys
-  queryStrides: vec2u, keyStrides: vec2u, // (head, row) in rows of a tensor
+  // In rows of a tensor: (head, row, sequence, where the first begins). Values lie as keys do, so many rows behind them.
+  queryStrides: vec4u, keyStrides: vec4u,
+  outputStrides: vec2u, // (head, row)
+  valuesBehind: u32,
   pairs: u32,          // of mask bits
   batch: u32,
   // Of a backward pass: where the share begins that a dispatch covers, and its heads.
@@ -69,8 +72,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
-  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
+  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine + params.valuesBehind;
+  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
   let x0 = ty + 0u;
   let row0 = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
   let query0 = (queryLine + row0 * params.queryStrides.y) * 4u;
@@ -79,7 +84,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     {
       let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
       let q = line * params.queryLength + own;
-      let to = (queryLine + own * params.queryStrides.y) * 4u;
+      let to = (outputLine + own * params.outputStrides.y) * 4u;
       let had = rowSums[q]; // (maximum, sum)
       m0 = had.x;
       l0 = had.y;
@@ -102,13 +107,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
       let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
       let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
-      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+      let value0 = (valueLine + u32(number0) * params.keyStrides.y) * 4u;
       let v0_0 = value[value0 + min(tx, 3u)];
-      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+      let value1 = (valueLine + u32(number1) * params.keyStrides.y) * 4u;
       let v1_0 = value[value1 + min(tx, 3u)];
-      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+      let value2 = (valueLine + u32(number2) * params.keyStrides.y) * 4u;
       let v2_0 = value[value2 + min(tx, 3u)];
-      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+      let value3 = (valueLine + u32(number3) * params.keyStrides.y) * 4u;
       let v3_0 = value[value3 + min(tx, 3u)];
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       {
@@ -162,13 +167,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let number1 = numberAt(keysOf.x, max(min(y0 + 1, y.y - 1), 0));
       let number2 = numberAt(keysOf.x, max(min(y0 + 2, y.y - 1), 0));
       let number3 = numberAt(keysOf.x, max(min(y0 + 3, y.y - 1), 0));
-      let value0 = (keyLine + u32(number0) * params.keyStrides.y) * 4u;
+      let value0 = (valueLine + u32(number0) * params.keyStrides.y) * 4u;
       let v0_0 = value[value0 + min(tx, 3u)];
-      let value1 = (keyLine + u32(number1) * params.keyStrides.y) * 4u;
+      let value1 = (valueLine + u32(number1) * params.keyStrides.y) * 4u;
       let v1_0 = value[value1 + min(tx, 3u)];
-      let value2 = (keyLine + u32(number2) * params.keyStrides.y) * 4u;
+      let value2 = (valueLine + u32(number2) * params.keyStrides.y) * 4u;
       let v2_0 = value[value2 + min(tx, 3u)];
-      let value3 = (keyLine + u32(number3) * params.keyStrides.y) * 4u;
+      let value3 = (valueLine + u32(number3) * params.keyStrides.y) * 4u;
       let v3_0 = value[value3 + min(tx, 3u)];
       var s0_0 = 0.0; var s0_1 = 0.0; var s0_2 = 0.0; var s0_3 = 0.0;
       {
@@ -220,7 +225,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (i32(x0) < owned.x && writes) {
     let own = u32(rowsOf.x + rowsOf.y * min(i32(x0), owned.x - 1));
     let q = line * params.queryLength + own;
-    let to = (queryLine + own * params.queryStrides.y) * 4u;
+    let to = (outputLine + own * params.outputStrides.y) * 4u;
     let inverse = select(1.0 / (l0 * params.valueScale), 0.0, l0 == 0.0);
     if (owned.y < 0) {
       if ((tx + 0u) < 4u) { output[to + (tx + 0u)] = select(vec4f(), o0_0 * inverse, has); }

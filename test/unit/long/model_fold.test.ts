@@ -219,16 +219,16 @@ const KERAS = {heads: 2, keyDim: 8, headDim: 8, hidden: 12, ffn: 20};
 
 /** Executed nodes of one more layer. */
 const LAYERS: readonly (readonly [title: string, make: (layers: number) => BuiltModel, before: number, after: number])[] = [
-  ['BERT', (layers) => bert({...SIZES, layers}), 107, 10],
+  ['BERT', (layers) => bert({...SIZES, layers}), 107, 8],
   // Seven of them are the mask and sizes, which each layer makes anew.
-  ['DistilBERT', (layers) => distilBert({...SIZES, layers}), 112, 17],
-  ['ESPnet', (layers) => espnet({...SIZES, layers}, [2, 7]), 51, 9],
-  ['GPT-2', (layers) => gpt2({...SIZES, layers}), 80, 9],
-  ['Keras 2', (layers) => keras2({...KERAS, layers}, {mask: 'keys'}), 82, 9],
-  ['Keras 3', (layers) => keras3({...KERAS, layers}), 52, 9],
-  ['Keras 3, grouped queries', (layers) => keras3({...KERAS, layers, heads: 4, keyHeads: 2}), 52, 9],
-  ['ViT of Keras', (layers) => kerasVit({...SIZES, layers, edge: 3}), 81, 13],
-  ['ViT of Hugging Face', (layers) => hfVit({...SIZES, layers, edge: 3}), 107, 10],
+  ['DistilBERT', (layers) => distilBert({...SIZES, layers}), 112, 15],
+  ['ESPnet', (layers) => espnet({...SIZES, layers}, [2, 7]), 51, 7],
+  ['GPT-2', (layers) => gpt2({...SIZES, layers}), 80, 8],
+  ['Keras 2', (layers) => keras2({...KERAS, layers}, {mask: 'keys'}), 82, 7],
+  ['Keras 3', (layers) => keras3({...KERAS, layers}), 52, 7],
+  ['Keras 3, grouped queries', (layers) => keras3({...KERAS, layers, heads: 4, keyHeads: 2}), 52, 7],
+  ['ViT of Keras', (layers) => kerasVit({...SIZES, layers, edge: 3}), 81, 11],
+  ['ViT of Hugging Face', (layers) => hfVit({...SIZES, layers, edge: 3}), 107, 8],
 ];
 
 describe('a layer', () => {
@@ -244,11 +244,11 @@ describe('a layer', () => {
 
 /** Of whole converted models, embeddings, masks and heads included. */
 const FIXTURES: readonly (readonly [file: string, before: number, after: number, inputs: (batch: number) => Inputs])[] = [
-  ['conv_hf_bert', 251, 47, (batch) => ({input_ids: ids(batch, 17), attention_mask: padding(batch, 17)})],
-  ['conv_hf_gpt2_lm', 196, 38, (batch) => ({input_ids: ids(batch, 17), attention_mask: padding(batch, 17)})],
-  ['conv_keras2_vit', 181, 33, (batch) => ({image: floats([batch, 32, 32, 3])})],
-  ['conv_keras2_mha', 165, 23, (batch) => ({x: floats([batch, 7, 32]), attention_mask: pairs(batch, 7, 7)})],
-  ['espnet_lm', 502, 90, () => ({input_1: ids(5, 1)})],
+  ['conv_hf_bert', 251, 43, (batch) => ({input_ids: ids(batch, 17), attention_mask: padding(batch, 17)})],
+  ['conv_hf_gpt2_lm', 196, 36, (batch) => ({input_ids: ids(batch, 17), attention_mask: padding(batch, 17)})],
+  ['conv_keras2_vit', 181, 29, (batch) => ({image: floats([batch, 32, 32, 3])})],
+  ['conv_keras2_mha', 165, 19, (batch) => ({x: floats([batch, 7, 32]), attention_mask: pairs(batch, 7, 7)})],
+  ['espnet_lm', 502, 74, () => ({input_1: ids(5, 1)})],
 ];
 
 describe('a converted model', () => {
