@@ -1,52 +1,95 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {slidingWindow, sparseAttention} from '../src/index.js';
+import type {GraphNode} from '@tensorflow/tfjs-converter';
+import {causal, gelu, KvCache, layerNorm, prefix, slidingWindow, sparseAttention} from '../src/index.js';
+import {runDenseNode} from '../src/model/run/dense_node.js';
+import {NORMS_AND_ACTIVATIONS} from '../src/model/run/norm_nodes.js';
+import {runGraphNode} from '../src/model/run/op.js';
+import {LAYER_NORM} from '../src/runtime/ops/op_kernels.js';
 import {finish, type Gpu} from './gpu.js';
 import type {CallRecord} from './records.js';
-import {median} from './table.js';
+import {digits, median, textTable} from './table.js';
+
+const MATMUL = 'tf.matMul';
+/** Calls of one kind before the next kind has its turn: what disturbs the machine meets all alike. */
+const ROUND = 32;
 
 /** What a repeated call costs the CPU: issued back to back, submitted as TensorFlow.js does, nobody waits for the device. */
-export async function callRecords(gpu: Gpu, calls: number): Promise<CallRecord[]> {
-  const random = (length: number): tf.Tensor4D => tf.randomUniform<tf.Rank.R4>([1, 8, length, 64], -1, 1);
-  const [a, b] = [random(64), random(64)];
-  const [query, key, value] = [random(256), random(256), random(256)];
-  const pattern = slidingWindow({left: 64, right: 64});
-  const attend = (precision: 'float32' | 'float16') => () => sparseAttention(query, key, value, pattern, {precision});
-  const matMul = 'tf.matMul, 8 × 64 × 64';
-  const ops: readonly {readonly what: string; readonly op: () => tf.Tensor}[] = [
-    {what: matMul, op: () => tf.matMul(a, b)},
-    {what: 'sparseAttention float32, n = 256', op: attend('float32')},
-    {what: 'sparseAttention float16, n = 256', op: attend('float16')},
-  ];
-  const best = new Map<string, number>();
-  // Twice in turn, the better counts: what disturbs one round spares the other, and all are warm in the second.
-  for (let round = 0; round < 2; round++) {
-    for (const {what, op} of ops) best.set(what, Math.min(best.get(what) ?? Infinity, await medianUs(gpu, op, calls)));
-  }
-  tf.dispose([a, b, query, key, value]);
-  return ops.map(({what}) => ({
-    kind: 'call',
-    what,
-    calls,
-    us: best.get(what)!,
-    ...(what !== matMul && {overMatMulUs: best.get(what)! - best.get(matMul)!}),
-  }));
+export async function callRecords(gpu: Gpu, calls: number, which: 'attention' | 'all'): Promise<CallRecord[]> {
+  const {ops: all, dispose} = repeated(gpu.software);
+  const ops = which === 'all' ? all : all.slice(0, 3);
+  const times = new Map(ops.map(({what}) => [what, [] as number[]]));
+  // The first ones plan and compile, and are slow for a while.
+  for (let done = -2 * ROUND; done < calls; done += ROUND)
+    for (const {what, op} of ops) {
+      for (let i = 0; i < ROUND; i++) {
+        const start = performance.now();
+        tf.tidy(() => void op());
+        if (done >= 0) times.get(what)!.push((performance.now() - start) * 1000);
+      }
+      await finish(gpu);
+    }
+  dispose();
+  const matMulUs = median(times.get(MATMUL)!);
+  return ops.map(({what}) => {
+    const us = median(times.get(what)!);
+    return {kind: 'call', what, calls, us, ...(what !== MATMUL && {overMatMulUs: us - matMulUs, timesMatMul: us / matMulUs})};
+  });
 }
 
-async function medianUs(gpu: Gpu, op: () => tf.Tensor, calls: number): Promise<number> {
-  const call = (): void => {
-    tf.tidy(() => {
-      op();
-    });
+export const callText = (records: readonly CallRecord[]): string =>
+  textTable(
+    ['repeated call', 'CPU µs', 'of tf.matMul'],
+    records.map(({what, us, timesMatMul}) => [what, digits(us), digits(timesMatMul)]),
+  );
+
+/** Sizes make no difference to the CPU, but to one that plays GPU. */
+function repeated(software: boolean): {ops: readonly {readonly what: string; readonly op: () => unknown}[]; dispose: () => void} {
+  const random = (...shape: number[]): tf.Tensor => tf.randomUniform(shape, -1, 1);
+  const [heads, headDim, width, n] = software ? [2, 8, 16, 64] : [8, 64, 768, 256];
+  const [a, b, query, key, value] = [headDim, headDim, n, n, n].map((length) => random(1, heads, length, headDim)) as [
+    ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
+  ];
+  const [x, residual, gamma, beta] = [random(1, 128, width), random(1, 128, width), random(width), random(width)];
+  const [matrix, bias] = [random(width, width), random(width)];
+  const pattern = slidingWindow({left: 64, right: 64});
+  const attend = (precision: 'float32' | 'float16') => () => sparseAttention(query, key, value, pattern, {precision});
+  // As the executor does: a record of attributes for each run.
+  const node = (inputs: tf.Tensor[], attrs: object): GraphNode => ({inputs, attrs: {...attrs}});
+  const attrs = {
+    ...{axes: 'bhld,bhld,bhld->bhld', terms: '', layout: 'bhld'},
+    ...{pattern: String(pattern), implementation: 'auto', scale: 0.125},
   };
-  // The first one plans and compiles.
-  for (let i = 0; i < 3; i++) call();
-  await finish(gpu);
-  const times: number[] = [];
-  for (let i = 0; i < calls; i++) {
-    const start = performance.now();
-    call();
-    times.push((performance.now() - start) * 1000);
-  }
-  await finish(gpu);
-  return median(times);
+  const normed = {hasGamma: true, hasBeta: true, hasResidual: true};
+  // Two layers that share a pattern: the first one of each token plans.
+  const caches = [1, 2].map(
+    () =>
+      new KvCache(
+        prefix(4)
+          .or(slidingWindow({left: 511}))
+          .and(causal()),
+        {keyHeads: heads, headDim, maxStep: 1},
+      ),
+  );
+  const [prompt, token] = [random(1, heads, 700, headDim), random(1, heads, 1, headDim)];
+  for (const cache of caches) cache.attend(prompt, prompt, prompt).dispose();
+  const ops = [
+    {what: MATMUL, op: () => tf.matMul(a, b)},
+    {what: 'sparseAttention float32', op: attend('float32')},
+    {what: 'sparseAttention float16', op: attend('float16')},
+    {what: 'graph node of attention', op: () => runGraphNode(node([query, key, value], attrs))},
+    {what: 'layerNorm with residual', op: () => layerNorm(x, gamma, beta, {residual})},
+    {what: 'graph node of layerNorm', op: () => NORMS_AND_ACTIVATIONS[LAYER_NORM]!(node([x, gamma, beta, residual], normed))},
+    {what: 'gelu', op: () => gelu(x)},
+    {what: 'graph node of a dense layer', op: () => runDenseNode(node([x, matrix, bias], {}))},
+    {what: 'tf.fused.matMul of the same', op: () => tf.fused.matMul({a: x as tf.Tensor3D, b: matrix as tf.Tensor2D, bias})},
+    {what: 'decoding step of two layers', op: () => caches.map((cache) => cache.attend(token, token, token))},
+    {what: 'tf.matMul twice', op: () => [tf.matMul(a, b), tf.matMul(a, b)]},
+  ];
+  return {
+    ops,
+    dispose: () => {
+      for (const cache of caches) cache.dispose();
+      tf.dispose([a, b, query, key, value, x, residual, gamma, beta, matrix, bias, prompt, token]);
+    },
+  };
 }

@@ -3,6 +3,7 @@ import {parseArgs} from 'node:util';
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {gelu, layerNorm, rmsNorm, silu} from '../src/index.js';
+import {callRecords, callText} from './calls.js';
 import {finish, openGpu} from './gpu.js';
 import {list, positive} from './options.js';
 import type {OpsRecord} from './records.js';
@@ -13,12 +14,14 @@ import {openTimer, type Timer} from './timer.js';
 const HELP = `npm run bench:ops -- [options]
   --rows 512,4096          rows of the tensors
   --widths 768,3072        numbers of a row
+  --calls 640              CPU time of repeated calls, beside tf.matMul; 0 for none
   --json FILE              write the JSON lines to FILE`;
 
 const OPTIONS = {
   help: {type: 'boolean', default: false},
   rows: {type: 'string'},
   widths: {type: 'string'},
+  calls: {type: 'string', default: '640'},
   json: {type: 'string'},
 } as const;
 
@@ -71,6 +74,10 @@ export async function main(args: readonly string[]): Promise<number> {
   if (values.json !== undefined) writeFileSync(values.json, line(run));
   const sizes = (name: 'rows' | 'widths', usual: string): number[] =>
     list(values[name] ?? usual).map((text) => positive(`--${name}`, text));
+  // First, as long as nothing else has made the machine busy.
+  const calls = values.calls === '0' ? [] : await callRecords(gpu, positive('--calls', values.calls), 'all');
+  if (values.json !== undefined) appendFileSync(values.json, calls.map(line).join(''));
+  if (calls.length > 0) console.log(`${callText(calls)}\n`);
   const records: OpsRecord[] = [];
   for (const rows of sizes('rows', gpu.software ? '64' : '512,4096'))
     for (const width of sizes('widths', gpu.software ? '96' : '768,3072'))
@@ -84,7 +91,7 @@ export async function main(args: readonly string[]): Promise<number> {
   if (error !== undefined) throw new Error(`WebGPU said: ${error}`);
   await finish(gpu);
   console.log(opsText(records));
-  if (values.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
+  if (values.json === undefined) console.log(`\n${[run, ...calls, ...records].map(line).join('')}`);
   return 0;
 }
 

@@ -160,8 +160,9 @@ export interface CallRecord {
   readonly calls: number;
   /** Median microseconds. */
   readonly us: number;
-  /** Above that of tf.matMul in this run. */
+  /** Above that of tf.matMul in this run, and as a multiple of it. */
   readonly overMatMulUs?: number;
+  readonly timesMatMul?: number;
 }
 
 /** Gradients of query, key and value. */

@@ -42,7 +42,7 @@ export async function main(args: readonly string[]): Promise<number> {
     console.error(progress(record));
   };
 
-  if (options.calls > 0) for (const record of await callRecords(gpu, options.calls)) add(record);
+  if (options.calls > 0) for (const record of await callRecords(gpu, options.calls, 'attention')) add(record);
   const bench: TierBench = {
     gpu,
     timer,

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causal, KvCache, prefix, slidingWindow, type Pattern} from '../../src/index.js';
+import {causal, KvCache, prefix, slidingWindow, sparseAttention, type Pattern} from '../../src/index.js';
 import {compile} from '../../src/pure.js';
 import {launch} from '../../src/runtime/launch/launch.js';
 import {backend, host, type Three} from '../support/attend.js';
@@ -97,6 +97,114 @@ describe('layers that decode', () => {
       // The same layer beside others that share nothing with it.
       const others = patterns.map((_, other) => (other === layer ? pattern : slidingWindow({left: 7 + other}).and(causal())));
       expect((await decoded(others)).outputs[layer]).toEqual(outputs[layer]!);
+    }
+  });
+});
+
+describe('a call like others before', () => {
+  let query: tf.Tensor4D, key: tf.Tensor4D, value: tf.Tensor4D, bias: tf.Tensor4D, rowBias: tf.Tensor4D;
+  const window = slidingWindow({left: 5, right: 5});
+  beforeAll(() => {
+    [query, key, value] = three(24, 3);
+    [bias, rowBias] = [random([1, 1, 24, 24], 9), random([1, 1, 1, 24], 10)];
+  });
+  afterAll(() => tf.dispose([query, key, value, bias, rowBias]));
+
+  /** What calls may differ in. */
+  const CALLS: readonly {readonly name: string; readonly call: () => tf.Tensor}[] = [
+    {name: 'plain', call: () => sparseAttention(query, key, value, window)},
+    {
+      name: 'equal options in another object',
+      call: () => sparseAttention(query, key, value, slidingWindow({left: 5, right: 5}), {}),
+    },
+    {name: 'a scale', call: () => sparseAttention(query, key, value, window, {scale: 0.5})},
+    {name: 'a far scale', call: () => sparseAttention(query, key, value, window, {scale: 1e5})},
+    {name: 'a query offset', call: () => sparseAttention(query, key, value, window, {queryOffset: 3})},
+    {name: 'the other layout', call: () => sparseAttention(query, query, query, causal(), {layout: 'blhd'})},
+    {name: 'halves', call: () => sparseAttention(query, key, value, window, {precision: 'float16'})},
+    {name: 'dense', call: () => sparseAttention(query, key, value, window, {implementation: 'dense'})},
+    {name: 'a bias', call: () => sparseAttention(query, key, value, window, {bias})},
+    {name: 'a bias of another shape', call: () => sparseAttention(query, key, value, window, {bias: rowBias})},
+    {name: 'lengths', call: () => sparseAttention(query, key, value, window, {keyLengths: [7]})},
+    {name: 'other lengths', call: () => sparseAttention(query, key, value, window, {keyLengths: [20]})},
+    {name: 'dropout', call: () => sparseAttention(query, key, value, window, {dropout: 0.5, seed: 3})},
+    {name: 'another seed', call: () => sparseAttention(query, key, value, window, {dropout: 0.5, seed: 4})},
+    {name: 'another pattern', call: () => sparseAttention(query, key, value, causal())},
+  ];
+  const run = async (call: () => tf.Tensor): Promise<number[]> => {
+    const output = call();
+    const numbers = [...(await output.data())];
+    output.dispose();
+    return numbers;
+  };
+
+  it('gives what it gave first, whatever came between', async () => {
+    const first = new Map<string, number[]>();
+    for (const {name, call} of CALLS) first.set(name, await run(call));
+    // But equal options, and all tiles computed instead of some.
+    expect(new Set([...first.values()].map(String)).size).toBeGreaterThanOrEqual(CALLS.length - 2);
+    const order = [...CALLS, ...CALLS].map((each, i) => ({each, at: (7919 * i) % 31}));
+    order.sort((a, b) => a.at - b.at);
+    for (const {each} of order)
+      expect(await run(each.call))
+        .withContext(each.name)
+        .toEqual(first.get(each.name)!);
+  });
+
+  it('is refused as the first one was, and the next one is right', async () => {
+    const right = await run(CALLS[0]!.call);
+    const wrong = (): tf.Tensor => sparseAttention(query, key, value, window, {scale: NaN});
+    const message = (): string => {
+      try {
+        wrong().dispose();
+      } catch (error) {
+        return String(error);
+      }
+      return 'nothing was thrown';
+    };
+    const first = message();
+    expect(first).toContain('option scale');
+    expect(message()).toBe(first);
+    expect(await run(CALLS[0]!.call)).toEqual(right);
+  });
+
+  it('sees options and arrays that were changed between', async () => {
+    const options: {scale: number; keyLengths?: number[]} = {scale: 0.5};
+    const call = (): tf.Tensor => sparseAttention(query, key, value, window, options);
+    const half = await run(call);
+    options.scale = 2;
+    expect(await run(call)).toEqual(await run(() => sparseAttention(query, key, value, window, {scale: 2})));
+    options.scale = 0.5;
+    expect(await run(call)).toEqual(half);
+    options.keyLengths = [9];
+    expect(await run(call)).toEqual(await run(() => sparseAttention(query, key, value, window, {scale: 0.5, keyLengths: [9]})));
+    options.keyLengths[0] = 4;
+    expect(await run(call)).toEqual(await run(() => sparseAttention(query, key, value, window, {scale: 0.5, keyLengths: [4]})));
+  });
+
+  it('obeys flags that were set between, and plans anew for what tune found', async () => {
+    const {call} = CALLS[0]!;
+    const right = await run(call);
+    tf.env().set('SPLAT_DISPATCH_MS', 1e-6);
+    expect(await run(call)).toEqual(right);
+    tf.env().set('SPLAT_DISPATCH_MS', 250);
+    const log = spyOn(console, 'log');
+    tf.env().set('SPLAT_DEBUG', 1);
+    expect(await run(call)).toEqual(right);
+    tf.env().set('SPLAT_DEBUG', 0);
+    expect(log).toHaveBeenCalledTimes(1);
+    const {limits} = host();
+    host().limits = {...limits, tuned: {...limits.tuned, none: 'none'}};
+    expect(await run(call)).toEqual(right);
+    host().limits = limits;
+  });
+
+  it('asks nothing of the device but what it computes', async () => {
+    for (const {name, call} of CALLS) {
+      if (name.includes('lengths')) continue; // They are uploaded.
+      for (let i = 0; i < 3; i++) await run(call);
+      const calls = await deviceCalls(backend().device, () => run(call));
+      expect([calls.createBindGroup, calls.createBuffer, calls.writeBuffer]).withContext(name).toEqual([0, 0, 0]);
     }
   });
 });

@@ -1,5 +1,15 @@
 import fc from 'fast-check';
-import {compress, cutRows, decodeRow, reachOf, repeatRows, toSlots, type Acsr, type SlotLayout, type Lines} from '../../src/acsr/index.js';
+import {
+  compress,
+  cutRows,
+  decodeRow,
+  reachOf,
+  repeatRows,
+  toSlots,
+  type Acsr,
+  type SlotLayout,
+  type Lines,
+} from '../../src/acsr/index.js';
 import {causal, prefix, slidingWindow, strided, type Pattern} from '../../src/pattern/index.js';
 import {checkWork, CORE_DEVICE, decodePlan, toDense, type Problem, type Work, formatsOf} from '../../src/plan/index.js';
 import {readItem, readSpan, type Span} from '../../src/plan/format.js';

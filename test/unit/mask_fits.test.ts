@@ -2,6 +2,7 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {compileMaskTensor} from '../../src/pure.js';
 import {SplatError} from '../../src/support/index.js';
 import type {Host} from '../../src/runtime/host/backend.js';
+import {Pipelines} from '../../src/runtime/host/pipelines.js';
 import {checkBuffersFit} from '../../src/runtime/launch/fits.js';
 import {problemFor, SOFTWARE_DEVICE} from '../support/plans.js';
 
@@ -20,7 +21,7 @@ function refusalOf(shape: readonly [number, number, number, number], most: numbe
   const problem = problemFor({queryLength: 1000, keyLength: 2000, queryOffset: 0}, {batch: 2, heads: 2, headDim: 4});
   const host = {
     device: {limits: {...LIMITS, maxStorageBufferBindingSize: most, maxBufferSize: buffer}},
-    pipelines: {throwIfBroken: () => undefined},
+    pipelines: new Pipelines({} as GPUDevice),
   } as unknown as Host;
   const mask: TensorInfo = {dataId: {}, shape: [...shape], dtype: 'bool'};
   try {

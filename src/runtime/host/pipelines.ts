@@ -1,5 +1,5 @@
 import {Lru, type SplatError} from '../../support/index.js';
-import type {Program} from '../../pure.js';
+import type {BindingRole, Launch, Program} from '../../pure.js';
 import {refusedProgram, withComplaints} from './refused_program.js';
 
 export interface Pipeline {
@@ -7,6 +7,11 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
   /** Which bindings the program writes. */
   readonly writes: readonly number[];
+}
+
+export interface LaunchPipeline extends Pipeline {
+  /** What is bound, in the order of the bindings. */
+  readonly roles: readonly BindingRole[];
 }
 
 /** Pipelines kept per device; the whole benchmark needs 8. */
@@ -21,8 +26,9 @@ export class Pipelines {
   readonly #ready = new Lru<string, Pipeline>({entries: MAX_PIPELINES});
   readonly #compiling = new Map<string, Promise<Pipeline>>();
   readonly #broken = new Lru<string, SplatError>({entries: MAX_PIPELINES});
-  /** Another number once pipelines came, went, or were found broken: what was found before has to be asked for again. */
-  version = 0;
+  /** By launch, and the lists of launches that were found to fit the device: until pipelines come, go or break, when all has to be asked for again. */
+  #launches = new WeakMap<Launch, LaunchPipeline>();
+  fitting = new WeakSet<readonly Launch[]>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -30,6 +36,27 @@ export class Pipelines {
 
   get size(): number {
     return this.#ready.size;
+  }
+
+  #changed(): void {
+    this.#launches = new WeakMap();
+    this.fitting = new WeakSet();
+  }
+
+  /** Whether `ofLaunch` compiles nothing. */
+  hasLaunch(launch: Launch): boolean {
+    return this.#launches.has(launch) || this.has(launch.program);
+  }
+
+  /** As `get`. */
+  ofLaunch(launch: Launch): LaunchPipeline {
+    const known = this.#launches.get(launch);
+    if (known !== undefined) return known;
+    const {program, instead} = launch;
+    const pipeline = this.get(program);
+    const made = {...pipeline, roles: program.bindings.map((role) => instead?.[role] ?? role)};
+    this.#launches.set(launch, made);
+    return made;
   }
 
   has(program: Program): boolean {
@@ -47,7 +74,7 @@ export class Pipelines {
   }
 
   #keep(program: Program, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout): Pipeline {
-    this.version++;
+    this.#changed();
     return this.#ready.set(program.key, {pipeline, layout, writes: writesOf(program)});
   }
 
@@ -66,7 +93,7 @@ export class Pipelines {
 
   /** Every later use of the program throws `error`. */
   markBroken(program: Program, error: SplatError): void {
-    this.version++;
+    this.#changed();
     this.#ready.delete(program.key);
     this.#broken.set(program.key, error);
   }
@@ -83,8 +110,7 @@ export class Pipelines {
     // A shader that does not parse is an error of the module, and the scope's; the pipeline's own message only refers to it.
     const [scope, outcome] = await Promise.allSettled([this.#device.popErrorScope(), pending]);
     const moduleError = scope.status === 'fulfilled' ? scope.value : null;
-    if (outcome.status === 'fulfilled' && moduleError === null)
-      return this.#keep(program, outcome.value, layout);
+    if (outcome.status === 'fulfilled' && moduleError === null) return this.#keep(program, outcome.value, layout);
     const reason =
       moduleError?.message ??
       (outcome.status === 'rejected' ? String((outcome.reason as Error).message ?? outcome.reason) : 'no reason given');

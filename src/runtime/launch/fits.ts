@@ -2,7 +2,6 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import type {BindingRole, Launch, Program, Work, Tail, WorkBytes} from '../../pure.js';
 import type {Host} from '../host/backend.js';
-import type {Pipelines} from '../host/pipelines.js';
 
 /** What can run: launches with their buffers, of a forward or a backward pass or a step of decoding. */
 export interface Runnable {
@@ -31,8 +30,7 @@ export function checkBuffersFit(
   for (const role in shapes) refuseIfMore(role, bytesOf(shapes[role as BindingRole]!));
   refuseIfMore('schedule', 8 * pairs);
   const {pipelines} = host;
-  const found = fitting.get(launches);
-  if (found?.pipelines === pipelines && found.version === pipelines.version) return;
+  if (pipelines.fitting.has(launches)) return;
   for (const {program, grid} of launches) {
     pipelines.throwIfBroken(program);
     const {bindings, workgroupBytes, invocations} = program;
@@ -42,11 +40,8 @@ export function checkBuffersFit(
     atMost(limits, 'invocations', program, invocations, 'maxComputeInvocationsPerWorkgroup');
     atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', SPLIT);
   }
-  fitting.set(launches, {pipelines, version: pipelines.version});
+  pipelines.fitting.add(launches);
 }
-
-/** Launches that were found to fit a device, for as long as no pipeline of it breaks. */
-const fitting = new WeakMap<readonly Launch[], {readonly pipelines: Pipelines; readonly version: number}>();
 
 const LIMITS = [
   'maxStorageBufferBindingSize',

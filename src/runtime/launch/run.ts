@@ -4,7 +4,6 @@ import type {BindingRole, CallParams, Launch, Program, WorkBytes} from '../../pu
 import type {Host} from '../host/backend.js';
 import type {Dispatch} from '../host/dispatch.js';
 import type {Uniform} from '../host/memory.js';
-import type {Pipeline, Pipelines} from '../host/pipelines.js';
 import {showLaunches, stopwatch} from '../host/debug.js';
 import {debugLevel} from '../host/flags.js';
 import {isIntegerRole} from '../terms/terms.js';
@@ -66,7 +65,7 @@ export function run(host: Host, source: LaunchSource, {tensors, shapes, held = [
   const encode = (): void => encodeInTurns(host, launches, small.dispatches(bindings), touched);
   if (host.compileOnly) for (const {program} of launches) compileAhead(host, program);
   else {
-    if (source.tried(host) && areReady(host, launches)) encode();
+    if (source.tried(host) && launches.every((launch) => host.pipelines.hasLaunch(launch))) encode();
     else scoped(host, [owner], launches, encode);
     small.encoded?.();
   }
@@ -96,38 +95,9 @@ function bind(
   return bindings;
 }
 
-/** A launch as a device has it, until its pipelines change. */
-interface ReadyLaunch extends Pipeline {
-  readonly pipelines: Pipelines;
-  readonly version: number;
-  /** What the program binds, in its order. */
-  readonly roles: readonly BindingRole[];
-}
-
-const known = new WeakMap<Launch, ReadyLaunch>();
-
-function readyLaunch(pipelines: Pipelines, launch: Launch): ReadyLaunch | undefined {
-  const ready = known.get(launch);
-  return ready?.version === pipelines.version && ready.pipelines === pipelines ? ready : undefined;
-}
-
-/** Compiles on a miss. */
-function prepared(pipelines: Pipelines, launch: Launch): ReadyLaunch {
-  const {program, instead} = launch;
-  const pipeline = pipelines.get(program);
-  const roles = program.bindings.map((role) => instead?.[role] ?? role);
-  const ready = {...pipeline, pipelines, version: pipelines.version, roles};
-  known.set(launch, ready);
-  return ready;
-}
-
-/** Whether no launch compiles anything. */
-const areReady = ({pipelines}: Host, launches: readonly Launch[]): boolean =>
-  launches.every((launch) => readyLaunch(pipelines, launch) !== undefined || pipelines.has(launch.program));
-
 export function dispatchOf(host: Host, launch: Launch, params: GPUBufferBinding, bindings: Bindings, uniform?: Uniform): Dispatch {
   const {program, grid} = launch;
-  const {pipeline, layout, writes, roles} = readyLaunch(host.pipelines, launch) ?? prepared(host.pipelines, launch);
+  const {pipeline, layout, writes, roles} = host.pipelines.ofLaunch(launch);
   const bound: GPUBufferBinding[] = [];
   for (const role of roles) bound.push(role === 'params' ? params : bindings[role]!);
   const bindGroup = host.memory.bindGroup(pipeline, bound, () => groupOf(host, program.name, layout, bound));

@@ -73,7 +73,7 @@ interface Checked {
 export function checkTerms(options: Given<TermOptions>, call: Checked): Required<Brought> {
   const terms = listedTerms();
   for (const name in options) if (terms.names.includes(name)) return broughtBy(CALL_TERMS, (term) => term.check(options, call));
-  return (terms.nothing ??= broughtBy(CALL_TERMS, (term) => term.check(NOTHING, call)));
+  return (terms.nothing ??= Object.freeze(broughtBy(CALL_TERMS, (term) => term.check(NOTHING, call))));
 }
 
 const NOTHING = {};
