@@ -237,7 +237,7 @@ export interface BytesRecord {
   readonly system: string;
   /** Bytes that the model has read. */
   readonly context: number;
-  /** Median wall-clock time of a byte, read back and sampled. */
+  /** Median wall-clock time of a byte: sampled, and the logits after it read. */
   readonly msPerByte: number;
   /** Reading the context and writing the first byte, pipelines warm, capturing included. */
   readonly firstMs: number;

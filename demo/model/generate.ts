@@ -1,6 +1,5 @@
 import {median} from '../../bench/table.js';
 import {startSession, type ByteModel, type Mode, type Session} from '../language_model/index.js';
-import {finish, type Machine} from '../shell/machine.js';
 import type {Progress} from '../shell/progress.js';
 import {MODES, type LengthRow} from './table.js';
 
@@ -8,7 +7,6 @@ import {MODES, type LengthRow} from './table.js';
 export type Models = Readonly<Record<Mode, ByteModel>>;
 
 export interface Request {
-  readonly machine: Machine;
   readonly models: Models;
   /** What the models read. */
   readonly prompt: Uint8Array;
@@ -38,7 +36,7 @@ interface Writer {
 
 /** Both models go on with the prompt in turns, so that they meet the same machine. `onState` gets the state after each byte. */
 export async function generate(request: Request, progress: Progress, onState: (mode: Mode, state: State) => void): Promise<void> {
-  const {machine, models, prompt, count, temperature, seed} = request;
+  const {models, prompt, count, temperature, seed} = request;
   const writers = new Map<Mode, Writer>();
   const steps = MODES.length * (count + 4);
   let done = 0;
@@ -60,7 +58,7 @@ export async function generate(request: Request, progress: Progress, onState: (m
         const start = performance.now();
         writer.written.push(await writer.session.next({temperature, seed}));
         // The next byte is being computed already; without waiting, that would count as time of the other one.
-        await finish(machine);
+        await writer.session.logits();
         writer.times.push(performance.now() - start);
         onState(mode, stateOf(writer));
       }

@@ -145,7 +145,6 @@ async function complete(loaded: Models, progress: Progress): Promise<void> {
   if (read.length === 0) throw new Error('The text is empty: the models need at least one byte to go on with.');
   for (const mode of MODES) showState(mode, null, read);
   const request = {
-    machine,
     models: loaded,
     prompt: read,
     count: Number(countField.value),
@@ -179,7 +178,7 @@ async function sweep(loaded: Models, progress: Progress): Promise<void> {
     const part: Progress = {
       step: (fraction, doing) => progress.step((index + fraction) / (contexts.length + 1), `${whole(context)} bytes, ${doing}`),
     };
-    const request = {machine, models: loaded, prompt: all.subarray(0, context), count: choices.sweepCount, temperature: 0, seed: 1};
+    const request = {models: loaded, prompt: all.subarray(0, context), count: choices.sweepCount, temperature: 0, seed: 1};
     const found = await measureLength(request, part);
     if (index === 0) continue;
     rows = [...rows, ...found];

@@ -90,6 +90,27 @@ describe('between replays', () => {
     twins.dispose();
   });
 
+  it('scratch may grow for a step after another one', async () => {
+    const pattern = prefix(4).or(window(300)).and(causal());
+    const random = (heads: number, tokens: number, seed: number): tf.Tensor4D =>
+      tf.randomUniform([1, heads, tokens, 8], -1, 1, 'float32', seed);
+    const make = (): KvCache[] => [2, 40].map((keyHeads) => new KvCache(pattern, {keyHeads, headDim: 8}));
+    const [captured, plain] = [make(), make()];
+    const run = ([few, many]: KvCache[], {x, y}: tf.NamedTensorMap): tf.Tensor4D[] => [
+      few!.attend(x as tf.Tensor4D, x as tf.Tensor4D, x as tf.Tensor4D),
+      many!.attend(y as tf.Tensor4D, y as tf.Tensor4D, y as tf.Tensor4D),
+    ];
+    for (const caches of [captured, plain]) run(caches, {x: random(2, 320, 1), y: random(40, 320, 2)});
+    const given = {x: random(2, 1, 3), y: random(40, 1, 4)};
+    const replay = await capture((inputs: tf.NamedTensorMap) => run(captured, inputs), given);
+    let outputs: tf.Tensor[] = [];
+    const made = await madeBy(async () => void (outputs = inParts(() => replay.run(given))));
+    expect(made).toContain('buffer scratch');
+    expect(await outputsOf(outputs)).toEqual(await outputsOf(inParts(() => run(plain, given))));
+    replay.dispose();
+    for (const cache of [...captured, ...plain]) cache.dispose();
+  });
+
   it('long steps are submitted in turns', async () => {
     const twins = await started();
     const submits = spyOn(backend().device.queue, 'submit').and.callThrough();
@@ -269,12 +290,12 @@ describe('a capture leaves caches as they were', () => {
 
 describe('refused, with the cache as it was:', () => {
   /** What `act` says; both caches go on alike. */
-  async function expectRefused(twins: Twins, act: (twins: Twins) => unknown, message: RegExp): Promise<void> {
+  async function expectRefused(twins: Twins, act: (twins: Twins) => unknown, message: RegExp, isLast = true): Promise<void> {
     const {lengths} = twins.captured;
     await expectAsync((async () => act(twins))()).toBeRejectedWithError(SplatError, message);
     expect(twins.captured.lengths).toEqual(lengths);
     await twins.attend(1);
-    twins.dispose();
+    if (isLast) twins.dispose();
   }
   const captureOf = (twins: Twins, run: (given: tf.NamedTensorMap) => unknown): Promise<unknown> =>
     capture((given: tf.NamedTensorMap) => {
@@ -356,6 +377,21 @@ describe('refused, with the cache as it was:', () => {
       await twins.step();
       twins.dispose();
     }
+  });
+
+  it('another cache or other options in each run', async () => {
+    const twins = await started();
+    const caches = [twins.captured, twins.plain];
+    let runs = 0;
+    for (const run of [
+      (inputs) => twins.run(caches[++runs % 2]!, inputs),
+      (inputs) => twins.run(twins.captured, inputs, {scale: 1 + ++runs}),
+      (inputs) => twins.run(twins.captured, inputs, {lengths: [1, ++runs % 2]}),
+    ] as ((inputs: tf.NamedTensorMap) => tf.Tensor)[]) {
+      const differs = /two runs that differ: dispatch \d+, KvCache, is a program of another kind or size/;
+      await expectRefused(twins, () => capture(run, twins.inputs()), differs, false);
+    }
+    twins.dispose();
   });
 
   it('a cache of TensorFlow.js ops', async () => {

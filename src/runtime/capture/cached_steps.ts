@@ -4,7 +4,7 @@ import type {PlannedStep} from '../host/cached_step.js';
 import {boundOf, groupOf, type Bindings} from '../launch/run.js';
 import {scoped} from '../launch/scoped.js';
 import {turnsOf} from '../launch/turns.js';
-import type {Bound, RecordedCacheStep} from './recording.js';
+import type {Bound, RecordedCacheStep, StepSize} from './recording.js';
 
 /** A dispatch of a replay. */
 export interface Replayed {
@@ -58,7 +58,7 @@ export class CachedSteps {
     this.#host = host;
     this.#steps = steps;
     this.#bound = bound;
-    this.#fit(steps.map(({planned}) => planned));
+    this.#fit(steps.map(({size}) => size));
   }
 
   get bytes(): number {
@@ -88,7 +88,9 @@ export class CachedSteps {
 
   /** Runs `encode` inside an error scope where there are programs that never ran. */
   guarded<T>(plans: readonly PlannedStep[], encode: () => T): T {
-    const fresh = plans.filter(({launches, tried}) => launches.some(({program}) => !tried.has(program.key)));
+    const fresh = plans.filter(({launches, tried}) =>
+      launches.some(({program}) => !tried.has(program.key) || !this.#host.pipelines.has(program)),
+    );
     if (fresh.length === 0) return encode();
     for (const {launches, tried} of fresh) for (const {program} of launches) tried.add(program.key);
     let encoded!: T;
@@ -149,8 +151,8 @@ export class CachedSteps {
     });
   }
 
-  /** Makes room for plans, with as much again for those that grow. */
-  #fit(plans: readonly PlannedStep[]): void {
+  /** Makes room for plans, in powers of two, for schedules grow with a text. */
+  #fit(plans: readonly StepSize[]): void {
     this.#dispatches = plans.reduce((sum, {launches}) => sum + launches.length, 0);
     const needed = plans.map(({step, launches}) => ({
       schedule: Math.max(8 * step.tail.pairs, step.words.byteLength),

@@ -101,7 +101,8 @@ export class Recorder implements Watcher {
   stepped(cached: CachedStep): void {
     const planned = cached.plan();
     this.#planned.push(planned);
-    for (const {program} of planned.launches) this.#host.pipelines.get(program);
+    const {step, launches} = planned;
+    for (const {program} of launches) this.#host.pipelines.get(program);
     const tensors = [...cached.tensors.values()];
     const bindings = tensors.map((tensor) => {
       if (tensor instanceof tf.Tensor) this.#use(tensor);
@@ -109,7 +110,7 @@ export class Recorder implements Watcher {
       return {source, offset: 0, size: 4 * tf.util.sizeFromShape(tensor.shape)};
     });
     const writes = [[...cached.tensors.keys()].indexOf('output')];
-    this.#steps.push({op: 'KvCache', bindings, writes, cached, planned});
+    this.#steps.push({op: 'KvCache', bindings, writes, cached, size: {step, launches}});
   }
 
   /** Puts caches back to where they were before the run. */

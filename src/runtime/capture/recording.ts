@@ -45,9 +45,12 @@ export interface RecordedDispatch extends StepOfRun {
 /** A step of a cache: it binds tensors, in the order in which the step has them, and dispatches what a replay plans. */
 export interface RecordedCacheStep extends StepOfRun {
   readonly cached: CachedStep;
-  /** As it would have been in the recording. */
-  readonly planned: PlannedStep;
+  /** Of what it would have run in the recording. */
+  readonly size: StepSize;
 }
+
+/** What the room for a step depends on. */
+export type StepSize = Pick<PlannedStep, 'step' | 'launches'>;
 
 export type RecordedStep = RecordedDispatch | RecordedCacheStep;
 
