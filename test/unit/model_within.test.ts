@@ -77,6 +77,13 @@ describe('a SparseAttention node over parts of larger tensors', () => {
     expectWithin(await found.data(), await expected.data(), 1e-6);
   });
 
+  it('is refused where heads of queries have other features', () => {
+    const apart = reshape(query, [BATCH, QUERIES, HEADS, DIM]);
+    expect(() => run([apart, whole, whole], {axes: 'blhd,blf,blf->blf', firsts: '0,0,0', head_dim: DIM - 1})).toThrowError(
+      /SparseAttention firsts: found 0 beside \[2,5,4,3\]/,
+    );
+  });
+
   it('is refused where it would read past its tensors, or something else', () => {
     const axes = 'blf,blf,blf->blf';
     for (const attrs of [
