@@ -27,24 +27,28 @@ describe('a SparseAttention node over parts of larger tensors', () => {
   beforeAll(() => setBackend('cpu'));
 
   const random = (shape: number[], seed: number): Tensor => randomNormal(shape, 0, 1, 'float32', seed);
-  const query = random([BATCH, QUERIES, OWN], 1);
-  const [key, value] = [random([BATCH, KEYS, KEY_OWN], 2), random([BATCH, KEYS, KEY_OWN], 3)] as const;
-  // Values come first, with something else between.
-  const whole = concat([random([BATCH, KEYS, DIM], 4), value, random([BATCH, KEYS, 2 * DIM], 5), key], 2);
-  const queries = concat([random([BATCH, QUERIES, 2 * DIM], 6), query], 2);
+  let query: Tensor, key: Tensor, value: Tensor, queries: Tensor, whole: Tensor;
+  beforeAll(() => {
+    query = random([BATCH, QUERIES, OWN], 1);
+    [key, value] = [random([BATCH, KEYS, KEY_OWN], 2), random([BATCH, KEYS, KEY_OWN], 3)];
+    // Values come first, with something else between.
+    whole = concat([random([BATCH, KEYS, DIM], 4), value, random([BATCH, KEYS, 2 * DIM], 5), key], 2);
+    queries = concat([random([BATCH, QUERIES, 2 * DIM], 6), query], 2);
+  });
   const firsts = `${2 * DIM},${KEY_OWN + 3 * DIM},${DIM}`;
 
-  const CASES: Readonly<Record<string, readonly [terms: readonly Tensor[], attrs: Record<string, unknown>]>> = {
+  const CASES: Readonly<Record<string, readonly [terms: readonly number[][], attrs: Record<string, unknown>]>> = {
     'nothing added': [[], {}],
     'its heads apart': [[], {writes: 'blhd'}],
-    'a mask of keys': [[random([BATCH, 1, 1, KEYS], 7)], {terms: 'add:2'}],
-    'a factor of each row, so that queries are made anew': [[random([BATCH, HEADS, QUERIES, 1], 9)], {terms: 'times'}],
+    'a mask of keys': [[[BATCH, 1, 1, KEYS]], {terms: 'add:2'}],
+    'a factor of each row, so that queries are made anew': [[[BATCH, HEADS, QUERIES, 1]], {terms: 'times'}],
     'the layout of heads before lengths': [[], {layout: 'bhld'}],
     'a broadcast that asks for nothing': [[], {broadcast: `${BATCH},1,1,${KEYS}`}],
   };
-  for (const [what, [terms, {writes = 'blf', ...attrs}]] of Object.entries(CASES))
+  for (const [what, [shapes, {writes = 'blf', ...attrs}]] of Object.entries(CASES))
     it(`is that over tensors of their own: ${what}`, async () => {
       const axes = `blf,blf,blf->${String(writes)}`;
+      const terms = shapes.map((shape) => random(shape, 7));
       const expected = run([query, key, value, ...terms], {...attrs, axes});
       const start = memory().numTensors;
       const found = run([queries, whole, whole, ...terms], {...attrs, axes, firsts, head_dim: DIM});
@@ -75,6 +79,13 @@ describe('a SparseAttention node over parts of larger tensors', () => {
     const expected = run([q, k, v, mask], {axes: 'blf,blf,blf->blf', terms: 'add:1'});
     expect(found.shape).toEqual([3, QUERIES, OWN]);
     expectWithin(await found.data(), await expected.data(), 1e-6);
+  });
+
+  it('is refused where heads of queries have other features', () => {
+    const apart = reshape(query, [BATCH, QUERIES, HEADS, DIM]);
+    expect(() => run([apart, whole, whole], {axes: 'blhd,blf,blf->blf', firsts: '0,0,0', head_dim: DIM - 1})).toThrowError(
+      /SparseAttention firsts: found 0 beside \[2,5,4,3\]/,
+    );
   });
 
   it('is refused where it would read past its tensors, or something else', () => {

@@ -102,7 +102,8 @@ function headsWithin(
   const [batch, length, ...sizes] = tensor.shape as [number, number, ...number[]];
   const features = sizes.reduce((a, b) => a * b, 1);
   const heads = axes === 'blhd' ? sizes[0]! : h!;
-  if (tensor.rank !== axes.length || first + heads * within.headDim > features) {
+  const fits = axes === 'blf' ? first + heads * within.headDim <= features : sizes[1] === within.headDim;
+  if (tensor.rank !== axes.length || !fits) {
     wrong('firsts', `${first} beside [${tensor.shape.join()}]`, `${heads} heads of ${within.headDim} features from there on`);
   }
   const whole = axes === 'blf' ? tensor : tf.reshape(tensor, [batch, length, features]);
