@@ -140,9 +140,9 @@ export class CachedSteps {
     const groups = (this.#groups[i] ??= []);
     return launches.map((launch, l) => {
       const {program, grid} = launch;
-      const {pipeline, layout} = host.pipelines.get(program);
+      const {pipeline, layout, roles} = host.pipelines.ofLaunch(launch);
       const uniform = {buffer: this.#params!, offset: params.offset + PARAMS_BYTES * l, size: PARAMS_BYTES};
-      const wanted = boundOf(launch, uniform, bound);
+      const wanted = boundOf(roles, uniform, bound);
       let known = groups[l];
       if (known === undefined || known.pipeline !== pipeline || !isBound(known.bound, wanted)) {
         groups[l] = known = {pipeline, bound: wanted, group: groupOf(host, program.name, layout, wanted)};

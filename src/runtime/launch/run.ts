@@ -98,15 +98,17 @@ function bind(
 export function dispatchOf(host: Host, launch: Launch, params: GPUBufferBinding, bindings: Bindings, uniform?: Uniform): Dispatch {
   const {program, grid} = launch;
   const {pipeline, layout, writes, roles} = host.pipelines.ofLaunch(launch);
-  const bound: GPUBufferBinding[] = [];
-  for (const role of roles) bound.push(role === 'params' ? params : bindings[role]!);
+  const bound = boundOf(roles, params, bindings);
   const bindGroup = host.memory.bindGroup(pipeline, bound, () => groupOf(host, program.name, layout, bound));
   return {name: program.name, pipeline, grid, bindGroup, bindings: bound, writes, uniform};
 }
 
-/** What a launch binds, in the order of its program. */
-export const boundOf = ({program, instead}: Launch, params: GPUBufferBinding, bindings: Bindings): GPUBufferBinding[] =>
-  program.bindings.map((role) => (role === 'params' ? params : bindings[instead?.[role] ?? role]!));
+/** What a program binds, in its order. */
+export function boundOf(roles: readonly BindingRole[], params: GPUBufferBinding, bindings: Bindings): GPUBufferBinding[] {
+  const bound: GPUBufferBinding[] = [];
+  for (const role of roles) bound.push(role === 'params' ? params : bindings[role]!);
+  return bound;
+}
 
 export const groupOf = (host: Host, label: string, layout: GPUBindGroupLayout, bound: readonly GPUBufferBinding[]): GPUBindGroup =>
   host.device.createBindGroup({label, layout, entries: bound.map((resource, binding) => ({binding, resource}))});
