@@ -22,13 +22,10 @@ export function checkBuffersFit(
   const limits = limitsOf(host.device);
   const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   const {pairs, maskPairs = 0} = tail;
-  const refuseIfMore = (role: string, bytes: number): void => {
-    if (bytes > most) refuseBytes(limits, role, bytes, maskPairs);
-  };
-  for (const role in tensors) refuseIfMore(role, bytesOf(tensors[role as BindingRole]!.shape));
-  for (const role in workBytes) refuseIfMore(role, workBytes[role as BindingRole]!);
-  for (const role in shapes) refuseIfMore(role, bytesOf(shapes[role as BindingRole]!));
-  refuseIfMore('schedule', 8 * pairs);
+  for (const role in tensors) refuseIfMore(role, bytesOf(tensors[role as BindingRole]!.shape), most, limits, maskPairs);
+  for (const role in workBytes) refuseIfMore(role, workBytes[role as BindingRole]!, most, limits, maskPairs);
+  for (const role in shapes) refuseIfMore(role, bytesOf(shapes[role as BindingRole]!), most, limits, maskPairs);
+  refuseIfMore('schedule', 8 * pairs, most, limits, maskPairs);
   const {pipelines} = host;
   if (pipelines.fitting.has(launches)) return;
   for (const {program, grid} of launches) {
@@ -77,6 +74,10 @@ function atMost(limits: Limits, what: string, {name}: Program, found: number, li
     expected(limits, limit),
     cure ?? 'Please report this plan: it was made for a larger device.',
   );
+}
+
+function refuseIfMore(role: string, bytes: number, most: number, limits: Limits, maskPairs: number): void {
+  if (bytes > most) refuseBytes(limits, role, bytes, maskPairs);
 }
 
 function refuseBytes(limits: Limits, role: string, bytes: number, maskPairs: number): void {
