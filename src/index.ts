@@ -36,6 +36,14 @@ export {
   type GeluOptions,
   type Approximation,
   silu,
+  blockMaskOf,
+  blockSparseMatMul,
+  type BlockMaskInput,
+  type BlockSizes,
+  type BlockSparseOptions,
+  planBlockSparse,
+  type BlockSparsePlan,
+  type BlockSparsePlanOptions,
   currentDevice,
   capture,
   type CapturedConstant,
@@ -90,6 +98,7 @@ export type {
   Problem,
   TileShape,
 } from './plan/index.js';
+export type {BlockEntries, BlockMaskData, BlockRows, ListLengths, ProductChoice, ProductTile} from './product/index.js';
 export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,

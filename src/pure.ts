@@ -28,6 +28,7 @@ export {
   refusePattern,
 } from './pattern/index.js';
 export {
+  checkDevice,
   checkGradientPlan,
   checkPlan,
   CHUNK_PAIRS,
@@ -50,6 +51,28 @@ export {
   type Work,
 } from './plan/index.js';
 export {
+  batchOf,
+  blocksOf,
+  makeProductPlan,
+  maskIndex,
+  maskSizes,
+  MOST_BLOCKS,
+  productText,
+  readBlockMask,
+  transposedBits,
+  type BlockEntries,
+  type BlockMask,
+  type BlockMaskData,
+  type BlockRows,
+  type ListLengths,
+  type MaskName,
+  type ProductChoice,
+  type ProductPlan,
+  type ProductProblem,
+  type ProductSizes,
+  type ProductTile,
+} from './product/index.js';
+export {
   checkLaunches,
   cutLaunches,
   factorsOf,
@@ -58,6 +81,7 @@ export {
   generateAppend,
   generateNorm,
   generateNormGradients,
+  generateProduct,
   hasFarScores,
   isFarScale,
   MOST_WIDTH,
@@ -75,6 +99,7 @@ export {
   type Layout,
   type NormSizes,
   type OpLaunches,
+  type ProductLaunches,
   type Program,
   type ScoreSums,
   type Tail,

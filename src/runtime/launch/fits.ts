@@ -10,12 +10,16 @@ export interface Runnable {
   readonly launches: readonly Launch[];
   readonly tail: Pick<Tail, 'pairs'> & Partial<Pick<Tail, 'maskPairs'>>;
   readonly workBytes: WorkBytes;
+  /** Of what has no plan: what its launches read in place of one. */
+  readonly schedule?: Int32Array | Uint32Array;
+  /** What to do where a buffer is too large. Default for attention. */
+  readonly cure?: string;
 }
 
 /** Throws what the device would otherwise turn into silent garbage: tfjs checks none of these limits. */
 export function checkBuffersFit(
   host: Host,
-  {launches, workBytes, tail}: Pick<Runnable, 'launches' | 'workBytes' | 'tail'>,
+  {launches, workBytes, tail, schedule, cure = SPLIT}: Pick<Runnable, 'launches' | 'workBytes' | 'tail' | 'schedule' | 'cure'>,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
   shapes: Partial<Record<BindingRole, readonly number[]>>,
 ): void {
@@ -23,12 +27,12 @@ export function checkBuffersFit(
   const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   const {pairs, maskPairs = 0} = tail;
   const refuseIfMore = (role: string, bytes: number): void => {
-    if (bytes > most) refuseBytes(limits, role, bytes, maskPairs);
+    if (bytes > most) refuseBytes(limits, role, bytes, maskPairs, cure);
   };
   for (const [role, tensor] of Object.entries(tensors)) refuseIfMore(role, bytesOf(tensor.shape));
   for (const [role, size] of Object.entries(workBytes)) refuseIfMore(role, size);
   for (const [role, shape] of Object.entries(shapes)) refuseIfMore(role, bytesOf(shape));
-  refuseIfMore('schedule', 8 * pairs);
+  refuseIfMore('schedule', schedule?.byteLength ?? 8 * pairs);
   for (const {program, grid} of launches) {
     host.pipelines.throwIfBroken(program);
     const {bindings, workgroupBytes, invocations} = program;
@@ -36,7 +40,7 @@ export function checkBuffersFit(
     atMost(limits, 'storage buffers', program, storage, 'maxStorageBuffersPerShaderStage');
     atMost(limits, 'workgroup bytes', program, workgroupBytes, 'maxComputeWorkgroupStorageSize');
     atMost(limits, 'invocations', program, invocations, 'maxComputeInvocationsPerWorkgroup');
-    atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', SPLIT);
+    atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', cure);
   }
 }
 
@@ -76,10 +80,10 @@ function atMost(limits: Limits, what: string, {name}: Program, found: number, li
   );
 }
 
-function refuseBytes(limits: Limits, role: string, bytes: number, maskPairs: number): void {
+function refuseBytes(limits: Limits, role: string, bytes: number, maskPairs: number, split: string): void {
   const packed = role === 'schedule' && maskPairs > 0;
   const thing = packed ? `bytes of schedule, ${8 * maskPairs} of them bits of mask` : `bytes of ${role}`;
-  const cure = packed || role === 'mask' ? `${SPLIT} ${SMALLER_MASK}` : SPLIT;
+  const cure = packed || role === 'mask' ? `${split} ${SMALLER_MASK}` : split;
   for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
     if (bytes > limits[limit]) refuse(thing, String(bytes), expected(limits, limit), cure);
   }
