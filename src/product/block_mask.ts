@@ -89,17 +89,18 @@ function fillRows(name: string, given: BlockRows, {rows, columns}: MaskSizes, bi
     const found = `from ${say(offsets[0])} to ${say(offsets[rows])}`;
     refuse(`${name}.offsets`, found, `from 0 to ${listed.length}`, 'They begin with 0 and end with the number of columns listed.');
   }
-  for (let row = 0; row < rows; row++) {
-    const [from, to] = [offsets[row]!, offsets[row + 1]!];
-    if (!(from <= to))
-      refuse(`${name}.offsets`, `${from} before ${to}`, 'offsets that do not fall', 'They are sums of what rows hold.');
-    for (let at = from; at < to; at++) {
+  for (let row = 0; row < rows; row++)
+    if (!Number.isInteger(offsets[row + 1]) || offsets[row]! > offsets[row + 1]!) {
+      const found = `${say(offsets[row])} before ${say(offsets[row + 1])}`;
+      refuse(`${name}.offsets`, found, 'whole numbers that do not fall', 'They are sums of what rows hold.');
+    }
+  for (let row = 0; row < rows; row++)
+    for (let at = offsets[row]!; at < offsets[row + 1]!; at++) {
       const column = listed[at]!;
       if (!Number.isInteger(column) || column < 0 || column >= columns)
         refuse(`${name}.columns`, say(column), `a whole number from 0 to ${columns - 1}`, `Look at entry ${at}, of row ${row}.`);
       bits[(firstRow + row) * words + (column >>> 5)]! |= 1 << (column & 31);
     }
-  }
 }
 
 /** Nested lists as one, level by level. */

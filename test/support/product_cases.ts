@@ -218,3 +218,115 @@ export const anyProduct = (
     maskEach: fc.boolean(),
     seed: fc.nat(1000),
   });
+
+const PLAIN_PRODUCT: RandomProduct = {
+  ...{m: 40, k: 50, n: 60, block: {m: 16, k: 16, n: 16}, transposeA: false, transposeB: false, lead: [], shares: 'none'},
+  ...{maskA: 0.5, maskB: 0.5, maskC: null, maskEach: false, seed: 1},
+};
+
+/** Inside `describe`, with the backend to test active in each spec. Sides up to `most`; `runs` of random products. */
+export function specifyProducts(most: number, runs: number): void {
+  const scoped = (body: () => Promise<void>) => async (): Promise<void> => {
+    const start = tf.memory().numTensors;
+    tf.engine().startScope();
+    await body();
+    tf.engine().endScope();
+    expect(tf.memory().numTensors).toBe(start);
+  };
+
+  it('are those of the oracle, with their gradients', () =>
+    fc.assert(
+      fc.asyncProperty(anyProduct(most), (given) => expectProduct(given, 4e-6)),
+      {numRuns: runs},
+    ));
+
+  it(
+    'take masks in all forms alike',
+    scoped(async () => {
+      const {a, b, options} = drawProduct({...PLAIN_PRODUCT, maskB: null});
+      const [left, right] = [a, b].map(({shape, values}) => tf.tensor(values, [...shape])) as [tf.Tensor, tf.Tensor];
+      const flat = [...a.mask!];
+      const rows = [0, 1, 2].map((row) => flat.slice(4 * row, 4 * row + 4));
+      const columns = rows.map((row) => row.flatMap((entry, column) => (entry === 1 ? [column] : [])));
+      const offsets = [0, 0, 0, 0].map((_, i) => columns.slice(0, i).flat().length);
+      const csr = {rows: 3, offsets: Int32Array.from(offsets), columns: Int32Array.from(columns.flat())};
+      const expected = await blockSparseMatMul(left, right, options).data();
+      for (const maskA of [
+        flat,
+        rows,
+        flat.map((entry) => entry === 1),
+        [rows],
+        csr,
+        [csr],
+        tf.tensor2d(rows, undefined, 'bool'),
+      ]) {
+        const found = await blockSparseMatMul(left, right, {...options, maskA}).data();
+        expectWithin(found, expected, 0);
+      }
+    }),
+  );
+
+  it(
+    'have second derivatives',
+    scoped(async () => {
+      // f(a) = Σ (da)² with da = w·bᵀ under A's mask: the derivative by b is that of a sum of squares.
+      const drawn = drawProduct({...PLAIN_PRODUCT, m: 8, k: 20, n: 8, block: {m: 8, k: 8, n: 8}});
+      const {a, b, options} = drawn;
+      const [left, right] = [a, b].map(({shape, values}) => tf.tensor(values, [...shape])) as [tf.Tensor, tf.Tensor];
+      const penalty = (y: tf.Tensor): tf.Scalar => {
+        const inner = (x: tf.Tensor): tf.Tensor => tf.sum(tf.square(blockSparseMatMul(x, y, options)));
+        return tf.sum(tf.square(tf.grad(inner)(left)));
+      };
+      const maskOf = (of: typeof a): tf.Tensor =>
+        tf.tensor(
+          of.values.map((_, at) => (isKept(of, at) ? 1 : 0)),
+          [...of.shape],
+        );
+      const [maskA, maskB] = [maskOf(a), maskOf(b)];
+      const dense = (y: tf.Tensor): tf.Scalar => {
+        const kept = tf.mul(maskB, y);
+        const product = tf.matMul(tf.mul(maskA, left), kept);
+        return tf.sum(tf.square(tf.mul(maskA, tf.mul(2, tf.matMul(product, kept, false, true)))));
+      };
+      const [found, expected] = [tf.grad(penalty)(right), tf.grad(dense)(right)];
+      const size = (await tf.max(tf.abs(expected)).data())[0]!;
+      expectWithin(await found.data(), await expected.data(), 1e-5 * size);
+    }),
+  );
+
+  it(
+    'without numbers to sum over are zeros, and without any have none',
+    scoped(async () => {
+      const zeros = blockSparseMatMul(tf.ones([3, 0]), tf.ones([0, 5]), {blockSize: 8, maskA: []});
+      expectWithin(await zeros.data(), new Float32Array(15), 0);
+      for (const [a, b, shape] of [
+        [
+          [0, 4],
+          [4, 5],
+          [0, 5],
+        ],
+        [
+          [2, 4],
+          [4, 0],
+          [2, 0],
+        ],
+        [
+          [0, 3, 4],
+          [1, 4, 5],
+          [0, 3, 5],
+        ],
+      ] as const)
+        expect(blockSparseMatMul(tf.ones([...a]), tf.ones([...b]), {blockSize: 8}).shape).toEqual([...shape]);
+    }),
+  );
+
+  it(
+    'repeat bit for bit',
+    scoped(async () => {
+      const {a, b, options} = drawProduct({...PLAIN_PRODUCT, k: 600, block: {m: 16, k: 32, n: 16}});
+      const [left, right] = [a, b].map(({shape, values}) => tf.tensor(values, [...shape])) as [tf.Tensor, tf.Tensor];
+      const [first, second] = [blockSparseMatMul(left, right, options), blockSparseMatMul(left, right, options)];
+      expectWithin(await first.data(), await second.data(), 0);
+    }),
+  );
+}

@@ -25,7 +25,7 @@ export function productCall(aShape: readonly number[], bShape: readonly number[]
   const lead = broadcast(leadA, leadB, aShape, bShape);
   const sizes = {m, k, n, block, transposeA, transposeB};
   const mask = (name: MaskName, matrices: number): BlockMask | null =>
-    maskGiven(`option ${name}`, options[name] ?? undefined, maskSizes(name, sizes, matrices));
+    maskGiven(name, options[name] ?? undefined, maskSizes(name, sizes, matrices));
   const problem = {
     ...sizes,
     matricesA: matricesOf(leadA, lead),
