@@ -28,6 +28,8 @@ export interface BlockRows {
 
 /** Rows and columns of blocks, flat or nested, of 0 and 1 or of booleans; with one such part for each matrix, or one for all. */
 export type BlockEntries = ArrayLike<number | boolean> | ArrayLike<BlockEntries>;
+
+/** A mask as data: entries, compressed rows, or a list of those, one for each matrix. */
 export type BlockMaskData = BlockEntries | BlockRows | readonly BlockRows[];
 
 /** What an operand asks of its mask. */

@@ -67,7 +67,8 @@ export function makeProductPlan(given: ProductProblem, device: Device): ProductP
     denseFlops: 2 * m * k * n * batch,
     predictedMs,
     predictedDenseMs,
-    choice: predictedMs <= predictedDenseMs ? 'blocks' : 'dense',
+    // Lists of very many tiles of 8 × 8 may be longer than what a device binds.
+    choice: predictedMs <= predictedDenseMs && schedule.words.byteLength <= device.maxBindingBytes ? 'blocks' : 'dense',
   });
 }
 

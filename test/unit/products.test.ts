@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import {blockMaskOf, blockSparseMatMul, planBlockSparse, SplatError, type BlockSparseOptions} from '../../src/index.js';
+import {CORE_DEVICE} from '../../src/plan/index.js';
 import {expectWithin, mulberry32} from '../oracle.js';
 import {drawProduct, isKept, productOracle, specifyProducts, type RandomProduct} from '../support/product_cases.js';
 
@@ -255,6 +256,14 @@ describe('planBlockSparse', () => {
     expect(odd.toString()).toMatch(
       /^product {2}dense: tf\.matMul of masked operands, predicted [\d.]+× faster than block by block/,
     );
+  });
+
+  it('leaves to tf.matMul what has longer lists than a device binds', () => {
+    const device = {...CORE_DEVICE, maxBindingBytes: 4096};
+    const choices = [8, 32].map(
+      (blockSize) => planBlockSparse([256, 256], [256, 256], {blockSize, device, maskA: mask((256 / blockSize) ** 2, 2)}).choice,
+    );
+    expect(choices).toEqual(['dense', 'blocks']);
   });
 
   it('takes a mask that leaves nothing out as none', () => {
