@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
@@ -150,7 +151,7 @@ describe('products of blocks refuse', () => {
     ['blocks of 132', given({blockSize: 132}), /^option blockSize: found 132/],
     ['blocks of 10', given({blockSize: {m: 8, k: 10, n: 8}}), /^blockSize\.k: found 10/],
     ['a text as a block size', given({blockSize: '8'}), /^option blockSize: found the text '8', expected a number or \{m, k, n\}/],
-    ['a number as a flag', given({...EIGHT, transposeA: 1}), /^option transposeA: found 1, expected one of true, false/],
+    ['a number as a flag', given({...EIGHT, transposeA: 1}), /^option transposeA: found 1, expected true or false/],
     [
       'sums of different lengths',
       given({...EIGHT, transposeB: true}),
@@ -204,6 +205,28 @@ describe('a mask that is a tensor', () => {
     expect(read.calls.allArgs().filter(([id]) => id === mask.dataId).length).toBe(1);
     tf.dispose([mask, again]);
   });
+});
+
+describe('the examples of the docstrings', () => {
+  for (const name of ['block_sparse', 'plan_block_sparse', 'block_mask_of'])
+    it(`of ${name}.ts run, and give what they say`, async () => {
+      await tf.setBackend('cpu');
+      spyOn(console, 'log');
+      tf.engine().startScope();
+      const source = readFileSync(`src/runtime/products/${name}.ts`, 'utf8');
+      const code = /```js\n([\s\S]*?) \* ```/.exec(source)![1]!.replace(/^ \* ?/gm, '');
+      const said = /^(?:const \w+ = )?(.+); \/\/ (\[\d+, \d+\]|'\w+'|\d+).*$/gm;
+      expect(code).toMatch(said);
+      const asked = code.replace(said, (line, value: string, expected: string) =>
+        expected.startsWith('[')
+          ? `${line.replace(/ \/\/.*/, '')} same(output.shape, ${expected});`
+          : `same(${value}, ${expected});`,
+      );
+      const same = (found: unknown, expected: unknown) => expect(found).withContext(code).toEqual(expected);
+      const names = {tf, same, blockMaskOf, blockSparseMatMul, planBlockSparse};
+      await (new Function(...Object.keys(names), `return (async () => {${asked}\n})()`)(...Object.values(names)) as Promise<void>);
+      tf.engine().endScope();
+    });
 });
 
 describe('blockMaskOf', () => {

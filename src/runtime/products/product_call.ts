@@ -1,4 +1,4 @@
-import {oneOf, refuse, say} from '../../support/index.js';
+import {listOf, refuse, say} from '../../support/index.js';
 import {maskSizes, MOST_BLOCKS, type BlockMask, type MaskName, type ProductProblem} from '../../pure.js';
 import {maskGiven} from './mask_tensors.js';
 import type {BlockSizes, BlockSparseOptions} from './options.js';
@@ -63,14 +63,7 @@ function sides(name: string, shape: readonly number[]): [rows: number, columns: 
 
 function flag(name: string, given: unknown): boolean {
   if (given === undefined || given === null) return false;
-  return (
-    oneOf(
-      `option ${name}`,
-      given === true ? 'true' : given === false ? 'false' : given,
-      ['true', 'false'],
-      'Leave it out for false.',
-    ) === 'true'
-  );
+  return typeof given === 'boolean' ? given : refuse(`option ${name}`, say(given), 'true or false', 'Leave it out for false.');
 }
 
 const LEAST = 8;
@@ -105,15 +98,13 @@ function broadcast(
   bShape: readonly number[],
 ): number[] {
   const rank = Math.max(leadA.length, leadB.length);
-  return Array.from({length: rank}, (_, axis) => {
-    const [ofA, ofB] = [leadA.at(axis - rank) ?? 1, leadB.at(axis - rank) ?? 1].map((size, i) => {
-      const own = i === 0 ? leadA : leadB;
-      return axis - rank < -own.length ? 1 : size;
-    }) as [number, number];
-    if (ofA === ofB || ofB === 1) return ofA;
-    if (ofA === 1) return ofB;
+  const [ofA, ofB] = [leadA, leadB].map((own) => [...listOf(rank - own.length, () => 1), ...own]) as [number[], number[]];
+  return listOf(rank, (axis) => {
+    const [one, other] = [ofA[axis]!, ofB[axis]!];
+    if (one === other || other === 1) return one;
+    if (one === 1) return other;
     const found = `a ${shapeText(aShape)}, b ${shapeText(bShape)}`;
-    return refuse('a and b', found, 'axes in front that are equal, or 1', `Axis ${axis} of the batch is ${ofA} and ${ofB}.`);
+    return refuse('a and b', found, 'axes in front that are equal, or 1', `Axis ${axis} of the batch is ${one} and ${other}.`);
   });
 }
 
