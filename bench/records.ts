@@ -15,6 +15,7 @@ export type BenchRecord =
   | BytesRecord
   | MaskRecord
   | OpsRecord
+  | ProductsRecord
   | ModelRecord;
 
 /** The first line of a run: where and when. */
@@ -46,6 +47,26 @@ export interface OpsRecord {
   readonly system: 'tfjs-splat' | 'tfjs ops';
   readonly ms: number;
   readonly samples: number;
+}
+
+/** A product of matrices of which blocks are left out, forward or with its gradients, beside tf.matMul of the same tensors without masks. */
+export interface ProductsRecord {
+  readonly kind: 'products';
+  readonly name: string;
+  readonly pass: 'forward' | 'training';
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+  readonly batch: number;
+  readonly block: string;
+  readonly system: 'tfjs-splat' | 'tf.matMul';
+  readonly ms: number;
+  readonly samples: number;
+  /** Of the plan of ours: 10⁹ operations that masks leave, what was chosen and predicted, and what planning took. */
+  readonly usefulGflop: number;
+  readonly choice: 'blocks' | 'dense';
+  readonly predictedMs: number;
+  readonly planningMs: number;
 }
 
 /** One system on one pattern and size. A peer leaves out what it does not know. */

@@ -2,17 +2,18 @@
  * The import laws: which room may import which. A room is a folder of src (or compile.ts, explain.ts, plan_attention.ts or pure.ts, which stand as
  * ones); it is imported through its index.ts, and arrows point one way only. pure.ts is what the runtime sees of all pure rooms.
  */
-const PURE = ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile', 'plan_attention', 'pure'];
+const PURE = ['support', 'pattern', 'acsr', 'plan', 'product', 'wgsl', 'explain', 'compile', 'plan_attention', 'pure'];
 const MAY_IMPORT = {
   support: [],
   pattern: ['support'],
   acsr: ['support', 'pattern'],
   plan: ['support', 'acsr'],
-  wgsl: ['support', 'plan'],
+  product: ['support', 'plan'],
+  wgsl: ['support', 'plan', 'product'],
   explain: ['support', 'pattern', 'acsr', 'plan', 'wgsl'],
   compile: ['support', 'pattern', 'acsr', 'plan', 'wgsl', 'explain'],
   plan_attention: ['support', 'pattern', 'acsr', 'plan', 'explain', 'compile'],
-  pure: ['pattern', 'acsr', 'plan', 'wgsl', 'explain', 'compile', 'plan_attention'],
+  pure: ['pattern', 'acsr', 'plan', 'product', 'wgsl', 'explain', 'compile', 'plan_attention'],
   runtime: ['support', 'pure'],
   model: ['support', 'pattern', 'acsr', 'runtime'],
   layers: ['support', 'pattern', 'runtime'],
@@ -29,6 +30,7 @@ const SUB_ROOMS = {
     matrix: ['text', 'terms', 'tile'],
     gradient: ['text', 'terms', 'tile'],
     ops: ['text', 'tile'],
+    product: ['text', 'tile'],
   },
   runtime: {
     host: [],
@@ -42,6 +44,7 @@ const SUB_ROOMS = {
     open: ['host', 'call'],
     ops: ['host', 'given', 'launch', 'call'],
     scores: ['host', 'given', 'terms', 'tf_ops', 'call'],
+    products: ['host', 'given', 'launch', 'call'],
     capture: ['host', 'launch'],
   },
   model: {

@@ -56,7 +56,7 @@ export default defineConfig(
   },
   {
     files: [
-      'src/{support,pattern,acsr,plan,wgsl}/**/*.ts',
+      'src/{support,pattern,acsr,plan,product,wgsl}/**/*.ts',
       'src/model/{graph,read,write}/**/*.ts',
       'src/{compile,explain,plan_attention,pure}.ts',
     ],

@@ -45,6 +45,14 @@ export {
   type SparseSoftmaxOptions,
   spmm,
   type SpmmOptions,
+  blockMaskOf,
+  blockSparseMatMul,
+  type BlockMaskInput,
+  type BlockSizes,
+  type BlockSparseOptions,
+  planBlockSparse,
+  type BlockSparsePlan,
+  type BlockSparsePlanOptions,
   currentDevice,
   capture,
   type CapturedConstant,
@@ -99,6 +107,7 @@ export type {
   Problem,
   TileShape,
 } from './plan/index.js';
+export type {BlockEntries, BlockMaskData, BlockRows, ListLengths, ProductChoice, ProductTile} from './product/index.js';
 export type {Layout} from './wgsl/index.js';
 export {
   sparseIOHandler,

@@ -32,6 +32,7 @@ export {
   refusePattern,
 } from './pattern/index.js';
 export {
+  checkDevice,
   checkGradientPlan,
   checkPlan,
   CHUNK_PAIRS,
@@ -54,6 +55,28 @@ export {
   type Work,
 } from './plan/index.js';
 export {
+  batchOf,
+  blocksOf,
+  makeProductPlan,
+  maskIndex,
+  maskSizes,
+  MOST_BLOCKS,
+  productText,
+  readBlockMask,
+  transposedBits,
+  type BlockEntries,
+  type BlockMask,
+  type BlockMaskData,
+  type BlockRows,
+  type ListLengths,
+  type MaskName,
+  type ProductChoice,
+  type ProductPlan,
+  type ProductProblem,
+  type ProductSizes,
+  type ProductTile,
+} from './product/index.js';
+export {
   checkLaunches,
   cutLaunches,
   factorsOf,
@@ -62,6 +85,7 @@ export {
   generateAppend,
   generateNorm,
   generateNormGradients,
+  generateProduct,
   hasFarScores,
   isFarScale,
   MOST_WIDTH,
@@ -80,6 +104,7 @@ export {
   type Within,
   type NormSizes,
   type OpLaunches,
+  type ProductLaunches,
   type Program,
   type ScoreSums,
   type Tail,

@@ -22,6 +22,10 @@ export type {InputsLike, Numbers, Tensors, ValuesOf} from './capture/structure.j
 export {gelu, silu, type GeluOptions} from './ops/activation.js';
 export type {Approximation} from './ops/activation_kernel.js';
 export {layerNorm, normed, rmsNorm, type NormName, type NormOptions} from './ops/norm.js';
+export {blockMaskOf} from './products/block_mask_of.js';
+export {blockSparseMatMul} from './products/block_sparse.js';
+export type {BlockMaskInput, BlockSizes, BlockSparseOptions, BlockSparsePlanOptions} from './products/options.js';
+export {planBlockSparse, type BlockSparsePlan} from './products/plan_block_sparse.js';
 export {GELU, LAYER_NORM, RMS_NORM, SILU} from './ops/op_kernels.js';
 export {attentionWeights, sddmm, type AttentionWeightsOptions, type SddmmOptions} from './scores/sddmm.js';
 export {SparseScores} from './scores/sparse_scores.js';

@@ -21,5 +21,6 @@ export {
   type NormSizes,
   type OpLaunches,
 } from './generate_ops.js';
+export {generateProduct, type ProductLaunches} from './generate_product.js';
 export type {Activation} from './ops/activation.js';
 export type {NormShape} from './ops/norm.js';

@@ -11,6 +11,7 @@ import {expectGradients} from '../support/gradient_cases.js';
 import {specifyLines} from '../support/line_cases.js';
 import {specifyOps} from '../support/op_cases.js';
 import {BASE, expectCase, type OptionCase} from '../support/option_cases.js';
+import {specifyProducts} from '../support/product_cases.js';
 import {specifySecondDerivatives} from '../support/second_derivatives.js';
 import {WIDE} from '../support/wide_cases.js';
 
@@ -83,4 +84,10 @@ if (typeof document !== 'undefined')
   describe('norms and activations on WebGL:', () => {
     beforeEach(() => tf.setBackend('webgl'));
     specifyOps(2e-5, 20);
+  });
+
+if (typeof document !== 'undefined')
+  describe('products of blocks on WebGL:', () => {
+    beforeEach(() => tf.setBackend('webgl'));
+    specifyProducts(40, 6);
   });

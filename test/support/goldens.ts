@@ -7,7 +7,10 @@ import {
   generateActivation,
   generateNorm,
   generateNormGradients,
+  generateProduct,
+  makeProductPlan,
   PLAIN,
+  readBlockMask,
   type Compiled,
   type Device,
   type Program,
@@ -103,6 +106,22 @@ const NORM = generateNorm(WHOLE_NORM).launches.map(({program}) => program);
 const NORM_GRADIENTS = generateNormGradients(WHOLE_NORM).launches.map(({program}) => program);
 
 /** Every kind of program, once: the corpus needs the first four. */
+/** Programs of a product of matrices of so many numbers along each side. */
+function product(sides: number, block: number, masks: 'a' | 'both' | 'none', turned = false): readonly Program[] {
+  const blocks = Math.ceil(sides / block);
+  const mask = readBlockMask(
+    'mask',
+    Array.from({length: blocks ** 2}, (_, i) => i % 2),
+    {rows: blocks, columns: blocks, matrices: 1},
+  );
+  const problem = {
+    ...{m: sides, k: sides, n: sides, block: {m: block, k: block, n: block}, transposeA: turned, transposeB: turned},
+    ...{matricesA: new Int32Array(1), matricesB: new Int32Array(1)},
+    ...{maskA: masks === 'none' ? null : mask, maskB: masks === 'both' ? mask : null, maskC: null},
+  };
+  return generateProduct(makeProductPlan(problem, CORE_DEVICE)).launches.map(({program}) => program);
+}
+
 export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16', says: '32 × 32 tiles, intervals', program: attend(short, 16)},
   {name: 'attend-16-bits', says: '32 × 32 tiles, mask bits', program: attend(short, 16, 16, {implementation: 'dense'})},
@@ -225,6 +244,14 @@ export const VARIANTS: readonly Variant[] = [
   {name: 'layer-norm-column-sums-768', says: 'of gamma and beta, over chunks of rows', program: NORM_GRADIENTS[1]!},
   {name: 'layer-norm-chunk-sums-768', says: 'of gamma and beta, over chunks', program: NORM_GRADIENTS[2]!},
   {name: 'gelu', says: 'by the error function', program: generateActivation('erf', 64, false).launches[0]!.program},
+  {name: 'product-64', says: 'blocks of 64 × 64 of both operands', program: product(2048, 64, 'both')[0]!},
+  {name: 'product-8', says: 'blocks of 8 × 8 of the left operand: nothing is staged', program: product(2048, 8, 'a')[0]!},
+  {
+    name: 'product-12-turned',
+    says: 'operands that lie transposed, sides that no four divides, sums in parts',
+    program: product(1201, 12, 'a', true)[0]!,
+  },
+  {name: 'product-merge', says: 'adds the parts of tiles', program: product(1024, 64, 'none')[1]!},
   {name: 'silu-gradient', says: 'a number an invocation', program: generateActivation('silu', 63, true).launches[0]!.program},
 ];
 

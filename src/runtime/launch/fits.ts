@@ -10,22 +10,26 @@ export interface Runnable {
   readonly launches: readonly Launch[];
   readonly tail: Pick<Tail, 'pairs'> & Partial<Pick<Tail, 'maskPairs'>>;
   readonly workBytes: WorkBytes;
+  /** Of what has no plan: what its launches read in place of one. */
+  readonly schedule?: Int32Array | Uint32Array;
+  /** What to do where a buffer is too large. Default for attention. */
+  readonly cure?: string;
 }
 
 /** Throws what the device would otherwise turn into silent garbage: tfjs checks none of these limits. */
 export function checkBuffersFit(
   host: Host,
-  {launches, workBytes, tail}: Pick<Runnable, 'launches' | 'workBytes' | 'tail'>,
+  {launches, workBytes, tail, schedule, cure = SPLIT}: Pick<Runnable, 'launches' | 'workBytes' | 'tail' | 'schedule' | 'cure'>,
   tensors: Partial<Record<BindingRole, TensorInfo>>,
   shapes: Partial<Record<BindingRole, readonly number[]>>,
 ): void {
   const limits = limitsOf(host.device);
   const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   const {pairs, maskPairs = 0} = tail;
-  for (const role in tensors) refuseIfMore(role, bytesOf(tensors[role as BindingRole]!.shape), most, limits, maskPairs);
-  for (const role in workBytes) refuseIfMore(role, workBytes[role as BindingRole]!, most, limits, maskPairs);
-  for (const role in shapes) refuseIfMore(role, bytesOf(shapes[role as BindingRole]!), most, limits, maskPairs);
-  refuseIfMore('schedule', 8 * pairs, most, limits, maskPairs);
+  for (const role in tensors) refuseIfMore(role, bytesOf(tensors[role as BindingRole]!.shape), most, limits, maskPairs, cure);
+  for (const role in workBytes) refuseIfMore(role, workBytes[role as BindingRole]!, most, limits, maskPairs, cure);
+  for (const role in shapes) refuseIfMore(role, bytesOf(shapes[role as BindingRole]!), most, limits, maskPairs, cure);
+  refuseIfMore('schedule', schedule?.byteLength ?? 8 * pairs, most, limits, maskPairs, cure);
   const {pipelines} = host;
   if (pipelines.fitting.has(launches)) return;
   for (const {program, grid} of launches) {
@@ -35,7 +39,7 @@ export function checkBuffersFit(
     atMost(limits, 'storage buffers', program, storage, 'maxStorageBuffersPerShaderStage');
     atMost(limits, 'workgroup bytes', program, workgroupBytes, 'maxComputeWorkgroupStorageSize');
     atMost(limits, 'invocations', program, invocations, 'maxComputeInvocationsPerWorkgroup');
-    atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', SPLIT);
+    atMost(limits, 'workgroups', program, Math.max(...grid), 'maxComputeWorkgroupsPerDimension', cure);
   }
   pipelines.fitting.add(launches);
 }
@@ -76,14 +80,14 @@ function atMost(limits: Limits, what: string, {name}: Program, found: number, li
   );
 }
 
-function refuseIfMore(role: string, bytes: number, most: number, limits: Limits, maskPairs: number): void {
-  if (bytes > most) refuseBytes(limits, role, bytes, maskPairs);
+function refuseIfMore(role: string, bytes: number, most: number, limits: Limits, maskPairs: number, split: string): void {
+  if (bytes > most) refuseBytes(limits, role, bytes, maskPairs, split);
 }
 
-function refuseBytes(limits: Limits, role: string, bytes: number, maskPairs: number): void {
+function refuseBytes(limits: Limits, role: string, bytes: number, maskPairs: number, split: string): void {
   const packed = role === 'schedule' && maskPairs > 0;
   const thing = packed ? `bytes of schedule, ${8 * maskPairs} of them bits of mask` : `bytes of ${role}`;
-  const cure = packed || role === 'mask' ? `${SPLIT} ${SMALLER_MASK}` : SPLIT;
+  const cure = packed || role === 'mask' ? `${split} ${SMALLER_MASK}` : split;
   for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize'] as const) {
     if (bytes > limits[limit]) refuse(thing, String(bytes), expected(limits, limit), cure);
   }

@@ -52,17 +52,17 @@ export function makeResident(host: Host, runnable: Runnable, call: CallParams): 
   uniformsOf(host, cutFor(host, runnable.launches), call);
 }
 
-const hasSchedule = ({plan, tail}: Runnable): boolean => plan !== null || tail.pairs > 0;
+const hasSchedule = ({plan, tail, schedule}: Runnable): boolean => plan !== null || schedule !== undefined || tail.pairs > 0;
 
 /** What has no schedule shares an empty one: a model has an op for each of its sizes, which would push out plans. */
 function residentOf(host: Host, runnable: Runnable): Resident {
-  const {plan, tail} = runnable;
+  const {plan, tail, schedule = plan?.schedule ?? NO_SCHEDULE} = runnable;
   const owner = hasSchedule(runnable) ? runnable : NO_SCHEDULE;
   const known = host.residents.get(owner);
   if (known !== undefined) return known;
-  const bytes = Math.max(16, 8 * tail.pairs);
+  const bytes = Math.max(16, schedule.byteLength, 8 * tail.pairs);
   return host.residents.set(owner, {
-    schedule: host.upload(plan?.schedule ?? NO_SCHEDULE, 'SparseAttention.schedule', bytes),
+    schedule: host.upload(schedule, 'SparseAttention.schedule', bytes),
     bytes,
     scoped: false,
   });

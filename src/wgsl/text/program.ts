@@ -49,7 +49,10 @@ export type BindingRole =
   | 'dSum'
   | 'dX'
   | 'dGamma'
-  | 'dBeta';
+  | 'dBeta'
+  /** Of products: the operands. */
+  | 'a'
+  | 'b';
 
 /** One WGSL module with one entry point `main`, and what a host must know to run it. Text and bindings derive from the plan alone. */
 export interface Program {

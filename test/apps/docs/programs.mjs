@@ -65,6 +65,18 @@ export const PROGRAMS = [
     ],
   },
   {
+    name: 'pruned_weights',
+    page: 'docs/guides/pruned-weights.md',
+    process: true,
+    holds: [
+      'maskB.length === 24 && maskB.filter((one) => one === 1).length === 7',
+      shape('output', [4, 16, 192]),
+      `${value('difference')} < 1e-5`,
+      'still.join() === maskB.join()',
+      "plan.choice === 'blocks'",
+    ],
+  },
+  {
     name: 'graph_models',
     page: 'docs/guides/graph-models.md',
     holds: [

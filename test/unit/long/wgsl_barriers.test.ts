@@ -4,7 +4,9 @@ import {CORE_DEVICE, formatsOf, formatsText, type Formats} from '../../../src/pu
 import {globalTokens, slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
 import {makeGradientPlan, REGULAR, type Plan, type TileShape} from '../../../src/plan/index.js';
+import {makeProductPlan} from '../../../src/product/index.js';
 import {attendKernel} from '../../../src/wgsl/attend/attend.js';
+import {productShape} from '../../../src/wgsl/generate_product.js';
 import {gradientKernel} from '../../../src/wgsl/gradient/gradient.js';
 import {gradientShape} from '../../../src/wgsl/gradient/gradient_shape.js';
 import {rowStatsFlow} from '../../../src/wgsl/gradient/row_stats.js';
@@ -13,9 +15,11 @@ import {matrixFlow} from '../../../src/wgsl/matrix/matrix.js';
 import {matrixShape} from '../../../src/wgsl/matrix/matrix_shape.js';
 import {normSteps, registersOf} from '../../../src/wgsl/ops/norm.js';
 import {rowGroupBytes} from '../../../src/wgsl/ops/row_group.js';
+import {productFlow} from '../../../src/wgsl/product/product.js';
 import {placeBarriers, textOf, type Flow, type Region, type Step} from '../../../src/wgsl/tile/flow.js';
 import {kernelShape} from '../../../src/wgsl/tile/kernel_shape.js';
 import {flowOf, type TileKernel} from '../../../src/wgsl/tile/shell.js';
+import {everyProduct} from '../../support/every_product.js';
 import {pathsOf, stepsOf} from '../../support/flow_paths.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
 import {columnSums, pairProducts} from '../../support/tile_bodies.js';
@@ -101,6 +105,12 @@ for (const [device, name] of [
     }
   }
 }
+for (const given of everyProduct()) {
+  const shape = productShape(makeProductPlan(given, CORE_DEVICE));
+  const {rows, columns, step} = shape.tile;
+  kernels.push({what: `product ${JSON.stringify(shape)}`, flow: productFlow(shape), memory: (step * (rows + columns)) / 4});
+}
+
 kernels.push({what: 'row statistics', flow: rowStatsFlow(64, false), memory: 64});
 add('pair products', pairProducts(64));
 add('column sums', columnSums());
@@ -182,10 +192,12 @@ describe('barriers', () => {
           expect(begin).toBeLessThan(end);
           expect(end).toBeLessThanOrEqual(memory);
         }
-        const stores = (code.match(/(memory|slices|keys|values|parts|partials|totals)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? [])
-          .length;
-        const accesses = (code.match(/(memory|slices\[subgroup\]|keys|values|parts|partials|totals)\[|Matrix(Load|Store)</g) ?? [])
-          .length;
+        const stores = (
+          code.match(/(memory|slices|keys|values|parts|partials|totals|left|right)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? []
+        ).length;
+        const accesses = (
+          code.match(/(memory|slices\[subgroup\]|keys|values|parts|partials|totals|left|right)\[|Matrix(Load|Store)</g) ?? []
+        ).length;
         expect(stores > 0)
           .withContext(`${what}: ${name}`)
           .toBe(writes.length > 0);

@@ -13,17 +13,20 @@ import {
   formatsText,
   type Precision,
 } from '../../../src/plan/index.js';
+import {makeProductPlan} from '../../../src/product/index.js';
 import {
   generate,
   generateActivation,
   generateAppend,
   generateNorm,
   generateNormGradients,
+  generateProduct,
   generateStep,
   PLAIN,
   type OpLaunches,
   type Program,
 } from '../../../src/wgsl/index.js';
+import {everyProduct} from '../../support/every_product.js';
 import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor, retiled} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
@@ -278,6 +281,20 @@ describe('every program is WGSL that Dawn takes:', () => {
       expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
       expect(program.workgroupBytes).toBeLessThanOrEqual(16384);
       expect(program.bindings.length - 1).toBeLessThanOrEqual(8);
+    }
+  });
+
+  it('products of blocks, of every tile', async () => {
+    const programs = new Programs();
+    for (const given of everyProduct())
+      for (const {program} of generateProduct(makeProductPlan(given, CORE_DEVICE)).launches)
+        programs.found.set(program.key, {what: JSON.stringify(given.block), program});
+    await expectValid(programs, 60);
+    for (const {program} of programs.found.values()) {
+      const bytes = [...program.code.matchAll(/var<workgroup> \w+: array<vec4f, (\d+)>/g)].map(([, count]) => 16 * Number(count));
+      expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
+      expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
+      expect(program.invocations).toBeLessThanOrEqual(CORE_DEVICE.maxInvocations);
     }
   });
 

@@ -1,0 +1,178 @@
+import type {Device} from '../plan/index.js';
+import {ceilDiv, gcd} from '../support/index.js';
+import type {ProductProblem} from './problem.js';
+
+/**
+ * What one workgroup computes: `rows` × `columns` of the output, by `threadsX` × `threadsY` invocations of which each keeps
+ * rows / threadsY × columns / threadsX sums in registers.
+ */
+export interface ProductTile {
+  readonly rows: number;
+  readonly columns: number;
+  readonly threadsX: number;
+  readonly threadsY: number;
+  /** Of what is summed over, so many numbers a step; divides the blocks. */
+  readonly step: number;
+  /** Fours of a step that are written out. */
+  readonly unroll: number;
+  /** Both operands through workgroup memory; without, each is read where it lies, and there are no barriers. */
+  readonly staged: boolean;
+  /** The next step is on its way to registers while one is computed. */
+  readonly ahead: boolean;
+  /** 10⁹ floating-point operations a millisecond (TFLOPS) on an H200 that is full. */
+  readonly rate: number;
+}
+
+/**
+ * Tile shapes by name: those of a lab on an NVIDIA H200 through Dawn (2026-11-29), float32, each with the time that put it there, in
+ * milliseconds. A tile is a block or a part of one: larger ones that skip lose at every size (32-blocks 1.3 to 1.75 times).
+ */
+export const PRODUCT_TILES = {
+  /** 64-blocks of both, 4096³, 25 × 25 %: .248; A from where it lies .252; 64×64 by 128 .266. All ones 4096³ 3.83, cut in three at 1024³ .068. */
+  square64: tile(64, 64, 8, 8, 16, 4, {ahead: false, rate: 34.5}),
+  /** 64-blocks where items are too few to fill the GPU with 64 invocations each: 4096²×512, A 10 % .0638 against .0865. */
+  few64: tile(64, 64, 8, 16, 32, 4, {rate: 26.9}),
+  /** 32-blocks of both, 1024³, 25 × 25 %: .0104; A from where it lies .0164; not ahead .0124. All ones 512³ .0153. */
+  square32: tile(32, 32, 8, 8, 32, 4, {rate: 26}),
+  /** 16-blocks of both, 2048³, 25 × 25 %: .0743; by 16 invocations .0859. */
+  square16: tile(16, 16, 4, 8, 16, 4, {rate: 14.6}),
+  /** 8-blocks of both: not measured. */
+  square8: tile(8, 8, 2, 8, 8, 2, {rate: 8}),
+  /** 32-blocks of A, B dense, 4096²×512, 10 %: .0646; A from where it lies .0782; ahead .0694. */
+  wide32: tile(32, 128, 16, 8, 32, 4, {ahead: false, rate: 27}),
+  /** 16-blocks of A: .0756; A from where it lies .0915; steps of 16 joined .107. */
+  wide16: tile(16, 128, 16, 4, 16, 4, {rate: 22.4}),
+  /** 8-blocks of A: .0833 with nothing staged; with B staged .172. */
+  wide8: tile(8, 64, 16, 2, 8, 2, {staged: false, rate: 20.7}),
+  /** 32-blocks of B, A dense, 512×4096², 10 %: .0659; 128×32 .0677. */
+  tall32: tile(64, 32, 8, 8, 32, 4, {rate: 26.6}),
+  /** 16-blocks of B: .079; A from where it lies .0995. */
+  tall16: tile(128, 16, 4, 16, 16, 4, {rate: 21.4}),
+  /** 8-blocks of B: .144; A from where it lies .200. */
+  tall8: tile(64, 8, 2, 16, 8, 2, {rate: 12}),
+} as const satisfies Record<string, ProductTile>;
+
+/** Rates of squares that have no row above lie between those that have: sides and TFLOPS. */
+const RATES: readonly (readonly [side: number, rate: number])[] = [[4, 4], [8, 8], [16, 14.6], [32, 26], [64, 34.5]]; // prettier-ignore
+
+function tile(
+  rows: number,
+  columns: number,
+  threadsX: number,
+  threadsY: number,
+  step: number,
+  unroll: number,
+  {staged = true, ahead = staged, rate}: {readonly staged?: boolean; readonly ahead?: boolean; readonly rate: number},
+): ProductTile {
+  return Object.freeze({rows, columns, threadsX, threadsY, step, unroll, staged, ahead, rate});
+}
+
+/** The longest side of a tile whose sums stay in registers. */
+const MOST_SIDE = 64;
+
+/** Blocks of more than 64 are cut into parts that divide them. */
+export function partOf(block: number): number {
+  for (let parts = 1; ; parts++) if (block % (4 * parts) === 0 && block / parts <= MOST_SIDE) return block / parts;
+}
+
+/** Bytes of workgroup memory. */
+export const tileBytes = ({rows, columns, step, staged}: ProductTile): number => (staged ? 4 * step * (rows + columns) : 0);
+
+const BY_SIZE = {
+  both: {64: 'square64', 32: 'square32', 16: 'square16', 8: 'square8'},
+  rows: {32: 'wide32', 16: 'wide16', 8: 'wide8'},
+  columns: {32: 'tall32', 16: 'tall16', 8: 'tall8'},
+} as const satisfies Record<string, Partial<Record<number, keyof typeof PRODUCT_TILES>>>;
+
+/** Which sides of tiles blocks decide; along the others a tile may cover what it likes. */
+export function boundSides({maskA, maskB, maskC}: ProductProblem): Readonly<Record<'m' | 'k' | 'n', boolean>> {
+  const [a, b, c] = [maskA, maskB, maskC].map((mask) => mask !== null) as [boolean, boolean, boolean];
+  return {m: a || c, k: a || b, n: b || c};
+}
+
+/** Items below which the 64 × 64 tile takes twice the invocations, and below which dense products take 32 × 32. */
+const FEW = 1000;
+const FEWEST = 132;
+
+/** The tile for a problem, in steps that divide its blocks and fit the device. */
+export function chooseProductTile(problem: ProductProblem, device: Device): ProductTile {
+  const chosen = choose(problem);
+  const {k} = boundSides(problem);
+  const most = (step: number): boolean =>
+    (!k || problem.block.k % step === 0) && tileBytes({...chosen, step}) <= device.maxWorkgroupBytes;
+  let {step} = chosen;
+  while (step > 4 && !most(step)) step -= 4;
+  const turned = problem.transposeA || problem.transposeB;
+  // What is read where it lies must lie as it is read; a CPU that plays GPU compiles for seconds what is written out.
+  const staged = chosen.staged || turned;
+  const unroll = device.software ? 1 : gcd(chosen.unroll, step / 4);
+  return Object.freeze({...chosen, step, unroll, staged, ahead: chosen.ahead || (staged && !chosen.staged)});
+}
+
+function choose(problem: ProductProblem): ProductTile {
+  const {m, n, block} = problem;
+  const bound = boundSides(problem);
+  const [rows, columns] = [bound.m ? partOf(block.m) : 0, bound.n ? partOf(block.n) : 0];
+  const items = (r: number, c: number): number => problem.matricesA.length * ceilDiv(m, r) * ceilDiv(n, c);
+  if (bound.m && bound.n) return rows === columns ? (named('both', rows) ?? ownTile(rows, columns)) : ownTile(rows, columns);
+  if (bound.m) return oneSided('rows', rows, n, (size) => ownTile(rows, size), items(rows, MOST_SIDE));
+  if (bound.n) return oneSided('columns', columns, m, (size) => ownTile(size, columns), items(MOST_SIDE, columns));
+  const [short, narrow] = [coverOf(m, MOST_SIDE), coverOf(n, MOST_SIDE)];
+  if (short < 32 || narrow < 32) return ownTile(short, narrow);
+  return items(64, 64) < FEWEST ? PRODUCT_TILES.square32 : PRODUCT_TILES.square64;
+}
+
+/** Blocks bind one side, of `size`; the other is as long as the table says, or as the matrix is. */
+function oneSided(
+  side: 'rows' | 'columns',
+  size: number,
+  length: number,
+  own: (free: number) => ProductTile,
+  items: number,
+): ProductTile {
+  const found = named(side, size);
+  const free = found === undefined ? MOST_SIDE : side === 'rows' ? found.columns : found.rows;
+  const cover = coverOf(length, free);
+  if (cover < free) return own(cover);
+  if (found !== undefined) return found;
+  return size === MOST_SIDE ? (items < FEW ? PRODUCT_TILES.few64 : PRODUCT_TILES.square64) : own(free);
+}
+
+/** A power of two from 8 on that covers `length`, or `most`. */
+function coverOf(length: number, most: number): number {
+  let size = 8;
+  while (size < length && size < most) size *= 2;
+  return size;
+}
+
+function named(kind: keyof typeof BY_SIZE, size: number): ProductTile | undefined {
+  const names: Readonly<Partial<Record<number, keyof typeof PRODUCT_TILES>>> = BY_SIZE[kind];
+  const name = names[size];
+  return name === undefined ? undefined : PRODUCT_TILES[name];
+}
+
+/** Sums of an invocation, and the fewest and most invocations, of tiles that are in no table. */
+const SUMS = 16;
+const [LEAST_INVOCATIONS, MOST_INVOCATIONS] = [32, 128];
+
+/** A tile of other sides: about 16 sums an invocation, in rows and fours of columns that divide it. */
+function ownTile(rows: number, columns: number): ProductTile {
+  const wanted = Math.min(MOST_INVOCATIONS, Math.max(LEAST_INVOCATIONS, (rows * columns) / SUMS));
+  let [threadsX, threadsY] = [columns / 4, rows];
+  for (const fours of [1, 2])
+    for (const own of [1, 2, 4, 8]) {
+      if ((columns / 4) % fours !== 0 || rows % own !== 0) continue;
+      const [x, y] = [columns / 4 / fours, rows / own];
+      const far = (count: number): number => Math.abs(Math.log2(count / wanted));
+      if (far(x * y) < far(threadsX * threadsY)) [threadsX, threadsY] = [x, y];
+    }
+  return tile(rows, columns, threadsX, threadsY, 32, 4, {rate: rateOf((2 * rows * columns) / (rows + columns))});
+}
+
+/** TFLOPS of a square of that side. */
+function rateOf(side: number): number {
+  const above = RATES.findIndex(([known]) => known >= side);
+  if (above <= 0) return RATES.at(above)![1];
+  const [[from, low], [to, high]] = [RATES[above - 1]!, RATES[above]!];
+  return low + ((high - low) * (side - from)) / (to - from);
+}

@@ -1,0 +1,122 @@
+import type {ProductTile} from '../../product/index.js';
+import {each, lines} from '../text/text.js';
+
+/** An operand in memory: rows of numbers, read four at a time along them, and where its tile goes in workgroup memory. */
+export interface ProductOperand {
+  readonly role: 'a' | 'b';
+  /** In workgroup memory. */
+  readonly staged: 'left' | 'right';
+  /** What is summed over lies along the columns in memory. */
+  readonly sumAlongRow: boolean;
+  /** Rows in memory consist of fours. */
+  readonly inFours: boolean;
+  /** Of the tile along the other side. */
+  readonly size: number;
+}
+
+/** The parameters with the sides of an operand in memory. */
+const SIDES = {
+  a: {rows: 'params.aRows', columns: 'params.aColumns'},
+  b: {rows: 'params.bRows', columns: 'params.bColumns'},
+} as const;
+
+/** WGSL: four numbers of a row from a column on, a multiple of 4; zeros past the matrix. `first` is the place of the matrix. */
+export function fourOf({role, inFours}: ProductOperand, checks: boolean): string {
+  const {rows, columns} = SIDES[role];
+  const place = inFours ? `first + row * (${columns} >> 2u) + (column >> 2u)` : `first + row * ${columns} + column`;
+  const body = inFours
+    ? `return ${role}[at];`
+    : lines(
+        'var four = vec4f();',
+        each(4, (i) => {
+          const read = `four[${i}] = ${role}[at${i === 0 ? '' : ` + ${i}u`}];`;
+          return i === 0 ? read : `if (column + ${i}u < ${columns}) { ${read} }`;
+        }),
+        'return four;',
+      );
+  return lines(
+    `fn ${role}Four(first: u32, row: u32, column: u32) -> vec4f {`,
+    checks ? `if (row >= ${rows} || column >= ${columns}) { return vec4f(); }` : '',
+    `let at = ${place};`,
+    body,
+    '}',
+  );
+}
+
+/** Where a matrix begins, in elements of its binding. */
+export const firstOf = ({role, inFours}: ProductOperand, matrix: string): string =>
+  `${matrix} * ${SIDES[role].rows} * ${inFours ? `(${SIDES[role].columns} >> 2u)` : SIDES[role].columns}`;
+
+/** A place of A's tile in workgroup memory: rows of fours, turned by the row so that rows fall into different banks. */
+export const leftAt = (row: string, four: string, {step}: ProductTile): string =>
+  step === 4 ? row : `${row} * ${step / 4}u + (${four} + ${row}) % ${step / 4}u`;
+
+/** A place of B's tile: rows of the sum, of fours of columns. */
+export const rightAt = (row: string, four: string, {columns}: ProductTile): string => `${row} * ${columns / 4}u + ${four}`;
+
+/** What an invocation brings of a tile, as text: registers, what loads them, and what writes them to workgroup memory. */
+export interface OperandShare {
+  readonly declare: string;
+  readonly load: string;
+  readonly store: string;
+}
+
+/** Fours of a tile by the invocations. `origin`: where the tile begins along the side that is not summed over; `k` along the sum. */
+export function shareOf(operand: ProductOperand, tile: ProductTile, origin: string): OperandShare {
+  const {role, size, sumAlongRow} = operand;
+  const invocations = tile.threadsX * tile.threadsY;
+  const depth = tile.step / 4;
+  const isLeft = role === 'a';
+  // A lies right where the sum runs along its rows, B where it does not. Otherwise four fours are turned in registers.
+  const isTurned = sumAlongRow !== isLeft;
+  const units = (size / 4) * depth * (isTurned ? 1 : 4);
+  const rounds = Math.ceil(units / invocations);
+  const four = `${role}Four`;
+  const unit = (round: number): {readonly id: string; readonly open: string; readonly close: string} => ({
+    id: round === 0 ? 'lane' : `(lane + ${round * invocations}u)`,
+    ...((round + 1) * invocations > units
+      ? {open: `if (lane + ${round * invocations}u < ${units}u) {`, close: '}'}
+      : {open: '', close: ''}),
+  });
+  const register = (round: number, i: number): string => (isTurned ? `${role}${round}_${i}` : `${role}${round}`);
+  const registers = isTurned ? [0, 1, 2, 3] : [0];
+  const place = (round: number): {row: string; column: string; places: readonly string[]} => {
+    const {id} = unit(round);
+    if (!isTurned && isLeft) {
+      const [row, column] = [`${id} / ${depth}u`, `${id} % ${depth}u`];
+      return {row: `${origin} + ${row}`, column: `k + 4u * (${column})`, places: [leftAt(`(${row})`, column, tile)]};
+    }
+    if (!isTurned) {
+      const [row, column] = [`${id} / ${size / 4}u`, `${id} % ${size / 4}u`];
+      return {row: `k + ${row}`, column: `${origin} + 4u * (${column})`, places: [id]};
+    }
+    if (isLeft) {
+      // Neighbours read along the rows of memory.
+      const [side, along] = [`${id} % ${size / 4}u`, `${id} / ${size / 4}u`];
+      const places = registers.map((i) => leftAt(`(4u * (${side}) + ${i}u)`, along, tile));
+      return {row: `k + 4u * (${along})`, column: `${origin} + 4u * (${side})`, places};
+    }
+    const [along, side] = [`${id} % ${depth}u`, `${id} / ${depth}u`];
+    const places = registers.map((i) => rightAt(`(4u * (${along}) + ${i}u)`, side, tile));
+    return {row: `${origin} + 4u * (${side})`, column: `k + 4u * (${along})`, places};
+  };
+  const {staged} = operand;
+  const turned = (round: number, i: number): string => `vec4f(${registers.map((j) => `${register(round, j)}[${i}]`).join(', ')})`;
+  return {
+    declare: each(rounds, (round) => registers.map((i) => `var ${register(round, i)} = vec4f();`).join('\n')),
+    load: each(rounds, (round) => {
+      const {open, close} = unit(round);
+      const {row, column} = place(round);
+      const loads = registers.map(
+        (i) => `${register(round, i)} = ${four}(${role}First, ${row}${i === 0 ? '' : ` + ${i}u`}, ${column});`,
+      );
+      return lines(open, ...loads, close);
+    }),
+    store: each(rounds, (round) => {
+      const {open, close} = unit(round);
+      const {places} = place(round);
+      const stores = places.map((at, i) => `${staged}[${at}] = ${isTurned ? turned(round, i) : register(round, 0)};`);
+      return lines(open, ...stores, close);
+    }),
+  };
+}

@@ -1,0 +1,160 @@
+// operands that lie transposed, sides that no four divides, sums in parts
+// 3648 bytes of workgroup memory
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read> schedule: array<u32>;
+@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+
+// Tiles of 12 × 64, 12 numbers of the sum at a time; an invocation keeps 4 rows of 1 fours.
+
+struct Params {
+  rows: u32, columns: u32, // of the output
+  aRows: u32, aColumns: u32, bRows: u32, bColumns: u32, // of the operands as they lie in memory
+  first: u32, end: u32, // records that this dispatch covers
+  itemsAt: u32, mergesAt: u32, // words of the schedule
+  slots: u32, // of a layer of the grid
+}
+
+var<workgroup> left: array<vec4f, 36>; // rows of a, fours along the sum
+var<workgroup> right: array<vec4f, 192>; // along the sum, fours of columns of b
+fn aFour(first: u32, row: u32, column: u32) -> vec4f {
+  if (row >= params.aRows || column >= params.aColumns) { return vec4f(); }
+  let at = first + row * params.aColumns + column;
+  var four = vec4f();
+  four[0] = a[at];
+  if (column + 1u < params.aColumns) { four[1] = a[at + 1u]; }
+  if (column + 2u < params.aColumns) { four[2] = a[at + 2u]; }
+  if (column + 3u < params.aColumns) { four[3] = a[at + 3u]; }
+  return four;
+}
+fn bFour(first: u32, row: u32, column: u32) -> vec4f {
+  if (row >= params.bRows || column >= params.bColumns) { return vec4f(); }
+  let at = first + row * params.bColumns + column;
+  var four = vec4f();
+  four[0] = b[at];
+  if (column + 1u < params.bColumns) { four[1] = b[at + 1u]; }
+  if (column + 2u < params.bColumns) { four[2] = b[at + 2u]; }
+  if (column + 3u < params.bColumns) { four[3] = b[at + 3u]; }
+  return four;
+}
+fn writeFour(first: u32, row: u32, column: u32, four: vec4f) {
+  if (row >= params.rows || column >= params.columns) { return; }
+  let at = first + row * params.columns + column;
+  output[at] = four[0];
+  if (column + 1u < params.columns) { output[at + 1u] = four[1]; }
+  if (column + 2u < params.columns) { output[at + 2u] = four[2]; }
+  if (column + 3u < params.columns) { output[at + 3u] = four[3]; }
+}
+
+@compute @workgroup_size(48)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = params.first + (group.y * 32768u + group.x) * 1u + 0u;
+  if (index >= params.end) { return; }
+  let record = params.itemsAt + 6u * index;
+  let row = schedule[record + 0u];
+  let column = schedule[record + 1u];
+  let steps = schedule[record + 3u];
+  let product = schedule[record + 4u] + group.z;
+  let aFirst = schedule[2u * product] * params.aRows * params.aColumns;
+  let bFirst = schedule[2u * product + 1u] * params.bRows * params.bColumns;
+  let tx = lane % 16u;
+  let ty = lane / 16u;
+  var at = schedule[record + 2u];
+  var word = schedule[at];
+  var k = (word & 4194303u) * 12u;
+  var end = k + ((word >> 22u) + 1u) * 12u;
+  var o0_0 = vec4f();
+  var o1_0 = vec4f();
+  var o2_0 = vec4f();
+  var o3_0 = vec4f();
+  var a0_0 = vec4f();
+  var a0_1 = vec4f();
+  var a0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_0 = vec4f();
+  var b0_1 = vec4f();
+  var b0_2 = vec4f();
+  var b0_3 = vec4f();
+  if (steps > 0u) {
+    if (lane + 0u < 9u) {
+      a0_0 = aFour(aFirst, k + 4u * (lane / 3u), row + 4u * (lane % 3u));
+      a0_1 = aFour(aFirst, k + 4u * (lane / 3u) + 1u, row + 4u * (lane % 3u));
+      a0_2 = aFour(aFirst, k + 4u * (lane / 3u) + 2u, row + 4u * (lane % 3u));
+      a0_3 = aFour(aFirst, k + 4u * (lane / 3u) + 3u, row + 4u * (lane % 3u));
+    }
+    b0_0 = bFour(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
+    b0_1 = bFour(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
+    b0_2 = bFour(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
+    b0_3 = bFour(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
+  }
+  for (var done = 0u; done < steps; done++) {
+    // a step into workgroup memory
+    workgroupBarrier();
+    if (lane + 0u < 9u) {
+      left[(4u * (lane % 3u) + 0u) * 3u + (lane / 3u + (4u * (lane % 3u) + 0u)) % 3u] = vec4f(a0_0[0], a0_1[0], a0_2[0], a0_3[0]);
+      left[(4u * (lane % 3u) + 1u) * 3u + (lane / 3u + (4u * (lane % 3u) + 1u)) % 3u] = vec4f(a0_0[1], a0_1[1], a0_2[1], a0_3[1]);
+      left[(4u * (lane % 3u) + 2u) * 3u + (lane / 3u + (4u * (lane % 3u) + 2u)) % 3u] = vec4f(a0_0[2], a0_1[2], a0_2[2], a0_3[2]);
+      left[(4u * (lane % 3u) + 3u) * 3u + (lane / 3u + (4u * (lane % 3u) + 3u)) % 3u] = vec4f(a0_0[3], a0_1[3], a0_2[3], a0_3[3]);
+    }
+    right[(4u * (lane % 3u) + 0u) * 16u + lane / 3u] = vec4f(b0_0[0], b0_1[0], b0_2[0], b0_3[0]);
+    right[(4u * (lane % 3u) + 1u) * 16u + lane / 3u] = vec4f(b0_0[1], b0_1[1], b0_2[1], b0_3[1]);
+    right[(4u * (lane % 3u) + 2u) * 16u + lane / 3u] = vec4f(b0_0[2], b0_1[2], b0_2[2], b0_3[2]);
+    right[(4u * (lane % 3u) + 3u) * 16u + lane / 3u] = vec4f(b0_0[3], b0_1[3], b0_2[3], b0_3[3]);
+    k += 12u;
+    if (k >= end) {
+      at += 1u;
+      word = schedule[at];
+      k = (word & 4194303u) * 12u;
+      end = k + ((word >> 22u) + 1u) * 12u;
+    }
+    if (done + 1u < steps) {
+      if (lane + 0u < 9u) {
+        a0_0 = aFour(aFirst, k + 4u * (lane / 3u), row + 4u * (lane % 3u));
+        a0_1 = aFour(aFirst, k + 4u * (lane / 3u) + 1u, row + 4u * (lane % 3u));
+        a0_2 = aFour(aFirst, k + 4u * (lane / 3u) + 2u, row + 4u * (lane % 3u));
+        a0_3 = aFour(aFirst, k + 4u * (lane / 3u) + 3u, row + 4u * (lane % 3u));
+      }
+      b0_0 = bFour(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
+      b0_1 = bFour(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
+      b0_2 = bFour(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
+      b0_3 = bFour(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
+    }
+    // sums
+    workgroupBarrier();
+    for (var part = 0u; part < 3u; part += 1u) {
+      {
+        let q = part;
+        let x0 = left[ty * 3u + (q + ty) % 3u];
+        let x1 = left[(ty + 3u) * 3u + (q + (ty + 3u)) % 3u];
+        let x2 = left[(ty + 6u) * 3u + (q + (ty + 6u)) % 3u];
+        let x3 = left[(ty + 9u) * 3u + (q + (ty + 9u)) % 3u];
+        let y0_0 = right[(4u * q + 0u) * 16u + tx];
+        o0_0 = fma(vec4f(x0[0]), y0_0, o0_0);
+        o1_0 = fma(vec4f(x1[0]), y0_0, o1_0);
+        o2_0 = fma(vec4f(x2[0]), y0_0, o2_0);
+        o3_0 = fma(vec4f(x3[0]), y0_0, o3_0);
+        let y1_0 = right[(4u * q + 1u) * 16u + tx];
+        o0_0 = fma(vec4f(x0[1]), y1_0, o0_0);
+        o1_0 = fma(vec4f(x1[1]), y1_0, o1_0);
+        o2_0 = fma(vec4f(x2[1]), y1_0, o2_0);
+        o3_0 = fma(vec4f(x3[1]), y1_0, o3_0);
+        let y2_0 = right[(4u * q + 2u) * 16u + tx];
+        o0_0 = fma(vec4f(x0[2]), y2_0, o0_0);
+        o1_0 = fma(vec4f(x1[2]), y2_0, o1_0);
+        o2_0 = fma(vec4f(x2[2]), y2_0, o2_0);
+        o3_0 = fma(vec4f(x3[2]), y2_0, o3_0);
+        let y3_0 = right[(4u * q + 3u) * 16u + tx];
+        o0_0 = fma(vec4f(x0[3]), y3_0, o0_0);
+        o1_0 = fma(vec4f(x1[3]), y3_0, o1_0);
+        o2_0 = fma(vec4f(x2[3]), y3_0, o2_0);
+        o3_0 = fma(vec4f(x3[3]), y3_0, o3_0);
+      }
+    }
+  }
+  let first = product * params.rows * params.columns;
+  writeFour(first, row + ty, column + 4u * (tx), o0_0);
+  writeFour(first, row + ty + 3u, column + 4u * (tx), o1_0);
+  writeFour(first, row + ty + 6u, column + 4u * (tx), o2_0);
+  writeFour(first, row + ty + 9u, column + 4u * (tx), o3_0);
+}
