@@ -21,9 +21,9 @@ const PROSE = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECUR
  */
 const isDocument = (path) => /^(docs|demo)[/]/.test(path);
 /** Every visitor of a page with a script tag downloads it; bytes as gzip -9 leaves them. */
-const MOST_SCRIPT_BYTES = 84_000;
+const MOST_SCRIPT_BYTES = 86_000;
 /** Developers download the package; a third of it is the map that shows them the sources, a third pages and a picture. */
-const MOST_PACKAGE_BYTES = 2_048_000;
+const MOST_PACKAGE_BYTES = 2_252_800;
 
 /** What an app imports: the kernel it must have registered then, and the most its bundle may weigh beside TensorFlow.js. */
 const BUNDLES = [

@@ -32,8 +32,8 @@ const FOLDS: readonly Fold[] = [
   shapeArithmetic,
 ];
 
-/** Tried where nothing else is left to fold, so that what reads a projection reads the whole of it. */
-const LAST_FOLDS: readonly Fold[] = [...FOLDS, cutHeads, joinedProjections];
+/** Tried beside them where nothing else is left to fold, so that what reads a projection reads the whole of it. */
+const LAST_FOLDS: readonly Fold[] = [cutHeads, joinedProjections];
 
 /** In this order a report tells. */
 const ORDER: readonly FoldKind[] = [
@@ -96,15 +96,16 @@ export function foldGraph(
   const made = new Map<string, FoldKind>();
   let passed = new Map<FoldKind, number>();
   let reasons: readonly LeftFold[] = [];
-  let folds = FOLDS;
+  let isLast = false;
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const alive = executed([...nodes.values()], outputs);
     const graph = new Graph(alive, outputs);
-    const done = oneRound({graph, shapes: new Shapes(graph, constants, false), builder, weights, hasSignature}, folds);
+    const context = {graph, shapes: new Shapes(graph, constants, false), builder, weights, hasSignature};
+    const done = oneRound(context, isLast ? [...FOLDS, ...LAST_FOLDS] : FOLDS);
     reasons = done.left;
     if (done.nodes.length === 0 && done.instead.size === 0) {
-      if (folds === LAST_FOLDS) break;
-      folds = LAST_FOLDS;
+      if (isLast) break;
+      isLast = true;
       continue;
     }
     for (const node of [...builder.take(), ...done.nodes]) nodes.set(node.name, node);

@@ -19,11 +19,11 @@ export function ofAxes<T>(make: (axes: string) => T): (axes: string) => T {
 const MOST_AXES = 256;
 
 /** Axes with merged ones as the letters that they stand for. */
-export const apart = ofAxes((axes) => [...axes].map((letter) => MERGED[letter] ?? letter).join(''));
+export const apart = /*#__PURE__*/ ofAxes((axes) => [...axes].map((letter) => MERGED[letter] ?? letter).join(''));
 
 export const isMerged = (letter: string | undefined): boolean => letter !== undefined && letter in MERGED;
 
-export const holdsMerged = ofAxes((axes) => [...axes].some(isMerged));
+export const holdsMerged = /*#__PURE__*/ ofAxes((axes) => [...axes].some(isMerged));
 
 /** The letter of axes that lie side by side in one. */
 export function mergedLetter(letters: readonly string[]): string | undefined {

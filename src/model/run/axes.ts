@@ -7,7 +7,7 @@ import {apart, ofAxes} from '../graph/letters.js';
 export const LEADING = 'xyzabh';
 
 /** How many leading axes an attention has at least: the outermost letter tells, for no tensor need have all of them. */
-export const leadingOf = ofAxes((axes) =>
+export const leadingOf = /*#__PURE__*/ ofAxes((axes) =>
   Math.max(0, ...[...axes].map((letter) => (LEADING.includes(letter) ? LEADING.length - LEADING.indexOf(letter) : 0))),
 );
 

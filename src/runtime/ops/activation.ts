@@ -71,5 +71,5 @@ export function silu<T extends Tensor>(x: T | NumberArray): T {
   return siluOp(x) as T;
 }
 
-const geluOp = tf.op({gelu_});
-const siluOp = tf.op({silu_});
+const geluOp = /*#__PURE__*/ tf.op({gelu_});
+const siluOp = /*#__PURE__*/ tf.op({silu_});

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {generateActivation, type Activation} from '../../pure.js';
-import {GELU, registerOps, registrationOf, SILU, type OpKernel, type OpRun} from './op_kernels.js';
+import {GELU, registrationOf, SILU, type OpKernel, type OpRun} from './op_kernels.js';
 
 /** How GELU is computed: by the error function, or by one of the approximations that its paper gives. */
 export type Approximation = 'erf' | 'tanh' | 'sigmoid';
@@ -82,8 +82,6 @@ function activationOp<Attrs>(name: string, activationOf: (attrs: Attrs) => Activ
 }
 
 export const ACTIVATIONS = {
-  gelu: registrationOf(activationOp<GeluAttrs>(GELU, ({approximate}) => approximate)),
-  silu: registrationOf(activationOp<object>(SILU, () => 'silu')),
+  gelu: /*#__PURE__*/ registrationOf(/*#__PURE__*/ activationOp<GeluAttrs>(GELU, ({approximate}) => approximate)),
+  silu: /*#__PURE__*/ registrationOf(/*#__PURE__*/ activationOp<object>(SILU, () => 'silu')),
 } as const;
-
-registerOps(Object.values(ACTIVATIONS));

@@ -81,8 +81,8 @@ export function rmsNorm<T extends Tensor>(x: T | NumberArray, gamma?: Tensor | N
   return rmsNormOp(x, gamma, options) as T;
 }
 
-const layerNormOp = tf.op({layerNorm_});
-const rmsNormOp = tf.op({rmsNorm_});
+const layerNormOp = /*#__PURE__*/ tf.op({layerNorm_});
+const rmsNormOp = /*#__PURE__*/ tf.op({rmsNorm_});
 
 /** [norm], and where it is wanted the sum x + residual that it is of, which goes on as the residual of the next: from the same kernel. */
 export function normed(

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {generateNorm, generateNormGradients, MOST_WIDTH, type BindingRole, type NormSizes} from '../../pure.js';
-import {LAYER_NORM, registerOps, registrationOf, RMS_NORM, type OpKernel} from './op_kernels.js';
+import {LAYER_NORM, registrationOf, RMS_NORM, type OpKernel} from './op_kernels.js';
 
 /** What a norm is told beside its tensors: which of gamma, beta and residual follow x, in this order, and what comes out. */
 export interface NormAttrs {
@@ -109,8 +109,6 @@ function normOp(name: string, centred: boolean): OpKernel<NormAttrs> {
 }
 
 export const NORMS = {
-  layerNorm: registrationOf(normOp(LAYER_NORM, true)),
-  rmsNorm: registrationOf(normOp(RMS_NORM, false)),
+  layerNorm: /*#__PURE__*/ registrationOf(/*#__PURE__*/ normOp(LAYER_NORM, true)),
+  rmsNorm: /*#__PURE__*/ registrationOf(/*#__PURE__*/ normOp(RMS_NORM, false)),
 } as const;
-
-registerOps(Object.values(NORMS));

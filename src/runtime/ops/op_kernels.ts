@@ -2,7 +2,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 import {keyOf, Lru, Recent} from '../../support/index.js';
 import type {BindingRole, CallParams, OpLaunches} from '../../pure.js';
-import {BACKENDS} from '../call/register.js';
 import {isTapeOn} from '../call/tape.js';
 import {Host} from '../host/backend.js';
 import {resident} from '../launch/resident.js';
@@ -101,13 +100,14 @@ export function registrationOf<Attrs extends object>(op: OpKernel<Attrs>): Regis
       if (host !== null && onDevice !== null) return launched(host, name, onDevice, tensors);
       return tf.tidy(() => composed(tensors as Inputs<Tensor>, attrs));
     };
-  return {
+  const registration: Registration = {
     name: op.name,
     kernel: either(op.name, (attrs) => op.roles(attrs).inputs, op.forward, op.composed),
     gradientKernel: either(gradientName(op.name), backwardRoles, op.backward, op.composedGradients),
     gradient: (given, saved, attributes) => {
       const attrs = attrsOf(attributes);
       const operands = [...saved, ...(Array.isArray(given) ? given : [given])];
+      registerFor(registration, tf.getBackend());
       // Where an outer derivative listens, it must see every op.
       const found = isTapeOn()
         ? op.composedGradients(named(backwardRoles(attrs), operands), attrs)
@@ -120,11 +120,12 @@ export function registrationOf<Attrs extends object>(op: OpKernel<Attrs>): Regis
       return Object.fromEntries(op.roles(attrs).inputs.map((role, i) => [i, () => gradientOf(role)]));
     },
   };
+  return registration;
 }
 
 const tensorMap = (tensors: readonly Tensor[]): tf.NamedTensorMap => Object.fromEntries(tensors.entries());
 
-/** Runs the kernel of an op, which is registered for the backend at hand first where it is one of a name of its own. */
+/** Runs the kernel of an op, which is registered for the backend at hand first. So bundlers drop what nobody calls. */
 export function runOp(registration: Registration, inputs: readonly Tensor[], attrs: object): Tensor[] {
   registerFor(registration, tf.getBackend());
   // All inputs are saved for a gradient only where they come as an array, whose type TensorFlow.js does not have.
@@ -132,20 +133,12 @@ export function runOp(registration: Registration, inputs: readonly Tensor[], att
   return tf.engine().runKernel(registration.name, array as tf.NamedTensorMap, attrs as tf.NamedAttrMap) as Tensor[];
 }
 
-function registerFor({name, kernel, gradientKernel}: Registration, backendName: string): void {
+function registerFor({name, kernel, gradientKernel, gradient: gradFunc}: Registration, backendName: string): void {
   for (const [kernelName, kernelFunc] of [
     [name, kernel],
     [gradientName(name), gradientKernel],
   ] as const) {
     if (tf.getKernel(kernelName, backendName) == null) tf.registerKernel({kernelName, backendName, kernelFunc});
   }
-}
-
-/** Makes ops known to TensorFlow.js. Doing it again changes nothing. */
-export function registerOps(registrations: readonly Registration[]): void {
-  for (const registration of registrations) {
-    for (const backend of BACKENDS) registerFor(registration, backend);
-    const {name: kernelName, gradient: gradFunc} = registration;
-    if (tf.getGradient(kernelName) == null) tf.registerGradient({kernelName, saveAllInputs: true, gradFunc});
-  }
+  if (tf.getGradient(name) == null) tf.registerGradient({kernelName: name, saveAllInputs: true, gradFunc});
 }

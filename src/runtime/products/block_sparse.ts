@@ -52,4 +52,4 @@ export function blockSparseMatMul<T extends Tensor = Tensor>(
   return blockSparseOp(a, b, options) as T;
 }
 
-const blockSparseOp = tf.op({blockSparseMatMul_});
+const blockSparseOp = /*#__PURE__*/ tf.op({blockSparseMatMul_});

@@ -9,7 +9,6 @@ import {
   type ProductPlan,
   type ProductProblem,
 } from '../../pure.js';
-import {BACKENDS} from '../call/register.js';
 import {Host} from '../host/backend.js';
 import {identity} from '../host/identity.js';
 import {checkBuffersFit} from '../launch/fits.js';
@@ -95,11 +94,10 @@ function reduced(gradient: Tensor, shape: readonly number[]): Tensor {
   return tf.reshape(axes.length === 0 ? gradient : tf.sum(gradient, axes), [...shape]);
 }
 
+/** When the op is first called on a backend: what nobody calls, bundlers drop. */
 function registerFor(backendName: string): void {
   if (tf.getKernel(BLOCK_SPARSE_MAT_MUL, backendName) == null)
     tf.registerKernel({kernelName: BLOCK_SPARSE_MAT_MUL, backendName, kernelFunc});
+  if (tf.getGradient(BLOCK_SPARSE_MAT_MUL) == null)
+    tf.registerGradient({kernelName: BLOCK_SPARSE_MAT_MUL, inputsToSave: ['a', 'b'], gradFunc});
 }
-
-for (const backend of BACKENDS) registerFor(backend);
-if (tf.getGradient(BLOCK_SPARSE_MAT_MUL) == null)
-  tf.registerGradient({kernelName: BLOCK_SPARSE_MAT_MUL, inputsToSave: ['a', 'b'], gradFunc});
