@@ -73,7 +73,7 @@ export class SparseScores {
     return this.values.shape[2];
   }
 
-  /** [queryLength + 1]: the numbers of query q are `rowOffsets[q]` to `rowOffsets[q + 1]`; of head 0 of sequence 0, see `rowOffsetsOf`. */
+  /** The numbers of query q are `rowOffsets[q]` to `rowOffsets[q + 1]`, of [queryLength + 1]; of head 0 of sequence 0, see `rowOffsetsOf`. */
   get rowOffsets(): Int32Array {
     return this.rowOffsetsOf();
   }
