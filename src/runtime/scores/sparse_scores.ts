@@ -37,24 +37,18 @@ export interface ScoreTable {
 export class SparseScores {
   /** float32 [batch, heads, nnz]. Where heads or sequences have patterns of their own, nnz is that of the largest, and zeros follow the numbers of the others. */
   readonly values: Tensor3D;
-  readonly #table: ScoreTable;
   readonly #isTransposed: boolean;
 
   /** @internal Made by `sddmm`, `attentionWeights` and the methods below. */
   constructor(table: ScoreTable, values: Tensor3D, isTransposed = false) {
-    this.#table = table;
+    tables.set(this, table);
     this.values = values;
     this.#isTransposed = isTransposed;
   }
 
   /** Who attends to whom. */
   get pattern(): Pattern {
-    return this.#table.pattern;
-  }
-
-  /** @internal */
-  get table(): ScoreTable {
-    return this.#table;
+    return tableOf(this).pattern;
   }
 
   /** Whether columns and rows have changed places: `values`, `rowOffsets` and `columns` stay those of the table that was transposed. */
@@ -64,7 +58,7 @@ export class SparseScores {
 
   /** That of the table as a dense one: [batch, heads, queryLength, keyLength], the last two exchanged once it is transposed. */
   get shape(): [number, number, number, number] {
-    const {batch, heads, queryLength, keyLength} = this.#table.sizes;
+    const {batch, heads, queryLength, keyLength} = tableOf(this).sizes;
     return this.#isTransposed ? [batch, heads, keyLength, queryLength] : [batch, heads, queryLength, keyLength];
   }
 
@@ -89,7 +83,7 @@ export class SparseScores {
   }
 
   #rowsOf(batch: number, head: number): Acsr {
-    const {lines, sizes} = this.#table;
+    const {lines, sizes} = tableOf(this);
     for (const [name, found, count] of [
       ['batch', batch, sizes.batch],
       ['head', head, sizes.heads],
@@ -108,9 +102,9 @@ export class SparseScores {
     if (typeof fill !== 'number') refuse('fill', String(fill), 'a number', 'Leave it out for 0.');
     checkAlive('values', this.values);
     return tf.tidy(() => {
-      const {queryLength, keyLength} = this.#table.sizes;
+      const {queryLength, keyLength} = tableOf(this).sizes;
       const all = {rowBegin: 0, rowEnd: queryLength, keyBegin: 0, keyEnd: keyLength};
-      const dense = unpacked(this.values, this.#table.lines, all, fill);
+      const dense = unpacked(this.values, tableOf(this).lines, all, fill);
       return this.#isTransposed ? tf.transpose(dense, [0, 1, 3, 2]) : dense;
     });
   }
@@ -138,11 +132,11 @@ export class SparseScores {
         `${shapeOf(this.values)}, [batch, heads, nnz]`,
         'Take them from scores of the same pattern and lengths.',
       );
-    return new SparseScores(this.#table, tensor as Tensor3D, this.#isTransposed);
+    return new SparseScores(tableOf(this), tensor as Tensor3D, this.#isTransposed);
   }
 
   #checkSamePairs(other: SparseScores): void {
-    const [own, its] = [this.#table, other.#table];
+    const [own, its] = [tableOf(this), tableOf(other)];
     const [shape, found] = [this.shape.join(', '), other.shape.join(', ')];
     const cure = 'Make both from one pattern.';
     if (found !== shape || other.#isTransposed !== this.#isTransposed)
@@ -158,7 +152,7 @@ export class SparseScores {
    * have the same `values`.
    */
   transpose(): SparseScores {
-    return new SparseScores(this.#table, this.values, !this.#isTransposed);
+    return new SparseScores(tableOf(this), this.values, !this.#isTransposed);
   }
 
   /** Releases `values`. */
@@ -166,6 +160,11 @@ export class SparseScores {
     this.values.dispose();
   }
 }
+
+const tables = new WeakMap<SparseScores, ScoreTable>();
+
+/** All but the values. */
+export const tableOf = (scores: SparseScores): ScoreTable => tables.get(scores)!;
 
 /** `row 3 of head 1` */
 function firstDifference(a: Lines, b: Lines, {batch, heads}: ScoreSizes): string | null {

@@ -7,7 +7,7 @@ import {shapedPerHead} from '../terms/shaped.js';
 import {checkScores} from './check.js';
 import {withGradient} from './gradient.js';
 import {packedSoftmax, softmaxGradients} from './score_math.js';
-import {SparseScores} from './sparse_scores.js';
+import {SparseScores, tableOf} from './sparse_scores.js';
 
 /** Of `sparseSoftmax`. */
 export interface SparseSoftmaxOptions {
@@ -35,7 +35,8 @@ const WORDS: OptionWords = {
  */
 export function sparseSoftmax(scores: SparseScores, options: SparseSoftmaxOptions = {}): SparseScores {
   const {sinks: given} = readOptions(options, NAMES, WORDS);
-  const {table, values} = checkScores('scores', scores);
+  const {values} = checkScores('scores', scores);
+  const table = tableOf(scores);
   if (scores.isTransposed)
     refuse('scores', 'transposed ones', 'scores as sddmm makes them', 'Take the softmax first, and transpose the weights.');
   const sinks = given === undefined ? null : shapedPerHead('sinks', floats('sinks', given), table.sizes.heads);

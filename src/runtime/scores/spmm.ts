@@ -9,7 +9,7 @@ import {fromHeads, headsFirst} from '../tf_ops/dense.js';
 import {checkTensorFits, checkScores} from './check.js';
 import {withGradient} from './gradient.js';
 import {packedProduct, productGradients} from './score_math.js';
-import type {SparseScores} from './sparse_scores.js';
+import {tableOf, type SparseScores} from './sparse_scores.js';
 
 /** Of `spmm`. */
 export interface SpmmOptions {
@@ -43,7 +43,8 @@ const WORDS: OptionWords = {
  */
 export function spmm(weights: SparseScores, value: Tensor | NumberArray, options: SpmmOptions = {}): Tensor {
   const layout = checkLayout(readOptions(options, NAMES, WORDS).layout);
-  const {table, values, shape, isTransposed} = checkScores('weights', weights);
+  const {values, shape, isTransposed} = checkScores('weights', weights);
+  const table = tableOf(weights);
   const given = checkValue(floats('value', value), shape, layout);
   const [batch, heads, rows] = shape;
   const rank = heads === 1 ? given.rank : 4;
