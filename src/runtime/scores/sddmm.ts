@@ -32,8 +32,8 @@ const NOT_OF_SCORES = ['implementation', 'precision', 'sinks', 'dropout', 'seed'
  * Pairs that `keyLengths` or `segmentIds` hide are −∞. Differentiable in query, key, biases and slopes.
  *
  * ```js
- * const scores = sddmm(query, key, slidingWindow({left: 128}).and(causal())); // [1, 8, 1024, 64] twice
- * const output = spmm(sparseSoftmax(scores), value); // what sparseAttention gives
+ * const scores = sddmm(query, key, slidingWindow({left: 128})); // of [1, 8, 1024, 64] twice
+ * const output = spmm(sparseSoftmax(scores), value); // [1, 8, 1024, 64], as sparseAttention gives it
  * ```
  *
  * @param query float32 [batch, heads, queryLength, headDim], or [batch, queryLength, headDim] for one head.
@@ -62,7 +62,7 @@ export function sddmm<Q extends AttentionInput, K extends AttentionInput>(
  *
  * ```js
  * const weights = attentionWeights(query, key, slidingWindow({left: 128}));
- * const output = spmm(weights, value);
+ * const output = spmm(weights, value); // [1, 8, 1024, 64]
  * ```
  *
  * @param options Those of `sparseAttention` that make scores, and `sinks`.

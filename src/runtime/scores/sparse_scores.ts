@@ -29,7 +29,8 @@ export interface ScoreTable {
  * ```js
  * const weights = attentionWeights(query, key, slidingWindow({left: 128}));
  * const [head, row] = [3, 500];
- * const own = weights.values.slice([0, head, weights.rowOffsets[row]], [1, 1, weights.rowOffsets[row + 1] - weights.rowOffsets[row]]);
+ * const [from, end] = [weights.rowOffsets[row], weights.rowOffsets[row + 1]];
+ * const own = tf.slice(weights.values, [0, head, from], [1, 1, end - from]); // [1, 1, 129]
  * ```
  *
  * A value, not a tensor; its memory is that of `values`, so `tf.tidy` keeps it where it is returned and frees it where it is not.

@@ -28,7 +28,7 @@ const WORDS: OptionWords = {
  * (The second of the three kernels of SPLAT, arXiv 2407.16847.) Differentiable in scores and sinks.
  *
  * ```js
- * const weights = sparseSoftmax(sddmm(query, key, pattern));
+ * const output = spmm(sparseSoftmax(sddmm(query, key, pattern)), value); // [1, 8, 1024, 64]
  * ```
  *
  * @throws SplatError when the scores are transposed, where rows are no rows any more, or an argument is not as described.

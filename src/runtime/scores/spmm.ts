@@ -30,8 +30,9 @@ const WORDS: OptionWords = {
  * without pairs. (Sparse-dense matrix product; the third of the three kernels of SPLAT, arXiv 2407.16847.) Differentiable in both.
  *
  * ```js
- * const output = spmm(attentionWeights(query, key, pattern), value); // as sparseAttention gives it
- * const back = spmm(weights.transpose(), output); // one row for each key
+ * const weights = attentionWeights(query, key, pattern);
+ * const output = spmm(weights, value); // [1, 8, 1024, 64], as sparseAttention gives it
+ * const back = spmm(weights.transpose(), output); // [1, 8, 1024, 64], one row for each key
  * ```
  *
  * @param weights As `attentionWeights` and `sddmm` make them, or transposed.
