@@ -1,6 +1,4 @@
-import {readFileSync} from 'node:fs';
 import '@tensorflow/tfjs';
-import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   attentionWeights,
@@ -17,43 +15,6 @@ import {
 import {refusal} from '../support/errors.js';
 
 const draw = (...shape: [number, number, number, number]): tf.Tensor4D => tf.randomNormal(shape, 0, 1, 'float32', 3);
-
-describe('the examples of packed scores', () => {
-  // The backend of plain JavaScript takes 20 s.
-  beforeAll(() => tf.setBackend('wasm'));
-  for (const name of ['sddmm', 'sparse_scores', 'sparse_softmax', 'spmm'])
-    it(`in ${name}.ts run, and give what they say`, () => {
-      tf.engine().startScope();
-      const source = readFileSync(`src/runtime/scores/${name}.ts`, 'utf8');
-      const examples = [...source.matchAll(/^ \* ```js\n([\s\S]*?) \* ```/gm)].map(([, code]) => code!.replace(/^ \* ?/gm, ''));
-      expect(examples.length).toBeGreaterThan(0);
-      for (const code of examples) {
-        const said = /^const (\w+) = .+; \/\/ (\[[\d, ]+\])/gm;
-        expect(code).toMatch(said);
-        const asked = code.replace(
-          said,
-          (line, output: string, shape: string) => `${line.split(' //')[0]} same(${output}.shape, ${shape}); //`,
-        );
-        const [query, key, value] = [draw(1, 8, 1024, 64), draw(1, 8, 1024, 64), draw(1, 8, 1024, 64)];
-        const same = (found: unknown, expected: unknown) => expect(found).withContext(code).toEqual(expected);
-        const names = {
-          tf,
-          same,
-          query,
-          key,
-          value,
-          slidingWindow,
-          pattern: slidingWindow({left: 8}),
-          attentionWeights,
-          sddmm,
-          sparseSoftmax,
-          spmm,
-        };
-        new Function(...Object.keys(names), asked)(...Object.values(names));
-      }
-      tf.engine().endScope();
-    });
-});
 
 describe('sparse scores', () => {
   beforeAll(() => tf.setBackend('cpu'));
