@@ -29,7 +29,7 @@ const slow = [
 results.push(...(await runSteps(slow, 1)));
 // Side by side: a software adapter compiles on one core, so two of them take 12 minutes where they took 16 one after the other. Firefox
 // comes when one of them is done.
-const gpu = [npm('test:gpu', 'GPU tests in Node', 45), npm('test:browser', 'GPU tests in Chromium', 45)];
+const gpu = [npm('test:gpu', 'GPU tests in Node', 60), npm('test:browser', 'GPU tests in Chromium', 45)];
 const missing = whyNoFirefox();
 // On a machine of one's own Firefox is a choice. In CI it is not: there the step says what is missing, and fails.
 if (missing === null || process.env.CI) gpu.push(npm('test:firefox', 'GPU tests in Firefox', 30));
