@@ -32,7 +32,7 @@ results.push(...(await runSteps(slow, 1)));
 const gpu = [npm('test:gpu', 'GPU tests in Node', 60), npm('test:browser', 'GPU tests in Chromium', 45)];
 const missing = whyNoFirefox();
 // On a machine of one's own Firefox is a choice. In CI it is not: there the step says what is missing, and fails.
-if (missing === null || process.env.CI) gpu.push(npm('test:firefox', 'GPU tests in Firefox', 30));
+if (missing === null || process.env.CI) gpu.push(npm('test:firefox', 'GPU tests in Firefox', 50));
 else console.log(`GPU tests in Firefox: left out. ${missing}`);
 results.push(...(await runSteps(gpu)));
 
