@@ -3,6 +3,7 @@ import type {Tensor} from '@tensorflow/tfjs-core';
 import {refuse} from '../../support/index.js';
 import {select} from '../terms/part.js';
 import {firstOrder} from '../call/first_order.js';
+import {withGradient} from '../call/with_gradient.js';
 
 /**
  * Joins attention of the same queries over disjoint sets of keys into attention over all of them: what is computed chunk by chunk, or
@@ -27,27 +28,21 @@ export function mergeAttention(outputs: readonly Tensor[], logSumExps: readonly 
   const count = outputs.length;
   return tf.tidy(() => {
     // Gradients of their own: those of the ops inside would turn −∞ into NaN, and tfjs-core alone has none.
-    const output = tf.customGrad((...given) => {
-      const parts = given.slice(0, 2 * count) as Tensor[];
-      const value = mergeOutputs(parts.slice(0, count), weightsOf(parts.slice(count)).shares);
-      (given[2 * count] as Save)([...parts, value]);
-      const gradFunc = (dOutput: Tensor, saved: Tensor[]): Tensor[] =>
-        firstOrder('mergeAttention', [...saved, dOutput], () => outputGradients(dOutput, saved, count));
-      return {value, gradFunc};
-    })(...outputs, ...logSumExps);
-    const logSumExp = tf.customGrad((...given) => {
-      const parts = given.slice(0, count) as Tensor[];
-      (given[count] as Save)(parts);
-      const gradFunc = (dSum: Tensor, saved: Tensor[]): Tensor[] =>
-        firstOrder('mergeAttention', [...saved, dSum], () => weightsOf(saved).shares.map((share) => tf.mul(share, dSum)));
-      return {value: weightsOf(parts).logSumExp, gradFunc};
-    })(...logSumExps);
+    const output = withGradient(
+      [...outputs, ...logSumExps],
+      (parts) => mergeOutputs(parts.slice(0, count), weightsOf(parts.slice(count)).shares),
+      (dOutput, parts, merged) =>
+        firstOrder('mergeAttention', [...parts, merged, dOutput], () => outputGradients(dOutput, [...parts, merged], count)),
+    );
+    const logSumExp = withGradient(
+      logSumExps,
+      (parts) => weightsOf(parts).logSumExp,
+      (dSum, parts) =>
+        firstOrder('mergeAttention', [...parts, dSum], () => weightsOf(parts).shares.map((share) => tf.mul(share, dSum))),
+    );
     return {output, logSumExp};
   });
 }
-
-/** Last argument of what `tf.customGrad` takes: keeps tensors for the way back. */
-type Save = (tensors: Tensor[]) => void;
 
 /** The share of each part in the denominator of all, and the logarithm of that. */
 function weightsOf(logSumExps: readonly Tensor[]): {shares: Tensor[]; logSumExp: Tensor} {

@@ -14,7 +14,7 @@ import {
   type GradientName,
   type GradientParts,
 } from '../tf_ops/chunk_sums.js';
-import {apartFrom, chunksOf, matMulByHead, onlySeen, scoresOf} from '../tf_ops/dense.js';
+import {apartFrom, chunksOf, leastScore, matMulByHead, onlySeen, scoresOf} from '../tf_ops/dense.js';
 import {scaleOf, scaledBy} from '../tf_ops/scaling.js';
 import {chunkMask} from '../tf_ops/line_masks.js';
 import {PairPacking, unpacked} from './packing.js';
@@ -109,16 +109,15 @@ export function packedSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor
   return packing.total();
 }
 
-/** The least number of float32 stands for −∞, whose difference with itself is NaN. */
-const LEAST = -3.4028234663852886e38;
-
 function rowSoftmax(scores: Tensor, sinks: Tensor | null): Tensor {
-  const hidden = tf.lessEqual(scores, LEAST);
-  const finite = tf.where(hidden, tf.fill(scores.shape, LEAST), scores);
+  const least = leastScore();
+  // Not `greater`: NaN of a pair that attends stays.
+  const shown = tf.logicalNot(tf.lessEqual(scores, least));
+  const finite = select(shown, scores, least);
   let max: Tensor = tf.max(finite, -1, true);
   if (sinks !== null) max = tf.maximum(max, sinks);
   // WebGL packs four numbers a texel, of which the last of a row may belong to nobody: exp(0 − max) of those would be infinite below −88.
-  const weights = select(tf.logicalNot(hidden), tf.exp(tf.minimum(tf.sub(finite, max), 0)), 0);
+  const weights = select(shown, tf.exp(tf.minimum(tf.sub(finite, max), 0)), 0);
   let sum: Tensor = tf.sum(weights, -1, true);
   if (sinks !== null) sum = tf.add(sum, tf.exp(tf.minimum(tf.sub(sinks, max), 0)));
   return tf.div(weights, tf.add(sum, tf.cast(tf.equal(sum, 0), 'float32')));

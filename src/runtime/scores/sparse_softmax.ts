@@ -1,11 +1,11 @@
 import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
 import {readOptions, refuse, type NamesOf, type OptionWords} from '../../support/index.js';
 import {firstOrder} from '../call/first_order.js';
+import {withGradient} from '../call/with_gradient.js';
 import {floats} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {shapedPerHead} from '../terms/shaped.js';
 import {checkScores} from './check.js';
-import {withGradient} from './gradient.js';
 import {packedSoftmax, softmaxGradients} from './score_math.js';
 import {SparseScores, tableOf} from './sparse_scores.js';
 

@@ -3,11 +3,11 @@ import {readOptions, refuse, type NamesOf, type OptionWords} from '../../support
 import type {Layout} from '../../pure.js';
 import {checkLayout} from '../call/check.js';
 import {firstOrder} from '../call/first_order.js';
+import {withGradient} from '../call/with_gradient.js';
 import {floats, shapeOf, sizesOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {fromHeads, headsFirst} from '../tf_ops/dense.js';
 import {checkTensorFits, checkScores} from './check.js';
-import {withGradient} from './gradient.js';
 import {packedProduct, productGradients} from './score_math.js';
 import {tableOf, type SparseScores} from './sparse_scores.js';
 

@@ -146,6 +146,9 @@ export interface ChunkScores {
 /** Where floats are 16 bits wide, as in WebGL on phones. */
 const isShort = (): boolean => tf.backend().floatPrecision() === 16;
 
+/** The least finite score, which stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide it is nearer. */
+export const leastScore = (): number => (isShort() ? -65504 : -3.4028234663852886e38);
+
 export function scoresOf(inputs: HeadedInputs, options: DenseOptions, chunk: Chunk): ChunkScores {
   const {rowBegin, rowEnd, keyBegin, keyEnd} = chunk;
   const terms = termsBrought(inputs, options);
@@ -182,8 +185,7 @@ export function weightsOf(inputs: HeadedInputs, options: DenseOptions, chunk: Ch
   const {terms, part, attends, seen, slopes, ...found} = scoresOf(inputs, options, chunk);
   const {unit} = part;
   let {scores} = found;
-  // The least finite score stands for −∞, whose difference with itself is NaN. Where floats are 16 bits wide it is nearer.
-  const least = isShort() ? -65504 : -3.4028234663852886e38;
+  const least = leastScore();
   // `where`, not an addition: NaN of a key must not reach rows that do not attend to it.
   if (attends !== null) scores = select(attends, scores, least);
   let max: Tensor = tf.maximum(tf.max(scores, -1, true), least);
