@@ -1,4 +1,4 @@
-import {ITEM} from '../../plan/index.js';
+import {converts, ITEM} from '../../plan/index.js';
 import {rolesOf} from '../text/row_access.js';
 import {ceilDiv} from '../../support/index.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
@@ -7,7 +7,7 @@ import {addedTo, matrixAccess, SLICE_STRIDE, type MatrixAccess, type MatrixShape
 import {nextFunction} from './matrix_mask.js';
 import {MatrixTrip} from './matrix_steps.js';
 import {FAR_UNIT} from '../text/features.js';
-import {linesOf, slotLine} from '../tile/lines.js';
+import {linesOf, linesOfCopies, slotLine} from '../tile/lines.js';
 import {NUMBERS} from '../text/numbers.js';
 import {power, unitText} from '../terms/unit.js';
 import {paramsOf} from '../terms/fields.js';
@@ -115,11 +115,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
 
   flow(): readonly Flow[] {
     const {before, maximum, loops, after} = this.trip.steps();
-    const {subgroups, bias, kinds, exact} = this.shape;
+    const {subgroups, bias, kinds, exact, formats} = this.shape;
     const prologue = `let subgroup = index / LANES;
 let lane = index % LANES;
 let item = ${recordFrom('params.first', ITEM, 'group.y')};
-${linesOf(kinds, 'item')}
+${converts(formats) ? linesOfCopies(kinds) : linesOf(kinds, 'item')}
 let flag = params.flagBase + (group.y * params.batch * params.heads + line) * ${subgroups}u;
 ${exact ? this.returnUnlessFlagged() : ''}
 ${itemWords('rows')}
@@ -156,7 +156,7 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
 
   /** What each row becomes: fresh = this pass, old = what earlier passes left; then who writes which row. */
   private finish(): string {
-    const {exact, valueDim, kinds} = this.shape;
+    const {exact, valueDim, kinds, formats} = this.shape;
     const exp = (difference: string): string => `exp2(${power(difference, addedTo(this.shape))})`;
     const record = ceilDiv(valueDim, 4) + 1;
     const slot = (x: string): string => recordAt(slotLine(kinds), 'u32(max(owned.y, 0))', 'ROWS', x, record);
@@ -189,7 +189,7 @@ ${each(this.trip.rowFragments, (r) => each(this.trip.valueFragments, (n) => `var
           `let fresh${p} = subgroupShuffle(fresh, lane / 4u + ${8 * p}u);`,
           `let old${p} = subgroupShuffle(old, lane / 4u + ${8 * p}u);`,
           `let writes${p} = writes && i32(x${p}) < owned.x;`,
-          `let row${p} = outputLine + ${rowAt(kinds, `i32(x${p})`)} * params.outputStrides.y;`,
+          `let row${p} = outputLine + ${rowAt(kinds, `i32(x${p})`)} * params.${converts(formats) ? 'query' : 'output'}Strides.y;`,
           `let to${p} = ${this.access.output.base(`row${p}`)};`,
           `let record${p} = ${slot(`x${p}`)};`,
         ),

@@ -98,10 +98,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   let head = group.x;
   let batch = group.z;
   let line = batch * params.heads + head;
-  let queryLine = params.queryStrides.w + batch * params.queryStrides.z + head * params.queryStrides.x;
-  let keyLine = params.keyStrides.w + batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x;
-  let valueLine = keyLine + params.valuesBehind;
-  let outputLine = batch * params.heads * params.queryLength + head * params.outputStrides.x;
+  let queryLine = batch * params.heads * params.queryLength + head * params.queryStrides.x;
+  let keyLine = batch * params.keyHeads * params.keyLength + head / params.groupSize * params.keyStrides.x;
+  let valueLine = keyLine;
+  let outputLine = queryLine;
   let flag = params.flagBase + (group.y * params.batch * params.heads + line) * 4u;
 
   let rowsOf = schedule[item]; // (firstRow, rowStride)
@@ -280,28 +280,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   let fresh0 = subgroupShuffle(fresh, lane / 4u + 0u);
   let old0 = subgroupShuffle(old, lane / 4u + 0u);
   let writes0 = writes && i32(x0) < owned.x;
-  let row0 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x0)) * params.outputStrides.y;
+  let row0 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x0)) * params.queryStrides.y;
   let to0 = row0 * 16u;
   let record0 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x0) * 17u;
   let x1 = subgroup * LANES + lane / 4u + 8u;
   let fresh1 = subgroupShuffle(fresh, lane / 4u + 8u);
   let old1 = subgroupShuffle(old, lane / 4u + 8u);
   let writes1 = writes && i32(x1) < owned.x;
-  let row1 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x1)) * params.outputStrides.y;
+  let row1 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x1)) * params.queryStrides.y;
   let to1 = row1 * 16u;
   let record1 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x1) * 17u;
   let x2 = subgroup * LANES + lane / 4u + 16u;
   let fresh2 = subgroupShuffle(fresh, lane / 4u + 16u);
   let old2 = subgroupShuffle(old, lane / 4u + 16u);
   let writes2 = writes && i32(x2) < owned.x;
-  let row2 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x2)) * params.outputStrides.y;
+  let row2 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x2)) * params.queryStrides.y;
   let to2 = row2 * 16u;
   let record2 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x2) * 17u;
   let x3 = subgroup * LANES + lane / 4u + 24u;
   let fresh3 = subgroupShuffle(fresh, lane / 4u + 24u);
   let old3 = subgroupShuffle(old, lane / 4u + 24u);
   let writes3 = writes && i32(x3) < owned.x;
-  let row3 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x3)) * params.outputStrides.y;
+  let row3 = outputLine + u32(rowsOf.x + rowsOf.y * i32(x3)) * params.queryStrides.y;
   let to3 = row3 * 16u;
   let record3 = params.slotBase + ((line * params.slots + u32(max(owned.y, 0))) * ROWS + x3) * 17u;
   // spread output
