@@ -42,8 +42,8 @@ export function features(weights: Weights, {layers}: ModelConfig, bytes: tf.Tens
   for (const layer of layers.keys()) {
     const weight = (name: string): tf.Tensor2D => weights[`${layer}/${name}`]!;
     const attended = attend(layer, dense(rmsNorm(x, null, NORM), weight('queryKeyValue')));
-    x = tf.add(x, dense(attended, weight('output')));
-    x = tf.add(x, dense(squaredRelu(rmsNorm(x, null, NORM), weight('up')), weight('down')));
+    x = addTo(x, attended, weight('output'));
+    x = addTo(x, squaredRelu(rmsNorm(x, null, NORM), weight('up')), weight('down'));
   }
   return rmsNorm(x, null, NORM);
 }
@@ -51,6 +51,12 @@ export function features(weights: Weights, {layers}: ModelConfig, bytes: tf.Tens
 /** The logits of the byte that follows each, [tokens, 256]. */
 export function logits(weights: Weights, x: tf.Tensor2D): tf.Tensor2D {
   return dense(x, weights['logits']!);
+}
+
+/** x + a · w. One row is what products take as a bias: a step of one byte has a dispatch less. */
+function addTo(x: tf.Tensor2D, a: tf.Tensor2D, w: tf.Tensor2D): tf.Tensor2D {
+  if (x.shape[0] !== 1) return tf.add(x, dense(a, w));
+  return tf.fused.matMul({a, b: w, bias: tf.reshape(x, [-1])}) as tf.Tensor2D;
 }
 
 type Grad = (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];

@@ -51,7 +51,7 @@ export function startSession(model: ByteModel, mode: Mode, maxLength: number, st
   /** The logits after so many bytes, [1, 256]. */
   const run = ({bytes}: StepInputs): tf.Tensor2D => {
     const x = features(weights, config, bytes, attend);
-    return logits(weights, tf.slice(x, [bytes.size - 1, 0], [1, config.width]));
+    return logits(weights, bytes.size === 1 ? x : tf.slice(x, [bytes.size - 1, 0], [1, config.width]));
   };
   let length = 0;
   let isDisposed = false;
