@@ -5,11 +5,13 @@ import {runDenseNode} from '../src/model/run/dense_node.js';
 import {NORMS_AND_ACTIVATIONS} from '../src/model/run/norm_nodes.js';
 import {runGraphNode} from '../src/model/run/op.js';
 import {LAYER_NORM} from '../src/runtime/ops/op_kernels.js';
-import {finish, type Gpu} from './gpu.js';
+import {finish, flush, onForgetful, type Gpu} from './gpu.js';
 import type {CallRecord} from './records.js';
 import {digits, median, textTable} from './table.js';
 
 const MATMUL = 'tf.matMul';
+/** On the backend as TensorFlow.js has it, which makes uniforms and bind groups in each call. */
+const STOCK = 'tf.matMul, stock backend';
 /** Calls of one kind before the next kind has its turn: what disturbs the machine meets all alike. */
 const ROUND = 32;
 
@@ -17,38 +19,69 @@ const ROUND = 32;
 export async function callRecords(gpu: Gpu, calls: number, which: 'attention' | 'all'): Promise<CallRecord[]> {
   const {ops: all, dispose} = repeated(gpu.software);
   const ops = which === 'all' ? all : all.slice(0, 3);
-  const times = new Map(ops.map(({what}) => [what, [] as number[]]));
+  const stock = await onForgetful(gpu, async () => {
+    const own = factors(gpu.software);
+    return {what: STOCK, own, op: () => tf.matMul(...own)};
+  });
+  const times = new Map([...ops, stock].map(({what}) => [what, [] as number[]]));
+  const timed = ({what, op}: Pick<Repeated, 'what' | 'op'>, counts: boolean): void => {
+    for (let i = 0; i < ROUND; i++) {
+      const start = performance.now();
+      tf.tidy(() => void op());
+      if (counts) times.get(what)!.push((performance.now() - start) * 1000);
+    }
+  };
   // The first ones plan and compile, and are slow for a while.
-  for (let done = -2 * ROUND; done < calls; done += ROUND)
-    for (const {what, op} of ops) {
-      for (let i = 0; i < ROUND; i++) {
-        const start = performance.now();
-        tf.tidy(() => void op());
-        if (done >= 0) times.get(what)!.push((performance.now() - start) * 1000);
-      }
+  for (let done = -2 * ROUND; done < calls; done += ROUND) {
+    for (const op of ops) {
+      timed(op, done >= 0);
       await finish(gpu);
     }
+    await onForgetful(gpu, async (backend) => {
+      timed(stock, done >= 0);
+      flush(backend);
+      await gpu.device.queue.onSubmittedWorkDone();
+    });
+  }
   dispose();
-  const matMulUs = median(times.get(MATMUL)!);
-  return ops.map(({what}) => {
-    const us = median(times.get(what)!);
-    return {kind: 'call', what, calls, us, ...(what !== MATMUL && {overMatMulUs: us - matMulUs, timesMatMul: us / matMulUs})};
+  tf.dispose(stock.own);
+  const [matMulUs, stockUs] = [MATMUL, STOCK].map((what) => median(times.get(what)!)) as [number, number];
+  return [...times].map(([what, each]) => {
+    const us = median(each);
+    const over = {overMatMulUs: us - matMulUs, timesMatMul: us / matMulUs};
+    return {kind: 'call', what, calls, us, ...(what !== MATMUL && over), timesStock: us / stockUs};
   });
 }
 
 export const callText = (records: readonly CallRecord[]): string =>
   textTable(
-    ['repeated call', 'CPU µs', 'of tf.matMul'],
-    records.map(({what, us, timesMatMul}) => [what, digits(us), digits(timesMatMul)]),
+    ['repeated call', 'CPU µs', 'of tf.matMul', 'of the stock one'],
+    records.map(({what, us, timesMatMul, timesStock}) => [what, digits(us), digits(timesMatMul), digits(timesStock)]),
   );
 
+interface Repeated {
+  readonly what: string;
+  readonly op: () => unknown;
+}
+
+const random = (...shape: number[]): tf.Tensor => tf.randomUniform(shape, -1, 1);
+
 /** Sizes make no difference to the CPU, but to one that plays GPU. */
-function repeated(software: boolean): {ops: readonly {readonly what: string; readonly op: () => unknown}[]; dispose: () => void} {
-  const random = (...shape: number[]): tf.Tensor => tf.randomUniform(shape, -1, 1);
-  const [heads, headDim, width, n] = software ? [2, 8, 16, 64] : [8, 64, 768, 256];
-  const [a, b, query, key, value] = [headDim, headDim, n, n, n].map((length) => random(1, heads, length, headDim)) as [
-    ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
-  ];
+const sizes = (software: boolean) => {
+  const [heads, headDim, width, n] = software ? ([2, 8, 16, 64] as const) : ([8, 64, 768, 256] as const);
+  return {heads, headDim, width, n};
+};
+
+/** Of a product. */
+function factors(software: boolean): [tf.Tensor, tf.Tensor] {
+  const {heads, headDim} = sizes(software);
+  return [random(1, heads, headDim, headDim), random(1, heads, headDim, headDim)];
+}
+
+function repeated(software: boolean): {ops: readonly Repeated[]; dispose: () => void} {
+  const {heads, headDim, width, n} = sizes(software);
+  const [a, b] = factors(software);
+  const [query, key, value] = [n, n, n].map((length) => random(1, heads, length, headDim)) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const [x, residual, gamma, beta] = [random(1, 128, width), random(1, 128, width), random(width), random(width)];
   const [matrix, bias] = [random(width, width), random(width)];
   const pattern = slidingWindow({left: 64, right: 64});

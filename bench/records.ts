@@ -184,6 +184,8 @@ export interface CallRecord {
   /** Above that of tf.matMul in this run, and as a multiple of it. */
   readonly overMatMulUs?: number;
   readonly timesMatMul?: number;
+  /** As a multiple of tf.matMul on a backend that remembers nothing. */
+  readonly timesStock?: number;
 }
 
 /** Gradients of query, key and value. */
