@@ -33,6 +33,12 @@ export const PAGES = [
     description: 'Write a sparsity pattern and see its mask, its rows as arithmetic, its tiles, its cost and its WGSL.',
   },
   {
+    name: 'weights',
+    nav: 'Weights',
+    title: 'Attention weights of a model · tfjs-splat',
+    description: 'Which bytes does each byte look at? Weights of a trained language model, head by head.',
+  },
+  {
     name: 'speed',
     nav: 'Speed',
     title: 'Speed on this machine · tfjs-splat',

@@ -14,7 +14,7 @@ const DESK = {width: 1200, height: 900};
 const PHONE = {width: 390, height: 844};
 const LOOKS = /** @type {const} */ (['light', 'dark']).flatMap((theme) => [DESK, PHONE].map((viewport) => ({theme, viewport})));
 /** Pages that compute have to do it without WebGPU, too. */
-const COMPUTING = ['model', 'speed', 'swap'];
+const COMPUTING = ['model', 'weights', 'speed', 'swap'];
 const MINUTES = 8;
 
 /**

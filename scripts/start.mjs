@@ -7,7 +7,7 @@ import {ensureInstalled} from './ensure_installed.mjs';
 const USAGE = `npm start -- [options]
   --headless       run every page in a headless browser, check it, print a table, end
   --browser <name> with --headless: chromium or firefox (default: both, where Firefox is there)
-  --page <name>    with --headless: only this page (home, model, explain, speed or swap)
+  --page <name>    with --headless: only this page (home, model, explain, weights, speed or swap)
   --pictures       with --headless: write docs/images/<page>.png, which the README shows
   --port <number>  serve on this port (default: any free one)`;
 

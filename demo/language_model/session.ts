@@ -3,7 +3,8 @@ import {capture, KvCache, SplatError, type Replay} from '../../src/index.js';
 import {patternsOf, type ModelConfig} from './config.js';
 import {DenseCache} from './dense_cache.js';
 import type {ByteModel} from './load.js';
-import {features, logits, PROJECTIONS, type Attend} from './network.js';
+import {mergeHeads, splitHeads} from './heads.js';
+import {features, logits, type Attend} from './network.js';
 import {sample, type Sampling} from './sample.js';
 
 /** A text that is being written. */
@@ -146,23 +147,4 @@ function sparseCaches(config: ModelConfig, maxLength: number): Cache[] {
 
 function denseCaches({layers}: ModelConfig): Cache[] {
   return layers.map(({alibiSlopes}) => new DenseCache(alibiSlopes));
-}
-
-/** [tokens, 3 · width] to query, key and value [1, heads, tokens, headDim]: all three change places at once, and are parted then. */
-function splitHeads(projected: tf.Tensor2D, {heads, width}: ModelConfig): [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D] {
-  const tokens = projected.shape[0];
-  const headDim = width / heads;
-  const parts = PROJECTIONS.length;
-  // One token lies in memory as its heads do.
-  const split =
-    tokens === 1
-      ? tf.reshape(projected, [parts, heads, 1, headDim])
-      : tf.transpose(tf.reshape(projected, [tokens, parts, heads, headDim]), [1, 2, 0, 3]);
-  const [query, key, value] = tf.split<tf.Tensor4D>(split, parts);
-  return [query!, key!, value!];
-}
-
-function mergeHeads(x: tf.Tensor4D): tf.Tensor2D {
-  const [, heads, tokens, headDim] = x.shape;
-  return tf.reshape(tokens === 1 ? x : tf.transpose(x, [0, 2, 1, 3]), [tokens, heads * headDim]);
 }

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {byteModelConfig, CONTEXT, patternsOf, type ModelConfig, type Variant} from '../../../demo/language_model/config.js';
 import {fromArtifacts, type ByteModel} from '../../../demo/language_model/load.js';
+import {weightsOf} from '../../../demo/language_model/look.js';
 import {dense, squaredRelu, weightShapes} from '../../../demo/language_model/network.js';
 import {sample} from '../../../demo/language_model/sample.js';
 import {startSession} from '../../../demo/language_model/session.js';
@@ -103,6 +104,35 @@ describe('the byte model', () => {
     for (let i = 0; i < 2; i++) await expectAsync(session.next({temperature: 0, seed: 1})).toBeRejectedWithError(/maxLength/);
     expect(session.length).toBe(5);
     session.dispose();
+    model.dispose();
+  });
+
+  it('shows the weights that attention over the whole text has, pair by pair', async () => {
+    const model = smallModel('sparse');
+    const {config, weights} = model;
+    const tensors = tf.memory().numTensors;
+    const layers = await weightsOf(model, TEXT);
+    expect(tf.memory().numTensors).toBe(tensors);
+    expect(layers.map(({pattern}) => String(pattern))).toEqual(patternsOf(config).map(String));
+    // Those of the first layer, whose input is the text alone.
+    const {width, heads} = config;
+    const scores = tf.tidy(() => {
+      const x = tf.gather(weights['embedding']!, tf.tensor1d([...TEXT], 'int32'));
+      const normed = tf.div(x, tf.sqrt(tf.mean(tf.square(x), 1, true)));
+      const [query, key] = tf.split(tf.matMul(normed as tf.Tensor2D, weights['0/queryKeyValue']!), 3, 1);
+      const split = (each: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(each, [TEXT.length, heads, width / heads]), [1, 0, 2]);
+      return tf.div(tf.matMul(split(query!), split(key!), false, true), Math.sqrt(width / heads)).arraySync() as number[][][];
+    });
+    const {values, nnz, rowOffsets, columns} = layers[0]!;
+    for (let head = 0; head < heads; head++)
+      for (let q = 0; q < TEXT.length; q++) {
+        const keys = [...columns.subarray(rowOffsets[q], rowOffsets[q + 1])];
+        expect(keys).toEqual(keys.filter((k) => k <= q && (k < 4 || q - k <= 5)).sort((a, b) => a - b));
+        const logits = keys.map((k) => scores[head]![q]![k]! - config.layers[0]!.alibiSlopes[head]! * (q - k));
+        const most = Math.max(...logits);
+        const sum = logits.reduce((total, logit) => total + Math.exp(logit - most), 0);
+        keys.forEach((_, i) => expect(values[head * nnz + rowOffsets[q]! + i]).toBeCloseTo(Math.exp(logits[i]! - most) / sum, 5));
+      }
     model.dispose();
   });
 
