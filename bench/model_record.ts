@@ -27,5 +27,16 @@ export interface ModelRecord {
   readonly peakBytes?: number;
   /** Largest difference of an output swapped with full() from the original, as a share of the largest output. */
   readonly difference?: number;
+  /** Of a captured system. */
+  readonly replay?: ReplayCost;
   readonly error?: string;
+}
+
+/** What a capture and its replays cost. */
+export interface ReplayCost {
+  /** From the call of `capture` to its replay. */
+  readonly captureMs: number;
+  readonly dispatches: number;
+  /** CPU time of a replay, until the last submit, over its dispatches: the median of the rounds. */
+  readonly dispatchUs: number;
 }

@@ -31,9 +31,27 @@ export function modelTables(records: readonly BenchRecord[]): string[] {
   return [
     `A BERT of ${layers} layers, ${heads} heads of ${headDim} and ${ffn} features in between, batch 1, as converted and with its attention swapped, measured turn by turn:`,
     table,
+    ...replayLines(rows),
     ...(failures.length > 0
       ? [failures.map((row) => `- ${row.graph}, ${row.part}, original at n = ${row.n}: ${row.error}.`).join('\n')]
       : []),
     ...(judged.length > 0 ? [`Targets met: ${met} of ${judged.length}.`] : []),
   ];
+}
+
+/** What captures cost, beside a run of what was captured. */
+function replayLines(rows: readonly ModelRecord[]): string[] {
+  const lines = rows.flatMap(({graph, n, system, replay, ms}) => {
+    if (replay === undefined || ms === null) return [];
+    const plain = rows.find(
+      (row) => row.graph === graph && row.n === n && row.part === 'model' && `${row.system}, captured` === system,
+    );
+    if (plain === undefined || plain.ms === null) return [];
+    const {captureMs, dispatches, dispatchUs} = replay;
+    const runs = `${digits(captureMs / plain.ms)} runs`;
+    return [
+      `- ${graph}, ${system}, n = ${n}: captured in ${digits(captureMs)} ms, ${runs}; a replay of ${dispatches} dispatches takes the CPU ${digits(dispatchUs)} µs for each.`,
+    ];
+  });
+  return lines.length === 0 ? [] : [lines.join('\n')];
 }

@@ -7,7 +7,7 @@ import type {BertSizes, GraphName, Inputs} from './model_graphs.js';
 import {LARGEST_DIFFERENCE} from './model_targets.js';
 import {PATTERNS} from './patterns.js';
 import {denseMisfit} from './peers/tfjs_dense.js';
-import type {ModelRecord} from './model_record.js';
+import type {ModelRecord, ReplayCost} from './model_record.js';
 import {median} from './table.js';
 import type {Timer} from './timer.js';
 import type {DeviceWatch} from './watch.js';
@@ -106,17 +106,15 @@ export class ModelWorkload {
         : undefined;
     const swap: ModelRecord = {...row, system: 'tfjs-splat', ...of(pattern), share, difference, ...(wrong && {error: wrong})};
     dispose(inputs);
-    const wall = (system: ModelRecord['system'], ms: number | undefined): ModelRecord[] =>
-      ms === undefined ? [] : [{...row, system, ms, samples: bench.rounds, ...(stock !== undefined && {share: ms / stock})}];
-    const replayed = wall('tfjs-splat, captured', captured.get(pattern));
+    const wall = (system: ModelRecord['system'], ms: number | undefined, replay?: ReplayCost): ModelRecord[] =>
+      ms === undefined
+        ? []
+        : [{...row, system, ms, samples: bench.rounds, ...(stock !== undefined && {share: ms / stock}), ...(replay && {replay})}];
+    const replays = (system: ModelRecord['system'], name: System): ModelRecord[] =>
+      wall(system, captured.get(name)?.ms, captured.get(name)?.cost);
+    const replayed = replays('tfjs-splat, captured', pattern);
     if (misfit !== null) return [original, swap, ...replayed];
-    return [
-      original,
-      ...wall('remembered', of('original').ms),
-      ...wall('remembered, captured', captured.get('original')),
-      swap,
-      ...replayed,
-    ];
+    return [original, ...wall('remembered', of('original').ms), ...replays('remembered, captured', 'original'), swap, ...replayed];
   }
 
   /**
@@ -163,10 +161,10 @@ export class ModelWorkload {
     n: number,
     inputs: Inputs,
     withStock: boolean,
-  ): Promise<{walls: ReadonlyMap<System, number>; stock: number | undefined; captured: ReadonlyMap<System, number>}> {
+  ): Promise<{walls: ReadonlyMap<System, number>; stock: number | undefined; captured: ReadonlyMap<System, Replayed>}> {
     const {gpu, rounds} = this.bench;
     const times = new Map<System, number[]>(names.map((name) => [name, []]));
-    const timesOfReplays = new Map<System, number[]>();
+    const captured = new Map<System, Replayed>();
     const timed = async (run: () => Tensor | Tensor[], backend: Gpu['backend']): Promise<number> => {
       const once = (): void => {
         dispose(run());
@@ -193,17 +191,26 @@ export class ModelWorkload {
     }
     // Not in turns with the others: what a capture holds would count among their memory.
     for (const name of this.part === 'model' ? names : []) {
+      const start = performance.now();
       const replay = await capture((given: Inputs) => this.loaded[name].execute(given), inputs);
-      const each: number[] = [];
-      for (let round = 0; round < rounds; round++) each.push(await timed(() => replay.run(inputs), gpu.backend));
-      timesOfReplays.set(name, each);
+      const captureMs = performance.now() - start;
+      const {dispatches} = replay;
+      const [each, issued]: [number[], number[]] = [[], []];
+      for (let round = 0; round < rounds; round++) {
+        each.push(await timed(() => replay.run(inputs), gpu.backend));
+        const begin = performance.now();
+        dispose(replay.run(inputs));
+        issued.push((1000 * (performance.now() - begin)) / dispatches);
+      }
+      await finish(gpu);
+      captured.set(name, {ms: median(each), cost: {captureMs, dispatches, dispatchUs: median(issued)}});
       replay.dispose();
     }
     original?.model.dispose();
     if (original !== undefined) dispose(original.given);
     const medians = (all: ReadonlyMap<System, number[]>): ReadonlyMap<System, number> =>
       new Map([...all].map(([name, each]) => [name, median(each)]));
-    return {walls: medians(times), stock: withStock ? median(stockTimes) : undefined, captured: medians(timesOfReplays)};
+    return {walls: medians(times), stock: withStock ? median(stockTimes) : undefined, captured};
   }
 
   private inputs(n: number): Inputs {
@@ -245,3 +252,9 @@ export class ModelWorkload {
 }
 
 type System = 'original' | 'full' | 'longformer';
+
+/** Milliseconds of a replay, and what it costs the CPU. */
+interface Replayed {
+  readonly ms: number;
+  readonly cost: ReplayCost;
+}

@@ -16,6 +16,15 @@ export interface Outcome {
   /** Of all outputs, one after the other. */
   readonly values: Float32Array;
   readonly reason: string | null;
+  /** Of a replay. */
+  readonly replay?: ReplayCost;
+}
+
+/** What a replay costs the processor, whatever the GPU does meanwhile. */
+export interface ReplayCost {
+  readonly dispatches: number;
+  /** Microseconds for each, until all are submitted. */
+  readonly dispatchUs: number;
 }
 
 /**
@@ -80,11 +89,14 @@ export function runVerdicts(outcomes: readonly Outcome[]): Verdict[] {
     const isSame = compare(sparse.values, captured.values).difference === 0;
     found.push({
       state: isSame ? 'open' : 'bad',
-      text: `Captured and replayed: ${isSame ? 'the same numbers' : 'other numbers'}, and ${gains(asIs, captured)}.`,
+      text: `Captured and replayed: ${isSame ? 'the same numbers' : 'other numbers'}, and ${gains(asIs, captured)}.${costOf(captured)}`,
     });
   }
   return found;
 }
+
+const costOf = ({replay}: Outcome): string =>
+  replay === undefined ? '' : ` The processor issues ${replay.dispatches} dispatches, ${significant(replay.dispatchUs)} µs each.`;
 
 /** `2.1× faster, 3.4× less memory (10 ms instead of 21 ms, 12 MiB instead of 41 MiB)` */
 function gains(before: Outcome, after: Outcome): string {

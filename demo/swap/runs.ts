@@ -2,12 +2,12 @@ import {loadGraphModel, type GraphModel} from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
 import {median} from '../../bench/table.js';
 import {capture, full, sparseIOHandler, type Pattern} from '../../src/index.js';
-import type {Machine} from '../shell/machine.js';
+import {untilDone, type Machine} from '../shell/machine.js';
 import {peakBytes, withGpuErrors} from '../shell/meters.js';
 import {messageOf} from '../shell/page.js';
 import {Cancelled, type Progress} from '../shell/progress.js';
 import {makeInputs, planInputs} from './inputs.js';
-import {RUNS, type Outcome, type RunName} from './outcomes.js';
+import {RUNS, type Outcome, type ReplayCost, type RunName} from './outcomes.js';
 
 export interface Job {
   readonly artifacts: tf.io.ModelArtifacts;
@@ -59,7 +59,8 @@ async function runOne(name: RunName, job: Job, say: (fraction: number, doing: st
       const bad = values.findIndex((value) => !Number.isFinite(value));
       const reason = bad < 0 ? null : `element ${bad} of the output is ${values[bad]}`;
       const ms = reason === null ? median(times) : null;
-      return {name, ms, firstMs, peak: peak === null ? null : peak + running.bytes, values, reason};
+      const replay = await running.cost?.(repetitions);
+      return {name, ms, firstMs, peak: peak === null ? null : peak + running.bytes, values, reason, ...(replay && {replay})};
     });
   } catch (thrown) {
     if (thrown instanceof Cancelled) throw thrown;
@@ -77,6 +78,8 @@ interface Running {
   run(): Promise<Float32Array>;
   /** GPU memory that it holds beside what TensorFlow.js counts. */
   readonly bytes: number;
+  /** What a replay costs the processor, over so many. */
+  cost?(repetitions: number): Promise<ReplayCost>;
   dispose(): void;
 }
 
@@ -105,6 +108,18 @@ const captured: Way['start'] = async (model, inputs) => {
   return {
     run: async () => joined(await replay.read(inputs)),
     bytes: replay.bytes,
+    async cost(repetitions) {
+      const {dispatches} = replay;
+      const times: number[] = [];
+      for (let i = 0; i < repetitions; i++) {
+        const begin = performance.now();
+        const outputs = replay.run(inputs);
+        times.push((1000 * (performance.now() - begin)) / dispatches);
+        tf.dispose(outputs);
+        await untilDone();
+      }
+      return {dispatches, dispatchUs: median(times)};
+    },
     dispose: () => replay.dispose(),
   };
 };
