@@ -27,6 +27,9 @@ interface Group {
   readonly group: GPUBindGroup;
 }
 
+/** Puts the caches back as they were before these. */
+const takeBack = (plans: readonly PlannedStep[]): void => [...plans].reverse().forEach((plan) => plan.undo());
+
 const isBound = (known: readonly GPUBufferBinding[], wanted: readonly GPUBufferBinding[]): boolean =>
   wanted.every(({buffer, offset, size}, i) => {
     const before = known[i]!;
@@ -80,10 +83,25 @@ export class CachedSteps {
     try {
       for (const {cached} of this.#steps) plans.push(cached.plan());
     } catch (error) {
-      for (const plan of plans.reverse()) plan.undo();
+      takeBack(plans);
       throw error;
     }
     return plans;
+  }
+
+  /**
+   * Plans the steps after these and forgets that it did: their plans are remembered, by what they are plans of, so that the next replay
+   * finds them if nothing happens to the caches until then. Nobody waits for it while the GPU computes.
+   */
+  planAhead(): void {
+    let plans: readonly PlannedStep[];
+    try {
+      plans = this.plan();
+    } catch {
+      // The replay that comes to it says so.
+      return;
+    }
+    takeBack(plans);
   }
 
   /** Runs `encode` inside an error scope where there are programs that never ran. */

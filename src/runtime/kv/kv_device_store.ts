@@ -221,8 +221,8 @@ export const memoryOf = ({memory}: DecodeStep, {before}: Move): (readonly [Bindi
 
 type StepRequest = {readonly lines: readonly Lines[]; readonly problem: Problem; readonly device: Device} & StepOptions;
 
-/** Layers of a model alternate between a few patterns. */
-const MOST_STEPS = 4;
+/** Layers of a model alternate between a few patterns, and replays plan two steps of each. */
+const MOST_STEPS = 12;
 const planned = new Recent<StepRequest, DecodeStep>(MOST_STEPS);
 
 /** Layers that share a pattern plan a step once. */

@@ -9,8 +9,8 @@ interface SlotRows {
   readonly pattern: Pattern;
 }
 
-/** Patterns that layers of a model alternate between, for a few lengths in a batch. */
-const MOST_ROWS = 8;
+/** Patterns that layers of a model alternate between, for a few lengths in a batch or for two steps. */
+const MOST_ROWS = 12;
 const known = new Recent<SlotRows, Lines>(MOST_ROWS);
 
 /** Layers that share a pattern and have as many tokens have the same rows, which are one object then. */
