@@ -24,3 +24,4 @@ export {
 export {generateProduct, type ProductLaunches} from './generate_product.js';
 export type {Activation} from './ops/activation.js';
 export type {NormShape} from './ops/norm.js';
+export {generateScoreTiles, type ScoreTileLaunches} from './generate_score_tiles.js';

@@ -50,6 +50,8 @@ export type BindingRole =
   | 'dX'
   | 'dGamma'
   | 'dBeta'
+  /** One number for each pair that attends, [batch, heads, nnz]: scores, or weights. */
+  | 'packed'
   /** Of products: the operands. */
   | 'a'
   | 'b';

@@ -1,0 +1,160 @@
+import type {Kinds, TileShape} from '../../plan/index.js';
+import {PLAIN} from '../terms/terms.js';
+import type {Program} from '../text/program.js';
+import {rowAccess} from '../text/row_access.js';
+import {each, lines} from '../text/text.js';
+import {plain, type Region} from '../tile/flow.js';
+import {shareLinesOf, shareSlotLine} from '../tile/lines.js';
+import {keyAt, rowAt} from '../tile/places.js';
+import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
+import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
+import {countOf, ownColumns, rounds, stagedColumn} from './staging.js';
+import type {SpmmTilesShape} from './spmm_tiles.js';
+
+export const spmmKeyTilesShape = ({rows, keys, threadsX, threadsY, unroll}: TileShape, dim: number, kinds: Kinds): SpmmTilesShape => ({
+  ...{dim, rows, keys, threadsX, threadsY},
+  unroll: unroll.values,
+  kinds,
+});
+
+/** The same transposed, with nothing moved before: an invocation owns four successive keys, whose weights of a row are one vec4, and no number is added twice. */
+export const spmmKeyTilesProgram = (shape: SpmmTilesShape): Program => tileProgram(spmmKeyTilesKernel(shape));
+
+export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds}: SpmmTilesShape): TileKernel {
+  const [value, output] = [rowAccess('value', dim), rowAccess('output', dim, true)];
+  const {columns} = value;
+  const threads = threadsX * threadsY;
+  const quads = keys / 4;
+  const own = quads / threadsY;
+  const count = countOf(columns, threadsX);
+  const weights: Region = {begin: 0, end: rows * quads};
+  const values: Region = {begin: weights.end, end: weights.end + rows * columns};
+  const [ofWeights, ofValues] = [rounds(rows * quads, threads), rounds(rows * columns, threads)];
+  const load = (from: string): string =>
+    lines(
+      `let inside = full == 1 && ${from} + SIZE <= visited.y && owned.x == KEYS;`,
+      each(ofWeights.length, (n) =>
+        ofWeights[n]!(
+          lines(
+            '{',
+            `let row = ${from} + row${n};`,
+            `let x = u32(min(row, visited.y - 1));`,
+            'let place = linePairs + placeAt(intervals - params.intervals + x);',
+            'if (inside) {',
+            `let at = u32(place + key${n});`,
+            `w${n} = vec4f(${each(4, (e) => `packed[at + ${e}u]`, ', ')});`,
+            '} else {',
+            'var own = schedule[intervals + x];',
+            'if (row >= visited.y) { own.y = own.x; }',
+            `w${n} = vec4f(${each(4, (e) => `pairAt(own, place, key${n} + ${e})`, ', ')});`,
+            '}',
+            '}',
+          ),
+        ),
+      ),
+      each(ofValues.length, (n) => {
+        const id = `(lane + ${n * threads}u)`;
+        const row = `(valueLine + ${rowAt(kinds, `min(${from} + i32(${id} / ${columns}u), visited.y - 1)`)})`;
+        return ofValues[n]!(`v${n} = ${value.load(value.base(row), `${id} % ${columns}u`)};`);
+      }),
+    );
+  const sums = (text: (i: number, c: number) => string): string => each(4 * own, (i) => each(count, (c) => text(i, c), ' '));
+  const row = (r: string): string =>
+    lines(
+      '{',
+      `let r = ${r};`,
+      each(own, (g) => `let p${g} = memory[r * ${quads}u + ty + ${threadsY * g}u];`),
+      each(count, (c) => `let v${c} = memory[${values.begin}u + r * ${columns}u + ${stagedColumn(columns, threadsX, c)}];`),
+      sums((i, c) => `o${i}_${c} = fma(vec4f(p${i >> 2}[${i & 3}]), v${c}, o${i}_${c});`),
+      '}',
+    );
+  return {
+    name: 'spmmKeyTiles',
+    says: `
+// Packed weights, transposed, times values: a workgroup owns KEYS keys of one head and visits the rows that attend to them, SIZE at a time.
+// packed [batch, heads, pairs]  value [.., ${dim}], a row for each query  output [batch, heads, keyLength, ${dim}].
+const KEYS = ${keys};
+const SIZE = ${rows};`,
+    operands: [
+      {role: 'packed', element: 'f32'},
+      rowsIn('value', value),
+      SCHEDULE,
+      rowsOut('output', output),
+      {role: 'scratch', element: 'vec4f', writes: true},
+    ],
+    features: PLAIN,
+    functions: lines(PLACES, PAIR_AT),
+    masked: {owns: 'keys', kinds, clip: '', size: 'SIZE', width: rows, grid: {threadsX, threadsY, rows: own, keys: rows}},
+    memory: {element: 'vec4f', units: values.end},
+    lines: lines(
+      shareLinesOf(kinds, 'keyItem'),
+      LINE_BEGIN,
+      'let valueLine = (batch * params.keyHeads + head / params.groupSize) * params.queryLength;',
+    ),
+    before: [
+      plain(
+        lines(
+          sums((i, c) => `var o${i}_${c} = vec4f();`),
+          each(ofWeights.length, (n) => {
+            const id = `(lane + ${n * threads}u)`;
+            return `let row${n} = i32(${id} / ${quads}u); let key${n} = first + 4 * i32(${id} % ${quads}u);`;
+          }),
+        ),
+      ),
+    ],
+    span: [
+      plain(
+        lines(
+          each(ofWeights.length, (n) => `var w${n} = vec4f();`),
+          each(ofValues.length, (n) => `var v${n} = vec4f();`),
+          '{',
+          load('visited.x'),
+          '}',
+        ),
+      ),
+    ],
+    tile: [
+      {
+        name: 'stage weights and values',
+        reads: [],
+        writes: [weights, values],
+        code: lines(
+          each(ofWeights.length, (n) => ofWeights[n]!(`memory[lane + ${n * threads}u] = w${n};`)),
+          each(ofValues.length, (n) => ofValues[n]!(`memory[lane + ${values.begin + n * threads}u] = v${n};`)),
+        ),
+      },
+      plain(lines('if (begin + SIZE < visited.y) {', load('(begin + SIZE)'), '}')),
+      {
+        name: 'weigh values',
+        reads: [weights, values],
+        writes: [],
+        code: lines(`for (var n = 0u; n < ${rows}u; n += ${unroll}u) {`, each(unroll, (u) => row(`n + ${u}u`)), '}'),
+      },
+    ],
+    after: [
+      plain(
+        lines(
+          'let continues = (params.flags & CONTINUES) != 0u;',
+          each(4 * own, (i) =>
+            lines(
+              `{ let own = 4u * (ty + ${threadsY * (i >> 2)}u) + ${i & 3}u;`,
+              'if (i32(own) < owned.x) {',
+              'if (owned.y < 0) {',
+              `let to = ${output.base(`(line * params.keyLength + u32(${keyAt(kinds, 'i32(own)')}))`)};`,
+              ownColumns(columns, threadsX, (column, c) =>
+                lines(
+                  `if (continues) { ${output.store('to', column, `${output.load('to', column)} + o${i}_${c}`)} }`,
+                  `else { ${output.store('to', column, `o${i}_${c}`)} }`,
+                ),
+              ),
+              '} else {',
+              `let record = ${recordAt(shareSlotLine(kinds), 'u32(owned.y)', 'u32(KEYS)', 'own', columns)};`,
+              ownColumns(columns, threadsX, (column, c) => `scratch[record + ${column}] = o${i}_${c};`),
+              '}\n}\n}',
+            ),
+          ),
+        ),
+      ),
+    ],
+  };
+}
