@@ -64,3 +64,23 @@ function ranks({queryLength, rowRuns, start, stride, count}: Acsr): (row: number
     return place;
   };
 }
+
+/** Whether some row attends to each key of the spans: others are not to be read, for they may hold NaN. */
+export function spansAreUsed({spans: {data, length}}: Draft, {keyLength, start, stride, count}: Acsr): boolean {
+  // Where keys of runs begin and end, those of stride 1; of others each.
+  const ends = new Int32Array(keyLength + 1);
+  const used = new Uint8Array(keyLength);
+  for (let run = 0; run < start.length; run++) {
+    const [first, step, keys] = [start[run]!, stride[run]!, count[run]!];
+    if (step === 1) {
+      ends[first]!++;
+      ends[first + keys]!--;
+    } else for (let i = 0; i < keys; i++) used[first + step * i] = 1;
+  }
+  for (let key = 0, open = 0; key < keyLength; key++) if ((open += ends[key]!) > 0) used[key] = 1;
+  for (let span = 0; span < length; span += SPAN.words) {
+    const [firstKey, keyStride] = [data[span + SPAN.at.firstKey]!, data[span + SPAN.at.keyStride]!];
+    for (let y = data[span + SPAN.at.begin]!; y < data[span + SPAN.at.end]!; y++) if (used[firstKey + keyStride * y] === 0) return false;
+  }
+  return true;
+}

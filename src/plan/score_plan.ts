@@ -12,7 +12,7 @@ import {freezeTiling} from './make_plan.js';
 import {partsOf, WHOLE, type Parts} from './parts.js';
 import {REGULAR, type TileShape, type Work} from './plan.js';
 import {isWide, type Device, type Problem} from './problem.js';
-import {placePairs} from './packed_places.js';
+import {placePairs, spansAreUsed} from './packed_places.js';
 import {transpose} from './transpose.js';
 
 /** What is computed of packed numbers: products of query and key, or sums of values by rows or, transposed, by keys. */
@@ -95,6 +95,7 @@ export function scorePlan(product: ScoreProduct, acsr: Acsr, problem: Problem, d
   if (tile.workgroupBytes > device.maxWorkgroupBytes) return null;
   const {draft} = atOnce(draftRows(oneLine(acsr), problem, device, 'fused', tile, []));
   if (!draft.passes.every(({kinds}) => kinds.rows === 'affine' && kinds.keys === 'affine' && kinds.mask === 'interval')) return null;
+  if (product === 'spmm' && !spansAreUsed(draft, acsr)) return null;
   if (!placePairs(draft, acsr)) return null;
   const onGrid = gridLines(REGULAR, problem);
   const computed = sum(draft.counts(), computedPairs);

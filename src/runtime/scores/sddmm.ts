@@ -16,6 +16,8 @@ import {nnzOf} from './packing.js';
 import {packedScores, scoreGradients} from './score_math.js';
 import {sparseSoftmax} from './sparse_softmax.js';
 import {SparseScores, type ScoreTable} from './sparse_scores.js';
+import {tileScoreGradients} from './tile_gradients.js';
+import {tileSddmm} from './score_tiles.js';
 
 /** What `sddmm` takes of the options of `sparseAttention`: all that makes scores. */
 export type SddmmOptions = Omit<SparseAttentionOptions, 'implementation' | 'precision' | 'sinks' | 'dropout' | 'seed'>;
@@ -104,10 +106,10 @@ function scoresOfCall({query, key, pattern, scoring, layout, problem}: Call): Sp
   };
   const values = withGradient<Tensor3D>(
     Object.values(operands),
-    (given) => packedScores(headed(given), options),
+    (given) => tileSddmm(headed(given), options)?.run() ?? packedScores(headed(given), options),
     (dValues, saved) =>
       firstOrder('sddmm', [dValues, ...saved], () => {
-        const gradients = scoreGradients(headed(saved), options, dValues);
+        const gradients = tileScoreGradients(table, headed(saved), options, dValues) ?? scoreGradients(headed(saved), options, dValues);
         return names.map((name) => {
           const gradient = gradients[name as GradientName]!;
           return name === 'query' || name === 'key' ? fromHeads(gradient as Tensor4D, layout, query.rank) : gradient;

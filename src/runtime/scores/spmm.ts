@@ -9,7 +9,9 @@ import type {NumberArray} from '../given/number_array.js';
 import {fromHeads, headsFirst} from '../tf_ops/dense.js';
 import {checkTensorFits, checkScores} from './check.js';
 import {packedProduct, productGradients} from './score_math.js';
+import {tileSpmm} from './score_tiles.js';
 import {tableOf, type SparseScores} from './sparse_scores.js';
+import {tileProductGradients} from './tile_gradients.js';
 
 /** Of `spmm`. */
 export interface SpmmOptions {
@@ -53,11 +55,18 @@ export function spmm(weights: SparseScores, value: Tensor | NumberArray, options
   checkTensorFits('output', [batch, heads, rows, dim], 'Split the batch or the heads over several calls.');
   return withGradient<Tensor>(
     [values, given],
-    ([own, x]) => fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),
+    ([own, x]) => {
+      const [numbers, columns] = [own as Tensor3D, headsFirst(x!, layout)];
+      const product = tileSpmm(table, numbers, columns, isTransposed)?.run() ?? packedProduct(table, numbers, columns, isTransposed);
+      return fromHeads(product, layout, rank);
+    },
     (dOutput, [own, x]) =>
       firstOrder('spmm', [dOutput, own!, x!], () => {
         const back = headsFirst(dOutput, layout);
-        const gradients = productGradients(table, own as Tensor3D, headsFirst(x!, layout), back, isTransposed);
+        const [numbers, columns] = [own as Tensor3D, headsFirst(x!, layout)];
+        const gradients =
+          tileProductGradients(table, numbers, columns, back, isTransposed) ??
+          productGradients(table, numbers, columns, back, isTransposed);
         return [gradients.values, fromHeads(gradients.x, layout, given.rank)];
       }),
   );

@@ -55,7 +55,13 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
       each(ofValues.length, (n) => {
         const id = `(lane + ${n * threads}u)`;
         const row = `(valueLine + ${rowAt(kinds, `min(${from} + i32(${id} / ${columns}u), visited.y - 1)`)})`;
-        return ofValues[n]!(`v${n} = ${value.load(value.base(row), `${id} % ${columns}u`)};`);
+        return ofValues[n]!(
+          lines(
+            `v${n} = ${value.load(value.base(row), `${id} % ${columns}u`)};`,
+            // What no key of the tile has any use for may be NaN.
+            `if (!inside) { v${n} = select(vec4f(), v${n}, meets(intervals, ${from} + i32(${id} / ${columns}u), visited.y, first)); }`,
+          ),
+        );
       }),
     );
   const sums = (text: (i: number, c: number) => string): string => each(4 * own, (i) => each(count, (c) => text(i, c), ' '));
@@ -83,7 +89,7 @@ const SIZE = ${rows};`,
       {role: 'scratch', element: 'vec4f', writes: true},
     ],
     features: PLAIN,
-    functions: lines(PLACES, PAIR_AT),
+    functions: lines(PLACES, PAIR_AT, MEETS),
     masked: {owns: 'keys', kinds, clip: '', size: 'SIZE', width: rows, grid: {threadsX, threadsY, rows: own, keys: rows}},
     memory: {element: 'vec4f', units: values.end},
     lines: lines(
@@ -158,3 +164,10 @@ const SIZE = ${rows};`,
     ],
   };
 }
+
+const MEETS = /* wgsl */ `
+fn meets(intervals: u32, row: i32, end: i32, first: i32) -> bool {
+  let own = schedule[intervals + u32(min(row, end - 1))];
+  return row < end && own.x < own.y && own.x < first + KEYS && own.y > first;
+}
+`;
