@@ -31,7 +31,10 @@ export interface ScorePlan {
   readonly nnz: number;
   /** Of the pairs computed, the share that attends. */
   readonly tileDensity: number;
-  readonly predictedMs: number;
+  /** The faster as predicted: over tiles, or row by row. */
+  readonly choice: 'tiles' | 'rows';
+  /** Milliseconds over tiles, and row by row, on the GPU of reference.ts. */
+  readonly predictedMs: Readonly<Record<'tiles' | 'rows', number>>;
 }
 
 /** Invocations in x, each with a vec4 column or several. */
@@ -78,6 +81,8 @@ function cutting(product: ScoreProduct, isLong: boolean, lines: number, device: 
 
 /** Milliseconds of a computed pair of 64 features, on a GPU that is full (H200: 4.65 and 4.9 ps a pair of causal rows). */
 const PAIR_MS: Readonly<Record<ScoreProduct, number>> = {sddmm: 4.6e-9, spmm: 4.9e-9, transposed: 5.3e-9};
+/** The same row by row: 18 to 19.6 ps where rows are short and many, 28 where they are few and long. */
+const ROW_PAIR_MS = 18e-9;
 const RATED_FEATURES = 64;
 /** Fewer features leave invocations idle. */
 const LEAST_FEATURES = 32;
@@ -86,12 +91,18 @@ const LEAST_FEATURES = 32;
  * Plans a product over tiles; null where rows are not the same in all heads, or no closed form says where the pairs of a span lie. `problem` has the
  * features of what is multiplied as `headDim`, and the heads of keys, or of values, as `keyHeads`.
  */
-export function scorePlan(product: ScoreProduct, acsr: Acsr, problem: Problem, device: Device): ScorePlan | null {
+export function scorePlan(
+  product: ScoreProduct,
+  acsr: Acsr,
+  problem: Problem,
+  device: Device,
+  given: {readonly tile?: TileShape; readonly parts?: Parts} = {},
+): ScorePlan | null {
   const {batch, heads, queryLength} = problem;
   if (acsr.irregularRows.length > 0 || acsr.nnz === 0 || isWide(problem) || batch * heads === 0) return null;
   if (acsr.start.length > MANY_RUNS * queryLength) return null;
   const isLong = acsr.nnz >= LONG * queryLength;
-  const tile = scoreTile(product, problem, device, isLong);
+  const {tile = scoreTile(product, problem, device, isLong)} = given;
   if (tile.workgroupBytes > device.maxWorkgroupBytes) return null;
   const {draft} = atOnce(draftRows(oneLine(acsr), problem, device, 'fused', tile, []));
   if (!draft.passes.every(({kinds}) => kinds.rows === 'affine' && kinds.keys === 'affine' && kinds.mask === 'interval')) return null;
@@ -99,7 +110,7 @@ export function scorePlan(product: ScoreProduct, acsr: Acsr, problem: Problem, d
   if (!placePairs(draft, acsr)) return null;
   const onGrid = gridLines(REGULAR, problem);
   const computed = sum(draft.counts(), computedPairs);
-  const parts = cutting(product, isLong, onGrid, device);
+  const parts = given.parts === undefined ? cutting(product, isLong, onGrid, device) : (): Parts => given.parts!;
   const partBytes = 16 * ceilDiv(problem.headDim, 4) * onGrid;
   const room = Math.min(device.maxBindingBytes, MOST_SCRATCH);
   const mostSlots = (rows: number): number => Math.max(1, Math.floor(room / (rows * partBytes)));
@@ -119,14 +130,20 @@ export function scorePlan(product: ScoreProduct, acsr: Acsr, problem: Problem, d
     const packed = freezeTiling(atOnce(keyDraft.pack({parts, mostSlots: (shape) => mostSlots(shape.keys)}, tiling)));
     ({schedule, ...keys} = packed);
   }
-  const features = Math.max(LEAST_FEATURES, problem.headDim) / RATED_FEATURES;
+  const {headDim} = problem;
+  const {firstDispatchMs} = gpuOf(device);
+  const predictedMs = Object.freeze({
+    tiles: firstDispatchMs + (onGrid * computed * Math.max(LEAST_FEATURES, headDim) * PAIR_MS[product]) / RATED_FEATURES,
+    rows: firstDispatchMs + (onGrid * acsr.nnz * headDim * ROW_PAIR_MS) / RATED_FEATURES,
+  });
   return Object.freeze({
     product,
     rows: Object.freeze({...work, ...tiling, schedule}),
     keys: keys && Object.freeze(keys),
     nnz: acsr.nnz,
     tileDensity: acsr.nnz / computed,
-    predictedMs: gpuOf(device).firstDispatchMs + onGrid * computed * features * PAIR_MS[product],
+    choice: predictedMs.tiles <= predictedMs.rows ? 'tiles' : 'rows',
+    predictedMs,
   });
 }
 

@@ -8,7 +8,7 @@ import {sddmmTilesProgram, sddmmTilesShape} from './scores/sddmm_tiles.js';
 import {spmmKeyTilesProgram, spmmKeyTilesShape} from './scores/spmm_key_tiles.js';
 import {spmmTilesProgram, spmmTilesShape} from './scores/spmm_tiles.js';
 import {tailOf, type Tail} from './terms/fields.js';
-import {PLAIN, termsOf} from './terms/terms.js';
+import {PLAIN, scoreUnit, termsOf} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {CONTINUES} from './text/params.js';
 import type {BindingRole, Launch} from './text/program.js';
@@ -30,10 +30,10 @@ export function generateScoreTiles(plan: ScorePlan, features: Features = PLAIN):
   const lines: GridLines = [heads, batch];
   const tail = tailOf(rows, features, null);
   const launches: Launch[] = [];
-  const params = {pairs: nnz};
+  const params = {pairs: nnz, unit: 1};
   if (product === 'sddmm') {
     // Without terms products are scores as they are asked for; with them, in the unit of the terms.
-    const own = termsOf(features).length === 0 ? {...params, unit: 1} : params;
+    const own = termsOf(features).length === 0 ? params : {...params, unit: scoreUnit(features)};
     const {one, over} = launcher(rows, {features}, {params: own});
     if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
     for (const pass of rows.passes) {

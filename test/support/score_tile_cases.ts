@@ -60,8 +60,8 @@ export async function expectScoreTiles(
   if (product === 'sddmm') {
     const scale = 0.7;
     const [query, key] = [rowsOf(batch * heads, queryLength, usedRow), rowsOf(batch * keyHeads, keyLength, usedKey)];
-    const contents = {query, key, schedule, packed: nan(batch * heads * nnz), ...work};
-    const {packed} = await runProgram(device_, launches, contents, ['packed'], {scale});
+    const contents = {query, key, schedule, output: nan(batch * heads * nnz), ...work};
+    const {output} = await runProgram(device_, launches, contents, ['output'], {scale});
     const expected = new Float64Array(batch * heads * nnz);
     eachPair((line, row, k, place) => {
       let dot = 0;
@@ -69,20 +69,20 @@ export async function expectScoreTiles(
       for (let d = 0; d < dim; d++) dot += query[from + d]! * key[to + d]!;
       expected[place] = scale * dot;
     });
-    expectWithin(packed.subarray(0, expected.length), expected, limit * largest(expected));
+    expectWithin(output.subarray(0, expected.length), expected, limit * largest(expected));
     return plan;
   }
   const transposed = product === 'transposed';
   const [length, outLength] = transposed ? [queryLength, keyLength] : [keyLength, queryLength];
-  const packed = randoms(batch * heads * nnz, random);
-  const value = rowsOf(batch * keyHeads, length, transposed ? usedRow : usedKey);
-  const contents = {packed, value, schedule, output: nan(batch * heads * outLength * dim), ...work};
+  const values = randoms(batch * heads * nnz, random);
+  const x = rowsOf(batch * keyHeads, length, transposed ? usedRow : usedKey);
+  const contents = {values, x, schedule, output: nan(batch * heads * outLength * dim), ...work};
   const {output} = await runProgram(device_, launches, contents, ['output']);
   const expected = new Float64Array(batch * heads * outLength * dim);
   eachPair((line, row, key, place) => {
     const [from, to] = transposed ? [row, key] : [key, row];
     for (let d = 0; d < dim; d++)
-      expected[(line * outLength + to) * dim + d]! += packed[place]! * value[(otherLine(line) * length + from) * dim + d]!;
+      expected[(line * outLength + to) * dim + d]! += values[place]! * x[(otherLine(line) * length + from) * dim + d]!;
   });
   expectWithin(output.subarray(0, expected.length), expected, limit * largest(expected));
   return plan;

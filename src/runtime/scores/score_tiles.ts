@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
 import {keyOf} from '../../support/index.js';
 import {
   generateScoreTiles,
@@ -8,119 +8,114 @@ import {
   type Acsr,
   type CallParams,
   type Features,
-  type Lines,
+  type Layout,
   type Problem,
   type ScoreProduct,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {identity} from '../host/identity.js';
 import type {Runnable} from '../launch/fits.js';
-import {callParams} from '../launch/launch.js';
+import {callParams, type CallNumbers} from '../launch/launch.js';
 import {resident} from '../launch/resident.js';
 import {run} from '../launch/run.js';
-import type {DenseOptions, HeadedInputs} from '../terms/part.js';
+import type {DenseInputs} from '../terms/part.js';
 import {featuresOf} from '../terms/terms.js';
 import type {ScoreTable} from './sparse_scores.js';
 
 /*
- * Products of packed numbers over the tiles of a pattern: of those whose rows are alike in all heads, and dense in tiles. Others are for kernels that go
- * row by row.
+ * Products of packed numbers over the tiles of a pattern, where its rows are alike in all heads and tiles are predicted to be faster than going row by
+ * row. Null elsewhere.
  */
 
-/** A product over tiles that may be run. */
-export interface TileProduct<T extends Tensor> {
-  readonly predictedMs: number;
-  run(): T;
-}
-
 const NAME = 'SplatPackedTiles';
+const CURE = 'Split the batch or the heads over several calls.';
 
-/** Runnable products by the rows of their pattern; null where tiles do not suit. */
-const known = new WeakMap<Acsr, Map<string, (Runnable & {readonly predictedMs: number}) | null>>();
+/** What runs, by the rows of a pattern; null where tiles do not suit. */
+const known = new WeakMap<Acsr, Map<string, Runnable | null>>();
 
-function planned(host: Host, product: ScoreProduct, acsr: Acsr, problem: Problem, features: Features): (Runnable & {readonly predictedMs: number}) | null {
+function planned(host: Host, product: ScoreProduct, acsr: Acsr, problem: Problem, features: Features): Runnable | null {
   let own = known.get(acsr);
   if (own === undefined) known.set(acsr, (own = new Map()));
-  const {queryLength: _rows, keyLength: _keys, queryOffset: _offset, ...sizes} = problem;
-  const key = `${product} ${identity(host.limits)} ${keyOf(sizes)} ${keyOf(features)}`;
+  const key = `${product} ${identity(host.limits)} ${keyOf(problem)} ${keyOf(features)}`;
   let found = own.get(key);
   if (found === undefined) {
     const plan = scorePlan(product, acsr, problem, host.limits);
-    found = plan && {...generateScoreTiles(plan, features), predictedMs: plan.predictedMs, cure: CURE};
+    found = plan !== null && plan.choice === 'tiles' ? {...generateScoreTiles(plan, features), cure: CURE} : null;
     own.set(key, found);
   }
   return found;
 }
 
-const CURE = 'Split the batch or the heads over several calls.';
-
-interface TileAttrs {
+interface Attrs {
   readonly runnable: Runnable;
-  readonly output: 'packed' | 'output';
   readonly shape: number[];
   readonly call: CallParams;
 }
 
 const kernelFunc: tf.KernelFunc = ({inputs, backend, attrs}) => {
-  const own: object = attrs!;
-  const {runnable, output, shape, call} = own as TileAttrs;
-  return run(Host.of(backend as tf.KernelBackend)!, resident(runnable), {tensors: inputs, shapes: {[output]: shape}, call})[0]!;
+  const given: object = attrs!;
+  const {runnable, shape, call} = given as Attrs;
+  return run(Host.of(backend as tf.KernelBackend)!, resident(runnable), {tensors: inputs, shapes: {output: shape}, call})[0]!;
 };
 
-function productOf<T extends Tensor>(
-  tensors: Record<string, Tensor>,
-  attrs: TileAttrs & {readonly runnable: Runnable & {readonly predictedMs: number}},
-): TileProduct<T> {
-  return {
-    predictedMs: attrs.runnable.predictedMs,
-    run: () => {
-      const backendName = tf.getBackend();
-      if (tf.getKernel(NAME, backendName) == null) tf.registerKernel({kernelName: NAME, backendName, kernelFunc});
-      const given: object = attrs;
-      return tf.engine().runKernel(NAME, tensors, given as tf.NamedAttrMap);
-    },
-  };
+function runTiles(tensors: Record<string, Tensor>, attrs: Attrs): Tensor {
+  const backendName = tf.getBackend();
+  if (tf.getKernel(NAME, backendName) == null) tf.registerKernel({kernelName: NAME, backendName, kernelFunc});
+  const given: object = attrs;
+  return tf.engine().runKernel(NAME, tensors, given as tf.NamedAttrMap);
 }
 
 /** Where all heads of all sequences have the same rows. */
-const onlyRows = ({rows}: Lines): Acsr | null => (rows.length === 1 ? rows[0]! : null);
+const onlyRows = ({lines: {rows}}: ScoreTable): Acsr | null => (rows.length === 1 ? rows[0]! : null);
 
-/** Scores of pairs by their products, [batch, heads, nnz]; null where tiles do not suit. */
-export function tileSddmm(
-  {query, key, value: _keys, ...terms}: HeadedInputs,
-  {lines, scale, queryOffset, layout: _layout, ...numbers}: Omit<DenseOptions, 'lines'> & {readonly lines: Lines},
-): TileProduct<Tensor3D> | null {
+/** Scores of the pairs that attend, −∞ where lengths, segments or a bias hide one: [batch, heads, nnz]. `key` may have fewer heads. */
+export function tileScores(
+  table: ScoreTable,
+  {query, key, mask: _mask, ...terms}: Omit<DenseInputs, 'value'>,
+  numbers: CallNumbers,
+): Tensor3D | null {
   const host = Host.of(tf.backend());
-  const acsr = onlyRows(lines);
+  const acsr = onlyRows(table);
   if (host === null || acsr === null) return null;
-  const [batch, heads, queryLength, headDim] = query.shape;
-  const [, keyHeads, keyLength] = key.shape;
-  const problem = {batch, heads, keyHeads, queryLength, keyLength, queryOffset, headDim, valueDim: headDim, packedHeads: 1};
-  const features = featuresOf(terms, numbers, scale);
-  const runnable = planned(host, 'sddmm', acsr, problem, features);
+  const {batch, heads} = table.sizes;
+  const features = featuresOf(terms, numbers, numbers.scale);
+  const runnable = planned(host, 'sddmm', acsr, problemOf(table, key, numbers.layout), features);
   if (runnable === null) return null;
-  const call = callParams({query, key, ...terms}, {...numbers, scale});
-  return productOf<Tensor3D>(
-    {query, key, ...terms},
-    {runnable, output: 'packed', shape: [batch, heads, acsr.nnz], call},
-  );
+  const tensors = {query, key, ...terms};
+  return runTiles(tensors, {runnable, shape: [batch, heads, acsr.nnz], call: callParams(tensors, numbers)}) as Tensor3D;
 }
 
-/** Weights times values [batch, valueHeads, length, dim], or transposed weights: [batch, heads, rows, dim]; null where tiles do not suit. */
-export function tileSpmm(
-  {lines, sizes}: ScoreTable,
-  packed: Tensor3D,
-  value: Tensor4D,
-  isTransposed: boolean,
-): TileProduct<Tensor4D> | null {
+/** How a product reads x and writes its output. */
+export interface TileProduct {
+  readonly layout: Layout;
+  /** Rows of the output are keys. */
+  readonly transposed: boolean;
+  /** Of the output. Default 1. */
+  readonly scale?: number;
+}
+
+/** Numbers times rows of x [batch, xHeads, length, dim], in the layout and of rank 4, or of rank 3 where there is one head. */
+export function tileProduct(
+  table: ScoreTable,
+  values: Tensor3D,
+  x: Tensor,
+  {layout, transposed, scale = 1}: TileProduct,
+): Tensor | null {
   const host = Host.of(tf.backend());
-  const acsr = onlyRows(lines);
+  const acsr = onlyRows(table);
   if (host === null || acsr === null) return null;
-  const {batch, heads, queryLength, keyLength} = sizes;
-  const [, keyHeads, , dim] = value.shape;
-  const problem = {...sizes, keyHeads, headDim: dim, valueDim: dim, packedHeads: 1};
-  const runnable = planned(host, isTransposed ? 'transposed' : 'spmm', acsr, problem, PLAIN);
+  const {batch, heads, queryLength, keyLength} = table.sizes;
+  const runnable = planned(host, transposed ? 'transposed' : 'spmm', acsr, problemOf(table, x, layout), PLAIN);
   if (runnable === null) return null;
-  const shape = [batch, heads, isTransposed ? keyLength : queryLength, dim];
-  return productOf<Tensor4D>({packed, value}, {runnable, output: 'output', shape, call: {scale: 1}});
+  const [rows, dim] = [transposed ? keyLength : queryLength, x.shape.at(-1)!];
+  const shape =
+    x.rank === 3 && heads === 1 ? [batch, rows, dim] : layout === 'bhld' ? [batch, heads, rows, dim] : [batch, rows, heads, dim];
+  return runTiles({values, x}, {runnable, shape, call: {scale, layout}});
+}
+
+/** The sizes of a product whose keys, or rows of x, are those of a tensor. */
+function problemOf({sizes}: ScoreTable, x: Tensor, layout: Layout = 'bhld'): Problem {
+  const keyHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
+  const headDim = x.shape.at(-1)!;
+  return {...sizes, keyHeads, headDim, valueDim: headDim, packedHeads: 1};
 }

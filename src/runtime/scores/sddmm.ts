@@ -17,7 +17,7 @@ import {packedScores, scoreGradients} from './score_math.js';
 import {sparseSoftmax} from './sparse_softmax.js';
 import {SparseScores, type ScoreTable} from './sparse_scores.js';
 import {tileScoreGradients} from './tile_gradients.js';
-import {tileSddmm} from './score_tiles.js';
+import {tileScores} from './score_tiles.js';
 
 /** What `sddmm` takes of the options of `sparseAttention`: all that makes scores. */
 export type SddmmOptions = Omit<SparseAttentionOptions, 'implementation' | 'precision' | 'sinks' | 'dropout' | 'seed'>;
@@ -106,7 +106,10 @@ function scoresOfCall({query, key, pattern, scoring, layout, problem}: Call): Sp
   };
   const values = withGradient<Tensor3D>(
     Object.values(operands),
-    (given) => tileSddmm(headed(given), options)?.run() ?? packedScores(headed(given), options),
+    (given) => {
+      const {value: _keys, ...inputs} = headed(given);
+      return tileScores(table, inputs, {...numbers, scale, layout: 'bhld'}) ?? packedScores(headed(given), options);
+    },
     (dValues, saved) =>
       firstOrder('sddmm', [dValues, ...saved], () => {
         const gradients = tileScoreGradients(table, headed(saved), options, dValues) ?? scoreGradients(headed(saved), options, dValues);

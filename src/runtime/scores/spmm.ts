@@ -1,4 +1,4 @@
-import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
 import {readOptions, refuse, type NamesOf, type OptionWords} from '../../support/index.js';
 import type {Layout} from '../../pure.js';
 import {checkLayout} from '../call/check.js';
@@ -9,7 +9,7 @@ import type {NumberArray} from '../given/number_array.js';
 import {fromHeads, headsFirst} from '../tf_ops/dense.js';
 import {checkTensorFits, checkScores} from './check.js';
 import {packedProduct, productGradients} from './score_math.js';
-import {tileSpmm} from './score_tiles.js';
+import {tileProduct} from './score_tiles.js';
 import {tableOf, type SparseScores} from './sparse_scores.js';
 import {tileProductGradients} from './tile_gradients.js';
 
@@ -57,8 +57,8 @@ export function spmm(weights: SparseScores, value: Tensor | NumberArray, options
     [values, given],
     ([own, x]) => {
       const [numbers, columns] = [own as Tensor3D, headsFirst(x!, layout)];
-      const product = tileSpmm(table, numbers, columns, isTransposed)?.run() ?? packedProduct(table, numbers, columns, isTransposed);
-      return fromHeads(product, layout, rank);
+      const product: Tensor = tileProduct(table, numbers, columns, {layout: 'bhld', transposed: isTransposed}) ?? packedProduct(table, numbers, columns, isTransposed);
+      return fromHeads(product as Tensor4D, layout, rank);
     },
     (dOutput, [own, x]) =>
       firstOrder('spmm', [dOutput, own!, x!], () => {

@@ -13,7 +13,7 @@ fn placeAt(interval: u32) -> i32 {
 /** The number of a pair, 0 where its interval has no such key. */
 export const PAIR_AT = /* wgsl */ `
 fn pairAt(own: vec2i, place: i32, y: i32) -> f32 {
-  let number = packed[u32(place + clamp(y, own.x, max(own.x, own.y - 1)))];
+  let number = values[u32(place + clamp(y, own.x, max(own.x, own.y - 1)))];
   return select(0.0, number, y >= own.x && y < own.y);
 }
 `;

@@ -52,7 +52,7 @@ export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unrol
     const shown = scoring.clips ? `${s} == HIDDEN || k${j} >= keyCount` : `${s} == HIDDEN`;
     return `select(${s} * UNIT, minusInfinity(), ${shown})`;
   };
-  const store = (i: number, j: number): string => `packed[u32(place${i} + ${keyNumber(j)})] = ${score(i, j)};`;
+  const store = (i: number, j: number): string => `output[u32(place${i} + ${keyNumber(j)})] = ${score(i, j)};`;
   const tested = (i: number, j: number): string =>
     `if (${keyNumber(j)} >= own${i}.x && ${keyNumber(j)} < own${i}.y) { ${store(i, j)} }`;
   const all = (text: (i: number, j: number) => string): string => each(grid.rows, (i) => each(grid.keys, (j) => text(i, j)));
@@ -65,7 +65,7 @@ export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unrol
     name: 'sddmmTiles',
     says: `
 // Scores of the pairs that attend, packed: a workgroup owns ROWS rows of one head and visits their keys, KEYS at a time.
-// query, key [.., ${headDim}]  packed [batch, heads, pairs].  Invocation (tx, ty) owns rows ty + TY·i, and meets keys tx + TX·j.
+// query, key [.., ${headDim}]  output [batch, heads, pairs].  Invocation (tx, ty) owns rows ty + TY·i, and meets keys tx + TX·j.
 const ROWS = ${rows};
 const KEYS = ${keys};
 ${hasTerms ? `const UNIT = ${hasFarScores(features) ? `${FAR_UNIT}.0` : String(Math.LN2)}; // of scores` : ''}`,
@@ -73,7 +73,7 @@ ${hasTerms ? `const UNIT = ${hasFarScores(features) ? `${FAR_UNIT}.0` : String(M
       rowsIn('query', query),
       rowsIn('key', key),
       SCHEDULE,
-      {role: 'packed', element: 'f32', writes: true},
+      {role: 'output', element: 'f32', writes: true},
       ...termOperands(scoring),
     ],
     features,

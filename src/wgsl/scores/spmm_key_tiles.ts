@@ -21,8 +21,8 @@ export const spmmKeyTilesShape = ({rows, keys, threadsX, threadsY, unroll}: Tile
 export const spmmKeyTilesProgram = (shape: SpmmTilesShape): Program => tileProgram(spmmKeyTilesKernel(shape));
 
 export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds}: SpmmTilesShape): TileKernel {
-  const [value, output] = [rowAccess('value', dim), rowAccess('output', dim, true)];
-  const {columns} = value;
+  const [x, output] = [rowAccess('x', dim), rowAccess('output', dim, true)];
+  const {columns} = x;
   const threads = threadsX * threadsY;
   const quads = keys / 4;
   const own = quads / threadsY;
@@ -38,13 +38,13 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
           lines(
             '{',
             `let row = ${from} + row${n};`,
-            `let x = u32(min(row, visited.y - 1));`,
-            'let place = linePairs + placeAt(intervals - params.intervals + x);',
+            `let met = u32(min(row, visited.y - 1));`,
+            'let place = linePairs + placeAt(intervals - params.intervals + met);',
             'if (inside) {',
             `let at = u32(place + key${n});`,
-            `w${n} = vec4f(${each(4, (e) => `packed[at + ${e}u]`, ', ')});`,
+            `w${n} = vec4f(${each(4, (e) => `values[at + ${e}u]`, ', ')});`,
             '} else {',
-            'var own = schedule[intervals + x];',
+            'var own = schedule[intervals + met];',
             'if (row >= visited.y) { own.y = own.x; }',
             `w${n} = vec4f(${each(4, (e) => `pairAt(own, place, key${n} + ${e})`, ', ')});`,
             '}',
@@ -54,10 +54,10 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
       ),
       each(ofValues.length, (n) => {
         const id = `(lane + ${n * threads}u)`;
-        const row = `(valueLine + ${rowAt(kinds, `min(${from} + i32(${id} / ${columns}u), visited.y - 1)`)})`;
+        const row = `(xLine + ${rowAt(kinds, `min(${from} + i32(${id} / ${columns}u), visited.y - 1)`)} * xRow)`;
         return ofValues[n]!(
           lines(
-            `v${n} = ${value.load(value.base(row), `${id} % ${columns}u`)};`,
+            `v${n} = ${x.load(x.base(row), `${id} % ${columns}u`)};`,
             // What no key of the tile has any use for may be NaN.
             `if (!inside) { v${n} = select(vec4f(), v${n}, meets(intervals, ${from} + i32(${id} / ${columns}u), visited.y, first)); }`,
           ),
@@ -78,12 +78,12 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
     name: 'spmmKeyTiles',
     says: `
 // Packed weights, transposed, times values: a workgroup owns KEYS keys of one head and visits the rows that attend to them, SIZE at a time.
-// packed [batch, heads, pairs]  value [.., ${dim}], a row for each query  output [batch, heads, keyLength, ${dim}].
+// values [batch, heads, pairs]  x [.., ${dim}], a row for each query  output [batch, heads, keyLength, ${dim}].
 const KEYS = ${keys};
 const SIZE = ${rows};`,
     operands: [
-      {role: 'packed', element: 'f32'},
-      rowsIn('value', value),
+      {role: 'values', element: 'f32'},
+      rowsIn('x', x),
       SCHEDULE,
       rowsOut('output', output),
       {role: 'scratch', element: 'vec4f', writes: true},
@@ -95,7 +95,12 @@ const SIZE = ${rows};`,
     lines: lines(
       shareLinesOf(kinds, 'keyItem'),
       LINE_BEGIN,
-      'let valueLine = (batch * params.keyHeads + head / params.groupSize) * params.queryLength;',
+      // Heads lie between rows, or before them.
+      'let between = params.queryStrides.y != 1u;',
+      'let xRow = select(1u, params.keyHeads, between);',
+      'let xLine = batch * params.keyHeads * params.queryLength + head / params.groupSize * select(params.queryLength, 1u, between);',
+      'let outputRow = select(1u, params.heads, between);',
+      'let ownLine = batch * params.heads * params.keyLength + head * select(params.keyLength, 1u, between);',
     ),
     before: [
       plain(
@@ -146,16 +151,16 @@ const SIZE = ${rows};`,
               `{ let own = 4u * (ty + ${threadsY * (i >> 2)}u) + ${i & 3}u;`,
               'if (i32(own) < owned.x) {',
               'if (owned.y < 0) {',
-              `let to = ${output.base(`(line * params.keyLength + u32(${keyAt(kinds, 'i32(own)')}))`)};`,
+              `let to = ${output.base(`(ownLine + u32(${keyAt(kinds, 'i32(own)')}) * outputRow)`)};`,
               ownColumns(columns, threadsX, (column, c) =>
                 lines(
-                  `if (continues) { ${output.store('to', column, `${output.load('to', column)} + o${i}_${c}`)} }`,
-                  `else { ${output.store('to', column, `o${i}_${c}`)} }`,
+                  `if (continues) { ${output.store('to', column, `${output.load('to', column)} + o${i}_${c} * params.scale`)} }`,
+                  `else { ${output.store('to', column, `o${i}_${c} * params.scale`)} }`,
                 ),
               ),
               '} else {',
               `let record = ${recordAt(shareSlotLine(kinds), 'u32(owned.y)', 'u32(KEYS)', 'own', columns)};`,
-              ownColumns(columns, threadsX, (column, c) => `scratch[record + ${column}] = o${i}_${c};`),
+              ownColumns(columns, threadsX, (column, c) => `scratch[record + ${column}] = o${i}_${c} * params.scale;`),
               '}\n}\n}',
             ),
           ),

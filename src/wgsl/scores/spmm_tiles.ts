@@ -31,8 +31,8 @@ export const spmmTilesShape = ({rows, keys, threadsX, threadsY, unroll}: TileSha
 export const spmmTilesProgram = (shape: SpmmTilesShape): Program => tileProgram(spmmTilesKernel(shape));
 
 export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds}: SpmmTilesShape): TileKernel {
-  const [value, output] = [rowAccess('value', dim), rowAccess('output', dim, true)];
-  const {columns} = value;
+  const [x, output] = [rowAccess('x', dim), rowAccess('output', dim, true)];
+  const {columns} = x;
   const threads = threadsX * threadsY;
   const own = rows / threadsY;
   const count = countOf(columns, threadsX);
@@ -45,7 +45,7 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
       `if (${y} >= full.x && ${y} + KEYS <= min(full.y, y.y) && owned.x == ROWS) {`,
       each(ofWeights.length, (n) => {
         const from = `place${n} + ${y} + key${n}`;
-        return ofWeights[n]!(`{ let at = u32(${from}); w${n} = vec4f(${each(4, (e) => `packed[at + ${e}u]`, ', ')}); }`);
+        return ofWeights[n]!(`{ let at = u32(${from}); w${n} = vec4f(${each(4, (e) => `values[at + ${e}u]`, ', ')}); }`);
       }),
       '} else {',
       each(ofWeights.length, (n) =>
@@ -54,8 +54,8 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
       '}',
       each(ofValues.length, (n) => {
         const id = `(lane + ${n * threads}u)`;
-        const row = `(valueLine + ${keyRowAt(kinds, `min(${y} + i32(${id} / ${columns}u), y.y - 1)`)})`;
-        return ofValues[n]!(`v${n} = ${value.load(value.base(row), `${id} % ${columns}u`)};`);
+        const row = `(keyLine + ${keyRowAt(kinds, `min(${y} + i32(${id} / ${columns}u), y.y - 1)`)})`;
+        return ofValues[n]!(`v${n} = ${x.load(x.base(row), `${id} % ${columns}u`)};`);
       }),
     );
   const sums = (text: (i: number, c: number) => string): string => each(own, (i) => each(count, (c) => text(i, c), ' '));
@@ -79,12 +79,12 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
     name: 'spmmTiles',
     says: `
 // Packed weights times values: a workgroup owns ROWS rows of one head and visits their keys, KEYS at a time.
-// packed [batch, heads, pairs]  value [.., ${dim}]  output [batch, heads, queryLength, ${dim}].
+// values [batch, heads, pairs]  x [.., ${dim}]  output [batch, heads, queryLength, ${dim}].
 const ROWS = ${rows};
 const KEYS = ${keys};`,
     operands: [
-      {role: 'packed', element: 'f32'},
-      rowsIn('value', value),
+      {role: 'values', element: 'f32'},
+      rowsIn('x', x),
       SCHEDULE,
       rowsOut('output', output),
       {role: 'scratch', element: 'vec4f', writes: true},
@@ -144,19 +144,19 @@ const KEYS = ${keys};`,
           'let continues = (params.flags & CONTINUES) != 0u;',
           each(own, (i) =>
             lines(
-              `{ let x = ty + ${threadsY * i}u;`,
-              'if (i32(x) < owned.x) {',
+              `{ let own = ty + ${threadsY * i}u;`,
+              'if (i32(own) < owned.x) {',
               'if (owned.y < 0) {',
-              `let to = ${output.base(`(outputLine + ${ownRow(kinds, 'x')} * params.outputStrides.y)`)};`,
+              `let to = ${output.base(`(outputLine + ${ownRow(kinds, 'own')} * params.outputStrides.y)`)};`,
               ownColumns(columns, threadsX, (column, c) =>
                 lines(
-                  `if (continues) { ${output.store('to', column, `${output.load('to', column)} + o${i}_${c}`)} }`,
-                  `else { ${output.store('to', column, `o${i}_${c}`)} }`,
+                  `if (continues) { ${output.store('to', column, `${output.load('to', column)} + o${i}_${c} * params.scale`)} }`,
+                  `else { ${output.store('to', column, `o${i}_${c} * params.scale`)} }`,
                 ),
               ),
               '} else {',
-              `let record = ${recordAt(slotLine(kinds), 'u32(owned.y)', 'u32(ROWS)', 'x', columns)};`,
-              ownColumns(columns, threadsX, (column, c) => `scratch[record + ${column}] = o${i}_${c};`),
+              `let record = ${recordAt(slotLine(kinds), 'u32(owned.y)', 'u32(ROWS)', 'own', columns)};`,
+              ownColumns(columns, threadsX, (column, c) => `scratch[record + ${column}] = o${i}_${c} * params.scale;`),
               '}\n}\n}',
             ),
           ),

@@ -50,8 +50,8 @@ export type BindingRole =
   | 'dX'
   | 'dGamma'
   | 'dBeta'
-  /** One number for each pair that attends, [batch, heads, nnz]: scores, or weights. */
-  | 'packed'
+  /** Of packed numbers: those of pairs. */
+  | 'values'
   /** Of products: the operands. */
   | 'a'
   | 'b';
