@@ -8,6 +8,8 @@ import {floats, shapeOf, sizesOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {fromHeads, headsFirst} from '../tf_ops/dense.js';
 import {checkTensorFits, checkScores} from './check.js';
+import {chooses} from './choose.js';
+import {rowProduct, rowProductGradients} from './score_kernels.js';
 import {packedProduct, productGradients} from './score_math.js';
 import {tableOf, type SparseScores} from './sparse_scores.js';
 
@@ -51,11 +53,17 @@ export function spmm(weights: SparseScores, value: Tensor | NumberArray, options
   const rank = heads === 1 ? given.rank : 4;
   const dim = given.shape.at(-1)!;
   checkTensorFits('output', [batch, heads, rows, dim], 'Split the batch or the heads over several calls.');
+  const how = {layout, transposed: isTransposed};
   return withGradient<Tensor>(
     [values, given],
-    ([own, x]) => fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),
+    ([own, x]) =>
+      chooses(table, isTransposed) === 'rows' && dim > 0 && x!.size > 0
+        ? rowProduct(table, own as Tensor3D, x!, how)
+        : fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),
     (dOutput, [own, x]) =>
       firstOrder('spmm', [dOutput, own!, x!], () => {
+        if (chooses(table, !isTransposed) === 'rows' && x!.size > 0)
+          return rowProductGradients(table, own as Tensor3D, x!, dOutput, how);
         const back = headsFirst(dOutput, layout);
         const gradients = productGradients(table, own as Tensor3D, headsFirst(x!, layout), back, isTransposed);
         return [gradients.values, fromHeads(gradients.x, layout, given.rank)];
