@@ -32,6 +32,7 @@ const SUB_ROOMS = {
     ops: ['text', 'tile'],
     product: ['text', 'tile'],
     scores: ['text', 'terms', 'tile'],
+    packed: ['text', 'terms', 'tile'],
   },
   runtime: {
     host: [],

@@ -5,7 +5,7 @@ import {remembered} from './generate.js';
 import {sumGroups, sumProgram, type Records} from './gradient/sum_records.js';
 import {launcher, type GridLines} from './launcher.js';
 import {sddmmTilesProgram, sddmmTilesShape} from './scores/sddmm_tiles.js';
-import {spmmKeyTilesProgram, spmmKeyTilesShape} from './scores/spmm_key_tiles.js';
+import {spmmKeyTilesProgram} from './scores/spmm_key_tiles.js';
 import {spmmTilesProgram, spmmTilesShape} from './scores/spmm_tiles.js';
 import {tailOf, type Tail} from './terms/fields.js';
 import {PLAIN, scoreUnit, termsOf} from './terms/terms.js';
@@ -21,10 +21,17 @@ export interface ScoreTileLaunches {
   readonly workBytes: Readonly<Partial<Record<BindingRole, number>>>;
 }
 
+export interface ScoreTileOptions {
+  /** What a call adds to scores. Default nothing. */
+  readonly features?: Features;
+  /** Numbers of x that are not finite count as 0. Default false. */
+  readonly finite?: boolean;
+}
+
 const flagsOf = ({continues}: Pass): number => (continues ? CONTINUES : 0);
 
 /** The dispatches of a product of packed numbers: each pass, and the sums of rows, or of keys, that are cut into parts. */
-export function generateScoreTiles(plan: ScorePlan, features: Features = PLAIN): ScoreTileLaunches {
+export function generateScoreTiles(plan: ScorePlan, {features = PLAIN, finite = false}: ScoreTileOptions = {}): ScoreTileLaunches {
   const {product, rows, keys, nnz} = plan;
   const {batch, heads, headDim} = rows.problem;
   const lines: GridLines = [heads, batch];
@@ -52,7 +59,7 @@ export function generateScoreTiles(plan: ScorePlan, features: Features = PLAIN):
     for (const pass of rows.passes) {
       const {kinds, tile} = pass;
       const records: Records = {owns: 'rows', kinds, size: tile.rows, outputs};
-      const program = remembered(spmmTilesProgram, spmmTilesShape(tile, headDim, kinds));
+      const program = remembered(spmmTilesProgram, spmmTilesShape(tile, headDim, kinds, finite));
       launches.push(...over(program, 'items', pass, lines, flagsOf(pass)));
       launches.push(...over(sumProgram(records), 'merges', pass, lines, flagsOf(pass), {groups: sumGroups(records)}));
     }
@@ -67,7 +74,7 @@ export function generateScoreTiles(plan: ScorePlan, features: Features = PLAIN):
   for (const pass of keys.passes) {
     const {kinds, tile} = pass;
     const records: Records = {owns: 'keys', kinds, size: tile.keys, outputs};
-    const program = remembered(spmmKeyTilesProgram, spmmKeyTilesShape(tile, headDim, kinds));
+    const program = remembered(spmmKeyTilesProgram, spmmTilesShape(tile, headDim, kinds, finite));
     launches.push(...over(program, 'keyItems', pass, lines, flagsOf(pass)));
     launches.push(...sums(sumProgram(records), 'keyMerges', pass, lines, flagsOf(pass), {groups: sumGroups(records)}));
   }

@@ -11,6 +11,7 @@ import {
   type Layout,
   type Problem,
   type ScoreProduct,
+  type ScoreTileOptions,
 } from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {identity} from '../host/identity.js';
@@ -33,14 +34,14 @@ const CURE = 'Split the batch or the heads over several calls.';
 /** What runs, by the rows of a pattern; null where tiles do not suit. */
 const known = new WeakMap<Acsr, Map<string, Runnable | null>>();
 
-function planned(host: Host, product: ScoreProduct, acsr: Acsr, problem: Problem, features: Features): Runnable | null {
+function planned(host: Host, product: ScoreProduct, acsr: Acsr, problem: Problem, options: ScoreTileOptions): Runnable | null {
   let own = known.get(acsr);
   if (own === undefined) known.set(acsr, (own = new Map()));
-  const key = `${product} ${identity(host.limits)} ${keyOf(problem)} ${keyOf(features)}`;
+  const key = `${product} ${identity(host.limits)} ${keyOf(problem)} ${keyOf(options)}`;
   let found = own.get(key);
   if (found === undefined) {
     const plan = scorePlan(product, acsr, problem, host.limits);
-    found = plan !== null && plan.choice === 'tiles' ? {...generateScoreTiles(plan, features), cure: CURE} : null;
+    found = plan !== null && plan.choice === 'tiles' ? {...generateScoreTiles(plan, options), cure: CURE} : null;
     own.set(key, found);
   }
   return found;
@@ -65,6 +66,27 @@ function runTiles(tensors: Record<string, Tensor>, attrs: Attrs): Tensor {
   return tf.engine().runKernel(NAME, tensors, given as tf.NamedAttrMap);
 }
 
+/** A product over a table: of pairs, or of numbers and x. */
+export interface TileProduct {
+  readonly product: ScoreProduct;
+  /** The keys, or x, in the layout and of rank 4, or of rank 3 where there is one head. */
+  readonly x: Tensor;
+  readonly layout: Layout | undefined;
+}
+
+/** Whether tiles suit a product. */
+export const tilesSuit = (table: ScoreTable, of: TileProduct): boolean => runnableOf(table, of, PLAIN) !== null;
+
+function runnableOf(table: ScoreTable, {product, x, layout = 'bhld'}: TileProduct, features: Features, finite = false): Runnable | null {
+  const host = Host.of(tf.backend());
+  const acsr = onlyRows(table);
+  if (host === null || acsr === null || x.size === 0) return null;
+  const keyHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
+  const headDim = x.shape.at(-1)!;
+  const problem = {...table.sizes, keyHeads, headDim, valueDim: headDim, packedHeads: 1};
+  return planned(host, product, acsr, problem, {features, finite});
+}
+
 /** Where all heads of all sequences have the same rows. */
 const onlyRows = ({lines: {rows}}: ScoreTable): Acsr | null => (rows.length === 1 ? rows[0]! : null);
 
@@ -74,48 +96,34 @@ export function tileScores(
   {query, key, mask: _mask, ...terms}: Omit<DenseInputs, 'value'>,
   numbers: CallNumbers,
 ): Tensor3D | null {
-  const host = Host.of(tf.backend());
-  const acsr = onlyRows(table);
-  if (host === null || acsr === null) return null;
-  const {batch, heads} = table.sizes;
   const features = featuresOf(terms, numbers, numbers.scale);
-  const runnable = planned(host, 'sddmm', acsr, problemOf(table, key, numbers.layout), features);
+  const runnable = runnableOf(table, {product: 'sddmm', x: key, layout: numbers.layout}, features);
   if (runnable === null) return null;
+  const {batch, heads} = table.sizes;
   const tensors = {query, key, ...terms};
-  return runTiles(tensors, {runnable, shape: [batch, heads, acsr.nnz], call: callParams(tensors, numbers)}) as Tensor3D;
+  return runTiles(tensors, {runnable, shape: [batch, heads, onlyRows(table)!.nnz], call: callParams(tensors, numbers)}) as Tensor3D;
 }
 
+
 /** How a product reads x and writes its output. */
-export interface TileProduct {
+interface TileCall {
   readonly layout: Layout;
   /** Rows of the output are keys. */
   readonly transposed: boolean;
-  /** Of the output. Default 1. */
-  readonly scale?: number;
+  /** Of the output. */
+  readonly scale: number;
+  /** Some numbers are 0 whatever x holds there, which then counts as 0 where it is not finite. */
+  readonly zeroHides: boolean;
 }
 
 /** Numbers times rows of x [batch, xHeads, length, dim], in the layout and of rank 4, or of rank 3 where there is one head. */
-export function tileProduct(
-  table: ScoreTable,
-  values: Tensor3D,
-  x: Tensor,
-  {layout, transposed, scale = 1}: TileProduct,
-): Tensor | null {
-  const host = Host.of(tf.backend());
-  const acsr = onlyRows(table);
-  if (host === null || acsr === null) return null;
-  const {batch, heads, queryLength, keyLength} = table.sizes;
-  const runnable = planned(host, transposed ? 'transposed' : 'spmm', acsr, problemOf(table, x, layout), PLAIN);
+export function tileProduct(table: ScoreTable, values: Tensor3D, x: Tensor, {layout, transposed, scale, zeroHides}: TileCall): Tensor | null {
+  const product = transposed ? 'transposed' : 'spmm';
+  const runnable = runnableOf(table, {product, x, layout}, PLAIN, zeroHides);
   if (runnable === null) return null;
+  const {batch, heads, queryLength, keyLength} = table.sizes;
   const [rows, dim] = [transposed ? keyLength : queryLength, x.shape.at(-1)!];
   const shape =
     x.rank === 3 && heads === 1 ? [batch, rows, dim] : layout === 'bhld' ? [batch, heads, rows, dim] : [batch, rows, heads, dim];
   return runTiles({values, x}, {runnable, shape, call: {scale, layout}});
-}
-
-/** The sizes of a product whose keys, or rows of x, are those of a tensor. */
-function problemOf({sizes}: ScoreTable, x: Tensor, layout: Layout = 'bhld'): Problem {
-  const keyHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
-  const headDim = x.shape.at(-1)!;
-  return {...sizes, keyHeads, headDim, valueDim: headDim, packedHeads: 1};
 }

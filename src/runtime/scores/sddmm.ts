@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core';
 import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
 import {readOptions, type NamesOf} from '../../support/index.js';
 import {Pattern, refusePattern} from '../../pure.js';
@@ -8,16 +9,16 @@ import {firstOrder} from '../call/first_order.js';
 import {withGradient} from '../call/with_gradient.js';
 import type {SparseAttentionOptions} from '../call/options.js';
 import type {GradientName} from '../tf_ops/chunk_sums.js';
-import {fromHeads, toHeads} from '../tf_ops/dense.js';
+import {fromHeads, leastScore, toHeads} from '../tf_ops/dense.js';
 import type {DenseOptions, HeadedInputs} from '../terms/part.js';
-import {isIntegerRole} from '../terms/terms.js';
+import {featuresOf, isIntegerRole} from '../terms/terms.js';
 import {checkTensorFits} from './check.js';
+import {chooses, gradientsInKernels, hidesPairs} from './choose.js';
 import {nnzOf} from './packing.js';
 import {packedScores, scoreGradients} from './score_math.js';
+import {rowScoreGradients, rowScores} from './score_kernels.js';
 import {sparseSoftmax} from './sparse_softmax.js';
 import {SparseScores, type ScoreTable} from './sparse_scores.js';
-import {tileScoreGradients} from './tile_gradients.js';
-import {tileScores} from './score_tiles.js';
 
 /** What `sddmm` takes of the options of `sparseAttention`: all that makes scores. */
 export type SddmmOptions = Omit<SparseAttentionOptions, 'implementation' | 'precision' | 'sinks' | 'dropout' | 'seed'>;
@@ -100,19 +101,34 @@ function scoresOfCall({query, key, pattern, scoring, layout, problem}: Call): Sp
   const operands: Record<string, Tensor> = {query, key};
   for (const [role, tensor] of Object.entries(tensors)) if (!isIntegerRole(role)) operands[role] = tensor;
   const names = Object.keys(operands);
+  const byName = (given: readonly Tensor[]): Record<'query' | 'key', Tensor> =>
+    Object.fromEntries(names.map((name, i) => [name, given[i]!])) as Record<'query' | 'key', Tensor>;
   const headed = (given: readonly Tensor[]): HeadedInputs => {
-    const named = Object.fromEntries(names.map((name, i) => [name, given[i]!])) as Record<'query' | 'key', Tensor>;
+    const named = byName(given);
     return toHeads({...integers, ...named, value: named.key}, layout);
   };
+  const features = featuresOf(tensors, numbers, scale);
   const values = withGradient<Tensor3D>(
     Object.values(operands),
-    (given) => {
-      const {value: _keys, ...inputs} = headed(given);
-      return tileScores(table, inputs, {...numbers, scale, layout: 'bhld'}) ?? packedScores(headed(given), options);
-    },
-    (dValues, saved) =>
+    (given) =>
+      chooses(table, {product: 'sddmm', x: key, layout}) === 'kernels'
+        ? rowScores(table, {...integers, ...byName(given)}, {...numbers, scale, layout}, problem)
+        : packedScores(headed(given), options),
+    (dValues, saved, found) =>
       firstOrder('sddmm', [dValues, ...saved], () => {
-        const gradients = tileScoreGradients(table, headed(saved), options, dValues) ?? scoreGradients(headed(saved), options, dValues);
+        const products = [
+          {product: 'spmm', x: key, layout},
+          {product: 'transposed', x: query, layout},
+        ] as const;
+        if (gradientsInKernels(features) && chooses(table, ...products) === 'kernels') {
+          const own = byName(saved);
+          // Nothing comes back for hidden pairs.
+          const isShown = tf.greater(found, leastScore());
+          const dScores = !hidesPairs(features) ? dValues : tf.where(isShown, dValues, tf.zerosLike(dValues));
+          const gradients = rowScoreGradients(table, own, dScores, {layout, scale});
+          return names.map((name) => gradients[name as 'query' | 'key']);
+        }
+        const gradients = scoreGradients(headed(saved), options, dValues);
         return names.map((name) => {
           const gradient = gradients[name as GradientName]!;
           return name === 'query' || name === 'key' ? fromHeads(gradient as Tensor4D, layout, query.rank) : gradient;

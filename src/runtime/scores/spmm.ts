@@ -1,4 +1,4 @@
-import type {Tensor, Tensor3D, Tensor4D} from '@tensorflow/tfjs-core';
+import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
 import {readOptions, refuse, type NamesOf, type OptionWords} from '../../support/index.js';
 import type {Layout} from '../../pure.js';
 import {checkLayout} from '../call/check.js';
@@ -8,10 +8,10 @@ import {floats, shapeOf, sizesOf} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {fromHeads, headsFirst} from '../tf_ops/dense.js';
 import {checkTensorFits, checkScores} from './check.js';
+import {chooses} from './choose.js';
+import {rowProduct, rowProductGradients} from './score_kernels.js';
 import {packedProduct, productGradients} from './score_math.js';
-import {tileProduct} from './score_tiles.js';
 import {tableOf, type SparseScores} from './sparse_scores.js';
-import {tileProductGradients} from './tile_gradients.js';
 
 /** Of `spmm`. */
 export interface SpmmOptions {
@@ -53,20 +53,23 @@ export function spmm(weights: SparseScores, value: Tensor | NumberArray, options
   const rank = heads === 1 ? given.rank : 4;
   const dim = given.shape.at(-1)!;
   checkTensorFits('output', [batch, heads, rows, dim], 'Split the batch or the heads over several calls.');
+  const how = {layout, transposed: isTransposed};
   return withGradient<Tensor>(
     [values, given],
-    ([own, x]) => {
-      const [numbers, columns] = [own as Tensor3D, headsFirst(x!, layout)];
-      const product: Tensor = tileProduct(table, numbers, columns, {layout: 'bhld', transposed: isTransposed}) ?? packedProduct(table, numbers, columns, isTransposed);
-      return fromHeads(product as Tensor4D, layout, rank);
-    },
+    ([own, x]) =>
+      x!.size > 0 && chooses(table, {product: isTransposed ? 'transposed' : 'spmm', x: x!, layout}) === 'kernels'
+        ? rowProduct(table, own as Tensor3D, x!, how)
+        : fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),
     (dOutput, [own, x]) =>
       firstOrder('spmm', [dOutput, own!, x!], () => {
+        const products = [
+          {product: 'sddmm', x: isTransposed ? dOutput : x!, layout},
+          {product: isTransposed ? 'spmm' : 'transposed', x: dOutput, layout},
+        ] as const;
+        if (x!.size > 0 && chooses(table, ...products) === 'kernels')
+          return rowProductGradients(table, own as Tensor3D, x!, dOutput, how);
         const back = headsFirst(dOutput, layout);
-        const [numbers, columns] = [own as Tensor3D, headsFirst(x!, layout)];
-        const gradients =
-          tileProductGradients(table, numbers, columns, back, isTransposed) ??
-          productGradients(table, numbers, columns, back, isTransposed);
+        const gradients = productGradients(table, own as Tensor3D, headsFirst(x!, layout), back, isTransposed);
         return [gradients.values, fromHeads(gradients.x, layout, given.rank)];
       }),
   );

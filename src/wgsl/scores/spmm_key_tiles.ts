@@ -1,4 +1,3 @@
-import type {Kinds, TileShape} from '../../plan/index.js';
 import {PLAIN} from '../terms/terms.js';
 import type {Program} from '../text/program.js';
 import {rowAccess} from '../text/row_access.js';
@@ -8,19 +7,13 @@ import {shareLinesOf, shareSlotLine} from '../tile/lines.js';
 import {keyAt, rowAt} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
 import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
-import {countOf, ownColumns, rounds, stagedColumn} from './staging.js';
+import {countOf, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
 import type {SpmmTilesShape} from './spmm_tiles.js';
-
-export const spmmKeyTilesShape = ({rows, keys, threadsX, threadsY, unroll}: TileShape, dim: number, kinds: Kinds): SpmmTilesShape => ({
-  ...{dim, rows, keys, threadsX, threadsY},
-  unroll: unroll.values,
-  kinds,
-});
 
 /** The same transposed, with nothing moved before: an invocation owns four successive keys, whose weights of a row are one vec4, and no number is added twice. */
 export const spmmKeyTilesProgram = (shape: SpmmTilesShape): Program => tileProgram(spmmKeyTilesKernel(shape));
 
-export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds}: SpmmTilesShape): TileKernel {
+export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds, finite}: SpmmTilesShape): TileKernel {
   const [x, output] = [rowAccess('x', dim), rowAccess('output', dim, true)];
   const {columns} = x;
   const threads = threadsX * threadsY;
@@ -57,7 +50,7 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
         const row = `(xLine + ${rowAt(kinds, `min(${from} + i32(${id} / ${columns}u), visited.y - 1)`)} * xRow)`;
         return ofValues[n]!(
           lines(
-            `v${n} = ${x.load(x.base(row), `${id} % ${columns}u`)};`,
+            `v${n} = ${loaded(x.load(x.base(row), `${id} % ${columns}u`), finite)};`,
             // What no key of the tile has any use for may be NaN.
             `if (!inside) { v${n} = select(vec4f(), v${n}, meets(intervals, ${from} + i32(${id} / ${columns}u), visited.y, first)); }`,
           ),
@@ -89,7 +82,7 @@ const SIZE = ${rows};`,
       {role: 'scratch', element: 'vec4f', writes: true},
     ],
     features: PLAIN,
-    functions: lines(PLACES, PAIR_AT, MEETS),
+    functions: lines(PLACES, PAIR_AT, MEETS, finite ? FINITE_FOUR : ''),
     masked: {owns: 'keys', kinds, clip: '', size: 'SIZE', width: rows, grid: {threadsX, threadsY, rows: own, keys: rows}},
     memory: {element: 'vec4f', units: values.end},
     lines: lines(

@@ -8,7 +8,7 @@ import {linesOf, slotLine} from '../tile/lines.js';
 import {keyRowAt, ownRow} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
 import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
-import {countOf, ownColumns, rounds, stagedColumn} from './staging.js';
+import {countOf, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
 
 /** What the text of a sum of values depends on. */
 export interface SpmmTilesShape {
@@ -19,18 +19,26 @@ export interface SpmmTilesShape {
   readonly threadsY: number;
   readonly unroll: number;
   readonly kinds: Kinds;
+  /** Numbers of x that are not finite count as 0. */
+  readonly finite: boolean;
 }
 
-export const spmmTilesShape = ({rows, keys, threadsX, threadsY, unroll}: TileShape, dim: number, kinds: Kinds): SpmmTilesShape => ({
+export const spmmTilesShape = (
+  {rows, keys, threadsX, threadsY, unroll}: TileShape,
+  dim: number,
+  kinds: Kinds,
+  finite: boolean,
+): SpmmTilesShape => ({
   ...{dim, rows, keys, threadsX, threadsY},
   unroll: unroll.values,
   kinds,
+  finite,
 });
 
 /** Weights times values: weights and values of a tile are staged, those of the next read before the present ones are used (−5 to −14 %, H200). */
 export const spmmTilesProgram = (shape: SpmmTilesShape): Program => tileProgram(spmmTilesKernel(shape));
 
-export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds}: SpmmTilesShape): TileKernel {
+export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, kinds, finite}: SpmmTilesShape): TileKernel {
   const [x, output] = [rowAccess('x', dim), rowAccess('output', dim, true)];
   const {columns} = x;
   const threads = threadsX * threadsY;
@@ -55,7 +63,7 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
       each(ofValues.length, (n) => {
         const id = `(lane + ${n * threads}u)`;
         const row = `(keyLine + ${keyRowAt(kinds, `min(${y} + i32(${id} / ${columns}u), y.y - 1)`)})`;
-        return ofValues[n]!(`v${n} = ${x.load(x.base(row), `${id} % ${columns}u`)};`);
+        return ofValues[n]!(`v${n} = ${loaded(x.load(x.base(row), `${id} % ${columns}u`), finite)};`);
       }),
     );
   const sums = (text: (i: number, c: number) => string): string => each(own, (i) => each(count, (c) => text(i, c), ' '));
@@ -90,7 +98,7 @@ const KEYS = ${keys};`,
       {role: 'scratch', element: 'vec4f', writes: true},
     ],
     features: PLAIN,
-    functions: lines(PLACES, PAIR_AT),
+    functions: lines(PLACES, PAIR_AT, finite ? FINITE_FOUR : ''),
     masked: {owns: 'rows', kinds, clip: '', size: 'KEYS', width: keys, grid: {threadsX, threadsY, rows: own, keys: quads}},
     memory: {element: 'vec4f', units: values.end},
     lines: lines(linesOf(kinds, 'item'), LINE_BEGIN),

@@ -20,3 +20,13 @@ export const ownColumns = (columns: number, threadsX: number, text: (column: str
     const column = `(tx + ${threadsX * c}u)`;
     return threadsX * (c + 1) <= columns ? text(column, c) : `if (${column} < ${columns}u) { ${text(column, c)} }`;
   });
+
+export const loaded = (four: string, finite: boolean): string => (finite ? `finiteFour(${four})` : four);
+
+/** By bits, for compilers may take it that no float is infinite. */
+export const FINITE_FOUR = /* wgsl */ `
+fn finiteFour(four: vec4f) -> vec4f {
+  let exponents = bitcast<vec4u>(four) & vec4u(0x7f800000u);
+  return select(four, vec4f(), exponents == vec4u(0x7f800000u));
+}
+`;
