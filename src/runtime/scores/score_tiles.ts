@@ -77,7 +77,12 @@ export interface TileProduct {
 /** Whether tiles suit a product. */
 export const tilesSuit = (table: ScoreTable, of: TileProduct): boolean => runnableOf(table, of, PLAIN) !== null;
 
-function runnableOf(table: ScoreTable, {product, x, layout = 'bhld'}: TileProduct, features: Features, finite = false): Runnable | null {
+function runnableOf(
+  table: ScoreTable,
+  {product, x, layout = 'bhld'}: TileProduct,
+  features: Features,
+  finite = false,
+): Runnable | null {
   const host = Host.of(tf.backend());
   const acsr = onlyRows(table);
   if (host === null || acsr === null || x.size === 0) return null;
@@ -104,7 +109,6 @@ export function tileScores(
   return runTiles(tensors, {runnable, shape: [batch, heads, onlyRows(table)!.nnz], call: callParams(tensors, numbers)}) as Tensor3D;
 }
 
-
 /** How a product reads x and writes its output. */
 interface TileCall {
   readonly layout: Layout;
@@ -117,7 +121,12 @@ interface TileCall {
 }
 
 /** Numbers times rows of x [batch, xHeads, length, dim], in the layout and of rank 4, or of rank 3 where there is one head. */
-export function tileProduct(table: ScoreTable, values: Tensor3D, x: Tensor, {layout, transposed, scale, zeroHides}: TileCall): Tensor | null {
+export function tileProduct(
+  table: ScoreTable,
+  values: Tensor3D,
+  x: Tensor,
+  {layout, transposed, scale, zeroHides}: TileCall,
+): Tensor | null {
   const product = transposed ? 'transposed' : 'spmm';
   const runnable = runnableOf(table, {product, x, layout}, PLAIN, zeroHides);
   if (runnable === null) return null;

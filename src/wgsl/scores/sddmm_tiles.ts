@@ -28,7 +28,12 @@ export interface SddmmTilesShape {
   readonly features: Features;
 }
 
-export function sddmmTilesShape({rows, keys, threadsX, threadsY, unroll, workgroupBytes}: TileShape, headDim: number, kinds: Kinds, features: Features): SddmmTilesShape {
+export function sddmmTilesShape(
+  {rows, keys, threadsX, threadsY, unroll, workgroupBytes}: TileShape,
+  headDim: number,
+  kinds: Kinds,
+  features: Features,
+): SddmmTilesShape {
   const columns = Math.ceil(headDim / 4);
   const ranges = split(columns, Math.ceil((16 * keys * columns) / workgroupBytes));
   return {headDim, rows, keys, threadsX, threadsY, unroll: unroll.scores, ranges, kinds, features};
@@ -37,7 +42,17 @@ export function sddmmTilesShape({rows, keys, threadsX, threadsY, unroll, workgro
 /** Scores of the pairs that attend, each straight to its place: rows gathered in workgroup memory take .153 ms where this takes .096 (H200, window ±256). */
 export const sddmmTilesProgram = (shape: SddmmTilesShape): Program => tileProgram(sddmmTilesKernel(shape));
 
-export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unroll, ranges, kinds, features}: SddmmTilesShape): TileKernel {
+export function sddmmTilesKernel({
+  headDim,
+  rows,
+  keys,
+  threadsX,
+  threadsY,
+  unroll,
+  ranges,
+  kinds,
+  features,
+}: SddmmTilesShape): TileKernel {
   const [query, key] = [rowAccess('query', headDim), rowAccess('key', headDim)];
   const grid: Grid = {threadsX, threadsY, rows: rows / threadsY, keys: keys / threadsX};
   const scoring = new Scoring(features);
@@ -58,9 +73,10 @@ export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unrol
   const all = (text: (i: number, j: number) => string): string => each(grid.rows, (i) => each(grid.keys, (j) => text(i, j)));
   const keysText = each(grid.keys, (j) => scoring.key(j, keyAt(kinds, `min(${keyNumber(j)}, y.y - 1)`)));
   const needsKeys = keysText.trim() !== '' || scoring.clips;
-  const declaredKeys = keysText.trim() === '' && scoring.clips
-    ? each(grid.keys, (j) => `let k${j} = ${keyAt(kinds, `min(${keyNumber(j)}, y.y - 1)`)};`)
-    : keysText;
+  const declaredKeys =
+    keysText.trim() === '' && scoring.clips
+      ? each(grid.keys, (j) => `let k${j} = ${keyAt(kinds, `min(${keyNumber(j)}, y.y - 1)`)};`)
+      : keysText;
   return {
     name: 'sddmmTiles',
     says: `

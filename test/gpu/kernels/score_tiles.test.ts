@@ -10,7 +10,17 @@ describe('products of packed numbers over tiles:', () => {
   const cases: [string, Omit<ScoreTileCase, 'device'>][] = [
     ['a window', {pattern: slidingWindow({left: 20, right: 9}), shape: square(150)}],
     ['causal', {pattern: causal(), shape: {queryLength: 100, keyLength: 130, queryOffset: 30}, heads: 4, keyHeads: 2}],
-    ['globals', {pattern: slidingWindow({left: 20, right: 9}).or(globalTokens(3)), shape: square(150), batch: 2, heads: 2, keyHeads: 1, dim: 7}],
+    [
+      'globals',
+      {
+        pattern: slidingWindow({left: 20, right: 9}).or(globalTokens(3)),
+        shape: square(150),
+        batch: 2,
+        heads: 2,
+        keyHeads: 1,
+        dim: 7,
+      },
+    ],
     ['dilated', {pattern: parsePattern('slidingWindow(left: 9, right: 4, dilation: 3)'), shape: square(131), dim: 13}],
     ['rows without keys', {pattern: parsePattern('slidingWindow(left: 5, right: 0) and not globalTokens(40)'), shape: square(90)}],
   ];
@@ -20,9 +30,9 @@ describe('products of packed numbers over tiles:', () => {
         expect(await expectScoreTiles(product, {...given, device: SOFTWARE_DEVICE})).not.toBeNull();
       });
   for (const product of ['spmm', 'transposed'] as ScoreProduct[])
-  it(`${product} cut`, async () => {
-    const device = {...CORE_DEVICE, vendor: 'nvidia'};
-    const plan = await expectScoreTiles(product, {pattern: causal(), shape: square(1500), heads: 1, dim: 8, device});
-    console.log(plan?.rows.passes, plan?.keys?.passes);
-  });
+    it(`${product} cut`, async () => {
+      const device = {...CORE_DEVICE, vendor: 'nvidia'};
+      const plan = await expectScoreTiles(product, {pattern: causal(), shape: square(1500), heads: 1, dim: 8, device});
+      console.log(plan?.rows.passes, plan?.keys?.passes);
+    });
 });
