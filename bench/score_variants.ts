@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import {generatePackedProduct, packLists} from '../src/pure.js';
 import {runPacked} from '../src/runtime/scores/packed_run.js';
 import type {SparseScores} from '../src/index.js';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Features, PackedLists} from '../../pure.js';
 import {Host} from '../host/backend.js';
-import {listsOf} from './table_lists.js';
+import {packedListsOf} from './table_lists.js';
 import type {ScoreTable} from './sparse_scores.js';
 
 /** How a product, softmax or gradient over a table is computed: row by row by kernels of ours, or in chunks by TensorFlow.js ops. */
@@ -15,7 +15,7 @@ export function chooses(table: ScoreTable, ...transposed: readonly boolean[]): S
   const {maxStorageBufferBindingSize, maxBufferSize} = host.device.limits;
   const most = Math.min(maxStorageBufferBindingSize, maxBufferSize);
   const fits = ({words, nnz}: PackedLists): boolean => nnz > 0 && words.byteLength <= most;
-  return [false, ...transposed].every((own) => fits(listsOf(table, own))) ? 'rows' : 'ops';
+  return [false, ...transposed].every((own) => fits(packedListsOf(table, own))) ? 'rows' : 'ops';
 }
 
 /** Terms that change who attends alone: where scores have others, or a scale far from 1, their gradients are those of the ops. */

@@ -12,7 +12,7 @@ import {
 import {callParams, type CallNumbers} from '../launch/launch.js';
 import type {DenseInputs} from '../terms/part.js';
 import {featuresOf} from '../terms/terms.js';
-import {listsOf} from './table_lists.js';
+import {packedListsOf} from './table_lists.js';
 import {runPacked} from './packed_run.js';
 import type {ScoreTable} from './sparse_scores.js';
 
@@ -24,7 +24,7 @@ const UNROLL = 8;
 /** Scores of the pairs that attend, −∞ where lengths, segments or a bias hide one: [batch, heads, nnz]. */
 export function rowScores(table: ScoreTable, inputs: Omit<DenseInputs, 'value'>, numbers: CallNumbers, problem: Problem): Tensor3D {
   const {query, key, mask: _mask, ...terms} = inputs;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const features = featuresOf(terms, numbers, numbers.scale);
   const {batch, heads} = table.sizes;
   const [scores] = runPacked('SplatSddmm', {
@@ -41,7 +41,7 @@ export function rowScores(table: ScoreTable, inputs: Omit<DenseInputs, 'value'>,
 /** exp(score − max) / Σ of each row, `sinks` [heads] among the summands. */
 export function rowSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | null): Tensor3D {
   const {batch, heads} = table.sizes;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const options = {batch, heads, sinks: sinks !== null};
   const [weights] = runPacked('SplatSparseSoftmax', {
     lists,
@@ -56,7 +56,7 @@ export function rowSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | 
 /** Of scores and of sinks, where there are any. */
 export function rowSoftmaxGradients(table: ScoreTable, weights: Tensor3D, dWeights: Tensor3D, sinks: boolean): Tensor[] {
   const {batch, heads} = table.sizes;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const options = {batch, heads, sinks};
   const [scores, ofRows] = runPacked('SplatSparseSoftmax', {
     lists,
@@ -86,7 +86,7 @@ export function rowProduct(table: ScoreTable, values: Tensor3D, x: Tensor, how: 
   const [length, rows] = transposed ? [queryLength, keyLength] : [keyLength, queryLength];
   const xHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
   const dim = x.shape.at(-1)!;
-  const lists = listsOf(table, transposed);
+  const lists = packedListsOf(table, transposed);
   const options = {
     ...({batch, heads, dim, headGroup: heads / xHeads, scale, zeroHides, unroll: UNROLL} as const),
     xStrides: stridesOf(layout, xHeads, length),
@@ -115,7 +115,7 @@ function pairProducts(table: ScoreTable, query: Tensor, key: Tensor, layout: Lay
   const {batch, heads, queryLength, keyLength, queryOffset} = table.sizes;
   const keyHeads = key.rank === 4 ? key.shape[layout === 'bhld' ? 1 : 2]! : 1;
   const headDim = key.shape.at(-1)!;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const problem: Problem = {
     ...{batch, heads, keyHeads, packedHeads: 1, headDim, valueDim: headDim},
     ...{queryLength, keyLength, queryOffset},
