@@ -34,3 +34,4 @@ export {
 export {generateProduct, type ProductLaunches} from './generate_product.js';
 export type {Activation} from './ops/activation.js';
 export type {NormShape} from './ops/norm.js';
+export {generateScoreTiles, type ScoreTileLaunches, type ScoreTileOptions} from './generate_score_tiles.js';

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import {attentionWeights, capture, fromMask, perHead, sddmm, slidingWindow, sparseSoftmax, spmm} from '../../src/index.js';
-import {chooses} from '../../src/runtime/scores/choose.js';
+import {choosesRows} from '../../src/runtime/scores/choose.js';
 import {tableOf, type SparseScores} from '../../src/runtime/scores/sparse_scores.js';
 import {expectWithin, mulberry32} from '../oracle.js';
 import {poisonPool} from '../support/product_cases.js';
@@ -65,7 +65,7 @@ async function expectProducts(given: RandomTable): Promise<void> {
   tf.engine().startScope();
   const {rows, keys, keyHeads, layout, seed} = given;
   const {weights, pairs} = tableOfMasks(given);
-  expect(chooses(tableOf(weights), true)).toBe('rows');
+  expect(choosesRows(tableOf(weights))).toBe('kernels');
   const numbers = await weights.values.data();
   for (const transposed of [false, true]) {
     const [from, to] = transposed ? [rows, keys] : [keys, rows];

@@ -1,28 +1,36 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Features, PackedLists} from '../../pure.js';
 import {Host} from '../host/backend.js';
+import {tilesSuit, type TileProduct} from './score_tiles.js';
 import {packedListsOf} from './table_lists.js';
 import type {ScoreTable} from './sparse_scores.js';
 
-/** How a product, softmax or gradient over a table is computed: row by row by kernels of ours, or in chunks by TensorFlow.js ops. */
-export type ScoreForm = 'rows' | 'ops';
+/** How a product, softmax or gradient over a table is computed: by kernels of ours, over tiles or row by row, or in chunks by TensorFlow.js ops. */
+export type ScoreForm = 'kernels' | 'ops';
 
-/** Rows wherever there is a WebGPU device that binds their lists, and anything to compute. */
-export function chooses(table: ScoreTable, ...transposed: readonly boolean[]): ScoreForm {
-  const host = Host.of(tf.backend());
-  const {batch, heads, queryLength, keyLength} = table.sizes;
-  if (host === null || batch * heads * queryLength * keyLength === 0) return 'ops';
-  const {maxStorageBufferBindingSize, maxBufferSize} = host.device.limits;
-  const most = Math.min(maxStorageBufferBindingSize, maxBufferSize);
-  const fits = ({words, nnz}: PackedLists): boolean => nnz > 0 && words.byteLength <= most;
-  return [false, ...transposed].every((own) => fits(packedListsOf(table, own))) ? 'rows' : 'ops';
+/** Kernels wherever there is a WebGPU device that binds what they read, and anything to compute. Tiles read no lists of pairs. */
+export function chooses(table: ScoreTable, ...products: readonly TileProduct[]): ScoreForm {
+  if (!isOnGpu(table)) return 'ops';
+  return products.every((each) => tilesSuit(table, each) || listsFit(table, each.product === 'transposed')) ? 'kernels' : 'ops';
+}
+
+/** The same of a softmax, which goes row by row. */
+export const choosesRows = (table: ScoreTable): ScoreForm => (isOnGpu(table) && listsFit(table, false) ? 'kernels' : 'ops');
+
+const isOnGpu = ({sizes: {batch, heads, queryLength, keyLength}}: ScoreTable): boolean =>
+  Host.of(tf.backend()) !== null && batch * heads * queryLength * keyLength > 0;
+
+function listsFit(table: ScoreTable, transposed: boolean): boolean {
+  const {maxStorageBufferBindingSize, maxBufferSize} = Host.of(tf.backend())!.device.limits;
+  const {words, nnz}: PackedLists = packedListsOf(table, transposed);
+  return nnz > 0 && words.byteLength <= Math.min(maxStorageBufferBindingSize, maxBufferSize);
 }
 
 /** Terms that change who attends alone: where scores have others, or a scale far from 1, their gradients are those of the ops. */
 const PASS_ON: readonly (keyof Features)[] = ['lengths', 'segments'];
 
-export const gradientsInRows = (features: Features): boolean =>
+export const gradientsInKernels = (features: Features): boolean =>
   (Object.keys(features) as (keyof Features)[]).every((name) => !features[name] || PASS_ON.includes(name));
 
-/** Whether a pair of the pattern may be hidden, of scores whose gradients are in rows. */
+/** Whether a pair of the pattern may be hidden, of scores whose gradients are in kernels. */
 export const hidesPairs = (features: Features): boolean => PASS_ON.some((name) => features[name]);

@@ -14,6 +14,7 @@ import type {DenseInputs} from '../terms/part.js';
 import {featuresOf} from '../terms/terms.js';
 import {packedListsOf} from './table_lists.js';
 import {runPacked} from './packed_run.js';
+import {tileProduct, tileScores} from './score_tiles.js';
 import type {ScoreTable} from './sparse_scores.js';
 
 /** Packed scores, weights and products by kernels of ours that go over rows, for tables of any pattern. */
@@ -23,6 +24,8 @@ const UNROLL = 8;
 
 /** Scores of the pairs that attend, −∞ where lengths, segments or a bias hide one: [batch, heads, nnz]. */
 export function rowScores(table: ScoreTable, inputs: Omit<DenseInputs, 'value'>, numbers: CallNumbers, problem: Problem): Tensor3D {
+  const tiled = tileScores(table, inputs, numbers);
+  if (tiled !== null) return tiled;
   const {query, key, mask: _mask, ...terms} = inputs;
   const lists = packedListsOf(table, false);
   const features = featuresOf(terms, numbers, numbers.scale);
@@ -82,6 +85,8 @@ export interface RowProduct {
 /** Numbers times rows of x [batch, xHeads, length, dim], in the layout and of rank 4, or of rank 3 where there is one head. */
 export function rowProduct(table: ScoreTable, values: Tensor3D, x: Tensor, how: RowProduct): Tensor {
   const {layout, transposed, scale = 1, zeroHides = false} = how;
+  const tiled = tileProduct(table, values, x, {layout, transposed, scale, zeroHides});
+  if (tiled !== null) return tiled;
   const {batch, heads, queryLength, keyLength} = table.sizes;
   const [length, rows] = transposed ? [queryLength, keyLength] : [keyLength, queryLength];
   const xHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
@@ -113,6 +118,8 @@ function outputShape(rank: 3 | 4, layout: Layout, [batch, heads, rows, dim]: rea
 /** The products of the rows of two tensors at the pairs of a table; `key` may have fewer heads. */
 function pairProducts(table: ScoreTable, query: Tensor, key: Tensor, layout: Layout): Tensor3D {
   const {batch, heads, queryLength, keyLength, queryOffset} = table.sizes;
+  const tiled = tileScores(table, {query, key}, {scale: 1, layout});
+  if (tiled !== null) return tiled;
   const keyHeads = key.rank === 4 ? key.shape[layout === 'bhld' ? 1 : 2]! : 1;
   const headDim = key.shape.at(-1)!;
   const lists = packedListsOf(table, false);

@@ -13,7 +13,7 @@ import {fromHeads, leastScore, toHeads} from '../tf_ops/dense.js';
 import type {DenseOptions, HeadedInputs} from '../terms/part.js';
 import {featuresOf, isIntegerRole} from '../terms/terms.js';
 import {checkTensorFits} from './check.js';
-import {chooses, gradientsInRows, hidesPairs} from './choose.js';
+import {chooses, gradientsInKernels, hidesPairs} from './choose.js';
 import {nnzOf} from './packing.js';
 import {packedScores, scoreGradients} from './score_math.js';
 import {rowScoreGradients, rowScores} from './score_kernels.js';
@@ -111,12 +111,16 @@ function scoresOfCall({query, key, pattern, scoring, layout, problem}: Call): Sp
   const values = withGradient<Tensor3D>(
     Object.values(operands),
     (given) =>
-      chooses(table) === 'rows'
+      chooses(table, {product: 'sddmm', x: key, layout}) === 'kernels'
         ? rowScores(table, {...integers, ...byName(given)}, {...numbers, scale, layout}, problem)
         : packedScores(headed(given), options),
     (dValues, saved, found) =>
       firstOrder('sddmm', [dValues, ...saved], () => {
-        if (chooses(table, true) === 'rows' && gradientsInRows(features)) {
+        const products = [
+          {product: 'spmm', x: key, layout},
+          {product: 'transposed', x: query, layout},
+        ] as const;
+        if (gradientsInKernels(features) && chooses(table, ...products) === 'kernels') {
           const own = byName(saved);
           // Nothing comes back for hidden pairs.
           const isShown = tf.greater(found, leastScore());

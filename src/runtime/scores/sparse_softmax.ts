@@ -6,7 +6,7 @@ import {floats} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {shapedPerHead} from '../terms/shaped.js';
 import {checkScores} from './check.js';
-import {chooses} from './choose.js';
+import {choosesRows} from './choose.js';
 import {rowSoftmax, rowSoftmaxGradients} from './score_kernels.js';
 import {packedSoftmax, softmaxGradients} from './score_math.js';
 import {SparseScores, tableOf} from './sparse_scores.js';
@@ -45,12 +45,12 @@ export function sparseSoftmax(scores: SparseScores, options: SparseSoftmaxOption
   const weights = withGradient<Tensor3D>(
     [values, ...(sinks === null ? [] : [sinks])],
     ([own, logits]) =>
-      chooses(table) === 'rows'
+      choosesRows(table) === 'kernels'
         ? rowSoftmax(table, own as Tensor3D, logits ?? null)
         : packedSoftmax(table, own as Tensor3D, logits ?? null),
     (dWeights, _, output) =>
       firstOrder('sparseSoftmax', [dWeights, output], () => {
-        if (chooses(table) === 'rows') return rowSoftmaxGradients(table, output, dWeights, sinks !== null);
+        if (choosesRows(table) === 'kernels') return rowSoftmaxGradients(table, output, dWeights, sinks !== null);
         const gradients = softmaxGradients(table, output, dWeights);
         return sinks === null ? [gradients.scores] : [gradients.scores, gradients.sinks];
       }),

@@ -57,12 +57,16 @@ export function spmm(weights: SparseScores, value: Tensor | NumberArray, options
   return withGradient<Tensor>(
     [values, given],
     ([own, x]) =>
-      chooses(table, isTransposed) === 'rows' && dim > 0 && x!.size > 0
+      x!.size > 0 && chooses(table, {product: isTransposed ? 'transposed' : 'spmm', x: x!, layout}) === 'kernels'
         ? rowProduct(table, own as Tensor3D, x!, how)
         : fromHeads(packedProduct(table, own as Tensor3D, headsFirst(x!, layout), isTransposed), layout, rank),
     (dOutput, [own, x]) =>
       firstOrder('spmm', [dOutput, own!, x!], () => {
-        if (chooses(table, !isTransposed) === 'rows' && x!.size > 0)
+        const products = [
+          {product: 'sddmm', x: isTransposed ? dOutput : x!, layout},
+          {product: isTransposed ? 'spmm' : 'transposed', x: dOutput, layout},
+        ] as const;
+        if (x!.size > 0 && chooses(table, ...products) === 'kernels')
           return rowProductGradients(table, own as Tensor3D, x!, dOutput, how);
         const back = headsFirst(dOutput, layout);
         const gradients = productGradients(table, own as Tensor3D, headsFirst(x!, layout), back, isTransposed);
