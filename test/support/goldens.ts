@@ -20,6 +20,7 @@ import {causal, globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {hashed} from './mask_draws.js';
 import {maskOf} from './mask_zoo.js';
+import {packedTable, productOf, scoresOf, softmaxGradientOf, softmaxOf} from './packed_programs.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
 /** A program with a golden of its own, and what it is for. */
@@ -104,6 +105,9 @@ const PLAIN_NORM = {rows: 512, width: 768, epsilon: 1e-5, centred: true, gamma: 
 const WHOLE_NORM = {...PLAIN_NORM, beta: true, residual: true, sum: true};
 const NORM = generateNorm(WHOLE_NORM).launches.map(({program}) => program);
 const NORM_GRADIENTS = generateNormGradients(WHOLE_NORM).launches.map(({program}) => program);
+
+/** Every option that packed scores take. */
+export const PACKED = {...EVERYTHING, ring: false, sinks: false, dropout: false};
 
 /** Every kind of program, once: the corpus needs the first four. */
 /** Programs of a product of matrices of so many numbers along each side. */
@@ -252,6 +256,38 @@ export const VARIANTS: readonly Variant[] = [
     program: product(1201, 12, 'a', true)[0]!,
   },
   {name: 'product-merge', says: 'adds the parts of tiles', program: product(1024, 64, 'none')[1]!},
+  {name: 'packed-scores-64', says: 'scores of packed rows', program: scoresOf(packedTable(16, 16), 64).launches[0]!.program},
+  {
+    name: 'packed-scores-21-everything',
+    says: 'features that fill no vec4, with every option, long rows shared out, heads with patterns of their own',
+    program: scoresOf(packedTable(4, 300, 64, 2), 21, PACKED).launches[1]!.program,
+  },
+  {name: 'packed-softmax-16', says: 'rows of up to 16', program: softmaxOf(packedTable(16, 16), false).launches[0]!.program},
+  {
+    name: 'packed-softmax-long',
+    says: 'rows that no registers keep, with sinks',
+    program: softmaxOf(packedTable(3000, 3000), true).launches[0]!.program,
+  },
+  {
+    name: 'packed-softmax-gradient',
+    says: 'rows of up to 60, with sinks',
+    program: softmaxGradientOf(packedTable(60, 60), true).launches[0]!.program,
+  },
+  {
+    name: 'packed-product-64',
+    says: 'packed rows times rows of 64',
+    program: productOf(packedTable(16, 16), 64).launches[0]!.program,
+  },
+  {
+    name: 'packed-product-6-columns',
+    says: 'packed columns, long ones in parts, times rows that fill no vec4',
+    program: productOf(packedTable(4, 300, 64, 1, true), 6, true).launches[0]!.program,
+  },
+  {
+    name: 'packed-merge',
+    says: 'adds the parts of rows',
+    program: productOf(packedTable(4, 300, 64), 64).launches[1]!.program,
+  },
   {name: 'silu-gradient', says: 'a number an invocation', program: generateActivation('silu', 63, true).launches[0]!.program},
 ];
 

@@ -14,6 +14,7 @@ import {
 } from '../../src/index.js';
 import {expectWithin, mulberry32, visitRows} from '../oracle.js';
 import {arbitraryDenseCase, arbitraryListDenseCase, PLAIN, spell, type DenseCase, type Spelled} from './dense_cases.js';
+import {poisonPool} from './product_cases.js';
 import {BASE, optionsOf, type Tensors} from './option_cases.js';
 
 type Roles = Record<string, tf.Tensor>;
@@ -129,6 +130,45 @@ async function expectPacked(
 
 const largest = (data: ArrayLike<number>): number =>
   Array.from(data).reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), 1);
+
+/** Scores and weights of a case against the oracle, in memory that held NaN. */
+async function expectPairs(given: DenseCase, ofOne: number): Promise<void> {
+  tf.engine().startScope();
+  const of = call(given);
+  const {spelled, tensors} = of;
+  const what = JSON.stringify(given);
+  const options = scoreOptions(given, spelled, tensors);
+  const expected = expectedScores(of);
+  const limit = ofOne * largest([...expected.values()]);
+  const pairs = pairsOf(of);
+  const {batch, keyHeads, group, queryLength, keyLength} = given;
+  const nnz = pairs.reduce((most, [, , , place]) => Math.max(most, place + 1), 0);
+  const [query, key] = [tensors['query'], tensors['key']] as [tf.Tensor4D, tf.Tensor4D];
+  poisonPool([[batch, keyHeads * group, nnz]]);
+  const scores = sddmm(query, key, patternOf(given), ofScores(options));
+  await expectPacked(scores, expected, limit, `scores of ${what}`);
+  const probabilities = new Float64Array(batch * keyHeads * group * queryLength * keyLength);
+  visitRows(spelled.inputs, spelled.attends, spelled.says, ({index, probability}) =>
+    probabilities.set(probability, index * keyLength),
+  );
+  const places = new Map(
+    pairs.map(([line, q, k, place]) => [`${line} ${place}`, probabilities[(line * queryLength + q) * keyLength + k]!]),
+  );
+  await expectPacked(sparseSoftmax(scores, {sinks: options.sinks}), places, limit, `weights of ${what}`);
+  await expectPacked(weightsOf(of, tensors), places, limit, `weights at once of ${what}`);
+  tf.engine().endScope();
+}
+
+/** Scores and weights alone, of each option, and of some at random. */
+export function specifyPairs(limit: number, runs: number): void {
+  for (const [what, changes] of CASES)
+    it(`scores and weights are those of the oracle: ${what}`, () => expectPairs({...PLAIN, ...changes}, limit));
+  it('scores and weights are those of the oracle: any options together', () =>
+    fc.assert(
+      fc.asyncProperty(arbitraryScoreCase(), (given) => expectPairs(given, limit)),
+      {numRuns: runs},
+    ));
+}
 
 /** Scores, weights and products of a case against the oracle. Scores are rounded as they are written, so weights are as exact as the largest of them. */
 async function expectScores(given: DenseCase, ofOne: number): Promise<void> {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Features, PackedLists} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {tilesSuit, type TileProduct} from './score_tiles.js';
-import {listsOf} from './table_lists.js';
+import {packedListsOf} from './table_lists.js';
 import type {ScoreTable} from './sparse_scores.js';
 
 /** How a product, softmax or gradient over a table is computed: by kernels of ours, over tiles or row by row, or in chunks by TensorFlow.js ops. */
@@ -22,7 +22,7 @@ const isOnGpu = ({sizes: {batch, heads, queryLength, keyLength}}: ScoreTable): b
 
 function listsFit(table: ScoreTable, transposed: boolean): boolean {
   const {maxStorageBufferBindingSize, maxBufferSize} = Host.of(tf.backend())!.device.limits;
-  const {words, nnz}: PackedLists = listsOf(table, transposed);
+  const {words, nnz}: PackedLists = packedListsOf(table, transposed);
   return nnz > 0 && words.byteLength <= Math.min(maxStorageBufferBindingSize, maxBufferSize);
 }
 

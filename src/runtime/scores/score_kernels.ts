@@ -12,7 +12,7 @@ import {
 import {callParams, type CallNumbers} from '../launch/launch.js';
 import type {DenseInputs} from '../terms/part.js';
 import {featuresOf} from '../terms/terms.js';
-import {listsOf} from './table_lists.js';
+import {packedListsOf} from './table_lists.js';
 import {runPacked} from './packed_run.js';
 import {tileProduct, tileScores} from './score_tiles.js';
 import type {ScoreTable} from './sparse_scores.js';
@@ -27,7 +27,7 @@ export function rowScores(table: ScoreTable, inputs: Omit<DenseInputs, 'value'>,
   const tiled = tileScores(table, inputs, numbers);
   if (tiled !== null) return tiled;
   const {query, key, mask: _mask, ...terms} = inputs;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const features = featuresOf(terms, numbers, numbers.scale);
   const {batch, heads} = table.sizes;
   const [scores] = runPacked('SplatSddmm', {
@@ -44,7 +44,7 @@ export function rowScores(table: ScoreTable, inputs: Omit<DenseInputs, 'value'>,
 /** exp(score − max) / Σ of each row, `sinks` [heads] among the summands. */
 export function rowSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | null): Tensor3D {
   const {batch, heads} = table.sizes;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const options = {batch, heads, sinks: sinks !== null};
   const [weights] = runPacked('SplatSparseSoftmax', {
     lists,
@@ -59,7 +59,7 @@ export function rowSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | 
 /** Of scores and of sinks, where there are any. */
 export function rowSoftmaxGradients(table: ScoreTable, weights: Tensor3D, dWeights: Tensor3D, sinks: boolean): Tensor[] {
   const {batch, heads} = table.sizes;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const options = {batch, heads, sinks};
   const [scores, ofRows] = runPacked('SplatSparseSoftmax', {
     lists,
@@ -91,7 +91,7 @@ export function rowProduct(table: ScoreTable, values: Tensor3D, x: Tensor, how: 
   const [length, rows] = transposed ? [queryLength, keyLength] : [keyLength, queryLength];
   const xHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
   const dim = x.shape.at(-1)!;
-  const lists = listsOf(table, transposed);
+  const lists = packedListsOf(table, transposed);
   const options = {
     ...({batch, heads, dim, headGroup: heads / xHeads, scale, zeroHides, unroll: UNROLL} as const),
     xStrides: stridesOf(layout, xHeads, length),
@@ -122,7 +122,7 @@ function pairProducts(table: ScoreTable, query: Tensor, key: Tensor, layout: Lay
   if (tiled !== null) return tiled;
   const keyHeads = key.rank === 4 ? key.shape[layout === 'bhld' ? 1 : 2]! : 1;
   const headDim = key.shape.at(-1)!;
-  const lists = listsOf(table, false);
+  const lists = packedListsOf(table, false);
   const problem: Problem = {
     ...{batch, heads, keyHeads, packedHeads: 1, headDim, valueDim: headDim},
     ...{queryLength, keyLength, queryOffset},

@@ -11,7 +11,7 @@ interface TableLists {
 /** By the number of lines: how long rows may be depends on it, and tables that differ have lists for each line. */
 const known = new WeakMap<Lines, Map<string, TableLists>>();
 
-export function listsOf({lines, sizes}: ScoreTable, transposed: boolean): PackedLists {
+export function packedListsOf({lines, sizes}: ScoreTable, transposed: boolean): PackedLists {
   const {batch, heads, keyLength} = sizes;
   let ofLines = known.get(lines);
   if (ofLines === undefined) known.set(lines, (ofLines = new Map<string, TableLists>()));
