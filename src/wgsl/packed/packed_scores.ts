@@ -35,7 +35,7 @@ const ROW = LANES * PITCH;
 export const packedUnit = (features: Features): number => (hasFarScores(features) || features.softcap ? scoreUnit(features) : 1);
 
 /** Whether a pair of the pattern may be hidden. */
-const hides = (features: Features): boolean =>
+export const hidesScores = (features: Features): boolean =>
   termsOf(features).some(({adds, shows, keyCount}) => adds !== undefined || shows !== undefined || keyCount !== undefined);
 
 /**
@@ -79,7 +79,7 @@ export function packedScoresProgram({headDim, shared, inParts, features}: Packed
       scoring.key(0, 'i32(numberOwn)'),
       scoring.pair('s', 0, 0),
       scoring.clips ? `s = select(HIDDEN, s, i32(numberOwn) < ${scoring.keyCount});` : '',
-      `output[line * params.pairs + atOwn] = ${hides(features) ? `select(${written}, 0xff800000u, s <= EMPTY)` : written};`,
+      `output[line * params.pairs + atOwn] = ${hidesScores(features) ? `select(${written}, 0xff800000u, s <= EMPTY)` : written};`,
     );
   };
   const trip = (turn: number): Flow[] => {
