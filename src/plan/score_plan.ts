@@ -1,10 +1,11 @@
-import {oneLine, type Acsr} from '../acsr/index.js';
+import type {Acsr} from '../acsr/index.js';
 import {atOnce, ceilDiv} from '../support/index.js';
 import {choicesOf} from './choose_tiling.js';
 import {tile as tileShape} from './configurations.js';
 import {computedPairs, sum} from './counts.js';
-import {draftRows} from './draft_rows.js';
+import {Draft, EVERY_LINE} from './draft.js';
 import {TENSORS} from './formats.js';
+import {addFused} from './fused.js';
 import type {KeyTiling} from './gradient_plan.js';
 import {gpuOf} from './gpu_of.js';
 import {gridLines} from './lines.js';
@@ -109,12 +110,14 @@ export function scorePlan(
   const isLong = acsr.nnz >= LONG * queryLength;
   const {tile = scoreTile(product, problem, device, isLong)} = given;
   if (tile.workgroupBytes > device.maxWorkgroupBytes) return null;
-  const {draft} = atOnce(draftRows(oneLine(acsr), problem, device, 'fused', tile, []));
+  const onGrid = gridLines(REGULAR, problem);
+  const choices = choicesOf([tile], problem, device, onGrid);
+  const draft = new Draft(tile);
+  atOnce(addFused(draft, acsr, tile, {kinds: REGULAR, lines: EVERY_LINE, onGrid}, choices));
   if (!draft.passes.every(({kinds}) => kinds.rows === 'affine' && kinds.keys === 'affine' && kinds.mask === 'interval'))
     return null;
   if (product === 'spmm' && !spansAreUsed(draft, acsr)) return null;
   if (!placePairs(draft, acsr)) return null;
-  const onGrid = gridLines(REGULAR, problem);
   const computed = sum(draft.counts(), computedPairs);
   const parts = given.parts === undefined ? cutting(product, isLong, onGrid, device) : (): Parts => given.parts!;
   const partBytes = 16 * ceilDiv(problem.headDim, 4) * onGrid;
@@ -131,7 +134,6 @@ export function scorePlan(
   let {schedule} = tiling;
   let keys: KeyTiling | null = null;
   if (product === 'transposed') {
-    const choices = choicesOf([tile], problem, device, onGrid);
     const keyDraft = atOnce(transpose(draft, problem, tile, () => 0, choices, onGrid, {numbered: true}));
     const packed = freezeTiling(atOnce(keyDraft.pack({parts, mostSlots: (shape) => mostSlots(shape.keys)}, tiling)));
     ({schedule, ...keys} = packed);

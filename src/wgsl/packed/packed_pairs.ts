@@ -10,8 +10,12 @@ fn placeAt(interval: u32) -> i32 {
 }
 `;
 
-/** The number of a pair, 0 where its interval has no such key. */
-export const PAIR_AT = /* wgsl */ `
+/** Four numbers, one after another; and the number of a pair, 0 where its interval has no such key. */
+export const PAIRS = /* wgsl */ `
+fn fourAt(at: u32) -> vec4f {
+  return vec4f(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
+}
+
 fn pairAt(own: vec2i, place: i32, y: i32) -> f32 {
   let number = values[u32(place + clamp(y, own.x, max(own.x, own.y - 1)))];
   return select(0.0, number, y >= own.x && y < own.y);

@@ -6,7 +6,7 @@ import {plain, type Region} from '../tile/flow.js';
 import {shareLinesOf, shareSlotLine} from '../tile/lines.js';
 import {keyAt, rowAt} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
-import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
+import {LINE_BEGIN, PAIRS, PLACES} from './packed_pairs.js';
 import {ownColumnCount, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
 import type {SpmmTilesShape} from './spmm_tiles.js';
 
@@ -34,8 +34,7 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
             `let met = u32(min(row, visited.y - 1));`,
             'let place = linePairs + placeAt(intervals - params.intervals + met);',
             'if (inside) {',
-            `let at = u32(place + key${n});`,
-            `w${n} = vec4f(${each(4, (e) => `values[at + ${e}u]`, ', ')});`,
+            `w${n} = fourAt(u32(place + key${n}));`,
             '} else {',
             'var own = schedule[intervals + met];',
             'if (row >= visited.y) { own.y = own.x; }',
@@ -82,7 +81,7 @@ const SIZE = ${rows};`,
       {role: 'scratch', element: 'vec4f', writes: true},
     ],
     features: PLAIN,
-    functions: lines(PLACES, PAIR_AT, MEETS, finite ? FINITE_FOUR : ''),
+    functions: lines(PLACES, PAIRS, MEETS, finite ? FINITE_FOUR : ''),
     masked: {owns: 'keys', kinds, clip: '', size: 'SIZE', width: rows, grid: {threadsX, threadsY, rows: own, keys: rows}},
     memory: {element: 'vec4f', units: values.end},
     lines: lines(

@@ -7,7 +7,7 @@ import {plain, type Region} from '../tile/flow.js';
 import {linesOf, slotLine} from '../tile/lines.js';
 import {keyRowAt, ownRow} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
-import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
+import {LINE_BEGIN, PAIRS, PLACES} from './packed_pairs.js';
 import {ownColumnCount, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
 
 /** What the text of a sum of values depends on. */
@@ -51,10 +51,7 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
   const load = (y: string): string =>
     lines(
       `if (${y} >= full.x && ${y} + KEYS <= min(full.y, y.y) && owned.x == ROWS) {`,
-      each(ofWeights.length, (n) => {
-        const from = `place${n} + ${y} + key${n}`;
-        return ofWeights[n]!(`{ let at = u32(${from}); w${n} = vec4f(${each(4, (e) => `values[at + ${e}u]`, ', ')}); }`);
-      }),
+      each(ofWeights.length, (n) => ofWeights[n]!(`w${n} = fourAt(u32(place${n} + ${y} + key${n}));`)),
       '} else {',
       each(ofWeights.length, (n) =>
         ofWeights[n]!(`w${n} = vec4f(${each(4, (e) => `pairAt(own${n}, place${n}, ${y} + key${n} + ${e})`, ', ')});`),
@@ -102,7 +99,7 @@ const KEYS = ${keys};`,
       {role: 'scratch', element: 'vec4f', writes: true},
     ],
     features: PLAIN,
-    functions: lines(PLACES, PAIR_AT, finite ? FINITE_FOUR : ''),
+    functions: lines(PLACES, PAIRS, finite ? FINITE_FOUR : ''),
     masked: {owns: 'rows', kinds, clip: '', size: 'KEYS', width: keys, grid: {threadsX, threadsY, rows: own, keys: quads}},
     memory: {element: 'vec4f', units: values.end},
     lines: lines(linesOf(kinds, 'item'), LINE_BEGIN),

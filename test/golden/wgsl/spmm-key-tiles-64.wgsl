@@ -53,6 +53,10 @@ fn placeAt(interval: u32) -> i32 {
   return select(two.x, two.y, (interval & 1u) != 0u);
 }
 
+fn fourAt(at: u32) -> vec4f {
+  return vec4f(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
+}
+
 fn pairAt(own: vec2i, place: i32, y: i32) -> f32 {
   let number = values[u32(place + clamp(y, own.x, max(own.x, own.y - 1)))];
   return select(0.0, number, y >= own.x && y < own.y);
@@ -116,8 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let met = u32(min(row, visited.y - 1));
         let place = linePairs + placeAt(intervals - params.intervals + met);
         if (inside) {
-          let at = u32(place + key0);
-          w0 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+          w0 = fourAt(u32(place + key0));
         } else {
           var own = schedule[intervals + met];
           if (row >= visited.y) { own.y = own.x; }
@@ -129,8 +132,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let met = u32(min(row, visited.y - 1));
         let place = linePairs + placeAt(intervals - params.intervals + met);
         if (inside) {
-          let at = u32(place + key1);
-          w1 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+          w1 = fourAt(u32(place + key1));
         } else {
           var own = schedule[intervals + met];
           if (row >= visited.y) { own.y = own.x; }
@@ -142,8 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let met = u32(min(row, visited.y - 1));
         let place = linePairs + placeAt(intervals - params.intervals + met);
         if (inside) {
-          let at = u32(place + key2);
-          w2 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+          w2 = fourAt(u32(place + key2));
         } else {
           var own = schedule[intervals + met];
           if (row >= visited.y) { own.y = own.x; }
@@ -155,8 +156,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let met = u32(min(row, visited.y - 1));
         let place = linePairs + placeAt(intervals - params.intervals + met);
         if (inside) {
-          let at = u32(place + key3);
-          w3 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+          w3 = fourAt(u32(place + key3));
         } else {
           var own = schedule[intervals + met];
           if (row >= visited.y) { own.y = own.x; }
@@ -190,8 +190,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           let met = u32(min(row, visited.y - 1));
           let place = linePairs + placeAt(intervals - params.intervals + met);
           if (inside) {
-            let at = u32(place + key0);
-            w0 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+            w0 = fourAt(u32(place + key0));
           } else {
             var own = schedule[intervals + met];
             if (row >= visited.y) { own.y = own.x; }
@@ -203,8 +202,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           let met = u32(min(row, visited.y - 1));
           let place = linePairs + placeAt(intervals - params.intervals + met);
           if (inside) {
-            let at = u32(place + key1);
-            w1 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+            w1 = fourAt(u32(place + key1));
           } else {
             var own = schedule[intervals + met];
             if (row >= visited.y) { own.y = own.x; }
@@ -216,8 +214,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           let met = u32(min(row, visited.y - 1));
           let place = linePairs + placeAt(intervals - params.intervals + met);
           if (inside) {
-            let at = u32(place + key2);
-            w2 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+            w2 = fourAt(u32(place + key2));
           } else {
             var own = schedule[intervals + met];
             if (row >= visited.y) { own.y = own.x; }
@@ -229,8 +226,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           let met = u32(min(row, visited.y - 1));
           let place = linePairs + placeAt(intervals - params.intervals + met);
           if (inside) {
-            let at = u32(place + key3);
-            w3 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]);
+            w3 = fourAt(u32(place + key3));
           } else {
             var own = schedule[intervals + met];
             if (row >= visited.y) { own.y = own.x; }

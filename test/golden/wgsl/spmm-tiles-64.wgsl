@@ -53,6 +53,10 @@ fn placeAt(interval: u32) -> i32 {
   return select(two.x, two.y, (interval & 1u) != 0u);
 }
 
+fn fourAt(at: u32) -> vec4f {
+  return vec4f(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
+}
+
 fn pairAt(own: vec2i, place: i32, y: i32) -> f32 {
   let number = values[u32(place + clamp(y, own.x, max(own.x, own.y - 1)))];
   return select(0.0, number, y >= own.x && y < own.y);
@@ -109,10 +113,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var v2 = vec4f();
     var v3 = vec4f();
     if (y.x >= full.x && y.x + KEYS <= min(full.y, y.y) && owned.x == ROWS) {
-      { let at = u32(place0 + y.x + key0); w0 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
-      { let at = u32(place1 + y.x + key1); w1 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
-      { let at = u32(place2 + y.x + key2); w2 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
-      { let at = u32(place3 + y.x + key3); w3 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
+      w0 = fourAt(u32(place0 + y.x + key0));
+      w1 = fourAt(u32(place1 + y.x + key1));
+      w2 = fourAt(u32(place2 + y.x + key2));
+      w3 = fourAt(u32(place3 + y.x + key3));
     } else {
       w0 = vec4f(pairAt(own0, place0, y.x + key0 + 0), pairAt(own0, place0, y.x + key0 + 1), pairAt(own0, place0, y.x + key0 + 2), pairAt(own0, place0, y.x + key0 + 3));
       w1 = vec4f(pairAt(own1, place1, y.x + key1 + 0), pairAt(own1, place1, y.x + key1 + 1), pairAt(own1, place1, y.x + key1 + 2), pairAt(own1, place1, y.x + key1 + 3));
@@ -136,10 +140,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       memory[lane + 896u] = v3;
       if (y0 + KEYS < y.y) {
         if ((y0 + KEYS) >= full.x && (y0 + KEYS) + KEYS <= min(full.y, y.y) && owned.x == ROWS) {
-          { let at = u32(place0 + (y0 + KEYS) + key0); w0 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
-          { let at = u32(place1 + (y0 + KEYS) + key1); w1 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
-          { let at = u32(place2 + (y0 + KEYS) + key2); w2 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
-          { let at = u32(place3 + (y0 + KEYS) + key3); w3 = vec4f(values[at + 0u], values[at + 1u], values[at + 2u], values[at + 3u]); }
+          w0 = fourAt(u32(place0 + (y0 + KEYS) + key0));
+          w1 = fourAt(u32(place1 + (y0 + KEYS) + key1));
+          w2 = fourAt(u32(place2 + (y0 + KEYS) + key2));
+          w3 = fourAt(u32(place3 + (y0 + KEYS) + key3));
         } else {
           w0 = vec4f(pairAt(own0, place0, (y0 + KEYS) + key0 + 0), pairAt(own0, place0, (y0 + KEYS) + key0 + 1), pairAt(own0, place0, (y0 + KEYS) + key0 + 2), pairAt(own0, place0, (y0 + KEYS) + key0 + 3));
           w1 = vec4f(pairAt(own1, place1, (y0 + KEYS) + key1 + 0), pairAt(own1, place1, (y0 + KEYS) + key1 + 1), pairAt(own1, place1, (y0 + KEYS) + key1 + 2), pairAt(own1, place1, (y0 + KEYS) + key1 + 3));
