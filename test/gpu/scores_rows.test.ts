@@ -6,6 +6,7 @@ import {compressLines} from '../../src/pure.js';
 import {choosesRows} from '../../src/runtime/scores/choose.js';
 import {SparseScores, tableOf} from '../../src/runtime/scores/sparse_scores.js';
 import {expectWithin, mulberry32} from '../oracle.js';
+import {specifyMatrices} from '../support/matrix_products.js';
 import {poisonPool} from '../support/product_cases.js';
 import {specifyPairs} from '../support/score_cases.js';
 
@@ -128,6 +129,8 @@ function softmaxOf(scores: readonly number[], sink: number | null): number[] {
   const sum = [...scores, ...(sink === null ? [] : [sink])].reduce((all, score) => all + Math.exp(score - most), 0);
   return scores.map((score) => Math.exp(score - most) / sum);
 }
+
+describe('sparse matrices on WebGPU:', () => specifyMatrices(LIMIT));
 
 describe('packed scores row by row:', () => {
   specifyPairs(LIMIT, 1);
