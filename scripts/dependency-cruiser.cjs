@@ -31,7 +31,6 @@ const SUB_ROOMS = {
     gradient: ['text', 'terms', 'tile'],
     ops: ['text', 'tile'],
     product: ['text', 'tile'],
-    scores: ['text', 'terms', 'tile'],
     packed: ['text', 'terms', 'tile'],
   },
   runtime: {

@@ -41,7 +41,8 @@ export function placePairs(draft: Draft, acsr: Acsr): boolean {
             numbers.data[mask + x] = place - low;
           }
           // Rows past the tile have no keys.
-          for (let x = rows; x < pass.tile.rows; x++) intervals.data.fill(0, INTERVAL.words * (mask + x), INTERVAL.words * (mask + x + 1));
+          for (let x = rows; x < pass.tile.rows; x++)
+            intervals.data.fill(0, INTERVAL.words * (mask + x), INTERVAL.words * (mask + x + 1));
         }
   if (numbers.length % 2 === 1) numbers.push(0);
   return true;
@@ -80,7 +81,8 @@ export function spansAreUsed({spans: {data, length}}: Draft, {keyLength, start, 
   for (let key = 0, open = 0; key < keyLength; key++) if ((open += ends[key]!) > 0) used[key] = 1;
   for (let span = 0; span < length; span += SPAN.words) {
     const [firstKey, keyStride] = [data[span + SPAN.at.firstKey]!, data[span + SPAN.at.keyStride]!];
-    for (let y = data[span + SPAN.at.begin]!; y < data[span + SPAN.at.end]!; y++) if (used[firstKey + keyStride * y] === 0) return false;
+    for (let y = data[span + SPAN.at.begin]!; y < data[span + SPAN.at.end]!; y++)
+      if (used[firstKey + keyStride * y] === 0) return false;
   }
   return true;
 }

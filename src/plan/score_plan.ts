@@ -45,10 +45,10 @@ const THREADS_X = 8;
  * sddmm 64 × 64 .0913, .312; spmm of short rows 32 × 16 .0938 (64 × 16 .111), of long ones 64 × 32 .330; transposed 16 × 64 .0966.
  */
 function scoreTile(product: ScoreProduct, {headDim}: Problem, {software}: Device, isLong: boolean): TileShape {
-  const unroll = (scores: number, values: number): TileShape['unroll'] =>
-    software ? {scores: 1, values: 1} : {scores, values};
+  const unroll = (scores: number, values: number): TileShape['unroll'] => (software ? {scores: 1, values: 1} : {scores, values});
   // A CPU that plays GPU takes minutes to compile register tiles of 4 × 8.
-  if (product === 'sddmm') return software ? tileShape(32, 32, THREADS_X, 8, unroll(1, 1), 16384) : tileShape(64, 64, THREADS_X, 16, unroll(8, 1), 16384);
+  if (product === 'sddmm')
+    return software ? tileShape(32, 32, THREADS_X, 8, unroll(1, 1), 16384) : tileShape(64, 64, THREADS_X, 16, unroll(8, 1), 16384);
   const columns = Math.ceil(headDim / 4);
   const isDeep = columns > 32;
   // Wide values leave room for fewer of them, and registers for fewer rows.
@@ -70,7 +70,12 @@ const SDDMM_PART = 2;
 /** Keys of a part of a long row. */
 const PART = 512;
 
-function cutting(product: ScoreProduct, isLong: boolean, lines: number, device: Device): (weights: readonly number[], tile: TileShape) => Parts {
+function cutting(
+  product: ScoreProduct,
+  isLong: boolean,
+  lines: number,
+  device: Device,
+): (weights: readonly number[], tile: TileShape) => Parts {
   if (product === 'sddmm') return () => ({longest: SDDMM_PART, part: SDDMM_PART});
   return (weights, tile) => {
     if (device.software || !isLong) return partsOf(weights, lines, device, tile);
@@ -105,7 +110,8 @@ export function scorePlan(
   const {tile = scoreTile(product, problem, device, isLong)} = given;
   if (tile.workgroupBytes > device.maxWorkgroupBytes) return null;
   const {draft} = atOnce(draftRows(oneLine(acsr), problem, device, 'fused', tile, []));
-  if (!draft.passes.every(({kinds}) => kinds.rows === 'affine' && kinds.keys === 'affine' && kinds.mask === 'interval')) return null;
+  if (!draft.passes.every(({kinds}) => kinds.rows === 'affine' && kinds.keys === 'affine' && kinds.mask === 'interval'))
+    return null;
   if (product === 'spmm' && !spansAreUsed(draft, acsr)) return null;
   if (!placePairs(draft, acsr)) return null;
   const onGrid = gridLines(REGULAR, problem);

@@ -4,11 +4,12 @@ import {gatherGrid, gatherProgram, gathers} from './around/gather.js';
 import {remembered} from './generate.js';
 import {sumGroups, sumProgram, type Records} from './gradient/sum_records.js';
 import {launcher, type GridLines} from './launcher.js';
-import {sddmmTilesProgram, sddmmTilesShape} from './scores/sddmm_tiles.js';
-import {spmmKeyTilesProgram} from './scores/spmm_key_tiles.js';
-import {spmmTilesProgram, spmmTilesShape} from './scores/spmm_tiles.js';
+import {packedUnit} from './packed/packed_scores.js';
+import {sddmmTilesProgram, sddmmTilesShape} from './packed/sddmm_tiles.js';
+import {spmmKeyTilesProgram} from './packed/spmm_key_tiles.js';
+import {spmmTilesProgram, spmmTilesShape} from './packed/spmm_tiles.js';
 import {tailOf, type Tail} from './terms/fields.js';
-import {PLAIN, scoreUnit, termsOf} from './terms/terms.js';
+import {PLAIN} from './terms/terms.js';
 import type {Features} from './text/features.js';
 import {CONTINUES} from './text/params.js';
 import type {BindingRole, Launch} from './text/program.js';
@@ -39,9 +40,7 @@ export function generateScoreTiles(plan: ScorePlan, {features = PLAIN, finite = 
   const launches: Launch[] = [];
   const params = {pairs: nnz, unit: 1};
   if (product === 'sddmm') {
-    // Without terms products are scores as they are asked for; with them, in the unit of the terms.
-    const own = termsOf(features).length === 0 ? params : {...params, unit: scoreUnit(features)};
-    const {one, over} = launcher(rows, {features}, {params: own});
+    const {one, over} = launcher(rows, {features}, {params: {...params, unit: packedUnit(features)}});
     if (gathers(features)) launches.push(one(gatherProgram(features), gatherGrid(tail)));
     for (const pass of rows.passes) {
       const program = remembered(sddmmTilesProgram, sddmmTilesShape(pass.tile, headDim, pass.kinds, features));

@@ -8,6 +8,7 @@ import {
   generateNorm,
   generateNormGradients,
   generateProduct,
+  generateScoreTiles,
   makeProductPlan,
   PLAIN,
   readBlockMask,
@@ -15,11 +16,13 @@ import {
   type Device,
   type Program,
   type Precision,
+  type ScoreProduct,
 } from '../../src/pure.js';
 import {causal, globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {hashed} from './mask_draws.js';
 import {maskOf} from './mask_zoo.js';
+import {scoreTilesOf} from './score_tile_programs.js';
 import {packedTable, productOf, scoresOf, softmaxGradientOf, softmaxOf, weightsOf} from './packed_programs.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
@@ -125,6 +128,12 @@ function product(sides: number, block: number, masks: 'a' | 'both' | 'none', tur
   };
   return generateProduct(makeProductPlan(problem, CORE_DEVICE)).launches.map(({program}) => program);
 }
+
+/** Programs over tiles of packed numbers of long rows. */
+const scoreTiles = (product: ScoreProduct, headDim: number, index = 0, features = PLAIN): Program =>
+  generateScoreTiles(scoreTilesOf(product, causal(), 2200, headDim), {features}).launches.filter(
+    ({program: {name}}) => !name.endsWith('.gather'),
+  )[index]!.program;
 
 export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16', says: '32 × 32 tiles, intervals', program: attend(short, 16)},
@@ -293,6 +302,19 @@ export const VARIANTS: readonly Variant[] = [
     says: 'adds the parts of rows',
     program: productOf(packedTable(4, 300, 64), 64).launches[1]!.program,
   },
+  {
+    name: 'sddmm-tiles-64',
+    says: 'scores of packed pairs, 64 × 64 tiles',
+    program: scoreTiles('sddmm', 64),
+  },
+  {
+    name: 'sddmm-tiles-21-everything',
+    says: 'the same with every option, features that fill no vec4',
+    program: scoreTiles('sddmm', 21, 0, PACKED),
+  },
+  {name: 'spmm-tiles-64', says: 'packed weights times values, tiles of 64 × 32', program: scoreTiles('spmm', 64)},
+  {name: 'spmm-tiles-64-sum', says: 'joins the parts of long rows', program: scoreTiles('spmm', 64, 1)},
+  {name: 'spmm-key-tiles-64', says: 'the same transposed, tiles of 64 keys', program: scoreTiles('transposed', 64)},
   {name: 'silu-gradient', says: 'a number an invocation', program: generateActivation('silu', 63, true).launches[0]!.program},
 ];
 

@@ -186,7 +186,7 @@ export function specifyPairs(limit: number, runs: number): void {
 }
 
 /** Scores, weights and products of a case against the oracle. Scores are rounded as they are written, so weights are as exact as the largest of them. */
-async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
+export async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
   tf.engine().startScope();
   const of = call(given);
   const {spelled, tensors} = of;

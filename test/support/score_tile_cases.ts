@@ -1,8 +1,7 @@
-import {compress} from '../../src/acsr/index.js';
 import type {Pattern, ResolvedShape} from '../../src/pattern/index.js';
-import {packedKeys, rowOffsets} from '../../src/acsr/index.js';
+import {compress, packedKeys, rowOffsets} from '../../src/acsr/index.js';
 import {scorePlan, type Device, type ScorePlan, type ScoreProduct} from '../../src/plan/index.js';
-import {generateScoreTiles, PLAIN, type CallParams, type Features} from '../../src/wgsl/index.js';
+import {generateScoreTiles} from '../../src/wgsl/index.js';
 import {expectWithin, mulberry32} from '../oracle.js';
 import {backend} from './attend.js';
 import {problemFor} from './plans.js';
@@ -18,6 +17,9 @@ export interface ScoreTileCase {
   readonly keyHeads?: number;
   readonly dim?: number;
   readonly device: Device;
+  /** Key tiles of the parts that items are cut into. Default the planner's. */
+  readonly part?: number;
+  readonly finite?: boolean;
   readonly seed?: number;
 }
 
@@ -28,15 +30,15 @@ const randoms = (count: number, random: () => number): Float32Array => Float32Ar
 /** Runs a product on buffers of its own, whose outputs hold NaN before, and compares every number with loops in float64. Null where tiles do not suit. */
 export async function expectScoreTiles(
   product: ScoreProduct,
-  {pattern, shape, batch = 1, heads = 2, keyHeads = heads, dim = 8, device, seed = 1}: ScoreTileCase,
+  {pattern, shape, batch = 1, heads = 2, keyHeads = heads, dim = 8, device, part, finite = false, seed = 1}: ScoreTileCase,
   limit = 2e-6,
 ): Promise<ScorePlan | null> {
   const {queryLength, keyLength} = shape;
   const acsr = compress(pattern, shape);
   const problem = problemFor(shape, {batch, heads, keyHeads, headDim: dim});
-  const plan = scorePlan(product, acsr, problem, device);
+  const plan = scorePlan(product, acsr, problem, device, part === undefined ? {} : {parts: {longest: part, part}});
   if (plan === null) return null;
-  const {launches, tail, workBytes} = generateScoreTiles(plan);
+  const {launches, tail, workBytes} = generateScoreTiles(plan, {finite});
   const random = mulberry32(seed);
   const [offsets, columns] = [rowOffsets(acsr), packedKeys(acsr)];
   const {nnz} = acsr;
@@ -54,14 +56,14 @@ export async function expectScoreTiles(
   eachPair((_, row, key) => (usedRow[row] = usedKey[key] = 1));
   const rowsOf = (lines: number, length: number, used: Uint8Array): Float32Array =>
     randoms(lines * length * dim, random).map((x, i) => (used[Math.floor(i / dim) % length] === 1 ? x : NaN));
-  const device_ = backend().device;
+  const {device: gpu} = backend();
   const nan = (count: number): Float32Array => new Float32Array(Math.max(4, count)).fill(NaN);
   const work: Contents = workBytes.scratch === undefined ? {} : {scratch: nan(workBytes.scratch / 4)};
   if (product === 'sddmm') {
     const scale = 0.7;
     const [query, key] = [rowsOf(batch * heads, queryLength, usedRow), rowsOf(batch * keyHeads, keyLength, usedKey)];
     const contents = {query, key, schedule, output: nan(batch * heads * nnz), ...work};
-    const {output} = await runProgram(device_, launches, contents, ['output'], {scale});
+    const {output} = await runProgram(gpu, launches, contents, ['output'], {scale});
     const expected = new Float64Array(batch * heads * nnz);
     eachPair((line, row, k, place) => {
       let dot = 0;
@@ -77,7 +79,7 @@ export async function expectScoreTiles(
   const values = randoms(batch * heads * nnz, random);
   const x = rowsOf(batch * keyHeads, length, transposed ? usedRow : usedKey);
   const contents = {values, x, schedule, output: nan(batch * heads * outLength * dim), ...work};
-  const {output} = await runProgram(device_, launches, contents, ['output']);
+  const {output} = await runProgram(gpu, launches, contents, ['output']);
   const expected = new Float64Array(batch * heads * outLength * dim);
   eachPair((line, row, key, place) => {
     const [from, to] = transposed ? [row, key] : [key, row];
@@ -87,6 +89,3 @@ export async function expectScoreTiles(
   expectWithin(output.subarray(0, expected.length), expected, limit * largest(expected));
   return plan;
 }
-
-export type {CallParams, Features};
-export {PLAIN};

@@ -45,7 +45,7 @@ const GROUP = {lanes: LANES, registers: 0};
 export const packedUnit = (features: Features): number => (hasFarScores(features) || features.softcap ? scoreUnit(features) : 1);
 
 /** Whether a pair of the pattern may be hidden. */
-const hides = (features: Features): boolean =>
+export const hidesScores = (features: Features): boolean =>
   termsOf(features).some(({adds, shows, keyCount}) => adds !== undefined || shows !== undefined || keyCount !== undefined);
 
 /**
@@ -91,7 +91,7 @@ export function packedScoresProgram({headDim, shared, inParts, features, softmax
       scoring.key(0, 'i32(numberOwn)'),
       scoring.pair('s', 0, 0),
       scoring.clips ? `s = select(HIDDEN, s, i32(numberOwn) < ${scoring.keyCount});` : '',
-      `${to} = ${hides(features) ? `select(${written}, ${hidden}, s <= EMPTY)` : written};`,
+      `${to} = ${hidesScores(features) ? `select(${written}, ${hidden}, s <= EMPTY)` : written};`,
     );
   };
   const trip = (turn: number): Flow[] => {

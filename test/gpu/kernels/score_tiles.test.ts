@@ -1,28 +1,83 @@
-import {causal, globalTokens, slidingWindow, parsePattern} from '../../../src/pattern/index.js';
+import fc from 'fast-check';
+import {parsePattern} from '../../../src/pattern/index.js';
 import type {ScoreProduct} from '../../../src/plan/index.js';
+import {arbitraryPattern} from '../../support/arbitraries.js';
 import {SOFTWARE_DEVICE} from '../../support/plans.js';
-import {CORE_DEVICE} from '../../../src/plan/index.js';
 import {expectScoreTiles, type ScoreTileCase} from '../../support/score_tile_cases.js';
 
-const square = (n: number): ScoreTileCase['shape'] => ({queryLength: n, keyLength: n, queryOffset: 0});
+type Case = Omit<ScoreTileCase, 'device' | 'pattern'> & {readonly pattern: string};
+
+const square = (n: number): Case['shape'] => ({queryLength: n, keyLength: n, queryOffset: 0});
+const run = (product: ScoreProduct, {pattern, ...given}: Case): ReturnType<typeof expectScoreTiles> =>
+  expectScoreTiles(product, {device: SOFTWARE_DEVICE, ...given, pattern: parsePattern(pattern)});
+
+const RUNS = 200;
+const PRODUCTS: readonly ScoreProduct[] = ['sddmm', 'spmm', 'transposed'];
+const CAUSAL: Case = {pattern: 'causal()', shape: {queryLength: 100, keyLength: 131, queryOffset: 31}, heads: 4, keyHeads: 2};
+const CASES: readonly Case[] = [
+  CAUSAL,
+  {pattern: 'slidingWindow(left: 20, right: 9) or globalTokens(3)', shape: square(150), batch: 2, heads: 2, keyHeads: 1},
+  {pattern: 'slidingWindow(left: 9, right: 4, dilation: 3)', shape: square(131)},
+  {pattern: 'documents([40, 1, 33, 26])', shape: square(100), heads: 1},
+];
 
 describe('products of packed numbers over tiles:', () => {
-  const cases: [string, Omit<ScoreTileCase, 'device'>][] = [
-    ['a window', {pattern: slidingWindow({left: 20, right: 9}), shape: square(150)}],
-    ['causal', {pattern: causal(), shape: {queryLength: 100, keyLength: 130, queryOffset: 30}, heads: 4, keyHeads: 2}],
-    ['globals', {pattern: slidingWindow({left: 20, right: 9}).or(globalTokens(3)), shape: square(150), batch: 2, heads: 2, keyHeads: 1, dim: 7}],
-    ['dilated', {pattern: parsePattern('slidingWindow(left: 9, right: 4, dilation: 3)'), shape: square(131), dim: 13}],
-    ['rows without keys', {pattern: parsePattern('slidingWindow(left: 5, right: 0) and not globalTokens(40)'), shape: square(90)}],
-  ];
-  for (const product of ['sddmm', 'spmm', 'transposed'] as ScoreProduct[])
-    for (const [title, given] of cases)
-      it(`${product}, ${title}`, async () => {
-        expect(await expectScoreTiles(product, {...given, device: SOFTWARE_DEVICE})).not.toBeNull();
-      });
-  for (const product of ['spmm', 'transposed'] as ScoreProduct[])
-  it(`${product} cut`, async () => {
-    const device = {...CORE_DEVICE, vendor: 'nvidia'};
-    const plan = await expectScoreTiles(product, {pattern: causal(), shape: square(1500), heads: 1, dim: 8, device});
-    console.log(plan?.rows.passes, plan?.keys?.passes);
+  for (const product of PRODUCTS) {
+    it(`${product} of windows, prefixes, dilations and documents`, async () => {
+      for (const given of CASES)
+        expect(await run(product, given))
+          .withContext(given.pattern)
+          .not.toBeNull();
+    });
+
+    it(`${product} of features that fill no vec4`, async () => {
+      expect(await run(product, {...CAUSAL, dim: 37})).not.toBeNull();
+    });
+
+    it(`${product} in parts`, async () => {
+      const plan = await run(product, {...CAUSAL, batch: 2, part: 1});
+      if (product !== 'sddmm') expect((plan!.keys ?? plan!.rows).slots).toBeGreaterThan(3);
+    });
+  }
+
+  it('rows and keys that no pair has are not used', async () => {
+    // Every row of the pattern has the gap, and tiles would read it.
+    const shape = square(90);
+    const gap = 'slidingWindow(left: 8, right: 8) and not globalTokens([50])';
+    expect(await run('sddmm', {pattern: gap, shape})).not.toBeNull();
+    expect(await run('transposed', {pattern: gap, shape})).not.toBeNull();
+    expect(await run('spmm', {pattern: gap, shape})).toBeNull();
+  });
+
+  it('patterns whose pairs have no closed form are left to others', async () => {
+    for (const pattern of ['strided(stride: 2) or strided(stride: 3)', 'not full()'])
+      expect(await run('spmm', {pattern, shape: square(60)}))
+        .withContext(pattern)
+        .toBeNull();
+  });
+
+  it('any pattern, any cut', async () => {
+    const length = fc.integer({min: 1, max: 110});
+    const shapes = fc.record({queryLength: length, keyLength: length, queryOffset: fc.integer({min: -40, max: 40})});
+    let computed = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        arbitraryPattern(),
+        shapes,
+        fc.constantFrom(...PRODUCTS),
+        fc.constantFrom(undefined, 1, 2),
+        async (pattern, shape, product, part) => {
+          const plan = await expectScoreTiles(product, {
+            pattern,
+            shape,
+            device: SOFTWARE_DEVICE,
+            ...(part !== undefined && {part}),
+          });
+          if (plan !== null) computed++;
+        },
+      ),
+      {numRuns: RUNS},
+    );
+    expect(computed).toBeGreaterThan(RUNS / 3);
   });
 });

@@ -21,6 +21,7 @@ import {
   generateNorm,
   generateNormGradients,
   generateProduct,
+  generateScoreTiles,
   generateStep,
   PLAIN,
   type OpLaunches,
@@ -28,8 +29,18 @@ import {
 } from '../../../src/wgsl/index.js';
 import {everyProduct} from '../../support/every_product.js';
 import {PACKED} from '../../support/goldens.js';
+import {everyScoreTiles} from '../../support/score_tile_programs.js';
 import {everyPacked} from '../../support/packed_programs.js';
-import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor, retiled} from '../../support/plans.js';
+import {
+  EVERYTHING,
+  MATRIX_16,
+  MATRIX_8,
+  featuredDevice,
+  planFor,
+  problemFor,
+  retiled,
+  SOFTWARE_DEVICE,
+} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
 async function openCompiler(): Promise<GPUDevice> {
@@ -310,6 +321,19 @@ describe('every program is WGSL that Dawn takes:', () => {
         ([, type, count]) => ({vec2f: 8, vec4f: 16, f32: 4})[type!]! * Number(count),
       );
       expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
+      expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
+      expect(program.bindings.length - 1).toBeLessThanOrEqual(8);
+    }
+  });
+
+  it('products of packed numbers over tiles', async () => {
+    const programs = new Programs();
+    for (const plan of everyScoreTiles([CORE_DEVICE, SOFTWARE_DEVICE]))
+      for (const options of plan.product === 'sddmm' ? [{}, {features: PACKED}] : [{}, {finite: true}])
+        for (const {program} of generateScoreTiles(plan, options).launches)
+          programs.found.set(program.key, {what: program.name, program});
+    await expectValid(programs, 100);
+    for (const {program} of programs.found.values()) {
       expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
       expect(program.bindings.length - 1).toBeLessThanOrEqual(8);
     }

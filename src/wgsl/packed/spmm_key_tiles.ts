@@ -7,7 +7,7 @@ import {shareLinesOf, shareSlotLine} from '../tile/lines.js';
 import {keyAt, rowAt} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
 import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
-import {countOf, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
+import {ownColumnCount, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
 import type {SpmmTilesShape} from './spmm_tiles.js';
 
 /** The same transposed, with nothing moved before: an invocation owns four successive keys, whose weights of a row are one vec4, and no number is added twice. */
@@ -19,7 +19,7 @@ export function spmmKeyTilesKernel({dim, rows, keys, threadsX, threadsY, unroll,
   const threads = threadsX * threadsY;
   const quads = keys / 4;
   const own = quads / threadsY;
-  const count = countOf(columns, threadsX);
+  const count = ownColumnCount(columns, threadsX);
   const weights: Region = {begin: 0, end: rows * quads};
   const values: Region = {begin: weights.end, end: weights.end + rows * columns};
   const [ofWeights, ofValues] = [rounds(rows * quads, threads), rounds(rows * columns, threads)];
@@ -132,7 +132,11 @@ const SIZE = ${rows};`,
         name: 'weigh values',
         reads: [weights, values],
         writes: [],
-        code: lines(`for (var n = 0u; n < ${rows}u; n += ${unroll}u) {`, each(unroll, (u) => row(`n + ${u}u`)), '}'),
+        code: lines(
+          `for (var n = 0u; n < ${rows}u; n += ${unroll}u) {`,
+          each(unroll, (u) => row(`n + ${u}u`)),
+          '}',
+        ),
       },
     ],
     after: [

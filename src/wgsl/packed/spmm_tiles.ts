@@ -8,7 +8,7 @@ import {linesOf, slotLine} from '../tile/lines.js';
 import {keyRowAt, ownRow} from '../tile/places.js';
 import {recordAt, rowsIn, rowsOut, SCHEDULE, tileProgram, type TileKernel} from '../tile/shell.js';
 import {LINE_BEGIN, PAIR_AT, PLACES} from './packed_pairs.js';
-import {countOf, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
+import {ownColumnCount, FINITE_FOUR, loaded, ownColumns, rounds, stagedColumn} from './staging.js';
 
 /** What the text of a sum of values depends on. */
 export interface SpmmTilesShape {
@@ -43,7 +43,7 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
   const {columns} = x;
   const threads = threadsX * threadsY;
   const own = rows / threadsY;
-  const count = countOf(columns, threadsX);
+  const count = ownColumnCount(columns, threadsX);
   const quads = keys / 4;
   const weights: Region = {begin: 0, end: rows * quads};
   const values: Region = {begin: weights.end, end: weights.end + keys * columns};
@@ -75,7 +75,11 @@ export function spmmTilesKernel({dim, rows, keys, threadsX, threadsY, unroll, ki
       each(4, (e) =>
         lines(
           '{',
-          each(count, (c) => `let v${c} = memory[${values.begin}u + (4u * q + ${e}u) * ${columns}u + ${stagedColumn(columns, threadsX, c)}];`, ' '),
+          each(
+            count,
+            (c) => `let v${c} = memory[${values.begin}u + (4u * q + ${e}u) * ${columns}u + ${stagedColumn(columns, threadsX, c)}];`,
+            ' ',
+          ),
           sums((i, c) => `o${i}_${c} = fma(vec4f(p${i}[${e}]), v${c}, o${i}_${c});`),
           '}',
         ),
@@ -143,7 +147,11 @@ const KEYS = ${keys};`,
         name: 'weigh values',
         reads: [weights, values],
         writes: [],
-        code: lines(`for (var n = 0u; n < ${quads}u; n += ${steps}u) {`, each(steps, (u) => quad(`n + ${u}u`)), '}'),
+        code: lines(
+          `for (var n = 0u; n < ${quads}u; n += ${steps}u) {`,
+          each(steps, (u) => quad(`n + ${u}u`)),
+          '}',
+        ),
       },
     ],
     after: [

@@ -1,9 +1,9 @@
 import type {Kinds, TileShape} from '../../plan/index.js';
-import {FAR_UNIT, type Features} from '../text/features.js';
+import type {Features} from '../text/features.js';
 import type {Program} from '../text/program.js';
 import {rowAccess} from '../text/row_access.js';
 import {each, lines} from '../text/text.js';
-import {hasFarScores, termsOf} from '../terms/terms.js';
+import type {Apart} from '../terms/term.js';
 import {split, type Columns} from '../tile/columns.js';
 import {plain} from '../tile/flow.js';
 import {linesOf} from '../tile/lines.js';
@@ -14,6 +14,7 @@ import {Scoring} from '../tile/scoring.js';
 import {rowsIn, SCHEDULE, termOperands, tileProgram, type TileKernel} from '../tile/shell.js';
 import type {Grid} from '../tile/tile_math.js';
 import {LINE_BEGIN, PLACES} from './packed_pairs.js';
+import {hidesScores, packedUnit} from './packed_scores.js';
 
 export interface SddmmTilesShape {
   readonly headDim: number;
@@ -28,7 +29,12 @@ export interface SddmmTilesShape {
   readonly features: Features;
 }
 
-export function sddmmTilesShape({rows, keys, threadsX, threadsY, unroll, workgroupBytes}: TileShape, headDim: number, kinds: Kinds, features: Features): SddmmTilesShape {
+export function sddmmTilesShape(
+  {rows, keys, threadsX, threadsY, unroll, workgroupBytes}: TileShape,
+  headDim: number,
+  kinds: Kinds,
+  features: Features,
+): SddmmTilesShape {
   const columns = Math.ceil(headDim / 4);
   const ranges = split(columns, Math.ceil((16 * keys * columns) / workgroupBytes));
   return {headDim, rows, keys, threadsX, threadsY, unroll: unroll.scores, ranges, kinds, features};
@@ -37,7 +43,17 @@ export function sddmmTilesShape({rows, keys, threadsX, threadsY, unroll, workgro
 /** Scores of the pairs that attend, each straight to its place: rows gathered in workgroup memory take .153 ms where this takes .096 (H200, window ±256). */
 export const sddmmTilesProgram = (shape: SddmmTilesShape): Program => tileProgram(sddmmTilesKernel(shape));
 
-export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unroll, ranges, kinds, features}: SddmmTilesShape): TileKernel {
+export function sddmmTilesKernel({
+  headDim,
+  rows,
+  keys,
+  threadsX,
+  threadsY,
+  unroll,
+  ranges,
+  kinds,
+  features,
+}: SddmmTilesShape): TileKernel {
   const [query, key] = [rowAccess('query', headDim), rowAccess('key', headDim)];
   const grid: Grid = {threadsX, threadsY, rows: rows / threadsY, keys: keys / threadsX};
   const scoring = new Scoring(features);
@@ -45,12 +61,15 @@ export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unrol
   const masked: Masked = {owns: 'rows', kinds, clip: '', size: 'KEYS', width: keys, grid};
   const factor = features.farScale ? ' * params.sideScale' : '';
   const keyNumber = (j: number): string => `y0 + i32(tx) + ${threadsX * j}`;
-  const hasTerms = termsOf(features).length > 0;
+  const hides = hidesScores(features);
+  const unit = packedUnit(features);
+  const apart = (i: number): Apart | null => scoring.apart('head', `row${i}`, 'batch');
   const score = (i: number, j: number): string => {
     const s = `s${i}_${j}`;
-    if (!hasTerms) return s;
-    const shown = scoring.clips ? `${s} == HIDDEN || k${j} >= keyCount` : `${s} == HIDDEN`;
-    return `select(${s} * UNIT, minusInfinity(), ${shown})`;
+    const whole = unit === 1 ? s : `${s} * UNIT`;
+    const bits = `bitcast<u32>(${apart(i) === null ? whole : `${whole} - apart${i}`})`;
+    if (!hides) return bits;
+    return `select(${bits}, 0xff800000u, ${s} <= EMPTY${scoring.clips ? ` || k${j} >= keyCount` : ''})`;
   };
   const store = (i: number, j: number): string => `output[u32(place${i} + ${keyNumber(j)})] = ${score(i, j)};`;
   const tested = (i: number, j: number): string =>
@@ -58,9 +77,10 @@ export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unrol
   const all = (text: (i: number, j: number) => string): string => each(grid.rows, (i) => each(grid.keys, (j) => text(i, j)));
   const keysText = each(grid.keys, (j) => scoring.key(j, keyAt(kinds, `min(${keyNumber(j)}, y.y - 1)`)));
   const needsKeys = keysText.trim() !== '' || scoring.clips;
-  const declaredKeys = keysText.trim() === '' && scoring.clips
-    ? each(grid.keys, (j) => `let k${j} = ${keyAt(kinds, `min(${keyNumber(j)}, y.y - 1)`)};`)
-    : keysText;
+  const declaredKeys =
+    keysText.trim() === '' && scoring.clips
+      ? each(grid.keys, (j) => `let k${j} = ${keyAt(kinds, `min(${keyNumber(j)}, y.y - 1)`)};`)
+      : keysText;
   return {
     name: 'sddmmTiles',
     says: `
@@ -68,16 +88,17 @@ export function sddmmTilesKernel({headDim, rows, keys, threadsX, threadsY, unrol
 // query, key [.., ${headDim}]  output [batch, heads, pairs].  Invocation (tx, ty) owns rows ty + TY·i, and meets keys tx + TX·j.
 const ROWS = ${rows};
 const KEYS = ${keys};
-${hasTerms ? `const UNIT = ${hasFarScores(features) ? `${FAR_UNIT}.0` : String(Math.LN2)}; // of scores` : ''}`,
+${unit === 1 ? '' : `const UNIT = f32(${unit}); // of scores`}`,
     operands: [
       rowsIn('query', query),
       rowsIn('key', key),
       SCHEDULE,
-      {role: 'output', element: 'f32', writes: true},
+      // As bits, for compilers may take it that no float is infinite.
+      {role: 'output', element: 'u32', writes: true},
       ...termOperands(scoring),
     ],
     features,
-    functions: lines(scoring.functions, PLACES, hasTerms ? MINUS_INFINITY : ''),
+    functions: lines(scoring.functions, PLACES),
     masked,
     memory: {element: 'vec4f', units: region.end},
     lines: lines(linesOf(kinds, 'item'), LINE_BEGIN, scoring.clips ? `let keyCount = ${scoring.keyCount};` : ''),
@@ -89,6 +110,7 @@ ${hasTerms ? `const UNIT = ${hasFarScores(features) ? `${FAR_UNIT}.0` : String(M
             `let row${i} = ${ownRow(kinds, `x${i}`)};`,
             `let query${i} = ${query.base(`(queryLine + row${i} * params.queryStrides.y)`)};`,
             scoring.query(i, `row${i}`, `(line * params.queryLength + row${i})`),
+            apart(i) === null ? '' : `let apart${i} = ${apart(i)!.factor} * ${apart(i)!.way};`,
           ),
         ),
       ),
@@ -133,11 +155,3 @@ ${hasTerms ? `const UNIT = ${hasFarScores(features) ? `${FAR_UNIT}.0` : String(M
     after: [],
   };
 }
-
-/** No constant, which WGSL has none of. */
-const MINUS_INFINITY = /* wgsl */ `
-fn minusInfinity() -> f32 {
-  var bits = 0xff800000u;
-  return bitcast<f32>(bits);
-}
-`;
