@@ -98,6 +98,7 @@ export {
   generatePackedScores,
   generatePackedSoftmax,
   generateSoftmaxGradient,
+  weighsAtOnce,
   generateProduct,
   generateScoreTiles,
   hasFarScores,

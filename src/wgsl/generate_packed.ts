@@ -11,7 +11,7 @@ import {
   type PackedProductShape,
 } from './packed/packed_product.js';
 import {packPackedParams, type PackedNumbers} from './packed/packed_params.js';
-import {packedScoresProgram, packedUnit, SCORE_ROWS} from './packed/packed_scores.js';
+import {MOST_WEIGHED, packedScoresProgram, packedUnit, SCORE_ROWS, weighedWidth} from './packed/packed_scores.js';
 import {packedSoftmaxProgram, softmaxGradientProgram, type PackedSoftmaxShape} from './packed/packed_softmax.js';
 import {packedGroupOf, rowsOfGroup} from './packed/row_sums.js';
 import {fieldsOf, tailOf} from './terms/fields.js';
@@ -142,8 +142,16 @@ export function generatePackedProduct(lists: PackedLists, options: ProductOption
   return launchesOf(launches, lists, inParts ? {scratch} : {});
 }
 
-/** Scores of the pairs of lists: what calls bring is copied behind the lists, then one launch. */
-export function generatePackedScores(lists: PackedLists, problem: Problem, features: Features): PackedLaunches {
+/** Whether rows are short enough for scores and softmax in one kernel. */
+export const weighsAtOnce = ({longest, slots}: PackedLists): boolean => longest <= MOST_WEIGHED && slots === 0;
+
+/** Scores of the pairs of lists, or weights with a `softmax`: what calls bring is copied behind the lists, then one launch. */
+export function generatePackedScores(
+  lists: PackedLists,
+  problem: Problem,
+  features: Features,
+  softmax: {readonly sinks: boolean} | null = null,
+): PackedLaunches {
   const {batch, heads, keyHeads, headDim, queryLength, keyLength, queryOffset} = problem;
   const {shared, nnz, items, slots, words} = lists;
   const tail = tailOf({problem, schedule: words, tile: {rows: 1}}, features, null);
@@ -162,7 +170,10 @@ export function generatePackedScores(lists: PackedLists, problem: Problem, featu
         call,
         fields(call),
       );
-  const program = remembered(packedScoresProgram, {headDim, shared, inParts: slots > 0, features});
+  const program = remembered(packedScoresProgram, {
+    ...{headDim, shared, inParts: slots > 0, features},
+    softmax: softmax && {...softmax, width: weighedWidth(lists.longest)},
+  });
   const ms = ((MS_OF_PRODUCT * headDim) / 64) * nnz * batch * heads;
   const launches: Launch[] = [];
   if (gathers(features))

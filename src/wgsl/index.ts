@@ -26,6 +26,7 @@ export {
   generatePackedScores,
   generatePackedSoftmax,
   generateSoftmaxGradient,
+  weighsAtOnce,
   type PackedLaunches,
   type PackedLines,
   type ProductOptions,

@@ -23,7 +23,7 @@ import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {hashed} from './mask_draws.js';
 import {maskOf} from './mask_zoo.js';
 import {scoreTilesOf} from './score_tile_programs.js';
-import {packedTable, productOf, scoresOf, softmaxGradientOf, softmaxOf} from './packed_programs.js';
+import {packedTable, productOf, scoresOf, softmaxGradientOf, softmaxOf, weightsOf} from './packed_programs.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
 /** A program with a golden of its own, and what it is for. */
@@ -270,6 +270,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'packed-scores-21-everything',
     says: 'features that fill no vec4, with every option, long rows shared out, heads with patterns of their own',
     program: scoresOf(packedTable(4, 300, 64, 2), 21, PACKED).launches[1]!.program,
+  },
+  {
+    name: 'packed-weights-64',
+    says: 'scores and softmax of rows of up to 16, with sinks',
+    program: weightsOf(packedTable(16, 16), 64, true).launches[0]!.program,
   },
   {name: 'packed-softmax-16', says: 'rows of up to 16', program: softmaxOf(packedTable(16, 16), false).launches[0]!.program},
   {

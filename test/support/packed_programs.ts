@@ -23,13 +23,16 @@ export function packedTable(length: number, longest: number, limit = Infinity, l
   );
 }
 
-export const scoresOf = (lists: PackedLists, headDim: number, features: Features = PLAIN): PackedLaunches => {
-  const problem: Problem = {
-    ...{batch: 1, heads: 2, keyHeads: 1, packedHeads: 1, headDim, valueDim: headDim},
-    ...{queryLength: ROWS, keyLength: ROWS, queryOffset: 0},
-  };
-  return generatePackedScores(lists, problem, features);
-};
+const problemOf = (headDim: number): Problem => ({
+  ...{batch: 1, heads: 2, keyHeads: 1, packedHeads: 1, headDim, valueDim: headDim},
+  ...{queryLength: ROWS, keyLength: ROWS, queryOffset: 0},
+});
+
+export const scoresOf = (lists: PackedLists, headDim: number, features: Features = PLAIN): PackedLaunches =>
+  generatePackedScores(lists, problemOf(headDim), features);
+
+export const weightsOf = (lists: PackedLists, headDim: number, sinks: boolean, features: Features = PLAIN): PackedLaunches =>
+  generatePackedScores(lists, problemOf(headDim), features, {sinks});
 
 export const productOf = (lists: PackedLists, dim: number, zeroHides = false): PackedLaunches =>
   generatePackedProduct(lists, {
@@ -53,6 +56,11 @@ export function* everyPacked(everything: Features): Generator<PackedLaunches> {
           yield softmaxOf(packedTable(length, longest, Infinity, lines), sinks);
           yield softmaxGradientOf(packedTable(length, longest, Infinity, lines), sinks);
         }
+    for (const longest of [3, 20, 256])
+      for (const sinks of [false, true]) {
+        yield weightsOf(packedTable(2, longest, Infinity, lines), 64, sinks);
+        yield weightsOf(packedTable(2, longest, Infinity, lines), 21, sinks, everything);
+      }
     for (const limit of [Infinity, 64]) {
       const table = packedTable(4, 300, limit, lines);
       for (const dim of [1, 3, 4, 8, 21, 30, 64, 100, 256, 300]) {

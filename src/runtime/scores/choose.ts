@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Features, PackedLists} from '../../pure.js';
+import type {Tensor} from '@tensorflow/tfjs-core';
+import {weighsAtOnce, type Features, type Layout, type PackedLists} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {tilesSuit, type TileProduct} from './score_tiles.js';
 import {packedListsOf} from './table_lists.js';
@@ -34,3 +35,9 @@ export const gradientsInKernels = (features: Features): boolean =>
 
 /** Whether a pair of the pattern may be hidden, of scores whose gradients are in kernels. */
 export const hidesPairs = (features: Features): boolean => PASS_ON.some((name) => features[name]);
+
+/** Whether one kernel computes the scores of rows and their softmax. */
+export const weighsInOne = (table: ScoreTable, key: Tensor, layout: Layout): boolean =>
+  choosesRows(table) === 'kernels' &&
+  weighsAtOnce(packedListsOf(table, false)) &&
+  !tilesSuit(table, {product: 'sddmm', x: key, layout});

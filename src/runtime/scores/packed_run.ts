@@ -8,7 +8,7 @@ import {run} from '../launch/run.js';
 import type {Runnable} from '../launch/fits.js';
 
 /** The kernels of packed numbers. */
-export type PackedKernel = 'SplatSddmm' | 'SplatSparseSoftmax' | 'SplatSpmm';
+export type PackedKernel = 'SplatSddmm' | 'SplatSparseSoftmax' | 'SplatAttentionWeights' | 'SplatSpmm';
 
 /** What runs of one. */
 export interface PackedRun {

@@ -23,18 +23,39 @@ import type {ScoreTable} from './sparse_scores.js';
 const UNROLL = 8;
 
 /** Scores of the pairs that attend, −∞ where lengths, segments or a bias hide one: [batch, heads, nnz]. */
-export function rowScores(table: ScoreTable, inputs: Omit<DenseInputs, 'value'>, numbers: CallNumbers, problem: Problem): Tensor3D {
-  const tiled = tileScores(table, inputs, numbers);
-  if (tiled !== null) return tiled;
-  const {query, key, mask: _mask, ...terms} = inputs;
+export const rowScores = (
+  table: ScoreTable,
+  inputs: Omit<DenseInputs, 'value'>,
+  numbers: CallNumbers,
+  problem: Problem,
+): Tensor3D => tileScores(table, inputs, numbers) ?? runScores(table, inputs, numbers, problem, null);
+
+/** Their softmax, with `sinks` [heads] among the summands, by one kernel: see `weighsInOne`. */
+export const rowWeights = (
+  table: ScoreTable,
+  inputs: Omit<DenseInputs, 'value'>,
+  numbers: CallNumbers,
+  problem: Problem,
+  sinks: Tensor | null,
+): Tensor3D => runScores(table, inputs, numbers, problem, {sinks});
+
+function runScores(
+  table: ScoreTable,
+  {query, key, mask: _mask, ...terms}: Omit<DenseInputs, 'value'>,
+  numbers: CallNumbers,
+  problem: Problem,
+  softmax: {readonly sinks: Tensor | null} | null,
+): Tensor3D {
   const lists = packedListsOf(table, false);
   const features = featuresOf(terms, numbers, numbers.scale);
   const {batch, heads} = table.sizes;
-  const [scores] = runPacked('SplatSddmm', {
+  const sinks = softmax?.sinks ?? null;
+  const weighs = softmax && {sinks: sinks !== null};
+  const [scores] = runPacked(softmax === null ? 'SplatSddmm' : 'SplatAttentionWeights', {
     lists,
-    key: {problem, features},
-    generate: () => generatePackedScores(lists, problem, features),
-    tensors: {query, key, ...terms},
+    key: {problem, features, weighs},
+    generate: () => generatePackedScores(lists, problem, features, weighs),
+    tensors: {query, key, ...terms, ...(sinks && {sinks})},
     shapes: {output: [batch, heads, lists.nnz]},
     call: callParams({query, key, ...terms}, numbers),
   });

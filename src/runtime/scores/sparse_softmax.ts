@@ -41,7 +41,7 @@ export function sparseSoftmax(scores: SparseScores, options: SparseSoftmaxOption
   const table = tableOf(scores);
   if (scores.isTransposed)
     refuse('scores', 'transposed ones', 'scores as sddmm makes them', 'Take the softmax first, and transpose the weights.');
-  const sinks = given === undefined ? null : shapedPerHead('sinks', floats('sinks', given), table.sizes.heads);
+  const sinks = sinksOf(given, table.sizes.heads);
   const weights = withGradient<Tensor3D>(
     [values, ...(sinks === null ? [] : [sinks])],
     ([own, logits]) =>
@@ -57,3 +57,7 @@ export function sparseSoftmax(scores: SparseScores, options: SparseSoftmaxOption
   );
   return new SparseScores(table, weights);
 }
+
+/** Sinks as they are given, one for each head; null for none. */
+export const sinksOf = (given: SparseSoftmaxOptions['sinks'], heads: number): Tensor | null =>
+  given === undefined || given === null ? null : shapedPerHead('sinks', floats('sinks', given), heads);

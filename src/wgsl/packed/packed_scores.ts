@@ -3,7 +3,7 @@ import {hasFarScores, scoreUnit, termsOf} from '../terms/terms.js';
 import type {Features} from '../text/features.js';
 import {gridIndex} from '../text/grid.js';
 import {program} from '../text/make_program.js';
-import type {Program} from '../text/program.js';
+import type {BindingRole, Program} from '../text/program.js';
 import {rowAccess} from '../text/row_access.js';
 import {each, lines, tree} from '../text/text.js';
 import {plain, textOf, type Flow, type Region} from '../tile/flow.js';
@@ -11,6 +11,8 @@ import {NUMBERS} from '../text/numbers.js';
 import {eachColumn, orZeros} from '../tile/own_trips.js';
 import {Scoring} from '../tile/scoring.js';
 import {headerAt, zerosBehind} from './packed_params.js';
+import {divisorOf, joinSoftmax, PACKED_WEIGHTS} from './packed_softmax.js';
+import {joinLanes, packedGroupBytes, packedGroupMemory} from './row_sums.js';
 
 /** What the text of packed scores depends on. */
 export interface PackedScoresShape {
@@ -19,7 +21,13 @@ export interface PackedScoresShape {
   /** Long rows are shared out. */
   readonly inParts: boolean;
   readonly features: Features;
+  /** The softmax of each row is written, of up to `width` numbers, in place of the scores. */
+  readonly softmax: {readonly width: number; readonly sinks: boolean} | null;
 }
+
+/** The rows whose scores workgroup memory keeps, and for whom one text is: 8 rows of 256 take 8 KB. */
+export const MOST_WEIGHED = 256;
+export const weighedWidth = (longest: number): number => 2 ** Math.ceil(Math.log2(Math.max(16, longest)));
 
 const INVOCATIONS = 64;
 /** Of a row, and as many keys a trip: each lane then has one score. */
@@ -28,6 +36,8 @@ export const SCORE_ROWS = INVOCATIONS / LANES;
 /** One number more than there are lanes, so that neighbours read different banks of memory. */
 const PITCH = LANES + 1;
 const ROW = LANES * PITCH;
+/** How the lanes of a row are joined for its softmax. */
+const GROUP = {lanes: LANES, registers: 0};
 
 /**
  * The unit of packed scores within the kernel: theirs, as softmax counts, unless terms have another.
@@ -44,7 +54,7 @@ export const hidesScores = (features: Features): boolean =>
  *
  * `params.first` to `params.bits` are the workgroups of a dispatch, `params.numbers` those of a line, `params.pairs` the numbers of one.
  */
-export function packedScoresProgram({headDim, shared, inParts, features}: PackedScoresShape): Program {
+export function packedScoresProgram({headDim, shared, inParts, features, softmax}: PackedScoresShape): Program {
   const scoring = new Scoring(features);
   const [query, key] = [rowAccess('query', headDim), rowAccess('key', headDim)];
   const count = Math.ceil(key.columns / LANES);
@@ -73,13 +83,15 @@ export function packedScoresProgram({headDim, shared, inParts, features}: Packed
   const score = (): string => {
     const whole = unit === 1 ? 's' : `s * ${unit}`;
     const shown = apart === null ? whole : `${whole} - ${apart.factor} * ${apart.way}`;
-    const written = `bitcast<u32>(${shown})`;
+    const written = softmax === null ? `bitcast<u32>(${shown})` : `finite(${shown})`;
+    const hidden = softmax === null ? '0xff800000u' : 'LEAST';
+    const to = softmax === null ? 'output[line * params.pairs + atOwn]' : 'scores[kept + y0 + tx]';
     return lines(
       keyAt('Own', 'y0 + tx'),
       scoring.key(0, 'i32(numberOwn)'),
       scoring.pair('s', 0, 0),
       scoring.clips ? `s = select(HIDDEN, s, i32(numberOwn) < ${scoring.keyCount});` : '',
-      `output[line * params.pairs + atOwn] = ${hidesScores(features) ? `select(${written}, 0xff800000u, s <= EMPTY)` : written};`,
+      `${to} = ${hidesScores(features) ? `select(${written}, ${hidden}, s <= EMPTY)` : written};`,
     );
   };
   const trip = (turn: number): Flow[] => {
@@ -119,18 +131,26 @@ export function packedScoresProgram({headDim, shared, inParts, features}: Packed
     ],
     runs: 'any',
   };
+  const own: BindingRole[] = softmax?.sinks ? ['sinks'] : [];
   return program({
-    name: 'SplatSddmm',
-    bindings: ['params', 'query', 'key', ...scoring.bindings, 'schedule', 'output'],
+    name: softmax === null ? 'SplatSddmm' : 'SplatAttentionWeights',
+    bindings: ['params', 'query', 'key', ...scoring.bindings, ...own, 'schedule', 'output'],
     writes: ['output'],
-    elements: {query: query.element, key: key.element, ...scoring.elements, schedule: 'vec2i', output: 'u32'},
-    workgroupBytes: 4 * 2 * SCORE_ROWS * ROW,
+    elements: {
+      ...{query: query.element, key: key.element, ...scoring.elements, sinks: 'f32', schedule: 'vec2i'},
+      // Bits: −∞ is no constant of WGSL.
+      output: softmax === null ? 'u32' : 'f32',
+    },
+    workgroupBytes: 4 * 2 * SCORE_ROWS * ROW + (softmax === null ? 0 : 4 * SCORE_ROWS * softmax.width + packedGroupBytes(GROUP)),
     invocations: INVOCATIONS,
     code: lines(
-      `// Scores of packed rows of queries and keys of ${headDim}; ${LANES} invocations have a row, ${LANES} keys a trip.`,
+      `// ${softmax === null ? 'Scores' : 'Weights'} of packed rows of queries and keys of ${headDim}; ${LANES} invocations have a row, ${LANES} keys a trip.`,
       NUMBERS,
       paramsOf(features),
       `var<workgroup> parts: array<f32, ${2 * SCORE_ROWS * ROW}>;`,
+      softmax === null
+        ? ''
+        : lines(`var<workgroup> scores: array<f32, ${SCORE_ROWS * softmax.width}>;`, packedGroupMemory(GROUP), PACKED_WEIGHTS),
       query.functions,
       key.functions,
       scoring.functions,
@@ -168,8 +188,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       ),
       'let keyLine = batch * params.keyStrides.z + head / params.groupSize * params.keyStrides.x + params.keyStrides.w;',
       scoring.query(0, 'row', `line * params.queryLength + row`),
-      textOf([loop, plain(zerosBehind(shared, INVOCATIONS, 'params.pairs', '0u'))]),
+      softmax === null ? '' : `let kept = ty * ${softmax.width}u;`,
+      textOf([
+        loop,
+        ...(softmax === null ? [] : weighRows(softmax.sinks)),
+        plain(zerosBehind(shared, INVOCATIONS, 'params.pairs', softmax === null ? '0u' : '0.0')),
+      ]),
       '}',
     ),
   });
+}
+
+/** The softmax of the scores that workgroup memory keeps. A lane reads those that it wrote, so that it waits for nobody but the joint sum. */
+function weighRows(sinks: boolean): Flow[] {
+  const over = (code: string): string => `for (var i = tx; i < size; i += ${LANES}u) { ${code} }`;
+  return [
+    plain(
+      lines(
+        'let own = tx;',
+        'var most = LEAST;',
+        over('most = max(most, scores[kept + i]);'),
+        'var sum = 0.0;',
+        over('sum += weight(scores[kept + i], most);'),
+      ),
+    ),
+    ...joinLanes(GROUP, 'joined', 'vec2f(most, sum)', joinSoftmax),
+    plain(lines(divisorOf(sinks), over('output[line * params.pairs + begin + i] = weight(scores[kept + i], top) / divisor;'))),
+  ];
 }

@@ -25,7 +25,7 @@ export interface PackedSoftmaxShape {
  * The least finite score stands for −∞, whose difference with itself is NaN. By bits, for compilers may take it that there is neither; NaN of
  * a pair that attends stays.
  */
-const SCORES = /* wgsl */ `
+export const PACKED_WEIGHTS = /* wgsl */ `
 const LEAST = -3.4028234663852886e38;
 
 fn finite(score: f32) -> f32 {
@@ -45,7 +45,7 @@ const mostOf = (terms: readonly string[]): string => tree(terms, (a, b) => `max(
 const FOUR = [0, 1, 2, 3];
 
 /** (maximum, sum of exp(score − maximum)) of several. */
-const joinSoftmax: Join = (name, read, count) => {
+export const joinSoftmax: Join = (name, read, count) => {
   const all = Array.from({length: count}, (_, i) => i);
   return lines(
     ...all.map((i) => `let ${name}${i} = ${read(i)};`),
@@ -55,6 +55,19 @@ const joinSoftmax: Join = (name, read, count) => {
 };
 
 const joinSums: Join = (name, read, count) => `let ${name} = ${sumOf(Array.from({length: count}, (_, i) => read(i)))};`;
+
+/** `top` and `divisor` of a row whose lanes are joined. */
+export const divisorOf = (sinks: boolean): string =>
+  lines(
+    sinks
+      ? lines(
+          'let logit = sinks[line % params.heads];',
+          'let top = max(joined.x, logit);',
+          'let summed = joined.y * exp(joined.x - top) + exp(min(logit - top, 0.0));',
+        )
+      : 'let top = joined.x;\nlet summed = joined.y;',
+    'let divisor = select(summed, 1.0, summed == 0.0);',
+  );
 
 /** exp(score − max) / Σ of each row of packed scores. */
 export function packedSoftmaxProgram({group, shared, sinks}: PackedSoftmaxShape): Program {
@@ -82,16 +95,7 @@ export function packedSoftmaxProgram({group, shared, sinks}: PackedSoftmaxShape)
       'most = next;',
     ),
   );
-  const total = lines(
-    sinks
-      ? lines(
-          'let logit = sinks[line % params.heads];',
-          'let top = max(joined.x, logit);',
-          'let summed = joined.y * exp(joined.x - top) + exp(min(logit - top, 0.0));',
-        )
-      : 'let top = joined.x;\nlet summed = joined.y;',
-    'let divisor = select(summed, 1.0, summed == 0.0);',
-  );
+  const total = divisorOf(sinks);
   const write: Flow[] = isKept
     ? [
         plain(
@@ -119,7 +123,7 @@ export function packedSoftmaxProgram({group, shared, sinks}: PackedSoftmaxShape)
       `// The softmax of packed rows; ${group.lanes} invocations have one, ${isKept ? `and keep ${own.length} of its numbers each` : 'and read it twice'}.`,
       PACKED_PARAMS,
       packedGroupMemory(group),
-      SCORES,
+      PACKED_WEIGHTS,
       `
 @compute @workgroup_size(${invocations})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
