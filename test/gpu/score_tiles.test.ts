@@ -2,7 +2,7 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {causal, sddmm, slidingWindow, spmm} from '../../src/index.js';
 import {PLAIN, type DenseCase} from '../support/dense_cases.js';
-import {expectScores} from '../support/score_cases.js';
+import {expectChainGradients, expectOwnGradients, expectScores} from '../support/score_cases.js';
 
 /** Which kernels run, without those that TensorFlow.js has for shapes. */
 async function kernelsOf(body: () => tf.Tensor | tf.Tensor[]): Promise<string[]> {
@@ -15,9 +15,9 @@ const TILES = 'SplatPackedTiles';
 describe('packed scores of dense tiles:', () => {
   const long = {queryLength: 70, keyLength: 75, queryOffset: 5, pattern: 'causal()', headDim: 33};
 
-  async function expectOverTiles(given: DenseCase, limit: number): Promise<void> {
+  async function expectOverTiles(given: DenseCase, limit: number, expected = expectScores): Promise<void> {
     const {kernels} = await tf.profile(async () => {
-      await expectScores(given, limit);
+      await expected(given, limit);
       return [];
     });
     expect(kernels.map(({name}) => name)).toContain(TILES);
@@ -34,6 +34,12 @@ describe('packed scores of dense tiles:', () => {
 
   it('count as they are where a softcap is all that is added', () =>
     expectOverTiles({...PLAIN, ...long, softcap: 2, batch: 1, keyHeads: 1}, 4e-6));
+
+  it('have gradients over tiles, in a layout with lengths before heads', () =>
+    expectOverTiles({...PLAIN, ...long, valueDim: 33, layout: 'blhd'}, 4e-6, expectOwnGradients));
+
+  it('pass nothing on to pairs that are hidden', () =>
+    expectOverTiles({...PLAIN, ...long, valueDim: 33, lengths: true, segments: true}, 16e-6, expectChainGradients));
 
   it('one kernel each, and gradients one for each operand', async () => {
     const [query, key] = [tf.ones<tf.Rank.R4>([1, 2, 70, 32]), tf.ones<tf.Rank.R4>([1, 2, 70, 32])];

@@ -238,7 +238,7 @@ export async function expectScores(given: DenseCase, ofOne: number): Promise<voi
 }
 
 /** Gradients of the three, one after the other, against those of `sparseAttention`, which the oracle knows. */
-async function expectChainGradients(given: DenseCase, ofOne: number): Promise<void> {
+export async function expectChainGradients(given: DenseCase, ofOne: number): Promise<void> {
   tf.engine().startScope();
   const of = call(given);
   const limit = ofOne * largest([...expectedScores(of).values()]);
@@ -277,7 +277,7 @@ async function expectChainGradients(given: DenseCase, ofOne: number): Promise<vo
 }
 
 /** Each of the three alone, whose gradients a chain would not tell apart: differences along a random direction, of sums in float64. */
-async function expectOwnGradients(given: DenseCase, limit: number): Promise<void> {
+export async function expectOwnGradients(given: DenseCase, limit: number): Promise<void> {
   tf.engine().startScope();
   const of = call(given);
   const {tensors, spelled} = of;

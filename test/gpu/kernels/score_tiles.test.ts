@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import {parsePattern} from '../../../src/pattern/index.js';
-import type {ScoreProduct} from '../../../src/plan/index.js';
+import type {Device, ScoreProduct} from '../../../src/plan/index.js';
 import {arbitraryPattern} from '../../support/arbitraries.js';
 import {SOFTWARE_DEVICE} from '../../support/plans.js';
 import {expectScoreTiles, type ScoreTileCase} from '../../support/score_tile_cases.js';
 
-type Case = Omit<ScoreTileCase, 'device' | 'pattern'> & {readonly pattern: string};
+type Case = Omit<ScoreTileCase, 'device' | 'pattern'> & {readonly pattern: string; readonly device?: Device};
 
 const square = (n: number): Case['shape'] => ({queryLength: n, keyLength: n, queryOffset: 0});
 const run = (product: ScoreProduct, {pattern, ...given}: Case): ReturnType<typeof expectScoreTiles> =>
@@ -36,7 +36,12 @@ describe('products of packed numbers over tiles:', () => {
 
     it(`${product} in parts`, async () => {
       const plan = await run(product, {...CAUSAL, batch: 2, part: 1});
-      if (product !== 'sddmm') expect((plan!.keys ?? plan!.rows).slots).toBeGreaterThan(3);
+      if (product === 'sddmm') return;
+      expect((plan!.keys ?? plan!.rows).slots).toBeGreaterThan(3);
+      // Scratch for three parts of 64 keys, used by one wave after another.
+      const device = {...SOFTWARE_DEVICE, maxBindingBytes: 3 * 64 * 32 * 8};
+      const waves = await run(product, {...CAUSAL, batch: 2, part: 1, device});
+      expect((waves!.keys ?? waves!.rows).passes.length).toBeGreaterThan(1);
     });
   }
 
