@@ -11,21 +11,21 @@ import {INTERVAL, SPAN} from './format.js';
  */
 export function placePairs(draft: Draft, acsr: Acsr): boolean {
   const {spans, intervals, numbers} = draft;
-  const count = (): number => intervals.length / INTERVAL.words;
-  const taken = new Uint8Array(count());
-  numbers.grow(count());
+  const count = intervals.length / INTERVAL.words;
+  const taken = new Uint8Array(count);
+  numbers.grow(count);
   const rank = ranks(acsr);
-  for (const {pass, groups} of draft.passes.map((each) => ({pass: each, groups: each.groups})))
+  for (const {tile, groups} of draft.passes)
     for (const {tiles} of groups)
       for (const {first, stride, count: rows, spanBegin, spanEnd} of tiles)
         for (let span = SPAN.words * spanBegin; span < SPAN.words * spanEnd; span += SPAN.words) {
           let mask = spans.data[span + SPAN.at.mask]!;
-          if (mask >= taken.length || taken[mask] === 1) {
-            const own = intervals.grow(INTERVAL.words * pass.tile.rows);
-            intervals.data.copyWithin(own, INTERVAL.words * mask, INTERVAL.words * (mask + pass.tile.rows));
-            numbers.grow(pass.tile.rows);
+          if (mask >= taken.length || taken.subarray(mask, mask + tile.rows).includes(1)) {
+            const own = intervals.grow(INTERVAL.words * tile.rows);
+            intervals.data.copyWithin(own, INTERVAL.words * mask, INTERVAL.words * (mask + tile.rows));
+            numbers.grow(tile.rows);
             spans.data[span + SPAN.at.mask] = mask = own / INTERVAL.words;
-          } else taken.fill(1, mask, mask + pass.tile.rows);
+          } else taken.fill(1, mask, mask + tile.rows);
           const [firstKey, keyStride] = [spans.data[span + SPAN.at.firstKey]!, spans.data[span + SPAN.at.keyStride]!];
           const [begin, end] = [spans.data[span + SPAN.at.begin]!, spans.data[span + SPAN.at.end]!];
           for (let x = 0; x < rows; x++) {
@@ -41,7 +41,7 @@ export function placePairs(draft: Draft, acsr: Acsr): boolean {
             numbers.data[mask + x] = place - low;
           }
           // Rows past the tile have no keys.
-          for (let x = rows; x < pass.tile.rows; x++)
+          for (let x = rows; x < tile.rows; x++)
             intervals.data.fill(0, INTERVAL.words * (mask + x), INTERVAL.words * (mask + x + 1));
         }
   if (numbers.length % 2 === 1) numbers.push(0);

@@ -3,13 +3,12 @@ import type {Tensor, Tensor3D} from '@tensorflow/tfjs-core';
 import {keyOf} from '../../support/index.js';
 import {
   generateScoreTiles,
-  PLAIN,
   scorePlan,
   type Acsr,
   type CallParams,
-  type Features,
   type Layout,
   type Problem,
+  type ScorePlan,
   type ScoreProduct,
   type ScoreTileOptions,
 } from '../../pure.js';
@@ -31,17 +30,23 @@ import type {ScoreTable} from './sparse_scores.js';
 const NAME = 'SplatPackedTiles';
 const CURE = 'Split the batch or the heads over several calls.';
 
-/** What runs, by the rows of a pattern; null where tiles do not suit. */
-const known = new WeakMap<Acsr, Map<string, Runnable | null>>();
+/** A plan, and what runs of it. */
+interface Planned {
+  readonly plan: ScorePlan;
+  readonly runs: Map<string, Runnable>;
+}
 
-function planned(host: Host, product: ScoreProduct, acsr: Acsr, problem: Problem, options: ScoreTileOptions): Runnable | null {
+/** By the rows of a pattern; null where tiles do not suit. */
+const known = new WeakMap<Acsr, Map<string, Planned | null>>();
+
+function planned(host: Host, product: ScoreProduct, acsr: Acsr, problem: Problem): Planned | null {
   let own = known.get(acsr);
   if (own === undefined) known.set(acsr, (own = new Map()));
-  const key = `${product} ${identity(host.limits)} ${keyOf(problem)} ${keyOf(options)}`;
+  const key = `${product} ${identity(host.limits)} ${keyOf(problem)}`;
   let found = own.get(key);
   if (found === undefined) {
     const plan = scorePlan(product, acsr, problem, host.limits);
-    found = plan !== null && plan.choice === 'tiles' ? {...generateScoreTiles(plan, options), cure: CURE} : null;
+    found = plan !== null && plan.choice === 'tiles' ? {plan, runs: new Map<string, Runnable>()} : null;
     own.set(key, found);
   }
   return found;
@@ -75,21 +80,24 @@ export interface TileProduct {
 }
 
 /** Whether tiles suit a product. */
-export const tilesSuit = (table: ScoreTable, of: TileProduct): boolean => runnableOf(table, of, PLAIN) !== null;
+export const tilesSuit = (table: ScoreTable, of: TileProduct): boolean => plannedOf(table, of) !== null;
 
-function runnableOf(
-  table: ScoreTable,
-  {product, x, layout = 'bhld'}: TileProduct,
-  features: Features,
-  finite = false,
-): Runnable | null {
+function runnableOf(table: ScoreTable, product: TileProduct, options: ScoreTileOptions): Runnable | null {
+  const found = plannedOf(table, product);
+  if (found === null) return null;
+  const {plan, runs} = found;
+  const key = keyOf(options);
+  return runs.get(key) ?? runs.set(key, {...generateScoreTiles(plan, options), cure: CURE}).get(key)!;
+}
+
+function plannedOf(table: ScoreTable, {product, x, layout = 'bhld'}: TileProduct): Planned | null {
   const host = Host.of(tf.backend());
   const acsr = onlyRows(table);
   if (host === null || acsr === null || x.size === 0) return null;
   const keyHeads = x.rank === 4 ? x.shape[layout === 'bhld' ? 1 : 2]! : 1;
   const headDim = x.shape.at(-1)!;
   const problem = {...table.sizes, keyHeads, headDim, valueDim: headDim, packedHeads: 1};
-  return planned(host, product, acsr, problem, {features, finite});
+  return planned(host, product, acsr, problem);
 }
 
 /** Where all heads of all sequences have the same rows. */
@@ -102,7 +110,7 @@ export function tileScores(
   numbers: CallNumbers,
 ): Tensor3D | null {
   const features = featuresOf(terms, numbers, numbers.scale);
-  const runnable = runnableOf(table, {product: 'sddmm', x: key, layout: numbers.layout}, features);
+  const runnable = runnableOf(table, {product: 'sddmm', x: key, layout: numbers.layout}, {features});
   if (runnable === null) return null;
   const {batch, heads} = table.sizes;
   const tensors = {query, key, ...terms};
@@ -128,7 +136,7 @@ export function tileProduct(
   {layout, transposed, scale, zeroHides}: TileCall,
 ): Tensor | null {
   const product = transposed ? 'transposed' : 'spmm';
-  const runnable = runnableOf(table, {product, x, layout}, PLAIN, zeroHides);
+  const runnable = runnableOf(table, {product, x, layout}, {finite: zeroHides});
   if (runnable === null) return null;
   const {batch, heads, queryLength, keyLength} = table.sizes;
   const [rows, dim] = [transposed ? keyLength : queryLength, x.shape.at(-1)!];

@@ -11,7 +11,7 @@ const square = (n: number): Case['shape'] => ({queryLength: n, keyLength: n, que
 const run = (product: ScoreProduct, {pattern, ...given}: Case): ReturnType<typeof expectScoreTiles> =>
   expectScoreTiles(product, {device: SOFTWARE_DEVICE, ...given, pattern: parsePattern(pattern)});
 
-const RUNS = 200;
+const RUNS = 120;
 const PRODUCTS: readonly ScoreProduct[] = ['sddmm', 'spmm', 'transposed'];
 const CAUSAL: Case = {pattern: 'causal()', shape: {queryLength: 100, keyLength: 131, queryOffset: 31}, heads: 4, keyHeads: 2};
 const CASES: readonly Case[] = [
