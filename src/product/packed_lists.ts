@@ -3,7 +3,8 @@ import {ceilDiv} from '../support/index.js';
 /** Compressed sparse rows of a table: numbers `offsets[row] ≤ i < offsets[row + 1]` are of a row, and stand at `columns[i]`. */
 export interface PackedRows {
   readonly offsets: Int32Array;
-  readonly columns: Int32Array;
+  /** Null for spans alone, which are all that a softmax reads. */
+  readonly columns: Int32Array | null;
 }
 
 /** The pairs of each column of such a table: their rows, which ascend, and the places of their numbers. */
@@ -42,7 +43,7 @@ export const PACKED_HEADER = 3;
 const SLACK = 1.3;
 
 /** The rows of each column. */
-export function columnsOf({offsets, columns}: PackedRows, columnCount: number): PackedColumns {
+export function columnsOf(offsets: Int32Array, columns: Int32Array, columnCount: number): PackedColumns {
   const own = new Int32Array(columnCount + 1);
   for (const column of columns) own[column + 1]!++;
   for (let column = 0; column < columnCount; column++) own[column + 1]! += own[column]!;
@@ -66,6 +67,7 @@ const partsOf = (length: number, limit: number): number => (length > SLACK * lim
 export function packLists(tables: readonly (PackedRows | PackedColumns)[], of: readonly number[], limit = Infinity): PackedLists {
   const rows = tables[0]!.offsets.length - 1;
   const transposed = 'places' in tables[0]!;
+  const spansAlone = 'columns' in tables[0]! && tables[0].columns === null;
   const sizes = tables.map(({offsets}) => sizesOf(offsets, limit));
   const [nnz, longest, slots, merges] = (['nnz', 'longest', 'slots', 'merges'] as const).map((name) =>
     Math.max(...sizes.map((size) => size[name])),
@@ -76,7 +78,7 @@ export function packLists(tables: readonly (PackedRows | PackedColumns)[], of: r
   const placed = sizes.map((size) => {
     const spans = pairs;
     const columns = spans + rows;
-    const first = columns + (transposed ? size.nnz : ceilDiv(size.nnz, 2));
+    const first = columns + (spansAlone ? 0 : transposed ? size.nnz : ceilDiv(size.nnz, 2));
     const mergesAt = first + (isCut ? 2 * size.items : 0);
     pairs = mergesAt + 2 * merges;
     return {spans, columns, first, mergesAt};
@@ -99,7 +101,7 @@ export function packLists(tables: readonly (PackedRows | PackedColumns)[], of: r
         words[2 * (columns + i)] = table.rows[i]!;
         words[2 * (columns + i) + 1] = place;
       });
-    else words.set(table.columns, 2 * columns);
+    else if (table.columns !== null) words.set(table.columns, 2 * columns);
     if (isCut) writeItems(words, offsets, limit, 2 * first, 2 * mergesAt);
   });
   return Object.freeze({words, shared: of.length === 1, transposed, nnz, rows, longest, mean: nnz / rows, items, merges, slots});

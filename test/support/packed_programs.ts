@@ -14,8 +14,8 @@ const ROWS = 40;
 /** Lists of rows of which all but one have `length` numbers, and one `longest`; `lines` have tables of their own. */
 export function packedTable(length: number, longest: number, limit = Infinity, lines = 1, transposed = false): PackedLists {
   const offsets = Int32Array.from({length: ROWS + 1}, (_, row) => row * length + (row > 20 ? longest - length : 0));
-  const rows = {offsets, columns: Int32Array.from({length: offsets.at(-1)!}, (_, i) => (7 * i) % ROWS)};
-  const table = transposed ? columnsOf(rows, ROWS) : rows;
+  const columns = Int32Array.from({length: offsets.at(-1)!}, (_, i) => (7 * i) % ROWS);
+  const table = transposed ? columnsOf(offsets, columns, ROWS) : {offsets, columns};
   return packLists(
     Array.from({length: lines}, () => table),
     Array.from({length: lines}, (_, line) => line),

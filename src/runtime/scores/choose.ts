@@ -3,7 +3,7 @@ import type {Tensor} from '@tensorflow/tfjs-core';
 import {weighsAtOnce, type Features, type Layout, type PackedLists} from '../../pure.js';
 import {Host} from '../host/backend.js';
 import {tilesSuit, type TileProduct} from './score_tiles.js';
-import {packedListsOf} from './table_lists.js';
+import {packedListsOf, spansOf} from './table_lists.js';
 import type {ScoreTable} from './sparse_scores.js';
 
 /** How a product, softmax or gradient over a table is computed: by kernels of ours, over tiles or row by row, or in chunks by TensorFlow.js ops. */
@@ -16,16 +16,15 @@ export function chooses(table: ScoreTable, ...products: readonly TileProduct[]):
 }
 
 /** The same of a softmax, which goes row by row. */
-export const choosesRows = (table: ScoreTable): ScoreForm => (isOnGpu(table) && listsFit(table, false) ? 'kernels' : 'ops');
+export const choosesRows = (table: ScoreTable): ScoreForm => (isOnGpu(table) && bindable(spansOf(table)) ? 'kernels' : 'ops');
 
 const isOnGpu = ({sizes: {batch, heads, queryLength, keyLength}}: ScoreTable): boolean =>
   Host.of(tf.backend()) !== null && batch * heads * queryLength * keyLength > 0;
 
-function listsFit(table: ScoreTable, transposed: boolean): boolean {
-  const {maxStorageBufferBindingSize, maxBufferSize} = Host.of(tf.backend())!.device.limits;
-  const {words, nnz}: PackedLists = packedListsOf(table, transposed);
-  return nnz > 0 && words.byteLength <= Math.min(maxStorageBufferBindingSize, maxBufferSize);
-}
+const listsFit = (table: ScoreTable, transposed: boolean): boolean => bindable(packedListsOf(table, transposed));
+
+const bindable = ({words, nnz}: PackedLists): boolean =>
+  nnz > 0 && words.byteLength <= Host.of(tf.backend())!.limits.maxBindingBytes;
 
 /** Terms that change who attends alone: where scores have others, or a scale far from 1, their gradients are those of the ops. */
 const PASS_ON: readonly (keyof Features)[] = ['lengths', 'segments'];
@@ -39,5 +38,7 @@ export const hidesPairs = (features: Features): boolean => PASS_ON.some((name) =
 /** Whether one kernel computes the scores of rows and their softmax. */
 export const weighsInOne = (table: ScoreTable, key: Tensor, layout: Layout): boolean =>
   choosesRows(table) === 'kernels' &&
-  weighsAtOnce(packedListsOf(table, false)) &&
-  !tilesSuit(table, {product: 'sddmm', x: key, layout});
+  weighsAtOnce(spansOf(table)) &&
+  !tilesSuit(table, {product: 'sddmm', x: key, layout}) &&
+  listsFit(table, false) &&
+  weighsAtOnce(packedListsOf(table, false));

@@ -12,7 +12,7 @@ import {
 import {callParams, type CallNumbers} from '../launch/launch.js';
 import type {DenseInputs} from '../terms/part.js';
 import {featuresOf} from '../terms/terms.js';
-import {packedListsOf} from './table_lists.js';
+import {packedListsOf, spansOf} from './table_lists.js';
 import {runPacked} from './packed_run.js';
 import {tileProduct, tileScores} from './score_tiles.js';
 import type {ScoreTable} from './sparse_scores.js';
@@ -65,7 +65,7 @@ function runScores(
 /** exp(score − max) / Σ of each row, `sinks` [heads] among the summands. */
 export function rowSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | null): Tensor3D {
   const {batch, heads} = table.sizes;
-  const lists = packedListsOf(table, false);
+  const lists = spansOf(table);
   const options = {batch, heads, sinks: sinks !== null};
   const [weights] = runPacked('SplatSparseSoftmax', {
     lists,
@@ -80,7 +80,7 @@ export function rowSoftmax(table: ScoreTable, values: Tensor3D, sinks: Tensor | 
 /** Of scores and of sinks, where there are any. */
 export function rowSoftmaxGradients(table: ScoreTable, weights: Tensor3D, dWeights: Tensor3D, sinks: boolean): Tensor[] {
   const {batch, heads} = table.sizes;
-  const lists = packedListsOf(table, false);
+  const lists = spansOf(table);
   const options = {batch, heads, sinks};
   const [scores, ofRows] = runPacked('SplatSparseSoftmax', {
     lists,
