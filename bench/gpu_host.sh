@@ -40,7 +40,7 @@ app=$stage/app
 mkdir -p "$app"
 cp bench/peers/flex_attention.py "$app/"
 # --ignore-annotations: package.json calls node_webgpu.mjs free of side effects, which is what it is imported for.
-node_modules/.bin/esbuild bench/run.ts bench/tiers_run.ts bench/training_run.ts bench/decode_run.ts bench/model_run.ts bench/bytes_run.ts bench/masks_run.ts bench/ops_run.ts bench/products_run.ts bench/planning.ts --bundle --platform=node --format=esm --external:webgpu \
+node_modules/.bin/esbuild bench/run.ts bench/tiers_run.ts bench/training_run.ts bench/decode_run.ts bench/model_run.ts bench/bytes_run.ts bench/masks_run.ts bench/ops_run.ts bench/products_run.ts bench/scores_run.ts bench/planning.ts --bundle --platform=node --format=esm --external:webgpu \
   --ignore-annotations --outdir="$app/bench" --out-extension:.js=.mjs --log-level=warning \
   --banner:js="import {createRequire as requireFrom} from 'node:module'; const require = requireFrom(import.meta.url);"
 tar -C "$app" -cf - . | xz -3 > "$out/app.tar.xz"

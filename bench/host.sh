@@ -10,8 +10,9 @@
 #   model.{txt,jsonl}       a model as large as BERT base, as converted and swapped; only when asked for: the others take the nine minutes
 #   ops.{txt,jsonl}         norms and activations beside the same in TensorFlow.js ops; only when asked for
 #   products.{txt,jsonl}  products of blocks beside tf.matMul; only when asked for
+#   scores.{txt,jsonl}     packed scores, their softmax and products beside TensorFlow.js dense ones; only when asked for
 #   flex.jsonl              PyTorch FlexAttention and dense attention, if python3 here has torch and a GPU
-# Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,bytes,planning,flex,masks,model,ops,products] [options of npm run bench and npm run bench:tiers]
+# Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,bytes,planning,flex,masks,model,ops,products,scores] [options of npm run bench and npm run bench:tiers]
 # Writes to $OUT, or ./results. Options go to attention, tiers and masks: what only one of them knows needs --only.
 # The host is taken for a throw-away container: the Vulkan loader is unpacked into the system when it is missing.
 set -uo pipefail
@@ -27,8 +28,8 @@ while [ $# -gt 0 ]; do
 done
 for part in ${only//,/ }; do
   case $part in
-    attention | tiers | training | decode | bytes | planning | flex | masks | model | ops | products) ;;
-    *) echo "--only: '$part' is none of attention, tiers, training, decode, bytes, planning, flex, masks, model, ops, products." >&2; exit 2 ;;
+    attention | tiers | training | decode | bytes | planning | flex | masks | model | ops | products | scores) ;;
+    *) echo "--only: '$part' is none of attention, tiers, training, decode, bytes, planning, flex, masks, model, ops, products, scores." >&2; exit 2 ;;
   esac
 done
 runs() { [[ ,$only, == *,$1,* ]]; }
@@ -76,6 +77,7 @@ if runs masks; then measure masks bench/masks_run.mjs "$(share masks 300)" --bud
 if runs model; then measure model bench/model_run.mjs "$(share model 240)"; fi
 if runs ops; then measure ops bench/ops_run.mjs "$(share ops 120)"; fi
 if runs products; then measure products bench/products_run.mjs "$(share products 240)"; fi
+if runs scores; then measure scores bench/scores_run.mjs "$(share scores 240)" "${options[@]}"; fi
 if [ -s "$out/errors.txt" ]; then tail -n 5 "$out/errors.txt"; fi
 if runs planning; then measure planning bench/planning.mjs "$(share planning 40)"; fi
 if runs flex; then

@@ -16,6 +16,7 @@ export type BenchRecord =
   | MaskRecord
   | OpsRecord
   | ProductsRecord
+  | ScoresRecord
   | ModelRecord;
 
 /** The first line of a run: where and when. */
@@ -67,6 +68,23 @@ export interface ProductsRecord {
   readonly choice: 'blocks' | 'dense';
   readonly predictedMs: number;
   readonly planningMs: number;
+}
+
+/** An op over packed scores of a pattern, [1, heads, n, dim]; of dense ones by TensorFlow.js, or all at once by sparseAttention. */
+export interface ScoresRecord {
+  readonly kind: 'scores';
+  readonly name: string;
+  readonly n: number;
+  readonly heads: number;
+  readonly dim: number;
+  /** Pairs of a head. */
+  readonly nnz: number;
+  readonly op: string;
+  readonly system: string;
+  readonly ms: number;
+  readonly samples: number;
+  /** What the first sddmm of the pattern took of the CPU: reading the pattern, its lists, the text of a kernel. */
+  readonly firstMs: number;
 }
 
 /** One system on one pattern and size. A peer leaves out what it does not know. */

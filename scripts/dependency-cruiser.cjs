@@ -31,6 +31,7 @@ const SUB_ROOMS = {
     gradient: ['text', 'terms', 'tile'],
     ops: ['text', 'tile'],
     product: ['text', 'tile'],
+    packed: ['text', 'terms', 'tile'],
   },
   runtime: {
     host: [],
@@ -43,7 +44,7 @@ const SUB_ROOMS = {
     kv: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     open: ['host', 'call'],
     ops: ['host', 'given', 'launch', 'call'],
-    scores: ['host', 'given', 'terms', 'tf_ops', 'call'],
+    scores: ['host', 'given', 'terms', 'tf_ops', 'launch', 'call'],
     products: ['host', 'given', 'launch', 'call'],
     capture: ['host', 'launch'],
   },

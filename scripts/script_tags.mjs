@@ -29,6 +29,7 @@ const EXTRAS = {
   'src/runtime/products/block_mask_of.ts': null,
   'src/runtime/products/plan_block_sparse.ts': null,
   'src/runtime/scores/sddmm.ts': null,
+  'src/runtime/scores/sparse_matrix.ts': null,
   'src/runtime/scores/sparse_scores.ts': null,
   'src/runtime/scores/sparse_softmax.ts': null,
   'src/runtime/scores/spmm.ts': null,

@@ -45,6 +45,7 @@ export {
   type OperandName,
   type Precision,
 } from './formats.js';
+export {scorePlan, type ScorePlan, type ScoreProduct} from './score_plan.js';
 export {scratchLayout, type ScratchLayout} from './scratch.js';
 export {ITEM, KEY_ITEM, KEY_MERGE, MERGE, SPAN, VISIT, type RecordFormat} from './format.js';
 export {checkPlan, checkWork} from './check.js';

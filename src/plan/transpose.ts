@@ -15,7 +15,7 @@ type AffineMask = 'interval' | 'bits' | 'tensor';
  * with VISIT in the place of spans. What is affine is not transposed, for a column of an affine pattern need not be an interval: rows keep
  * their [lo, hi), or their bits, and the kernel asks whether its keys lie in it. Listed keys are transposed pair by pair, into lists of rows.
  *
- * `choices`: what they may be tiled by, which need not be what rows have. `turn` is the order in which lines add to the gradients that they share: the heads of a group, one after another.
+ * `choices`: what they may be tiled by, which need not be what rows have. `turn` is the order in which lines add to the gradients that they share: the heads of a group, one after another. `numbered`: rows of full tiles have their intervals one after another, too.
  */
 export function* transpose(
   rows: Draft,
@@ -24,6 +24,7 @@ export function* transpose(
   turnOf: (line: number) => number,
   choices: TileChoices,
   onGrid: number,
+  {numbered = false}: {readonly numbered?: boolean} = {},
 ): Sliced<Draft> {
   const keys = new Draft(tile, rows);
   // Some rows of a line may have one kind of tiles, and others another: the first of them begins all keys.
@@ -41,7 +42,7 @@ export function* transpose(
           continue;
         }
         const own = keys.group(kinds, at, some);
-        const met = yield* keyTiles(rows, tiles, keyLength, tile, kinds.mask as AffineMask, order === 0);
+        const met = yield* keyTiles(rows, tiles, keyLength, tile, kinds.mask as AffineMask, order === 0, numbered);
         const visits = met.reduce((sum, each) => sum + each.visits.length, 0);
         yield* inSteps(met.length, (96 * visits) / met.length, (from, end) => {
           for (let index = from; index < end; index++) addVisited(keys, own, met[index]!);
@@ -97,6 +98,7 @@ function* keyTiles(
   {rows: height, keys: width}: TileShape,
   mask: AffineMask,
   owned: boolean,
+  numbered: boolean,
 ): Sliced<readonly KeyTile[]> {
   const tiles = new Map<number, KeyTile>();
   const tileAt = (residue: number, stride: number, number: number): KeyTile => {
@@ -129,7 +131,7 @@ function* keyTiles(
         const full = fullBegin <= tile.y && tile.y + tile.keys <= fullEnd;
         // Bits of a row are counted from key 0; those of a tile of keys begin in one pair.
         const own = mask === 'bits' ? from + (tile.y >>> 6) : from;
-        addVisit(tile.visits, {firstRow, rowStride, rows, full, mask: own, bitStride}, height, mask);
+        addVisit(tile.visits, {firstRow, rowStride, rows, full, mask: own, bitStride}, height, mask, numbered);
       }
     }
   };
@@ -142,7 +144,7 @@ function* keyTiles(
 }
 
 /** Appends a visit, or makes the last one longer. */
-function addVisit(visits: Visit[], next: Visit, height: number, mask: AffineMask): void {
+function addVisit(visits: Visit[], next: Visit, height: number, mask: AffineMask, numbered: boolean): void {
   const last = visits.at(-1);
   const perRow = mask === 'interval' ? 1 : next.bitStride;
   const follows =
@@ -151,7 +153,7 @@ function addVisit(visits: Visit[], next: Visit, height: number, mask: AffineMask
     last.firstRow + last.rowStride * last.rows === next.firstRow &&
     last.rows % height === 0 &&
     last.full === next.full &&
-    (next.full || (last.mask + last.rows * perRow === next.mask && last.bitStride === next.bitStride));
+    ((next.full && !numbered) || (last.mask + last.rows * perRow === next.mask && last.bitStride === next.bitStride));
   if (follows) last.rows += next.rows;
   else visits.push(next);
 }

@@ -29,5 +29,6 @@ export {planBlockSparse, type BlockSparsePlan} from './products/plan_block_spars
 export {GELU, LAYER_NORM, RMS_NORM, SILU} from './ops/op_kernels.js';
 export {attentionWeights, sddmm, type AttentionWeightsOptions, type SddmmOptions} from './scores/sddmm.js';
 export {SparseScores} from './scores/sparse_scores.js';
+export {SparseMatrix, sparseMatrix, type CompressedRows, type Coordinates} from './scores/sparse_matrix.js';
 export {sparseSoftmax, type SparseSoftmaxOptions} from './scores/sparse_softmax.js';
 export {spmm, type SpmmOptions} from './scores/spmm.js';

@@ -21,6 +21,18 @@ export {
   type NormSizes,
   type OpLaunches,
 } from './generate_ops.js';
+export {
+  generatePackedProduct,
+  generatePackedScores,
+  generatePackedSoftmax,
+  generateSoftmaxGradient,
+  weighsAtOnce,
+  type PackedLaunches,
+  type PackedLines,
+  type ProductOptions,
+  type SoftmaxOptions,
+} from './generate_packed.js';
 export {generateProduct, type ProductLaunches} from './generate_product.js';
 export type {Activation} from './ops/activation.js';
 export type {NormShape} from './ops/norm.js';
+export {generateScoreTiles, type ScoreTileLaunches, type ScoreTileOptions} from './generate_score_tiles.js';

@@ -8,6 +8,7 @@ import {
   generateNorm,
   generateNormGradients,
   generateProduct,
+  generateScoreTiles,
   makeProductPlan,
   PLAIN,
   readBlockMask,
@@ -15,11 +16,14 @@ import {
   type Device,
   type Program,
   type Precision,
+  type ScoreProduct,
 } from '../../src/pure.js';
 import {causal, globalTokens, slidingWindow} from '../../src/pattern/index.js';
 import {CORPUS, corpusCase, problemOfCase} from '../corpus.js';
 import {hashed} from './mask_draws.js';
 import {maskOf} from './mask_zoo.js';
+import {scoreTilesOf} from './score_tile_programs.js';
+import {packedTable, productOf, scoresOf, softmaxGradientOf, softmaxOf, weightsOf} from './packed_programs.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, problemFor, SOFTWARE_DEVICE} from './plans.js';
 
 /** A program with a golden of its own, and what it is for. */
@@ -105,6 +109,9 @@ const WHOLE_NORM = {...PLAIN_NORM, beta: true, residual: true, sum: true};
 const NORM = generateNorm(WHOLE_NORM).launches.map(({program}) => program);
 const NORM_GRADIENTS = generateNormGradients(WHOLE_NORM).launches.map(({program}) => program);
 
+/** Every option that packed scores take. */
+export const PACKED = {...EVERYTHING, ring: false, sinks: false, dropout: false};
+
 /** Every kind of program, once: the corpus needs the first four. */
 /** Programs of a product of matrices of so many numbers along each side. */
 function product(sides: number, block: number, masks: 'a' | 'both' | 'none', turned = false): readonly Program[] {
@@ -121,6 +128,12 @@ function product(sides: number, block: number, masks: 'a' | 'both' | 'none', tur
   };
   return generateProduct(makeProductPlan(problem, CORE_DEVICE)).launches.map(({program}) => program);
 }
+
+/** Programs over tiles of packed numbers of long rows. */
+const scoreTiles = (product: ScoreProduct, headDim: number, index = 0, features = PLAIN): Program =>
+  generateScoreTiles(scoreTilesOf(product, causal(), 2200, headDim), {features}).launches.filter(
+    ({program: {name}}) => !name.endsWith('.gather'),
+  )[index]!.program;
 
 export const VARIANTS: readonly Variant[] = [
   {name: 'attend-16', says: '32 × 32 tiles, intervals', program: attend(short, 16)},
@@ -252,6 +265,56 @@ export const VARIANTS: readonly Variant[] = [
     program: product(1201, 12, 'a', true)[0]!,
   },
   {name: 'product-merge', says: 'adds the parts of tiles', program: product(1024, 64, 'none')[1]!},
+  {name: 'packed-scores-64', says: 'scores of packed rows', program: scoresOf(packedTable(16, 16), 64).launches[0]!.program},
+  {
+    name: 'packed-scores-21-everything',
+    says: 'features that fill no vec4, with every option, long rows shared out, heads with patterns of their own',
+    program: scoresOf(packedTable(4, 300, 64, 2), 21, PACKED).launches[1]!.program,
+  },
+  {
+    name: 'packed-weights-64',
+    says: 'scores and softmax of rows of up to 16, with sinks',
+    program: weightsOf(packedTable(16, 16), 64, true).launches[0]!.program,
+  },
+  {name: 'packed-softmax-16', says: 'rows of up to 16', program: softmaxOf(packedTable(16, 16), false).launches[0]!.program},
+  {
+    name: 'packed-softmax-long',
+    says: 'rows that no registers keep, with sinks',
+    program: softmaxOf(packedTable(3000, 3000), true).launches[0]!.program,
+  },
+  {
+    name: 'packed-softmax-gradient',
+    says: 'rows of up to 60, with sinks',
+    program: softmaxGradientOf(packedTable(60, 60), true).launches[0]!.program,
+  },
+  {
+    name: 'packed-product-64',
+    says: 'packed rows times rows of 64',
+    program: productOf(packedTable(16, 16), 64).launches[0]!.program,
+  },
+  {
+    name: 'packed-product-6-columns',
+    says: 'packed columns, long ones in parts, times rows that fill no vec4',
+    program: productOf(packedTable(4, 300, 64, 1, true), 6, true).launches[0]!.program,
+  },
+  {
+    name: 'packed-merge',
+    says: 'adds the parts of rows',
+    program: productOf(packedTable(4, 300, 64), 64).launches[1]!.program,
+  },
+  {
+    name: 'sddmm-tiles-64',
+    says: 'scores of packed pairs, 64 × 64 tiles',
+    program: scoreTiles('sddmm', 64),
+  },
+  {
+    name: 'sddmm-tiles-21-everything',
+    says: 'the same with every option, features that fill no vec4',
+    program: scoreTiles('sddmm', 21, 0, PACKED),
+  },
+  {name: 'spmm-tiles-64', says: 'packed weights times values, tiles of 64 × 32', program: scoreTiles('spmm', 64)},
+  {name: 'spmm-tiles-64-sum', says: 'joins the parts of long rows', program: scoreTiles('spmm', 64, 1)},
+  {name: 'spmm-key-tiles-64', says: 'the same transposed, tiles of 64 keys', program: scoreTiles('transposed', 64)},
   {name: 'silu-gradient', says: 'a number an invocation', program: generateActivation('silu', 63, true).launches[0]!.program},
 ];
 

@@ -140,7 +140,7 @@ export function productOracle(given: RandomProduct, {a, b, c}: DrawnProduct, dC:
 }
 
 /** What a pool hands out next holds NaN wherever nobody writes. */
-function poisonPool(shapes: readonly (readonly number[])[]): void {
+export function poisonPool(shapes: readonly (readonly number[])[]): void {
   const tensors = shapes.flatMap((shape) => [0, 1].map(() => tf.mul(tf.fill([...shape], 1), NaN)));
   tf.dispose(tensors);
 }

@@ -3,6 +3,15 @@ import type {BindingRole, CallParams, Launch} from '../../src/wgsl/index.js';
 /** What buffers begin with: their numbers, or how many bytes of zeros. */
 export type Contents = Partial<Record<BindingRole, Float32Array | Int32Array | number>>;
 
+const known = new WeakMap<GPUDevice, Map<string, GPUComputePipeline>>();
+
+/** A software adapter compiles a pipeline in seconds. */
+function pipelinesOf(device: GPUDevice): Map<string, GPUComputePipeline> {
+  let pipelines = known.get(device);
+  if (pipelines === undefined) known.set(device, (pipelines = new Map<string, GPUComputePipeline>()));
+  return pipelines;
+}
+
 /** Runs launches on buffers of their own and reads some of them back. */
 export async function runProgram<const Roles extends readonly BindingRole[]>(
   device: GPUDevice,
@@ -24,7 +33,7 @@ export async function runProgram<const Roles extends readonly BindingRole[]>(
   const buffers = new Map<string, GPUBuffer>();
   for (const [role, data] of Object.entries(contents))
     buffers.set(role, typeof data === 'number' ? buffer(data, usage) : buffer(data.byteLength, usage, data as BufferSource));
-  const pipelines = new Map<string, GPUComputePipeline>();
+  const pipelines = pipelinesOf(device);
   const encoder = device.createCommandEncoder();
   for (const {program, grid, params} of launches) {
     let pipeline = pipelines.get(program.key);

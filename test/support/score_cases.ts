@@ -14,6 +14,7 @@ import {
 } from '../../src/index.js';
 import {expectWithin, mulberry32, visitRows} from '../oracle.js';
 import {arbitraryDenseCase, arbitraryListDenseCase, PLAIN, spell, type DenseCase, type Spelled} from './dense_cases.js';
+import {poisonPool} from './product_cases.js';
 import {BASE, optionsOf, type Tensors} from './option_cases.js';
 
 type Roles = Record<string, tf.Tensor>;
@@ -130,8 +131,62 @@ async function expectPacked(
 const largest = (data: ArrayLike<number>): number =>
   Array.from(data).reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), 1);
 
+/** Scores and weights of a case against the oracle, in memory that held NaN. */
+async function expectPairs(given: DenseCase, ofOne: number): Promise<void> {
+  tf.engine().startScope();
+  const of = call(given);
+  const {spelled, tensors} = of;
+  const what = JSON.stringify(given);
+  const options = scoreOptions(given, spelled, tensors);
+  const expected = expectedScores(of);
+  const limit = ofOne * largest([...expected.values()]);
+  const pairs = pairsOf(of);
+  const {batch, keyHeads, group, queryLength, keyLength} = given;
+  const nnz = pairs.reduce((most, [, , , place]) => Math.max(most, place + 1), 0);
+  const [query, key] = [tensors['query'], tensors['key']] as [tf.Tensor4D, tf.Tensor4D];
+  poisonPool([[batch, keyHeads * group, nnz]]);
+  const scores = sddmm(query, key, patternOf(given), ofScores(options));
+  await expectPacked(scores, expected, limit, `scores of ${what}`);
+  const probabilities = new Float64Array(batch * keyHeads * group * queryLength * keyLength);
+  visitRows(spelled.inputs, spelled.attends, spelled.says, ({index, probability}) =>
+    probabilities.set(probability, index * keyLength),
+  );
+  const places = new Map(
+    pairs.map(([line, q, k, place]) => [`${line} ${place}`, probabilities[(line * queryLength + q) * keyLength + k]!]),
+  );
+  await expectPacked(sparseSoftmax(scores, {sinks: options.sinks}), places, limit, `weights of ${what}`);
+  await expectPacked(weightsOf(of, tensors), places, limit, `weights at once of ${what}`);
+  tf.engine().endScope();
+}
+
+const EVERY_OPTION: Partial<DenseCase> = {
+  ...{softcap: 0.7, bias: [true, true, true, true], alibi: true, relative: 'heads', lengths: true, segments: true, sinks: true},
+  queryOffset: 900,
+};
+
+/** Cases of scores and weights alone: options one by one where kernels differ in more than a line, all together, and all kinds of tables. */
+const PAIR_CASES: typeof CASES = [
+  ...CASES.filter(([name]) => /^(grouped|one head|another|a softcap|lengths|sinks|rows|no pairs|strides|a pattern)/.test(name)),
+  ['every option', EVERY_OPTION],
+  [
+    'every option, and heads with patterns of their own',
+    {...EVERY_OPTION, ...CASES.find(([name]) => name === 'a pattern for each head')![1]},
+  ],
+];
+
+/** Scores and weights alone, and of some options at random. */
+export function specifyPairs(limit: number, runs: number): void {
+  for (const [what, changes] of PAIR_CASES)
+    it(`scores and weights are those of the oracle: ${what}`, () => expectPairs({...PLAIN, ...changes}, limit));
+  it('scores and weights are those of the oracle: any options together', () =>
+    fc.assert(
+      fc.asyncProperty(arbitraryScoreCase(), (given) => expectPairs(given, limit)),
+      {numRuns: runs},
+    ));
+}
+
 /** Scores, weights and products of a case against the oracle. Scores are rounded as they are written, so weights are as exact as the largest of them. */
-async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
+export async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
   tf.engine().startScope();
   const of = call(given);
   const {spelled, tensors} = of;
@@ -155,7 +210,7 @@ async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
     pairs.map(([line, q, k, place]) => [`${line} ${place}`, probabilities[(line * queryLength + q) * keyLength + k]!]),
   );
   await expectPacked(weights, places, limit, `weights of ${what}`);
-  expect(await weightsOf(of, tensors).values.data()).toEqual(await weights.values.data());
+  expectWithin(await weightsOf(of, tensors).values.data(), await weights.values.data(), 1e-6, `weights at once of ${what}`);
   expectWithin(await weights.toDense().data(), probabilities, limit, `all weights of ${what}`);
 
   const value = tensors['value']!;
@@ -183,7 +238,7 @@ async function expectScores(given: DenseCase, ofOne: number): Promise<void> {
 }
 
 /** Gradients of the three, one after the other, against those of `sparseAttention`, which the oracle knows. */
-async function expectChainGradients(given: DenseCase, ofOne: number): Promise<void> {
+export async function expectChainGradients(given: DenseCase, ofOne: number): Promise<void> {
   tf.engine().startScope();
   const of = call(given);
   const limit = ofOne * largest([...expectedScores(of).values()]);
@@ -222,7 +277,7 @@ async function expectChainGradients(given: DenseCase, ofOne: number): Promise<vo
 }
 
 /** Each of the three alone, whose gradients a chain would not tell apart: differences along a random direction, of sums in float64. */
-async function expectOwnGradients(given: DenseCase, limit: number): Promise<void> {
+export async function expectOwnGradients(given: DenseCase, limit: number): Promise<void> {
   tf.engine().startScope();
   const of = call(given);
   const {tensors, spelled} = of;

@@ -54,10 +54,16 @@ export function makeResident(host: Host, runnable: Runnable, call: CallParams): 
 
 const hasSchedule = ({plan, tail, schedule}: Runnable): boolean => plan !== null || schedule !== undefined || tail.pairs > 0;
 
-/** What has no schedule shares an empty one: a model has an op for each of its sizes, which would push out plans. */
+/** What has no schedule shares an empty one: a model has an op for each of its sizes, which would push out plans. Lists that nothing follows are of all that reads them. */
+const ownerOf = (runnable: Runnable): object => {
+  const {tail, schedule} = runnable;
+  if (schedule !== undefined && 8 * tail.pairs <= schedule.byteLength) return schedule;
+  return hasSchedule(runnable) ? runnable : NO_SCHEDULE;
+};
+
 function residentOf(host: Host, runnable: Runnable): Resident {
   const {plan, tail, schedule = plan?.schedule ?? NO_SCHEDULE} = runnable;
-  const owner = hasSchedule(runnable) ? runnable : NO_SCHEDULE;
+  const owner = ownerOf(runnable);
   const known = host.residents.get(owner);
   if (known !== undefined) return known;
   const bytes = Math.max(16, schedule.byteLength, 8 * tail.pairs);

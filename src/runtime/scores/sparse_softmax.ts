@@ -6,6 +6,8 @@ import {floats} from '../given/arguments.js';
 import type {NumberArray} from '../given/number_array.js';
 import {shapedPerHead} from '../terms/shaped.js';
 import {checkScores} from './check.js';
+import {choosesRows} from './choose.js';
+import {rowSoftmax, rowSoftmaxGradients} from './score_kernels.js';
 import {packedSoftmax, softmaxGradients} from './score_math.js';
 import {SparseScores, tableOf} from './sparse_scores.js';
 
@@ -39,15 +41,23 @@ export function sparseSoftmax(scores: SparseScores, options: SparseSoftmaxOption
   const table = tableOf(scores);
   if (scores.isTransposed)
     refuse('scores', 'transposed ones', 'scores as sddmm makes them', 'Take the softmax first, and transpose the weights.');
-  const sinks = given === undefined ? null : shapedPerHead('sinks', floats('sinks', given), table.sizes.heads);
+  const sinks = sinksOf(given, table.sizes.heads);
   const weights = withGradient<Tensor3D>(
     [values, ...(sinks === null ? [] : [sinks])],
-    ([own, logits]) => packedSoftmax(table, own as Tensor3D, logits ?? null),
+    ([own, logits]) =>
+      choosesRows(table) === 'kernels'
+        ? rowSoftmax(table, own as Tensor3D, logits ?? null)
+        : packedSoftmax(table, own as Tensor3D, logits ?? null),
     (dWeights, _, output) =>
       firstOrder('sparseSoftmax', [dWeights, output], () => {
+        if (choosesRows(table) === 'kernels') return rowSoftmaxGradients(table, output, dWeights, sinks !== null);
         const gradients = softmaxGradients(table, output, dWeights);
         return sinks === null ? [gradients.scores] : [gradients.scores, gradients.sinks];
       }),
   );
   return new SparseScores(table, weights);
 }
+
+/** Sinks as they are given, one for each head; null for none. */
+export const sinksOf = (given: SparseSoftmaxOptions['sinks'], heads: number): Tensor | null =>
+  given === undefined || given === null ? null : shapedPerHead('sinks', floats('sinks', given), heads);

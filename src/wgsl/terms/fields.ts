@@ -31,7 +31,7 @@ export interface Tail {
 
 /** What follows the schedule in its buffer: the bits of a mask tensor, what a cache holds, what calls bring. */
 export function tailOf(
-  {problem, schedule, tile}: Pick<Work, 'problem' | 'schedule' | 'tile'>,
+  {problem, schedule, tile}: Pick<Work, 'problem' | 'schedule'> & {readonly tile: Pick<Work['tile'], 'rows'>},
   features: Features,
   maskShape: readonly number[] | null,
 ): Tail {

@@ -50,6 +50,9 @@ export type BindingRole =
   | 'dX'
   | 'dGamma'
   | 'dBeta'
+  /** Of packed numbers: those of pairs, and for each row the gradient of the sink of its head. */
+  | 'values'
+  | 'dSinks'
   /** Of products: the operands. */
   | 'a'
   | 'b';

@@ -48,6 +48,8 @@ export interface TileKernel {
   readonly lines: string | {readonly open: string};
   /** In front of the loops: what an invocation owns, and what it sums up. */
   readonly before: readonly Flow[];
+  /** In front of the tiles of a span, or of a visit. Default nothing. */
+  readonly span?: readonly Flow[];
   /** What is done in each tile; where rows have spans of their own, with the loop over their keys. */
   readonly tile: readonly Flow[];
   readonly after: readonly Flow[];
@@ -111,14 +113,14 @@ export const recordAt = (line: string, slot: string, size: string, x: string, co
   `params.slotBase + ${columns === 1 ? '' : '('}(${line} * params.slots + ${slot}) * ${size} + ${x}${columns === 1 ? '' : `) * ${columns}u`}`;
 
 /** The whole kernel as a tree. */
-export function flowOf({masked, lines: from, before, tile, after}: TileKernel): readonly Flow[] {
+export function flowOf({masked, lines: from, before, span = [], tile, after}: TileKernel): readonly Flow[] {
   const keys = masked.owns === 'rows' ? keyRows(masked.kinds) : '';
   const visited = hasStates(masked.kinds)
     ? [plain(letState(masked)), {open: 'if (holds != NONE) {', body: tile, runs: 'any'} as const]
     : tile;
   const visits = isRowWise(masked.kinds)
     ? [plain(ownSpan(masked)), ...tile]
-    : [overTiles(masked, {keys, mask: [plain(spanMask(masked))]}, visited)];
+    : [overTiles(masked, {keys, mask: [plain(spanMask(masked)), ...span]}, visited)];
   const main = [...before, ...visits, ...after];
   const words = plain(itemWords(masked.owns));
   return typeof from === 'string' ? [words, plain(from), ...main] : [words, {open: from.open, body: main, runs: 'any'}];

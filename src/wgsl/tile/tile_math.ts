@@ -73,7 +73,7 @@ const ALL_FLOATS: ProductFormats = {ownColumns: Infinity, own: asIs, staged: asI
 export function multiply({threadsX, rows, keys}: Grid, product: Product): string {
   const {name, columns, region, load, prelude = '', formats = ALL_FLOATS} = product;
   const {first, count} = columns;
-  const unroll = [4, 2, 1].find((steps) => steps <= product.unroll && count % steps === 0)!;
+  const unroll = [8, 4, 2, 1].find((steps) => steps <= product.unroll && count % steps === 0)!;
   const parts = formats.staged('').length;
   const reads = ownReads(formats, parts, first === 0 ? 'd' : `(d + ${first}u)`);
   const stagedRow = (j: number): string => {

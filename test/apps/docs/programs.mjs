@@ -74,6 +74,7 @@ export const PROGRAMS = [
       `${value('difference')} < 1e-5`,
       'still.join() === maskB.join()',
       "plan.choice === 'blocks'",
+      shape('product', [64, 192]),
     ],
   },
   {

@@ -16,12 +16,16 @@ import {matrixShape} from '../../../src/wgsl/matrix/matrix_shape.js';
 import {normSteps, registersOf} from '../../../src/wgsl/ops/norm.js';
 import {rowGroupBytes} from '../../../src/wgsl/ops/row_group.js';
 import {productFlow} from '../../../src/wgsl/product/product.js';
+import {sddmmTilesKernel, sddmmTilesShape} from '../../../src/wgsl/packed/sddmm_tiles.js';
+import {spmmKeyTilesKernel} from '../../../src/wgsl/packed/spmm_key_tiles.js';
+import {spmmTilesKernel, spmmTilesShape} from '../../../src/wgsl/packed/spmm_tiles.js';
 import {placeBarriers, textOf, type Flow, type Region, type Step} from '../../../src/wgsl/tile/flow.js';
 import {kernelShape} from '../../../src/wgsl/tile/kernel_shape.js';
 import {flowOf, type TileKernel} from '../../../src/wgsl/tile/shell.js';
 import {everyProduct} from '../../support/every_product.js';
 import {pathsOf, stepsOf} from '../../support/flow_paths.js';
 import {EVERYTHING, featuredDevice, MATRIX_16, MATRIX_8, planFor, problemFor, SOFTWARE_DEVICE} from '../../support/plans.js';
+import {everyScoreTiles} from '../../support/score_tile_programs.js';
 import {columnSums, pairProducts} from '../../support/tile_bodies.js';
 
 interface Kernel {
@@ -109,6 +113,14 @@ for (const given of everyProduct()) {
   const shape = productShape(makeProductPlan(given, CORE_DEVICE));
   const {rows, columns, step} = shape.tile;
   kernels.push({what: `product ${JSON.stringify(shape)}`, flow: productFlow(shape), memory: (step * (rows + columns)) / 4});
+}
+
+for (const {product, rows} of everyScoreTiles([CORE_DEVICE, SOFTWARE_DEVICE])) {
+  const {tile, problem} = rows;
+  const what = `${product} over tiles, ${JSON.stringify(tile)}, ${problem.headDim}`;
+  if (product === 'sddmm') add(what, sddmmTilesKernel(sddmmTilesShape(tile, problem.headDim, REGULAR, PLAIN)));
+  else
+    add(what, (product === 'spmm' ? spmmTilesKernel : spmmKeyTilesKernel)(spmmTilesShape(tile, problem.headDim, REGULAR, false)));
 }
 
 kernels.push({what: 'row statistics', flow: rowStatsFlow(64, false), memory: 64});

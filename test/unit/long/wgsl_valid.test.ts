@@ -21,13 +21,26 @@ import {
   generateNorm,
   generateNormGradients,
   generateProduct,
+  generateScoreTiles,
   generateStep,
   PLAIN,
   type OpLaunches,
   type Program,
 } from '../../../src/wgsl/index.js';
 import {everyProduct} from '../../support/every_product.js';
-import {EVERYTHING, MATRIX_16, MATRIX_8, featuredDevice, planFor, problemFor, retiled} from '../../support/plans.js';
+import {PACKED} from '../../support/goldens.js';
+import {everyScoreTiles} from '../../support/score_tile_programs.js';
+import {everyPacked} from '../../support/packed_programs.js';
+import {
+  EVERYTHING,
+  MATRIX_16,
+  MATRIX_8,
+  featuredDevice,
+  planFor,
+  problemFor,
+  retiled,
+  SOFTWARE_DEVICE,
+} from '../../support/plans.js';
 
 // Dawn's compiler without a GPU: its `null` backend checks modules as every other one does, and runs nothing.
 async function openCompiler(): Promise<GPUDevice> {
@@ -295,6 +308,34 @@ describe('every program is WGSL that Dawn takes:', () => {
       expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
       expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
       expect(program.invocations).toBeLessThanOrEqual(CORE_DEVICE.maxInvocations);
+    }
+  });
+
+  it('packed scores, their softmax and products', async () => {
+    const programs = new Programs();
+    for (const {launches} of everyPacked(PACKED))
+      for (const {program} of launches) programs.found.set(program.key, {what: program.name, program});
+    await expectValid(programs, 150);
+    for (const {program} of programs.found.values()) {
+      const bytes = [...program.code.matchAll(/var<workgroup> \w+: array<(vec2f|vec4f|f32), (\d+)>/g)].map(
+        ([, type, count]) => ({vec2f: 8, vec4f: 16, f32: 4})[type!]! * Number(count),
+      );
+      expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
+      expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
+      expect(program.bindings.length - 1).toBeLessThanOrEqual(8);
+    }
+  });
+
+  it('products of packed numbers over tiles', async () => {
+    const programs = new Programs();
+    for (const plan of everyScoreTiles([CORE_DEVICE, SOFTWARE_DEVICE]))
+      for (const options of plan.product === 'sddmm' ? [{}, {features: PACKED}] : [{}, {finite: true}])
+        for (const {program} of generateScoreTiles(plan, options).launches)
+          programs.found.set(program.key, {what: program.name, program});
+    await expectValid(programs, 100);
+    for (const {program} of programs.found.values()) {
+      expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
+      expect(program.bindings.length - 1).toBeLessThanOrEqual(8);
     }
   });
 
