@@ -179,6 +179,10 @@ export function ones(word: number): number {
 /** Whether no block is left out. */
 export const leavesNothingOut = ({held, distinct, rows, columns}: BlockMask): boolean => held === distinct * rows * columns;
 
+/** The share of blocks that hold something; without a mask all. */
+export const densityOf = (mask: BlockMask | null): number =>
+  mask === null ? 1 : mask.held / Math.max(1, mask.distinct * mask.rows * mask.columns);
+
 /** Rows as columns. */
 export function transposedBits({rows, columns, words, bits, distinct}: BlockMask): Uint32Array {
   const across = wordsOf(rows);

@@ -4,8 +4,11 @@ import {BlockLists} from './lists.js';
 import {batchOf, blocksOf, maskIndex, type ProductProblem} from './problem.js';
 import {boundSides, type ProductTile} from './tiles.js';
 
-/** Words of a record: where in the output its tile begins, its list and the steps that takes, its product, 1 + its slot or 0. */
-export const PRODUCT_ITEM = {words: 6, row: 0, column: 1, list: 2, steps: 3, product: 4, slot: 5} as const;
+/**
+ * Words of a record: where in the output its tile begins, where its list lies, the first word of that, so that nobody waits for it, the steps
+ * that it takes, its product, 1 + its slot or 0.
+ */
+export const PRODUCT_ITEM = {words: 7, row: 0, column: 1, list: 2, word: 3, steps: 4, product: 5, slot: 6} as const;
 /** Words of a record of tiles that were computed in parts: the first slot, how many. */
 export const PRODUCT_MERGE = {words: 5, row: 0, column: 1, slot: 2, parts: 3, product: 4} as const;
 
@@ -114,24 +117,38 @@ export function longestItemsFirst({lists, list}: ProductDraft): Int32Array {
   return order;
 }
 
-/** Items fewer than three to a multiprocessor leave it waiting, cut up to six: all ones 1024³, 256 items, .098 → .068 ms; 512 items of A 10 % .0638 → .0662 (lab, H200). */
-const [FEW_ITEMS, WANTED_ITEMS] = [3, 6];
-/** Numbers along the sum below which a part costs more than it gives. */
-const LEAST_PART = 128;
+/**
+ * Fewer invocations to a multiprocessor leave it waiting, in workgroups of 64: all ones 1024³, 256 of them, .098 → .068 ms in 768. 512 workgroups
+ * of 128 are enough: A 10 % .0638 → .0662 (lab, H200).
+ */
+const WANTED_ITEMS = 6;
+/** Numbers along the sum below which a part costs more than it gives, and a sum that is not worth a second dispatch: all ones 512³ .0153 ms, cut .0227 (H200, 2026-11-30). */
+const [LEAST_PART, LEAST_CUT] = [256, 512];
 /** A sum as long as this much more than the others is not cut. */
 const SLACK = 1.3;
 
 /** In how many parts each list is computed: more than one only where items are few and lists long. By list. */
-export function partsOfLists({lists, list, shared}: ProductDraft, layers: number, multiprocessors: number): Int32Array {
+export function partsOfLists(
+  {lists, list, shared}: ProductDraft,
+  layers: number,
+  invocations: number,
+  multiprocessors: number,
+): Int32Array {
   const parts = new Int32Array(lists.count).fill(1);
   const products = shared ? layers : 1;
-  if (list.length * products >= FEW_ITEMS * multiprocessors) return parts;
-  let sum = 0;
-  for (const each of list) sum += lists.numbers(each);
-  const limit = Math.max(LEAST_PART, (sum * products) / (WANTED_ITEMS * multiprocessors));
+  // Those without a list only write zeros.
+  let [sum, count] = [0, 0];
+  for (const each of list) {
+    sum += lists.numbers(each);
+    if (each !== 0) count++;
+  }
+  const wanted = WANTED_ITEMS * multiprocessors;
+  if (count * products * (invocations / 64) >= wanted) return parts;
+  const limit = Math.max(LEAST_PART, (sum * products) / wanted);
   for (let each = 1; each < parts.length; each++) {
-    const most = Math.ceil(lists.numbers(each) / lists.depth.block);
-    if (lists.numbers(each) > SLACK * limit) parts[each] = Math.min(most, Math.max(1, Math.round(lists.numbers(each) / limit)));
+    const numbers = lists.numbers(each);
+    const most = Math.ceil(numbers / lists.depth.block);
+    if (numbers > Math.max(LEAST_CUT, SLACK * limit)) parts[each] = Math.min(most, Math.max(1, Math.round(numbers / limit)));
   }
   return parts;
 }

@@ -33,7 +33,8 @@ export function packSchedule(problem: ProductProblem, draft: ProductDraft, parts
   const itemsAt = 2 * batch;
   const mergesAt = itemsAt + PRODUCT_ITEM.words * items;
   const listsAt = mergesAt + PRODUCT_MERGE.words * merges;
-  const words = new Uint32Array(listsAt + lists.words.length);
+  // Kernels read one word past the one they are at.
+  const words = new Uint32Array(listsAt + lists.words.length + 1);
   for (let each = 0; each < batch; each++) {
     words[2 * each] = matricesA[each]!;
     words[2 * each + 1] = matricesB[each]!;
@@ -47,6 +48,7 @@ export function packSchedule(problem: ProductProblem, draft: ProductDraft, parts
     words[itemAt + PRODUCT_ITEM.row] = rows[of]!;
     words[itemAt + PRODUCT_ITEM.column] = columns[of]!;
     words[itemAt + PRODUCT_ITEM.list] = listsAt + lists.begin(own);
+    words[itemAt + PRODUCT_ITEM.word] = words[listsAt + lists.begin(own)]!;
     words[itemAt + PRODUCT_ITEM.steps] = lists.steps(own);
     words[itemAt + PRODUCT_ITEM.product] = product[of]!;
     words[itemAt + PRODUCT_ITEM.slot] = slotWord;

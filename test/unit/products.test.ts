@@ -261,11 +261,11 @@ describe('planBlockSparse', () => {
   const mask = (count: number, every: number): Uint8Array => Uint8Array.from({length: count}, (_, i) => (i % every === 0 ? 1 : 0));
 
   it('counts what is computed, and takes what is predicted to be faster', () => {
-    const half = planBlockSparse([1024, 1024], {shape: [1024, 1024]}, {blockSize: 64, maskA: mask(256, 2)});
-    expect([half.usefulFlops, half.computedFlops, half.denseFlops]).toEqual([2 ** 30, 2 ** 30, 2 ** 31]);
+    const half = planBlockSparse([1024, 2048], {shape: [2048, 1024]}, {blockSize: 64, maskA: mask(512, 2)});
+    expect([half.usefulFlops, half.computedFlops, half.denseFlops]).toEqual([2 ** 31, 2 ** 31, 2 ** 32]);
     expect([half.choice, half.tile.rows, half.tiles]).toEqual(['blocks', 64, 256]);
     expect(half.items).toBeGreaterThan(half.tiles);
-    expect(half.toString()).toContain('A 50.0 % of 16 × 16 blocks; B whole; output whole');
+    expect(half.toString()).toContain('A 50.0 % of 16 × 32 blocks; B whole; output whole');
     const tiny = planBlockSparse([4096, 4096], [4096, 4096], {blockSize: 8, maskA: mask(2 ** 18, 1), maskB: mask(2 ** 18, 9)});
     expect(tiny.choice).toBe('blocks');
     // Strips of four rows.

@@ -1,10 +1,10 @@
-import {FIRST_BITS, PRODUCT_ITEM, tileBytes, type ProductTile} from '../../product/index.js';
+import {FIRST_BITS, ownsFours, PRODUCT_ITEM, tileBytes, type ProductTile} from '../../product/index.js';
 import {gridIndex} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain, textOf, type Flow, type Region} from '../tile/flow.js';
-import {firstOf, fourOf, leftAt, rightAt, shareOf, type ProductOperand} from './operand.js';
+import {firstOf, fourOf, leftAt, shareOf, sideAt, type ProductOperand} from './operand.js';
 import {PRODUCT_PARAMS} from './product_params.js';
 
 /** What the text of a product depends on. */
@@ -20,6 +20,8 @@ export interface ProductShape {
   readonly ragged: boolean;
   /** Some tiles are computed in parts. */
   readonly inParts: boolean;
+  /** There is one product; or one to a layer of the grid, which share their items; or each item says of which it is. */
+  readonly products: 'one' | 'grid' | 'items';
 }
 
 /** Four sums from a column on, where the matrix has them. */
@@ -55,28 +57,42 @@ export function productFlow(shape: ProductShape): Flow[] {
   ];
   const [own, fours] = [rows / threadsY, columns / 4 / threadsX];
   const [shareA, shareB] = [shareOf(a, tile, 'row'), shareOf(b, tile, 'column')];
+  const inRows = a.fours === 'side';
   const ownRow = (i: number): string => (i === 0 ? 'ty' : `(ty + ${i * threadsY}u)`);
   const ownFour = (c: number): string => (c === 0 ? 'tx' : `tx + ${c * threadsX}u`);
+  // Four numbers of the sum of a row, or one number of the sum of four rows.
   const four = (q: string): string =>
     lines(
       '{',
       `let q = ${q};`,
-      each(
-        own,
-        (i) => `let x${i} = ${staged ? `left[${leftAt(ownRow(i), 'q', tile)}]` : `aFour(aFirst, row + ${ownRow(i)}, k + 4u * q)`};`,
-      ),
-      each(4, (e) =>
-        lines(
+      inRows
+        ? ''
+        : each(own, (i) => {
+            const read = staged ? `left[${leftAt(ownRow(i), 'q', tile)}]` : `aFour(aFirst, row + ${ownRow(i)}, k + 4u * q)`;
+            return `let x${i} = ${read};`;
+          }),
+      each(4, (e) => {
+        const at = `k + 4u * q + ${e}u`;
+        return lines(
+          inRows
+            ? each(own / 4, (r) => {
+                const place = ownRow(r);
+                const read = staged ? `left[${sideAt(a, 'q', e, place, tile)}]` : `aFour(aFirst, ${at}, row + 4u * ${place})`;
+                return `let x${e}_${r} = ${read};`;
+              })
+            : '',
           each(fours, (c) => {
-            const at = `4u * q + ${e}u`;
             const read = staged
-              ? `right[${rightAt(`(${at})`, ownFour(c), tile)}]`
-              : `bFour(bFirst, k + ${at}, column + 4u * (${ownFour(c)}))`;
+              ? `right[${sideAt(b, 'q', e, ownFour(c), tile)}]`
+              : `bFour(bFirst, ${at}, column + 4u * (${ownFour(c)}))`;
             return `let y${e}_${c} = ${read};`;
           }),
-          each(own, (i) => each(fours, (c) => `o${i}_${c} = fma(vec4f(x${i}[${e}]), y${e}_${c}, o${i}_${c});`)),
-        ),
-      ),
+          each(own, (i) => {
+            const x = inRows ? `x${e}_${i >> 2}[${i & 3}]` : `x${i}[${e}]`;
+            return each(fours, (c) => `o${i}_${c} = fma(vec4f(${x}), y${e}_${c}, o${i}_${c});`);
+          }),
+        );
+      }),
       '}',
     );
   const depth = step / 4;
@@ -98,10 +114,10 @@ export function productFlow(shape: ProductShape): Flow[] {
       `k += ${step}u;`,
       // A block is gone through in steps, and the last of a sum may be shorter: its list then ends.
       `if (k >= end) {`,
-      'at += 1u;',
-      'word = schedule[at];',
       `k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;`,
       `end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
+      'at += 1u;',
+      'word = schedule[at]; // of the run after this one',
       '}',
     ),
   );
@@ -122,19 +138,27 @@ export function productFlow(shape: ProductShape): Flow[] {
 }
 
 const operandsOf = ({tile, transposeA, transposeB, inFours}: ProductShape): [a: ProductOperand, b: ProductOperand] => [
-  {role: 'a', staged: 'left', sumAlongRow: !transposeA, inFours: inFours[0], size: tile.rows},
-  {role: 'b', staged: 'right', sumAlongRow: transposeB, inFours: inFours[1], size: tile.columns},
+  {
+    ...{role: 'a', staged: 'left', sumAlongRow: !transposeA, inFours: inFours[0], size: tile.rows},
+    // As they lie.
+    fours: transposeA && ownsFours(tile) ? 'side' : 'sum',
+  },
+  {role: 'b', staged: 'right', sumAlongRow: transposeB, fours: 'side', inFours: inFours[1], size: tile.columns},
 ];
 
 /** Products of blocks: a workgroup computes a tile of the output, over the blocks of its list alone. */
 export function productProgram(shape: ProductShape): Program {
-  const {tile, ragged, inFours, inParts, block} = shape;
+  const {tile, ragged, inFours, inParts, block, products} = shape;
   const {rows, columns, threadsX, threadsY, step, staged} = tile;
   const [a, b] = operandsOf(shape);
   const invocations = threadsX * threadsY;
   const [own, fours] = [rows / threadsY, columns / 4 / threadsX];
   const element = (isFours: boolean): string => (isFours ? 'vec4f' : 'f32');
-  const place = (i: number): string => (i === 0 ? 'ty' : `ty + ${i * threadsY}u`);
+  const place = (i: number): string => {
+    const [at, rest] = a.fours === 'side' ? [i >> 2, i & 3] : [i, 0];
+    const own = at === 0 ? 'ty' : `ty + ${at * threadsY}u`;
+    return a.fours === 'side' ? `4u * (${own}) + ${rest}u` : own;
+  };
   const fourAt = (c: number): string => (c === 0 ? 'tx' : `tx + ${c * threadsX}u`);
   const item = (word: keyof typeof PRODUCT_ITEM): string => `schedule[record + ${PRODUCT_ITEM[word]}u]`;
   const sums = (line: (i: number, c: number) => string): string => each(own, (i) => each(fours, (c) => line(i, c)));
@@ -164,15 +188,16 @@ let record = params.itemsAt + ${PRODUCT_ITEM.words}u * index;
 let row = ${item('row')};
 let column = ${item('column')};
 let steps = ${item('steps')};
-let product = ${item('product')} + group.z;
-let aFirst = ${firstOf(a, 'schedule[2u * product]')};
-let bFirst = ${firstOf(b, 'schedule[2u * product + 1u]')};
+let product = ${products === 'one' ? '0u' : products === 'grid' ? 'group.z' : item('product')};
+let aFirst = ${products === 'one' ? '0u' : firstOf(a, 'schedule[2u * product]')};
+let bFirst = ${products === 'one' ? '0u' : firstOf(b, 'schedule[2u * product + 1u]')};
 let tx = lane % ${threadsX}u;
 let ty = lane / ${threadsX}u;
-var at = ${item('list')};
-var word = schedule[at];
+var at = ${item('list')} + 1u;
+var word = ${item('word')};
 var k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;
-var end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
+var end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;
+word = schedule[at];`,
       sums((i, c) => `var o${i}_${c} = vec4f();`),
       textOf(productFlow(shape)),
       `let first = ${outputFirst(inFours[2])};`,
