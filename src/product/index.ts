@@ -11,4 +11,4 @@ export {FIRST_BITS, MOST_BLOCKS} from './lists.js';
 export {batchOf, blocksOf, maskIndex, maskSizes, type MaskName, type ProductProblem, type ProductSizes} from './problem.js';
 export {makeProductPlan, type ListLengths, type ProductChoice, type ProductPlan} from './product_plan.js';
 export {productText} from './product_text.js';
-export {ownsFours, PRODUCT_TILES, tileBytes, type ProductTile} from './tiles.js';
+export {matrixUnits, ownsFours, PRODUCT_TILES, tileBytes, type ProductTile} from './tiles.js';

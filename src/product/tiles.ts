@@ -1,4 +1,4 @@
-import type {Device} from '../plan/index.js';
+import {largestMatrix, type Device, type MatrixConfig} from '../plan/index.js';
 import {ceilDiv, gcd} from '../support/index.js';
 import {densityOf} from './block_mask.js';
 import type {ProductProblem} from './problem.js';
@@ -20,6 +20,8 @@ export interface ProductTile {
   readonly staged: boolean;
   /** The next step is on its way to registers while one is computed. */
   readonly ahead: boolean;
+  /** What tensor cores multiply at a time; null: invocations multiply. Then `threadsX` are the lanes of a subgroup, each of which owns rows / threadsY rows. */
+  readonly matrix: MatrixConfig | null;
   /** 10⁹ floating-point operations a millisecond (TFLOPS) on an H200 that is full. */
   readonly rate: number;
 }
@@ -67,7 +69,7 @@ function tile(
   unroll: number,
   {staged = true, ahead = staged, rate}: {readonly staged?: boolean; readonly ahead?: boolean; readonly rate: number},
 ): ProductTile {
-  return Object.freeze({rows, columns, threadsX, threadsY, step, unroll, staged, ahead, rate});
+  return Object.freeze({rows, columns, threadsX, threadsY, step, unroll, staged, ahead, matrix: null, rate});
 }
 
 /** The longest side of a tile whose sums stay in registers. */
@@ -81,7 +83,25 @@ export function partOf(block: number): number {
 export const invocationsOf = ({threadsX, threadsY}: ProductTile): number => threadsX * threadsY;
 
 /** Bytes of workgroup memory. */
-export const tileBytes = ({rows, columns, step, staged}: ProductTile): number => (staged ? 4 * step * (rows + columns) : 0);
+export function tileBytes(tile: ProductTile): number {
+  const {rows, columns, step, staged} = tile;
+  if (tile.matrix === null) return staged ? 4 * step * (rows + columns) : 0;
+  const {left, right} = matrixUnits(tile, tile.matrix);
+  return 16 * (tile.threadsY * left + right);
+}
+
+/**
+ * On tensor cores: units of 16 bytes of A for each subgroup, and of B, of rows with one unit more than halves fill: without it all rows of a fragment lie in the same banks.
+ * The larger of both ways to lie; a fragment of the output has to fit, too.
+ */
+export function matrixUnits(
+  {rows, columns, step, threadsY}: ProductTile,
+  {M, N}: MatrixConfig,
+): {readonly left: number; readonly right: number} {
+  const own = rows / threadsY;
+  const units = (side: number): number => Math.max(side * (step / 8 + 1), step * (side / 8 + 1));
+  return {left: Math.max(units(own), M * (N / 4 + 1)), right: units(columns)};
+}
 
 const BY_SIZE = {
   both: {64: 'square64', 32: 'square32', 16: 'square16', 8: 'square8'},
@@ -102,8 +122,45 @@ const TWO_WAVES = 2112;
 /** Numbers of a list, on average, below which the 64 × 64 tile takes twice the invocations. */
 const SHORT = 192;
 
+/** Lanes of a subgroup that tensor cores ask for. */
+const LANES = 32;
+
+/**
+ * Tiles of tensor cores by their sides, of float32 operands that are packed to halves on their way (lab, H200, 2026-11-29): 64-blocks of both, 4096³,
+ * 25 × 25 % .104 ms, of halves .078; by four subgroups .088 to .094; 16 numbers a step .087, 64 .090. 32-blocks .146 of halves. No blocks, 128 × 64, .763 of halves.
+ */
+const MATRIX_TILES = [
+  {rows: 128, columns: 64, subgroups: 4, rate: 130},
+  {rows: 64, columns: 64, subgroups: 2, rate: 85},
+  {rows: 64, columns: 32, subgroups: 2, rate: 60},
+  {rows: 32, columns: 64, subgroups: 2, rate: 60},
+  {rows: 32, columns: 32, subgroups: 2, rate: 48},
+] as const;
+const MATRIX_STEPS = [32, 16] as const;
+
+/** The tile for tensor cores, where the problem asks for them, the device has them, and blocks are of 32, 64 or multiples of 64; null elsewhere. */
+function chooseMatrixTile(problem: ProductProblem, device: Device): ProductTile | null {
+  const matrix = problem.precision === 'float16' ? largestMatrix(device, 'f16') : null;
+  if (matrix === null) return null;
+  const {m, n, block, matricesA} = problem;
+  const bound = boundSides(problem);
+  const step = MATRIX_STEPS.find((each) => !bound.k || block.k % each === 0);
+  const fits = ({rows, columns}: (typeof MATRIX_TILES)[number]): boolean => {
+    const isFree = !bound.m && !bound.n;
+    if (rows === 128) return isFree && matricesA.length * ceilDiv(m, rows) * ceilDiv(n, columns) >= FEWEST;
+    return rows === (bound.m ? partOf(block.m) : MOST_SIDE) && columns === (bound.n ? partOf(block.n) : MOST_SIDE);
+  };
+  const found = MATRIX_TILES.find(fits);
+  if (found === undefined || step === undefined) return null;
+  const {rows, columns, subgroups, rate} = found;
+  const own = Object.freeze({...tile(rows, columns, LANES, subgroups, step, 1, {rate}), matrix});
+  return tileBytes(own) <= device.maxWorkgroupBytes && invocationsOf(own) <= device.maxInvocations ? own : null;
+}
+
 /** The tile for a problem, in steps that divide its blocks and fit the device. */
 export function chooseProductTile(problem: ProductProblem, device: Device): ProductTile {
+  const onMatrices = chooseMatrixTile(problem, device);
+  if (onMatrices !== null) return onMatrices;
   const chosen = choose(problem);
   const {k} = boundSides(problem);
   const most = (step: number): boolean =>

@@ -1,4 +1,5 @@
 import {batchOf, type ProductPlan} from '../product/index.js';
+import {matrixProductProgram} from './product/matrix_product.js';
 import {mergePartsProgram, mergeGroups} from './product/merge_parts.js';
 import {productProgram, type ProductShape} from './product/product.js';
 import {packProductParams, type ProductNumbers} from './product/product_params.js';
@@ -50,7 +51,7 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
     };
     return Object.freeze({program, ...part(0, count)});
   };
-  const launches = [over(productProgram(shape), 'items', schedule.items, 1, schedule.steps, plan.predictedMs)];
+  const launches = [over(programOf(shape), 'items', schedule.items, 1, schedule.steps, plan.predictedMs)];
   if (shape.inParts)
     launches.push(over(mergePartsProgram(shape), 'merges', schedule.merges, mergeGroups(tile), new Int32Array(0), 0));
   const scratch = 4 * tile.rows * tile.columns * schedule.slots * layers;
@@ -61,6 +62,11 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
     workBytes: Object.freeze(shape.inParts ? {scratch} : {}),
     schedule: schedule.words,
   });
+}
+
+function programOf(shape: ProductShape): Program {
+  const {matrix} = shape.tile;
+  return matrix === null ? productProgram(shape) : matrixProductProgram({...shape, matrix});
 }
 
 /** What its text depends on. */

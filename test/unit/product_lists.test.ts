@@ -75,6 +75,7 @@ function draw({size: [m, k, n], block: [bm, bk, bn], densities, batch, each, see
     maskA: mask('maskA', a, sides[0], sides[1]),
     maskB: mask('maskB', b, sides[1], sides[2]),
     maskC: mask('maskC', c, sides[0], sides[2]),
+    precision: 'float32' as const,
   };
   return {problem, a, b, c, sides};
 }

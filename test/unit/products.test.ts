@@ -169,7 +169,16 @@ describe('products of blocks refuse', () => {
       /^a: found dtype int32, expected dtype float32/,
     ],
     ['a name of others', given({block_size: 8}), /^option block_size: found an unknown option.*Did you mean 'blockSize'/],
-    ['a precision, which there is not yet', given({...EIGHT, precision: 'float16'}), /^option precision: found an unknown option/],
+    [
+      'a precision that is none',
+      given({...EIGHT, precision: 'half'}),
+      /^option precision: found the text 'half', expected one of float32, float16/,
+    ],
+    [
+      'halves without WebGPU',
+      given({...EIGHT, precision: 'float16'}),
+      /^precision 'float16': found the backend 'cpu', expected a WebGPU backend/,
+    ],
     ['a disposed mask', () => {
       const mask = tf.ones([2, 3], 'bool');
       mask.dispose();

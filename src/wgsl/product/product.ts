@@ -1,10 +1,10 @@
-import {FIRST_BITS, ownsFours, PRODUCT_ITEM, tileBytes, type ProductTile} from '../../product/index.js';
-import {gridIndex} from '../text/grid.js';
+import {ownsFours, tileBytes, type ProductTile} from '../../product/index.js';
 import {program} from '../text/make_program.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain, textOf, type Flow, type Region} from '../tile/flow.js';
-import {firstOf, fourOf, leftAt, shareOf, sideAt, type ProductOperand} from './operand.js';
+import {itemText, itemWord, nextStep} from './item_text.js';
+import {fourOf, leftAt, shareOf, sideAt, type ProductOperand} from './operand.js';
 import {PRODUCT_PARAMS} from './product_params.js';
 
 /** What the text of a product depends on. */
@@ -48,7 +48,7 @@ export const outputFirst = (inFours: boolean): string =>
 
 /** The part of a kernel between its items and its writes, with what it keeps. For specs of its barriers, too. */
 export function productFlow(shape: ProductShape): Flow[] {
-  const {tile, block} = shape;
+  const {tile} = shape;
   const {rows, columns, threadsX, threadsY, step, unroll, staged, ahead} = tile;
   const [a, b] = operandsOf(shape);
   const [left, right]: [Region, Region] = [
@@ -109,18 +109,7 @@ export function productFlow(shape: ProductShape): Flow[] {
             '}',
           ),
   };
-  const next = plain(
-    lines(
-      `k += ${step}u;`,
-      // A block is gone through in steps, and the last of a sum may be shorter: its list then ends.
-      `if (k >= end) {`,
-      `k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;`,
-      `end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
-      'at += 1u;',
-      'word = schedule[at]; // of the run after this one',
-      '}',
-    ),
-  );
+  const next = nextStep(shape);
   const load = lines(shareA.load, shareB.load);
   const store: Flow = {
     name: 'a step into workgroup memory',
@@ -137,7 +126,8 @@ export function productFlow(shape: ProductShape): Flow[] {
   ];
 }
 
-const operandsOf = ({tile, transposeA, transposeB, inFours}: ProductShape): [a: ProductOperand, b: ProductOperand] => [
+/** Both operands as they lie, and as they are staged for invocations that multiply. */
+export const operandsOf = ({tile, transposeA, transposeB, inFours}: ProductShape): [a: ProductOperand, b: ProductOperand] => [
   {
     ...{role: 'a', staged: 'left', sumAlongRow: !transposeA, inFours: inFours[0], size: tile.rows},
     // As they lie.
@@ -148,7 +138,7 @@ const operandsOf = ({tile, transposeA, transposeB, inFours}: ProductShape): [a: 
 
 /** Products of blocks: a workgroup computes a tile of the output, over the blocks of its list alone. */
 export function productProgram(shape: ProductShape): Program {
-  const {tile, ragged, inFours, inParts, block, products} = shape;
+  const {tile, ragged, inFours, inParts} = shape;
   const {rows, columns, threadsX, threadsY, step, staged} = tile;
   const [a, b] = operandsOf(shape);
   const invocations = threadsX * threadsY;
@@ -160,7 +150,6 @@ export function productProgram(shape: ProductShape): Program {
     return a.fours === 'side' ? `4u * (${own}) + ${rest}u` : own;
   };
   const fourAt = (c: number): string => (c === 0 ? 'tx' : `tx + ${c * threadsX}u`);
-  const item = (word: keyof typeof PRODUCT_ITEM): string => `schedule[record + ${PRODUCT_ITEM[word]}u]`;
   const sums = (line: (i: number, c: number) => string): string => each(own, (i) => each(fours, (c) => line(i, c)));
   const write = sums((i, c) => `writeFour(first, row + ${place(i)}, column + 4u * (${fourAt(c)}), o${i}_${c});`);
   return program({
@@ -182,28 +171,15 @@ export function productProgram(shape: ProductShape): Program {
       `
 @compute @workgroup_size(${invocations})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-      `let index = params.first + ${gridIndex(1, '0u')};`,
-      `if (index >= params.end) { return; }
-let record = params.itemsAt + ${PRODUCT_ITEM.words}u * index;
-let row = ${item('row')};
-let column = ${item('column')};
-let steps = ${item('steps')};
-let product = ${products === 'one' ? '0u' : products === 'grid' ? 'group.z' : item('product')};
-let aFirst = ${products === 'one' ? '0u' : firstOf(a, 'schedule[2u * product]')};
-let bFirst = ${products === 'one' ? '0u' : firstOf(b, 'schedule[2u * product + 1u]')};
-let tx = lane % ${threadsX}u;
-let ty = lane / ${threadsX}u;
-var at = ${item('list')} + 1u;
-var word = ${item('word')};
-var k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;
-var end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;
-word = schedule[at];`,
+      itemText(shape, a, b),
+      `let tx = lane % ${threadsX}u;
+let ty = lane / ${threadsX}u;`,
       sums((i, c) => `var o${i}_${c} = vec4f();`),
       textOf(productFlow(shape)),
       `let first = ${outputFirst(inFours[2])};`,
       inParts
         ? lines(
-            `let slot = ${item('slot')};`,
+            `let slot = ${itemWord('slot')};`,
             'if (slot > 0u) {',
             `let part = (slot - 1u + group.z * params.slots) * ${(rows * columns) / 4}u;`,
             sums((i, c) => `scratch[part + (${place(i)}) * ${columns / 4}u + ${fourAt(c)}] = o${i}_${c};`),
