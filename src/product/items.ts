@@ -2,11 +2,11 @@ import {ceilDiv} from '../support/index.js';
 import {holds, transposedBits, type BlockMask} from './block_mask.js';
 import {BlockLists} from './lists.js';
 import {batchOf, blocksOf, maskIndex, type ProductProblem} from './problem.js';
-import {boundSides, type ProductTile} from './tiles.js';
+import {boundSides, meanOfLists, type ProductTile} from './tiles.js';
 
 /**
  * Words of a record: where in the output its tile begins, where its list lies, the first word of that, so that nobody waits for it, the steps
- * that it takes, its product, 1 + its slot or 0.
+ * that it takes, its product, 1 + its slot or 0. Where lists are bits, those of A lie at `list`, those of B at `word`.
  */
 export const PRODUCT_ITEM = {words: 7, row: 0, column: 1, list: 2, word: 3, steps: 4, product: 5, slot: 6} as const;
 /** Words of a record of tiles that were computed in parts: the first slot, how many. */
@@ -19,11 +19,20 @@ export interface ProductDraft {
   readonly columns: Int32Array;
   readonly list: Int32Array;
   readonly product: Int32Array;
+  /** Bits along the sum of the blocks of A's rows, then of B's columns, where lists are only where those lie. */
+  readonly bits: readonly [a: Uint32Array, b: Uint32Array] | null;
   /** All products share their lists: items are of the first, and the grid has an axis for products. */
   readonly shared: boolean;
   /** Floating-point operations of what masks leave, of all products. */
   readonly usefulFlops: number;
 }
+
+/**
+ * Words of lists above which kernels combine the bits of both operands themselves, and so many lists that none is cut. Lists of blocks of 8 of both operands,
+ * 4,096 squared, a quarter of each, are 8 million words, which took a fifth of a second.
+ */
+export const MOST_LIST_WORDS = 700_000;
+const MANY_LISTS = 16384;
 
 /** Products that an axis of a grid takes. */
 const MOST_LAYERS = 65535;
@@ -33,7 +42,7 @@ const alongSum = (mask: BlockMask | null, isAlong: boolean): Uint32Array | null 
   mask === null ? null : isAlong ? mask.bits : transposedBits(mask);
 
 /** The tiles of all products, each with the blocks along the sum that both operands hold. */
-export function draftItems(problem: ProductProblem, tile: ProductTile): ProductDraft {
+export function draftItems(problem: ProductProblem, tile: ProductTile, mostWords = MOST_LIST_WORDS): ProductDraft {
   const {m, k, n, block, maskA, maskB, maskC, transposeA, transposeB, matricesA, matricesB} = problem;
   const bound = boundSides(problem);
   const batch = batchOf(problem);
@@ -43,6 +52,8 @@ export function draftItems(problem: ProductProblem, tile: ProductTile): ProductD
   const [tilesM, tilesN] = [ceilDiv(m, tile.rows), ceilDiv(n, tile.columns)];
   const blocks = blocksOf(problem);
   const [blocksM, blocksN] = [maskA === null ? 1 : blocks.m, maskB === null ? 1 : blocks.n];
+  const listWords = (blocksM * blocksN * meanOfLists(problem)) / block.k;
+  const areBits = bitsA !== null && bitsB !== null && listWords > mostWords && (mostWords === 0 || blocksM * blocksN >= MANY_LISTS);
 
   const combinations = new Map<string, number>();
   const combinationOf = new Int32Array(batch);
@@ -66,7 +77,8 @@ export function draftItems(problem: ProductProblem, tile: ProductTile): ProductD
     for (let i = 0, at = 0; i < blocksM; i++)
       for (let j = 0; j < blocksN; j++, at++) {
         const [xAt, yAt] = [(a * blocksM + i) * words, (b * blocksN + j) * words];
-        if (bitsA !== null) found[at] = lists.addMet(bitsA, xAt, bitsB, yAt);
+        if (areBits) found[at] = lists.addBits(bitsA, xAt, bitsB, yAt);
+        else if (bitsA !== null) found[at] = lists.addMet(bitsA, xAt, bitsB, yAt);
         else found[at] = bitsB === null ? lists.addAll() : lists.addMet(bitsB, yAt, null, 0);
       }
     return found;
@@ -102,7 +114,7 @@ export function draftItems(problem: ProductProblem, tile: ProductTile): ProductD
     }
   }
   const usefulFlops = 2 * useful * (shared ? batch : 1);
-  return {lists, rows, columns, list, product: products, shared, usefulFlops};
+  return {lists, bits: areBits ? [bitsA, bitsB] : null, rows, columns, list, product: products, shared, usefulFlops};
 }
 
 /** Places of items by the steps of their lists, the longest first; of as many, in the order of memory. */
@@ -129,12 +141,13 @@ const SLACK = 1.3;
 
 /** In how many parts each list is computed: more than one only where items are few and lists long. By list. */
 export function partsOfLists(
-  {lists, list, shared}: ProductDraft,
+  {lists, bits, list, shared}: ProductDraft,
   layers: number,
   invocations: number,
   multiprocessors: number,
 ): Int32Array {
   const parts = new Int32Array(lists.count).fill(1);
+  if (bits !== null) return parts;
   const products = shared ? layers : 1;
   // Those without a list only write zeros.
   let [sum, count] = [0, 0];

@@ -40,17 +40,17 @@ export interface ProductPlan {
   readonly choice: ProductChoice;
 }
 
-/** `tile`: default the one that suits. */
+/** `tile`: default the one that suits. `listWords`: words of lists above which lists are bits. */
 export function makeProductPlan(
   given: ProductProblem,
   device: Device,
-  {tile: asked}: {readonly tile?: ProductTile} = {},
+  {tile: asked, listWords}: {readonly tile?: ProductTile; readonly listWords?: number} = {},
 ): ProductPlan {
   const problem = withoutFull(given);
   const {m, k, n} = problem;
   const gpu = gpuOf(device);
   const tile = asked ?? chooseProductTile(problem, device);
-  const draft = draftItems(problem, tile);
+  const draft = draftItems(problem, tile, listWords);
   const batch = batchOf(problem);
   const layers = draft.shared ? batch : 1;
   const lists = lengthsOf(draft);

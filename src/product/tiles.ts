@@ -191,7 +191,7 @@ function choose(problem: ProductProblem): ProductTile {
 }
 
 /** About so many numbers are summed over where masks know nothing of one another. */
-const meanOfLists = ({k, maskA, maskB}: ProductProblem): number => k * densityOf(maskA) * densityOf(maskB);
+export const meanOfLists = ({k, maskA, maskB}: ProductProblem): number => k * densityOf(maskA) * densityOf(maskB);
 
 /** An invocation keeps rows in fours, so that it can read the left operand where that lies transposed. */
 export const ownsFours = ({rows, threadsY}: ProductTile): boolean => (rows / threadsY) % 4 === 0;

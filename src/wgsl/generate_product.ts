@@ -81,6 +81,7 @@ export function productShape({problem, tile, schedule, layers}: ProductPlan): Pr
     inFours: inFours as [boolean, boolean, boolean],
     ragged: m % tile.rows !== 0 || n % tile.columns !== 0 || k % tile.step !== 0,
     inParts: schedule.merges > 0,
+    bitWords: schedule.bitWords,
     products: batchOf(problem) === 1 ? 'one' : layers > 1 ? 'grid' : 'items',
   };
 }

@@ -8,14 +8,11 @@ import type {ProductShape} from './product.js';
 /** WGSL: a word of the item. */
 export const itemWord = (word: keyof typeof PRODUCT_ITEM): string => `schedule[record + ${PRODUCT_ITEM[word]}u]`;
 
-const FIRST = `word & ${2 ** FIRST_BITS - 1}u`;
+type ListShape = Pick<ProductShape, 'products' | 'block' | 'bitWords'>;
 
-/** WGSL: the item of a workgroup, where its matrices begin, and the first run of its list. */
-export function itemText(
-  {products, block}: Pick<ProductShape, 'products' | 'block'>,
-  a: ProductOperand,
-  b: ProductOperand,
-): string {
+/** WGSL: the item of a workgroup, where its matrices begin, and the first block of its list. */
+export function itemText(shape: ListShape, a: ProductOperand, b: ProductOperand): string {
+  const {products, bitWords} = shape;
   const isOne = products === 'one';
   return lines(
     `let index = params.first + ${gridIndex(1, '0u')};`,
@@ -27,25 +24,47 @@ let steps = ${itemWord('steps')};
 let product = ${isOne ? '0u' : products === 'grid' ? 'group.z' : itemWord('product')};
 let aFirst = ${isOne ? '0u' : firstOf(a, 'schedule[2u * product]')};
 let bFirst = ${isOne ? '0u' : firstOf(b, 'schedule[2u * product + 1u]')};
-var at = ${itemWord('list')} + 1u;
-var word = ${itemWord('word')};
-var k = (${FIRST}) * ${block}u;
-var end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;
-word = schedule[at];`,
+var k: u32;
+var end: u32;`,
+    bitWords === 0
+      ? lines(`var at = ${itemWord('list')};`, `var word = ${itemWord('word')};`)
+      : lines(
+          `let leftBits = ${itemWord('list')};`,
+          `let rightBits = ${itemWord('word')};`,
+          'var at = 0u;',
+          'var word = schedule[leftBits] & schedule[rightBits]; // a bit for each block that both hold',
+        ),
+    nextRun(shape),
   );
 }
 
+/** The numbers of the next run of blocks. */
+const nextRun = ({block, bitWords}: ListShape): string =>
+  bitWords === 0
+    ? lines(
+        `k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;`,
+        `end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
+        'at += 1u;',
+        'word = schedule[at]; // of the run after this one',
+      )
+    : lines(
+        `while (word == 0u && at < ${bitWords}u) {`,
+        'at += 1u;',
+        'word = schedule[leftBits + at] & schedule[rightBits + at];',
+        '}',
+        `k = (32u * at + firstTrailingBit(word)) * ${block}u;`,
+        `end = k + ${block}u;`,
+        'word &= word - 1u;',
+      );
+
 /** To the next step of a list. */
-export const nextStep = ({tile: {step}, block}: Pick<ProductShape, 'tile' | 'block'>): Step =>
+export const nextStep = (shape: ListShape & Pick<ProductShape, 'tile'>): Step =>
   plain(
     lines(
-      `k += ${step}u;`,
+      `k += ${shape.tile.step}u;`,
       // A block is gone through in steps, and the last of a sum may be shorter: its list then ends.
       `if (k >= end) {`,
-      `k = (${FIRST}) * ${block}u;`,
-      `end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
-      'at += 1u;',
-      'word = schedule[at]; // of the run after this one',
+      nextRun(shape),
       '}',
     ),
   );

@@ -20,6 +20,8 @@ export interface ProductShape {
   readonly ragged: boolean;
   /** Some tiles are computed in parts. */
   readonly inParts: boolean;
+  /** Words of bits of a list, of each operand, where lists are that; 0: they are runs. */
+  readonly bitWords: number;
   /** There is one product; or one to a layer of the grid, which share their items; or each item says of which it is. */
   readonly products: 'one' | 'grid' | 'items';
 }

@@ -55,11 +55,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let product = 0u;
   let aFirst = 0u;
   let bFirst = 0u;
-  var at = schedule[record + 2u] + 1u;
+  var k: u32;
+  var end: u32;
+  var at = schedule[record + 2u];
   var word = schedule[record + 3u];
-  var k = (word & 4194303u) * 64u;
-  var end = k + ((word >> 22u) + 1u) * 64u;
-  word = schedule[at];
+  k = (word & 4194303u) * 64u;
+  end = k + ((word >> 22u) + 1u) * 64u;
+  at += 1u;
+  word = schedule[at]; // of the run after this one
   var o0_0: Result; var o0_1: Result; var o0_2: Result; var o0_3: Result;
   var o1_0: Result; var o1_1: Result; var o1_2: Result; var o1_3: Result;
   var a0x = vec4f();

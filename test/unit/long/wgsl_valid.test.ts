@@ -291,8 +291,9 @@ describe('every program is WGSL that Dawn takes:', () => {
         ['float32', CORE_DEVICE],
         ['float16', {...featuredDevice(MATRIX_16), maxWorkgroupBytes: CORE_DEVICE.maxWorkgroupBytes}],
       ] as const)
-        for (const {program} of generateProduct(makeProductPlan({...given, precision}, device)).launches)
-          programs.found.set(program.key, {what: JSON.stringify(given.block), program});
+        for (const wishes of [{}, {listWords: 0}])
+          for (const {program} of generateProduct(makeProductPlan({...given, precision}, device, wishes)).launches)
+            programs.found.set(program.key, {what: JSON.stringify(given.block), program});
     await expectValid(programs, 60);
     expect([...programs.found.values()].filter(({program}) => program.name.endsWith('.matrix')).length).toBeGreaterThan(20);
     for (const {program} of programs.found.values()) {
