@@ -1,7 +1,8 @@
 import {batchOf, type ProductPlan} from '../product/index.js';
 import {matrixProductProgram} from './product/matrix_product.js';
-import {mergePartsProgram, mergeGroups} from './product/merge_parts.js';
-import {productProgram, type ProductShape} from './product/product.js';
+import {mergePartsProgram, groupsOfTile} from './product/merge_parts.js';
+import {productProgram} from './product/product.js';
+import type {ProductShape} from './product/product_shape.js';
 import {packProductParams, type ProductNumbers} from './product/product_params.js';
 import {gridOf} from './text/grid.js';
 import type {BindingRole, Launch, LaunchPart, Program} from './text/program.js';
@@ -53,7 +54,7 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
   };
   const launches = [over(programOf(shape), 'items', schedule.items, 1, schedule.steps, plan.predictedMs)];
   if (shape.inParts)
-    launches.push(over(mergePartsProgram(shape), 'merges', schedule.merges, mergeGroups(tile), new Int32Array(0), 0));
+    launches.push(over(mergePartsProgram(shape), 'merges', schedule.merges, groupsOfTile(tile), new Int32Array(0), 0));
   const scratch = 4 * tile.rows * tile.columns * schedule.slots * layers;
   return Object.freeze({
     plan: null,

@@ -3,7 +3,7 @@ import {gridIndex} from '../text/grid.js';
 import {lines} from '../text/text.js';
 import {plain, type Step} from '../tile/flow.js';
 import {firstOf, type ProductOperand} from './operand.js';
-import type {ProductShape} from './product.js';
+import type {ProductShape} from './product_shape.js';
 
 /** WGSL: a word of the item. */
 export const itemWord = (word: keyof typeof PRODUCT_ITEM): string => `schedule[record + ${PRODUCT_ITEM[word]}u]`;

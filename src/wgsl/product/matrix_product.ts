@@ -6,8 +6,9 @@ import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain, textOf, type Flow, type Region} from '../tile/flow.js';
 import {itemText, itemWord, nextStep} from './item_text.js';
-import {fourOf, type ProductOperand} from './operand.js';
-import {operandsOf, outputFirst, writeFour, type ProductShape} from './product.js';
+import {foursOf, isInside, loadsOf, type ProductOperand} from './operand.js';
+import {operandsOf, outputFirst, writeFour} from './product.js';
+import type {ProductShape} from './product_shape.js';
 import {PRODUCT_PARAMS} from './product_params.js';
 
 /** The shape of a kernel on tensor cores. */
@@ -66,7 +67,7 @@ export function matrixProductFlow(shape: MatrixProductShape): Flow[] {
   const {step} = tile;
   const {down, across, deep, left, right} = partsOf(shape);
   const [a, b] = operandsOf(shape).map((operand) => stagedOf(operand, step)) as [Staged, Staged];
-  const load = lines(loadOf(shape, a), loadOf(shape, b));
+  const load = loadsOf(shape, (more) => lines(loadOf(shape, a, more), loadOf(shape, b, more)));
   const store: Flow = {
     name: 'a step into workgroup memory, as halves',
     reads: [],
@@ -120,14 +121,14 @@ const declareOf = (shape: MatrixProductShape, staged: Staged): string =>
   );
 
 /** Eight numbers of a row of memory into registers, as floats: what packed them would wait for them. */
-function loadOf(shape: MatrixProductShape, staged: Staged): string {
+function loadOf(shape: MatrixProductShape, staged: Staged, more: string): string {
   const {operand, units, origin} = staged;
   const {role, sumAlongRow} = operand;
   return each(roundsOf(shape, staged), (round) =>
     inRound(shape, staged, round, (id) => {
       const [row, column] = [`${id} / ${units}u`, `8u * (${id} % ${units}u)`];
       const [fromRow, fromColumn] = sumAlongRow ? [origin, 'k'] : ['k', origin];
-      const four = (more: string): string => `${role}Four(${role}First, ${fromRow} + ${row}, ${fromColumn} + ${column}${more})`;
+      const four = (on: string): string => `${role}Four${more}(${role}First, ${fromRow} + ${row}, ${fromColumn} + ${column}${on})`;
       return lines(`${role}${round}x = ${four('')};`, `${role}${round}y = ${four(' + 4u')};`);
     }),
   );
@@ -263,14 +264,15 @@ var<workgroup> left: array<array<vec4u, ${units.left}>, ${subgroups}>; // rows o
 var<workgroup> right: array<vec4u, ${units.right}>; // of b
 `,
       packedHalves(true),
-      fourOf(a, ragged),
-      fourOf(b, ragged),
+      foursOf(a, ragged),
+      foursOf(b, ragged),
       inFours[2] && !ragged ? '' : writeFour(inFours[2], ragged),
       `
 @compute @workgroup_size(${invocations})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
 let subgroup = lane / ${threadsX}u;`,
       itemText(shape, a, b),
+      isInside(shape),
       each(down, (r) => each(across, (c) => `var o${r}_${c}: Result;`, ' ')),
       textOf(matrixProductFlow(shape)),
       '}',

@@ -4,7 +4,8 @@ import {gridIndex} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
-import {outputFirst, writeFour, type ProductShape} from './product.js';
+import {outputFirst, writeFour} from './product.js';
+import type {ProductShape} from './product_shape.js';
 import {PRODUCT_PARAMS} from './product_params.js';
 
 const INVOCATIONS = 64;
@@ -13,7 +14,7 @@ const INVOCATIONS = 64;
  * Workgroups to a tile: an invocation adds one four. With one workgroup to a tile, each four would wait for those before it: all ones 1024³, 256 tiles of
  * three parts, .0814 ms in all (H200, 2026-11-30), .068 in a lab.
  */
-export const mergeGroups = ({rows, columns}: ProductTile): number => ceilDiv((rows * columns) / 4, INVOCATIONS);
+export const groupsOfTile = ({rows, columns}: ProductTile): number => ceilDiv((rows * columns) / 4, INVOCATIONS);
 
 /** Parts that are on their way at a time. */
 const AT_ONCE = 4;
@@ -21,7 +22,7 @@ const AT_ONCE = 4;
 /** Adds the parts of tiles, each time in the same order. */
 export function mergePartsProgram({tile, inFours: [, , inFours], ragged}: ProductShape): Program {
   const {rows, columns} = tile;
-  const groups = mergeGroups(tile);
+  const groups = groupsOfTile(tile);
   const word = (name: keyof typeof PRODUCT_MERGE): string => `schedule[record + ${PRODUCT_MERGE[name]}u]`;
   const fours = (rows * columns) / 4;
   return program({

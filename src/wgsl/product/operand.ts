@@ -22,8 +22,14 @@ const SIDES = {
   b: {rows: 'params.bRows', columns: 'params.bColumns'},
 } as const;
 
-/** WGSL: four numbers of a row from a column on, a multiple of 4; zeros past the matrix. `first` is the place of the matrix. */
-export function fourOf({role, inFours}: ProductOperand, checks: boolean): string {
+/** Whether a step lies in the matrices as a whole. Numbers that are read one by one, each with a test, take a quarter longer (4,090 × 4,091 × 4,093, H200, 2026-11-30). */
+const INSIDE = 'inside';
+
+/** WGSL: four numbers of a row from a column on, a multiple of 4. `first` is the place of the matrix. Past the matrix are zeros; a second function does not look. */
+export const foursOf = (operand: ProductOperand, ragged: boolean): string =>
+  ragged ? lines(fourOf(operand, true, ''), fourOf(operand, false, INSIDE)) : fourOf(operand, false, '');
+
+function fourOf({role, inFours}: ProductOperand, checks: boolean, more: string): string {
   const {rows, columns} = SIDES[role];
   const place = inFours ? `first + row * (${columns} >> 2u) + (column >> 2u)` : `first + row * ${columns} + column`;
   const body = inFours
@@ -32,18 +38,35 @@ export function fourOf({role, inFours}: ProductOperand, checks: boolean): string
         'var four = vec4f();',
         each(4, (i) => {
           const read = `four[${i}] = ${role}[at${i === 0 ? '' : ` + ${i}u`}];`;
-          return i === 0 ? read : `if (column + ${i}u < ${columns}) { ${read} }`;
+          return i === 0 || !checks ? read : `if (column + ${i}u < ${columns}) { ${read} }`;
         }),
         'return four;',
       );
   return lines(
-    `fn ${role}Four(first: u32, row: u32, column: u32) -> vec4f {`,
+    `fn ${role}Four${more}(first: u32, row: u32, column: u32) -> vec4f {`,
     checks ? `if (row >= ${rows} || column >= ${columns}) { return vec4f(); }` : '',
     `let at = ${place};`,
     body,
     '}',
   );
 }
+
+/** WGSL: loads of a step by `load`, which is given what the name of their functions ends with. */
+export function loadsOf({tile, ragged, transposeA}: LoadShape, load: (more: string) => string): string {
+  if (!ragged) return load('');
+  const sum = transposeA ? 'params.aRows' : 'params.aColumns';
+  return lines(`if (isInside && k + ${tile.step}u <= ${sum}) {`, load(INSIDE), '} else {', load(''), '}');
+}
+
+interface LoadShape {
+  readonly tile: ProductTile;
+  readonly ragged: boolean;
+  readonly transposeA: boolean;
+}
+
+/** WGSL: whether the tile does, apart from what is summed over. */
+export const isInside = ({tile: {rows, columns}, ragged}: LoadShape): string =>
+  ragged ? `let isInside = row + ${rows}u <= params.rows && column + ${columns}u <= params.columns;` : '';
 
 /** Where a matrix begins, in elements of its binding. */
 export const firstOf = ({role, inFours}: ProductOperand, matrix: string): string =>
@@ -70,7 +93,7 @@ export function sideAt(operand: ProductOperand, along: string, i: number, four: 
 /** What an invocation brings of a tile, as text: registers, what loads them, and what writes them to workgroup memory. */
 export interface OperandShare {
   readonly declare: string;
-  readonly load: string;
+  load(more: string): string;
   readonly store: string;
 }
 
@@ -82,7 +105,6 @@ export function shareOf(operand: ProductOperand, tile: ProductTile, origin: stri
   const turns = isTurned(operand);
   const units = (size / 4) * depth * (turns ? 1 : 4);
   const rounds = Math.ceil(units / invocations);
-  const four = `${role}Four`;
   const unit = (round: number): {readonly id: string; readonly open: string; readonly close: string} => ({
     id: round === 0 ? 'lane' : `(lane + ${round * invocations}u)`,
     ...((round + 1) * invocations > units
@@ -115,14 +137,15 @@ export function shareOf(operand: ProductOperand, tile: ProductTile, origin: stri
   const turned = (round: number, i: number): string => `vec4f(${registers.map((j) => `${register(round, j)}[${i}]`).join(', ')})`;
   return {
     declare: each(rounds, (round) => registers.map((i) => `var ${register(round, i)} = vec4f();`).join('\n')),
-    load: each(rounds, (round) => {
-      const {open, close} = unit(round);
-      const {row, column} = place(round);
-      const loads = registers.map(
-        (i) => `${register(round, i)} = ${four}(${role}First, ${row}${i === 0 ? '' : ` + ${i}u`}, ${column});`,
-      );
-      return lines(open, ...loads, close);
-    }),
+    load: (more) =>
+      each(rounds, (round) => {
+        const {open, close} = unit(round);
+        const {row, column} = place(round);
+        const loads = registers.map(
+          (i) => `${register(round, i)} = ${role}Four${more}(${role}First, ${row}${i === 0 ? '' : ` + ${i}u`}, ${column});`,
+        );
+        return lines(open, ...loads, close);
+      }),
     store: each(rounds, (round) => {
       const {open, close} = unit(round);
       const {places} = place(round);

@@ -1,30 +1,12 @@
-import {ownsFours, tileBytes, type ProductTile} from '../../product/index.js';
+import {ownsFours, tileBytes} from '../../product/index.js';
 import {program} from '../text/make_program.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain, textOf, type Flow, type Region} from '../tile/flow.js';
 import {itemText, itemWord, nextStep} from './item_text.js';
-import {fourOf, leftAt, shareOf, sideAt, type ProductOperand} from './operand.js';
+import {foursOf, isInside, leftAt, loadsOf, shareOf, sideAt, type ProductOperand} from './operand.js';
+import type {ProductShape} from './product_shape.js';
 import {PRODUCT_PARAMS} from './product_params.js';
-
-/** What the text of a product depends on. */
-export interface ProductShape {
-  readonly tile: ProductTile;
-  /** Numbers of a block along the sum. */
-  readonly block: number;
-  readonly transposeA: boolean;
-  readonly transposeB: boolean;
-  /** Rows in memory consist of fours, of a, b and output. */
-  readonly inFours: readonly [a: boolean, b: boolean, output: boolean];
-  /** Tiles or steps may reach past the matrices. */
-  readonly ragged: boolean;
-  /** Some tiles are computed in parts. */
-  readonly inParts: boolean;
-  /** Words of bits of a list, of each operand, where lists are that; 0: they are runs. */
-  readonly bitWords: number;
-  /** There is one product; or one to a layer of the grid, which share their items; or each item says of which it is. */
-  readonly products: 'one' | 'grid' | 'items';
-}
 
 /** Four sums from a column on, where the matrix has them. */
 export const writeFour = (inFours: boolean, ragged: boolean): string =>
@@ -112,7 +94,7 @@ export function productFlow(shape: ProductShape): Flow[] {
           ),
   };
   const next = nextStep(shape);
-  const load = lines(shareA.load, shareB.load);
+  const load = loadsOf(shape, (more) => lines(shareA.load(more), shareB.load(more)));
   const store: Flow = {
     name: 'a step into workgroup memory',
     reads: [],
@@ -167,13 +149,14 @@ export function productProgram(shape: ProductShape): Program {
       staged ? `var<workgroup> left: array<vec4f, ${(rows * step) / 4}>; // rows of a, fours along the sum` : '',
       staged ? `var<workgroup> right: array<vec4f, ${(step * columns) / 4}>; // along the sum, fours of columns of b` : '',
       '',
-      fourOf(a, ragged),
-      fourOf(b, ragged),
+      foursOf(a, ragged),
+      foursOf(b, ragged),
       writeFour(inFours[2], ragged),
       `
 @compute @workgroup_size(${invocations})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
       itemText(shape, a, b),
+      staged ? isInside(shape) : '',
       `let tx = lane % ${threadsX}u;
 let ty = lane / ${threadsX}u;`,
       sums((i, c) => `var o${i}_${c} = vec4f();`),

@@ -28,6 +28,15 @@ fn aFour(first: u32, row: u32, column: u32) -> vec4f {
   if (column + 3u < params.aColumns) { four[3] = a[at + 3u]; }
   return four;
 }
+fn aFourinside(first: u32, row: u32, column: u32) -> vec4f {
+  let at = first + row * params.aColumns + column;
+  var four = vec4f();
+  four[0] = a[at];
+  four[1] = a[at + 1u];
+  four[2] = a[at + 2u];
+  four[3] = a[at + 3u];
+  return four;
+}
 fn bFour(first: u32, row: u32, column: u32) -> vec4f {
   if (row >= params.bRows || column >= params.bColumns) { return vec4f(); }
   let at = first + row * params.bColumns + column;
@@ -36,6 +45,15 @@ fn bFour(first: u32, row: u32, column: u32) -> vec4f {
   if (column + 1u < params.bColumns) { four[1] = b[at + 1u]; }
   if (column + 2u < params.bColumns) { four[2] = b[at + 2u]; }
   if (column + 3u < params.bColumns) { four[3] = b[at + 3u]; }
+  return four;
+}
+fn bFourinside(first: u32, row: u32, column: u32) -> vec4f {
+  let at = first + row * params.bColumns + column;
+  var four = vec4f();
+  four[0] = b[at];
+  four[1] = b[at + 1u];
+  four[2] = b[at + 2u];
+  four[3] = b[at + 3u];
   return four;
 }
 fn writeFour(first: u32, row: u32, column: u32, four: vec4f) {
@@ -66,6 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   end = k + ((word >> 22u) + 1u) * 12u;
   at += 1u;
   word = schedule[at]; // of the run after this one
+  let isInside = row + 12u <= params.rows && column + 64u <= params.columns;
   let tx = lane % 16u;
   let ty = lane / 16u;
   var o0_0 = vec4f();
@@ -78,13 +97,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var b0_2 = vec4f();
   var b0_3 = vec4f();
   if (steps > 0u) {
-    if (lane + 0u < 36u) {
-      a0 = aFour(aFirst, k + lane / 3u, row + 4u * (lane % 3u));
+    if (isInside && k + 12u <= params.aRows) {
+      if (lane + 0u < 36u) {
+        a0 = aFourinside(aFirst, k + lane / 3u, row + 4u * (lane % 3u));
+      }
+      b0_0 = bFourinside(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
+      b0_1 = bFourinside(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
+      b0_2 = bFourinside(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
+      b0_3 = bFourinside(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
+    } else {
+      if (lane + 0u < 36u) {
+        a0 = aFour(aFirst, k + lane / 3u, row + 4u * (lane % 3u));
+      }
+      b0_0 = bFour(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
+      b0_1 = bFour(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
+      b0_2 = bFour(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
+      b0_3 = bFour(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
     }
-    b0_0 = bFour(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
-    b0_1 = bFour(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
-    b0_2 = bFour(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
-    b0_3 = bFour(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
   }
   for (var done = 0u; done < steps; done++) {
     // a step into workgroup memory
@@ -104,13 +133,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       word = schedule[at]; // of the run after this one
     }
     if (done + 1u < steps) {
-      if (lane + 0u < 36u) {
-        a0 = aFour(aFirst, k + lane / 3u, row + 4u * (lane % 3u));
+      if (isInside && k + 12u <= params.aRows) {
+        if (lane + 0u < 36u) {
+          a0 = aFourinside(aFirst, k + lane / 3u, row + 4u * (lane % 3u));
+        }
+        b0_0 = bFourinside(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
+        b0_1 = bFourinside(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
+        b0_2 = bFourinside(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
+        b0_3 = bFourinside(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
+      } else {
+        if (lane + 0u < 36u) {
+          a0 = aFour(aFirst, k + lane / 3u, row + 4u * (lane % 3u));
+        }
+        b0_0 = bFour(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
+        b0_1 = bFour(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
+        b0_2 = bFour(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
+        b0_3 = bFour(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
       }
-      b0_0 = bFour(bFirst, column + 4u * (lane / 3u), k + 4u * (lane % 3u));
-      b0_1 = bFour(bFirst, column + 4u * (lane / 3u) + 1u, k + 4u * (lane % 3u));
-      b0_2 = bFour(bFirst, column + 4u * (lane / 3u) + 2u, k + 4u * (lane % 3u));
-      b0_3 = bFour(bFirst, column + 4u * (lane / 3u) + 3u, k + 4u * (lane % 3u));
     }
     // sums
     workgroupBarrier();
