@@ -118,6 +118,7 @@ describe('BlockSparseDense', () => {
       [{blockSize: 7}, 'BlockSparseDense.blockSize: found 7, expected a multiple of 4 from 8 to 128'],
       [{blockSize: [8, 8, 8]}, 'BlockSparseDense.blockSize: found [8, 8, 8]'],
       [{blockSize: null}, 'BlockSparseDense.blockSize: found nothing'],
+      [{mask: [[1, 0, 1]]}, 'BlockSparseDense.mask: found rows of 3 entries, 1 of them, expected 1 rows of 4 blocks'],
       [{mask: [1, 0, 1]}, 'BlockSparseDense.mask: found 3 entries, expected 4'],
       [{mask: [[1, 0, 2, 0]]}, 'BlockSparseDense.mask: found 2 at entry 2, expected 0 or 1'],
       [{mask: {rows: 1, offsets: [0, 1], columns: [4]}}, 'BlockSparseDense.mask.columns: found 4'],

@@ -93,6 +93,21 @@ describe('products of blocks refuse', () => {
       /^option maskA: found 18 entries, expected 6 \(2 × 3 blocks\), or 12, so many for each of 2 matrices/,
     ],
     [
+      'a nested mask as if transposed',
+      given({
+        ...EIGHT,
+        maskA: [
+          [1, 0],
+          [1, 0],
+          [1, 1],
+        ],
+      }),
+      /^option maskA: found rows of 2 entries, 3 of them, expected 2 rows of 3 blocks\. .*check blockSize/,
+    ],
+    ['a hole in a mask', given({...EIGHT, maskC: [1, undefined]}), /^option maskC: found undefined at entry 1, expected 0 or 1/],
+    ['blocks without end', given({blockSize: Infinity}), /^option blockSize: found Infinity/],
+    ['a block without k', given({blockSize: {m: 8, n: 8}}), /^blockSize\.k: found undefined/],
+    [
       'a mask as if transposed',
       given(() => ({...EIGHT, maskB: tf.ones([1, 3], 'bool')})),
       /^option maskB: found shape \[1, 3\], expected \[3, 1\] blocks/,
