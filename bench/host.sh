@@ -13,7 +13,7 @@
 #   scores.{txt,jsonl}     packed scores, their softmax and products beside TensorFlow.js dense ones; only when asked for
 #   flex.jsonl              PyTorch FlexAttention and dense attention, if python3 here has torch and a GPU
 # Usage: bash .gpu/host.sh [--only attention,tiers,training,decode,bytes,planning,flex,masks,model,ops,products,scores] [options of npm run bench and npm run bench:tiers]
-# Writes to $OUT, or ./results. Options go to attention, tiers and masks: what only one of them knows needs --only.
+# Writes to $OUT, or ./results. Options go to attention, tiers, masks, products and scores: what only one of them knows needs --only.
 # The host is taken for a throw-away container: the Vulkan loader is unpacked into the system when it is missing.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -76,7 +76,7 @@ if runs tiers; then measure tiers bench/tiers_run.mjs "$(share tiers 190)" --adv
 if runs masks; then measure masks bench/masks_run.mjs "$(share masks 300)" --budget 480 "${options[@]}"; fi
 if runs model; then measure model bench/model_run.mjs "$(share model 240)"; fi
 if runs ops; then measure ops bench/ops_run.mjs "$(share ops 120)"; fi
-if runs products; then measure products bench/products_run.mjs "$(share products 240)"; fi
+if runs products; then measure products bench/products_run.mjs "$(share products 240)" "${options[@]}"; fi
 if runs scores; then measure scores bench/scores_run.mjs "$(share scores 240)" "${options[@]}"; fi
 if [ -s "$out/errors.txt" ]; then tail -n 5 "$out/errors.txt"; fi
 if runs planning; then measure planning bench/planning.mjs "$(share planning 40)"; fi

@@ -14,6 +14,8 @@ export interface ProductCase {
   readonly batch?: number;
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
+  /** On tensor cores, where the device has them. */
+  readonly precision?: 'float16';
 }
 
 const cube = (side: number): Pick<ProductCase, 'm' | 'k' | 'n'> => ({m: side, k: side, n: side});
@@ -37,6 +39,20 @@ export const CASES: readonly ProductCase[] = [
   {name: 'ragged', m: 4090, k: 4091, n: 4093, block: 64, a: 0.25, b: 0.25},
   {name: 'batch of 8', ...cube(1024), block: 64, a: 0.25, b: 0.25, batch: 8},
   {name: '16384 × 64, 10 % of 64', m: 16384, k: 16384, n: 64, block: 64, a: 0.1},
+  {name: 'tensor cores 4096 25×25 % 64', ...cube(4096), block: 64, a: 0.25, b: 0.25, precision: 'float16'},
+  {name: 'tensor cores 4096 25×25 % 32', ...cube(4096), block: 32, a: 0.25, b: 0.25, precision: 'float16'},
+  {name: 'tensor cores pruned left 64', ...weightsLeft, block: 64, precision: 'float16'},
+  {
+    name: 'tensor cores transposed',
+    ...cube(4096),
+    block: 64,
+    a: 0.25,
+    b: 0.25,
+    transposeA: true,
+    transposeB: true,
+    precision: 'float16',
+  },
+  {name: 'tensor cores ones 4096', ...cube(4096), block: 64, precision: 'float16'},
 ];
 
 /** The case with no side longer than `most`. */
@@ -61,8 +77,10 @@ export interface DrawnCase {
 
 /** Random numbers and masks, the same each time. */
 export function drawn(of: ProductCase): DrawnCase {
-  const {m, k, n, block, batch = 1, transposeA = false, transposeB = false} = of;
+  const {m, k, n, block, batch = 1, transposeA = false, transposeB = false, precision} = of;
   const random = mulberry32(7);
+  // Halves hold multiples of 2⁻¹⁰.
+  const drawOne = (): number => (precision === undefined ? 2 * random() - 1 : Math.round(2048 * random()) / 1024 - 1);
   const maskOf = (rows: number, columns: number, density: number | undefined): Uint8Array | undefined =>
     density === undefined
       ? undefined
@@ -71,14 +89,14 @@ export function drawn(of: ProductCase): DrawnCase {
     const shape = batch === 1 ? [rows, columns] : [batch, rows, columns];
     return {
       shape,
-      values: Float32Array.from({length: batch * rows * columns}, () => 2 * random() - 1),
+      values: Float32Array.from({length: batch * rows * columns}, drawOne),
       mask: maskOf(rows, columns, density),
     };
   };
   const a = transposeA ? values(k, m, of.a) : values(m, k, of.a);
   const b = transposeB ? values(n, k, of.b) : values(k, n, of.b);
   const c = maskOf(m, n, of.c);
-  return {of, a, b, c, options: {blockSize: block, maskA: a.mask, maskB: b.mask, maskC: c, transposeA, transposeB}};
+  return {of, a, b, c, options: {blockSize: block, maskA: a.mask, maskB: b.mask, maskC: c, transposeA, transposeB, precision}};
 }
 
 const SAMPLES = 300;

@@ -3,9 +3,10 @@ import {parseArgs} from 'node:util';
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {blockSparseMatMul, currentDevice, planBlockSparse, type BlockSparseOptions} from '../src/index.js';
-import {finish, openGpu} from './gpu.js';
+import {finish, openGpu, openTiersGpu, type Gpu} from './gpu.js';
 import {list, positive} from './options.js';
 import {CASES, drawn, expectSampled, scaled, type ProductCase} from './product_cases.js';
+import {timeTiles} from './product_tiles.js';
 import type {ProductsRecord} from './records.js';
 import {clockWords, describeRun, line} from './run_record.js';
 import {digits, textTable, times} from './table.js';
@@ -15,6 +16,7 @@ const HELP = `npm run bench:products -- [options]
   --size 256               the longest side of a matrix; default 16384, on a software adapter 128
   --only ones,pruned       cases whose name contains one of these words
   --gradients              with the gradients of both operands, too
+  --tiles                  the cases in every shape of tiles that fits, on buffers of their own
   --json FILE              write the JSON lines to FILE`;
 
 const OPTIONS = {
@@ -22,6 +24,7 @@ const OPTIONS = {
   size: {type: 'string'},
   only: {type: 'string'},
   gradients: {type: 'boolean', default: false},
+  tiles: {type: 'boolean', default: false},
   json: {type: 'string'},
 } as const;
 
@@ -42,16 +45,32 @@ export async function main(args: readonly string[]): Promise<number> {
   if (values.json !== undefined) writeFileSync(values.json, line(run));
   const most = positive('--size', values.size ?? String(gpu.software ? MOST_SOFTWARE : MOST));
   const words = values.only === undefined ? [''] : list(values.only);
-  const records: ProductsRecord[] = [];
-  for (const each of CASES.filter(({name}) => words.some((word) => name.includes(word)))) {
-    const some = await recordsOf(timer, scaled(each, most), values.gradients);
-    records.push(...some);
-    // As they come: whoever has no more time has what there is.
-    if (values.json !== undefined) appendFileSync(values.json, some.map(line).join(''));
+  const asked = CASES.filter(({name}) => words.some((word) => name.includes(word))).map((each) => scaled(each, most));
+  const cases = asked.filter(({precision}) => precision === undefined);
+  if (values.tiles) {
+    console.log(await timeTiles(gpu, timer, cases));
+    return 0;
   }
-  const error = gpu.takeErrors()[0];
-  if (error !== undefined) throw new Error(`WebGPU said: ${error}`);
-  await finish(gpu);
+  const records: ProductsRecord[] = [];
+  const measure = async (on: Gpu, own: Timer, some: readonly ProductCase[]): Promise<void> => {
+    for (const each of some) {
+      const found = await recordsOf(own, each, values.gradients);
+      records.push(...found);
+      // As they come: whoever has no more time has what there is.
+      if (values.json !== undefined) appendFileSync(values.json, found.map(line).join(''));
+    }
+    const error = on.takeErrors()[0];
+    if (error !== undefined) throw new Error(`WebGPU said: ${error}`);
+    await finish(on);
+  };
+  await measure(gpu, timer, cases);
+  const onMatrices = asked.filter(({precision}) => precision !== undefined);
+  if (onMatrices.length > 0) {
+    // A device of its own: the stock backend asks for no tensor cores.
+    const {gpu: granted, report} = await openTiersGpu();
+    if (report.tensorCores.length === 0) console.log('No tensor cores here: their cases are left out.');
+    else await measure(granted, await openTimer(granted), onMatrices);
+  }
   console.log(productsText(records));
   if (values.json === undefined) console.log(`\n${[run, ...records].map(line).join('')}`);
   return 0;

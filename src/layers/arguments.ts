@@ -8,21 +8,25 @@ export type PatternArgument = Pattern | string | readonly (Pattern | string)[];
 
 /** Those of TensorFlow.js, which may be null or undefined like ours. */
 type LayerArgs = {[name in keyof StockArgs]: StockArgs[name] | null | undefined};
-type StockArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
+export type StockArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
 type DenseArgs = Parameters<typeof layers.dense>[0];
 
 /** What both attention layers take, under Keras's names in camelCase; null means the default, as in Keras. */
-export interface AttentionLayerArgs extends LayerArgs {
+export interface AttentionLayerArgs extends WeightArgs {
   /** Who attends to whom, beside Keras's masks: a pattern or its text, or a list of them, one for each query head. Default `full()`. */
   pattern?: PatternArgument | null | undefined;
   /** The share of probabilities that training drops, 0 ≤ dropout < 1. Default 0. */
   dropout?: number | null | undefined;
   /** Decides what is dropped, call by call; a whole number from 0 to 2³² − 1. Default: anew in every call. */
   seed?: number | null | undefined;
-  /** Whether the four projections have biases. Default true. */
-  useBias?: boolean | null | undefined;
   /** Query i sees the keys j with |i − j| < slidingWindow, both counted from 0. Default null, all. */
   slidingWindow?: number | null | undefined;
+}
+
+/** How the weights of a layer begin, and what training holds them to; null means the default, as in Keras. */
+export interface WeightArgs extends LayerArgs {
+  /** Whether products with kernels have biases. Default true. */
+  useBias?: boolean | null | undefined;
   /** Default 'glorotUniform'. */
   kernelInitializer?: DenseArgs['kernelInitializer'] | null | undefined;
   /** Default 'zeros'. */
@@ -36,7 +40,7 @@ export interface AttentionLayerArgs extends LayerArgs {
 }
 
 /** Of every layer of TensorFlow.js; the last is what its loader adds. */
-const LAYER_NAMES: NamesOf<StockArgs> = {
+export const LAYER_NAMES: NamesOf<StockArgs> = {
   name: true,
   trainable: true,
   dtype: true,

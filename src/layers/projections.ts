@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {serialization, Tensor} from '@tensorflow/tfjs-core';
 import {layers, type constraints, type initializers, type LayerVariable, type regularizers} from '@tensorflow/tfjs-layers';
-import type {AttentionLayerArgs} from './arguments.js';
+import type {WeightArgs} from './arguments.js';
 
 /** How the weights of the projections begin, and what training holds them to. */
 export interface WeightRules {
@@ -22,7 +22,7 @@ const RULES = [
  * The rules that names or configs stand for, and their configs again. TensorFlow.js exports no reader of such names, but its Dense layer
  * reads and writes them all: one is asked, and never built. It has a name, so that the numbering of the caller's own Dense layers stays.
  */
-export function readWeightRules(args: AttentionLayerArgs): {rules: WeightRules; config: serialization.ConfigDict} {
+export function readWeightRules(args: WeightArgs): {rules: WeightRules; config: serialization.ConfigDict} {
   const given = Object.fromEntries(RULES.map((name) => [name, args[name]]).filter(([, rule]) => rule != null));
   const dense = layers.dense({units: 1, name: 'projection', kernelInitializer: 'glorotUniform', ...given});
   const written = dense.getConfig();

@@ -171,14 +171,19 @@ const COMPONENTS: Record<FormatName, 'f16' | 'f32'> = {float32: 'f32', float16: 
 
 /** The matrices to compute with: of the stored type, summed in float32, in fragments that tile 32 rows, 16 keys and 16 features. */
 export function chooseMatrix({headDim, valueDim}: Problem, device: Device, formats: Formats): MatrixConfig | null {
-  const {subgroups, matrices} = device;
-  if (subgroups === null || subgroups.min !== LANES || subgroups.max !== LANES) return null;
   const format = commonFormat(formats);
-  if (format === null || (format === 'float16' && !device.float16)) return null;
+  if (format === null) return null;
   if (Math.max(headDim, valueDim) > MAX_MATRIX_DIM || device.maxInvocations < TILES.matrix.rows) return null;
   const component = COMPONENTS[format];
   if (matrixBytes(headDim, valueDim, component) > device.maxWorkgroupBytes) return null;
   if (component === 'f32' && (headDim % 16 !== 0 || valueDim % 16 !== 0)) return null;
+  return largestMatrix(device, component);
+}
+
+/** The largest matrices that subgroups of 32 lanes multiply and sum in float32, with sides of 8 or 16. */
+export function largestMatrix({subgroups, matrices, float16}: Device, component: 'f16' | 'f32'): MatrixConfig | null {
+  if (subgroups === null || subgroups.min !== LANES || subgroups.max !== LANES) return null;
+  if (component === 'f16' && !float16) return null;
   const fits = ({componentType, resultComponentType, M, N, K}: MatrixConfig): boolean =>
     componentType === component && resultComponentType === 'f32' && [M, N, K].every((size) => size === 8 || size === 16);
   const size = ({M, N, K}: MatrixConfig): number => M * N * K;

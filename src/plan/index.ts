@@ -12,7 +12,7 @@ export {
   type Tiling,
   type Work,
 } from './plan.js';
-export {candidates, TILES_VERSION, tuningKey} from './configurations.js';
+export {candidates, largestMatrix, TILES_VERSION, tuningKey} from './configurations.js';
 export {decodePlan} from './decode_plan.js';
 export {
   gradientPlanning,

@@ -66,7 +66,7 @@ export function readBlockMask(name: string, given: BlockMaskData, sizes: MaskSiz
     for (let i = 0; i < list.length; i++) fillRows(`${name}[${i}]`, list[i]!, sizes, bits, i * rows);
     return maskOf(sizes, bits);
   }
-  return maskOf(sizes, bitsOfEntries(name, flatEntries(name, given), sizes));
+  return maskOf(sizes, bitsOfEntries(name, flatEntries(name, given, sizes), sizes));
 }
 
 const isBlockRows = (given: unknown): given is BlockRows =>
@@ -105,9 +105,10 @@ function fillRows(name: string, given: BlockRows, {rows, columns}: MaskSizes, bi
     }
 }
 
-/** Nested lists as one, level by level. */
-function flatEntries(name: string, list: ArrayLike<unknown>): ArrayLike<unknown> {
+/** Nested lists as one, level by level: of rows and columns of blocks, or a flat one for each matrix. */
+function flatEntries(name: string, list: ArrayLike<unknown>, {rows, columns}: MaskSizes): ArrayLike<unknown> {
   let level = list;
+  const lengths = [list.length];
   while (level.length > 0 && isList(level[0])) {
     const {length} = level[0];
     const next: unknown[] = [];
@@ -118,6 +119,13 @@ function flatEntries(name: string, list: ArrayLike<unknown>): ArrayLike<unknown>
       for (let j = 0; j < length; j++) next.push(part[j]);
     }
     level = next;
+    lengths.push(length);
+  }
+  const [high, wide] = lengths.slice(-2);
+  if (lengths.length > 1 && wide !== rows * columns && (high !== rows || wide !== columns)) {
+    const cure =
+      'It has a row for each row of blocks of the operand as it lies in memory, whatever is transposed; check blockSize.';
+    refuse(name, `rows of ${wide} entries, ${high} of them`, `${rows} rows of ${columns} blocks`, cure);
   }
   return level;
 }
@@ -178,6 +186,10 @@ export function ones(word: number): number {
 
 /** Whether no block is left out. */
 export const leavesNothingOut = ({held, distinct, rows, columns}: BlockMask): boolean => held === distinct * rows * columns;
+
+/** The share of blocks that hold something; without a mask all. */
+export const densityOf = (mask: BlockMask | null): number =>
+  mask === null ? 1 : mask.held / Math.max(1, mask.distinct * mask.rows * mask.columns);
 
 /** Rows as columns. */
 export function transposedBits({rows, columns, words, bits, distinct}: BlockMask): Uint32Array {

@@ -20,4 +20,4 @@ export {
 } from './packed_lists.js';
 export {makeProductPlan, type ListLengths, type ProductChoice, type ProductPlan} from './product_plan.js';
 export {productText} from './product_text.js';
-export {tileBytes, type ProductTile} from './tiles.js';
+export {matrixUnits, ownsFours, PRODUCT_TILES, tileBytes, type ProductTile} from './tiles.js';

@@ -1,4 +1,5 @@
 import {ceilDiv} from '../support/index.js';
+import {ones} from './block_mask.js';
 
 /** A word of a list: a run of consecutive blocks, the first in the lower bits, how many follow it in the others. */
 export const FIRST_BITS = 22;
@@ -30,16 +31,24 @@ class Growing {
   }
 
   push(value: number): void {
-    if (this.length === this.#values.length) {
-      const longer = new Uint32Array(2 * this.length);
+    this.room(1)[this.length++] = value;
+  }
+
+  /** The numbers, with room for so many more behind them. */
+  room(more: number): Uint32Array {
+    if (this.length + more > this.#values.length) {
+      const longer = new Uint32Array(2 * this.#values.length + more);
       longer.set(this.#values);
       this.#values = longer;
     }
-    this.#values[this.length++] = value;
+    return this.#values;
   }
 }
 
-/** Lists of blocks along the sum as runs, one list after another; list 0 is empty. A list that several items share is there once. */
+/**
+ * Lists of blocks along the sum as runs, one list after another; list 0 is empty. A list that several items share is there once. Or only where the bits of
+ * both operands lie, which kernels then combine themselves.
+ */
 export class BlockLists {
   readonly depth: Depth;
   readonly blocks: number;
@@ -48,6 +57,9 @@ export class BlockLists {
   readonly #steps = new Growing();
   readonly #numbers = new Growing();
   readonly #words = new Growing();
+  /** Words of the bits of each list, of both operands. */
+  readonly #left = new Growing();
+  readonly #right = new Growing();
   /** The run that may go on. */
   #first = 0;
   #next = 0;
@@ -58,6 +70,8 @@ export class BlockLists {
     this.depth = depth;
     this.blocks = ceilDiv(depth.numbers, depth.block);
     this.#begins.push(0);
+    this.#left.push(0);
+    this.#right.push(0);
     this.#close(true);
   }
 
@@ -72,6 +86,16 @@ export class BlockLists {
   /** Word of its first run. */
   begin(list: number): number {
     return this.#begins.at(list);
+  }
+
+  /** Word of its bits, of the left operand. */
+  left(list: number): number {
+    return this.#left.at(list);
+  }
+
+  /** Of the right one. */
+  right(list: number): number {
+    return this.#right.at(list);
   }
 
   /** Steps of a tile that it takes. */
@@ -97,18 +121,50 @@ export class BlockLists {
   /** The blocks that have a bit in `x`, and in `y` where there is one: rows of bits from a word on. */
   addMet(x: Uint32Array, xAt: number, y: Uint32Array | null, yAt: number): number {
     const words = (this.blocks + 31) >>> 5;
+    // Blocks of 8 of both operands, 4,096 squared, are 8 million runs: no call for each of them.
+    const to = this.#words.room(32 * words);
+    let at = this.#words.length;
+    let [first, next, held] = [0, 0, 0];
     for (let word = 0; word < words; word++) {
       let rest = y === null ? x[xAt + word]! : x[xAt + word]! & y[yAt + word]!;
       while (rest !== 0) {
-        const low = 31 - Math.clz32(rest & -rest);
-        // The bits that follow it without a gap, at once.
-        const above = ~(rest >>> low);
-        const end = low + (above === 0 ? 32 : 31 - Math.clz32(above & -above));
-        this.#take(32 * word + low, 32 * word + end);
-        rest = end >= 32 ? 0 : rest & (-1 << end);
+        const bit = rest & -rest;
+        const low = 31 - Math.clz32(bit);
+        let length = 1;
+        if ((rest & (bit << 1)) !== 0) {
+          // The bits that follow it without a gap, at once.
+          const above = ~(rest >>> low);
+          length = above === 0 ? 32 - low : 31 - Math.clz32(above & -above);
+          rest = low + length >= 32 ? 0 : rest & (-1 << (low + length));
+        } else rest ^= bit;
+        const from = 32 * word + low;
+        held += length;
+        if (from === next && first !== next && next - first + length <= MOST_RUN) to[at - 1]! += length << FIRST_BITS;
+        else {
+          first = from;
+          to[at++] = from | ((length - 1) << FIRST_BITS);
+        }
+        next = from + length;
       }
     }
+    this.#words.length = at;
+    [this.#first, this.#next, this.#held] = [next, next, held];
     return this.#close();
+  }
+
+  /** The blocks that have a bit in both, as places of these bits: counted, not listed. */
+  addBits(x: Uint32Array, xAt: number, y: Uint32Array, yAt: number): number {
+    const words = (this.blocks + 31) >>> 5;
+    let [held, last] = [0, 0];
+    for (let word = 0; word < words; word++) {
+      last = x[xAt + word]! & y[yAt + word]!;
+      if (last !== 0) held += ones(last);
+    }
+    if (held === 0) return 0;
+    const isLast = ((last >>> ((this.blocks - 1) & 31)) & 1) === 1;
+    this.#left.push(xAt);
+    this.#right.push(yAt);
+    return this.#count(held, isLast);
   }
 
   /** Lists of nearly as many blocks each that have those of one list between them, in their order. */
@@ -139,14 +195,18 @@ export class BlockLists {
   #close(isFirst = false): number {
     if (this.#held === 0 && !isFirst) return 0;
     this.#flush();
-    const {numbers, block, step} = this.depth;
-    // What the last block of all lacks, where it is among these.
-    const lacks = this.#next === this.blocks ? this.blocks * block - numbers : 0;
-    const own = this.#held * block - lacks;
-    this.#steps.push(ceilDiv(own, step));
-    this.#numbers.push(own);
+    const [held, isLast] = [this.#held, this.#next === this.blocks];
     this.#begins.push(this.#words.length);
     this.#first = this.#next = this.#held = 0;
+    return this.#count(held, isLast);
+  }
+
+  /** A list of so many blocks, with the last of all or not, which may be shorter. */
+  #count(held: number, isLast: boolean): number {
+    const {numbers, block, step} = this.depth;
+    const own = held * block - (isLast ? this.blocks * block - numbers : 0);
+    this.#steps.push(ceilDiv(own, step));
+    this.#numbers.push(own);
     return this.#steps.length - 1;
   }
 }

@@ -1,4 +1,5 @@
 import {ceilDiv} from '../support/index.js';
+import type {Precision} from '../plan/index.js';
 import {leavesNothingOut, type BlockMask, type MaskSizes} from './block_mask.js';
 
 /** Rows of the left operand, what is summed over, and columns of the right one: in numbers or in blocks. */
@@ -23,6 +24,8 @@ export interface ProductProblem extends ProductSizes {
   readonly maskB: BlockMask | null;
   /** Blocks of the output outside of it are zeros. */
   readonly maskC: BlockMask | null;
+  /** `float16`: tensor cores may round the operands. */
+  readonly precision: Precision;
 }
 
 /** A word for an operand, or for the output. */

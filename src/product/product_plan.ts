@@ -3,7 +3,7 @@ import {draftItems, partsOfLists, type ProductDraft} from './items.js';
 import {predictDenseMs, predictProductMs} from './predict.js';
 import {batchOf, withoutFull, type ProductProblem} from './problem.js';
 import {packSchedule, type ProductSchedule} from './schedule.js';
-import {chooseProductTile, type ProductTile} from './tiles.js';
+import {chooseProductTile, invocationsOf, type ProductTile} from './tiles.js';
 
 /** How a product is computed: block by block with kernels of ours, or by tf.matMul over operands whose masked blocks are zeros. */
 export type ProductChoice = 'blocks' | 'dense';
@@ -40,20 +40,25 @@ export interface ProductPlan {
   readonly choice: ProductChoice;
 }
 
-export function makeProductPlan(given: ProductProblem, device: Device): ProductPlan {
+/** `tile`: default the one that suits. `listWords`: words of lists above which lists are bits. */
+export function makeProductPlan(
+  given: ProductProblem,
+  device: Device,
+  {tile: asked, listWords}: {readonly tile?: ProductTile; readonly listWords?: number} = {},
+): ProductPlan {
   const problem = withoutFull(given);
   const {m, k, n} = problem;
   const gpu = gpuOf(device);
-  const tile = chooseProductTile(problem, device);
-  const draft = draftItems(problem, tile);
+  const tile = asked ?? chooseProductTile(problem, device);
+  const draft = draftItems(problem, tile, listWords);
   const batch = batchOf(problem);
   const layers = draft.shared ? batch : 1;
   const lists = lengthsOf(draft);
-  const schedule = packSchedule(problem, draft, partsOfLists(draft, layers, gpu.multiprocessors));
+  const schedule = packSchedule(problem, draft, partsOfLists(draft, layers, invocationsOf(tile), gpu.multiprocessors));
   let steps = 0;
   for (const each of schedule.steps) steps += each;
   const computedFlops = 2 * tile.rows * tile.columns * tile.step * steps * layers;
-  const predictedMs = predictProductMs(tile, computedFlops, schedule.items * layers, schedule.merges, gpu);
+  const predictedMs = predictProductMs(tile, computedFlops, schedule.items * layers, schedule.slots * layers, gpu);
   const predictedDenseMs = predictDenseMs(problem, gpu);
   return Object.freeze({
     problem,

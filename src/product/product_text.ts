@@ -22,12 +22,17 @@ export function productText(plan: ProductPlan): string {
     `product  ${choice}: ${by}, predicted ${faster.toFixed(1)}× faster than ${other}`,
     `  ${[`${batchOf(problem)} × [${m}, ${k}] · [${k}, ${n}]`, `blocks of ${block.m} × ${block.k} × ${block.n}`, ...turned].join(', ')}`,
     `  ${masks.join('; ')}`,
-    `  tile ${tile.rows} × ${tile.columns}, ${tile.threadsX} × ${tile.threadsY} invocations, ${tile.step} numbers a step, ${tileBytes(tile)} bytes shared`,
+    `  tile ${tile.rows} × ${tile.columns}, ${tile.threadsX} × ${tile.threadsY} invocations${engineText(plan)}, ${tile.step} numbers a step, ${tileBytes(tile)} bytes shared`,
     `  ${schedule.items * layers} work items for ${tiles} tiles${parts}; ${lists.empty * layers} tiles are zeros`,
     `  ${lists.distinct} lists, the longest of ${lists.longest} numbers, ${lists.mean.toFixed(1)} a tile; ${4 * schedule.words.length} bytes`,
     `  useful ${flopsText(plan.usefulFlops)}, computed ${flopsText(plan.computedFlops)}, dense ${flopsText(plan.denseFlops)}`,
     `  predicted ${predictedMs.toPrecision(3)} ms by blocks, ${predictedDenseMs.toPrecision(3)} by tf.matMul of masked operands, on the GPU that plans assume`,
   ].join('\n');
+}
+
+function engineText({problem: {precision}, tile: {matrix}}: ProductPlan): string {
+  if (precision === 'float32') return '';
+  return matrix === null ? ' in float32, for lack of tensor cores or blocks that suit them' : ' on tensor cores';
 }
 
 function maskText(name: string, mask: BlockMask | null, sides: string): string {

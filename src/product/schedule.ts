@@ -4,6 +4,8 @@ import {batchOf, type ProductProblem} from './problem.js';
 /** What the kernels read, in one buffer: the matrices of each product, items, merges, lists. Offsets in words. */
 export interface ProductSchedule {
   readonly words: Uint32Array;
+  /** Words of bits of a list, of each operand, where lists are that; 0: they are runs. */
+  readonly bitWords: number;
   readonly itemsAt: number;
   readonly mergesAt: number;
   readonly items: number;
@@ -16,7 +18,7 @@ export interface ProductSchedule {
 
 /** Items the longest first, those of several parts cut. `parts` by list. */
 export function packSchedule(problem: ProductProblem, draft: ProductDraft, parts: Int32Array): ProductSchedule {
-  const {lists, list, rows, columns, product} = draft;
+  const {lists, bits, list, rows, columns, product} = draft;
   const {matricesA, matricesB} = problem;
   const cut = new Map<number, number[]>();
   for (let each = 1, end = parts.length; each < end; each++) if (parts[each]! > 1) cut.set(each, lists.cut(each, parts[each]!));
@@ -33,12 +35,16 @@ export function packSchedule(problem: ProductProblem, draft: ProductDraft, parts
   const itemsAt = 2 * batch;
   const mergesAt = itemsAt + PRODUCT_ITEM.words * items;
   const listsAt = mergesAt + PRODUCT_MERGE.words * merges;
-  const words = new Uint32Array(listsAt + lists.words.length);
+  const listed = bits ?? [lists.words];
+  const rightAt = listsAt + listed[0].length;
+  // Kernels read one word past the one they are at.
+  const words = new Uint32Array(rightAt + (bits === null ? 0 : bits[1].length) + 1);
   for (let each = 0; each < batch; each++) {
     words[2 * each] = matricesA[each]!;
     words[2 * each + 1] = matricesB[each]!;
   }
-  words.set(lists.words, listsAt);
+  words.set(listed[0], listsAt);
+  if (bits !== null) words.set(bits[1], rightAt);
 
   const steps = new Int32Array(items);
   let [itemAt, mergeAt, slot] = [itemsAt, mergesAt, 0];
@@ -46,14 +52,16 @@ export function packSchedule(problem: ProductProblem, draft: ProductDraft, parts
     steps[(itemAt - itemsAt) / PRODUCT_ITEM.words] = lists.steps(own);
     words[itemAt + PRODUCT_ITEM.row] = rows[of]!;
     words[itemAt + PRODUCT_ITEM.column] = columns[of]!;
-    words[itemAt + PRODUCT_ITEM.list] = listsAt + lists.begin(own);
+    const at = listsAt + (bits === null ? lists.begin(own) : lists.left(own));
+    words[itemAt + PRODUCT_ITEM.list] = at;
+    words[itemAt + PRODUCT_ITEM.word] = bits === null ? words[at]! : rightAt + lists.right(own);
     words[itemAt + PRODUCT_ITEM.steps] = lists.steps(own);
     words[itemAt + PRODUCT_ITEM.product] = product[of]!;
     words[itemAt + PRODUCT_ITEM.slot] = slotWord;
     itemAt += PRODUCT_ITEM.words;
   };
   for (const of of longestItemsFirst(draft)) {
-    const own = cut.get(list[of]!);
+    const own = cut.size === 0 ? undefined : cut.get(list[of]!);
     if (own === undefined) {
       item(of, list[of]!, 0);
       continue;
@@ -62,5 +70,5 @@ export function packSchedule(problem: ProductProblem, draft: ProductDraft, parts
     mergeAt += PRODUCT_MERGE.words;
     for (const part of own) item(of, part, ++slot);
   }
-  return {words, itemsAt, mergesAt, items, merges, slots, steps};
+  return {words, bitWords: bits === null ? 0 : (lists.blocks + 31) >>> 5, itemsAt, mergesAt, items, merges, slots, steps};
 }

@@ -26,6 +26,7 @@ export {blockMaskOf} from './products/block_mask_of.js';
 export {blockSparseMatMul} from './products/block_sparse.js';
 export type {BlockMaskInput, BlockSizes, BlockSparseOptions, BlockSparsePlanOptions} from './products/options.js';
 export {planBlockSparse, type BlockSparsePlan} from './products/plan_block_sparse.js';
+export {compressedMask} from './products/compressed_mask.js';
 export {GELU, LAYER_NORM, RMS_NORM, SILU} from './ops/op_kernels.js';
 export {attentionWeights, sddmm, type AttentionWeightsOptions, type SddmmOptions} from './scores/sddmm.js';
 export {SparseScores} from './scores/sparse_scores.js';

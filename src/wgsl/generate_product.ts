@@ -1,6 +1,8 @@
-import type {ProductPlan} from '../product/index.js';
-import {mergePartsProgram} from './product/merge_parts.js';
-import {productProgram, type ProductShape} from './product/product.js';
+import {batchOf, type ProductPlan} from '../product/index.js';
+import {matrixProductProgram} from './product/matrix_product.js';
+import {mergePartsProgram, groupsOfTile} from './product/merge_parts.js';
+import {productProgram} from './product/product.js';
+import type {ProductShape} from './product/product_shape.js';
 import {packProductParams, type ProductNumbers} from './product/product_params.js';
 import {gridOf} from './text/grid.js';
 import type {BindingRole, Launch, LaunchPart, Program} from './text/program.js';
@@ -25,7 +27,15 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
     ...{rows: m, columns: n, aRows, aColumns, bRows, bColumns},
     ...{itemsAt: schedule.itemsAt, mergesAt: schedule.mergesAt, slots: schedule.slots},
   };
-  const over = (program: Program, of: 'items' | 'merges', count: number, weights: Int32Array, ms: number): Launch => {
+  /** `groups`: workgroups of a record. */
+  const over = (
+    program: Program,
+    of: 'items' | 'merges',
+    count: number,
+    groups: number,
+    weights: Int32Array,
+    ms: number,
+  ): Launch => {
     let sum = 0;
     for (const weight of weights) sum += weight;
     const each = ms / Math.max(1, sum);
@@ -34,7 +44,7 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
       for (let item = begin; item < Math.min(end, weights.length); item++) weight += weights[item]!;
       const range = {of, begin, end, weight: of === 'items' ? weight : null, ms: weight * each};
       return {
-        grid: Object.freeze(gridOf(end - begin, 1, layers)),
+        grid: Object.freeze(gridOf(groups * (end - begin), 1, layers)),
         range: Object.freeze(range),
         params: () => packProductParams({...numbers, first: begin, end}),
         cut: (most) => rangesOf(weights, begin, end, most / each).map(([from, to]) => part(from, to)),
@@ -42,8 +52,9 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
     };
     return Object.freeze({program, ...part(0, count)});
   };
-  const launches = [over(productProgram(shape), 'items', schedule.items, schedule.steps, plan.predictedMs)];
-  if (shape.inParts) launches.push(over(mergePartsProgram(shape), 'merges', schedule.merges, new Int32Array(0), 0));
+  const launches = [over(programOf(shape), 'items', schedule.items, 1, schedule.steps, plan.predictedMs)];
+  if (shape.inParts)
+    launches.push(over(mergePartsProgram(shape), 'merges', schedule.merges, groupsOfTile(tile), new Int32Array(0), 0));
   const scratch = 4 * tile.rows * tile.columns * schedule.slots * layers;
   return Object.freeze({
     plan: null,
@@ -54,8 +65,13 @@ export function generateProduct(plan: ProductPlan): ProductLaunches {
   });
 }
 
+function programOf(shape: ProductShape): Program {
+  const {matrix} = shape.tile;
+  return matrix === null ? productProgram(shape) : matrixProductProgram({...shape, matrix});
+}
+
 /** What its text depends on. */
-export function productShape({problem, tile, schedule}: ProductPlan): ProductShape {
+export function productShape({problem, tile, schedule, layers}: ProductPlan): ProductShape {
   const {m, k, n, block, transposeA, transposeB, maskA, maskB} = problem;
   const inFours = [transposeA ? m : k, transposeB ? k : n, n].map((columns) => columns % 4 === 0);
   return {
@@ -66,6 +82,8 @@ export function productShape({problem, tile, schedule}: ProductPlan): ProductSha
     inFours: inFours as [boolean, boolean, boolean],
     ragged: m % tile.rows !== 0 || n % tile.columns !== 0 || k % tile.step !== 0,
     inParts: schedule.merges > 0,
+    bitWords: schedule.bitWords,
+    products: batchOf(problem) === 1 ? 'one' : layers > 1 ? 'grid' : 'items',
   };
 }
 

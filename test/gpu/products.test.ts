@@ -1,8 +1,10 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {blockMaskOf, blockSparseMatMul, currentDevice, planBlockSparse, SplatError, type BlockSizes} from '../../src/index.js';
+import {CORE_DEVICE} from '../../src/plan/index.js';
 import {Host} from '../../src/runtime/host/backend.js';
 import {expectWithin} from '../oracle.js';
+import {expectLaunches} from '../support/product_launches.js';
 import {expectProduct, specifyProducts, type RandomProduct} from '../support/product_cases.js';
 
 const cube = (side: number): BlockSizes => ({m: side, k: side, n: side});
@@ -55,6 +57,24 @@ describe('products of blocks on WebGPU:', () => {
       await expectProduct({...given, maskB: null, maskEach: false, lead: [2, 2], shares: 'a'}, LIMIT, false);
     } finally {
       Host.of(tf.backend())!.limits = device!;
+    }
+  });
+
+  it('lists that are bits, of a batch with masks of their own and of ragged blocks', async () => {
+    const given: RandomProduct = {
+      ...PLAIN,
+      block: cube(8),
+      m: 60,
+      k: 600,
+      n: 62,
+      maskA: 0.3,
+      maskB: 0.3,
+      lead: [2],
+      maskEach: true,
+    };
+    for (const maskC of [null, 0.5]) {
+      const {plan} = await expectLaunches({...given, maskC}, {...CORE_DEVICE, software: true}, {listWords: 0});
+      expect(plan.schedule.bitWords).toBe(3);
     }
   });
 

@@ -23,6 +23,13 @@ function productOf(sides: number, side: number, masks: string, transposeA: boole
   const given = (name: string): typeof mask | null => (masks.includes(name) ? mask : null);
   return {
     ...{m: sides, k: sides, n: sides, block: {m: side, k: side, n: side}, transposeA, transposeB},
-    ...{matricesA: new Int32Array(1), matricesB: new Int32Array(1), maskA: given('a'), maskB: given('b'), maskC: given('c')},
+    ...{
+      matricesA: new Int32Array(1),
+      matricesB: new Int32Array(1),
+      maskA: given('a'),
+      maskB: given('b'),
+      maskC: given('c'),
+      precision: 'float32',
+    },
   };
 }

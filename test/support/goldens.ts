@@ -114,7 +114,13 @@ export const PACKED = {...EVERYTHING, ring: false, sinks: false, dropout: false}
 
 /** Every kind of program, once: the corpus needs the first four. */
 /** Programs of a product of matrices of so many numbers along each side. */
-function product(sides: number, block: number, masks: 'a' | 'both' | 'none', turned = false): readonly Program[] {
+function product(
+  sides: number,
+  block: number,
+  masks: 'a' | 'both' | 'none',
+  turned = false,
+  precision: Precision = 'float32',
+): readonly Program[] {
   const blocks = Math.ceil(sides / block);
   const mask = readBlockMask(
     'mask',
@@ -124,9 +130,11 @@ function product(sides: number, block: number, masks: 'a' | 'both' | 'none', tur
   const problem = {
     ...{m: sides, k: sides, n: sides, block: {m: block, k: block, n: block}, transposeA: turned, transposeB: turned},
     ...{matricesA: new Int32Array(1), matricesB: new Int32Array(1)},
-    ...{maskA: masks === 'none' ? null : mask, maskB: masks === 'both' ? mask : null, maskC: null},
+    ...{maskA: masks === 'none' ? null : mask, maskB: masks === 'both' ? mask : null, maskC: null, precision},
   };
-  return generateProduct(makeProductPlan(problem, CORE_DEVICE)).launches.map(({program}) => program);
+  return generateProduct(makeProductPlan(problem, precision === 'float16' ? featuredDevice(MATRIX_16) : CORE_DEVICE)).launches.map(
+    ({program}) => program,
+  );
 }
 
 /** Programs over tiles of packed numbers of long rows. */
@@ -263,6 +271,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'product-12-turned',
     says: 'operands that lie transposed, sides that no four divides, sums in parts',
     program: product(1201, 12, 'a', true)[0]!,
+  },
+  {
+    name: 'product-matrix',
+    says: 'blocks of 64 × 64 of both operands on tensor cores',
+    program: product(2048, 64, 'both', false, 'float16')[0]!,
   },
   {name: 'product-merge', says: 'adds the parts of tiles', program: product(1024, 64, 'none')[1]!},
   {name: 'packed-scores-64', says: 'scores of packed rows', program: scoresOf(packedTable(16, 16), 64).launches[0]!.program},

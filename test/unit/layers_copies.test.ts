@@ -37,6 +37,7 @@ describe('two copies of the package', () => {
   afterAll(() => {
     tf.serialization.registerClass(layersOfOne.MultiHeadAttention);
     tf.serialization.registerClass(layersOfOne.GroupedQueryAttention);
+    tf.serialization.registerClass(layersOfOne.BlockSparseDense);
     tf.serialization.registerClass(DotAttention);
   });
 

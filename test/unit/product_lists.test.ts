@@ -22,19 +22,23 @@ interface Tile {
 }
 
 /** The items of a plan, read back. */
-function itemsOf({schedule: {words, itemsAt, items}, problem, tile}: ProductPlan): Tile[] {
+function itemsOf({schedule: {words, bitWords, itemsAt, items}, problem, tile}: ProductPlan): Tile[] {
   const block = problem.maskA === null && problem.maskB === null ? tile.step : problem.block.k;
   return Array.from({length: items}, (_, i) => {
     const word = (name: keyof typeof PRODUCT_ITEM): number => words[itemsAt + PRODUCT_ITEM.words * i + PRODUCT_ITEM[name]]!;
     const blocks: number[] = [];
     let left = word('steps');
-    for (let at = word('list'); left > 0; at++) {
+    const take = (each: number): void => {
+      blocks.push(each);
+      left -= Math.ceil(Math.min(block, problem.k - each * block) / tile.step);
+    };
+    for (let at = 0; at < 32 * bitWords && left > 0; at++)
+      if (((words[word('list') + (at >> 5)]! & words[word('word') + (at >> 5)]!) >>> (at & 31)) & 1) take(at);
+    for (let at = word('list'); left > 0 && bitWords === 0; at++) {
       const [first, count] = runOf(words[at]!);
-      for (let each = first; each < first + count && left > 0; each++) {
-        blocks.push(each);
-        left -= Math.ceil(Math.min(block, problem.k - each * block) / tile.step);
-      }
+      for (let each = first; each < first + count && left > 0; each++) take(each);
     }
+    if (bitWords === 0 && blocks.length > 0) expect(word('word')).toBe(words[word('list')]!);
     expect(left).toBe(0);
     return {row: word('row'), column: word('column'), product: word('product'), blocks, steps: word('steps'), slot: word('slot')};
   });
@@ -75,15 +79,16 @@ function draw({size: [m, k, n], block: [bm, bk, bn], densities, batch, each, see
     maskA: mask('maskA', a, sides[0], sides[1]),
     maskB: mask('maskB', b, sides[1], sides[2]),
     maskC: mask('maskC', c, sides[0], sides[2]),
+    precision: 'float32' as const,
   };
   return {problem, a, b, c, sides};
 }
 
 /** Every number of the output in one tile; every pair of blocks that counts in the lists of its tiles once, and no other. */
-function expectExact(given: Wanted): ProductPlan {
+function expectExact(given: Wanted, listWords?: number): ProductPlan {
   const {problem, a, b, c, sides} = draw(given);
   const {m, n, block} = problem;
-  const plan = makeProductPlan(problem, CORE_DEVICE);
+  const plan = makeProductPlan(problem, CORE_DEVICE, listWords === undefined ? {} : {listWords});
   const {tile, layers, schedule} = plan;
   const items = itemsOf(plan);
   const tiles = new Map<string, number[]>();
@@ -136,6 +141,9 @@ describe('lists of blocks', () => {
     fc.assert(
       fc.property(wanted, (given) => {
         expectExact(given);
+        const {problem, schedule} = expectExact(given, 0);
+        const {maskA, maskB} = problem;
+        expect(schedule.bitWords > 0).toBe(maskA !== null && maskB !== null && maskA.held * maskB.held > 0);
       }),
       {numRuns: 60},
     );

@@ -93,6 +93,21 @@ describe('products of blocks refuse', () => {
       /^option maskA: found 18 entries, expected 6 \(2 × 3 blocks\), or 12, so many for each of 2 matrices/,
     ],
     [
+      'a nested mask as if transposed',
+      given({
+        ...EIGHT,
+        maskA: [
+          [1, 0],
+          [1, 0],
+          [1, 1],
+        ],
+      }),
+      /^option maskA: found rows of 2 entries, 3 of them, expected 2 rows of 3 blocks\. .*check blockSize/,
+    ],
+    ['a hole in a mask', given({...EIGHT, maskC: [1, undefined]}), /^option maskC: found undefined at entry 1, expected 0 or 1/],
+    ['blocks without end', given({blockSize: Infinity}), /^option blockSize: found Infinity/],
+    ['a block without k', given({blockSize: {m: 8, n: 8}}), /^blockSize\.k: found undefined/],
+    [
       'a mask as if transposed',
       given(() => ({...EIGHT, maskB: tf.ones([1, 3], 'bool')})),
       /^option maskB: found shape \[1, 3\], expected \[3, 1\] blocks/,
@@ -169,7 +184,16 @@ describe('products of blocks refuse', () => {
       /^a: found dtype int32, expected dtype float32/,
     ],
     ['a name of others', given({block_size: 8}), /^option block_size: found an unknown option.*Did you mean 'blockSize'/],
-    ['a precision, which there is not yet', given({...EIGHT, precision: 'float16'}), /^option precision: found an unknown option/],
+    [
+      'a precision that is none',
+      given({...EIGHT, precision: 'half'}),
+      /^option precision: found the text 'half', expected one of float32, float16/,
+    ],
+    [
+      'halves without WebGPU',
+      given({...EIGHT, precision: 'float16'}),
+      /^precision 'float16': found the backend 'cpu', expected a WebGPU backend/,
+    ],
     ['a disposed mask', () => {
       const mask = tf.ones([2, 3], 'bool');
       mask.dispose();
@@ -261,11 +285,11 @@ describe('planBlockSparse', () => {
   const mask = (count: number, every: number): Uint8Array => Uint8Array.from({length: count}, (_, i) => (i % every === 0 ? 1 : 0));
 
   it('counts what is computed, and takes what is predicted to be faster', () => {
-    const half = planBlockSparse([1024, 1024], {shape: [1024, 1024]}, {blockSize: 64, maskA: mask(256, 2)});
-    expect([half.usefulFlops, half.computedFlops, half.denseFlops]).toEqual([2 ** 30, 2 ** 30, 2 ** 31]);
+    const half = planBlockSparse([1024, 2048], {shape: [2048, 1024]}, {blockSize: 64, maskA: mask(512, 2)});
+    expect([half.usefulFlops, half.computedFlops, half.denseFlops]).toEqual([2 ** 31, 2 ** 31, 2 ** 32]);
     expect([half.choice, half.tile.rows, half.tiles]).toEqual(['blocks', 64, 256]);
     expect(half.items).toBeGreaterThan(half.tiles);
-    expect(half.toString()).toContain('A 50.0 % of 16 × 16 blocks; B whole; output whole');
+    expect(half.toString()).toContain('A 50.0 % of 16 × 32 blocks; B whole; output whole');
     const tiny = planBlockSparse([4096, 4096], [4096, 4096], {blockSize: 8, maskA: mask(2 ** 18, 1), maskB: mask(2 ** 18, 9)});
     expect(tiny.choice).toBe('blocks');
     // Strips of four rows.

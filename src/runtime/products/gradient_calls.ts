@@ -9,6 +9,9 @@ export interface GradientCall {
   readonly call: ProductCall;
 }
 
+/** Gradients may be smaller than the smallest half, 6e-8. */
+const precision = 'float32';
+
 /** dA = dC · Bᵀ under A's mask; the mask of the output is that of dC. Where A lies transposed, so does its gradient. */
 export function gradientOfA({problem, lead}: ProductCall): GradientCall {
   const {m, k, n, block, transposeA, transposeB, maskA, maskB, maskC, matricesA, matricesB} = problem;
@@ -17,11 +20,11 @@ export function gradientOfA({problem, lead}: ProductCall): GradientCall {
   const own: ProductProblem = transposeA
     ? {
         ...{m: k, k: n, n: m, block: {m: block.k, k: block.n, n: block.m}, transposeA: transposeB, transposeB: true},
-        ...{matricesA: matricesB, matricesB: ofProducts, maskA: maskB, maskB: maskC, maskC: wanted},
+        ...{matricesA: matricesB, matricesB: ofProducts, maskA: maskB, maskB: maskC, maskC: wanted, precision},
       }
     : {
         ...{m, k: n, n: k, block: {m: block.m, k: block.n, n: block.k}, transposeA: false, transposeB: !transposeB},
-        ...{matricesA: ofProducts, matricesB, maskA: maskC, maskB, maskC: wanted},
+        ...{matricesA: ofProducts, matricesB, maskA: maskC, maskB, maskC: wanted, precision},
       };
   const [left, right] = transposeA ? (['b', 'dOutput'] as const) : (['dOutput', 'b'] as const);
   return {left, right, call: {problem: own, lead}};
@@ -35,11 +38,11 @@ export function gradientOfB({problem, lead}: ProductCall): GradientCall {
   const own: ProductProblem = transposeB
     ? {
         ...{m: n, k: m, n: k, block: {m: block.n, k: block.m, n: block.k}, transposeA: true, transposeB: transposeA},
-        ...{matricesA: ofProducts, matricesB: matricesA, maskA: maskC, maskB: maskA, maskC: wanted},
+        ...{matricesA: ofProducts, matricesB: matricesA, maskA: maskC, maskB: maskA, maskC: wanted, precision},
       }
     : {
         ...{m: k, k: m, n, block: {m: block.k, k: block.m, n: block.n}, transposeA: !transposeA, transposeB: false},
-        ...{matricesA, matricesB: ofProducts, maskA, maskB: maskC, maskC: wanted},
+        ...{matricesA, matricesB: ofProducts, maskA, maskB: maskC, maskC: wanted, precision},
       };
   const [left, right] = transposeB ? (['dOutput', 'a'] as const) : (['a', 'dOutput'] as const);
   return {left, right, call: {problem: own, lead}};

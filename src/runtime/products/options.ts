@@ -1,6 +1,6 @@
 import type {Tensor} from '@tensorflow/tfjs-core';
 import type {NamesOf, OptionWords} from '../../support/index.js';
-import type {BlockMaskData, Device} from '../../pure.js';
+import type {BlockMaskData, Device, Precision} from '../../pure.js';
 
 /** Sides of blocks in numbers: of rows of the left operand, of what is summed over, of columns of the right one. */
 export interface BlockSizes {
@@ -30,6 +30,12 @@ export interface BlockSparseOptions {
   readonly transposeA?: boolean | null | undefined;
   /** b is [.., N, K]. Default false. */
   readonly transposeB?: boolean | null | undefined;
+  /**
+   * `float16` lets tensor cores multiply, where `createWebGPUBackend({tensorCores: true})` found them and blocks are of 32, 64 or 128 (WebGPU only): they read
+   * a and b rounded to float16, finite numbers past ±65504 as that. Sums and output stay float32. Where there are none, float32 computes.
+   * Gradients do in any case, for halves lose what is smaller than 6e-8. Default `float32`.
+   */
+  readonly precision?: Precision | null | undefined;
 }
 
 /** The same for a plan, of a device. */
@@ -45,6 +51,7 @@ export const BLOCK_SPARSE_NAMES: NamesOf<BlockSparseOptions> = {
   maskC: true,
   transposeA: true,
   transposeB: true,
+  precision: true,
 };
 
 export const BLOCK_SPARSE_PLAN_NAMES: NamesOf<BlockSparsePlanOptions> = {...BLOCK_SPARSE_NAMES, device: true};
@@ -56,6 +63,7 @@ export const BLOCK_SPARSE_WORDS: OptionWords = {
   one: (name) => `option ${name}`,
   elsewhere: {
     blockSize: ['block', 'blocksize', 'block_size'],
+    precision: ['dtype'],
     transposeA: ['adjointA', 'trans_a'],
     transposeB: ['adjointB', 'trans_b'],
   },

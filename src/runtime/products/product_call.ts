@@ -1,5 +1,6 @@
 import {listOf, refuse, say} from '../../support/index.js';
 import {maskSizes, MOST_BLOCKS, type BlockMask, type MaskName, type ProductProblem} from '../../pure.js';
+import {checkPrecision} from '../call/check.js';
 import {maskGiven} from './mask_tensors.js';
 import type {BlockSizes, BlockSparseOptions} from './options.js';
 
@@ -33,6 +34,7 @@ export function productCall(aShape: readonly number[], bShape: readonly number[]
     maskA: mask('maskA', countOf(leadA)),
     maskB: mask('maskB', countOf(leadB)),
     maskC: mask('maskC', countOf(lead)),
+    precision: checkPrecision(options.precision ?? undefined),
   };
   // The smallest step where no mask says what a block is.
   const blocks = k / (problem.maskA === null && problem.maskB === null ? 4 : block.k);

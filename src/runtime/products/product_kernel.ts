@@ -9,6 +9,7 @@ import {
   type ProductPlan,
   type ProductProblem,
 } from '../../pure.js';
+import {checkBackendPrecision} from '../call/attention.js';
 import {Host} from '../host/backend.js';
 import {identity} from '../host/identity.js';
 import {checkBuffersFit} from '../launch/fits.js';
@@ -50,6 +51,7 @@ function planned(host: Host, problem: ProductProblem): Known {
 
 function product(host: Host | null, a: TensorInfo, b: TensorInfo, call: ProductCall): TensorInfo {
   const {problem, lead} = call;
+  if (host === null) checkBackendPrecision(problem.precision);
   const shape = [...lead, problem.m, problem.n];
   if (problem.k === 0 || shape.includes(0)) return tf.zeros(shape);
   const composed = (): TensorInfo => tf.tidy(() => composedProduct(a as Tensor, b as Tensor, call));

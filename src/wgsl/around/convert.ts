@@ -1,6 +1,7 @@
 import {convertedOperands, paddedRow, type FormatName, type Formats, type OperandName, type Work} from '../../plan/index.js';
 import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
+import {packedHalves} from '../text/packed_halves.js';
 import {PARAMS} from '../text/params.js';
 import type {Launch, Program} from '../text/program.js';
 import {convertedBytes, operandAccess, roleOf, rowAccess, type RowAccess} from '../text/row_access.js';
@@ -96,12 +97,3 @@ function eightHalves(from: RowAccess, to: RowAccess): string {
   };
   return `vec4u(${half(0)}, ${half(1)})`;
 }
-
-export const packedHalves = (native: boolean): string => /* wgsl */ `
-// Finite floats past the largest half become it: what a conversion makes of them is left open by WGSL. Infinity and NaN stay as they are.
-fn packed(four: vec4f) -> vec2u {
-  let large = (abs(four) > vec4f(65504.0)) & (abs(four) <= vec4f(3.4028234e38));
-  let safe = select(four, sign(four) * 65504.0, large);
-  ${native ? 'return bitcast<vec2u>(vec4<f16>(safe));' : 'return vec2u(pack2x16float(safe.xy), pack2x16float(safe.zw));'}
-}
-`;

@@ -1,5 +1,5 @@
 import {convertedOperands, operandBytes, TENSORS, type Formats, type OperandName, type Work} from '../../plan/index.js';
-import {packedHalves} from './convert.js';
+import {packedHalves} from '../text/packed_halves.js';
 import {gridIndex, gridOf} from '../text/grid.js';
 import {program} from '../text/make_program.js';
 import {halves} from '../text/numbers.js';

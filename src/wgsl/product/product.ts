@@ -1,26 +1,12 @@
-import {FIRST_BITS, PRODUCT_ITEM, tileBytes, type ProductTile} from '../../product/index.js';
-import {gridIndex} from '../text/grid.js';
+import {ownsFours, tileBytes} from '../../product/index.js';
 import {program} from '../text/make_program.js';
 import type {Program} from '../text/program.js';
 import {each, lines} from '../text/text.js';
 import {plain, textOf, type Flow, type Region} from '../tile/flow.js';
-import {firstOf, fourOf, leftAt, rightAt, shareOf, type ProductOperand} from './operand.js';
+import {itemText, itemWord, nextStep} from './item_text.js';
+import {foursOf, isInside, leftAt, loadsOf, shareOf, sideAt, type ProductOperand} from './operand.js';
+import type {ProductShape} from './product_shape.js';
 import {PRODUCT_PARAMS} from './product_params.js';
-
-/** What the text of a product depends on. */
-export interface ProductShape {
-  readonly tile: ProductTile;
-  /** Numbers of a block along the sum. */
-  readonly block: number;
-  readonly transposeA: boolean;
-  readonly transposeB: boolean;
-  /** Rows in memory consist of fours, of a, b and output. */
-  readonly inFours: readonly [a: boolean, b: boolean, output: boolean];
-  /** Tiles or steps may reach past the matrices. */
-  readonly ragged: boolean;
-  /** Some tiles are computed in parts. */
-  readonly inParts: boolean;
-}
 
 /** Four sums from a column on, where the matrix has them. */
 export const writeFour = (inFours: boolean, ragged: boolean): string =>
@@ -46,7 +32,7 @@ export const outputFirst = (inFours: boolean): string =>
 
 /** The part of a kernel between its items and its writes, with what it keeps. For specs of its barriers, too. */
 export function productFlow(shape: ProductShape): Flow[] {
-  const {tile, block} = shape;
+  const {tile} = shape;
   const {rows, columns, threadsX, threadsY, step, unroll, staged, ahead} = tile;
   const [a, b] = operandsOf(shape);
   const [left, right]: [Region, Region] = [
@@ -55,28 +41,42 @@ export function productFlow(shape: ProductShape): Flow[] {
   ];
   const [own, fours] = [rows / threadsY, columns / 4 / threadsX];
   const [shareA, shareB] = [shareOf(a, tile, 'row'), shareOf(b, tile, 'column')];
+  const inRows = a.fours === 'side';
   const ownRow = (i: number): string => (i === 0 ? 'ty' : `(ty + ${i * threadsY}u)`);
   const ownFour = (c: number): string => (c === 0 ? 'tx' : `tx + ${c * threadsX}u`);
+  // Four numbers of the sum of a row, or one number of the sum of four rows.
   const four = (q: string): string =>
     lines(
       '{',
       `let q = ${q};`,
-      each(
-        own,
-        (i) => `let x${i} = ${staged ? `left[${leftAt(ownRow(i), 'q', tile)}]` : `aFour(aFirst, row + ${ownRow(i)}, k + 4u * q)`};`,
-      ),
-      each(4, (e) =>
-        lines(
+      inRows
+        ? ''
+        : each(own, (i) => {
+            const read = staged ? `left[${leftAt(ownRow(i), 'q', tile)}]` : `aFour(aFirst, row + ${ownRow(i)}, k + 4u * q)`;
+            return `let x${i} = ${read};`;
+          }),
+      each(4, (e) => {
+        const at = `k + 4u * q + ${e}u`;
+        return lines(
+          inRows
+            ? each(own / 4, (r) => {
+                const place = ownRow(r);
+                const read = staged ? `left[${sideAt(a, 'q', e, place, tile)}]` : `aFour(aFirst, ${at}, row + 4u * ${place})`;
+                return `let x${e}_${r} = ${read};`;
+              })
+            : '',
           each(fours, (c) => {
-            const at = `4u * q + ${e}u`;
             const read = staged
-              ? `right[${rightAt(`(${at})`, ownFour(c), tile)}]`
-              : `bFour(bFirst, k + ${at}, column + 4u * (${ownFour(c)}))`;
+              ? `right[${sideAt(b, 'q', e, ownFour(c), tile)}]`
+              : `bFour(bFirst, ${at}, column + 4u * (${ownFour(c)}))`;
             return `let y${e}_${c} = ${read};`;
           }),
-          each(own, (i) => each(fours, (c) => `o${i}_${c} = fma(vec4f(x${i}[${e}]), y${e}_${c}, o${i}_${c});`)),
-        ),
-      ),
+          each(own, (i) => {
+            const x = inRows ? `x${e}_${i >> 2}[${i & 3}]` : `x${i}[${e}]`;
+            return each(fours, (c) => `o${i}_${c} = fma(vec4f(${x}), y${e}_${c}, o${i}_${c});`);
+          }),
+        );
+      }),
       '}',
     );
   const depth = step / 4;
@@ -93,19 +93,8 @@ export function productFlow(shape: ProductShape): Flow[] {
             '}',
           ),
   };
-  const next = plain(
-    lines(
-      `k += ${step}u;`,
-      // A block is gone through in steps, and the last of a sum may be shorter: its list then ends.
-      `if (k >= end) {`,
-      'at += 1u;',
-      'word = schedule[at];',
-      `k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;`,
-      `end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
-      '}',
-    ),
-  );
-  const load = lines(shareA.load, shareB.load);
+  const next = nextStep(shape);
+  const load = loadsOf(shape, (more) => lines(shareA.load(more), shareB.load(more)));
   const store: Flow = {
     name: 'a step into workgroup memory',
     reads: [],
@@ -121,22 +110,30 @@ export function productFlow(shape: ProductShape): Flow[] {
   ];
 }
 
-const operandsOf = ({tile, transposeA, transposeB, inFours}: ProductShape): [a: ProductOperand, b: ProductOperand] => [
-  {role: 'a', staged: 'left', sumAlongRow: !transposeA, inFours: inFours[0], size: tile.rows},
-  {role: 'b', staged: 'right', sumAlongRow: transposeB, inFours: inFours[1], size: tile.columns},
+/** Both operands as they lie, and as they are staged for invocations that multiply. */
+export const operandsOf = ({tile, transposeA, transposeB, inFours}: ProductShape): [a: ProductOperand, b: ProductOperand] => [
+  {
+    ...{role: 'a', staged: 'left', sumAlongRow: !transposeA, inFours: inFours[0], size: tile.rows},
+    // As they lie.
+    fours: transposeA && ownsFours(tile) ? 'side' : 'sum',
+  },
+  {role: 'b', staged: 'right', sumAlongRow: transposeB, fours: 'side', inFours: inFours[1], size: tile.columns},
 ];
 
 /** Products of blocks: a workgroup computes a tile of the output, over the blocks of its list alone. */
 export function productProgram(shape: ProductShape): Program {
-  const {tile, ragged, inFours, inParts, block} = shape;
+  const {tile, ragged, inFours, inParts} = shape;
   const {rows, columns, threadsX, threadsY, step, staged} = tile;
   const [a, b] = operandsOf(shape);
   const invocations = threadsX * threadsY;
   const [own, fours] = [rows / threadsY, columns / 4 / threadsX];
   const element = (isFours: boolean): string => (isFours ? 'vec4f' : 'f32');
-  const place = (i: number): string => (i === 0 ? 'ty' : `ty + ${i * threadsY}u`);
+  const place = (i: number): string => {
+    const [at, rest] = a.fours === 'side' ? [i >> 2, i & 3] : [i, 0];
+    const own = at === 0 ? 'ty' : `ty + ${at * threadsY}u`;
+    return a.fours === 'side' ? `4u * (${own}) + ${rest}u` : own;
+  };
   const fourAt = (c: number): string => (c === 0 ? 'tx' : `tx + ${c * threadsX}u`);
-  const item = (word: keyof typeof PRODUCT_ITEM): string => `schedule[record + ${PRODUCT_ITEM[word]}u]`;
   const sums = (line: (i: number, c: number) => string): string => each(own, (i) => each(fours, (c) => line(i, c)));
   const write = sums((i, c) => `writeFour(first, row + ${place(i)}, column + 4u * (${fourAt(c)}), o${i}_${c});`);
   return program({
@@ -152,33 +149,22 @@ export function productProgram(shape: ProductShape): Program {
       staged ? `var<workgroup> left: array<vec4f, ${(rows * step) / 4}>; // rows of a, fours along the sum` : '',
       staged ? `var<workgroup> right: array<vec4f, ${(step * columns) / 4}>; // along the sum, fours of columns of b` : '',
       '',
-      fourOf(a, ragged),
-      fourOf(b, ragged),
+      foursOf(a, ragged),
+      foursOf(b, ragged),
       writeFour(inFours[2], ragged),
       `
 @compute @workgroup_size(${invocations})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-      `let index = params.first + ${gridIndex(1, '0u')};`,
-      `if (index >= params.end) { return; }
-let record = params.itemsAt + ${PRODUCT_ITEM.words}u * index;
-let row = ${item('row')};
-let column = ${item('column')};
-let steps = ${item('steps')};
-let product = ${item('product')} + group.z;
-let aFirst = ${firstOf(a, 'schedule[2u * product]')};
-let bFirst = ${firstOf(b, 'schedule[2u * product + 1u]')};
-let tx = lane % ${threadsX}u;
-let ty = lane / ${threadsX}u;
-var at = ${item('list')};
-var word = schedule[at];
-var k = (word & ${2 ** FIRST_BITS - 1}u) * ${block}u;
-var end = k + ((word >> ${FIRST_BITS}u) + 1u) * ${block}u;`,
+      itemText(shape, a, b),
+      staged ? isInside(shape) : '',
+      `let tx = lane % ${threadsX}u;
+let ty = lane / ${threadsX}u;`,
       sums((i, c) => `var o${i}_${c} = vec4f();`),
       textOf(productFlow(shape)),
       `let first = ${outputFirst(inFours[2])};`,
       inParts
         ? lines(
-            `let slot = ${item('slot')};`,
+            `let slot = ${itemWord('slot')};`,
             'if (slot > 0u) {',
             `let part = (slot - 1u + group.z * params.slots) * ${(rows * columns) / 4}u;`,
             sums((i, c) => `scratch[part + (${place(i)}) * ${columns / 4}u + ${fourAt(c)}] = o${i}_${c};`),

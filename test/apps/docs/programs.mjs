@@ -73,6 +73,8 @@ export const PROGRAMS = [
       shape('output', [4, 16, 192]),
       `${value('difference')} < 1e-5`,
       'still.join() === maskB.join()',
+      shape('activated', [4, 16, 192]),
+      finite('activated'),
       "plan.choice === 'blocks'",
       shape('product', [64, 192]),
     ],

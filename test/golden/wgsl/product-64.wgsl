@@ -5,6 +5,7 @@
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> schedule: array<u32>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> scratch: array<vec4f>;
 
 // Tiles of 64 × 64, 16 numbers of the sum at a time; an invocation keeps 8 rows of 2 fours.
 
@@ -34,19 +35,23 @@ fn writeFour(first: u32, row: u32, column: u32, four: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = params.first + (group.y * 32768u + group.x) * 1u + 0u;
   if (index >= params.end) { return; }
-  let record = params.itemsAt + 6u * index;
+  let record = params.itemsAt + 7u * index;
   let row = schedule[record + 0u];
   let column = schedule[record + 1u];
-  let steps = schedule[record + 3u];
-  let product = schedule[record + 4u] + group.z;
-  let aFirst = schedule[2u * product] * params.aRows * (params.aColumns >> 2u);
-  let bFirst = schedule[2u * product + 1u] * params.bRows * (params.bColumns >> 2u);
+  let steps = schedule[record + 4u];
+  let product = 0u;
+  let aFirst = 0u;
+  let bFirst = 0u;
+  var k: u32;
+  var end: u32;
+  var at = schedule[record + 2u];
+  var word = schedule[record + 3u];
+  k = (word & 4194303u) * 64u;
+  end = k + ((word >> 22u) + 1u) * 64u;
+  at += 1u;
+  word = schedule[at]; // of the run after this one
   let tx = lane % 8u;
   let ty = lane / 8u;
-  var at = schedule[record + 2u];
-  var word = schedule[at];
-  var k = (word & 4194303u) * 64u;
-  var end = k + ((word >> 22u) + 1u) * 64u;
   var o0_0 = vec4f();
   var o0_1 = vec4f();
   var o1_0 = vec4f();
@@ -426,13 +431,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     k += 16u;
     if (k >= end) {
-      at += 1u;
-      word = schedule[at];
       k = (word & 4194303u) * 64u;
       end = k + ((word >> 22u) + 1u) * 64u;
+      at += 1u;
+      word = schedule[at]; // of the run after this one
     }
   }
   let first = product * params.rows * (params.columns >> 2u);
+  let slot = schedule[record + 6u];
+  if (slot > 0u) {
+    let part = (slot - 1u + group.z * params.slots) * 1024u;
+    scratch[part + (ty) * 16u + tx] = o0_0;
+    scratch[part + (ty) * 16u + tx + 8u] = o0_1;
+    scratch[part + (ty + 8u) * 16u + tx] = o1_0;
+    scratch[part + (ty + 8u) * 16u + tx + 8u] = o1_1;
+    scratch[part + (ty + 16u) * 16u + tx] = o2_0;
+    scratch[part + (ty + 16u) * 16u + tx + 8u] = o2_1;
+    scratch[part + (ty + 24u) * 16u + tx] = o3_0;
+    scratch[part + (ty + 24u) * 16u + tx + 8u] = o3_1;
+    scratch[part + (ty + 32u) * 16u + tx] = o4_0;
+    scratch[part + (ty + 32u) * 16u + tx + 8u] = o4_1;
+    scratch[part + (ty + 40u) * 16u + tx] = o5_0;
+    scratch[part + (ty + 40u) * 16u + tx + 8u] = o5_1;
+    scratch[part + (ty + 48u) * 16u + tx] = o6_0;
+    scratch[part + (ty + 48u) * 16u + tx + 8u] = o6_1;
+    scratch[part + (ty + 56u) * 16u + tx] = o7_0;
+    scratch[part + (ty + 56u) * 16u + tx + 8u] = o7_1;
+    return;
+  }
   writeFour(first, row + ty, column + 4u * (tx), o0_0);
   writeFour(first, row + ty, column + 4u * (tx + 8u), o0_1);
   writeFour(first, row + ty + 8u, column + 4u * (tx), o1_0);

@@ -32,19 +32,23 @@ fn writeFour(first: u32, row: u32, column: u32, four: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = params.first + (group.y * 32768u + group.x) * 1u + 0u;
   if (index >= params.end) { return; }
-  let record = params.itemsAt + 6u * index;
+  let record = params.itemsAt + 7u * index;
   let row = schedule[record + 0u];
   let column = schedule[record + 1u];
-  let steps = schedule[record + 3u];
-  let product = schedule[record + 4u] + group.z;
-  let aFirst = schedule[2u * product] * params.aRows * (params.aColumns >> 2u);
-  let bFirst = schedule[2u * product + 1u] * params.bRows * (params.bColumns >> 2u);
+  let steps = schedule[record + 4u];
+  let product = 0u;
+  let aFirst = 0u;
+  let bFirst = 0u;
+  var k: u32;
+  var end: u32;
+  var at = schedule[record + 2u];
+  var word = schedule[record + 3u];
+  k = (word & 4194303u) * 8u;
+  end = k + ((word >> 22u) + 1u) * 8u;
+  at += 1u;
+  word = schedule[at]; // of the run after this one
   let tx = lane % 16u;
   let ty = lane / 16u;
-  var at = schedule[record + 2u];
-  var word = schedule[at];
-  var k = (word & 4194303u) * 8u;
-  var end = k + ((word >> 22u) + 1u) * 8u;
   var o0_0 = vec4f();
   var o1_0 = vec4f();
   var o2_0 = vec4f();
@@ -107,10 +111,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     k += 8u;
     if (k >= end) {
-      at += 1u;
-      word = schedule[at];
       k = (word & 4194303u) * 8u;
       end = k + ((word >> 22u) + 1u) * 8u;
+      at += 1u;
+      word = schedule[at]; // of the run after this one
     }
   }
   let first = product * params.rows * (params.columns >> 2u);

@@ -21,16 +21,25 @@ fn writeFour(first: u32, row: u32, column: u32, four: vec4f) {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = params.first + (group.y * 32768u + group.x) * 1u + 0u;
+  let workgroup = (group.y * 32768u + group.x) * 1u + 0u;
+  let index = params.first + workgroup / 16u;
+  let four = workgroup % 16u * 64u + lane;
   if (index >= params.end) { return; }
   let record = params.mergesAt + 5u * index;
   let slot = schedule[record + 2u] + group.z * params.slots;
   let parts = schedule[record + 3u];
   let product = schedule[record + 4u] + group.z;
   let first = product * params.rows * (params.columns >> 2u);
-  for (var four = lane; four < 1024u; four += 64u) {
-    var sum = scratch[slot * 1024u + four];
-    for (var part = 1u; part < parts; part++) { sum += scratch[(slot + part) * 1024u + four]; }
-    writeFour(first, schedule[record + 0u] + four / 16u, schedule[record + 1u] + 4u * (four % 16u), sum);
+  var sum = vec4f();
+  for (var part = 0u; part < parts; part += 4u) {
+    let part0 = scratch[(slot + min(part + 0u, parts - 1u)) * 1024u + four];
+    let part1 = scratch[(slot + min(part + 1u, parts - 1u)) * 1024u + four];
+    let part2 = scratch[(slot + min(part + 2u, parts - 1u)) * 1024u + four];
+    let part3 = scratch[(slot + min(part + 3u, parts - 1u)) * 1024u + four];
+    sum += part0;
+    sum += select(vec4f(), part1, part + 1u < parts);
+    sum += select(vec4f(), part2, part + 2u < parts);
+    sum += select(vec4f(), part3, part + 3u < parts);
   }
+  writeFour(first, schedule[record + 0u] + four / 16u, schedule[record + 1u] + 4u * (four % 16u), sum);
 }

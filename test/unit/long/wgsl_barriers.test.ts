@@ -4,7 +4,7 @@ import {CORE_DEVICE, formatsOf, formatsText, type Formats} from '../../../src/pu
 import {globalTokens, slidingWindow} from '../../../src/pattern/index.js';
 import {TILES} from '../../../src/plan/configurations.js';
 import {makeGradientPlan, REGULAR, type Plan, type TileShape} from '../../../src/plan/index.js';
-import {makeProductPlan} from '../../../src/product/index.js';
+import {makeProductPlan, tileBytes} from '../../../src/product/index.js';
 import {attendKernel} from '../../../src/wgsl/attend/attend.js';
 import {productShape} from '../../../src/wgsl/generate_product.js';
 import {gradientKernel} from '../../../src/wgsl/gradient/gradient.js';
@@ -15,6 +15,7 @@ import {matrixFlow} from '../../../src/wgsl/matrix/matrix.js';
 import {matrixShape} from '../../../src/wgsl/matrix/matrix_shape.js';
 import {normSteps, registersOf} from '../../../src/wgsl/ops/norm.js';
 import {rowGroupBytes} from '../../../src/wgsl/ops/row_group.js';
+import {matrixProductFlow} from '../../../src/wgsl/product/matrix_product.js';
 import {productFlow} from '../../../src/wgsl/product/product.js';
 import {sddmmTilesKernel, sddmmTilesShape} from '../../../src/wgsl/packed/sddmm_tiles.js';
 import {spmmKeyTilesKernel} from '../../../src/wgsl/packed/spmm_key_tiles.js';
@@ -113,6 +114,11 @@ for (const given of everyProduct()) {
   const shape = productShape(makeProductPlan(given, CORE_DEVICE));
   const {rows, columns, step} = shape.tile;
   kernels.push({what: `product ${JSON.stringify(shape)}`, flow: productFlow(shape), memory: (step * (rows + columns)) / 4});
+  const onMatrices = productShape(makeProductPlan({...given, precision: 'float16'}, featuredDevice(MATRIX_16)));
+  const {tile} = onMatrices;
+  if (tile.matrix === null) continue;
+  const flow = matrixProductFlow({...onMatrices, matrix: tile.matrix});
+  kernels.push({what: `product on tensor cores ${JSON.stringify(onMatrices)}`, flow, memory: tileBytes(tile) / 16});
 }
 
 for (const {product, rows} of everyScoreTiles([CORE_DEVICE, SOFTWARE_DEVICE])) {

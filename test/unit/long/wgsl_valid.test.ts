@@ -300,11 +300,19 @@ describe('every program is WGSL that Dawn takes:', () => {
   it('products of blocks, of every tile', async () => {
     const programs = new Programs();
     for (const given of everyProduct())
-      for (const {program} of generateProduct(makeProductPlan(given, CORE_DEVICE)).launches)
-        programs.found.set(program.key, {what: JSON.stringify(given.block), program});
+      for (const [precision, device] of [
+        ['float32', CORE_DEVICE],
+        ['float16', {...featuredDevice(MATRIX_16), maxWorkgroupBytes: CORE_DEVICE.maxWorkgroupBytes}],
+      ] as const)
+        for (const wishes of [{}, {listWords: 0}])
+          for (const {program} of generateProduct(makeProductPlan({...given, precision}, device, wishes)).launches)
+            programs.found.set(program.key, {what: JSON.stringify(given.block), program});
     await expectValid(programs, 60);
+    expect([...programs.found.values()].filter(({program}) => program.name.endsWith('.matrix')).length).toBeGreaterThan(20);
     for (const {program} of programs.found.values()) {
-      const bytes = [...program.code.matchAll(/var<workgroup> \w+: array<vec4f, (\d+)>/g)].map(([, count]) => 16 * Number(count));
+      const bytes = [...program.code.matchAll(/var<workgroup> \w+: array<(?:array<)?vec4[fu], (\d+)>(?:, (\d+)>)?/g)].map(
+        ([, count, times = '1']) => 16 * Number(count) * Number(times),
+      );
       expect(program.workgroupBytes).toBe(bytes.reduce((a, b) => a + b, 0));
       expect(program.workgroupBytes).toBeLessThanOrEqual(CORE_DEVICE.maxWorkgroupBytes);
       expect(program.invocations).toBeLessThanOrEqual(CORE_DEVICE.maxInvocations);
