@@ -66,9 +66,9 @@ function loadVulkan(path) {
 }
 
 /**
- * While something is awaited of a device, Dawn asks its driver in every turn of the event loop, 40,000 times a second, with garbage for each.
- * A GPU does not mind; a driver that computes on the same cores does, and so does a browser beside it: a model that ran for a minute in software spent 30 s
- * of a core on questions. After 200 in a row they come once in a millisecond.
+ * While something is awaited of a device, Dawn asks its driver in every turn of the event loop, 40,000 times a second, with garbage for
+ * each. A GPU does not mind; a driver that computes on the same cores does, and so does a browser beside it: a model that ran for a minute
+ * in software spent 30 s of a core on questions. After 200 in a row they come once in a millisecond.
  */
 function restBetweenQuestions() {
   const {setImmediate} = globalThis;
