@@ -148,7 +148,8 @@ function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: num
  */
 function holdsOf(bits: Int32Array, blocks: number, first: number, rows: number): Uint8Array {
   const holds = new Uint8Array(blocks);
-  const open = Int32Array.from(holds.keys());
+  const open = new Int32Array(blocks);
+  for (let block = 0; block < blocks; block++) open[block] = block;
   for (let row = first, left = blocks; row < first + rows && left > 0; row++) {
     let kept = 0;
     for (let index = 0; index < left; index++) {
