@@ -126,10 +126,10 @@ function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: num
   const holds = holdsOf(bits, ceilDiv(keyLength, BLOCK), first, rows);
   const found: Extent[] = [];
   let last: Extent | null = null;
-  holds.forEach((state, block) => {
-    if (state === NONE) {
+  for (let block = 0; block < holds.length; block++) {
+    if (holds[block] === NONE) {
       last = null;
-      return;
+      continue;
     }
     const begin = BLOCK * block;
     let full = block;
@@ -138,7 +138,7 @@ function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: num
     if (last === null) found.push((last = {begin, end: 0, fullBegin: 0, fullEnd: 0}));
     if (full > block && last.fullEnd === 0) [last.fullBegin, last.fullEnd] = [begin, BLOCK * full];
     last.end = Math.min(keyLength, begin + BLOCK);
-  });
+  }
   return found;
 }
 
