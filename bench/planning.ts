@@ -2,7 +2,7 @@
 //
 // No benchmark library: a warm median of a synchronous function is ten lines, and the GPU half needs a clock of its own anyway.
 import {spawnSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
+import {appendFileSync, writeFileSync} from 'node:fs';
 import {parseArgs} from 'node:util';
 import {compress} from '../src/acsr/index.js';
 import {
@@ -19,7 +19,7 @@ import {
 } from '../src/index.js';
 import {PATTERNS} from './patterns.js';
 import type {PlanningRecord} from './records.js';
-import {digits, median, textTable} from './table.js';
+import {digits, median} from './table.js';
 import {drawMask, MASK_ZOO} from '../test/support/mask_zoo.js';
 
 const PLAN_LENGTH = 16384;
@@ -30,7 +30,6 @@ const HEADS_TARGET = 1.3;
 const MASK_LENGTH = 4096;
 const MASK_TARGET_MS = 50;
 const LONG = {n: 131072, targetMs: 20};
-/** Also within 64 MiB. */
 const LONGEST = {n: 1048576, targetMs: 150};
 const PEAK_TARGET_MIB = 64;
 const COMPLEMENT_TARGET_MS = 20;
@@ -60,41 +59,49 @@ const UNIONS: readonly {readonly name: string; readonly pattern: Pattern}[] = [
   },
 ];
 
-/** The median of `work`, after some runs that warm it up (V8 optimises the last loops after a dozen), of at least 5 and at most 25 runs within about a second. */
+/** Whatever it runs, one row may take so long to warm up, and as long to be timed, or the whole takes minutes. */
+const ROW_MS = 300;
+
+/** The median of `work`, of 3 to 25 runs, after 2 to `warming` that warm it up (V8 optimises the last loops after a dozen). */
 function warmMedian(work: () => unknown, warming = 20): number {
-  for (let i = 0; i < warming; i++) work();
-  const times: number[] = [];
-  const end = performance.now() + 1000;
-  while (times.length < 25 && (times.length < 5 || performance.now() < end)) {
-    const start = performance.now();
-    work();
-    times.push(performance.now() - start);
-  }
-  return median(times);
+  const timed = (least: number, most: number): number[] => {
+    const times: number[] = [];
+    const end = performance.now() + ROW_MS;
+    while (times.length < most && (times.length < least || performance.now() < end)) {
+      const start = performance.now();
+      work();
+      times.push(performance.now() - start);
+    }
+    return times;
+  };
+  timed(2, warming);
+  return median(timed(3, 25));
 }
 
-function planning(): PlanningRecord[] {
+function* planning(): Generator<PlanningRecord> {
   const shape = {queryLength: PLAN_LENGTH, keyLength: PLAN_LENGTH, headDim: 64, heads: 8};
-  const plans = [...PATTERNS, ...UNIONS].map(({name, pattern}) => ({
-    kind: 'planning' as const,
-    step: 'planAttention',
-    pattern: name,
-    n: PLAN_LENGTH,
-    ms: warmMedian(() => planAttention(pattern, shape)),
-    targetMs: PLAN_TARGET_MS,
-  }));
-  return [...plans, ...long(), ...complements(), coprime(), ...headed(), recognition(), ...anyMasks()];
+  for (const {name, pattern} of [...PATTERNS, ...UNIONS])
+    yield {
+      ...{kind: 'planning', step: 'planAttention', pattern: name, n: PLAN_LENGTH, targetMs: PLAN_TARGET_MS},
+      ms: warmMedian(() => planAttention(pattern, shape)),
+    };
+  yield* long();
+  yield* complements();
+  yield coprime();
+  yield* headed();
+  yield recognition();
+  yield* anyMasks();
 }
 
 /** Named patterns at lengths of books. */
-function long(): PlanningRecord[] {
-  return [LONG, LONGEST].flatMap(({n, targetMs}) =>
-    PATTERNS.map(({name, pattern}) => ({
-      ...{kind: 'planning' as const, step: 'planAttention', pattern: name, n, targetMs},
-      ms: warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8})),
-      ...(n === LONGEST.n && {peakMiB: peakOf(name)}),
-    })),
-  );
+function* long(): Generator<PlanningRecord> {
+  for (const {n, targetMs} of [LONG, LONGEST])
+    for (const {name, pattern} of PATTERNS)
+      yield {
+        ...{kind: 'planning', step: 'planAttention', pattern: name, n, targetMs},
+        ms: warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8})),
+        ...(n === LONGEST.n && {peakMiB: peakOf(name)}),
+      };
 }
 
 /** The peak of a process of its own, for none ever falls. */
@@ -115,16 +122,9 @@ function printPeak(name: string): void {
 }
 
 /** Nearly all pairs, by more runs than a row may have or many: rows recur in the first alone. */
-function complements(): PlanningRecord[] {
+function* complements(): Generator<PlanningRecord> {
   const n = PLAN_LENGTH;
   const stride = strided({stride: 128});
-  const zoo = (name: string): {readonly name: string; readonly pattern: Pattern} => ({
-    name: `not ${name}`,
-    pattern: drawMask(
-      MASK_ZOO.find((each) => each.name === name)!,
-      n,
-    ).pattern.not(),
-  });
   const patterns = [
     stride.not(),
     stride.or(slidingWindow({left: 127})).not(),
@@ -134,22 +134,32 @@ function complements(): PlanningRecord[] {
       .or(slidingWindow({left: 127}))
       .not(),
     slidingWindow({left: 256, right: 256}).not(),
-  ].map((pattern) => ({name: String(pattern), pattern}));
-  return [...patterns, ...['verticalSlash', 'nearest16', 'random1'].map(zoo)].map(({name, pattern}, index) => ({
-    ...{kind: 'planning' as const, step: 'planAttention', pattern: name, n},
-    ms: warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8}), index === 0 ? 20 : 3),
-    targetMs: index === 0 ? COMPLEMENT_TARGET_MS : ANY_COMPLEMENT_TARGET_MS,
+  ].map((pattern) => () => ({name: String(pattern), pattern}));
+  const zoo = ['verticalSlash', 'nearest16', 'random1'].map((name) => () => ({
+    name: `not ${name}`,
+    pattern: drawMask(
+      MASK_ZOO.find((each) => each.name === name)!,
+      n,
+    ).pattern.not(),
   }));
+  for (const [index, make] of [...patterns, ...zoo].entries()) {
+    const {name, pattern} = make();
+    yield {
+      ...{kind: 'planning', step: 'planAttention', pattern: name, n},
+      ms: warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8})),
+      targetMs: index === 0 ? COMPLEMENT_TARGET_MS : ANY_COMPLEMENT_TARGET_MS,
+    };
+  }
 }
 
 /** Masks that no named pattern says, recognised and planned. */
-function anyMasks(): PlanningRecord[] {
+function* anyMasks(): Generator<PlanningRecord> {
   const n = MASK_LENGTH;
-  return MASK_ZOO.map((each) => {
+  for (const each of MASK_ZOO) {
     const {pattern} = drawMask(each, n);
     const ms = warmMedian(() => planAttention(pattern, {queryLength: n, keyLength: n, headDim: 64, heads: 8}), 5);
-    return {kind: 'planning', step: 'planAttention, any mask', pattern: each.name, n, ms, targetMs: ANY_MASK_TARGET_MS};
-  });
+    yield {kind: 'planning', step: 'planAttention, any mask', pattern: each.name, n, ms, targetMs: ANY_MASK_TARGET_MS};
+  }
 }
 
 /** Two strides without a common factor, which repeat after their product alone. */
@@ -194,17 +204,20 @@ if (peak !== undefined) {
   printPeak(peak);
   process.exit(0);
 }
-const records = planning();
-const rows = records.map(({step, pattern, n, ms, targetMs, peakMiB}) => [
-  `${step}: ${pattern}`,
-  String(n),
-  digits(ms),
-  `${digits(targetMs)}${ms <= targetMs ? '' : '  missed'}`,
-  peakMiB === undefined ? '' : `${digits(peakMiB)}${peakMiB <= PEAK_TARGET_MIB ? '' : '  missed'}`,
-]);
-console.log(textTable(['step', 'n', 'ms', 'target ms', `peak MiB, target ${PEAK_TARGET_MIB}`], rows));
-const lines = records.map((record) => JSON.stringify(record)).join('\n');
-if (json === undefined) console.log(`\n${lines}`);
-else writeFileSync(json, `${lines}\n`);
+/** Each row as it comes: whoever stops this has what was timed until then. */
+const line = (cells: readonly string[]): string =>
+  cells
+    .map((cell, c) => (c === 0 ? cell.padEnd(72) : cell.padStart(9)))
+    .join(' ')
+    .trimEnd();
+const against = (value: number, target: number): string => `${digits(value)}${value <= target ? ' ' : '!'}`;
+console.log(line(['! missed', 'n', 'ms', 'target', 'peak MiB']));
+if (json !== undefined) writeFileSync(json, '');
+for (const record of planning()) {
+  const {step, pattern, n, ms, targetMs, peakMiB} = record;
+  const peak = peakMiB === undefined ? [] : [against(peakMiB, PEAK_TARGET_MIB)];
+  console.log(line([`${step}: ${pattern}`, String(n), against(ms, targetMs), digits(targetMs), ...peak]));
+  if (json !== undefined) appendFileSync(json, `${JSON.stringify(record)}\n`);
+}
 // Dawn is not loaded here, but TensorFlow.js may hold the process.
 process.exit(0);

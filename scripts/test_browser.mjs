@@ -1,24 +1,12 @@
-// `npm run test:browser [-- NAME...]`: the specs of test/gpu, or those whose path contains a NAME, in headless Chromium.
-import {readdirSync} from 'node:fs';
-import {join} from 'node:path';
+// `npm run test:browser [-- NAME...]`: the specs of test/gpu that are Chromium's, or those whose path contains a NAME, in headless Chromium.
 import {build} from 'esbuild';
 import karma from 'karma';
 import configure, {BUNDLE} from '../karma.conf.js';
+import {gpuSpecs} from './gpu_specs.mjs';
 import {ROOT} from './steps.mjs';
 
 process.chdir(ROOT);
-/**
- * Run here only if they are named: minutes of combinations, which Node runs, and what kernels compute, which Node runs with the same compiler on the
- * same adapter, and Firefox with another.
- */
-const ELSEWHERE = /\/(matrix|kernels)\//;
-
-const wanted = process.argv.slice(2);
-const specs = readdirSync('test/gpu', {recursive: true, encoding: 'utf8'})
-  .map((path) => join('test/gpu', path).replaceAll('\\', '/'))
-  .filter((path) => path.endsWith('.test.ts'))
-  .filter((path) => (wanted.length === 0 ? !ELSEWHERE.test(path) : wanted.some((name) => path.includes(name))))
-  .sort();
+const specs = gpuSpecs('chromium', process.argv.slice(2));
 
 await build({
   stdin: {

@@ -1,23 +1,17 @@
-// `npm run test:firefox [-- NAME...]`: the specs of test/gpu, or the files whose path contains a NAME, in headless Firefox. Each file has
+// `npm run test:firefox [-- NAME...]`: the specs of test/gpu that are Firefox's, or the files whose path contains a NAME, in headless Firefox. Each file has
 // a Firefox of its own, so that a crash costs one file.
-import {readdirSync, readFileSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
-import {join, relative} from 'node:path';
+import {relative} from 'node:path';
 import {build} from 'esbuild';
 import {findFirefox, openFirefox, whyNoFirefox} from './firefox.mjs';
+import {gpuSpecs} from './gpu_specs.mjs';
 import {runSpecFiles} from './spec_files.mjs';
 import {ROOT} from './steps.mjs';
 
 process.chdir(ROOT);
-/** Minutes of combinations, which Node runs; and WebGL, which headless Firefox has not. */
-const ELSEWHERE = /\/matrix\/|\/runtime_webgl\./;
-
 const wanted = process.argv.slice(2);
-const specs = readdirSync('test/gpu', {recursive: true, encoding: 'utf8'})
-  .map((path) => join('test/gpu', path).replaceAll('\\', '/'))
-  .filter((path) => path.endsWith('.test.ts') && !ELSEWHERE.test(path))
-  .filter((path) => wanted.length === 0 || wanted.some((name) => path.includes(name)))
-  .sort();
+const specs = gpuSpecs('firefox', wanted);
 const fault = specs.length === 0 ? `No file of specs for Firefox has a path with ${wanted.join(' or ')}.` : whyNoFirefox();
 if (fault !== null) {
   console.error(fault);

@@ -63,9 +63,8 @@ export class Runs {
     const {start, stride, count, length} = this;
     const isKept = start.length <= KEPT_RUNS;
     if (isKept && start.length > room.start.length) room = {start, stride, count};
-    // Large arrays with little to spare are not copied: a million rows of two runs have 24 MiB.
     const take = (array: Int32Array): Int32Array =>
-      isKept || length < 0.9 * array.length ? array.slice(0, length) : array.subarray(0, length);
+      !isKept && isMost(length, array) ? array.subarray(0, length) : array.slice(0, length);
     return {start: take(start), stride: take(stride), count: take(count)};
   }
 
@@ -82,6 +81,9 @@ export class Runs {
     this.count = grown(this.count);
   }
 }
+
+/** Arrays with little to spare are not copied: a million rows of two runs have 24 MiB, bits of 16,384 tokens squared 32. */
+const isMost = (length: number, array: Int32Array | Uint32Array): boolean => length >= 0.9 * array.length;
 
 /** Rows whose bits take little room, if others follow or not. */
 const FEW_ROWS = 64;
@@ -138,6 +140,9 @@ export class Irregular {
   finish(): Pick<Acsr, 'irregularRows' | 'bits'> {
     const {bits} = this;
     const length = this.rows * this.wordsPerRow;
-    return {irregularRows: new Int32Array(this.queries), bits: length === bits.length ? bits : bits.slice(0, length)};
+    return {
+      irregularRows: new Int32Array(this.queries),
+      bits: isMost(length, bits) ? bits.subarray(0, length) : bits.slice(0, length),
+    };
   }
 }

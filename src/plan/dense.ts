@@ -126,10 +126,10 @@ function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: num
   const holds = holdsOf(bits, ceilDiv(keyLength, BLOCK), first, rows);
   const found: Extent[] = [];
   let last: Extent | null = null;
-  holds.forEach((state, block) => {
-    if (state === NONE) {
+  for (let block = 0; block < holds.length; block++) {
+    if (holds[block] === NONE) {
       last = null;
-      return;
+      continue;
     }
     const begin = BLOCK * block;
     let full = block;
@@ -138,7 +138,7 @@ function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: num
     if (last === null) found.push((last = {begin, end: 0, fullBegin: 0, fullEnd: 0}));
     if (full > block && last.fullEnd === 0) [last.fullBegin, last.fullEnd] = [begin, BLOCK * full];
     last.end = Math.min(keyLength, begin + BLOCK);
-  });
+  }
   return found;
 }
 
@@ -148,7 +148,8 @@ function extentsOf(bits: Int32Array, keyLength: number, first: number, rows: num
  */
 function holdsOf(bits: Int32Array, blocks: number, first: number, rows: number): Uint8Array {
   const holds = new Uint8Array(blocks);
-  const open = Int32Array.from(holds.keys());
+  const open = new Int32Array(blocks);
+  for (let block = 0; block < blocks; block++) open[block] = block;
   for (let row = first, left = blocks; row < first + rows && left > 0; row++) {
     let kept = 0;
     for (let index = 0; index < left; index++) {

@@ -213,6 +213,8 @@ export class IntList {
   length = 0;
   /** Words before `data` that are free. */
   private ahead = 0;
+  /** `data` is somebody else's, and is read only. */
+  private isLent = false;
 
   constructor(capacity = 1024) {
     this.data = new Int32Array(Math.max(16, capacity));
@@ -223,6 +225,7 @@ export class IntList {
     if (this.length === 0 && count >= LONG) {
       this.ahead = 2 * ceilDiv(count, 16);
       this.data = new Int32Array(count + 2 * this.ahead).subarray(this.ahead);
+      this.isLent = false;
       return;
     }
     this.grow(count);
@@ -236,7 +239,7 @@ export class IntList {
   around(at: number, length: number): Int32Array | null {
     const {buffer, byteOffset} = this.data;
     const from = byteOffset / 4 - at;
-    const isThere = this.length >= LONG && at <= this.ahead && from + length <= buffer.byteLength / 4;
+    const isThere = !this.isLent && this.length >= LONG && at <= this.ahead && from + length <= buffer.byteLength / 4;
     return isThere && buffer.byteLength <= 8 * length ? new Int32Array(buffer, 4 * from, length) : null;
   }
 
@@ -244,11 +247,12 @@ export class IntList {
   grow(count: number): number {
     const at = this.length;
     this.length += count;
-    if (this.length > this.data.length) {
-      this.ahead = 0;
-      const larger = new Int32Array(Math.max(this.length, 2 * this.data.length));
-      larger.set(this.data);
+    if (this.length > this.data.length || this.isLent) {
+      const larger = new Int32Array(Math.max(this.length, this.isLent ? 1024 : 2 * this.data.length));
+      larger.set(this.data.subarray(0, at));
       this.data = larger;
+      this.ahead = 0;
+      this.isLent = false;
     }
     return at;
   }
@@ -258,7 +262,15 @@ export class IntList {
     for (let i = 0; i < values.length; i++) this.data[at + i] = values[i]!;
   }
 
+  /** Adds numbers that nobody changes while this list is there: where there is nothing else and no room, it holds them where they lie. */
   append(values: Int32Array): void {
+    if (this.length === 0 && values.length > Math.max(LONG, this.data.length)) {
+      this.data = values;
+      this.length = values.length;
+      this.ahead = 0;
+      this.isLent = true;
+      return;
+    }
     const at = this.grow(values.length);
     this.data.set(values, at);
   }

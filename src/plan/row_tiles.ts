@@ -68,29 +68,27 @@ function* writtenClasses(acsr: Acsr, tileRows: number): Sliced<StrideClasses> {
  * there is none it joins class 1, which then exists. `left`: some run has no class.
  */
 function* classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Sliced<Classes> {
-  const seen: number[] = [];
-  const several: boolean[] = [];
+  const met = new Int32Array(NO_CLASS);
+  const several = new Uint8Array(NO_CLASS);
+  let known = 0;
   const runs = stride.length;
   const owner = new Uint8Array(runs);
   const number = (from: number, end: number): void => {
+    let all = known;
     for (let run = from; run < end; run++) {
       const value = stride[run]!;
       let index = 0;
-      while (index < seen.length && seen[index] !== value) index++;
-      if (index === NO_CLASS) {
-        owner[run] = NO_CLASS; // no byte numbers it
-        continue;
-      }
-      if (index === seen.length) {
-        seen.push(value);
-        several.push(false);
-      }
-      if (count[run] !== 1) several[index] = true;
+      while (index < all && met[index] !== value) index++;
       owner[run] = index;
+      if (index === NO_CLASS) continue; // no byte numbers it
+      if (index === all) met[all++] = value;
+      if (count[run] !== 1) several[index] = 1;
     }
+    known = all;
   };
   yield* inSteps(runs, 8, number);
-  let strides = seen.filter((_, index) => several[index]);
+  const seen = Array.from(met.subarray(0, known));
+  let strides = seen.filter((_, index) => several[index] === 1);
   if (strides.length < seen.length && !strides.includes(1)) strides.push(1);
   if (strides.length > MAX_CLASSES) {
     const keys = new Map<number, number>();
@@ -101,7 +99,7 @@ function* classify({stride, count}: Pick<Acsr, 'stride' | 'count'>): Sliced<Clas
   strides.sort((a, b) => a - b);
   const classOf = seen.map((value, index) => {
     const own = strides.indexOf(value);
-    if (own >= 0 || several[index]) return own < 0 ? NO_CLASS : own;
+    if (own >= 0 || several[index] === 1) return own < 0 ? NO_CLASS : own;
     return Math.max(0, strides.indexOf(1));
   });
   if (classOf.some((index, own) => index !== own))
@@ -158,7 +156,8 @@ function* residueTiles(
     for (let row = from; row < to; row++) {
       let length = 0;
       let ascending = true;
-      for (let run = rowRuns[row]!; run < rowRuns[row + 1]!; run++) {
+      const end = rowRuns[row + 1]!;
+      for (let run = rowRuns[row]!; run < end; run++) {
         if (owner[run] !== index) continue;
         const key = start[run]!;
         const value = key < stride ? key : key % stride;

@@ -25,20 +25,20 @@ const pattern = slidingWindow({left: 40})
   .and(causal());
 
 describe('a format for each of query, key and value', () => {
-  for (const formats of ALL) {
+  for (const [index, formats] of ALL.entries()) {
     it(`computes with what it holds: ${formatsText(formats)}`, async () => {
       // Numbers that only a scale far from 1 brings back, whose root multiplies both sides as they are staged; halves hold none such.
       const far = {query: formats.query === 'float32' ? 1e15 : 1, key: formats.key === 'float32' ? 1e15 : 1};
       let turn = 0;
       for (const [headDim, valueDim, scale] of [
         [3, 5, 0.5],
-        [20, 36, 0.25],
         [64, 64, 0.125],
-        [12, 8, 0.3 / (far.query * far.key)],
+        [20, 36, 0.3 / (far.query * far.key)],
       ] as const) {
-        const farScale = headDim === 12;
+        const farScale = headDim === 20;
         const problem = problemFor(shape, {headDim, valueDim, heads: 2});
-        const tile = TILE[turn++ % 2]!;
+        // The next format begins with the other tile, so that each width has both.
+        const tile = TILE[(index + turn++) % 2]!;
         const acsr = compress(pattern, problem);
         const plan = makePlan(acsr, problem, CORE_DEVICE, 'fused', {formats, tile});
         checkPlan(plan);
