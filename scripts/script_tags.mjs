@@ -25,6 +25,7 @@ const EXTRAS = {
   'src/runtime/helpers/pattern_from_mask.ts': null,
   'src/runtime/ops/norm.ts': null,
   'src/runtime/ops/activation.ts': null,
+  'src/runtime/products/compressed_mask.ts': 'BlockSparseDense',
   'src/runtime/products/block_sparse.ts': null,
   'src/runtime/products/block_mask_of.ts': null,
   'src/runtime/products/plan_block_sparse.ts': null,

@@ -55,19 +55,21 @@ function scoreTile(product: ScoreProduct, {headDim}: Problem, {software}: Device
   // Wide values leave room for fewer of them, and registers for fewer rows.
   const staged = isDeep ? 8 : 16;
   const bytes = (rows: number, keys: number, values: number): number => 4 * rows * keys + 16 * values * columns;
+  // By keys 64 and 32: long .344 and .400, of windows .120 and .110; 32 queries in place of 16 .411 and .161 (n = 4,096, H200, 2026-11-30).
   if (product === 'transposed') {
-    const rows = isLong && columns <= 16 ? 32 : staged;
-    return tileShape(rows, 64, THREADS_X, 16, unroll(1, 4), bytes(rows, 64, rows));
+    const keys = isLong || isDeep ? 64 : 32;
+    return tileShape(staged, keys, THREADS_X, keys / 4, unroll(1, 4), bytes(staged, keys, staged));
   }
-  const [rows, keys] = isLong ? [64, columns <= 16 ? 32 : staged] : [32, staged];
-  const perRow = isDeep ? 2 : 4;
-  return tileShape(rows, keys, THREADS_X, rows / perRow, unroll(1, 4), bytes(rows, keys, keys));
+  // Long rows by 64 with eight to an invocation .293, with four .303, with 32 keys at a time .315; windows by 32 .0898, by 64 .0889.
+  const rows = isLong ? 64 : 32;
+  const perRow = isDeep ? 2 : isLong ? 8 : 4;
+  return tileShape(rows, staged, THREADS_X, rows / perRow, unroll(1, 4), bytes(rows, staged, staged));
 }
 
 /** Keys of a mean row from which rows are long. */
 const LONG = 1024;
-/** Key tiles of a part of a row, whose products need no merge: 2 .0935 ms, 4 .096, uncut .116 (window ±256, n = 4,096, H200). */
-const SDDMM_PART = 2;
+/** Key tiles of a part of a row, whose products need no merge: 2 .103 ms, 3 .103, 4 .104, uncut .121 (window ±256, n = 4,096, H200); causal .340, .324, .323, .402. */
+const SDDMM_PART = 3;
 /** Keys of a part of a long row. */
 const PART = 512;
 

@@ -86,10 +86,10 @@ export class Replayer {
   async read(given: unknown): Promise<unknown> {
     const staging = this.#start(given, (encoder) => this.#stage(encoder));
     const {buffer} = staging;
-    const mapped = buffer.mapAsync(GPUMapMode.READ);
+    const mapped = this.#host.outcome(buffer.mapAsync(GPUMapMode.READ));
     // Whoever reads waits for the GPU, and most likely goes on.
     this.#assembly.cached.planAhead();
-    await this.#host.outcome(mapped);
+    await mapped;
     const read = buffer.getMappedRange();
     const numbers = this.#assembly.outputs.map((output, i) => this.#numbersOf(output, staging.places[i]!, read));
     buffer.unmap();

@@ -66,7 +66,7 @@ const storeRow = (output: RowAccess, dim: number): string =>
     eachFour(dim, (j, column, condition) => inside(condition, output.store('to', column, `o${j} * params.scale`))),
   );
 
-const SEQUENCE = lines('let batch = line / params.heads;', 'let head = line % params.heads;');
+const SEQUENCE = /*#__PURE__*/ lines('let batch = line / params.heads;', 'let head = line % params.heads;');
 
 /** Packed numbers times dense rows: an output row is the sum of those of its pairs. Lanes have columns and meet all pairs, so nothing is exchanged. */
 export function packedProductProgram(shape: PackedProductShape): Program {

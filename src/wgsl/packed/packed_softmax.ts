@@ -4,7 +4,7 @@ import {each, lines, tree} from '../text/text.js';
 import {plain, textOf, type Flow} from '../tile/flow.js';
 import {PACKED_PARAMS, packedPlace, zerosBehind} from './packed_params.js';
 import {
-  invocationsOf,
+  groupInvocations,
   joinLanes,
   overRow,
   packedGroupBytes,
@@ -71,7 +71,7 @@ export const divisorOf = (sinks: boolean): string =>
 
 /** exp(score − max) / Σ of each row of packed scores. */
 export function packedSoftmaxProgram({group, shared, sinks}: PackedSoftmaxShape): Program {
-  const invocations = invocationsOf(group);
+  const invocations = groupInvocations(group);
   const own = registers(group);
   const isKept = own.length > 0;
   const load: Flow = plain(
@@ -144,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 /** Of scores: P ∘ (dP − Σ P∘dP). Of sinks, which are in the sum alone, a number for each row: −(1 − Σ P) · Σ P∘dP. */
 export function softmaxGradientProgram({group, shared, sinks}: PackedSoftmaxShape): Program {
-  const invocations = invocationsOf(group);
+  const invocations = groupInvocations(group);
   const own = registers(group);
   const isKept = own.length > 0;
   const loadPair = (name: string, at: string): string =>

@@ -12,8 +12,8 @@ export interface PackedGroup {
 /** The fewest lanes in which GPUs run anything. */
 const LEAST_INVOCATIONS = 64;
 
-export const invocationsOf = ({lanes}: PackedGroup): number => Math.max(LEAST_INVOCATIONS, lanes);
-export const rowsOfGroup = (group: PackedGroup): number => invocationsOf(group) / group.lanes;
+export const groupInvocations = ({lanes}: PackedGroup): number => Math.max(LEAST_INVOCATIONS, lanes);
+export const rowsOfGroup = (group: PackedGroup): number => groupInvocations(group) / group.lanes;
 
 /** More registers than this cost what they save: 4,096 numbers .206 ms in registers of 256 lanes, .185 read twice (lab, H200, 2026-11-29). */
 const MOST_REGISTERS = 20;
@@ -37,11 +37,12 @@ const MOST_AT_ONCE = 8;
 const summersOf = ({lanes}: PackedGroup): number => (lanes <= MOST_AT_ONCE ? 0 : lanes <= 64 ? lanes / 8 : lanes / 16);
 
 /** Workgroup memory: what each lane has, then what each summer made of it. */
-export const packedGroupBytes = (group: PackedGroup): number => 8 * (invocationsOf(group) + rowsOfGroup(group) * summersOf(group));
+export const packedGroupBytes = (group: PackedGroup): number =>
+  8 * (groupInvocations(group) + rowsOfGroup(group) * summersOf(group));
 
 export const packedGroupMemory = (group: PackedGroup): string =>
   lines(
-    `var<workgroup> partials: array<vec2f, ${invocationsOf(group)}>;`,
+    `var<workgroup> partials: array<vec2f, ${groupInvocations(group)}>;`,
     summersOf(group) === 0 ? '' : `var<workgroup> totals: array<vec2f, ${rowsOfGroup(group) * summersOf(group)}>;`,
   );
 
@@ -51,7 +52,7 @@ export type Join = (name: string, read: (i: number) => string, count: number) =>
 /** Steps after which `name` joins the pairs of all lanes of a row, the same in all of them. */
 export function joinLanes(group: PackedGroup, name: string, pair: string, join: Join): Flow[] {
   const {lanes} = group;
-  const [invocations, rows, summers] = [invocationsOf(group), rowsOfGroup(group), summersOf(group)];
+  const [invocations, rows, summers] = [groupInvocations(group), rowsOfGroup(group), summersOf(group)];
   const partials: Region = {begin: 0, end: invocations / 2};
   const totals: Region = {begin: partials.end, end: partials.end + Math.ceil((rows * summers) / 2)};
   const read =

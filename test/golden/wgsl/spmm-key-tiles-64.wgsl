@@ -1,5 +1,5 @@
 // the same transposed, tiles of 64 keys
-// 16384 bytes of workgroup memory
+// 8192 bytes of workgroup memory
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
@@ -10,7 +10,7 @@
 // Packed weights, transposed, times values: a workgroup owns KEYS keys of one head and visits the rows that attend to them, SIZE at a time.
 // values [batch, heads, pairs]  x [.., 64], a row for each query  output [batch, heads, keyLength, 64].
 const KEYS = 64;
-const SIZE = 32;
+const SIZE = 16;
 const TX = 8u;
 const TY = 16u;
 
@@ -67,7 +67,7 @@ fn meets(intervals: u32, row: i32, end: i32, first: i32) -> bool {
   return row < end && own.x < own.y && own.x < first + KEYS && own.y > first;
 }
 
-var<workgroup> memory: array<vec4f, 1024>;
+var<workgroup> memory: array<vec4f, 512>;
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -96,8 +96,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var o3_0 = vec4f(); var o3_1 = vec4f();
   let row0 = i32((lane + 0u) / 16u); let key0 = first + 4 * i32((lane + 0u) % 16u);
   let row1 = i32((lane + 128u) / 16u); let key1 = first + 4 * i32((lane + 128u) % 16u);
-  let row2 = i32((lane + 256u) / 16u); let key2 = first + 4 * i32((lane + 256u) % 16u);
-  let row3 = i32((lane + 384u) / 16u); let key3 = first + 4 * i32((lane + 384u) % 16u);
 
   for (var number = visitRange.x; number < visitRange.y; number++) {
     let visit = params.spans + 4u * u32(number);
@@ -107,12 +105,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let intervals = params.intervals + u32(schedule[visit + 3u].x);
     var w0 = vec4f();
     var w1 = vec4f();
-    var w2 = vec4f();
-    var w3 = vec4f();
     var v0 = vec4f();
     var v1 = vec4f();
-    var v2 = vec4f();
-    var v3 = vec4f();
     {
       let inside = full == 1 && visited.x + SIZE <= visited.y && owned.x == KEYS;
       {
@@ -139,50 +133,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           w1 = vec4f(pairAt(own, place, key1 + 0), pairAt(own, place, key1 + 1), pairAt(own, place, key1 + 2), pairAt(own, place, key1 + 3));
         }
       }
-      {
-        let row = visited.x + row2;
-        let met = u32(min(row, visited.y - 1));
-        let place = linePairs + placeAt(intervals - params.intervals + met);
-        if (inside) {
-          w2 = fourAt(u32(place + key2));
-        } else {
-          var own = schedule[intervals + met];
-          if (row >= visited.y) { own.y = own.x; }
-          w2 = vec4f(pairAt(own, place, key2 + 0), pairAt(own, place, key2 + 1), pairAt(own, place, key2 + 2), pairAt(own, place, key2 + 3));
-        }
-      }
-      {
-        let row = visited.x + row3;
-        let met = u32(min(row, visited.y - 1));
-        let place = linePairs + placeAt(intervals - params.intervals + met);
-        if (inside) {
-          w3 = fourAt(u32(place + key3));
-        } else {
-          var own = schedule[intervals + met];
-          if (row >= visited.y) { own.y = own.x; }
-          w3 = vec4f(pairAt(own, place, key3 + 0), pairAt(own, place, key3 + 1), pairAt(own, place, key3 + 2), pairAt(own, place, key3 + 3));
-        }
-      }
       v0 = x[(xLine + u32(rowsOf.x + rowsOf.y * min(visited.x + i32((lane + 0u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 0u) % 16u];
       if (!inside) { v0 = select(vec4f(), v0, meets(intervals, visited.x + i32((lane + 0u) / 16u), visited.y, first)); }
       v1 = x[(xLine + u32(rowsOf.x + rowsOf.y * min(visited.x + i32((lane + 128u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 128u) % 16u];
       if (!inside) { v1 = select(vec4f(), v1, meets(intervals, visited.x + i32((lane + 128u) / 16u), visited.y, first)); }
-      v2 = x[(xLine + u32(rowsOf.x + rowsOf.y * min(visited.x + i32((lane + 256u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 256u) % 16u];
-      if (!inside) { v2 = select(vec4f(), v2, meets(intervals, visited.x + i32((lane + 256u) / 16u), visited.y, first)); }
-      v3 = x[(xLine + u32(rowsOf.x + rowsOf.y * min(visited.x + i32((lane + 384u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 384u) % 16u];
-      if (!inside) { v3 = select(vec4f(), v3, meets(intervals, visited.x + i32((lane + 384u) / 16u), visited.y, first)); }
     }
     for (var begin = visited.x; begin < visited.y; begin += SIZE) {
       // stage weights and values
       workgroupBarrier();
       memory[lane + 0u] = w0;
       memory[lane + 128u] = w1;
-      memory[lane + 256u] = w2;
-      memory[lane + 384u] = w3;
-      memory[lane + 512u] = v0;
-      memory[lane + 640u] = v1;
-      memory[lane + 768u] = v2;
-      memory[lane + 896u] = v3;
+      memory[lane + 256u] = v0;
+      memory[lane + 384u] = v1;
       if (begin + SIZE < visited.y) {
         let inside = full == 1 && (begin + SIZE) + SIZE <= visited.y && owned.x == KEYS;
         {
@@ -209,47 +171,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             w1 = vec4f(pairAt(own, place, key1 + 0), pairAt(own, place, key1 + 1), pairAt(own, place, key1 + 2), pairAt(own, place, key1 + 3));
           }
         }
-        {
-          let row = (begin + SIZE) + row2;
-          let met = u32(min(row, visited.y - 1));
-          let place = linePairs + placeAt(intervals - params.intervals + met);
-          if (inside) {
-            w2 = fourAt(u32(place + key2));
-          } else {
-            var own = schedule[intervals + met];
-            if (row >= visited.y) { own.y = own.x; }
-            w2 = vec4f(pairAt(own, place, key2 + 0), pairAt(own, place, key2 + 1), pairAt(own, place, key2 + 2), pairAt(own, place, key2 + 3));
-          }
-        }
-        {
-          let row = (begin + SIZE) + row3;
-          let met = u32(min(row, visited.y - 1));
-          let place = linePairs + placeAt(intervals - params.intervals + met);
-          if (inside) {
-            w3 = fourAt(u32(place + key3));
-          } else {
-            var own = schedule[intervals + met];
-            if (row >= visited.y) { own.y = own.x; }
-            w3 = vec4f(pairAt(own, place, key3 + 0), pairAt(own, place, key3 + 1), pairAt(own, place, key3 + 2), pairAt(own, place, key3 + 3));
-          }
-        }
         v0 = x[(xLine + u32(rowsOf.x + rowsOf.y * min((begin + SIZE) + i32((lane + 0u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 0u) % 16u];
         if (!inside) { v0 = select(vec4f(), v0, meets(intervals, (begin + SIZE) + i32((lane + 0u) / 16u), visited.y, first)); }
         v1 = x[(xLine + u32(rowsOf.x + rowsOf.y * min((begin + SIZE) + i32((lane + 128u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 128u) % 16u];
         if (!inside) { v1 = select(vec4f(), v1, meets(intervals, (begin + SIZE) + i32((lane + 128u) / 16u), visited.y, first)); }
-        v2 = x[(xLine + u32(rowsOf.x + rowsOf.y * min((begin + SIZE) + i32((lane + 256u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 256u) % 16u];
-        if (!inside) { v2 = select(vec4f(), v2, meets(intervals, (begin + SIZE) + i32((lane + 256u) / 16u), visited.y, first)); }
-        v3 = x[(xLine + u32(rowsOf.x + rowsOf.y * min((begin + SIZE) + i32((lane + 384u) / 16u), visited.y - 1)) * xRow) * 16u + (lane + 384u) % 16u];
-        if (!inside) { v3 = select(vec4f(), v3, meets(intervals, (begin + SIZE) + i32((lane + 384u) / 16u), visited.y, first)); }
       }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 32u; n += 4u) {
+      for (var n = 0u; n < 16u; n += 4u) {
         {
           let r = n + 0u;
           let p0 = memory[r * 16u + ty + 0u];
-          let v0 = memory[512u + r * 16u + tx + 0u];
-          let v1 = memory[512u + r * 16u + tx + 8u];
+          let v0 = memory[256u + r * 16u + tx + 0u];
+          let v1 = memory[256u + r * 16u + tx + 8u];
           o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
           o1_0 = fma(vec4f(p0[1]), v0, o1_0); o1_1 = fma(vec4f(p0[1]), v1, o1_1);
           o2_0 = fma(vec4f(p0[2]), v0, o2_0); o2_1 = fma(vec4f(p0[2]), v1, o2_1);
@@ -258,8 +192,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         {
           let r = n + 1u;
           let p0 = memory[r * 16u + ty + 0u];
-          let v0 = memory[512u + r * 16u + tx + 0u];
-          let v1 = memory[512u + r * 16u + tx + 8u];
+          let v0 = memory[256u + r * 16u + tx + 0u];
+          let v1 = memory[256u + r * 16u + tx + 8u];
           o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
           o1_0 = fma(vec4f(p0[1]), v0, o1_0); o1_1 = fma(vec4f(p0[1]), v1, o1_1);
           o2_0 = fma(vec4f(p0[2]), v0, o2_0); o2_1 = fma(vec4f(p0[2]), v1, o2_1);
@@ -268,8 +202,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         {
           let r = n + 2u;
           let p0 = memory[r * 16u + ty + 0u];
-          let v0 = memory[512u + r * 16u + tx + 0u];
-          let v1 = memory[512u + r * 16u + tx + 8u];
+          let v0 = memory[256u + r * 16u + tx + 0u];
+          let v1 = memory[256u + r * 16u + tx + 8u];
           o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
           o1_0 = fma(vec4f(p0[1]), v0, o1_0); o1_1 = fma(vec4f(p0[1]), v1, o1_1);
           o2_0 = fma(vec4f(p0[2]), v0, o2_0); o2_1 = fma(vec4f(p0[2]), v1, o2_1);
@@ -278,8 +212,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         {
           let r = n + 3u;
           let p0 = memory[r * 16u + ty + 0u];
-          let v0 = memory[512u + r * 16u + tx + 0u];
-          let v1 = memory[512u + r * 16u + tx + 8u];
+          let v0 = memory[256u + r * 16u + tx + 0u];
+          let v1 = memory[256u + r * 16u + tx + 8u];
           o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
           o1_0 = fma(vec4f(p0[1]), v0, o1_0); o1_1 = fma(vec4f(p0[1]), v1, o1_1);
           o2_0 = fma(vec4f(p0[2]), v0, o2_0); o2_1 = fma(vec4f(p0[2]), v1, o2_1);

@@ -1,5 +1,5 @@
 // packed weights times values, tiles of 64 × 32
-// 16384 bytes of workgroup memory
+// 8192 bytes of workgroup memory
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
@@ -10,9 +10,9 @@
 // Packed weights times values: a workgroup owns ROWS rows of one head and visits their keys, KEYS at a time.
 // values [batch, heads, pairs]  x [.., 64]  output [batch, heads, queryLength, 64].
 const ROWS = 64;
-const KEYS = 32;
+const KEYS = 16;
 const TX = 8u;
-const TY = 16u;
+const TY = 8u;
 
 const EMPTY = -3.2e38;
 const HIDDEN = -3.4e38;
@@ -62,9 +62,9 @@ fn pairAt(own: vec2i, place: i32, y: i32) -> f32 {
   return select(0.0, number, y >= own.x && y < own.y);
 }
 
-var<workgroup> memory: array<vec4f, 1024>;
+var<workgroup> memory: array<vec4f, 512>;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tx = lane % TX;
   let ty = lane / TX;
@@ -84,10 +84,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var o1_0 = vec4f(); var o1_1 = vec4f();
   var o2_0 = vec4f(); var o2_1 = vec4f();
   var o3_0 = vec4f(); var o3_1 = vec4f();
-  let x0 = (lane + 0u) / 8u; let key0 = 4 * i32((lane + 0u) % 8u);
-  let x1 = (lane + 128u) / 8u; let key1 = 4 * i32((lane + 128u) % 8u);
-  let x2 = (lane + 256u) / 8u; let key2 = 4 * i32((lane + 256u) % 8u);
-  let x3 = (lane + 384u) / 8u; let key3 = 4 * i32((lane + 384u) % 8u);
+  var o4_0 = vec4f(); var o4_1 = vec4f();
+  var o5_0 = vec4f(); var o5_1 = vec4f();
+  var o6_0 = vec4f(); var o6_1 = vec4f();
+  var o7_0 = vec4f(); var o7_1 = vec4f();
+  let x0 = (lane + 0u) / 4u; let key0 = 4 * i32((lane + 0u) % 4u);
+  let x1 = (lane + 64u) / 4u; let key1 = 4 * i32((lane + 64u) % 4u);
+  let x2 = (lane + 128u) / 4u; let key2 = 4 * i32((lane + 128u) % 4u);
+  let x3 = (lane + 192u) / 4u; let key3 = 4 * i32((lane + 192u) % 4u);
 
   for (var number = spanRange.x; number < spanRange.y; number++) {
     let span = params.spans + 4u * u32(number);
@@ -124,20 +128,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       w3 = vec4f(pairAt(own3, place3, y.x + key3 + 0), pairAt(own3, place3, y.x + key3 + 1), pairAt(own3, place3, y.x + key3 + 2), pairAt(own3, place3, y.x + key3 + 3));
     }
     v0 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 0u) / 16u), y.y - 1))) * 16u + (lane + 0u) % 16u];
-    v1 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 128u) / 16u), y.y - 1))) * 16u + (lane + 128u) % 16u];
-    v2 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 256u) / 16u), y.y - 1))) * 16u + (lane + 256u) % 16u];
-    v3 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 384u) / 16u), y.y - 1))) * 16u + (lane + 384u) % 16u];
+    v1 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 64u) / 16u), y.y - 1))) * 16u + (lane + 64u) % 16u];
+    v2 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 128u) / 16u), y.y - 1))) * 16u + (lane + 128u) % 16u];
+    v3 = x[(keyLine + u32(keyRows.x + keyRows.y * min(y.x + i32((lane + 192u) / 16u), y.y - 1))) * 16u + (lane + 192u) % 16u];
     for (var y0 = y.x; y0 < y.y; y0 += KEYS) {
       // stage weights and values
       workgroupBarrier();
       memory[lane + 0u] = w0;
-      memory[lane + 128u] = w1;
-      memory[lane + 256u] = w2;
-      memory[lane + 384u] = w3;
-      memory[lane + 512u] = v0;
-      memory[lane + 640u] = v1;
-      memory[lane + 768u] = v2;
-      memory[lane + 896u] = v3;
+      memory[lane + 64u] = w1;
+      memory[lane + 128u] = w2;
+      memory[lane + 192u] = w3;
+      memory[lane + 256u] = v0;
+      memory[lane + 320u] = v1;
+      memory[lane + 384u] = v2;
+      memory[lane + 448u] = v3;
       if (y0 + KEYS < y.y) {
         if ((y0 + KEYS) >= full.x && (y0 + KEYS) + KEYS <= min(full.y, y.y) && owned.x == ROWS) {
           w0 = fourAt(u32(place0 + (y0 + KEYS) + key0));
@@ -151,151 +155,231 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           w3 = vec4f(pairAt(own3, place3, (y0 + KEYS) + key3 + 0), pairAt(own3, place3, (y0 + KEYS) + key3 + 1), pairAt(own3, place3, (y0 + KEYS) + key3 + 2), pairAt(own3, place3, (y0 + KEYS) + key3 + 3));
         }
         v0 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 0u) / 16u), y.y - 1))) * 16u + (lane + 0u) % 16u];
-        v1 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 128u) / 16u), y.y - 1))) * 16u + (lane + 128u) % 16u];
-        v2 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 256u) / 16u), y.y - 1))) * 16u + (lane + 256u) % 16u];
-        v3 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 384u) / 16u), y.y - 1))) * 16u + (lane + 384u) % 16u];
+        v1 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 64u) / 16u), y.y - 1))) * 16u + (lane + 64u) % 16u];
+        v2 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 128u) / 16u), y.y - 1))) * 16u + (lane + 128u) % 16u];
+        v3 = x[(keyLine + u32(keyRows.x + keyRows.y * min((y0 + KEYS) + i32((lane + 192u) / 16u), y.y - 1))) * 16u + (lane + 192u) % 16u];
       }
       // weigh values
       workgroupBarrier();
-      for (var n = 0u; n < 8u; n += 4u) {
+      for (var n = 0u; n < 4u; n += 4u) {
         {
           let q = n + 0u;
-          let p0 = memory[(ty + 0u) * 8u + q];
-          let p1 = memory[(ty + 16u) * 8u + q];
-          let p2 = memory[(ty + 32u) * 8u + q];
-          let p3 = memory[(ty + 48u) * 8u + q];
+          let p0 = memory[(ty + 0u) * 4u + q];
+          let p1 = memory[(ty + 8u) * 4u + q];
+          let p2 = memory[(ty + 16u) * 4u + q];
+          let p3 = memory[(ty + 24u) * 4u + q];
+          let p4 = memory[(ty + 32u) * 4u + q];
+          let p5 = memory[(ty + 40u) * 4u + q];
+          let p6 = memory[(ty + 48u) * 4u + q];
+          let p7 = memory[(ty + 56u) * 4u + q];
           {
-            let v0 = memory[512u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 0u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 0u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
             o1_0 = fma(vec4f(p1[0]), v0, o1_0); o1_1 = fma(vec4f(p1[0]), v1, o1_1);
             o2_0 = fma(vec4f(p2[0]), v0, o2_0); o2_1 = fma(vec4f(p2[0]), v1, o2_1);
             o3_0 = fma(vec4f(p3[0]), v0, o3_0); o3_1 = fma(vec4f(p3[0]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[0]), v0, o4_0); o4_1 = fma(vec4f(p4[0]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[0]), v0, o5_0); o5_1 = fma(vec4f(p5[0]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[0]), v0, o6_0); o6_1 = fma(vec4f(p6[0]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[0]), v0, o7_0); o7_1 = fma(vec4f(p7[0]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 1u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 1u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[1]), v0, o0_0); o0_1 = fma(vec4f(p0[1]), v1, o0_1);
             o1_0 = fma(vec4f(p1[1]), v0, o1_0); o1_1 = fma(vec4f(p1[1]), v1, o1_1);
             o2_0 = fma(vec4f(p2[1]), v0, o2_0); o2_1 = fma(vec4f(p2[1]), v1, o2_1);
             o3_0 = fma(vec4f(p3[1]), v0, o3_0); o3_1 = fma(vec4f(p3[1]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[1]), v0, o4_0); o4_1 = fma(vec4f(p4[1]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[1]), v0, o5_0); o5_1 = fma(vec4f(p5[1]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[1]), v0, o6_0); o6_1 = fma(vec4f(p6[1]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[1]), v0, o7_0); o7_1 = fma(vec4f(p7[1]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 2u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 2u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[2]), v0, o0_0); o0_1 = fma(vec4f(p0[2]), v1, o0_1);
             o1_0 = fma(vec4f(p1[2]), v0, o1_0); o1_1 = fma(vec4f(p1[2]), v1, o1_1);
             o2_0 = fma(vec4f(p2[2]), v0, o2_0); o2_1 = fma(vec4f(p2[2]), v1, o2_1);
             o3_0 = fma(vec4f(p3[2]), v0, o3_0); o3_1 = fma(vec4f(p3[2]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[2]), v0, o4_0); o4_1 = fma(vec4f(p4[2]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[2]), v0, o5_0); o5_1 = fma(vec4f(p5[2]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[2]), v0, o6_0); o6_1 = fma(vec4f(p6[2]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[2]), v0, o7_0); o7_1 = fma(vec4f(p7[2]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 3u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 3u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[3]), v0, o0_0); o0_1 = fma(vec4f(p0[3]), v1, o0_1);
             o1_0 = fma(vec4f(p1[3]), v0, o1_0); o1_1 = fma(vec4f(p1[3]), v1, o1_1);
             o2_0 = fma(vec4f(p2[3]), v0, o2_0); o2_1 = fma(vec4f(p2[3]), v1, o2_1);
             o3_0 = fma(vec4f(p3[3]), v0, o3_0); o3_1 = fma(vec4f(p3[3]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[3]), v0, o4_0); o4_1 = fma(vec4f(p4[3]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[3]), v0, o5_0); o5_1 = fma(vec4f(p5[3]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[3]), v0, o6_0); o6_1 = fma(vec4f(p6[3]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[3]), v0, o7_0); o7_1 = fma(vec4f(p7[3]), v1, o7_1);
           }
         }
         {
           let q = n + 1u;
-          let p0 = memory[(ty + 0u) * 8u + q];
-          let p1 = memory[(ty + 16u) * 8u + q];
-          let p2 = memory[(ty + 32u) * 8u + q];
-          let p3 = memory[(ty + 48u) * 8u + q];
+          let p0 = memory[(ty + 0u) * 4u + q];
+          let p1 = memory[(ty + 8u) * 4u + q];
+          let p2 = memory[(ty + 16u) * 4u + q];
+          let p3 = memory[(ty + 24u) * 4u + q];
+          let p4 = memory[(ty + 32u) * 4u + q];
+          let p5 = memory[(ty + 40u) * 4u + q];
+          let p6 = memory[(ty + 48u) * 4u + q];
+          let p7 = memory[(ty + 56u) * 4u + q];
           {
-            let v0 = memory[512u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 0u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 0u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
             o1_0 = fma(vec4f(p1[0]), v0, o1_0); o1_1 = fma(vec4f(p1[0]), v1, o1_1);
             o2_0 = fma(vec4f(p2[0]), v0, o2_0); o2_1 = fma(vec4f(p2[0]), v1, o2_1);
             o3_0 = fma(vec4f(p3[0]), v0, o3_0); o3_1 = fma(vec4f(p3[0]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[0]), v0, o4_0); o4_1 = fma(vec4f(p4[0]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[0]), v0, o5_0); o5_1 = fma(vec4f(p5[0]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[0]), v0, o6_0); o6_1 = fma(vec4f(p6[0]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[0]), v0, o7_0); o7_1 = fma(vec4f(p7[0]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 1u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 1u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[1]), v0, o0_0); o0_1 = fma(vec4f(p0[1]), v1, o0_1);
             o1_0 = fma(vec4f(p1[1]), v0, o1_0); o1_1 = fma(vec4f(p1[1]), v1, o1_1);
             o2_0 = fma(vec4f(p2[1]), v0, o2_0); o2_1 = fma(vec4f(p2[1]), v1, o2_1);
             o3_0 = fma(vec4f(p3[1]), v0, o3_0); o3_1 = fma(vec4f(p3[1]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[1]), v0, o4_0); o4_1 = fma(vec4f(p4[1]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[1]), v0, o5_0); o5_1 = fma(vec4f(p5[1]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[1]), v0, o6_0); o6_1 = fma(vec4f(p6[1]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[1]), v0, o7_0); o7_1 = fma(vec4f(p7[1]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 2u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 2u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[2]), v0, o0_0); o0_1 = fma(vec4f(p0[2]), v1, o0_1);
             o1_0 = fma(vec4f(p1[2]), v0, o1_0); o1_1 = fma(vec4f(p1[2]), v1, o1_1);
             o2_0 = fma(vec4f(p2[2]), v0, o2_0); o2_1 = fma(vec4f(p2[2]), v1, o2_1);
             o3_0 = fma(vec4f(p3[2]), v0, o3_0); o3_1 = fma(vec4f(p3[2]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[2]), v0, o4_0); o4_1 = fma(vec4f(p4[2]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[2]), v0, o5_0); o5_1 = fma(vec4f(p5[2]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[2]), v0, o6_0); o6_1 = fma(vec4f(p6[2]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[2]), v0, o7_0); o7_1 = fma(vec4f(p7[2]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 3u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 3u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[3]), v0, o0_0); o0_1 = fma(vec4f(p0[3]), v1, o0_1);
             o1_0 = fma(vec4f(p1[3]), v0, o1_0); o1_1 = fma(vec4f(p1[3]), v1, o1_1);
             o2_0 = fma(vec4f(p2[3]), v0, o2_0); o2_1 = fma(vec4f(p2[3]), v1, o2_1);
             o3_0 = fma(vec4f(p3[3]), v0, o3_0); o3_1 = fma(vec4f(p3[3]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[3]), v0, o4_0); o4_1 = fma(vec4f(p4[3]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[3]), v0, o5_0); o5_1 = fma(vec4f(p5[3]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[3]), v0, o6_0); o6_1 = fma(vec4f(p6[3]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[3]), v0, o7_0); o7_1 = fma(vec4f(p7[3]), v1, o7_1);
           }
         }
         {
           let q = n + 2u;
-          let p0 = memory[(ty + 0u) * 8u + q];
-          let p1 = memory[(ty + 16u) * 8u + q];
-          let p2 = memory[(ty + 32u) * 8u + q];
-          let p3 = memory[(ty + 48u) * 8u + q];
+          let p0 = memory[(ty + 0u) * 4u + q];
+          let p1 = memory[(ty + 8u) * 4u + q];
+          let p2 = memory[(ty + 16u) * 4u + q];
+          let p3 = memory[(ty + 24u) * 4u + q];
+          let p4 = memory[(ty + 32u) * 4u + q];
+          let p5 = memory[(ty + 40u) * 4u + q];
+          let p6 = memory[(ty + 48u) * 4u + q];
+          let p7 = memory[(ty + 56u) * 4u + q];
           {
-            let v0 = memory[512u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 0u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 0u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
             o1_0 = fma(vec4f(p1[0]), v0, o1_0); o1_1 = fma(vec4f(p1[0]), v1, o1_1);
             o2_0 = fma(vec4f(p2[0]), v0, o2_0); o2_1 = fma(vec4f(p2[0]), v1, o2_1);
             o3_0 = fma(vec4f(p3[0]), v0, o3_0); o3_1 = fma(vec4f(p3[0]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[0]), v0, o4_0); o4_1 = fma(vec4f(p4[0]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[0]), v0, o5_0); o5_1 = fma(vec4f(p5[0]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[0]), v0, o6_0); o6_1 = fma(vec4f(p6[0]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[0]), v0, o7_0); o7_1 = fma(vec4f(p7[0]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 1u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 1u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[1]), v0, o0_0); o0_1 = fma(vec4f(p0[1]), v1, o0_1);
             o1_0 = fma(vec4f(p1[1]), v0, o1_0); o1_1 = fma(vec4f(p1[1]), v1, o1_1);
             o2_0 = fma(vec4f(p2[1]), v0, o2_0); o2_1 = fma(vec4f(p2[1]), v1, o2_1);
             o3_0 = fma(vec4f(p3[1]), v0, o3_0); o3_1 = fma(vec4f(p3[1]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[1]), v0, o4_0); o4_1 = fma(vec4f(p4[1]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[1]), v0, o5_0); o5_1 = fma(vec4f(p5[1]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[1]), v0, o6_0); o6_1 = fma(vec4f(p6[1]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[1]), v0, o7_0); o7_1 = fma(vec4f(p7[1]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 2u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 2u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[2]), v0, o0_0); o0_1 = fma(vec4f(p0[2]), v1, o0_1);
             o1_0 = fma(vec4f(p1[2]), v0, o1_0); o1_1 = fma(vec4f(p1[2]), v1, o1_1);
             o2_0 = fma(vec4f(p2[2]), v0, o2_0); o2_1 = fma(vec4f(p2[2]), v1, o2_1);
             o3_0 = fma(vec4f(p3[2]), v0, o3_0); o3_1 = fma(vec4f(p3[2]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[2]), v0, o4_0); o4_1 = fma(vec4f(p4[2]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[2]), v0, o5_0); o5_1 = fma(vec4f(p5[2]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[2]), v0, o6_0); o6_1 = fma(vec4f(p6[2]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[2]), v0, o7_0); o7_1 = fma(vec4f(p7[2]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 3u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 3u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[3]), v0, o0_0); o0_1 = fma(vec4f(p0[3]), v1, o0_1);
             o1_0 = fma(vec4f(p1[3]), v0, o1_0); o1_1 = fma(vec4f(p1[3]), v1, o1_1);
             o2_0 = fma(vec4f(p2[3]), v0, o2_0); o2_1 = fma(vec4f(p2[3]), v1, o2_1);
             o3_0 = fma(vec4f(p3[3]), v0, o3_0); o3_1 = fma(vec4f(p3[3]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[3]), v0, o4_0); o4_1 = fma(vec4f(p4[3]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[3]), v0, o5_0); o5_1 = fma(vec4f(p5[3]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[3]), v0, o6_0); o6_1 = fma(vec4f(p6[3]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[3]), v0, o7_0); o7_1 = fma(vec4f(p7[3]), v1, o7_1);
           }
         }
         {
           let q = n + 3u;
-          let p0 = memory[(ty + 0u) * 8u + q];
-          let p1 = memory[(ty + 16u) * 8u + q];
-          let p2 = memory[(ty + 32u) * 8u + q];
-          let p3 = memory[(ty + 48u) * 8u + q];
+          let p0 = memory[(ty + 0u) * 4u + q];
+          let p1 = memory[(ty + 8u) * 4u + q];
+          let p2 = memory[(ty + 16u) * 4u + q];
+          let p3 = memory[(ty + 24u) * 4u + q];
+          let p4 = memory[(ty + 32u) * 4u + q];
+          let p5 = memory[(ty + 40u) * 4u + q];
+          let p6 = memory[(ty + 48u) * 4u + q];
+          let p7 = memory[(ty + 56u) * 4u + q];
           {
-            let v0 = memory[512u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 0u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 0u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 0u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[0]), v0, o0_0); o0_1 = fma(vec4f(p0[0]), v1, o0_1);
             o1_0 = fma(vec4f(p1[0]), v0, o1_0); o1_1 = fma(vec4f(p1[0]), v1, o1_1);
             o2_0 = fma(vec4f(p2[0]), v0, o2_0); o2_1 = fma(vec4f(p2[0]), v1, o2_1);
             o3_0 = fma(vec4f(p3[0]), v0, o3_0); o3_1 = fma(vec4f(p3[0]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[0]), v0, o4_0); o4_1 = fma(vec4f(p4[0]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[0]), v0, o5_0); o5_1 = fma(vec4f(p5[0]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[0]), v0, o6_0); o6_1 = fma(vec4f(p6[0]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[0]), v0, o7_0); o7_1 = fma(vec4f(p7[0]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 1u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 1u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 1u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[1]), v0, o0_0); o0_1 = fma(vec4f(p0[1]), v1, o0_1);
             o1_0 = fma(vec4f(p1[1]), v0, o1_0); o1_1 = fma(vec4f(p1[1]), v1, o1_1);
             o2_0 = fma(vec4f(p2[1]), v0, o2_0); o2_1 = fma(vec4f(p2[1]), v1, o2_1);
             o3_0 = fma(vec4f(p3[1]), v0, o3_0); o3_1 = fma(vec4f(p3[1]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[1]), v0, o4_0); o4_1 = fma(vec4f(p4[1]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[1]), v0, o5_0); o5_1 = fma(vec4f(p5[1]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[1]), v0, o6_0); o6_1 = fma(vec4f(p6[1]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[1]), v0, o7_0); o7_1 = fma(vec4f(p7[1]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 2u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 2u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 2u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[2]), v0, o0_0); o0_1 = fma(vec4f(p0[2]), v1, o0_1);
             o1_0 = fma(vec4f(p1[2]), v0, o1_0); o1_1 = fma(vec4f(p1[2]), v1, o1_1);
             o2_0 = fma(vec4f(p2[2]), v0, o2_0); o2_1 = fma(vec4f(p2[2]), v1, o2_1);
             o3_0 = fma(vec4f(p3[2]), v0, o3_0); o3_1 = fma(vec4f(p3[2]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[2]), v0, o4_0); o4_1 = fma(vec4f(p4[2]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[2]), v0, o5_0); o5_1 = fma(vec4f(p5[2]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[2]), v0, o6_0); o6_1 = fma(vec4f(p6[2]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[2]), v0, o7_0); o7_1 = fma(vec4f(p7[2]), v1, o7_1);
           }
           {
-            let v0 = memory[512u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[512u + (4u * q + 3u) * 16u + tx + 8u];
+            let v0 = memory[256u + (4u * q + 3u) * 16u + tx + 0u]; let v1 = memory[256u + (4u * q + 3u) * 16u + tx + 8u];
             o0_0 = fma(vec4f(p0[3]), v0, o0_0); o0_1 = fma(vec4f(p0[3]), v1, o0_1);
             o1_0 = fma(vec4f(p1[3]), v0, o1_0); o1_1 = fma(vec4f(p1[3]), v1, o1_1);
             o2_0 = fma(vec4f(p2[3]), v0, o2_0); o2_1 = fma(vec4f(p2[3]), v1, o2_1);
             o3_0 = fma(vec4f(p3[3]), v0, o3_0); o3_1 = fma(vec4f(p3[3]), v1, o3_1);
+            o4_0 = fma(vec4f(p4[3]), v0, o4_0); o4_1 = fma(vec4f(p4[3]), v1, o4_1);
+            o5_0 = fma(vec4f(p5[3]), v0, o5_0); o5_1 = fma(vec4f(p5[3]), v1, o5_1);
+            o6_0 = fma(vec4f(p6[3]), v0, o6_0); o6_1 = fma(vec4f(p6[3]), v1, o6_1);
+            o7_0 = fma(vec4f(p7[3]), v0, o7_0); o7_1 = fma(vec4f(p7[3]), v1, o7_1);
           }
         }
       }
@@ -317,7 +401,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
-  { let own = ty + 16u;
+  { let own = ty + 8u;
     if (i32(own) < owned.x) {
       if (owned.y < 0) {
         let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
@@ -332,7 +416,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
-  { let own = ty + 32u;
+  { let own = ty + 16u;
     if (i32(own) < owned.x) {
       if (owned.y < 0) {
         let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
@@ -347,7 +431,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
-  { let own = ty + 48u;
+  { let own = ty + 24u;
     if (i32(own) < owned.x) {
       if (owned.y < 0) {
         let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
@@ -359,6 +443,66 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(ROWS) + own) * 16u;
         scratch[record + (tx + 0u)] = o3_0 * params.scale;
         scratch[record + (tx + 8u)] = o3_1 * params.scale;
+      }
+    }
+  }
+  { let own = ty + 32u;
+    if (i32(own) < owned.x) {
+      if (owned.y < 0) {
+        let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
+        if (continues) { output[to + (tx + 0u)] = output[to + (tx + 0u)] + o4_0 * params.scale; }
+        else { output[to + (tx + 0u)] = o4_0 * params.scale; }
+        if (continues) { output[to + (tx + 8u)] = output[to + (tx + 8u)] + o4_1 * params.scale; }
+        else { output[to + (tx + 8u)] = o4_1 * params.scale; }
+      } else {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(ROWS) + own) * 16u;
+        scratch[record + (tx + 0u)] = o4_0 * params.scale;
+        scratch[record + (tx + 8u)] = o4_1 * params.scale;
+      }
+    }
+  }
+  { let own = ty + 40u;
+    if (i32(own) < owned.x) {
+      if (owned.y < 0) {
+        let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
+        if (continues) { output[to + (tx + 0u)] = output[to + (tx + 0u)] + o5_0 * params.scale; }
+        else { output[to + (tx + 0u)] = o5_0 * params.scale; }
+        if (continues) { output[to + (tx + 8u)] = output[to + (tx + 8u)] + o5_1 * params.scale; }
+        else { output[to + (tx + 8u)] = o5_1 * params.scale; }
+      } else {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(ROWS) + own) * 16u;
+        scratch[record + (tx + 0u)] = o5_0 * params.scale;
+        scratch[record + (tx + 8u)] = o5_1 * params.scale;
+      }
+    }
+  }
+  { let own = ty + 48u;
+    if (i32(own) < owned.x) {
+      if (owned.y < 0) {
+        let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
+        if (continues) { output[to + (tx + 0u)] = output[to + (tx + 0u)] + o6_0 * params.scale; }
+        else { output[to + (tx + 0u)] = o6_0 * params.scale; }
+        if (continues) { output[to + (tx + 8u)] = output[to + (tx + 8u)] + o6_1 * params.scale; }
+        else { output[to + (tx + 8u)] = o6_1 * params.scale; }
+      } else {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(ROWS) + own) * 16u;
+        scratch[record + (tx + 0u)] = o6_0 * params.scale;
+        scratch[record + (tx + 8u)] = o6_1 * params.scale;
+      }
+    }
+  }
+  { let own = ty + 56u;
+    if (i32(own) < owned.x) {
+      if (owned.y < 0) {
+        let to = (outputLine + u32(rowsOf.x + rowsOf.y * min(i32(own), owned.x - 1)) * params.outputStrides.y) * 16u;
+        if (continues) { output[to + (tx + 0u)] = output[to + (tx + 0u)] + o7_0 * params.scale; }
+        else { output[to + (tx + 0u)] = o7_0 * params.scale; }
+        if (continues) { output[to + (tx + 8u)] = output[to + (tx + 8u)] + o7_1 * params.scale; }
+        else { output[to + (tx + 8u)] = o7_1 * params.scale; }
+      } else {
+        let record = params.slotBase + ((line * params.slots + u32(owned.y)) * u32(ROWS) + own) * 16u;
+        scratch[record + (tx + 0u)] = o7_0 * params.scale;
+        scratch[record + (tx + 8u)] = o7_1 * params.scale;
       }
     }
   }
