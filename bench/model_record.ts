@@ -6,9 +6,10 @@ export interface ModelRecord {
   readonly part: 'model' | 'attention';
   /**
    * `original`: on the stock backend as it is; `remembered`: the same graph on one that remembers; `tfjs-splat`: swapped, on that as well;
-   * `captured`: the replay of one of these, of whole models alone.
+   * `captured`: the replay of one of these, of whole models alone. `swapped, remembered`: with full(), and nothing else of the graph folded.
    */
-  readonly system: 'original' | 'remembered' | 'remembered, captured' | 'tfjs-splat' | 'tfjs-splat, captured';
+  readonly system:
+    'original' | 'remembered' | 'remembered, captured' | 'swapped, remembered' | 'tfjs-splat' | 'tfjs-splat, captured';
   readonly n: number;
   /** What it was swapped with; the original always sees every key. */
   readonly pattern: string;

@@ -26,7 +26,7 @@ type Part = ModelRecord['part'];
 const RUNS = 4;
 type Model = GraphModel<io.IOHandlerSync>;
 
-/** One graph, loaded as it is and swapped with full() and with the longformer pattern of the benchmark; the weights three times. */
+/** One graph, loaded as it is and swapped with full(), unfolded and folded, and with the longformer pattern of the benchmark; the weights four times. */
 export class ModelWorkload {
   private readonly loaded: Record<System, Model>;
   private readonly artifacts: io.ModelArtifacts;
@@ -40,8 +40,8 @@ export class ModelWorkload {
     const {sizes} = bench;
     const artifacts = (this.artifacts = part === 'model' ? encoderGraph(graph, sizes, positions) : attentionGraph(graph, sizes));
     const attentions = part === 'model' ? sizes.layers : 1;
-    const swapped = (pattern: Pattern): Model => {
-      const handler = sparseIOHandler(artifacts, {pattern});
+    const swapped = (pattern: Pattern, fold = true): Model => {
+      const handler = sparseIOHandler(artifacts, {pattern, fold});
       const model = loadGraphModelSync(handler);
       const {replaced, left} = handler.report!;
       if (replaced.length !== attentions)
@@ -50,6 +50,7 @@ export class ModelWorkload {
     };
     this.loaded = {
       original: loadGraphModelSync({load: () => artifacts}),
+      swapped: swapped(full(), false),
       full: swapped(full()),
       longformer: swapped(PATTERNS.find(({name}) => name === 'longformer')!.pattern),
     };
@@ -67,7 +68,8 @@ export class ModelWorkload {
     const row = {...this.row(n), pattern};
     const inputs = this.inputs(n);
     const misfit = this.misfit(n);
-    const names: readonly System[] = misfit === null ? ['original', pattern] : [pattern];
+    const names: readonly System[] =
+      misfit !== null ? [pattern] : pattern === 'full' ? ['original', 'swapped', pattern] : ['original', pattern];
     // Once each, so that pipelines, uploads and plans are there.
     for (const name of names) await this.once(this.loaded[name], inputs);
     const peaks = new Map<System, number>();
@@ -251,7 +253,7 @@ export class ModelWorkload {
   }
 }
 
-type System = 'original' | 'full' | 'longformer';
+type System = 'original' | 'swapped' | 'full' | 'longformer';
 
 /** Milliseconds of a replay, and what it costs the CPU. */
 interface Replayed {

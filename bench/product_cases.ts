@@ -103,8 +103,10 @@ const SAMPLES = 300;
 
 /** A time of wrong numbers is worth nothing: 300 outputs are compared with sums in float64. */
 export function expectSampled({of, a, b, c}: DrawnCase, output: ArrayLike<number>): void {
-  const {name, m, k, n, block, batch = 1, transposeA = false, transposeB = false} = of;
+  const {name, m, k, n, block, batch = 1, transposeA = false, transposeB = false, precision} = of;
   const random = mulberry32(11);
+  // Tensor cores sum in an order and a rounding of their own: 4.5e-4 off at 4,096 summands.
+  const tolerance = (precision === undefined ? 4e-6 : 2e-5) * Math.sqrt(k);
   const isKept = (mask: Uint8Array | undefined, columns: number, row: number, column: number): boolean =>
     mask === undefined || mask[Math.floor(row / block) * Math.ceil(columns / block) + Math.floor(column / block)] === 1;
   for (let sample = 0; sample < SAMPLES; sample++) {
@@ -118,7 +120,6 @@ export function expectSampled({of, a, b, c}: DrawnCase, output: ArrayLike<number
         sum += a.values[product * m * k + rowA * columnsA + columnA]! * b.values[product * k * n + rowB * columnsB + columnB]!;
       }
     const found = output[(product * m + i) * n + j]!;
-    if (!(Math.abs(found - sum) <= 4e-6 * Math.sqrt(k)))
-      throw new Error(`${name}: output [${i}, ${j}] is ${found}, should be ${sum}`);
+    if (!(Math.abs(found - sum) <= tolerance)) throw new Error(`${name}: output [${i}, ${j}] is ${found}, should be ${sum}`);
   }
 }

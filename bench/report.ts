@@ -1,6 +1,7 @@
 // Turns the JSON lines of one run (and of the peers measured beside it) into the tables of docs/benchmarks.md:
 //   node --import tsx bench/report.ts --section NAME results/attention.jsonl results/planning.jsonl results/tiers.jsonl results/flex.jsonl
-// The tiers go to the section NAME-tiers, training to NAME-training, decoding to NAME-decode, models to NAME-model, the language model to NAME-bytes.
+// The tiers go to the section NAME-tiers, training to NAME-training, decoding to NAME-decode, models to NAME-model, the language model to NAME-bytes,
+// products of blocks to NAME-products, packed scores to NAME-scores.
 // Without --section the tables are printed instead.
 import {readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
@@ -8,6 +9,7 @@ import {parseArgs} from 'node:util';
 import {bytesTables} from './bytes_report.js';
 import {decodeTables} from './decode_report.js';
 import {modelTables} from './model_report.js';
+import {productTables, scoreTables} from './product_report.js';
 import type {AttentionRecord, BenchRecord, PlanningRecord, RunRecord} from './records.js';
 import {replaceSection} from './sections.js';
 import {digits, markdownTable, times, withoutEmpty} from './table.js';
@@ -29,6 +31,8 @@ const sections = [
   {suffix: '-decode', run: runs.find(({granted}) => granted === undefined), tables: decodeTables(records)},
   {suffix: '-model', run: runs.find(({granted}) => granted === undefined), tables: modelTables(records)},
   {suffix: '-bytes', run: runs.find(({granted}) => granted === undefined), tables: bytesTables(records)},
+  {suffix: '-products', run: runs.find(({granted}) => granted === undefined), tables: productTables(records)},
+  {suffix: '-scores', run: runs.find(({granted}) => granted === undefined), tables: scoreTables(records)},
 ]
   // Files without any of a section's records leave that section as it is.
   .filter(({tables}) => tables.length > 0)

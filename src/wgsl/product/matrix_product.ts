@@ -213,7 +213,7 @@ function writesOf(shape: MatrixProductShape): Flow[] {
           code: `subgroupMatrixStore<row_major>(&left[subgroup], 0u, o${r}_${c}, ${stride}u);`,
         },
         {
-          name: '',
+          name: 'what lies there to the output',
           reads: [left],
           writes: [],
           code: each(Math.ceil((matrix.M * perRow) / threadsX), (round) => {

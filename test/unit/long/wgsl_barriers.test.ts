@@ -211,10 +211,12 @@ describe('barriers', () => {
           expect(end).toBeLessThanOrEqual(memory);
         }
         const stores = (
-          code.match(/(memory|slices|keys|values|parts|partials|totals|left|right)\[[^;]*\] = |MatrixStore<.*&slices/g) ?? []
+          code.match(/(memory|slices|keys|values|parts|partials|totals|left|right)\[[^;]*\] = |MatrixStore<.*&(slices|left)/g) ?? []
         ).length;
         const accesses = (
-          code.match(/(memory|slices\[subgroup\]|keys|values|parts|partials|totals|left|right)\[|Matrix(Load|Store)</g) ?? []
+          code.match(
+            /(memory|slices\[subgroup\]|keys|values|parts|partials|totals|(?<!&)left|right)\[|MatrixLoad<|MatrixStore<.*&(slices|left)/g,
+          ) ?? []
         ).length;
         expect(stores > 0)
           .withContext(`${what}: ${name}`)
