@@ -116,7 +116,14 @@ export class ModelWorkload {
       wall(system, captured.get(name)?.ms, captured.get(name)?.cost);
     const replayed = replays('tfjs-splat, captured', pattern);
     if (misfit !== null) return [original, swap, ...replayed];
-    return [original, ...wall('remembered', of('original').ms), ...replays('remembered, captured', 'original'), swap, ...replayed];
+    return [
+      original,
+      ...wall('remembered', of('original').ms),
+      ...replays('remembered, captured', 'original'),
+      ...wall('swapped, remembered', walls.get('swapped')),
+      swap,
+      ...replayed,
+    ];
   }
 
   /**

@@ -53,9 +53,12 @@ export function logits(weights: Weights, x: tf.Tensor2D): tf.Tensor2D {
   return dense(x, weights['logits']!);
 }
 
-/** x + a · w. One row is what products take as a bias: a step of one byte has a dispatch less. */
+/**
+ * x + a · w. One row is what products take as a bias: a step of one byte has a dispatch less. (The wasm backend asks for the rank that the numbers
+ * had first, and there are no dispatches to be saved.)
+ */
 function addTo(x: tf.Tensor2D, a: tf.Tensor2D, w: tf.Tensor2D): tf.Tensor2D {
-  if (x.shape[0] !== 1) return tf.add(x, dense(a, w));
+  if (x.shape[0] !== 1 || tf.getBackend() !== 'webgpu') return tf.add(x, dense(a, w));
   return tf.fused.matMul({a, b: w, bias: tf.reshape(x, [-1])}) as tf.Tensor2D;
 }
 
