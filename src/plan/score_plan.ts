@@ -42,8 +42,8 @@ export interface ScorePlan {
 const THREADS_X = 8;
 
 /**
- * The tile of a product: rows are queries, keys are keys. Measured on an H200 with 8 heads of 64, n = 4,096 (window ±256, causal; ms):
- * sddmm 64 × 64 .0913, .312; spmm of short rows 32 × 16 .0938 (64 × 16 .111), of long ones 64 × 32 .330; transposed 16 × 64 .0966.
+ * The tile of a product: rows are queries, keys are keys. Measured on an H200 with 8 heads of 64, n = 4,096 (window ±256, causal; ms; 2026-12-01):
+ * sddmm 64 × 64 .096, .316; spmm of short rows 32 × 16 .090, of long ones 64 × 16 .294; transposed 32 keys × 16 .110, 64 × 16 .342.
  */
 function scoreTile(product: ScoreProduct, {headDim}: Problem, {software}: Device, isLong: boolean): TileShape {
   const unroll = (scores: number, values: number): TileShape['unroll'] => (software ? {scores: 1, values: 1} : {scores, values});
